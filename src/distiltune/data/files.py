@@ -1,0 +1,409 @@
+"""Files → rows: JSON, JSON lines, CSV, TSV and Parquet, each also gzipped, or a directory of them.
+
+Rows are plain dictionaries of what the file holds, each with the place where a person would look for it.
+What a row means is the task's business; nothing here knows it. pyarrow is imported only for Parquet, because
+it takes a while.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import shutil
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+from distiltune.errors import DataError
+
+MAX_FILE_BYTES = 4 * 1024**3
+"""The most bytes read from one file, counted after decompression: a small archive can hold a huge file."""
+
+MAX_CSV_FIELD_CHARACTERS = 64 * 1024**2
+"""The longest CSV or TSV field; the csv module's own limit of 131,072 is less than many a context has."""
+
+_PARQUET_BATCH_ROWS = 2048
+_BLOCK_BYTES = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as the file holds it; ``where`` is ``file:line``, or ``file#index`` (from 0) without lines."""
+
+    value: dict[str, object]
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read while the rest of its file can; ``reason`` goes on from "The row ..."."""
+
+    where: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DataFiles:
+    """The data files that a path stands for, in reading order, and the directory's other files."""
+
+    files: tuple[Path, ...]
+    ignored: tuple[Path, ...] = ()
+
+
+def data_files(path: str | Path) -> DataFiles:
+    """The data files that ``path`` stands for: itself, or a directory's data files sorted by name.
+
+    Sub-directories are not entered. Raises `DataError` if ``path`` does not exist, has an unknown suffix, or
+    is a directory without a data file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        inside = sorted(each for each in path.iterdir() if each.is_file())
+        files = tuple(each for each in inside if format_suffix(each) is not None)
+        if not files:
+            raise DataError(
+                "The directory holds no data file.",
+                where=str(path),
+                fix=f"it should have one of: {_known()}.",
+            )
+        return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None))
+    if not path.exists():
+        raise DataError("The file does not exist.", where=str(path), fix="check the path.")
+    if format_suffix(path) is None:
+        raise DataError(
+            f"The kind of file cannot be told from its suffix {path.suffix!r}.",
+            where=str(path),
+            fix=f"rename it to end in one of: {_known()}.",
+        )
+    return DataFiles((path,))
+
+
+def format_suffix(path: str | Path) -> str | None:
+    """The suffix that names the file's format, such as ``.json`` for ``train.json.gz``; None if unknown."""
+    path = Path(path)
+    if path.suffix.lower() == ".gz":
+        path = path.with_suffix("")
+    suffix = path.suffix.lower()
+    return suffix if suffix in _READERS else None
+
+
+def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
+    """The rows of a data file, or of every data file of a directory.
+
+    JSON is a list of objects, or an object whose ``data`` is such a list. CSV and TSV have a header and give
+    text only. Text is UTF-8, or UTF-16 with a byte order mark. A row that cannot be read comes as a `BadRow`.
+
+    Raises `DataError`, naming the file and the place in it, if a file cannot be read.
+    """
+    for file in data_files(path).files:
+        yield from _iter_file(file)
+
+
+def fingerprint(paths: Iterable[str | Path]) -> str:
+    """The SHA-256 of what the files hold, in hexadecimal; their names and order do not matter.
+
+    Of a single file it is what ``sha256sum`` prints; of several, the SHA-256 of their sorted SHA-256s.
+    Directories stand for their data files. Raises `DataError` as `data_files` does.
+    """
+    digests = []
+    for path in itertools.chain.from_iterable(data_files(path).files for path in paths):
+        try:
+            with path.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
+        except OSError as error:
+            raise _not_readable(path, error) from error
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
+
+
+def _known() -> str:
+    return f"{', '.join(_READERS)} (each also with .gz)"
+
+
+def _iter_file(path: Path) -> Iterator[Row | BadRow]:
+    """The rows of one file; turns whatever goes wrong with reading it into a `DataError`."""
+    suffix = format_suffix(path)
+    assert suffix is not None  # data_files has looked
+    try:
+        yield from _READERS[suffix](path)
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(path) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"The gzip file is damaged or cut short: {error}.", where=str(path), fix="fetch or pack it again."
+        ) from error
+    except OSError as error:
+        raise _not_readable(path, error) from error
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _not_readable(path: Path, error: OSError) -> DataError:
+    return DataError(
+        f"The file cannot be read: {error.strerror or _first_line(error)}.",
+        where=str(path),
+        fix="check that it exists and that you may read it.",
+    )
+
+
+class _Bounded(io.RawIOBase):
+    """A binary stream that raises `DataError` when more than `MAX_FILE_BYTES` have been read from it."""
+
+    def __init__(self, stream: IO[bytes], path: Path) -> None:
+        self._stream = stream
+        self._path = path
+        self._n_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        block = self._stream.read(len(buffer))
+        buffer[: len(block)] = block
+        self._n_bytes += len(block)
+        if self._n_bytes > MAX_FILE_BYTES:
+            raise DataError(
+                f"The file holds more than {MAX_FILE_BYTES / 1024**3:.3g} GiB once unpacked.",
+                where=str(self._path),
+                fix="split it into several files in one directory.",
+            )
+        return len(block)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+def _open_bytes(path: Path) -> io.BufferedReader:
+    """The file's contents, unpacked if they are gzipped, bounded by `MAX_FILE_BYTES`."""
+    with path.open("rb") as start:
+        packed = path.suffix.lower() == ".gz" or start.read(2) == b"\x1f\x8b"
+    # closed by _Bounded, which the reader closes
+    stream = cast(IO[bytes], gzip.GzipFile(path)) if packed else path.open("rb")
+    return io.BufferedReader(_Bounded(stream, path), _BLOCK_BYTES)
+
+
+def _encoding(head: bytes) -> str:
+    """The encoding that the first four bytes of a text tell of."""
+    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
+        return "utf-32"
+    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    return "utf-8-sig"
+
+
+def _open_text(path: Path, newline: str) -> io.TextIOWrapper:
+    """The file's text; ``newline`` as for ``open``, so that line ends are never changed."""
+    stream = _open_bytes(path)
+    return io.TextIOWrapper(stream, encoding=_encoding(stream.peek(4)[:4]), newline=newline)
+
+
+def _wrong_encoding(path: Path) -> DataError:
+    """The `DataError` for a file that is not in its encoding; reads it again to find the place."""
+    with _open_bytes(path) as stream:
+        encoding = _encoding(stream.peek(4)[:4])
+        decoder = codecs.getincrementaldecoder(encoding)()
+        n_bytes, n_lines = 0, 0
+        for block in itertools.chain(iter(lambda: stream.read(_BLOCK_BYTES), b""), [b""]):
+            state = decoder.getstate()
+            try:
+                n_lines += decoder.decode(block, final=not block).count("\n")
+            except UnicodeDecodeError as error:
+                # the error counts from the bytes that the decoder kept from the block before
+                n_good = error.start - len(state[0])
+                decoder.setstate(state)
+                n_lines += decoder.decode(block[: max(n_good, 0)]).count("\n")
+                n_bytes += n_good
+                break
+            n_bytes += len(block)
+    return DataError(
+        f"The text is not {encoding.removesuffix('-sig').upper()}: byte {n_bytes} (from 0) does not fit.",
+        where=f"{path}:{n_lines + 1}",
+        fix="save it as UTF-8, or as UTF-16 with a byte order mark.",
+    )
+
+
+def _iter_json(path: Path) -> Iterator[Row | BadRow]:
+    """The elements of a JSON list, or of the list ``data`` of a JSON object."""
+    with _open_text(path, newline="") as stream:
+        text = stream.read()
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and _first_line_is_json(text):
+            # JSON lines in a file called .json, as many data sets on the hub are
+            yield from _iter_json_lines(path)
+            return
+        raise DataError(
+            f"The file is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            where=f"{path}:{error.lineno}:{error.colno}",
+            fix="mend that place; a file that ends too early was perhaps not fetched whole.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"The JSON cannot be read: {_first_line(error)}.", where=str(path), fix="mend the file."
+        ) from error
+    rows = document.get("data") if isinstance(document, dict) else document
+    if not isinstance(rows, list):
+        raise DataError(
+            "The JSON is neither a list of rows nor an object whose `data` is one.",
+            where=str(path),
+            fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file.',
+        )
+    for index, value in enumerate(rows):
+        yield _row_of_json(value, f"{path}#{index}")
+
+
+def _first_line_is_json(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text.split("\n", 1)[0]), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _row_of_json(value: object, where: str) -> Row | BadRow:
+    if isinstance(value, dict):
+        return Row(value, where)
+    return BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
+
+
+def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
+    """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
+    with _open_text(path, newline="\n") as stream:
+        for number, line in enumerate(stream, start=1):
+            if not line.strip():
+                continue
+            where = f"{path}:{number}"
+            try:
+                yield _row_of_json(json.loads(line), where)
+            except json.JSONDecodeError as error:
+                yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
+            except (ValueError, RecursionError) as error:
+                yield BadRow(where, f"is not JSON that can be read: {_first_line(error)}.")
+
+
+def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
+    with _open_text(path, newline="") as stream:
+        first_line = stream.readline()
+        n_fields = {each: len(next(csv.reader([first_line], delimiter=each), ())) for each in ",;"}
+        delimiter = ";" if n_fields[";"] > n_fields[","] else ","
+        yield from _iter_table(itertools.chain([first_line], stream), delimiter, path)
+
+
+def _iter_tsv(path: Path) -> Iterator[Row | BadRow]:
+    with _open_text(path, newline="") as stream:
+        yield from _iter_table(stream, "\t", path)
+
+
+def _iter_table(lines: Iterable[str], delimiter: str, path: Path) -> Iterator[Row | BadRow]:
+    """The rows of a CSV or TSV with a header. A row of other width than the header is a `BadRow`."""
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_CSV_FIELD_CHARACTERS))
+    # strict, because otherwise a quote never closed takes in the rest of the file without a word
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        first_line = reader.line_num + 1
+        where = f"{path}:{first_line}"
+        try:
+            fields = next(reader)
+        except StopIteration:
+            break
+        except csv.Error as error:
+            if header is None or "unexpected end" in str(error) or "field limit" in str(error):
+                raise _broken_quote(where, error) from error
+            yield BadRow(where, f"is not well-formed: {error}.")
+            continue
+        if not fields:
+            continue
+        if header is None:
+            header = _header(fields, where)
+        elif len(fields) != len(header):
+            yield BadRow(where, f"has {len(fields)} fields where the header has {len(header)}.")
+        else:
+            yield Row(dict(zip(header, fields, strict=True)), where)
+    if header is None:
+        raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
+
+
+def _header(fields: list[str], where: str) -> list[str]:
+    """The column names. Raises `DataError` if two are the same."""
+    names = [field.strip() for field in fields]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise DataError(
+            f"The header has {repeated[0]!r} more than once.",
+            where=where,
+            fix="give each column its own name.",
+        )
+    return names
+
+
+def _broken_quote(where: str, error: csv.Error) -> DataError:
+    return DataError(
+        f"From here on the fields cannot be told apart: {error}.",
+        where=where,
+        fix='look for a quotation mark that is never closed; inside a field it is written twice ("").',
+    )
+
+
+def _iter_parquet(path: Path) -> Iterator[Row | BadRow]:
+    """The rows of a Parquet file, a batch at a time."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        if path.suffix.lower() != ".gz":
+            with pq.ParquetFile(path) as file:
+                yield from _iter_batches(file, path)
+            return
+        # Parquet is read from its end, so that a packed one must be unpacked first
+        with _open_bytes(path) as packed, tempfile.TemporaryFile() as unpacked:
+            shutil.copyfileobj(packed, unpacked, _BLOCK_BYTES)
+            unpacked.seek(0)
+            yield from _iter_batches(pq.ParquetFile(unpacked), path)
+    except pa.ArrowException as error:
+        raise DataError(
+            f"The Parquet file cannot be read: {_first_line(error)}", where=str(path), fix="write it again."
+        ) from error
+
+
+def _iter_batches(file: Any, path: Path) -> Iterator[Row | BadRow]:
+    index = itertools.count()
+    for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
+        try:
+            values = batch.to_pylist()
+        except UnicodeDecodeError:
+            for number in range(batch.num_rows):
+                yield _row_of_batch(batch, number, f"{path}#{next(index)}")
+            continue
+        for value in values:
+            yield Row(value, f"{path}#{next(index)}")
+
+
+def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
+    """One row of a batch some of whose text is not UTF-8, which Parquet does not forbid."""
+    try:
+        return Row(batch.slice(number, 1).to_pylist()[0], where)
+    except UnicodeDecodeError:
+        return BadRow(where, "has text that is not UTF-8.")
+
+
+_READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
+    ".json": _iter_json,
+    ".jsonl": _iter_json_lines,
+    ".ndjson": _iter_json_lines,
+    ".csv": _iter_csv,
+    ".tsv": _iter_tsv,
+    ".parquet": _iter_parquet,
+}

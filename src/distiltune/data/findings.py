@@ -1,0 +1,59 @@
+"""What was noticed about the rows of a data set: repaired, rejected, remarkable. Nothing is dropped silently."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+Outcome = Literal["repaired", "rejected", "noted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing noticed about one row.
+
+    ``kind`` is a short machine-readable name such as ``answer_moved``; ``where`` is ``file:line`` or
+    ``file#id`` as a person would look for it; ``message`` is one sentence for a person.
+    """
+
+    outcome: Outcome
+    kind: str
+    where: str
+    row_id: str
+    message: str
+
+    def as_json(self) -> dict[str, str]:
+        """The finding as one line of ``rejected.jsonl`` or of the log."""
+        return {
+            "outcome": self.outcome,
+            "kind": self.kind,
+            "where": self.where,
+            "id": self.row_id,
+            "reason": self.message,
+        }
+
+
+@dataclass(slots=True)
+class Findings:
+    """Every finding about one data set, in the order met, with the number of rows read."""
+
+    n_rows: int = 0
+    items: list[Finding] = field(default_factory=list)
+
+    def add(self, finding: Finding) -> None:
+        """Append one finding."""
+        self.items.append(finding)
+
+    def extend(self, findings: Iterable[Finding]) -> None:
+        """Append findings in order."""
+        self.items.extend(findings)
+
+    def of(self, outcome: Outcome) -> list[Finding]:
+        """The findings with that outcome, in the order met."""
+        return [item for item in self.items if item.outcome == outcome]
+
+    def counts(self) -> dict[str, int]:
+        """How many findings of each kind, as ``{"rejected/answer_not_found": 3, ...}``, most frequent first."""
+        return dict(Counter(f"{item.outcome}/{item.kind}" for item in self.items).most_common())

@@ -1,0 +1,90 @@
+"""Texts to tokens, once for each distinct text, as flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from distiltune.data.packing import cumulative_lengths
+from distiltune.errors import ModelError
+
+_TEXTS_AT_ONCE = 2_048  # bounds the memory of the tokenizer's own objects
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """Ids of the tokens that frame a feature."""
+
+    cls: int
+    sep: int
+
+    @staticmethod
+    def of(tokenizer: Tokenizer) -> SpecialTokens:
+        """Look the ids up.
+
+        Raises:
+            ModelError: if the tokenizer has no ``[CLS]`` or ``[SEP]``.
+
+        """
+        cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        if cls is None or sep is None:
+            raise ModelError(
+                "the tokenizer has no [CLS] or no [SEP] token",
+                where="tokenizer.json",
+                fix="use a DistilBERT or BERT tokenizer",
+            )
+        return SpecialTokens(cls=cls, sep=sep)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTable:
+    """The tokens of several texts, without special tokens, laid end to end.
+
+    Attributes:
+        ids: ``(all_tokens,)`` int32.
+        char_starts: ``(all_tokens,)`` int32, first code point of the token in its text.
+        char_ends: ``(all_tokens,)`` int32, one past its last.
+        offsets: ``(n_texts + 1,)`` int64; text i has the tokens ``offsets[i]:offsets[i + 1]``.
+
+    """
+
+    ids: npt.NDArray[np.int32]
+    char_starts: npt.NDArray[np.int32]
+    char_ends: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+
+def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> TokenTable:
+    """Tokenise every text, in order, without special tokens, truncation or padding."""
+    ids: list[npt.NDArray[np.int32]] = []
+    spans: list[npt.NDArray[np.int32]] = []
+    lengths: list[int] = []
+    for chunk in _chunks(texts):
+        for encoding in tokenizer.encode_batch(list(chunk), add_special_tokens=False):
+            token_ids = encoding.ids
+            lengths.append(len(token_ids))
+            ids.append(np.array(token_ids, dtype=np.int32))
+            spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
+    flat_spans = np.concatenate(spans) if spans else np.zeros((0, 2), dtype=np.int32)
+    return TokenTable(
+        ids=np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32),
+        char_starts=np.ascontiguousarray(flat_spans[:, 0]),
+        char_ends=np.ascontiguousarray(flat_spans[:, 1]),
+        offsets=cumulative_lengths(lengths),
+    )
+
+
+def distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
+    """The distinct texts in order of first appearance, and for each text the index of its like among them."""
+    index: dict[str, int] = {}
+    which = np.fromiter((index.setdefault(text, len(index)) for text in texts), dtype=np.int64, count=len(texts))
+    return list(index), which
+
+
+def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(texts), _TEXTS_AT_ONCE):
+        yield texts[first : first + _TEXTS_AT_ONCE]

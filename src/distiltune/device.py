@@ -1,0 +1,138 @@
+"""The machine: device, precision, threads, memory, seeds."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import platform
+import random
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from distiltune.errors import RecipeError
+
+_M_TRIM_THRESHOLD = -1  # of glibc's mallopt(3)
+_M_MMAP_THRESHOLD = -3
+_KEEP_BYTES = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What a run ran on, as it is written into the run directory."""
+
+    device: str
+    processor: str
+    n_threads: int
+    memory_gib: float
+    system: str
+    python: str
+
+    def as_json(self) -> dict[str, str | int | float]:
+        """The machine as plain values."""
+        return {
+            "device": self.device,
+            "processor": self.processor,
+            "threads": self.n_threads,
+            "memory_gib": self.memory_gib,
+            "system": self.system,
+            "python": self.python,
+        }
+
+
+def choose_device(name: str) -> torch.device:
+    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes a GPU if there is one.
+
+    Raises:
+        RecipeError: if the device is not there.
+
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise RecipeError(f"no device is called {name!r}", fix="use auto, cpu or cuda") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RecipeError(
+            "a CUDA device was asked for, and PyTorch sees none",
+            fix="use --device cpu, or install a CUDA build of PyTorch",
+        )
+    if device.type not in ("cpu", "cuda"):
+        raise RecipeError(f"device {name!r} is not supported", fix="use auto, cpu or cuda")
+    return device
+
+
+def usable_cores() -> int:
+    """How many cores this process may use: the affinity mask, bounded by the container's CPU quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _container_quota(Path("/sys/fs/cgroup/cpu.max"))
+    return max(1, min(cores, int(quota))) if quota is not None else cores
+
+
+def _container_quota(path: Path) -> float | None:
+    """CPUs that a version-2 control group grants, None if unbounded or unknown."""
+    try:
+        quota, period = path.read_text().split()
+        return None if quota == "max" else max(1.0, int(quota) / int(period))
+    except (OSError, ValueError):
+        return None
+
+
+def set_threads(n_threads: int) -> int:
+    """Use that many threads for tensor work; 0 means as many as there are usable cores. Returns the number."""
+    chosen = n_threads or usable_cores()
+    torch.set_num_threads(chosen)
+    return chosen
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed memory for the next step instead of returning and faulting it in again.
+
+    Every step frees and asks for the same few hundred megabytes. By default each piece over 32 MiB goes back to the
+    kernel and costs page faults when it returns (mallopt(3)). Elsewhere than on glibc this does nothing.
+    """
+    if sys.platform != "linux":
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
+        libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch (every device)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def describe_machine(device: torch.device) -> Machine:
+    """What this run runs on."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    return Machine(
+        device=name,
+        processor=_processor_name(),
+        n_threads=torch.get_num_threads(),
+        memory_gib=round(_memory_bytes() / 2**30, 1),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+    )
+
+
+def _processor_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _memory_bytes() -> int:
+    with contextlib.suppress(ValueError, OSError, AttributeError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return 0

@@ -1,0 +1,45 @@
+"""What went wrong, where, and what to do: every error a user may cause has these three parts."""
+
+from __future__ import annotations
+
+
+class DistiltuneError(Exception):
+    """An error that tells its reader what happened, where, and what to do about it.
+
+    ``what`` is one sentence; ``where`` names a file, line, tensor or id; ``fix`` says what to do.
+    The command line prints the three parts without a traceback and exits with 1.
+    """
+
+    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+        self.what = what
+        self.where = where
+        self.fix = fix
+        super().__init__(what)
+
+    def __str__(self) -> str:
+        parts = [self.what]
+        if self.where:
+            parts.append(f"  where: {self.where}")
+        if self.fix:
+            parts.append(f"  what to do: {self.fix}")
+        return "\n".join(parts)
+
+
+class DataError(DistiltuneError):
+    """A data file cannot be read, or what it holds cannot be used."""
+
+
+class ModelError(DistiltuneError):
+    """A model directory, checkpoint or tokenizer cannot be read or does not fit."""
+
+
+class HubError(DistiltuneError):
+    """A name could not be fetched from the Hugging Face hub."""
+
+
+class RecipeError(DistiltuneError):
+    """A setting has a value that it may not have, or two settings exclude each other."""
+
+
+class TrainingError(DistiltuneError):
+    """Training cannot start or cannot go on."""

@@ -1,0 +1,127 @@
+"""The shape of an encoder, and its names in a Hugging Face ``config.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from distiltune.errors import ModelError
+
+Activation = Literal["gelu", "relu"]
+
+# Bounds on what a config.json may claim, so that a hostile one is refused before anything is allocated.
+MAX_SIZES = {
+    "vocab_size": 1_000_000,
+    "dim": 16_384,
+    "n_layers": 256,
+    "n_heads": 1_024,
+    "hidden_dim": 131_072,
+    "max_position_embeddings": 131_072,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderConfig:
+    """The shape of a DistilBERT encoder (Sanh et al. 2019); the sizes default to the published model's."""
+
+    vocab_size: int = 30_522
+    hidden_size: int = 768
+    n_layers: int = 6
+    n_heads: int = 12
+    intermediate_size: int = 3_072
+    max_position_embeddings: int = 512
+    activation: Activation = "gelu"
+    dropout: float = 0.1
+    attention_dropout: float = 0.1
+    initializer_range: float = 0.02
+    pad_token_id: int = 0
+    sinusoidal_position_embeddings: bool = False
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together.
+
+        Raises:
+            ModelError: if the heads do not divide the width, or a probability lies outside [0, 1).
+
+        """
+        if self.hidden_size % self.n_heads:
+            raise ModelError(
+                f"the width {self.hidden_size} is not divisible by {self.n_heads} attention heads",
+                where="config.json: dim, n_heads",
+            )
+        for name, value in (("dropout", self.dropout), ("attention_dropout", self.attention_dropout)):
+            if not 0.0 <= value < 1.0:
+                raise ModelError(f"{name} is {value}; it must be at least 0 and below 1", where="config.json")
+
+    @property
+    def head_size(self) -> int:
+        """Width of one attention head."""
+        return self.hidden_size // self.n_heads
+
+    @staticmethod
+    def from_hf(config: Mapping[str, object]) -> EncoderConfig:
+        """Read the DistilBERT names of a Hugging Face ``config.json``; absent ones take the published values.
+
+        Raises:
+            ModelError: if a value is missing its type, lies outside its bounds, or is not supported.
+
+        """
+        activation = config.get("activation", "gelu")
+        if activation not in ("gelu", "relu"):
+            raise ModelError(
+                f"the activation {activation!r} is not one that DistilBERT has",
+                where="config.json: activation",
+                fix="use a model with 'gelu' or 'relu'",
+            )
+        return EncoderConfig(
+            vocab_size=_size(config, "vocab_size", 30_522),
+            hidden_size=_size(config, "dim", 768),
+            n_layers=_size(config, "n_layers", 6),
+            n_heads=_size(config, "n_heads", 12),
+            intermediate_size=_size(config, "hidden_dim", 3_072),
+            max_position_embeddings=_size(config, "max_position_embeddings", 512),
+            activation="gelu" if activation == "gelu" else "relu",
+            dropout=_number(config, "dropout", 0.1),
+            attention_dropout=_number(config, "attention_dropout", 0.1),
+            initializer_range=_number(config, "initializer_range", 0.02),
+            pad_token_id=int(_number(config, "pad_token_id", 0)),
+            sinusoidal_position_embeddings=bool(config.get("sinusoidal_pos_embds", False)),
+        )
+
+    def to_hf(self) -> dict[str, object]:
+        """The same shape under the names that Hugging Face ``DistilBertConfig`` uses."""
+        return {
+            "model_type": "distilbert",
+            "vocab_size": self.vocab_size,
+            "dim": self.hidden_size,
+            "n_layers": self.n_layers,
+            "n_heads": self.n_heads,
+            "hidden_dim": self.intermediate_size,
+            "max_position_embeddings": self.max_position_embeddings,
+            "activation": self.activation,
+            "dropout": self.dropout,
+            "attention_dropout": self.attention_dropout,
+            "initializer_range": self.initializer_range,
+            "pad_token_id": self.pad_token_id,
+            "sinusoidal_pos_embds": self.sinusoidal_position_embeddings,
+        }
+
+
+def _size(config: Mapping[str, object], name: str, default: int) -> int:
+    value = config.get(name, default)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZES[name]:
+        raise ModelError(
+            f"{name} is {value!r}; a whole number from 1 to {MAX_SIZES[name]:,} is needed",
+            where=f"config.json: {name}",
+        )
+    return value
+
+
+def _number(config: Mapping[str, object], name: str, default: float) -> float:
+    value = config.get(name, default)
+    if value is None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ModelError(f"{name} is {value!r}; a number is needed", where=f"config.json: {name}")
+    return float(value)

@@ -1,0 +1,143 @@
+"""The DistilBERT encoder on packed tokens (Sanh et al. 2019): embeddings and n post-norm transformer layers."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from distiltune.data.packing import PackedBatch
+from distiltune.model.attention import packed_attention
+from distiltune.model.config import Activation, EncoderConfig
+from distiltune.model.dropout import dropout
+
+LAYER_NORM_EPSILON = 1e-12  # as in the published DistilBERT and BERT
+
+
+class Embeddings(nn.Module):
+    """Token and position embeddings, summed, normalised, dropped out."""
+
+    def __init__(self, vocab_size: int, n_positions: int, hidden_size: int, dropout: float) -> None:
+        super().__init__()
+        self.token = nn.Embedding(vocab_size, hidden_size)
+        self.position = nn.Embedding(n_positions, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPSILON)
+        self.dropout = dropout
+
+    def forward(self, token_ids: Tensor, position_ids: Tensor) -> Tensor:
+        """``(total_tokens,)`` twice → ``(total_tokens, hidden)``."""
+        summed = self.token(token_ids) + self.position(position_ids)
+        return dropout(self.norm(summed), self.dropout, self.training)
+
+
+class SelfAttention(nn.Module):
+    """Multi-head self-attention; query, key and value come from one product."""
+
+    def __init__(self, hidden_size: int, n_heads: int, dropout: float) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
+        self.output = nn.Linear(hidden_size, hidden_size)
+        self.n_heads = n_heads
+        self.dropout = dropout
+
+    def forward(self, hidden: Tensor, cu_seqlens: Tensor, lengths: tuple[int, ...]) -> Tensor:
+        """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
+        probability = self.dropout if self.training else 0.0
+        mixed = packed_attention(self.qkv(hidden), cu_seqlens, lengths, self.n_heads, probability)
+        out: Tensor = self.output(mixed)
+        return out
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with the activation between, dropout after."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int, activation: Activation, dropout: float) -> None:
+        super().__init__()
+        self.up = nn.Linear(hidden_size, intermediate_size)
+        self.down = nn.Linear(intermediate_size, hidden_size)
+        self.activation = F.gelu if activation == "gelu" else F.relu
+        self.dropout = dropout
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
+        return dropout(self.down(self.activation(self.up(hidden))), self.dropout, self.training)
+
+
+class Layer(nn.Module):
+    """Attention and feed-forward, each added to its input and normalised after (post-norm)."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.attention = SelfAttention(config.hidden_size, config.n_heads, config.attention_dropout)
+        self.attention_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPSILON)
+        self.feed_forward = FeedForward(
+            config.hidden_size, config.intermediate_size, config.activation, config.dropout
+        )
+        self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPSILON)
+
+    def forward(self, hidden: Tensor, cu_seqlens: Tensor, lengths: tuple[int, ...]) -> Tensor:
+        """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
+        hidden = self.attention_norm(self.attention(hidden, cu_seqlens, lengths) + hidden)
+        out: Tensor = self.feed_forward_norm(self.feed_forward(hidden) + hidden)
+        return out
+
+
+class Encoder(nn.Module):
+    """DistilBERT without a head: packed token ids to one vector a token."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(
+            config.vocab_size, config.max_position_embeddings, config.hidden_size, config.dropout
+        )
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Encode a packed batch: → ``(total_tokens, hidden)``."""
+        hidden: Tensor = self.embeddings(batch.token_ids, batch.position_ids)
+        for layer in self.layers:
+            hidden = layer(hidden, batch.cu_seqlens, batch.lengths)
+        return hidden
+
+
+class TaskModel(nn.Module):
+    """An encoder and the head of a task; what the head returns is between it and its task."""
+
+    def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = head
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Encode a packed batch and apply the head."""
+        out: Tensor = self.head(self.encoder(batch))
+        return out
+
+
+def initialise(module: nn.Module, standard_deviation: float) -> None:
+    """Set every weight as the published model was: normal(0, std), biases 0, norms 1 and 0."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear):
+            nn.init.normal_(part.weight, std=standard_deviation)
+            nn.init.zeros_(part.bias)
+        elif isinstance(part, nn.Embedding):
+            nn.init.normal_(part.weight, std=standard_deviation)
+        elif isinstance(part, nn.LayerNorm):
+            nn.init.ones_(part.weight)
+            nn.init.zeros_(part.bias)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """How many trainable numbers a module has."""
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+
+
+def on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A detached copy of a state dictionary in host memory."""
+    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
+
+
+def model_device(module: nn.Module) -> torch.device:
+    """The device of a module's first parameter."""
+    return next(module.parameters()).device

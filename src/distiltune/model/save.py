@@ -1,0 +1,176 @@
+"""Writing a Hugging Face model directory that transformers loads, whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import torch
+from safetensors.torch import save
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from distiltune.errors import ModelError
+from distiltune.model.config import EncoderConfig
+from distiltune.model.hf_keys import KeyRule, encoder_rules, to_hf
+from distiltune.model.tokenizer import tokenizer_files
+
+SavedDtype = Literal["float32", "float16"]
+
+_DTYPES: Final[dict[SavedDtype, torch.dtype]] = {"float32": torch.float32, "float16": torch.float16}
+_CONFIG_DEFAULTS: Final[dict[str, object]] = {  # what DistilBertConfig has besides the encoder's shape
+    "qa_dropout": 0.1,
+    "seq_classif_dropout": 0.2,
+    "tie_word_embeddings": True,
+}
+_WEIGHT_ENDINGS: Final = (".safetensors", ".bin", ".h5", ".onnx", ".msgpack", ".index.json")
+
+
+def write_model_directory(
+    directory: Path,
+    *,
+    config: EncoderConfig,
+    tensors: Mapping[str, Tensor],
+    tokenizer: Tokenizer,
+    head_rules: Sequence[KeyRule] = (),
+    architectures: Sequence[str] = ("DistilBertForQuestionAnswering",),
+    extra_config: Mapping[str, object] | None = None,
+    extra_files: Mapping[str, bytes] | None = None,
+    dtype: SavedDtype = "float32",
+) -> None:
+    """Write a model directory: configuration, weights, tokenizer and ``extra_files`` (name → contents).
+
+    ``tensors`` are under our names, on any device: the whole encoder and, if there is one, the head that
+    ``head_rules`` describe. ``extra_config`` is added to ``config.json`` and wins over the usual values
+    there. A directory that was there is replaced, as `replace_directory` says.
+
+    Raises:
+        ModelError: if a tensor of the encoder is missing, one has no Hugging Face name or does not fit into
+            float16, or ``directory`` is something else than a model directory.
+
+    """
+    encoder = encoder_rules(config.n_layers)
+    missing = [rule.ours for rule in encoder if rule.ours not in tensors]
+    if missing:
+        raise ModelError("The model to be saved is not complete.", where=", ".join(missing))
+    hf_tensors = _to_dtype(to_hf(tensors, (*encoder, *head_rules)), dtype)
+    contents = {
+        "config.json": _config_json(config, architectures, dtype, extra_config or {}),
+        "model.safetensors": save(hf_tensors, metadata={"format": "pt"}),
+        **tokenizer_files(tokenizer, config.max_position_embeddings),
+        **(extra_files or {}),
+    }
+
+    def write(beside: Path) -> None:
+        for name, content in contents.items():
+            _write_file(beside / name, content)
+
+    replace_directory(directory, write)
+
+
+def _to_dtype(tensors: Mapping[str, Tensor], dtype: SavedDtype) -> dict[str, Tensor]:
+    """Copies on the host that share no memory, which safetensors would refuse."""
+    copies = {
+        name: tensor.detach().to("cpu", _DTYPES[dtype], copy=True, memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
+    if dtype == "float16":
+        for name, copy in copies.items():
+            if bool(torch.isinf(copy).any()):
+                raise ModelError(f"The tensor {name} does not fit into float16.", fix="save it as float32.")
+    return copies
+
+
+def _config_json(
+    config: EncoderConfig, architectures: Sequence[str], dtype: SavedDtype, extra: Mapping[str, object]
+) -> bytes:
+    """``config.json`` as transformers writes it for DistilBERT."""
+    values = {
+        **_CONFIG_DEFAULTS,
+        **extra,
+        **config.to_hf(),
+        "architectures": list(architectures),
+        "dtype": dtype,
+    }
+    return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()
+
+
+def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a new directory beside ``directory``, then put it in its place.
+
+    At no time does ``directory`` hold half of a model: it is written beside, brought to the disk, and
+    renamed. What else lay in an earlier model directory, such as a note, is carried over; its weights are
+    not.
+
+    Raises:
+        ModelError: if ``directory`` is a file, or a directory that holds something other than a model.
+
+    """
+    _check_replaceable(directory)
+    # A link is followed, so that what it points to is replaced and not the link.
+    directory = directory.resolve()
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    beside = directory.with_name(f".{directory.name}.writing-{unique}")
+    before = directory.with_name(f".{directory.name}.replaced-{unique}")
+    beside.mkdir()
+    try:
+        write(beside)
+        _sync_directory(beside)
+        if directory.exists():
+            directory.rename(before)
+        try:
+            beside.rename(directory)
+        except OSError:
+            if before.exists():
+                before.rename(directory)
+            raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    if before.exists():
+        _carry_over(before, directory)
+        shutil.rmtree(before, ignore_errors=True)
+    _sync_directory(directory.parent)
+
+
+def _check_replaceable(directory: Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise ModelError("A model is written as a directory, and this is a file.", where=str(directory))
+    if any(directory.iterdir()) and not (directory / "config.json").is_file():
+        raise ModelError(
+            "The directory holds something other than a model, which would be lost.",
+            where=str(directory),
+            fix="give an empty or a new directory.",
+        )
+
+
+def _carry_over(before: Path, directory: Path) -> None:
+    """Move what the new model directory does not have and what is no weights of the old one."""
+    for entry in before.iterdir():
+        if not entry.name.endswith(_WEIGHT_ENDINGS) and not (directory / entry.name).exists():
+            entry.rename(directory / entry.name)
+
+
+def _write_file(file: Path, content: bytes) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("wb") as opened:
+        opened.write(content)
+        opened.flush()
+        os.fsync(opened.fileno())
+
+
+def _sync_directory(directory: Path) -> None:
+    """Bring a directory's entries to the disk, where the system can (Windows cannot open directories)."""
+    if os.name == "posix":
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

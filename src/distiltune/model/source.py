@@ -1,0 +1,288 @@
+"""From the name of a model to its pieces: a directory, a run, ``starter`` or a name on the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from distiltune.errors import ModelError
+from distiltune.hub_errors import hub_errors, within_deadline
+from distiltune.model.bert import fold_bert
+from distiltune.model.config import EncoderConfig
+from distiltune.model.hf_keys import (
+    KeyRule,
+    encoder_rules,
+    expected_shape,
+    find_name,
+    from_hf,
+    missing_from_hf,
+    unexpected_in_hf,
+)
+from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
+from distiltune.model.tokenizer import n_token_ids, read_json, tokenizer_file
+from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
+
+STARTER: Final = "starter"
+"""The name of the small model inside the package."""
+
+_CONFIG = "config.json"
+_HUB_REQUEST_S = 10.0
+_HUB_SMALL_FILES: Final = (
+    _CONFIG,
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+_HUB_SHARDS: Final = {  # index → the pattern of the files that it names
+    "model.safetensors.index.json": "model-*.safetensors",
+    "pytorch_model.bin.index.json": "pytorch_model-*.bin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model as it was found, checked and under our names.
+
+    Attributes:
+        directory: the model directory; for a name on the hub, the one in the local cache.
+        config: the encoder's shape.
+        config_hf: the whole ``config.json``; for a BERT checkpoint, its DistilBERT form.
+        tensors: float32, under our names: all of ``encoder.*``, and of the head those that are present.
+        missing: our names of the head's tensors that are not there and must be trained.
+        unexpected: Hugging Face's names of what was not used, such as another task's head.
+        notes: sentences for the user on what is remarkable.
+        tokenizer_file: ``tokenizer.json``, or ``vocab.txt`` where there is none.
+
+    """
+
+    directory: Path
+    config: EncoderConfig
+    config_hf: dict[str, Any]
+    tensors: dict[str, Tensor]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    notes: tuple[str, ...]
+    tokenizer_file: Path
+
+
+def resolve_model(name: str) -> Path:
+    """The model directory that ``name`` means.
+
+    In this order: a directory with a ``config.json``; a run, which means its ``model``; ``starter``, the
+    model inside the package; a name on the Hugging Face hub, fetched once and then taken from the local
+    cache. Of a hub repository only the configuration, the tokenizer and one form of the weights are fetched,
+    safetensors if it can be.
+
+    Raises:
+        ModelError: if a path does not exist or is not a model directory, or a hub repository has no
+        readable weights. HubError: if the hub cannot be reached within 15 seconds and the model is not
+        cached, or has no such
+            model, or does not let the user read it.
+
+    """
+    path = Path(name).expanduser()
+    for directory in (path, path / "model"):
+        if (directory / _CONFIG).is_file():
+            return directory
+    if name == STARTER:
+        return _starter()
+    if path.is_dir():
+        raise ModelError(
+            "The directory holds no model.",
+            where=f"{path} (neither {_CONFIG} nor model/{_CONFIG})",
+            fix="give a model directory, a run that has finished an epoch, or `starter`.",
+        )
+    if path.exists():
+        raise ModelError("A model is a directory, and this is a file.", where=name, fix=f"give {path.parent}")
+    if _looks_like_a_path(name):
+        raise ModelError(
+            "There is no such model directory.",
+            where=str(path.absolute()),
+            fix="check the path; a name on the Hugging Face hub is written `owner/name`.",
+        )
+    return _fetch(name)
+
+
+def _looks_like_a_path(name: str) -> bool:
+    return not name or name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
+
+
+def _starter() -> Path:
+    directory = Path(str(files("distiltune.starter").joinpath("model")))
+    if not (directory / _CONFIG).is_file():
+        raise ModelError(
+            "This installation lacks the starter model.", where=str(directory), fix="reinstall distiltune."
+        )
+    return directory
+
+
+def _fetch(name: str) -> Path:
+    """The local copy of a model on the hub, fetched or brought up to date where the hub can be reached."""
+    # Imported here because it costs a third of a second that local models do not need.
+    from huggingface_hub import HfApi, snapshot_download
+
+    with hub_errors(name, "model"):
+        try:
+            info = within_deadline(lambda: HfApi().model_info(name, timeout=_HUB_REQUEST_S))
+        except Exception:
+            # Whatever keeps the hub from answering, a complete copy from before will do.
+            cached = _cached(name)
+            if cached is None:
+                raise
+            return cached
+        listed = [sibling.rfilename for sibling in info.siblings or ()]
+        patterns = [*_HUB_SMALL_FILES, *_weight_patterns(name, listed)]
+        return Path(snapshot_download(name, allow_patterns=patterns, etag_timeout=_HUB_REQUEST_S))
+
+
+def _cached(name: str) -> Path | None:
+    """The copy of a model in the local cache, or None if there is none with a configuration and weights."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    try:
+        directory = Path(snapshot_download(name, allow_patterns=[_CONFIG], local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError):
+        return None
+    has_weights = any((directory / file).is_file() for file in WEIGHT_FILES)
+    return directory if has_weights and (directory / _CONFIG).is_file() else None
+
+
+def _weight_patterns(name: str, listed: Sequence[str]) -> tuple[str, ...]:
+    """The patterns of the one form of weights to fetch, the best of those that the repository lists."""
+    best = next((file for file in WEIGHT_FILES if file in listed), None)
+    if best is None:
+        raise ModelError(
+            "The model on the hub has no weights that can be read.",
+            where=f"{name}: {list_some(sorted(listed))}",
+            fix=f"one of these is needed: {', '.join(WEIGHT_FILES)}.",
+        )
+    return (best, _HUB_SHARDS[best]) if best in _HUB_SHARDS else (best,)
+
+
+def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
+    """Find, read and check a model; ``head_rules`` say which tensors the task's head is made of.
+
+    Raises:
+        ModelError: if it is neither DistilBERT nor a BERT that fits; if its configuration is nonsense; if a
+            tensor of the encoder is missing; if any has the wrong shape, is not made of plain floating-point
+            numbers or holds NaN or infinity; or if the tokenizer is missing or has more tokens than the
+            model.
+        HubError: as `resolve_model`.
+
+    """
+    directory = resolve_model(name)
+    given_config = read_json(directory / _CONFIG)
+    model_type = _check_model_type(given_config, directory)
+    if model_type == "distilbert":
+        EncoderConfig.from_hf(given_config)  # refuse nonsense before the weights are read
+    token_file, n_tokens = tokenizer_file(directory), n_token_ids(load_tokenizer(directory))
+    weights = read_weights(directory)
+
+    config_hf, hf_tensors, fold_notes = given_config, weights.tensors, ()
+    if model_type == "bert":
+        config_hf, hf_tensors, fold_notes = fold_bert(given_config, weights.tensors)
+    config = EncoderConfig.from_hf(config_hf)
+    head = tuple(head_rules)
+    encoder = encoder_rules(config.n_layers)
+    where = f"{directory} ({', '.join(weights.files)})"
+
+    _check_complete(missing_from_hf(hf_tensors, encoder), where)
+    _check_tensors(hf_tensors, (*encoder, *head), config, where)
+    _check_vocabulary(n_tokens, config, token_file)
+    tensors = from_hf(hf_tensors, (*encoder, *head))
+    unexpected = tuple(key for key in unexpected_in_hf(hf_tensors, (*encoder, *head)) if not _is_counter(key))
+    return ModelSource(
+        directory=directory,
+        config=config,
+        config_hf=dict(config_hf),
+        tensors=tensors,
+        missing=tuple(rule.ours for rule in head if rule.ours not in tensors),
+        unexpected=unexpected,
+        notes=(*fold_notes, *_notes(weights, unexpected)),
+        tokenizer_file=token_file,
+    )
+
+
+def _check_model_type(config: Mapping[str, Any], directory: Path) -> str:
+    # The first DistilBERT configurations of 2019 did not say what they were; only they call the width `dim`.
+    model_type = config.get("model_type", "distilbert" if "dim" in config else None)
+    if model_type not in ("distilbert", "bert"):
+        raise ModelError(
+            f"The model is of the type {model_type!r}; distiltune fine-tunes DistilBERT.",
+            where=str(directory / _CONFIG),
+            fix="take a model whose config.json says distilbert, or a BERT, which is converted.",
+        )
+    return str(model_type)
+
+
+def _check_complete(missing: Sequence[str], where: str) -> None:
+    if missing:
+        raise ModelError(
+            f"The weights lack {len(missing)} of the encoder's tensors: {list_some(missing)}.",
+            where=where,
+            fix="fetch or save the whole model again; config.json and the weights must belong together.",
+        )
+
+
+def _check_tensors(
+    tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str
+) -> None:
+    """Check the shape, type and finiteness of each tensor that the rules use, before any of them is used."""
+    for rule in rules:
+        expected = expected_shape(rule, config)
+        for name in (find_name(tensors, theirs) for theirs in rule.theirs):
+            if name is not None:
+                _check_tensor(name, tensors[name], expected, where)
+
+
+def _check_tensor(name: str, tensor: Tensor, expected: tuple[int, ...], where: str) -> None:
+    if expected and tuple(tensor.shape) != expected:
+        raise ModelError(
+            f"The tensor {name} has the shape {tuple(tensor.shape)}; config.json makes it {expected}.",
+            where=where,
+            fix="use the config.json that was saved with these weights.",
+        )
+    if tensor.dtype != torch.float32:
+        raise ModelError(
+            f"The tensor {name} is of the type {tensor.dtype}, which cannot be trained.",
+            where=where,
+            fix="use the model before it was quantised.",
+        )
+    if not bool(torch.isfinite(tensor).all()):
+        raise ModelError(
+            f"The tensor {name} holds NaN or infinity.", where=where, fix="use another checkpoint."
+        )
+
+
+def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
+    if n_tokens > config.vocab_size:
+        raise ModelError(
+            f"The tokenizer has ids up to {n_tokens - 1:,}, the model embeddings for {config.vocab_size:,} tokens.",
+            where=str(file),
+            fix="use the tokenizer that the model was trained with.",
+        )
+
+
+def _is_counter(name: str) -> bool:
+    """Whether a tensor is the row of numbers 0, 1, 2, … that early BERTs saved with their weights."""
+    return name.endswith("embeddings.position_ids")
+
+
+def _notes(weights: HfWeights, unexpected: Sequence[str]) -> list[str]:
+    notes = []
+    if weights.dtype_on_disk not in ("", "float32"):
+        notes.append(f"The weights are saved as {weights.dtype_on_disk}; they are used as float32.")
+    if weights.files[0].endswith(".h5"):
+        notes.append("The weights are from the TensorFlow era; `distiltune convert` makes a modern copy.")
+    if unexpected:
+        notes.append(f"Not used by the encoder or this task's head: {list_some(unexpected)}.")
+    return notes

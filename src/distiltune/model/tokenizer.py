@@ -1,0 +1,178 @@
+"""The tokenizer of a model directory: how it is read, and the files that it is saved by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors
+from tokenizers.models import WordPiece
+
+from distiltune.errors import ModelError
+
+TOKENIZER_FILES: Final = ("tokenizer.json", "vocab.txt")
+"""The files that a tokenizer is read from, the preferred first."""
+
+SPECIAL_TOKENS: Final = {  # the names in tokenizer_config.json → DistilBERT's and BERT's tokens
+    "pad_token": "[PAD]",
+    "unk_token": "[UNK]",
+    "cls_token": "[CLS]",
+    "sep_token": "[SEP]",
+    "mask_token": "[MASK]",
+}
+
+
+def tokenizer_file(directory: Path) -> Path:
+    """The file that the tokenizer of a model directory is read from.
+
+    Raises:
+        ModelError: if the directory has none.
+
+    """
+    file = next((directory / name for name in TOKENIZER_FILES if (directory / name).is_file()), None)
+    if file is None:
+        raise ModelError(
+            "The model directory has no tokenizer.",
+            where=str(directory),
+            fix=f"put {' or '.join(TOKENIZER_FILES)} of the model that it was made from into it.",
+        )
+    return file
+
+
+def load_tokenizer(directory: Path) -> Tokenizer:
+    """The tokenizer of a model directory, with truncation and padding switched off.
+
+    Without ``tokenizer.json`` it is built from ``vocab.txt`` as BERT's; whether it lowers case, strips
+    accents and sets Chinese characters apart is read from ``tokenizer_config.json``, and is as for uncased
+    BERT where not said.
+
+    Raises:
+        ModelError: if there is no tokenizer, it cannot be read, or lacks [CLS] or [SEP].
+
+    """
+    file = tokenizer_file(directory)
+    try:
+        tokenizer = _from_vocabulary(file) if file.name == "vocab.txt" else Tokenizer.from_file(str(file))
+    except ModelError:
+        raise
+    except Exception as error:  # the tokenizers library raises bare Exception
+        raise ModelError(
+            "The tokenizer cannot be read.",
+            where=f"{file} ({error})",
+            fix="fetch or copy the file again; it is damaged or not complete.",
+        ) from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    absent = [token for token in ("[CLS]", "[SEP]") if tokenizer.token_to_id(token) is None]
+    if absent:
+        raise ModelError(
+            f"The tokenizer has no {' and no '.join(absent)}, which every feature needs.",
+            where=str(file),
+            fix="use a model with a BERT tokenizer.",
+        )
+    return tokenizer
+
+
+def n_token_ids(tokenizer: Tokenizer) -> int:
+    """How many embeddings the tokenizer's ids need: the largest id and one."""
+    return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
+
+
+def read_json(file: Path) -> dict[str, Any]:
+    """The object that a JSON file of a model directory holds.
+
+    Raises:
+        ModelError: if the file cannot be read, is not JSON, or holds something other than an object.
+
+    """
+    try:
+        value = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{file.name} cannot be read.", where=f"{file} ({error})", fix="fetch or copy the file again."
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelError(f"{file.name} holds no JSON object.", where=str(file))
+    return value
+
+
+def _from_vocabulary(file: Path) -> Tokenizer:
+    """BERT's tokenizer with the vocabulary of a ``vocab.txt``, in which line n holds the token of id n."""
+    beside = file.with_name("tokenizer_config.json")
+    config = read_json(beside) if beside.is_file() else {}
+    with file.open(encoding="utf-8") as lines:
+        vocabulary = {line.rstrip("\n"): i for i, line in enumerate(lines)}
+    tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=SPECIAL_TOKENS["unk_token"]))
+    tokenizer.normalizer = normalizers.BertNormalizer(
+        clean_text=True,
+        handle_chinese_chars=config.get("tokenize_chinese_chars", True),
+        strip_accents=config.get("strip_accents"),
+        lowercase=config.get("do_lower_case", True),
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece(prefix="##")
+    if {"[CLS]", "[SEP]"} <= vocabulary.keys():
+        tokenizer.post_processor = processors.BertProcessing(
+            ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
+        )
+    tokenizer.add_special_tokens([token for token in SPECIAL_TOKENS.values() if token in vocabulary])
+    return tokenizer
+
+
+def tokenizer_files(tokenizer: Tokenizer, max_tokens: int) -> dict[str, bytes]:
+    """File name → contents of what a model directory needs to hold this tokenizer.
+
+    ``tokenizer.json``, ``tokenizer_config.json`` and, if the vocabulary can be written one token a line,
+    ``vocab.txt``. ``max_tokens`` is the longest input that the model takes.
+    """
+    parts: dict[str, Any] = json.loads(tokenizer.to_str())
+    files = {
+        "tokenizer.json": tokenizer.to_str(pretty=True),
+        "tokenizer_config.json": json.dumps(_tokenizer_config(tokenizer, parts, max_tokens), indent=2) + "\n",
+    }
+    vocabulary = _vocabulary_lines(parts)
+    if vocabulary is not None:
+        files["vocab.txt"] = vocabulary
+    return {name: text.encode() for name, text in files.items()}
+
+
+def _tokenizer_config(tokenizer: Tokenizer, parts: Mapping[str, Any], max_tokens: int) -> dict[str, Any]:
+    """What transformers needs to build the same tokenizer again.
+
+    Its DistilBertTokenizer builds anew from the vocabulary and these settings, so it is only named where the
+    tokenizer has BERT's form throughout; the general class takes ``tokenizer.json`` as it is.
+    """
+    common = {
+        **{name: token for name, token in SPECIAL_TOKENS.items() if tokenizer.token_to_id(token) is not None},
+        "model_max_length": max_tokens,
+        "clean_up_tokenization_spaces": False,
+    }
+    normalizer = parts.get("normalizer") or {}
+    is_bert = (
+        normalizer.get("type") == "BertNormalizer"
+        and normalizer.get("clean_text") is True
+        and (parts.get("pre_tokenizer") or {}).get("type") == "BertPreTokenizer"
+        and parts["model"].get("type") == "WordPiece"
+    )
+    if not is_bert:
+        return {"tokenizer_class": "PreTrainedTokenizerFast", **common}
+    return {
+        "tokenizer_class": "DistilBertTokenizer",
+        "do_lower_case": normalizer["lowercase"],
+        "strip_accents": normalizer["strip_accents"],
+        "tokenize_chinese_chars": normalizer["handle_chinese_chars"],
+        **common,
+    }
+
+
+def _vocabulary_lines(parts: Mapping[str, Any]) -> str | None:
+    """The contents of ``vocab.txt``, or None where line numbers could not be the ids."""
+    if parts["model"].get("type") != "WordPiece":
+        return None
+    ids: dict[str, int] = parts["model"]["vocab"]
+    tokens = sorted(ids, key=ids.__getitem__)
+    if [ids[token] for token in tokens] != list(range(len(tokens))) or any("\n" in token for token in tokens):
+        return None
+    return "".join(f"{token}\n" for token in tokens)

@@ -1,0 +1,238 @@
+"""The recipe: every setting of a run as one frozen, typed value, readable and writable as TOML."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import annotated_types
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from distiltune.errors import RecipeError
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+MONITORS = {
+    "validation_loss": "lower",
+    "exact_match": "higher",
+    "f1": "higher",
+    "start_accuracy": "higher",
+    "end_accuracy": "higher",
+}
+"""What early stopping and the choice of the best epoch may watch, and which way is better."""
+
+
+class Recipe(BaseModel):
+    """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+
+    task: Literal["question-answering"] = "question-answering"
+    """What the fine-tuning is for."""
+    model: str = "starter"
+    """Where the weights come from: a model directory, a run, `starter`, or a name on the Hugging Face hub."""
+    train: tuple[str, ...] = ("starter",)
+    """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
+    validation: tuple[str, ...] = ()
+    """Validation data, as for training; if empty, passages are set aside by `validation_share`."""
+    validation_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1
+    """Share of the training passages set aside when no validation data is named (0: none); `starter` and hub names use
+    their own validation split instead."""
+    columns: str = ""
+    """Names of the columns of flat data where they differ, as `question=q,context=passage`."""
+    max_rejected_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
+    """Largest share of rows that may be unusable before the run stops."""
+    train_questions: Count = 0
+    """Use only this many training questions, drawn by `sample_seed` (0: all)."""
+    validation_questions: Count = 0
+    """Use only this many validation questions, drawn by `sample_seed` (0: all)."""
+    sample_seed: Count = 0
+    """Seed of those draws: questions in file order, `random.Random(seed).shuffle`, the first N."""
+
+    max_length: Annotated[int, Field(ge=16, le=131_072)] = 384
+    """Most tokens in a window, question and special tokens included."""
+    stride: Annotated[int, Field(ge=0)] = 128
+    """Tokens that neighbouring windows of one context share."""
+    max_question_tokens: Count = 0
+    """Longest question kept whole, in tokens; 0 means half of what a window leaves beside the stride."""
+
+    epochs: Positive = 5
+    """Passes over the training data."""
+    batch_size: Positive = 16
+    """Features in a batch."""
+    accumulation_steps: Positive = 1
+    """Batches whose gradients make one optimiser step: a step takes `batch_size` x `accumulation_steps` features."""
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 2e-5
+    """Learning rate at the start of the decay."""
+    end_learning_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+    """Learning rate at the end of the decay."""
+    decay_power: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
+    """Power of the polynomial decay; 1 is linear."""
+    warmup_steps: Count = 0
+    """Optimiser steps over which the learning rate rises linearly from 0 before the decay begins."""
+    warmup_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """The same as a share of all steps; excludes `warmup_steps`."""
+    adam_beta1: Probability = 0.9
+    """Decay of Adam's mean of gradients."""
+    adam_beta2: Probability = 0.999
+    """Decay of Adam's mean of squared gradients."""
+    adam_epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-8
+    """Added to Adam's denominator."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    """Decoupled weight decay (AdamW); biases and norms are left out."""
+    max_gradient_norm: Annotated[float, Field(ge=0.0)] = 0.0
+    """Gradients are scaled down to this norm where theirs is larger (0: never)."""
+    dropout: Probability | None = None
+    """Dropout of the embeddings and layers; by default what the model's config.json says (0.1 for DistilBERT)."""
+    attention_dropout: Probability | None = None
+    """Dropout of the attention weights; by default what the model's config.json says (0.1 for DistilBERT)."""
+    head_dropout: Probability | None = None
+    """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Seed of the head's first weights, the shuffling and the dropout."""
+
+    monitor: Literal["validation_loss", "exact_match", "f1", "start_accuracy", "end_accuracy"] = "validation_loss"
+    """What decides which epoch is best; `model/` holds that one."""
+    patience: Count = 0
+    """Stop after this many epochs without an improvement of `monitor` (0: never)."""
+    min_change: Annotated[float, Field(ge=0.0)] = 0.0
+    """Smallest change of `monitor` that counts as an improvement."""
+
+    max_answer_tokens: Positive = 30
+    """Longest answer read out, in tokens."""
+    n_best: Positive = 20
+    """Candidates kept for each question when answers are read out."""
+    evaluation_tokens: Annotated[int, Field(ge=512)] = 4_096
+    """Tokens in a batch of evaluation; changes speed and memory, not results."""
+
+    device: str = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    threads: Count = 0
+    """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
+    log_every: Positive = 10
+    """Optimiser steps between two lines of the log."""
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.warmup_steps and self.warmup_share:
+            raise ValueError("warmup_steps and warmup_share exclude each other; set one of them to 0")
+        if self.end_learning_rate > self.learning_rate:
+            raise ValueError(
+                f"end_learning_rate ({self.end_learning_rate}) is above learning_rate ({self.learning_rate})"
+            )
+        if self.question_limit + self.stride + 4 > self.max_length or self.question_limit < 1:
+            raise ValueError(
+                f"max_length ({self.max_length}) must be at least max_question_tokens ({self.question_limit}) + "
+                f"stride ({self.stride}) + 4, or windows cannot move on"
+            )
+        if not self.train:
+            raise ValueError("train names no data")
+        return self
+
+    @property
+    def question_limit(self) -> int:
+        """Longest question kept whole, in tokens, with the default worked out."""
+        return self.max_question_tokens or (self.max_length - 3 - self.stride) // 2
+
+    @classmethod
+    def build(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Build a recipe from settings by name, checking each and all together.
+
+        Raises:
+            RecipeError: naming the setting, the value, and what is allowed.
+
+        """
+        for name in settings:
+            if name not in cls.model_fields:
+                near = difflib.get_close_matches(name, cls.model_fields, n=1)
+                raise RecipeError(
+                    f"there is no setting called {name!r}",
+                    where=f"recipe: {name}",
+                    fix=f"did you mean {near[0]!r}?" if near else "see `distiltune train --help`",
+                )
+        try:
+            return cls(**settings)
+        except ValidationError as error:
+            raise _as_recipe_error(error) from None
+
+    def with_changes(self, **changes: Any) -> Recipe:
+        """The same recipe with some settings changed, checked again.
+
+        Raises:
+            RecipeError: naming the setting, the value, and what is allowed.
+
+        """
+        return Recipe.build({**self.model_dump(), **changes})
+
+    @classmethod
+    def from_toml(cls, path: Path | str) -> Recipe:
+        """Read a recipe; settings not named take their defaults. Reads a run's ``recipe.toml`` too.
+
+        Raises:
+            RecipeError: if the file cannot be read, is not TOML, or holds a bad setting.
+
+        """
+        return cls.build(read_settings(path))
+
+    def to_toml(self) -> str:
+        """The recipe as TOML, each setting under the sentence that describes it."""
+        lines = []
+        for name, value in self.model_dump(mode="json", exclude_none=True).items():
+            description = " ".join((type(self).model_fields[name].description or "").split())
+            lines.append(f"# {description}\n{tomli_w.dumps({name: value})}")
+        return "\n".join(lines)
+
+
+def read_settings(path: Path | str) -> dict[str, Any]:
+    """The settings that a TOML file names, unchecked: its top level, or its table ``recipe`` if it has one.
+
+    Raises:
+        RecipeError: if the file cannot be read or is not TOML.
+
+    """
+    try:
+        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"the recipe cannot be read: {error.strerror}", where=str(path)) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"the recipe is not TOML: {error}", where=str(path)) from error
+    inner = table.get("recipe")
+    return dict(inner) if isinstance(inner, dict) else table
+
+
+def allowed(name: str) -> str:
+    """The allowed range of a setting in words, empty if only its type bounds it."""
+    words = {annotated_types.Ge: "at least", annotated_types.Gt: "above", annotated_types.Le: "at most"}
+    words[annotated_types.Lt] = "below"
+    parts = []
+    for bound in Recipe.model_fields[name].metadata:
+        for kind, word in words.items():
+            if isinstance(bound, kind):
+                parts.append(f"{word} {getattr(bound, kind.__name__.lower())}")
+    return " and ".join(parts)
+
+
+def _as_recipe_error(error: ValidationError) -> RecipeError:
+    first = error.errors()[0]
+    name = str(first["loc"][0]) if first["loc"] else ""
+    message = first["msg"].removeprefix("Value error, ")
+    if not name:
+        return RecipeError(message, where="recipe", fix="change one of the two")
+    expected = allowed(name)
+    return RecipeError(
+        f"{name} is {first['input']!r}: {message[0].lower()}{message[1:]}",
+        where=f"recipe: {name}",
+        fix=f"give a value {expected}" if expected else "see `distiltune train --help`",
+    )

@@ -1,0 +1,244 @@
+"""From the logits of an example's windows to its best answers: for evaluation, prediction and asking alike.
+
+A span's score is log p(start) + log p(end), each under the softmax over all tokens of its own window
+(question, `[CLS]` and `[SEP]` included), as in training. Unlike raw logits, such scores can be compared
+between windows, and their exponential is a probability. The search is exact: it looks at every allowed span
+of every window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+NO_CANDIDATE_DIFFERENCE = 1e9
+"""Null score difference without candidates: above any threshold and, unlike infinity, valid in JSON."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WindowLogits:
+    """What the model said about one feature, and where the feature's context tokens lie in the context.
+
+    Attributes:
+        start_logits: `(n_tokens,)`, one value a token, without padding; token 0 is `[CLS]`.
+        end_logits: `(n_tokens,)`, likewise.
+        first_context_token: index in the feature of its first context token; the others follow without a gap.
+        char_starts: `(n_context_tokens,)`, where each context token starts in the context, in code points.
+        char_ends: `(n_context_tokens,)`, one past the token's last code point.
+    """
+
+    start_logits: npt.NDArray[np.floating[Any]]
+    end_logits: npt.NDArray[np.floating[Any]]
+    first_context_token: int
+    char_starts: npt.NDArray[np.integer[Any]]
+    char_ends: npt.NDArray[np.integer[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A possible answer: exactly the characters `context[start:end]`.
+
+    `score` is its log probability in the window where it is likeliest, `probability` the exponential of that,
+    and `window` that window's place in the sequence that was decoded (the first, should several be equal).
+    """
+
+    text: str
+    start: int
+    end: int
+    score: float
+    probability: float
+    window: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """The best answers to one example, best first, and the score of giving none.
+
+    `null_score` is the log probability of "no answer" (start and end at `[CLS]`) in the window where it is
+    least, so that it is high only if every window says so; 0.0, certainty, without windows.
+    """
+
+    candidates: tuple[Candidate, ...]
+    null_score: float
+
+    @property
+    def best_text(self) -> str:
+        """The text of the best candidate, or "" if there is none."""
+        return self.candidates[0].text if self.candidates else ""
+
+    @property
+    def null_score_difference(self) -> float:
+        """`null_score` minus the best candidate's score; above 0, no answer is likelier than the best one."""
+        return self.null_score - self.candidates[0].score if self.candidates else NO_CANDIDATE_DIFFERENCE
+
+
+def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
+    """Natural logarithm of the softmax over the last axis, in float64; the same shape; never overflows."""
+    shifted = logits.astype(np.float64)
+    shifted -= shifted.max(axis=-1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shifted
+
+
+def decode(
+    context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: int = 30, n_best: int = 20
+) -> Decoded:
+    """Find the `n_best` likeliest answers to one example over all its windows.
+
+    Allowed are the spans of context tokens with start <= end < start + `max_answer_tokens` whose characters
+    are not all white space. The same characters found more than once, in several windows or under several
+    token spans, are one candidate with the best of their scores. Equal scores are ordered by earlier start,
+    then by shorter text.
+
+    Args:
+        context: the whole text that the character offsets point into.
+        windows: one record for each of the example's features, in any order.
+        max_answer_tokens: longest span, in tokens.
+        n_best: most candidates to return.
+
+    Raises:
+        ValueError: a logit is not finite, the parts of a window do not fit each other or the context, or a
+            limit is below 1.
+    """
+    if max_answer_tokens < 1 or n_best < 1:
+        raise ValueError(f"{max_answer_tokens=} and {n_best=} must both be at least 1")
+    n_inked_before = _count_ink(context)
+    null_score = math.inf
+    found: dict[tuple[int, int], tuple[float, int]] = {}  # characters → best score, its window
+    for index, window in enumerate(windows):
+        _check_window(window, index, len(context))
+        starts = log_softmax(window.start_logits)
+        ends = log_softmax(window.end_logits)
+        null_score = min(null_score, float(starts[0] + ends[0]))
+        context_part = slice(window.first_context_token, window.first_context_token + len(window.char_starts))
+        scores = _span_scores(starts[context_part], ends[context_part], max_answer_tokens)
+        _forbid_blank_spans(scores, window.char_starts, window.char_ends, n_inked_before)
+        # An answer among the best of all windows is among the best of the window that scores it highest.
+        for score, span in _best_spans(scores, window.char_starts, window.char_ends, n_best):
+            if span not in found or score > found[span][0]:
+                found[span] = score, index
+    ranked = sorted((-score, *span, window) for span, (score, window) in found.items())[:n_best]
+    candidates = tuple(
+        Candidate(context[start:end], start, end, -cost, math.exp(-cost), window)
+        for cost, start, end, window in ranked
+    )
+    return Decoded(candidates, null_score if windows else 0.0)
+
+
+def without_overlaps(candidates: Sequence[Candidate], k: int) -> tuple[Candidate, ...]:
+    """At most `k` candidates that share no character: from the first down, each that fits with those kept."""
+    kept: list[Candidate] = []
+    for candidate in candidates:
+        if len(kept) >= k:
+            break
+        if all(candidate.end <= other.start or other.end <= candidate.start for other in kept):
+            kept.append(candidate)
+    return tuple(kept)
+
+
+def _check_window(window: WindowLogits, index: int, n_characters: int) -> None:
+    """Raise a ValueError that names the window and what is wrong with it."""
+    n_tokens = len(window.start_logits)
+    n_context_tokens = len(window.char_starts)
+    if window.start_logits.shape != (n_tokens,) or window.end_logits.shape != (n_tokens,):
+        shapes = f"{window.start_logits.shape} and {window.end_logits.shape}"
+        raise ValueError(f"window {index}: start and end logits must both be (n_tokens,), not {shapes}")
+    if window.char_starts.shape != window.char_ends.shape:
+        raise ValueError(
+            f"window {index}: {n_context_tokens} char starts, but {len(window.char_ends)} char ends"
+        )
+    if window.first_context_token < 1 or window.first_context_token + n_context_tokens > n_tokens:
+        last = window.first_context_token + n_context_tokens - 1
+        raise ValueError(
+            f"window {index}: context tokens {window.first_context_token} to {last} are not within "
+            f"the tokens 1 to {n_tokens - 1} that follow [CLS]"
+        )
+    for name, logits in (("start", window.start_logits), ("end", window.end_logits)):
+        finite = np.isfinite(logits)
+        if not finite.all():
+            place = int(np.argmin(finite))
+            raise ValueError(
+                f"window {index}: the {name} logit of token {place} is {logits[place]}, not finite"
+            )
+    if n_context_tokens and (window.char_starts.min() < 0 or window.char_ends.max() > n_characters):
+        raise ValueError(f"window {index}: character offsets lie outside the context of {n_characters}")
+
+
+def _count_ink(context: str) -> npt.NDArray[np.int64]:
+    """`(n_characters + 1,)` how many characters before each place are not white space."""
+    is_blank = np.fromiter(map(str.isspace, context), dtype=np.bool_, count=len(context))
+    counts = np.zeros(len(context) + 1, dtype=np.int64)
+    np.cumsum(~is_blank, out=counts[1:])
+    return counts
+
+
+def _span_scores(
+    starts: npt.NDArray[np.float64], ends: npt.NDArray[np.float64], max_answer_tokens: int
+) -> npt.NDArray[np.float64]:
+    """`(n_context_tokens, width)` scores of the spans from token i to token i + j; -inf past the last token.
+
+    `starts` and `ends` are `(n_context_tokens,)` log probabilities; width is `max_answer_tokens` or, if
+    fewer, all tokens.
+    """
+    n_context_tokens = len(starts)
+    width = min(max_answer_tokens, n_context_tokens)
+    if width == 0:
+        return np.empty((0, 0))
+    padded = np.concatenate((ends, np.full(width - 1, -np.inf)))
+    scores: npt.NDArray[np.float64] = starts[:, None] + np.lib.stride_tricks.sliding_window_view(
+        padded, width
+    )
+    return scores
+
+
+def _forbid_blank_spans(
+    scores: npt.NDArray[np.float64],
+    char_starts: npt.NDArray[np.integer[Any]],
+    char_ends: npt.NDArray[np.integer[Any]],
+    n_inked_before: npt.NDArray[np.int64],
+) -> None:
+    """Set the `(n_context_tokens, width)` scores of spans of nothing but white space to -inf, in place."""
+    ink_at_starts, ink_at_ends = n_inked_before[char_starts], n_inked_before[char_ends]
+    # Nearly always every token has ink and they stand in order; then so does every span.
+    if np.all(ink_at_ends > ink_at_starts) and np.all(ink_at_starts[1:] >= ink_at_starts[:-1]):
+        return
+    n_context_tokens, width = scores.shape
+    last_tokens = np.minimum(np.arange(n_context_tokens)[:, None] + np.arange(width), n_context_tokens - 1)
+    scores[ink_at_ends[last_tokens] <= ink_at_starts[:, None]] = -np.inf
+
+
+def _best_spans(
+    scores: npt.NDArray[np.float64],
+    char_starts: npt.NDArray[np.integer[Any]],
+    char_ends: npt.NDArray[np.integer[Any]],
+    n_best: int,
+) -> list[tuple[float, tuple[int, int]]]:
+    """The best (score, characters) under `(n_context_tokens, width)` scores, best first, each span once."""
+    if scores.size == 0:
+        return []
+    flat = scores.ravel()
+    n_wanted = n_best
+    while True:
+        n_wanted = min(n_wanted, flat.size)
+        # Everything as good as the last one wanted comes along, or the cut would break ties at random.
+        cut = np.partition(flat, flat.size - n_wanted)[flat.size - n_wanted]
+        picked = np.flatnonzero((flat >= cut) & (flat > -np.inf))
+        first_tokens, extra_tokens = np.divmod(picked, scores.shape[1])
+        starts, ends, values = char_starts[first_tokens], char_ends[first_tokens + extra_tokens], flat[picked]
+        order = np.lexsort((ends, starts, -values))
+        best: dict[tuple[int, int], float] = {}
+        for value, start, end in zip(
+            values[order].tolist(), starts[order].tolist(), ends[order].tolist(), strict=True
+        ):
+            best.setdefault((start, end), value)
+            if len(best) == n_best:
+                break
+        # Tokens may share a character (a Hangul syllable in pieces), so that spans repeat: then dig deeper.
+        if len(best) == n_best or n_wanted == flat.size or cut == -np.inf:
+            return [(value, span) for span, value in best.items()]
+        n_wanted *= 2

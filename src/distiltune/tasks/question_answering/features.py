@@ -1,0 +1,205 @@
+"""Examples to features: windows over each context, with start and end labels, exactly as the reference makes them.
+
+The reference is the pair-by-pair way of the ``transformers`` question-answering examples: the tokenizer truncates
+only the context, with an overlap of ``stride`` tokens between windows. Here every distinct context and question is
+tokenised once and the windows are cut from arrays, which gives the same ids and labels in a third of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import cumulative_lengths, positions
+from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
+from distiltune.tasks.question_answering.examples import Example
+
+N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
+NO_ANSWER = -1
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """How contexts are cut into windows.
+
+    Attributes:
+        max_length: most tokens in a feature, special tokens included.
+        stride: tokens that neighbouring windows of a context share.
+        max_question_tokens: longer questions keep only their first tokens (counted and listed).
+
+    """
+
+    max_length: int = 384
+    stride: int = 128
+    max_question_tokens: int = 126
+
+    def __post_init__(self) -> None:
+        if self.max_question_tokens < 1 or self.stride < 0 or self.min_context_tokens <= self.stride:
+            raise ValueError(
+                f"windows of {self.max_length} tokens with a stride of {self.stride} leave no room to move on "
+                f"after a question of {self.max_question_tokens} tokens"
+            )
+
+    @property
+    def min_context_tokens(self) -> int:
+        """Context tokens in a full window under the longest question kept."""
+        return self.max_length - N_SPECIAL_TOKENS - self.max_question_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFeatures:
+    """The features of a set of examples, and what is needed to read answers out of them.
+
+    Attributes:
+        features: token ids, boundaries, labels ``(n_features, 2)`` (start, end; 0 and 0 where the window does not
+            hold the whole answer) and the example of each feature.
+        first_context_token: ``(n_features,)`` int32, index in the feature of its first context token.
+        window_start: ``(n_features,)`` int64, index of that token in ``char_starts`` and ``char_ends``.
+        char_starts: ``(all_context_tokens,)`` int32 of the distinct contexts, laid end to end.
+        char_ends: likewise.
+        n_truncated_questions: how many examples had a question over ``max_question_tokens``.
+        truncated_examples: ``(n_truncated_questions,)`` their indices.
+
+    """
+
+    features: FeatureSet
+    first_context_token: npt.NDArray[np.int32]
+    window_start: npt.NDArray[np.int64]
+    char_starts: npt.NDArray[np.int32]
+    char_ends: npt.NDArray[np.int32]
+    truncated_examples: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def n_context_tokens(self) -> npt.NDArray[np.int64]:
+        """``(n_features,)`` context tokens in each feature; the closing ``[SEP]`` follows them."""
+        return self.features.lengths - self.first_context_token - 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Windows:
+    """Where each window lies: ``(n_features,)`` each."""
+
+    example: npt.NDArray[np.int64]
+    first: npt.NDArray[np.int64]  # first context token, counted from the context's start
+    n_tokens: npt.NDArray[np.int64]
+
+
+def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: WindowSettings) -> QuestionFeatures:
+    """Cut every example into windows and label them.
+
+    Raises:
+        ModelError: if the tokenizer lacks the special tokens.
+
+    """
+    special = SpecialTokens.of(tokenizer)
+    contexts, context_of = distinct([example.context for example in examples])
+    questions, question_of = distinct([example.question for example in examples])
+    context_tokens = tokenise(tokenizer, contexts)
+    question_tokens = tokenise(tokenizer, questions)
+
+    full_question_lengths = np.diff(question_tokens.offsets)[question_of]
+    question_lengths = np.minimum(full_question_lengths, settings.max_question_tokens)
+    context_lengths = np.diff(context_tokens.offsets)[context_of]
+    room = settings.max_length - N_SPECIAL_TOKENS - question_lengths
+    windows = _cut(context_lengths, room, settings.stride)
+
+    window_start = context_tokens.offsets[context_of[windows.example]] + windows.first
+    first_context_token = question_lengths[windows.example] + 2
+    token_ids, offsets = _lay_out(
+        special,
+        question_tokens.ids,
+        question_tokens.offsets[question_of[windows.example]],
+        question_lengths[windows.example],
+        context_tokens.ids,
+        window_start,
+        windows.n_tokens,
+    )
+    labels = _label(examples, context_of, context_tokens, windows, window_start, first_context_token)
+    return QuestionFeatures(
+        features=FeatureSet(token_ids=token_ids, offsets=offsets, labels=labels, example_of=windows.example),
+        first_context_token=first_context_token.astype(np.int32),
+        window_start=window_start,
+        char_starts=context_tokens.char_starts,
+        char_ends=context_tokens.char_ends,
+        truncated_examples=np.flatnonzero(full_question_lengths > question_lengths),
+    )
+
+
+def _cut(
+    context_lengths: npt.NDArray[np.int64], room: npt.NDArray[np.int64], stride: int
+) -> _Windows:
+    """Windows of ``room`` tokens, each ``room - stride`` after the one before, up to the first that reaches the end.
+
+    A context without any token still has one (empty) window, so that its question is asked.
+    """
+    step = room - stride
+    n_windows = np.where(context_lengths <= room, 1, 1 + -(-(context_lengths - room) // step))
+    example = np.repeat(np.arange(len(context_lengths)), n_windows)
+    first = positions(n_windows) * step[example]
+    return _Windows(example=example, first=first, n_tokens=np.minimum(room[example], context_lengths[example] - first))
+
+
+def _lay_out(
+    special: SpecialTokens,
+    question_ids: npt.NDArray[np.int32],
+    question_start: npt.NDArray[np.int64],
+    question_length: npt.NDArray[np.int64],
+    context_ids: npt.NDArray[np.int32],
+    window_start: npt.NDArray[np.int64],
+    window_length: npt.NDArray[np.int64],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """``[CLS] question [SEP] window [SEP]`` for every feature, laid end to end."""
+    offsets = cumulative_lengths(question_length + window_length + N_SPECIAL_TOKENS)
+    token_ids = np.full(offsets[-1], special.sep, dtype=np.int32)
+    token_ids[offsets[:-1]] = special.cls
+    for source, start, length, target in (
+        (question_ids, question_start, question_length, offsets[:-1] + 1),
+        (context_ids, window_start, window_length, offsets[:-1] + question_length + 2),
+    ):
+        within = positions(length)
+        token_ids[np.repeat(target, length) + within] = source[np.repeat(start, length) + within]
+    return token_ids, offsets
+
+
+def _label(
+    examples: Sequence[Example],
+    context_of: npt.NDArray[np.int64],
+    context_tokens: TokenTable,
+    windows: _Windows,
+    window_start: npt.NDArray[np.int64],
+    first_context_token: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int32]:
+    """Start and end labels ``(n_features, 2)`` against the first gold answer, 0 and 0 where the window lacks it."""
+    spans = _answer_tokens(examples, context_of, context_tokens)
+    starts, ends = spans[windows.example, 0], spans[windows.example, 1]
+    held = (starts != NO_ANSWER) & (starts >= window_start) & (ends < window_start + windows.n_tokens)
+    shift = first_context_token - window_start
+    return np.where(held[:, None], np.stack([starts + shift, ends + shift], axis=1), 0).astype(np.int32)
+
+
+def _answer_tokens(
+    examples: Sequence[Example], context_of: npt.NDArray[np.int64], context_tokens: TokenTable
+) -> npt.NDArray[np.int64]:
+    """First and last token of each example's first gold answer, ``(n_examples, 2)``, in the flat context tokens.
+
+    The first is the last token that begins at or before the answer, the last is the first token that ends at or
+    after it (as the reference does); ``NO_ANSWER`` where there is no answer or no token in it.
+    """
+    spans = np.full((len(examples), 2), NO_ANSWER, dtype=np.int64)
+    for i, example in enumerate(examples):
+        if not example.answers:
+            continue
+        answer = example.answers[0]
+        low, high = context_tokens.offsets[context_of[i]], context_tokens.offsets[context_of[i] + 1]
+        first = int(low) + int(np.searchsorted(context_tokens.char_starts[low:high], answer.start, side="right")) - 1
+        last = int(low) + int(np.searchsorted(context_tokens.char_ends[low:high], answer.end, side="left"))
+        if low <= first <= last < high:
+            spans[i] = first, last
+    return spans

@@ -1,0 +1,206 @@
+"""A gold answer as the data give it → the exact characters of the context that it is.
+
+The context is never changed. Offsets count Unicode code points; other ways to count, and answers spelled a little
+differently, are recognised where there is only one thing that they can mean. Pure functions.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+from typing import Literal
+
+from distiltune.tasks.question_answering.examples import Answer
+
+Repair = Literal["offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_respelled"]
+Misplacement = Literal["answer_empty", "answer_ambiguous", "answer_not_found"]
+
+NEAREST_CODE_POINTS = 32
+"""How far a wrong offset may be from the one occurrence that it is nearest to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """An answer with ``context[answer.start : answer.end] == answer.text``.
+
+    ``repair`` says how the answer given had to be changed, if at all. ``is_ambiguous`` means that no offset was
+    given and that the text occurs several times: this is the first.
+    """
+
+    answer: Answer
+    repair: Repair | None = None
+    is_ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Misplaced:
+    """An answer that cannot be placed, and why."""
+
+    reason: Misplacement
+
+
+def place_answer(context: str, text: str, start: int | None) -> Placed | Misplaced:
+    """Find the gold answer ``text`` in ``context``; ``start`` is its offset, None if the data give none.
+
+    In this order: the text at its offset in code points; at its offset counted in UTF-8 bytes or in UTF-16
+    units, if one of the two fits; the only occurrence, or the nearest to the offset within
+    `NEAREST_CODE_POINTS`, or without an offset the first; the only occurrence (or the one at the offset) up to
+    white space, case and Unicode form, whose spelling in the context then is the answer's text.
+    """
+    if not text or text.isspace():
+        return Misplaced("answer_empty")
+    if start is None:
+        return _place_without_offset(context, text) or _place_respelled(context, text, None)
+    if start >= 0:
+        # startswith would count a negative start from the end
+        if context.startswith(text, start):
+            return Placed(Answer(text, start))
+        if other := _place_in_other_units(context, text, start):
+            return other
+    return _place_moved(context, text, start) or _place_respelled(context, text, start)
+
+
+def _place_without_offset(context: str, text: str) -> Placed | None:
+    """The first exact occurrence, or None."""
+    first = context.find(text)
+    if first < 0:
+        return None
+    return Placed(Answer(text, first), is_ambiguous=context.find(text, first + 1) >= 0)
+
+
+def _place_in_other_units(context: str, text: str, start: int) -> Placed | None:
+    """The answer at ``start`` UTF-8 bytes or UTF-16 units, if it is exactly there by one way of counting."""
+    if context.isascii():
+        return None
+    in_bytes = _code_points_before(context, text, start, "utf-8")
+    in_utf16 = _code_points_before(context, text, 2 * start, "utf-16-le")
+    if in_bytes is not None and in_utf16 in (None, in_bytes):
+        return Placed(Answer(text, in_bytes), "offset_in_bytes")
+    if in_utf16 is not None and in_bytes is None:
+        return Placed(Answer(text, in_utf16), "offset_in_utf16")
+    return None
+
+
+def _code_points_before(context: str, text: str, n_bytes: int, encoding: str) -> int | None:
+    """Code points in the first ``n_bytes`` of the encoded context if ``text`` follows there, otherwise None."""
+    # surrogatepass: a lone surrogate is the caller's to refuse, here it must only not crash
+    encoded = context.encode(encoding, "surrogatepass")
+    if not encoded.startswith(text.encode(encoding, "surrogatepass"), n_bytes):
+        return None
+    try:
+        n_code_points = len(encoded[:n_bytes].decode(encoding))
+    except UnicodeDecodeError:
+        return None
+    # false only where a code unit was split, or with lone surrogates
+    return n_code_points if context.startswith(text, n_code_points) else None
+
+
+def _place_moved(context: str, text: str, start: int) -> Placed | Misplaced | None:
+    """The only exact occurrence or the clearly nearest one; `Misplaced` if there are others; None without any."""
+    start = max(start, 0)
+    before = context.rfind(text, 0, start + len(text))
+    after = context.find(text, start)
+    if before < 0 and after < 0:
+        return None
+    first, last = context.find(text), context.rfind(text)
+    if first == last:
+        return Placed(Answer(text, first), "answer_moved")
+    distances = sorted((abs(found - start), found) for found in {before, after} if found >= 0)
+    distance, nearest = distances[0]
+    if distance <= NEAREST_CODE_POINTS and (len(distances) == 1 or distances[1][0] > distance):
+        return Placed(Answer(text, nearest), "answer_moved")
+    return Misplaced("answer_ambiguous")
+
+
+def _place_respelled(context: str, text: str, start: int | None) -> Placed | Misplaced:
+    """The occurrence up to white space, case and Unicode form: the one at ``start``, otherwise the only one."""
+    wanted = _fold(text).key
+    folded = _fold_context(context)
+    if not wanted:
+        return Misplaced("answer_empty")
+    # white space before the answer is no part of it in the context
+    n_leading = len(text) - len(text.lstrip())
+    spans = []
+    position = folded.key.find(wanted)
+    while position >= 0:
+        end = position + len(wanted) - 1
+        if folded.begins[position] and folded.ends[end]:
+            spans.append((folded.starts[position], folded.stops[end]))
+        position = folded.key.find(wanted, position + 1)
+    at_start = [span for span in spans if start is not None and span[0] in (start, start + n_leading)]
+    chosen = at_start if len(at_start) == 1 else spans
+    if not chosen:
+        return Misplaced("answer_not_found")
+    if len(chosen) > 1:
+        return Misplaced("answer_ambiguous")
+    first, stop = chosen[0]
+    return Placed(Answer(context[first:stop], first), "answer_respelled")
+
+
+@dataclass(frozen=True, slots=True)
+class _Folded:
+    """A text without the differences of white space, case and Unicode form, and where each character is from.
+
+    The character ``key[i]`` comes from the code points ``starts[i] : stops[i]`` of the text; ``begins[i]`` and
+    ``ends[i]`` tell whether it is the first and the last that comes from them. A match counts only between
+    a beginning and an end, so that "cafe" is not found in "café" nor "i" in the ligature "fi".
+    """
+
+    key: str
+    starts: tuple[int, ...]
+    stops: tuple[int, ...]
+    begins: tuple[bool, ...]
+    ends: tuple[bool, ...]
+
+
+# A character with the marks that belong to it: combining marks, and the vowels and final consonants that follow
+# in a Korean syllable spelled out. Their order inside it, and whether they are one code point or several, differs
+# between the Unicode forms; between such clusters nothing does.
+_JAMO_INSIDE_SYLLABLE = range(0x1160, 0x1200)
+
+
+def _clusters(text: str) -> list[tuple[int, int]]:
+    """The text cut into characters with their marks, or runs of white space: ``(start, stop)`` of each."""
+    starts = []
+    was_space = False
+    for position, character in enumerate(text):
+        is_space = character.isspace()
+        inside = (
+            unicodedata.combining(character) != 0
+            or ord(character) in _JAMO_INSIDE_SYLLABLE
+            or (is_space and was_space)
+        )
+        if not inside or position == 0:
+            starts.append(position)
+        was_space = is_space
+    return list(zip(starts, [*starts[1:], len(text)], strict=True))
+
+
+def _fold(text: str) -> _Folded:
+    """``text`` folded: white space runs to one space and none at the ends, case folded, NFKD."""
+    first = len(text) - len(text.lstrip())
+    last = len(text.rstrip())
+    key, starts, stops, begins, ends = [], [], [], [], []
+    for start, stop in _clusters(text[first:last]):
+        cluster = text[first + start : first + stop]
+        folded = " " if cluster.isspace() else _fold_cluster(cluster)
+        n_folded = len(folded)
+        key.append(folded)
+        starts += [first + start] * n_folded
+        stops += [first + stop] * n_folded
+        begins += [position == 0 for position in range(n_folded)]
+        ends += [position == n_folded - 1 for position in range(n_folded)]
+    return _Folded("".join(key), tuple(starts), tuple(stops), tuple(begins), tuple(ends))
+
+
+def _fold_cluster(cluster: str) -> str:
+    """Caseless and in one Unicode form: Unicode's compatibility caseless match (section 3.13, D146), decomposed."""
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", cluster).casefold())
+    return unicodedata.normalize("NFKD", folded.casefold())
+
+
+# Several questions share a context, one after the other
+_fold_context = lru_cache(maxsize=8)(_fold)

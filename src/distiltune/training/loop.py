@@ -1,0 +1,183 @@
+"""The training loop, one for every task: batch, loss, backward, step, log, evaluate, save."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, split_batches
+from distiltune.data.packing import PackedBatch
+from distiltune.tasks.base import Objective
+from distiltune.training.optimiser import set_learning_rate
+from distiltune.training.schedule import PolynomialDecay
+
+Metrics = Mapping[str, float]
+Evaluate = Callable[[], Metrics]
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """What the loop itself needs to know; the recipe says what each means."""
+
+    epochs: int
+    batch_size: int
+    accumulation_steps: int
+    max_gradient_norm: float
+    seed: int
+    log_every: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """One line of the log: means over the steps since the last such line.
+
+    ``step`` counts optimiser steps of the whole run from 0 and is the last one covered; ``tokens_per_second`` counts
+    real tokens of training only.
+    """
+
+    epoch: int
+    step: int
+    n_steps: int
+    loss: float
+    learning_rate: float
+    tokens_per_second: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochReport:
+    """What an epoch came to: training metrics are means over it as it ran, validation ones are taken at its end."""
+
+    epoch: int
+    train: Metrics
+    validation: Metrics
+    learning_rate: float
+    train_seconds: float
+    validation_seconds: float
+    n_features: int
+    n_tokens: int
+
+
+class Watcher(Protocol):
+    """Whoever wants to know how the training goes: the log, the progress bar, the keeper of the best epoch."""
+
+    def on_step(self, report: StepReport) -> None:
+        """Called every ``log_every`` steps and at the end of an epoch."""
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        """Called after each epoch's evaluation; returns whether to go on."""
+
+
+def count_steps(n_features: int, batch_size: int, accumulation_steps: int) -> int:
+    """Optimiser steps in an epoch, the last and smaller one included."""
+    return -(-n_features // (batch_size * accumulation_steps))
+
+
+def train(
+    model: nn.Module,
+    features: FeatureSet,
+    objective: Objective,
+    metric_names: tuple[str, ...],
+    optimiser: torch.optim.Optimizer,
+    learning_rate_at: PolynomialDecay,
+    settings: LoopSettings,
+    evaluate: Evaluate,
+    watcher: Watcher,
+    device: torch.device,
+) -> None:
+    """Train ``model`` in place for ``settings.epochs`` epochs, or until the watcher says stop.
+
+    Nothing is read back from the device between two log lines, so that no step waits for it.
+    """
+    steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
+    n_steps = steps_per_epoch * settings.epochs
+    step = 0
+    for epoch in range(settings.epochs):
+        model.train()
+        clock = _Clock(len(metric_names), device)
+        order = epoch_order(len(features), settings.seed, epoch)
+        for batches, n_step_features in _steps(features, order, settings, device):
+            learning_rate = learning_rate_at(step)
+            set_learning_rate(optimiser, learning_rate)
+            for batch in batches:
+                sums = objective(model(batch), batch)
+                (sums.loss / n_step_features).backward()  # type: ignore[no-untyped-call]
+                clock.add(sums.metrics, batch.n_features, batch.n_tokens)
+            if settings.max_gradient_norm > 0.0:
+                nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
+            optimiser.step()
+            optimiser.zero_grad(set_to_none=True)
+            step += 1
+            if step % settings.log_every == 0 or step % steps_per_epoch == 0:
+                loss, rate = clock.lap()
+                watcher.on_step(StepReport(epoch, step - 1, n_steps, loss, learning_rate, rate))
+
+        train_metrics = dict(zip(metric_names, clock.means(), strict=True))
+        train_seconds = clock.seconds()
+        began = time.perf_counter()
+        validation = evaluate()
+        report = EpochReport(
+            epoch=epoch,
+            train=train_metrics,
+            validation=validation,
+            learning_rate=learning_rate,
+            train_seconds=train_seconds,
+            validation_seconds=time.perf_counter() - began,
+            n_features=clock.n_features,
+            n_tokens=clock.n_tokens,
+        )
+        if not watcher.on_epoch(report):
+            return
+
+
+def _steps(
+    features: FeatureSet, order: FeatureIds, settings: LoopSettings, device: torch.device
+) -> Iterator[tuple[Iterator[PackedBatch], int]]:
+    """For each optimiser step its batches, packed ahead, and how many features they have together."""
+    groups = split_batches(order, settings.batch_size * settings.accumulation_steps)
+    slices = [split_batches(group, settings.batch_size) for group in groups]
+    packed = packed_ahead(features, [ids for group in slices for ids in group])
+    for group, parts in zip(groups, slices, strict=True):
+        yield (next(packed).to(device) for _ in parts), len(group)
+
+
+class _Clock:
+    """Sums of an epoch, and of the stretch since the last log line, kept on the device."""
+
+    def __init__(self, n_metrics: int, device: torch.device) -> None:
+        self.epoch_sums = torch.zeros(n_metrics, dtype=torch.float64, device=device)
+        self.lap_sums = torch.zeros(n_metrics, dtype=torch.float64, device=device)
+        self.n_features = self.n_tokens = self.lap_features = self.lap_tokens = 0
+        self.began = self.lap_began = time.perf_counter()
+
+    def add(self, sums: Tensor, n_features: int, n_tokens: int) -> None:
+        """Count one batch."""
+        self.lap_sums += sums
+        self.lap_features += n_features
+        self.lap_tokens += n_tokens
+
+    def lap(self) -> tuple[float, float]:
+        """Close a stretch: its mean loss a feature and its tokens a second. Waits for the device."""
+        loss = float(self.lap_sums[0]) / self.lap_features
+        now = time.perf_counter()
+        rate = self.lap_tokens / (now - self.lap_began)
+        self.epoch_sums += self.lap_sums
+        self.n_features += self.lap_features
+        self.n_tokens += self.lap_tokens
+        self.lap_sums.zero_()
+        self.lap_features = self.lap_tokens = 0
+        self.lap_began = now
+        return loss, rate
+
+    def means(self) -> list[float]:
+        """The epoch's means a feature, in the order of the metric names."""
+        return [float(value) / self.n_features for value in self.epoch_sums.tolist()]
+
+    def seconds(self) -> float:
+        """Since the epoch began."""
+        return time.perf_counter() - self.began
