@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,16 +57,34 @@ def within_deadline(call: Callable[[], T], seconds: float | None = None) -> T:
 def hub_errors(name: str, kind: HubKind) -> Iterator[None]:
     """Turn whatever ``huggingface_hub`` raises inside the block into a `HubError` about ``name``.
 
+    Its progress bars are left out where standard error is no terminal.
     ``name`` is the repository's name as the user gave it. Errors of other origin, `DistiltuneError` among
     them, pass through unchanged.
     """
     try:
-        yield
+        with _bars_on_terminals_only():
+            yield
     except Exception as error:
         translated = _translate(error, name, kind)
         if translated is None:
             raise
         raise translated from error
+
+
+@contextmanager
+def _bars_on_terminals_only() -> Iterator[None]:
+    """Keep progress bars out of log files, unless HF_HUB_DISABLE_PROGRESS_BARS asks for them."""
+    from huggingface_hub import constants, utils
+
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
+    if is_terminal or constants.HF_HUB_DISABLE_PROGRESS_BARS is False or utils.are_progress_bars_disabled():
+        yield
+        return
+    utils.disable_progress_bars()
+    try:
+        yield
+    finally:
+        utils.enable_progress_bars()
 
 
 def _translate(error: Exception, name: str, kind: HubKind) -> HubError | None:
@@ -124,7 +143,7 @@ def _unreachable(name: str, kind: HubKind, error: BaseException) -> HubError:
     return HubError(
         f"The Hugging Face hub cannot be reached, and the {_WORDS[kind]} {name!r} is not in the local cache.",
         where=f"{_endpoint()} ({type(error).__name__}: {_first_line(error)})",
-        fix=f"check the network and try again, or use a local directory or `starter`: {_two_ways_on(kind)}.",
+        fix="use a local directory or `starter`, or check the network and try again.",
     )
 
 
@@ -132,7 +151,7 @@ def _offline(name: str, kind: HubKind) -> HubError:
     return HubError(
         f"The {_WORDS[kind]} {name!r} is not in the local cache, and HF_HUB_OFFLINE forbids to fetch it.",
         where=_page(name, kind),
-        fix=f"unset HF_HUB_OFFLINE, or use a local directory or `starter`: {_two_ways_on(kind)}.",
+        fix="use a local directory or `starter`, or unset HF_HUB_OFFLINE to fetch it.",
     )
 
 

@@ -217,7 +217,7 @@ def _choose_configuration(configurations: Sequence[str], name: HubName) -> str:
 
 def _check_one_series(files: Sequence[_DataFile], name: HubName, split: Split) -> None:
     """Raise `DataError` unless the files are one file or the shards of one, all of them."""
-    series = {re.sub(r"[-_]\d+$", "", _SHARD.sub(r"\g<stem>", file.stem)) for file in files}
+    series = {re.sub(r"(^|[-_])\d+$", "", _SHARD.sub(r"\g<stem>", file.stem)) for file in files}
     if len(series) > 1:
         raise DataError(
             f"The data set {name.repository!r} has several files that could be its {split} split: "

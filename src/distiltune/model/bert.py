@@ -33,20 +33,17 @@ _CONFIG_NAMES: Final = {  # BERT's name → DistilBERT's
     "initializer_range": "initializer_range",
     "pad_token_id": "pad_token_id",
 }
-_BERT_DEFAULTS: Final = {
-    "num_hidden_layers": 12
-}  # the one size in which the published BERT and DistilBERT differ
+# The one size in which the published BERT and DistilBERT differ, for a configuration that does not state it.
+_BERT_DEFAULTS: Final = {"num_hidden_layers": 12}
 _KEPT_CONFIG: Final = ("id2label", "label2id", "problem_type")
 
-_NEEDED: Final[
-    tuple[tuple[str, object, tuple[object, ...]], ...]
-] = (  # name, value if absent, values that fit
-    ("hidden_act", "gelu", ("gelu", "relu")),
-    ("position_embedding_type", "absolute", ("absolute",)),
-    ("layer_norm_eps", 1e-12, (1e-12,)),
-    ("is_decoder", False, (False,)),
-    ("add_cross_attention", False, (False,)),
-)
+_FITTING: Final[dict[str, tuple[object, ...]]] = {  # name → values that fit, first BERT's default
+    "hidden_act": ("gelu", "relu"),
+    "position_embedding_type": ("absolute",),
+    "layer_norm_eps": (1e-12,),
+    "is_decoder": (False,),
+    "add_cross_attention": (False,),
+}
 
 _IN_LAYER: Final = {
     "attention.self.query": "attention.q_lin",
@@ -76,8 +73,8 @@ def fold_bert(
     _check_fits(config)
     bare = {name.removeprefix("bert."): tensor for name, tensor in tensors.items()}
     notes = [
-        "BERT checkpoint: its token-type embedding 0 is folded into the position embeddings; token type 1, "
-        "which BERT gives to the second of two texts, is not told apart any more."
+        "BERT checkpoint: its token-type embedding 0 is folded into the position embeddings. Token type 1, "
+        "which BERT gives the second of two texts, is lost: a head trained with it needs fine-tuning again."
     ]
     folded: dict[str, Tensor] = {}
     for name, tensor in bare.items():
@@ -91,8 +88,8 @@ def fold_bert(
 
 
 def _check_fits(config: Mapping[str, object]) -> None:
-    for name, default, fitting in _NEEDED:
-        value = config.get(name, default)
+    for name, fitting in _FITTING.items():
+        value = config.get(name, fitting[0])
         if value not in fitting:
             raise ModelError(
                 f"This BERT has {name} = {value!r}, which DistilBERT's form cannot hold.",

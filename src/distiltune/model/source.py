@@ -83,15 +83,18 @@ def resolve_model(name: str) -> Path:
 
     Raises:
         ModelError: if a path does not exist or is not a model directory, or a hub repository has no
-        readable weights. HubError: if the hub cannot be reached within 15 seconds and the model is not
-        cached, or has no such
-            model, or does not let the user read it.
+            readable weights.
+        HubError: if the hub cannot be reached within 15 seconds and the model is not cached, or the hub has
+            no such model or does not let the user read it.
 
     """
-    path = Path(name).expanduser()
-    for directory in (path, path / "model"):
-        if (directory / _CONFIG).is_file():
-            return directory
+    try:
+        path = Path(name).expanduser()
+        local = _local_model(path)
+    except (OSError, RuntimeError) as error:  # no permission, a name too long, no such user's home
+        raise ModelError("The model directory cannot be opened.", where=f"{name} ({error})") from error
+    if local is not None:
+        return local
     if name == STARTER:
         return _starter()
     if path.is_dir():
@@ -109,6 +112,11 @@ def resolve_model(name: str) -> Path:
             fix="check the path; a name on the Hugging Face hub is written `owner/name`.",
         )
     return _fetch(name)
+
+
+def _local_model(path: Path) -> Path | None:
+    """The directory itself if it is a model's, its ``model`` if it is a run's, else None."""
+    return next((place for place in (path, path / "model") if (place / _CONFIG).is_file()), None)
 
 
 def _looks_like_a_path(name: str) -> bool:
@@ -187,9 +195,11 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     token_file, n_tokens = tokenizer_file(directory), n_token_ids(load_tokenizer(directory))
     weights = read_weights(directory)
 
-    config_hf, hf_tensors, fold_notes = given_config, weights.tensors, ()
-    if model_type == "bert":
-        config_hf, hf_tensors, fold_notes = fold_bert(given_config, weights.tensors)
+    config_hf, hf_tensors, fold_notes = (
+        fold_bert(given_config, weights.tensors)
+        if model_type == "bert"
+        else (given_config, weights.tensors, ())
+    )
     config = EncoderConfig.from_hf(config_hf)
     head = tuple(head_rules)
     encoder = encoder_rules(config.n_layers)
@@ -266,7 +276,7 @@ def _check_tensor(name: str, tensor: Tensor, expected: tuple[int, ...], where: s
 def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
     if n_tokens > config.vocab_size:
         raise ModelError(
-            f"The tokenizer has ids up to {n_tokens - 1:,}, the model embeddings for {config.vocab_size:,} tokens.",
+            f"The tokenizer's ids go up to {n_tokens - 1:,}, the model's to {config.vocab_size - 1:,}.",
             where=str(file),
             fix="use the tokenizer that the model was trained with.",
         )
@@ -282,7 +292,7 @@ def _notes(weights: HfWeights, unexpected: Sequence[str]) -> list[str]:
     if weights.dtype_on_disk not in ("", "float32"):
         notes.append(f"The weights are saved as {weights.dtype_on_disk}; they are used as float32.")
     if weights.files[0].endswith(".h5"):
-        notes.append("The weights are from the TensorFlow era; `distiltune convert` makes a modern copy.")
+        notes.append("The weights are from the TensorFlow era (tf_model.h5).")
     if unexpected:
         notes.append(f"Not used by the encoder or this task's head: {list_some(unexpected)}.")
     return notes

@@ -32,7 +32,7 @@ _NAME_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
             "",
         ),  # ... by any name ...
         (r"^(?:.*/)?tf_[^/]*/", ""),  # ... or, for a head, before what it has outermost
-        (r"^([^/]+)/(?=\1/)", ""),  # the group's name where the weight's own repeats it
+        (r"^([^/]+)/(?:.*/)?(?=\1/)", ""),  # before the group's name where the weight's own repeats it
         (r"/(?:kernel|gamma|embeddings)$", "/weight"),
         (r"/beta$", "/bias"),
         (r"/", "."),

@@ -1,13 +1,19 @@
-"""What the engine asks of a task. A task is one folder beside this file and one line in ``tasks/__init__``."""
+"""What the engine asks of a task. A task is one folder beside this file and one line in ``tasks/table``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
 
-from torch import Tensor
+from tokenizers import Tokenizer
+from torch import Tensor, nn
 
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
+from distiltune.model.hf_keys import KeyRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,5 +30,95 @@ class StepSums:
     metrics: Tensor
 
 
-Objective = Callable[[Tensor, PackedBatch], StepSums]
-"""The head's output and its batch → loss and metrics as sums."""
+class Objective(Protocol):
+    """A task's loss."""
+
+    def __call__(self, output: Tensor, batch: PackedBatch) -> StepSums:
+        """The head's output and its batch → loss and metrics as sums."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableColumn:
+    """One column of the epoch table: a metric of the training epoch or of the validation."""
+
+    title: str
+    of: str  # "train" or "validation"
+    metric: str
+
+
+class Dataset(Protocol):
+    """Examples as the task read them, with their features."""
+
+    @property
+    def features(self) -> FeatureSet:
+        """What the engine trains on."""
+
+    @property
+    def findings(self) -> Findings:
+        """What was noticed, repaired and left out while reading."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the content of the files and of the selection made from them."""
+
+    @property
+    def n_examples(self) -> int:
+        """How many examples the features were made of."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Where the examples came from, as the user named it."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences for the user about these examples and features."""
+
+
+class Evaluation(Protocol):
+    """What a model is worth on a data set."""
+
+    @property
+    def metrics(self) -> Mapping[str, float]:
+        """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
+
+
+class Task(Protocol):
+    """A thing that a fine-tuned model does."""
+
+    @property
+    def name(self) -> str:
+        """As the recipe's ``task`` names it."""
+
+    @property
+    def architecture(self) -> str:
+        """The class that Hugging Face ``transformers`` loads the model directory into."""
+
+    @property
+    def head_rules(self) -> Sequence[KeyRule]:
+        """The head's tensors under our names and theirs."""
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What the objective's sums are; the first is the loss."""
+
+    @property
+    def table(self) -> tuple[TableColumn, ...]:
+        """The epoch table's columns after the epoch's number."""
+
+    @property
+    def objective(self) -> Objective:
+        """The loss to train on."""
+
+    def load_training(self, tokenizer: Tokenizer) -> tuple[Dataset, Dataset | None]:
+        """Read and featurise the training data and the validation data, None if there is none.
+
+        Raises:
+            DataError: if a source cannot be read or holds too little that can be used.
+
+        """
+
+    def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
+        """A head with weights yet to be set."""
+
+    def evaluate(self, model: nn.Module, data: Dataset, predictions: Path | None = None) -> Evaluation:
+        """Evaluate on everything, dropout off; write the answers as files into ``predictions`` if given."""

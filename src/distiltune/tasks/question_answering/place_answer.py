@@ -1,16 +1,15 @@
 """A gold answer as the data give it → the exact characters of the context that it is.
 
-The context is never changed. Offsets count Unicode code points; other ways to count, and answers spelled a little
-differently, are recognised where there is only one thing that they can mean. Pure functions.
+The context is never changed. Offsets count Unicode code points; other ways to count, and answers spelled a
+little differently, are recognised where there is only one thing that they can mean. Pure functions.
 """
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
+from itertools import pairwise
 from typing import Literal
 
 from distiltune.tasks.question_answering.examples import Answer
@@ -26,8 +25,8 @@ NEAREST_CODE_POINTS = 32
 class Placed:
     """An answer with ``context[answer.start : answer.end] == answer.text``.
 
-    ``repair`` says how the answer given had to be changed, if at all. ``is_ambiguous`` means that no offset was
-    given and that the text occurs several times: this is the first.
+    ``repair`` says how the answer given had to be changed, if at all. ``is_ambiguous`` means that no offset
+    was given and that the text occurs several times: this is the first.
     """
 
     answer: Answer
@@ -47,8 +46,8 @@ def place_answer(context: str, text: str, start: int | None) -> Placed | Misplac
 
     In this order: the text at its offset in code points; at its offset counted in UTF-8 bytes or in UTF-16
     units, if one of the two fits; the only occurrence, or the nearest to the offset within
-    `NEAREST_CODE_POINTS`, or without an offset the first; the only occurrence (or the one at the offset) up to
-    white space, case and Unicode form, whose spelling in the context then is the answer's text.
+    `NEAREST_CODE_POINTS`, or without an offset the first; the only occurrence (or the one at the offset) up
+    to white space, case and Unicode form, whose spelling in the context then is the answer's text.
     """
     if not text or text.isspace():
         return Misplaced("answer_empty")
@@ -85,7 +84,7 @@ def _place_in_other_units(context: str, text: str, start: int) -> Placed | None:
 
 
 def _code_points_before(context: str, text: str, n_bytes: int, encoding: str) -> int | None:
-    """Code points in the first ``n_bytes`` of the encoded context if ``text`` follows there, otherwise None."""
+    """Code points in the encoded context's first ``n_bytes`` if ``text`` follows there, otherwise None."""
     # surrogatepass: a lone surrogate is the caller's to refuse, here it must only not crash
     encoded = context.encode(encoding, "surrogatepass")
     if not encoded.startswith(text.encode(encoding, "surrogatepass"), n_bytes):
@@ -99,15 +98,17 @@ def _code_points_before(context: str, text: str, n_bytes: int, encoding: str) ->
 
 
 def _place_moved(context: str, text: str, start: int) -> Placed | Misplaced | None:
-    """The only exact occurrence or the clearly nearest one; `Misplaced` if there are others; None without any."""
-    start = max(start, 0)
-    before = context.rfind(text, 0, start + len(text))
-    after = context.find(text, start)
-    if before < 0 and after < 0:
-        return None
+    """The only exact occurrence or the clearly nearest; `Misplaced` if neither is clear; None without any."""
     first, last = context.find(text), context.rfind(text)
+    if first < 0:
+        return None
     if first == last:
         return Placed(Answer(text, first), "answer_moved")
+    if start < 0:
+        # often -1 for "not known": no place that anything could be near to
+        return Misplaced("answer_ambiguous")
+    before = context.rfind(text, 0, start + len(text))
+    after = context.find(text, start)
     distances = sorted((abs(found - start), found) for found in {before, after} if found >= 0)
     distance, nearest = distances[0]
     if distance <= NEAREST_CODE_POINTS and (len(distances) == 1 or distances[1][0] > distance):
@@ -116,7 +117,7 @@ def _place_moved(context: str, text: str, start: int) -> Placed | Misplaced | No
 
 
 def _place_respelled(context: str, text: str, start: int | None) -> Placed | Misplaced:
-    """The occurrence up to white space, case and Unicode form: the one at ``start``, otherwise the only one."""
+    """The occurrence up to white space, case and Unicode form: at ``start``, otherwise the only one."""
     wanted = _fold(text).key
     folded = _fold_context(context)
     if not wanted:
@@ -142,11 +143,11 @@ def _place_respelled(context: str, text: str, start: int | None) -> Placed | Mis
 
 @dataclass(frozen=True, slots=True)
 class _Folded:
-    """A text without the differences of white space, case and Unicode form, and where each character is from.
+    """A text without its white space, case and Unicode form, and where each character comes from.
 
-    The character ``key[i]`` comes from the code points ``starts[i] : stops[i]`` of the text; ``begins[i]`` and
-    ``ends[i]`` tell whether it is the first and the last that comes from them. A match counts only between
-    a beginning and an end, so that "cafe" is not found in "café" nor "i" in the ligature "fi".
+    The character ``key[i]`` comes from the code points ``starts[i] : stops[i]`` of the text; ``begins[i]``
+    and ``ends[i]`` tell whether it is the first and the last that comes from them. A match counts only
+    between a beginning and an end, so that "cafe" is not found in "café" nor "i" in the ligature "fi".
     """
 
     key: str
@@ -156,9 +157,9 @@ class _Folded:
     ends: tuple[bool, ...]
 
 
-# A character with the marks that belong to it: combining marks, and the vowels and final consonants that follow
-# in a Korean syllable spelled out. Their order inside it, and whether they are one code point or several, differs
-# between the Unicode forms; between such clusters nothing does.
+# A character with the marks that belong to it: combining marks, and the vowels and final consonants that
+# follow in a Korean syllable spelled out. Their order inside it, and whether they are one code point or
+# several, differs between the Unicode forms; between such clusters nothing does.
 _JAMO_INSIDE_SYLLABLE = range(0x1160, 0x1200)
 
 
@@ -176,14 +177,18 @@ def _clusters(text: str) -> list[tuple[int, int]]:
         if not inside or position == 0:
             starts.append(position)
         was_space = is_space
-    return list(zip(starts, [*starts[1:], len(text)], strict=True))
+    return list(pairwise([*starts, len(text)]))
 
 
 def _fold(text: str) -> _Folded:
     """``text`` folded: white space runs to one space and none at the ends, case folded, NFKD."""
     first = len(text) - len(text.lstrip())
     last = len(text.rstrip())
-    key, starts, stops, begins, ends = [], [], [], [], []
+    key: list[str] = []
+    starts: list[int] = []
+    stops: list[int] = []
+    begins: list[bool] = []
+    ends: list[bool] = []
     for start, stop in _clusters(text[first:last]):
         cluster = text[first + start : first + stop]
         folded = " " if cluster.isspace() else _fold_cluster(cluster)
@@ -197,7 +202,7 @@ def _fold(text: str) -> _Folded:
 
 
 def _fold_cluster(cluster: str) -> str:
-    """Caseless and in one Unicode form: Unicode's compatibility caseless match (section 3.13, D146), decomposed."""
+    """Caseless and in one form: the Unicode standard's compatibility caseless match (D146), decomposed."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", cluster).casefold())
     return unicodedata.normalize("NFKD", folded.casefold())
 

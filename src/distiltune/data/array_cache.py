@@ -1,0 +1,101 @@
+"""Arrays on disk under a key of what made them, memory-mapped on the next run; a damaged entry is made anew."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+FORMAT = 1
+"""Raise this whenever the meaning of any cached array changes: entries of another format are made anew."""
+
+_MANIFEST = "manifest.json"
+
+
+def cache_directory() -> Path:
+    """Where cached arrays live: ``$DISTILTUNE_CACHE``, else ``distiltune`` in the user's cache directory."""
+    if own := os.environ.get("DISTILTUNE_CACHE"):
+        return Path(own)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distiltune"
+
+
+def cache_key(parts: Mapping[str, object]) -> str:
+    """A name for what these parts (plain values) make: equal parts, equal key."""
+    text = json.dumps({"format": FORMAT, **parts}, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def load_or_make(
+    directory: Path, key: str, make: Callable[[], Arrays], on_problem: Callable[[str], None]
+) -> tuple[Arrays, bool]:
+    """The arrays under ``key``, memory-mapped if they are there and sound, else made and kept.
+
+    Args:
+        directory: the cache; created if need be. One that cannot be written costs speed, nothing else.
+        key: from :func:`cache_key`.
+        make: makes the arrays.
+        on_problem: told in one sentence when an entry is damaged or cannot be written.
+
+    Returns:
+        The arrays, and whether they came from the cache.
+
+    """
+    entry = directory / key
+    if entry.exists():
+        try:
+            return _read(entry), True
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            on_problem(f"the cached features {entry} are damaged ({error}) and are made anew")
+            shutil.rmtree(entry, ignore_errors=True)
+    arrays = make()
+    try:
+        _write(entry, arrays)
+    except OSError as error:
+        on_problem(f"the features cannot be cached in {directory} ({error.strerror}); the next run makes them again")
+    return arrays, False
+
+
+def _read(entry: Path) -> Arrays:
+    """Map an entry's arrays after checking each file against the manifest's checksum."""
+    manifest = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
+    arrays: Arrays = {}
+    for name, expected in manifest["arrays"].items():
+        if Path(name).name != name:
+            raise ValueError(f"{name!r} is no plain name")
+        path = entry / f"{name}.npy"
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        if digest != expected:
+            raise ValueError(f"{path.name} has another checksum than was written")
+        arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return arrays
+
+
+def _write(entry: Path, arrays: Arrays) -> None:
+    """Write beside and rename, so that an entry is whole or absent."""
+    entry.parent.mkdir(parents=True, exist_ok=True)
+    beside = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
+    try:
+        checksums = {}
+        for name, array in arrays.items():
+            path = beside / f"{name}.npy"
+            np.save(path, array, allow_pickle=False)
+            with path.open("rb") as opened:
+                checksums[name] = hashlib.file_digest(opened, "sha256").hexdigest()
+        (beside / _MANIFEST).write_text(json.dumps({"arrays": checksums}, indent=1), encoding="utf-8")
+        # Another process may have been quicker; its entry is as good.
+        with contextlib.suppress(FileExistsError):
+            beside.rename(entry)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

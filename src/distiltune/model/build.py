@@ -1,0 +1,75 @@
+"""From a model source to a model that can be trained or asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from distiltune.model.config import EncoderConfig
+from distiltune.model.encoder import Encoder, TaskModel, initialise
+from distiltune.model.hf_keys import KeyRule
+from distiltune.model.source import ModelSource, load_source, load_tokenizer
+
+MakeHead = Callable[[int, float], nn.Module]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model ready for use, its tokenizer, and where both came from."""
+
+    model: TaskModel
+    tokenizer: Tokenizer
+    source: ModelSource
+
+
+@dataclass(frozen=True, slots=True)
+class Dropouts:
+    """Dropout probabilities that replace those of the model's config.json; None keeps them."""
+
+    hidden: float | None = None
+    attention: float | None = None
+    head: float | None = None
+
+
+def load_model(
+    name: str,
+    head_rules: Sequence[KeyRule],
+    make_head: MakeHead,
+    device: torch.device,
+    dropouts: Dropouts = Dropouts(),
+) -> LoadedModel:
+    """Load a model by name and put a task's head on it; what the checkpoint lacks starts from random weights.
+
+    The random weights are drawn from PyTorch's global generator: seed it before. They are drawn for the whole model,
+    so that they do not depend on what the checkpoint holds.
+
+    Raises:
+        ModelError: if the source cannot be read or does not fit.
+        HubError: if a hub name cannot be fetched.
+
+    """
+    source = load_source(name, head_rules)
+    config = with_dropouts(source.config, dropouts)
+    head_dropout = dropouts.head if dropouts.head is not None else _head_dropout(source)
+    model = TaskModel(Encoder(config), make_head(config.hidden_size, head_dropout))
+    initialise(model, config.initializer_range)
+    model.load_state_dict(source.tensors, strict=False)
+    return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config))
+
+
+def with_dropouts(config: EncoderConfig, dropouts: Dropouts) -> EncoderConfig:
+    """The shape with its dropout probabilities replaced where others are given."""
+    return replace(
+        config,
+        dropout=config.dropout if dropouts.hidden is None else dropouts.hidden,
+        attention_dropout=config.attention_dropout if dropouts.attention is None else dropouts.attention,
+    )
+
+
+def _head_dropout(source: ModelSource) -> float:
+    value = source.config_hf.get("qa_dropout", 0.1)
+    return float(value) if isinstance(value, int | float) else 0.1

@@ -1,0 +1,199 @@
+"""Questions from their files to features: read, drawn, parted, windowed, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from distiltune.data.array_cache import Arrays, cache_key, load_or_make
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Finding, Findings
+from distiltune.errors import DataError
+from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
+from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
+
+Split = Literal["train", "validation"]
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionData:
+    """A set of questions and its features; a ``Dataset`` for the engine."""
+
+    examples: tuple[Example, ...]
+    question_features: QuestionFeatures
+    findings: Findings
+    fingerprint: str
+    sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def features(self) -> FeatureSet:
+        """What the engine trains on."""
+        return self.question_features.features
+
+    @property
+    def n_examples(self) -> int:
+        """How many questions."""
+        return len(self.examples)
+
+
+def draw(examples: ExampleSet, n: int, seed: int) -> ExampleSet:
+    """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all of them if ``n`` is 0."""
+    if n == 0 or n >= len(examples.examples):
+        return examples
+    shuffled = list(examples.examples)
+    random.Random(seed).shuffle(shuffled)
+    return replace(
+        examples,
+        examples=tuple(shuffled[:n]),
+        fingerprint=f"{examples.fingerprint}/drawn-{n}-seed-{seed}",
+    )
+
+
+def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[ExampleSet, ExampleSet]:
+    """Set aside about ``share`` of the examples for validation so that no context is on both sides.
+
+    Raises:
+        DataError: if there is only one context, so that nothing can be set aside.
+
+    """
+    contexts = list(dict.fromkeys(example.context for example in examples.examples))
+    if len(contexts) < 2:
+        raise DataError(
+            "all training questions share one text, so none can be set aside for validation",
+            where=", ".join(examples.sources),
+            fix="name a validation set with --validation, or train without one: --validation-share 0",
+        )
+    random.Random(seed).shuffle(contexts)
+    aside: set[str] = set()
+    n_aside = 0
+    counts = {context: 0 for context in contexts}
+    for example in examples.examples:
+        counts[example.context] += 1
+    for context in contexts[:-1]:
+        if aside and n_aside >= share * len(examples.examples):
+            break
+        aside.add(context)
+        n_aside += counts[context]
+
+    def part(inside: bool) -> ExampleSet:
+        return replace(
+            examples,
+            examples=tuple(e for e in examples.examples if (e.context in aside) == inside),
+            fingerprint=f"{examples.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}",
+            findings=Findings() if inside else examples.findings,
+        )
+
+    return part(False), part(True)
+
+
+def load_examples(
+    sources: Sequence[str], split: Split, columns: str, max_rejected_share: float
+) -> ExampleSet:
+    """Read the examples of all sources, mixed in the order named.
+
+    Raises:
+        DataError: if a source cannot be read, or more rows than allowed are unusable.
+
+    """
+    return read_examples(
+        sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share
+    )
+
+
+def featurise(
+    examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings, cache: Path
+) -> QuestionData:
+    """Features of the examples, from the cache if these files, this tokenizer and these settings made some before."""
+    notes: list[str] = []
+    key = cache_key(
+        {
+            "task": "question-answering",
+            "data": examples.fingerprint,
+            "examples": _fingerprint(examples.examples),
+            "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+            "max_length": settings.max_length,
+            "stride": settings.stride,
+            "max_question_tokens": settings.max_question_tokens,
+        }
+    )
+    arrays, _ = load_or_make(
+        cache, key, lambda: _as_arrays(make_features(examples.examples, tokenizer, settings)), notes.append
+    )
+    features = _from_arrays(arrays)
+    return QuestionData(
+        examples=examples.examples,
+        question_features=features,
+        findings=_with_truncations(examples, features, settings.max_question_tokens),
+        fingerprint=examples.fingerprint,
+        sources=examples.sources,
+        notes=tuple(notes),
+    )
+
+
+def _fingerprint(examples: Sequence[Example]) -> str:
+    """Hash of everything about the examples that features depend on, which the reading code decides too."""
+    digest = hashlib.sha256()
+    hashes: dict[str, str] = {}  # contexts repeat; each is hashed once
+    for example in examples:
+        context = hashes.get(example.context)
+        if context is None:
+            context = hashlib.sha256(example.context.encode("utf-8", "replace")).hexdigest()
+            hashes[example.context] = context
+        spans = ",".join(f"{answer.start}+{len(answer.text)}" for answer in example.answers[:1])
+        digest.update(f"{example.question}\x1f{context}\x1f{spans}\x1e".encode("utf-8", "replace"))
+    return digest.hexdigest()
+
+
+def _with_truncations(examples: ExampleSet, features: QuestionFeatures, limit: int) -> Findings:
+    findings = Findings(n_rows=examples.findings.n_rows, items=list(examples.findings.items))
+    for index in features.truncated_examples.tolist():
+        example = examples.examples[index]
+        findings.add(
+            Finding(
+                outcome="noted",
+                kind="question_truncated",
+                where=f"#{example.id}",
+                row_id=example.id,
+                message=f"the question is longer than {limit} tokens; only its first {limit} are used",
+            )
+        )
+    return findings
+
+
+def _as_arrays(features: QuestionFeatures) -> Arrays:
+    return {
+        "token_ids": features.features.token_ids.astype(np.int32),
+        "offsets": features.features.offsets,
+        "labels": features.features.labels,
+        "example_of": features.features.example_of,
+        "first_context_token": features.first_context_token,
+        "window_start": features.window_start,
+        "char_starts": features.char_starts,
+        "char_ends": features.char_ends,
+        "truncated_examples": features.truncated_examples,
+    }
+
+
+def _from_arrays(arrays: Arrays) -> QuestionFeatures:
+    return QuestionFeatures(
+        features=FeatureSet(
+            token_ids=arrays["token_ids"],
+            offsets=arrays["offsets"],
+            labels=arrays["labels"],
+            example_of=arrays["example_of"],
+        ),
+        first_context_token=arrays["first_context_token"],
+        window_start=arrays["window_start"],
+        char_starts=arrays["char_starts"],
+        char_ends=arrays["char_ends"],
+        truncated_examples=arrays["truncated_examples"],
+    )

@@ -1,0 +1,201 @@
+"""Rows of a file → questions, their parts still unchecked: SQuAD articles flattened, flat rows as they are.
+
+Only the layout is read here. Whether a question is text and where an answer is, `read` checks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self, cast
+
+from distiltune.data.files import BadRow, Row
+from distiltune.data.findings import Finding
+from distiltune.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """What the columns of flat rows are called: each field names the column that holds it."""
+
+    question: str = "question"
+    context: str = "context"
+    answer_text: str = "answer_text"
+    answer_start: str = "answer_start"
+    answers: str = "answers"
+    id: str = "id"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read ``question=q,context=passage``; what is not named keeps its default, as does an empty text.
+
+        Raises `DataError` for a field that does not exist, is named twice, or has no column.
+        """
+        fields = [field.name for field in dataclasses.fields(cls)]
+        columns: dict[str, str] = {}
+        for part in filter(str.strip, text.split(",")):
+            name, equals, column = (piece.strip() for piece in part.partition("="))
+            if not equals or not column:
+                raise DataError(f"{part.strip()!r} maps no column.", where=text, fix="write field=column.")
+            if name not in fields:
+                close = difflib.get_close_matches(name, fields, n=1)
+                meant = f"did you mean {close[0]!r}? " if close else ""
+                raise DataError(
+                    f"There is no field {name!r} to map.",
+                    where=text,
+                    fix=f"{meant}Fields: {', '.join(fields)}.",
+                )
+            if name in columns:
+                raise DataError(f"The field {name!r} is mapped twice.", where=text, fix="name it once.")
+            columns[name] = column
+        return cls(**columns)
+
+
+@dataclass(frozen=True, slots=True)
+class RawAnswer:
+    """A gold answer as the file has it; ``start`` is None if the file gives none."""
+
+    text: object
+    start: object
+
+
+@dataclass(frozen=True, slots=True)
+class RawQuestion:
+    """A question as the file has it, of whatever types; None for what is absent."""
+
+    where: str
+    id: object
+    question: object
+    context: object
+    title: object
+    answers: tuple[RawAnswer, ...]
+    is_impossible: bool
+
+
+def is_article(row: Row) -> bool:
+    """Whether the row is an article of SQuAD's form and not a flat row."""
+    return "paragraphs" in row.value
+
+
+def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[RawQuestion | Finding]:
+    """The questions of one row of ``file``, or of one SQuAD article; a rejected `Finding` for any other."""
+    if isinstance(row, BadRow):
+        yield rejected("row_unreadable", row.where, None, f"The row {row.reason}")
+    elif is_article(row):
+        yield from _questions_of_article(row, file)
+    else:
+        yield _question_of_flat_row(row, columns)
+
+
+def rejected(kind: str, where: str, row_id: object, message: str) -> Finding:
+    """A finding that leaves a row out."""
+    return Finding("rejected", kind, where, row_id if isinstance(row_id, str) else str(row_id or ""), message)
+
+
+def _questions_of_article(row: Row, file: str) -> Iterator[RawQuestion | Finding]:
+    """The questions of an article: ``paragraphs`` with a ``context`` and ``qas``, SQuAD 1.1 and 2.0."""
+    paragraphs = row.value["paragraphs"]
+    if not isinstance(paragraphs, list):
+        yield rejected("article_malformed", row.where, None, "The article's `paragraphs` is not a list.")
+        return
+    for number, paragraph in enumerate(paragraphs):
+        where = f"{row.where}.paragraphs[{number}]"
+        questions = paragraph.get("qas") if isinstance(paragraph, dict) else None
+        if not isinstance(questions, list):
+            yield rejected("article_malformed", where, None, "The paragraph has no list `qas`.")
+            continue
+        for index, question in enumerate(questions):
+            if isinstance(question, dict):
+                yield _question_of_article(row, paragraph, question, file, f"{where}.qas[{index}]")
+            else:
+                yield rejected(
+                    "article_malformed", f"{where}.qas[{index}]", None, "The question is not an object."
+                )
+
+
+def _question_of_article(
+    article: Row, paragraph: Mapping[str, object], question: Mapping[str, object], file: str, place: str
+) -> RawQuestion | Finding:
+    row_id = question.get("id")
+    where = f"{file}#{row_id}" if isinstance(row_id, str | int) and row_id != "" else place
+    answers = _nested_answers(question.get("answers"))
+    if isinstance(answers, str):
+        return rejected("answers_malformed", where, row_id, answers)
+    return RawQuestion(
+        where=where,
+        id=row_id,
+        question=question.get("question"),
+        context=paragraph.get("context"),
+        title=article.value.get("title"),
+        answers=answers,
+        is_impossible=_is_true(question.get("is_impossible")),
+    )
+
+
+def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion | Finding:
+    value = row.value
+    row_id = value.get(columns.id)
+    answers = _nested_answers(value.get(columns.answers))
+    if answers == ():
+        answers = _flat_answers(value.get(columns.answer_text), value.get(columns.answer_start))
+    if isinstance(answers, str):
+        return rejected("answers_malformed", row.where, row_id, answers)
+    return RawQuestion(
+        where=row.where,
+        id=row_id,
+        question=value.get(columns.question),
+        context=value.get(columns.context),
+        title=value.get("title"),
+        answers=answers,
+        is_impossible=_is_true(value.get("is_impossible")),
+    )
+
+
+def _is_true(value: object) -> bool:
+    """True, or a table's way to write it."""
+    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "1"))
+
+
+def _nested_answers(value: object) -> tuple[RawAnswer, ...] | str:
+    """The answers of a column ``answers``, or a sentence that says what is wrong with it.
+
+    It is a list of ``{"text", "answer_start"}`` as in SQuAD's files, a list of texts, or
+    ``{"text": [...], "answer_start": [...]}`` as the hub has it; nothing if absent or empty.
+    """
+    if value is None or value in ("", []):
+        return ()
+    if isinstance(value, dict):
+        if "text" not in value:
+            return "`answers` has no `text`."
+        return _flat_answers(value["text"], value.get("answer_start"))
+    if not isinstance(value, list):
+        return f"`answers` is {_kind_of(value)}, neither a list nor an object with `text` and `answer_start`."
+    answers = []
+    for answer in value:
+        if isinstance(answer, dict) and "text" in answer:
+            answers.append(RawAnswer(answer["text"], answer.get("answer_start")))
+        elif isinstance(answer, str):
+            answers.append(RawAnswer(answer, None))
+        else:
+            return "`answers` has an element that is neither a text nor an object with `text`."
+    return tuple(answers)
+
+
+def _flat_answers(texts: object, starts: object) -> tuple[RawAnswer, ...] | str:
+    """Answers of a text or a list of texts, with an offset, a list of as many, or none."""
+    if texts is None or texts in ("", []):
+        return ()
+    all_texts = cast("list[object]", texts) if isinstance(texts, list) else [texts]
+    if starts is None or starts in ("", []):
+        return tuple(RawAnswer(text, None) for text in all_texts)
+    all_starts = cast("list[object]", starts) if isinstance(starts, list) else [starts]
+    if len(all_texts) != len(all_starts):
+        return f"There are {len(all_texts)} answer texts but {len(all_starts)} offsets."
+    return tuple(RawAnswer(text, start) for text, start in zip(all_texts, all_starts, strict=True))
+
+
+def _kind_of(value: object) -> str:
+    """What ``value`` is, for a message."""
+    return "text" if isinstance(value, str) else f"of type {type(value).__name__}"

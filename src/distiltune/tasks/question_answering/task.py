@@ -1,0 +1,178 @@
+"""Question answering as the engine sees it: the one place where the stages of this task are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Tokenizer
+from torch import nn
+
+from distiltune.data.array_cache import cache_directory
+from distiltune.model.hf_keys import KeyRule
+from distiltune.recipe import Recipe
+from distiltune.tasks.base import Dataset, Objective, TableColumn
+from distiltune.tasks.question_answering.data import (
+    QuestionData,
+    Split,
+    draw,
+    featurise,
+    load_examples,
+    part_by_context,
+)
+from distiltune.tasks.question_answering.evaluation import (
+    PredictionFiles,
+    QuestionEvaluation,
+    default_null_threshold,
+    evaluate_questions,
+)
+from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss
+from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
+from distiltune.tasks.question_answering.reading import ReadingSettings
+
+ARCHITECTURE = "DistilBertForQuestionAnswering"
+
+HEAD_RULES = (
+    KeyRule("head.output.weight", ("qa_outputs.weight",), (2, "hidden_size")),
+    KeyRule("head.output.bias", ("qa_outputs.bias",), (2,)),
+)
+
+EPOCH_COLUMNS = (
+    TableColumn("Train Loss", "train", "loss"),
+    TableColumn("Train End Logits Accuracy", "train", "end_accuracy"),
+    TableColumn("Train Start Logits Accuracy", "train", "start_accuracy"),
+    TableColumn("Validation Loss", "validation", "loss"),
+    TableColumn("Validation End Logits Accuracy", "validation", "end_accuracy"),
+    TableColumn("Validation Start Logits Accuracy", "validation", "start_accuracy"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """Which questions, read how; the recipe says what each means."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    validation_share: float
+    columns: str
+    max_rejected_share: float
+    train_questions: int
+    validation_questions: int
+    sample_seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswering:
+    """The task, with the settings that it alone understands."""
+
+    data: DataSettings
+    windows: WindowSettings
+    reading: ReadingSettings
+
+    name: str = "question-answering"
+    architecture: str = ARCHITECTURE
+    head_rules: Sequence[KeyRule] = HEAD_RULES
+    metric_names: tuple[str, ...] = METRIC_NAMES
+    table: tuple[TableColumn, ...] = EPOCH_COLUMNS
+    objective: Objective = span_loss
+
+    def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
+        """Read and featurise the training and the validation questions.
+
+        Without named validation data, the validation split of `starter` and of hub data sets is used; of other
+        sources, passages are set aside.
+
+        Raises:
+            DataError: if a source cannot be read, or more rows than allowed are unusable.
+
+        """
+        train = self._read(self.data.train, "train")
+        validation = None
+        if self.data.validation:
+            validation = self._read(self.data.validation, "validation")
+        elif self.data.validation_share > 0 and all(map(has_own_validation, self.data.train)):
+            validation = self._read(self.data.train, "validation")
+        elif self.data.validation_share > 0:
+            train, validation = part_by_context(train, self.data.validation_share, self.data.sample_seed)
+        train = draw(train, self.data.train_questions, self.data.sample_seed)
+        if validation is not None:
+            validation = draw(validation, self.data.validation_questions, self.data.sample_seed)
+        return (
+            self._featurise(train, tokenizer),
+            self._featurise(validation, tokenizer) if validation is not None else None,
+        )
+
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> QuestionData:
+        """Read and featurise questions to evaluate on.
+
+        Raises:
+            DataError: if a source cannot be read, or more rows than allowed are unusable.
+
+        """
+        examples = draw(
+            self._read(sources, "validation"), self.data.validation_questions, self.data.sample_seed
+        )
+        return self._featurise(examples, tokenizer)
+
+    def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
+        """A span head with weights yet to be set."""
+        return SpanHead(hidden_size, dropout)
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        predictions: Path | None = None,
+        null_threshold: float | None = None,
+    ) -> QuestionEvaluation:
+        """Evaluate on every question, dropout off.
+
+        With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. The threshold
+        defaults to 0 where some question is unanswerable and to "always answer" elsewhere.
+        """
+        assert isinstance(data, QuestionData)
+        if null_threshold is None:
+            null_threshold = default_null_threshold(data.examples)
+        with ExitStack() as stack:
+            files = None
+            if predictions is not None:
+                files = stack.enter_context(
+                    PredictionFiles(
+                        predictions / "predictions.json", predictions / "nbest.jsonl", null_threshold
+                    )
+                )
+            return evaluate_questions(
+                model,
+                data.examples,
+                data.question_features,
+                self.reading,
+                null_threshold=null_threshold,
+                on_example=files.add if files is not None else lambda example, decoded: None,
+            )
+
+    def _read(self, sources: Sequence[str], split: Split) -> ExampleSet:
+        return load_examples(sources, split, self.data.columns, self.data.max_rejected_share)
+
+    def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
+        return featurise(examples, tokenizer, self.windows, cache_directory())
+
+
+def from_recipe(recipe: Recipe) -> QuestionAnswering:
+    """The task with its part of the recipe."""
+    return QuestionAnswering(
+        data=DataSettings(
+            train=recipe.train,
+            validation=recipe.validation,
+            validation_share=recipe.validation_share,
+            columns=recipe.columns,
+            max_rejected_share=recipe.max_rejected_share,
+            train_questions=recipe.train_questions,
+            validation_questions=recipe.validation_questions,
+            sample_seed=recipe.sample_seed,
+        ),
+        windows=WindowSettings(recipe.max_length, recipe.stride, recipe.question_limit),
+        reading=ReadingSettings(recipe.max_answer_tokens, recipe.n_best, recipe.evaluation_tokens),
+    )

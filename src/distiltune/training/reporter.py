@@ -1,0 +1,53 @@
+"""What a run says while it goes: the interface between the run and whoever shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from distiltune.tasks.base import TableColumn
+from distiltune.training.loop import EpochReport, StepReport
+
+
+class Reporter(Protocol):
+    """Shows a run to someone. Every method returns at once; none may raise."""
+
+    def note(self, message: str) -> None:
+        """One sentence about something the user should know."""
+
+    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+        """Training begins."""
+
+    def step(self, report: StepReport) -> None:
+        """Some steps are done."""
+
+    def evaluating(self, n_features: int) -> None:
+        """An epoch's training is done, its evaluation begins."""
+
+    def epoch(self, report: EpochReport, is_best: bool) -> None:
+        """An epoch is done."""
+
+    def close(self) -> None:
+        """Training is over, or broken off."""
+
+
+class Quiet:
+    """Shows nothing."""
+
+    def note(self, message: str) -> None:
+        """Nothing."""
+
+    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+        """Nothing."""
+
+    def step(self, report: StepReport) -> None:
+        """Nothing."""
+
+    def evaluating(self, n_features: int) -> None:
+        """Nothing."""
+
+    def epoch(self, report: EpochReport, is_best: bool) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""

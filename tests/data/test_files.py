@@ -1,0 +1,279 @@
+"""Every file format, its damage, and where the messages point."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distiltune.data import files
+from distiltune.data.files import BadRow, Row, data_files, fingerprint, format_suffix, iter_rows
+from distiltune.errors import DataError
+
+ROWS: list[dict[str, object]] = [
+    {"question": "Who?", "context": 'Ann,\r\n\t"the" é🙂 עברית e\u0301'},
+    {"question": "Where?", "context": "In Paris;\n\nFrance"},
+]
+
+
+def _write_json(path: Path) -> None:
+    path.write_text(json.dumps(ROWS, ensure_ascii=False), encoding="utf-8")
+
+
+def _write_json_lines(path: Path) -> None:
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+
+
+def _write_table(path: Path, delimiter: str) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, ["question", "context"], delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(ROWS)
+
+
+def _write_csv(path: Path) -> None:
+    _write_table(path, ",")
+
+
+def _write_tsv(path: Path) -> None:
+    _write_table(path, "\t")
+
+
+def _write_parquet(path: Path) -> None:
+    pq.write_table(pa.Table.from_pylist(ROWS), path)
+
+
+FORMATS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
+    ".json": (_write_json, ["#0", "#1"]),
+    ".jsonl": (_write_json_lines, [":1", ":2"]),
+    ".ndjson": (_write_json_lines, [":1", ":2"]),
+    ".csv": (_write_csv, [":2", ":4"]),
+    ".tsv": (_write_tsv, [":2", ":4"]),
+    ".parquet": (_write_parquet, ["#0", "#1"]),
+}
+
+
+def _rows(path: Path) -> list[Row]:
+    rows = []
+    for row in iter_rows(path):
+        assert isinstance(row, Row), row
+        rows.append(row)
+    return rows
+
+
+def _bad(path: Path) -> list[BadRow]:
+    return [row for row in iter_rows(path) if isinstance(row, BadRow)]
+
+
+def _error(path: Path) -> DataError:
+    with pytest.raises(DataError) as caught:
+        list(iter_rows(path))
+    assert caught.value.where.startswith(str(path))
+    assert caught.value.fix
+    return caught.value
+
+
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "gz"])
+@pytest.mark.parametrize("suffix", list(FORMATS))
+def test_every_format_gives_the_same_rows(tmp_path: Path, suffix: str, packed: bool) -> None:
+    write, places = FORMATS[suffix]
+    path = tmp_path / f"train{suffix}"
+    write(path)
+    if packed:
+        path = tmp_path / f"train{suffix}.gz"
+        path.write_bytes(gzip.compress((tmp_path / f"train{suffix}").read_bytes()))
+    rows = _rows(path)
+    assert [row.value for row in rows] == ROWS
+    assert [row.where for row in rows] == [f"{path}{place}" for place in places]
+
+
+def test_table_rows_are_where_they_begin(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(b'a,b\n"1\n1\n1",2\n\n3,4\n')
+    assert [row.where for row in _rows(path)] == [f"{path}:2", f"{path}:6"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".csv", ".tsv"])
+def test_encodings(tmp_path: Path, suffix: str, encoding: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    FORMATS[suffix][0](path)
+    path.write_bytes(path.read_bytes().decode("utf-8").encode(encoding))
+    assert [row.value for row in _rows(path)] == ROWS
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1))
+def test_any_text_survives_every_format(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    row: dict[str, object] = {"a": text, "b": "x"}
+    (folder / "a.json").write_text(json.dumps([row], ensure_ascii=False), encoding="utf-8", newline="")
+    (folder / "b.jsonl").write_text(json.dumps(row, ensure_ascii=False), encoding="utf-8", newline="")
+    for name, delimiter in (("c.csv", ","), ("d.tsv", "\t")):
+        with (folder / name).open("w", newline="", encoding="utf-8") as stream:
+            writer = csv.writer(stream, delimiter=delimiter, quoting=csv.QUOTE_ALL)
+            writer.writerows([["a", "b"], [text, "x"]])
+    pq.write_table(pa.Table.from_pylist([row]), folder / "e.parquet")
+    assert [each.value for each in _rows(folder)] == [row] * 5
+
+
+def test_json_object_with_data(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"version": "1.1", "data": ROWS}))
+    assert [row.value for row in _rows(path)] == ROWS
+
+
+def test_json_lines_in_a_json_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    _write_json_lines(path)
+    assert [row.where for row in _rows(path)] == [f"{path}:1", f"{path}:2"]
+
+
+def test_gzip_without_the_suffix(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_bytes(gzip.compress(json.dumps(ROWS).encode()))
+    assert len(_rows(path)) == 2
+
+
+def test_semicolons_and_quoted_header(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('"question, or so";context\nWho, me?;x\n')
+    assert _rows(path)[0].value == {"question, or so": "Who, me?", "context": "x"}
+
+
+def test_fields_longer_than_the_csv_module_allows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("a,b\n" + "x" * 300_000 + ",y\n")
+    assert len(str(_rows(path)[0].value["a"])) == 300_000
+
+
+def test_rows_of_other_width_are_bad_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('a,b\n1\n1,2\n1,2,3\n"1"x,2\n3,4\n')
+    assert len([row for row in iter_rows(path) if isinstance(row, Row)]) == 2
+    bad = _bad(path)
+    assert [row.where for row in bad] == [f"{path}:2", f"{path}:4", f"{path}:5"]
+    assert bad[0].reason == "has 1 fields where the header has 2."
+
+
+def test_broken_json_names_line_and_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text('[\n {"a": 1},\n {"a" 2}\n]')
+    error = _error(path)
+    assert error.where == f"{path}:3:7"
+    assert "line 3, column 7" in error.what
+
+
+def test_broken_json_lines_are_bad_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"a": 1}\n\n{"a": \n[1]\n{"a": 2}')
+    assert len([row for row in iter_rows(path) if isinstance(row, Row)]) == 2
+    assert [row.where for row in _bad(path)] == [f"{path}:3", f"{path}:4"]
+    assert "column" in _bad(path)[0].reason
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("a.json", b"", "not JSON"),
+        ("a.json", b'{"rows": []}', "neither a list"),
+        ("a.json", b"17", "neither a list"),
+        ("a.json", b"[" * 100_000, "cannot be read"),
+        ("a.json", b"[" + b"9" * 10_000 + b"]", "cannot be read"),
+        ("a.json", b'{"data": []} {"data": []\n', "not JSON"),
+        ("a.csv", b"", "empty"),
+        ("a.csv", b"a,b,a\n1,2,3\n", "'a' more than once"),
+        ("a.csv", b'a,b\n1,2\n"3,4\n5,6\n', "cannot be told apart"),
+        ("a.json.gz", b"[]", "gzip"),
+        ("a.json.gz", gzip.compress(b'["' + bytes(range(32, 127)) * 9)[:60], "gzip"),
+        ("a.parquet", b"PAR1 or not", "Parquet"),
+    ],
+)
+def test_damaged_files(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    assert said in str(_error(path))
+
+
+def test_unclosed_quote_names_the_line_where_it_begins(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('a,b\n1,2\n"3,4\n5,6\n')
+    assert _error(path).where == f"{path}:3"
+
+
+@pytest.mark.parametrize("n_before", [0, 1, 1024**2 - 1, 1024**2, 2 * 1024**2 + 5])
+def test_wrong_encoding_names_byte_and_line(tmp_path: Path, n_before: int) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n\n" + b" " * n_before + "é\n".encode("latin-1"))
+    error = _error(path)
+    assert error.where == f"{path}:3"
+    assert f"byte {n_before + 2} " in error.what
+    assert "UTF-8" in error.what
+
+
+def test_text_cut_inside_a_character(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes("a,b\n1,é".encode()[:-1])
+    assert "byte 6 " in _error(path).what
+    path.write_bytes("a,b\n1,2".encode("utf-16")[:-1])
+    assert "UTF-16" in _error(path).what
+
+
+def test_text_that_is_not_utf8_inside_parquet_is_one_bad_row(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    column = pa.array([b"good", b"\xff\xfe", b"fine"]).view(pa.utf8())
+    pq.write_table(pa.table({"a": column}), path)
+    assert [row.where for row in _bad(path)] == [f"{path}#1"]
+    assert len(list(iter_rows(path))) == 3
+
+
+def test_unpacked_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "MAX_FILE_BYTES", 5_000_000)
+    for suffix in (".json", ".csv", ".parquet"):
+        path = tmp_path / f"bomb{suffix}.gz"
+        path.write_bytes(gzip.compress(b" " * 20_000_000))
+        assert "GiB once unpacked" in _error(path).what
+
+
+def test_directory(tmp_path: Path) -> None:
+    (tmp_path / "inside").mkdir()
+    for name in ("b.jsonl", "a.json", "c.csv.gz", "README.md", "inside/d.json"):
+        (tmp_path / name).write_text("[]")
+    found = data_files(tmp_path)
+    assert [path.name for path in found.files] == ["a.json", "b.jsonl", "c.csv.gz"]
+    assert [path.name for path in found.ignored] == ["README.md"]
+
+
+def test_no_such_files(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("hello")
+    (tmp_path / "empty").mkdir()
+    assert "no data file" in _error(tmp_path).what
+    assert "no data file" in _error(tmp_path / "empty").what
+    assert "does not exist" in _error(tmp_path / "none.json").what
+    assert ".txt" in _error(tmp_path / "notes.txt").what
+
+
+def test_format_suffix() -> None:
+    assert format_suffix("TRAIN.JSON.GZ") == ".json"
+    assert format_suffix("dev-v1.1.json") == ".json"
+    assert format_suffix("a.gz") is None
+    assert format_suffix("a") is None
+
+
+def test_fingerprint_is_of_contents_only(tmp_path: Path) -> None:
+    (tmp_path / "z").mkdir()
+    for name, content in (("a.json", b"[1]"), ("b.json", b"[2]"), ("z/a.json", b"[2]"), ("z/c.json", b"[1]")):
+        (tmp_path / name).write_bytes(content)
+    assert fingerprint([tmp_path / "a.json"]) == hashlib.sha256(b"[1]").hexdigest()
+    assert fingerprint([tmp_path]) == fingerprint([tmp_path / "z"])
+    assert fingerprint([tmp_path]) != fingerprint([tmp_path / "a.json"])
+    with pytest.raises(DataError):
+        fingerprint([tmp_path / "none.json"])

@@ -1,0 +1,168 @@
+"""Placing gold answers: exact characters of the context, whatever was given, or a reason why not."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from distiltune.tasks.question_answering.place_answer import Misplaced, Placed, place_answer
+
+TRICKY = (
+    "a b\r\n\té e\u0301ﬁ İıßẞΣσς 한글 ᄒ\u1161ᆫ"
+    " עברית\u200f🙂👩\u200d👩\u200d👧\ufeff\u00a0\u3000\u0345A\u0327\u0301Å½"
+)
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from(TRICKY), max_size=40)
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> tuple[str, int, int]:
+    """A context, and the start and end of a span of it that is not white space only."""
+    context = draw(TEXTS.filter(lambda text: bool(text.strip())))
+    start = draw(st.integers(0, len(context) - 1))
+    end = draw(st.integers(start + 1, len(context)))
+    assume(context[start:end].strip())
+    return context, start, end
+
+
+def _placed(context: str, text: str, start: int | None) -> Placed:
+    placed = place_answer(context, text, start)
+    assert isinstance(placed, Placed), placed
+    assert context[placed.answer.start : placed.answer.end] == placed.answer.text
+    return placed
+
+
+def _found(context: str, text: str, start: int | None) -> tuple[str, int, str | None]:
+    placed = _placed(context, text, start)
+    return placed.answer.text, placed.answer.start, placed.repair
+
+
+def _reason(context: str, text: str, start: int | None) -> str:
+    placed = place_answer(context, text, start)
+    assert isinstance(placed, Misplaced), placed
+    return placed.reason
+
+
+@given(spans())
+def test_an_exact_span_comes_back_exactly(span: tuple[str, int, int]) -> None:
+    context, start, end = span
+    assert _found(context, context[start:end], start) == (context[start:end], start, None)
+
+
+@given(spans(), st.integers(-50, 50))
+def test_a_moved_span_that_is_unique_is_found(span: tuple[str, int, int], wrong: int) -> None:
+    context, start, end = span
+    text = context[start:end]
+    assume(wrong != start and context.find(text) == context.rfind(text))
+    found_text, found_start, repair = _found(context, text, wrong)
+    assert (found_text, found_start) == (text, start)
+    assert repair in ("answer_moved", "offset_in_bytes", "offset_in_utf16")
+    assert _found(context, text, None) == (text, start, None)
+
+
+@given(spans())
+def test_offsets_in_bytes_and_utf16(span: tuple[str, int, int]) -> None:
+    context, start, end = span
+    text = context[start:end]
+    assume(context.find(text) == context.rfind(text))
+    for offset in (len(context[:start].encode()), len(context[:start].encode("utf-16-le")) // 2):
+        placed = _placed(context, text, offset)
+        assert placed.answer.start == start
+        if offset != start:
+            assert placed.repair in ("offset_in_bytes", "offset_in_utf16")
+
+
+@given(TEXTS, TEXTS, st.none() | st.integers(-3, 60))
+@example("\u0345", "ι", None)
+@example("a\u0301\u0327", "\u00e1\u0327", 0)
+def test_whatever_is_given_the_answer_is_in_the_context(context: str, text: str, start: int | None) -> None:
+    placed = place_answer(context, text, start)
+    if isinstance(placed, Placed):
+        assert context[placed.answer.start : placed.answer.end] == placed.answer.text
+        assert placed.answer.text.strip()
+        assert placed.repair == "answer_respelled" or placed.answer.text == text
+
+
+@given(spans(), st.sampled_from(["NFC", "NFD", "NFKC", "NFKD"]))
+def test_another_unicode_form_is_found(span: tuple[str, int, int], form: str) -> None:
+    context, start, end = span
+    assert form in ("NFC", "NFD", "NFKC", "NFKD")
+    text = unicodedata.normalize("NFD" if form == "NFD" else "NFC", f" {context} ")
+    # the whole context, so that it is unique and ends between characters
+    assert _placed(context, text, start if start < end else None).answer.text.strip() == context.strip()
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "start", "expected"),
+    [
+        ("one two one", "one", 8, ("one", 8, None)),
+        ("one two three", "two", 0, ("two", 4, "answer_moved")),
+        ("one two three", "two", -1, ("two", 4, "answer_moved")),
+        ("one two three", "two", 999, ("two", 4, "answer_moved")),
+        # one occurrence is nearest
+        ("one two " + "x" * 50 + " two", "two", 6, ("two", 4, "answer_moved")),
+        # white space, at the ends and inside
+        ("in  New\r\n York.", " New York ", None, ("New\r\n York", 4, "answer_respelled")),
+        ("New\u00a0York", "New York", 0, ("New\u00a0York", 0, "answer_respelled")),
+        # case, also where its length changes
+        ("Die STRASSE", "straße", 4, ("STRASSE", 4, "answer_respelled")),
+        ("Die Straße hier", "STRASSE", 1, ("Straße", 4, "answer_respelled")),
+        ("In İstanbul now", "i\u0307stanbul", 3, ("İstanbul", 3, "answer_respelled")),
+        ("ΟΔΟΣ", "οδός".replace("ό", "ο"), 0, ("ΟΔΟΣ", 0, "answer_respelled")),
+        # Unicode forms
+        ("a cafe\u0301 there", "café", 2, ("cafe\u0301", 2, "answer_respelled")),
+        ("a café there", "cafe\u0301", 2, ("café", 2, "answer_respelled")),
+        ("the ﬁnal", "final", 4, ("ﬁnal", 4, "answer_respelled")),
+        ("한글", unicodedata.normalize("NFD", "한글"), 0, ("한글", 0, "answer_respelled")),
+        (unicodedata.normalize("NFD", "한글!"), "한글", 0, ("한글", 0, "answer_respelled")),
+        # several spellings, but one of them at the offset
+        ("One one ONE", " oNe", 4, ("one", 4, "answer_respelled")),
+        # offsets of other units
+        ("é🙂 here", "here", 7, ("here", 3, "offset_in_bytes")),
+        ("é🙂 here", "here", 4, ("here", 3, "offset_in_utf16")),
+        ("🙂 ab ab ab", "ab", 6, ("ab", 5, "offset_in_utf16")),
+    ],
+)
+def test_places(context: str, text: str, start: int | None, expected: tuple[str, int, str | None]) -> None:
+    text_found, at, repair = _found(context, text, start)
+    assert (unicodedata.normalize("NFC", text_found), at, repair) == (
+        unicodedata.normalize("NFC", expected[0]),
+        *expected[1:],
+    )
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "start", "reason"),
+    [
+        ("one two", "three", 0, "answer_not_found"),
+        ("one two", "three", None, "answer_not_found"),
+        ("one two", "", 0, "answer_empty"),
+        ("one  two", "  ", 3, "answer_empty"),
+        # equally near, too far, or no place at all
+        ("ab   x  ab", "ab", 4, "answer_ambiguous"),
+        ("ab" + " " * 99 + "ab", "ab", 50, "answer_ambiguous"),
+        ("ab ab", "ab", -1, "answer_ambiguous"),
+        ("Ab aB", "ab", 1, "answer_ambiguous"),
+        # inside a character that is written in several code points, or in one
+        ("a café there", "cafe ", None, "answer_not_found"),
+        ("a cafe\u0301 there", "CAFE", None, "answer_not_found"),
+        ("the ﬁnal", "i", None, "answer_not_found"),
+        ("the ﬁnal", "inal", 5, "answer_not_found"),
+        (unicodedata.normalize("NFD", "한글"), "하", None, "answer_not_found"),
+    ],
+)
+def test_reasons(context: str, text: str, start: int | None, reason: str) -> None:
+    assert _reason(context, text, start) == reason
+
+
+def test_without_offset_the_first_of_several_is_taken() -> None:
+    placed = _placed("one two one", "one", None)
+    assert (placed.answer.start, placed.is_ambiguous, placed.repair) == (0, True, None)
+    assert not _placed("one two", "one", None).is_ambiguous
+
+
+def test_lone_surrogates_do_not_crash() -> None:
+    place_answer("a\ud83d b \ude42é", "b", 5)
+    place_answer("a\ud83d\ude42é b", "\ude42", 3)
