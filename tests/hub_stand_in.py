@@ -27,9 +27,7 @@ import pytest
 
 RepoKind = Literal["model", "dataset"]
 
-_API = re.compile(
-    r"^/api/(?P<kind>models|datasets)/(?P<name>.+?)(?:/(?P<what>revision|tree)/(?P<rev>[^/]+))?$"
-)
+_API = re.compile(r"^/api/(?P<kind>models|datasets)/(?P<name>.+?)(?:/(?P<what>revision|tree)/(?P<rev>[^/]+))?$")
 _FILE = re.compile(r"^/(?P<kind>datasets/)?(?P<name>.+?)/resolve/(?P<rev>[^/]+)/(?P<path>.+)$")
 
 

@@ -1,3 +1,41 @@
-"""distiltune: fine-tune DistilBERT to answer questions from your own texts."""
+"""distiltune: fine-tune DistilBERT to answer questions from your own texts, and put the model to work.
+
+>>> import distiltune
+>>> run = distiltune.fine_tune(train="train.json", validation="dev.json", output="runs/mine")
+>>> distiltune.evaluate(run.model, "dev.json").metrics["f1"]
+>>> distiltune.Answerer(run.model)("Who signs the lease?", open("handbook.txt").read()).text
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from distiltune.errors import DistiltuneError
+    from distiltune.fine_tuning import fine_tune
+    from distiltune.inference.evaluate import evaluate
+    from distiltune.recipe import Recipe
+    from distiltune.tasks.question_answering.answerer import Answerer
 
 __version__ = "0.1.0"
+__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune"]
+
+_HOMES = {
+    "Answerer": "distiltune.tasks.question_answering.answerer",
+    "DistiltuneError": "distiltune.errors",
+    "Recipe": "distiltune.recipe",
+    "evaluate": "distiltune.inference.evaluate",
+    "fine_tune": "distiltune.fine_tuning",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used, so that `import distiltune` does not wait for PyTorch."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'distiltune' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from distiltune.device import choose_device, describe_machine, keep_freed_memory, seed_everything, set_threads
-from distiltune.errors import TrainingError
+from distiltune.device import (
+    Machine,
+    choose_device,
+    describe_machine,
+    keep_freed_memory,
+    seed_everything,
+    set_threads,
+)
+from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, load_model
-from distiltune.model.encoder import count_parameters
+from distiltune.model.encoder import count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
+from distiltune.report.curves import draw_curves
+from distiltune.report.model_card import model_card
+from distiltune.report.page import report_page
+from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.run_directory import RunDirectory, versions, write_run_start
-from distiltune.tasks.table import TASKS
 from distiltune.tasks.base import Dataset, Task
-from distiltune.training.checkpoint import Place, read_weights, write_checkpoint
+from distiltune.tasks.table import TASKS
+from distiltune.training.checkpoint import read_weights
 from distiltune.training.early_stopping import BestEpoch
-from distiltune.training.loop import EpochReport, LoopSettings, StepReport, count_steps, train
+from distiltune.training.keeper import Keeper
+from distiltune.training.loop import EpochReport, LoopSettings, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
@@ -82,7 +91,11 @@ def fine_tune(
         try:
             fine_tuned = _run(recipe, run, log, reporter)
         except BaseException as error:
-            log.write("end", outcome="interrupted" if isinstance(error, KeyboardInterrupt) else "failed", error=str(error))
+            log.write(
+                "end",
+                outcome="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
+                error=str(error),
+            )
             raise
         finally:
             reporter.close()
@@ -97,138 +110,86 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return recipe.with_changes(**changes) if changes else recipe
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """All that is ready before the first step."""
+
+    recipe: Recipe
+    task: Task
+    loaded: LoadedModel
+    training: Dataset
+    validation: Dataset | None
+    machine: Machine
+    steps_per_epoch: int
+
+
 def _run(recipe: Recipe, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
     began = time.perf_counter()
-    device = choose_device(recipe.device)
-    keep_freed_memory()
-    set_threads(recipe.threads)
-    seed_everything(recipe.seed)
-    task = TASKS[recipe.task](recipe)
+    prepared = _prepare(recipe)
+    write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+    _tell(reporter, prepared)
 
-    dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
-    training_set, validation_set = task.load_training(loaded.tokenizer)
-    _check_can_train(recipe, loaded, training_set, validation_set)
-    write_run_start(run, log, recipe, loaded, training_set, validation_set, describe_machine(device))
-    _tell(reporter, loaded, training_set, validation_set)
-
-    steps_per_epoch = count_steps(len(training_set.features), recipe.batch_size, recipe.accumulation_steps)
+    model, task = prepared.loaded.model, prepared.task
     optimiser = make_optimiser(
-        loaded.model,
+        model,
         beta1=recipe.adam_beta1,
         beta2=recipe.adam_beta2,
         epsilon=recipe.adam_epsilon,
         weight_decay=recipe.weight_decay,
     )
-    keeper = _Keeper(recipe, run, log, reporter, task, loaded, optimiser, steps_per_epoch)
-    reporter.begin(task.table, recipe.epochs, steps_per_epoch)
+
+    def evaluate() -> Mapping[str, float]:
+        if prepared.validation is None:
+            return {}
+        reporter.evaluating(len(prepared.validation.features))
+        run.new_predictions.mkdir(exist_ok=True)
+        return task.evaluate(model, prepared.validation, run.new_predictions).metrics
+
+    keeper = Keeper(
+        run,
+        log,
+        reporter,
+        model,
+        optimiser,
+        BestEpoch(MONITORS[recipe.monitor], recipe.min_change),
+        monitor=recipe.monitor,
+        patience=recipe.patience,
+        steps_per_epoch=prepared.steps_per_epoch,
+    )
+    reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     train(
-        loaded.model,
-        training_set.features,
+        model,
+        prepared.training.features,
         task.objective,
         task.metric_names,
         optimiser,
-        _schedule(recipe, steps_per_epoch * recipe.epochs),
+        _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
         _loop_settings(recipe),
-        lambda: keeper.evaluate(validation_set),
+        evaluate,
         keeper,
-        device,
+        model_device(model),
     )
-    keeper.write_model()
-    log.write(
-        "end", outcome="done", best_epoch=keeper.best.epoch, seconds=round(time.perf_counter() - began, 3)
-    )
-    return FineTuned(run.path, run.model, tuple(keeper.reports), keeper.best.epoch, recipe)
+    best = keeper.best_epoch()
+    _write_results(run, prepared, keeper, best, time.perf_counter() - began)
+    log.write("event", event="model_written", epoch=best, why=keeper.why_best())
+    log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - began, 3))
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
 
 
-class _Keeper:
-    """Watches the loop: logs each report, keeps the last and the best epoch, decides when to stop."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        run: RunDirectory,
-        log: RunLog,
-        reporter: Reporter,
-        task: Task,
-        loaded: LoadedModel,
-        optimiser: torch.optim.Optimizer,
-        steps_per_epoch: int,
-    ) -> None:
-        self.recipe, self.run, self.log, self.reporter = recipe, run, log, reporter
-        self.task, self.loaded, self.optimiser = task, loaded, optimiser
-        self.steps_per_epoch = steps_per_epoch
-        self.reports: list[EpochReport] = []
-        self.steps: list[StepReport] = []
-        better = MONITORS[recipe.monitor]
-        self.best = BestEpoch("lower" if better == "lower" else "higher", recipe.min_change)
-
-    def evaluate(self, validation: Dataset | None) -> Mapping[str, float]:
-        """Evaluate on the validation set, with the answers written aside until it is known whether they are the best."""
-        if validation is None:
-            return {}
-        self.reporter.evaluating(len(validation.features))
-        self.run.new_predictions.mkdir(exist_ok=True)
-        metrics = self.task.evaluate(self.loaded.model, validation, self.run.new_predictions).metrics
-        self.log.write("evaluation", epoch=len(self.reports), metrics=dict(metrics))
-        return metrics
-
-    def on_step(self, report: StepReport) -> None:
-        """Log it and show it."""
-        self.steps.append(report)
-        self.log.write("step", **asdict(report))
-        self.reporter.step(report)
-
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Log it, keep the checkpoint, and say whether to go on."""
-        self.reports.append(report)
-        self.best = self._best_after(report)
-        is_best = self.best.epoch == report.epoch
-        self.log.write("epoch", **asdict(report), best=is_best)
-        place = Place(epochs_done=report.epoch + 1, steps_done=(report.epoch + 1) * self.steps_per_epoch)
-        state = {"best_epoch": self.best.epoch, "best_value": self.best.value, "recipe": self.recipe.model_dump()}
-        write_checkpoint(self.run.last_checkpoint, self.loaded.model, self.optimiser, place, state)
-        if is_best:
-            write_checkpoint(self.run.best_checkpoint, self.loaded.model, None, place, state)
-            self.run.keep_predictions()
-        self.reporter.epoch(report, is_best)
-        if self.best.should_stop(self.recipe.patience):
-            message = (
-                f"stopped after epoch {report.epoch}: {self.recipe.monitor} has not improved for "
-                f"{self.best.n_since} epoch(s); epoch {self.best.epoch} is the best"
-            )
-            self.log.write("event", event="early_stop", message=message)
-            self.reporter.note(message)
-            return False
-        return True
-
-    def _best_after(self, report: EpochReport) -> BestEpoch:
-        """Without validation data the last epoch counts as the best."""
-        if not report.validation:
-            return BestEpoch(self.best.better, epoch=report.epoch, value=report.train["loss"])
-        return self.best.after(report.epoch, report.validation[self.recipe.monitor.removeprefix("validation_")])
-
-    def write_model(self) -> None:
-        """Write ``model/`` from the best epoch's checkpoint."""
-        if self.best.epoch < 0:
-            raise TrainingError(
-                f"no epoch has a {self.recipe.monitor} that is a number, so there is no best model",
-                where=str(self.run.log),
-                fix="lower --learning-rate",
-            )
-        write_model_directory(
-            self.run.model,
-            config=self.loaded.source.config,
-            tensors=read_weights(self.run.best_checkpoint),
-            tokenizer=self.loaded.tokenizer,
-            head_rules=self.task.head_rules,
-            architectures=(self.task.architecture,),
-        )
-        why = f"best {self.recipe.monitor}" if self.reports[-1].validation else "the last; there is no validation data"
-        self.log.write(
-            "event", event="model_written", epoch=self.best.epoch, monitor=self.recipe.monitor, value=self.best.value, why=why
-        )
-        shutil.rmtree(self.run.new_predictions, ignore_errors=True)
+def _prepare(recipe: Recipe) -> _Prepared:
+    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
+    device = choose_device(recipe.device)
+    keep_freed_memory()
+    set_threads(recipe.threads)
+    seed_everything(recipe.seed)
+    task = TASKS[recipe.task](recipe)
+    dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
+    loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
+    _check_window(recipe, loaded)
+    training, validation = task.load_training(loaded.tokenizer)
+    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
+    _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
+    return _Prepared(recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -252,38 +213,41 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
     )
 
 
-def _check_can_train(recipe: Recipe, loaded: LoadedModel, training: Dataset, validation: Dataset | None) -> None:
+def _check_window(recipe: Recipe, loaded: LoadedModel) -> None:
     limit = loaded.source.config.max_position_embeddings
     if recipe.max_length > limit:
-        raise TrainingError(
+        raise RecipeError(
             f"max_length is {recipe.max_length}, and the model has positions for {limit} tokens",
             where="recipe: max_length",
             fix=f"use --max-length {limit} or less",
         )
+
+
+def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:
     if validation is None and (recipe.patience or recipe.monitor != "validation_loss"):
-        raise TrainingError(
+        raise RecipeError(
             f"there is no validation data, so {recipe.monitor} cannot be watched",
             where="recipe: monitor, patience",
             fix="name validation data, or leave --patience and --monitor out",
         )
-    if recipe.warmup_steps >= recipe.epochs * count_steps(
-        len(training.features), recipe.batch_size, recipe.accumulation_steps
-    ):
-        raise TrainingError(
-            f"the warm-up of {recipe.warmup_steps} steps is as long as the run",
+    if recipe.warmup_steps >= n_steps:
+        raise RecipeError(
+            f"the warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}",
             where="recipe: warmup_steps",
             fix="shorten it, or use --warmup-share 0.1",
         )
 
 
-def _tell(reporter: Reporter, loaded: LoadedModel, training: Dataset, validation: Dataset | None) -> None:
-    source = loaded.source
-    reporter.note(f"model: {source.directory.name}, {count_parameters(loaded.model) / 1e6:.1f} M parameters")
+def _tell(reporter: Reporter, prepared: _Prepared) -> None:
+    """What the user should know before the first step."""
+    source = prepared.loaded.source
+    n_parameters = count_parameters(prepared.loaded.model)
+    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters")
     for note in source.notes:
         reporter.note(note)
     if source.missing:
         reporter.note(f"started from random weights: {', '.join(source.missing)}")
-    for name, data in (("train", training), ("validation", validation)):
+    for name, data in (("train", prepared.training), ("validation", prepared.validation)):
         if data is None:
             reporter.note("no validation data: the last epoch is kept")
             continue
@@ -292,9 +256,71 @@ def _tell(reporter: Reporter, loaded: LoadedModel, training: Dataset, validation
             f"{data.features.lengths.mean():.0f} tokens on average"
         )
         for kind, count in data.findings.counts().items():
-            reporter.note(f"{name}: {count:,} rows {kind.replace('/', ', ')}")
+            outcome, _, what = kind.partition("/")
+            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
         for note in data.notes:
             reporter.note(note)
 
 
-__all__ = ["FineTuned", "fine_tune", "versions"]
+def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> None:
+    """Write the model directory of the best epoch with its card, the curves and the report."""
+    summary = _summary(run, prepared, keeper, best, total_seconds)
+    loaded, task = prepared.loaded, prepared.task
+    write_model_directory(
+        run.model,
+        config=loaded.source.config,
+        tensors=read_weights(run.best_checkpoint),
+        tokenizer=loaded.tokenizer,
+        head_rules=task.head_rules,
+        architectures=(task.architecture,),
+        extra_config=task.model_config(prepared.training, loaded.head_dropout),
+        extra_files={"README.md": model_card(summary).encode()},
+    )
+    draw_curves(summary, run.curves_svg, run.curves_png)
+    page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
+    run.report.write_text(page, encoding="utf-8")
+
+
+def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
+    recipe, epochs = prepared.recipe, tuple(keeper.epochs)
+    found = versions()
+    values = recipe.model_dump(mode="json")
+    return RunSummary(
+        name=run.path.resolve().name,
+        task=prepared.task.name,
+        architecture=prepared.task.architecture,
+        base_model=recipe.model,
+        train=_data_summary(prepared.training),
+        validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
+        recipe=tuple(RecipeEntry(name, value, Recipe.describe(name)) for name, value in values.items()),
+        precision="float32",
+        columns=prepared.task.table,
+        epochs=epochs,
+        steps=tuple(keeper.steps),
+        steps_per_epoch=prepared.steps_per_epoch,
+        best_epoch=best,
+        monitor=recipe.monitor,
+        final_metrics=epochs[best].validation,
+        train_seconds=sum(epoch.train_seconds for epoch in epochs),
+        validation_seconds=sum(epoch.validation_seconds for epoch in epochs),
+        total_seconds=total_seconds,
+        machine=prepared.machine,
+        versions={name: value for name, value in found.items() if name != "git_revision"},
+        git_revision=found.get("git_revision", ""),
+        hub_names=find_hub_names((recipe.model, *recipe.train, *recipe.validation)),
+        notes=(*prepared.loaded.source.notes, *prepared.training.notes),
+        n_parameters=count_parameters(prepared.loaded.model),
+        max_answer_tokens=recipe.max_answer_tokens,
+        max_window_tokens=recipe.max_length,
+    )
+
+
+def _data_summary(data: Dataset) -> DataSummary:
+    return DataSummary(
+        sources=data.sources,
+        n_rows=data.findings.n_rows,
+        n_examples=data.n_examples,
+        n_features=len(data.features),
+        fingerprint=data.fingerprint,
+        findings=data.findings.counts(),
+    )

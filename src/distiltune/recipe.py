@@ -18,7 +18,7 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
-MONITORS = {
+MONITORS: dict[str, Literal["lower", "higher"]] = {
     "validation_loss": "lower",
     "exact_match": "higher",
     "f1": "higher",
@@ -114,6 +114,9 @@ class Recipe(BaseModel):
     """Longest answer read out, in tokens."""
     n_best: Positive = 20
     """Candidates kept for each question when answers are read out."""
+    null_threshold: float | None = None
+    """"No answer" is given where its score exceeds the best answer's by more than this; by default 0 if the training
+    data has unanswerable questions, and never if it has none."""
     evaluation_tokens: Annotated[int, Field(ge=512)] = 4_096
     """Tokens in a batch of evaluation; changes speed and memory, not results."""
 
@@ -145,6 +148,11 @@ class Recipe(BaseModel):
     def question_limit(self) -> int:
         """Longest question kept whole, in tokens, with the default worked out."""
         return self.max_question_tokens or (self.max_length - 3 - self.stride) // 2
+
+    @classmethod
+    def describe(cls, name: str) -> str:
+        """The sentence that says what a setting means."""
+        return " ".join((cls.model_fields[name].description or "").split())
 
     @classmethod
     def build(cls, settings: Mapping[str, Any]) -> Recipe:
@@ -190,8 +198,7 @@ class Recipe(BaseModel):
         """The recipe as TOML, each setting under the sentence that describes it."""
         lines = []
         for name, value in self.model_dump(mode="json", exclude_none=True).items():
-            description = " ".join((type(self).model_fields[name].description or "").split())
-            lines.append(f"# {description}\n{tomli_w.dumps({name: value})}")
+            lines.append(f"# {self.describe(name)}\n{tomli_w.dumps({name: value})}")
         return "\n".join(lines)
 
 

@@ -51,7 +51,9 @@ class RunDirectory:
             run.checkpoints.mkdir(parents=True)
         except OSError as error:
             raise TrainingError(
-                f"the run directory cannot be made: {error.strerror}", where=str(path), fix="choose another --output"
+                f"the run directory cannot be made: {error.strerror}",
+                where=str(path),
+                fix="choose another --output",
             ) from error
         return run
 
@@ -91,6 +93,21 @@ class RunDirectory:
         return self.path / "rejected.jsonl"
 
     @property
+    def report(self) -> Path:
+        """The run on one page."""
+        return self.path / "report.html"
+
+    @property
+    def curves_svg(self) -> Path:
+        """Losses and accuracies as a picture."""
+        return self.path / "curves.svg"
+
+    @property
+    def curves_png(self) -> Path:
+        """The same as pixels."""
+        return self.path / "curves.png"
+
+    @property
     def new_predictions(self) -> Path:
         """Where an evaluation's answers lie until it is known whether they are the best."""
         return self.checkpoints / "predictions"
@@ -100,6 +117,10 @@ class RunDirectory:
         if self.new_predictions.is_dir():
             for path in self.new_predictions.iterdir():
                 path.replace(self.path / path.name)
+
+    def drop_new_predictions(self) -> None:
+        """Throw away what is left of the last evaluation's answers."""
+        shutil.rmtree(self.new_predictions, ignore_errors=True)
 
 
 def versions() -> dict[str, str]:
@@ -147,7 +168,11 @@ def write_run_start(
     table = "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(surroundings)
     run.recipe.write_text(table, encoding="utf-8")
     log.write(
-        "start", recipe=recipe.model_dump(), **surroundings, model=loaded.source.directory.name, notes=loaded.source.notes
+        "start",
+        recipe=recipe.model_dump(),
+        **surroundings,
+        model=loaded.source.directory.name,
+        notes=loaded.source.notes,
     )
     with run.rejected.open("w", encoding="utf-8") as rejected:
         for name, dataset in (("train", training), ("validation", validation)):

@@ -36,9 +36,7 @@ def home(hub: HubStandIn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return home
 
 
-def _fetch_in_subprocess(
-    hub: HubStandIn, home: Path, name: str, **more: str
-) -> subprocess.CompletedProcess[str]:
+def _fetch_in_subprocess(hub: HubStandIn, home: Path, name: str, **more: str) -> subprocess.CompletedProcess[str]:
     code = (
         "import sys; from distiltune.data.hub import fetch_data_set; from distiltune.errors import HubError\n"
         "try: print(*(path.read_bytes().decode() for path in fetch_data_set(sys.argv[1], 'train')))\n"
@@ -66,9 +64,7 @@ def test_environment_is_honoured_and_works_offline_once_cached(hub: HubStandIn, 
     assert "HF_HUB_OFFLINE" in again.stdout
 
 
-def test_fetched_then_used_without_the_hub(
-    hub: HubStandIn, home: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_fetched_then_used_without_the_hub(hub: HubStandIn, home: Path, capfd: pytest.CaptureFixture[str]) -> None:
     shards = {f"plain_text/train-0000{i}-of-00002.parquet": b"%d" % i for i in range(2)}
     hub.add("dataset", "squad", {**shards, "README.md": b"", "squad.py": b"raise SystemExit(3)"})
     paths = fetch_data_set("squad", "train")

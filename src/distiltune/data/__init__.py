@@ -1,0 +1,1 @@
+"""Files to packed batches: nothing here knows what a row means."""

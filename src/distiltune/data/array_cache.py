@@ -55,9 +55,9 @@ def load_or_make(
     if entry.exists():
         try:
             return _read(entry), True
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             on_problem(f"the cached features {entry} are damaged ({error}) and are made anew")
-            shutil.rmtree(entry, ignore_errors=True)
+            _remove(entry)
     arrays = make()
     try:
         _write(entry, arrays)
@@ -70,6 +70,8 @@ def _read(entry: Path) -> Arrays:
     """Map an entry's arrays after checking each file against the manifest's checksum."""
     manifest = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
     arrays: Arrays = {}
+    if not manifest["arrays"]:
+        raise ValueError("the manifest names no arrays")
     for name, expected in manifest["arrays"].items():
         if Path(name).name != name:
             raise ValueError(f"{name!r} is no plain name")
@@ -80,6 +82,15 @@ def _read(entry: Path) -> Arrays:
             raise ValueError(f"{path.name} has another checksum than was written")
         arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
     return arrays
+
+
+def _remove(entry: Path) -> None:
+    """Remove what is damaged, as far as that can be done."""
+    if entry.is_dir():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            entry.unlink()
 
 
 def _write(entry: Path, arrays: Arrays) -> None:
@@ -94,8 +105,11 @@ def _write(entry: Path, arrays: Arrays) -> None:
             with path.open("rb") as opened:
                 checksums[name] = hashlib.file_digest(opened, "sha256").hexdigest()
         (beside / _MANIFEST).write_text(json.dumps({"arrays": checksums}, indent=1), encoding="utf-8")
-        # Another process may have been quicker; its entry is as good.
-        with contextlib.suppress(FileExistsError):
+        try:
             beside.rename(entry)
+        except OSError:
+            # Another process may have been quicker; its entry is as good.
+            if not (entry / _MANIFEST).is_file():
+                raise
     finally:
         shutil.rmtree(beside, ignore_errors=True)

@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import shutil
+import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -407,3 +408,27 @@ _READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
     ".tsv": _iter_tsv,
     ".parquet": _iter_parquet,
 }
+
+
+def read_text(path: str | Path) -> str:
+    """The whole text of a file, or of standard input if ``path`` is ``-``, with its line ends as they are.
+
+    UTF-8, or UTF-16 with a byte order mark; gzipped or not. Raises `DataError` if it cannot be read.
+    """
+    if str(path) == "-":
+        try:
+            data = sys.stdin.buffer.read()
+            return data.decode(_encoding(data[:4]))
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"Standard input is not UTF-8: byte {error.start} does not fit.",
+                fix="save the text as UTF-8.",
+            ) from error
+    path = Path(path)
+    try:
+        with _open_text(path, newline="") as stream:
+            return stream.read()
+    except UnicodeDecodeError as error:
+        raise _wrong_encoding(path) from error
+    except OSError as error:
+        raise _not_readable(path, error) from error

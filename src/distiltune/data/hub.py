@@ -55,10 +55,14 @@ class _DataFile:
 
 @dataclass(frozen=True, slots=True)
 class _Listing:
-    """The paths of a repository's files; ``folder`` is its cached snapshot if the hub could not be asked."""
+    """The paths of a repository's files; from the cache if the hub could not be asked.
+
+    It is whole if it lists what the hub has, and not only what happens to be in the cache.
+    """
 
     paths: tuple[str, ...]
-    folder: Path | None = None
+    is_cached: bool
+    is_whole: bool
 
 
 def parse_hub_name(text: str) -> HubName | None:
@@ -87,8 +91,20 @@ def fetch_data_set(name: str, split: Split) -> list[Path]:
         )
     with hub_errors(hub_name.repository, "dataset"):
         listing = _list_repository(hub_name.repository)
-        chosen = choose_files(listing.paths, hub_name, split)
-        return _download(hub_name.repository, chosen, from_cache=listing.folder is not None)
+        chosen = _choose_listed(listing, hub_name, split)
+        return _download(hub_name.repository, chosen, from_cache=listing.is_cached)
+
+
+def _choose_listed(listing: _Listing, name: HubName, split: Split) -> list[str]:
+    """`choose_files`; what a listing that is not whole lacks is not cached, rather than not there."""
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        return choose_files(listing.paths, name, split)
+    except DataError as error:
+        if listing.is_whole:
+            raise
+        raise LocalEntryNotFoundError(f"the cache does not hold the {split} split") from error
 
 
 def _list_repository(repository: str) -> _Listing:
@@ -105,7 +121,8 @@ def _list_repository(repository: str) -> _Listing:
         if cached is None:
             raise
         return cached
-    return _Listing(tuple(file.rfilename for file in info.siblings or ()))
+    paths = tuple(file.rfilename for file in info.siblings or ())
+    return _Listing(paths, is_cached=False, is_whole=True)
 
 
 def _list_cached(repository: str) -> _Listing | None:
@@ -120,15 +137,24 @@ def _list_cached(repository: str) -> _Listing | None:
         )
     except LocalEntryNotFoundError:
         return None
-    snapshot = Path(folder)
     try:
-        # The whole listing as the hub gave it, also of files never fetched, so that an interrupted download
-        # is noticed. Older versions of huggingface_hub do not keep one.
-        tree = huggingface_hub.get_cached_repo_tree(repository, repo_type="dataset")
-        return _Listing(tuple(file.path for file in tree), snapshot)
-    except (AttributeError, huggingface_hub.errors.CachedRepoTreeNotFoundError):
-        files = (path for path in sorted(snapshot.rglob("*")) if path.is_file())
-        return _Listing(tuple(path.relative_to(snapshot).as_posix() for path in files), snapshot)
+        from huggingface_hub import get_cached_repo_tree
+        from huggingface_hub.errors import CachedRepoTreeNotFoundError
+    except ImportError:  # older versions of huggingface_hub do not keep the listing
+        return _list_folder(Path(folder))
+    try:
+        # also the files never fetched, so that an interrupted download is noticed
+        tree = get_cached_repo_tree(repository, repo_type="dataset")
+    except CachedRepoTreeNotFoundError:
+        return _list_folder(Path(folder))
+    return _Listing(tuple(file.path for file in tree), is_cached=True, is_whole=True)
+
+
+def _list_folder(folder: Path) -> _Listing:
+    """What is in a cached snapshot, which may be less than the hub has."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    paths = tuple(path.relative_to(folder).as_posix() for path in files)
+    return _Listing(paths, is_cached=True, is_whole=False)
 
 
 def _download(repository: str, paths: Sequence[str], *, from_cache: bool) -> list[Path]:
@@ -144,9 +170,7 @@ def _download(repository: str, paths: Sequence[str], *, from_cache: bool) -> lis
     local = [Path(folder) / path for path in paths]
     missing = [path for path in local if not path.is_file()]
     if missing:
-        raise huggingface_hub.errors.LocalEntryNotFoundError(
-            f"{len(missing)} of {len(local)} files are not cached"
-        )
+        raise huggingface_hub.errors.LocalEntryNotFoundError(f"{len(missing)} of {len(local)} files are not cached")
     return local
 
 

@@ -79,7 +79,8 @@ def gather_rows(
     Row i of the ragged array is ``flat[offsets[i]:offsets[i + 1]]``. One fancy index, no Python loop.
     """
     lengths = offsets[rows + 1] - offsets[rows]
-    return flat[np.repeat(offsets[rows], lengths) + positions(lengths)]
+    gathered: npt.NDArray[np.integer] = flat[np.repeat(offsets[rows], lengths) + positions(lengths)]
+    return gathered
 
 
 def pack(

@@ -1,0 +1,1 @@
+"""The encoder, and the model directories it is read from and written to."""

@@ -29,7 +29,7 @@ def packed_attention(
 
     """
     if query_key_value.requires_grad:
-        out: Tensor = _PackedAttention.apply(query_key_value, lengths, n_heads, dropout)
+        out: Tensor = _PackedAttention.apply(query_key_value, lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
         return out
     return _inference_attention(query_key_value, lengths, n_heads, dropout)
 
@@ -40,9 +40,7 @@ def _heads(flat: Tensor, start: int, length: int, n_heads: int) -> tuple[Tensor,
     return block[0], block[1], block[2]
 
 
-def _inference_attention(
-    query_key_value: Tensor, lengths: tuple[int, ...], n_heads: int, dropout: float
-) -> Tensor:
+def _inference_attention(query_key_value: Tensor, lengths: tuple[int, ...], n_heads: int, dropout: float) -> Tensor:
     """Sequence by sequence through PyTorch's fused kernel, which keeps no attention weights."""
     hidden = query_key_value.shape[1] // 3
     out = query_key_value.new_empty(query_key_value.shape[0], hidden)
@@ -87,7 +85,7 @@ class _PackedAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None, None, None]:
         query_key_value, *saved = ctx.saved_tensors
         lengths, n_heads, scale = ctx.lengths, ctx.n_heads, ctx.scale
         weights, kept = saved[: len(lengths)], saved[len(lengths) :]

@@ -24,6 +24,7 @@ class LoadedModel:
     model: TaskModel
     tokenizer: Tokenizer
     source: ModelSource
+    head_dropout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def load_model(
     model = TaskModel(Encoder(config), make_head(config.hidden_size, head_dropout))
     initialise(model, config.initializer_range)
     model.load_state_dict(source.tensors, strict=False)
-    return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config))
+    return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), head_dropout)
 
 
 def with_dropouts(config: EncoderConfig, dropouts: Dropouts) -> EncoderConfig:

@@ -40,9 +40,7 @@ def convert(
         )
     source = load_source(name, head_rules)
     has_head = bool(head_rules) and not source.missing
-    tensors = {
-        key: tensor for key, tensor in source.tensors.items() if has_head or key.startswith("encoder.")
-    }
+    tensors = {key: tensor for key, tensor in source.tensors.items() if has_head or key.startswith("encoder.")}
     write_model_directory(
         output,
         config=source.config,

@@ -70,9 +70,7 @@ class Layer(nn.Module):
         super().__init__()
         self.attention = SelfAttention(config.hidden_size, config.n_heads, config.attention_dropout)
         self.attention_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPSILON)
-        self.feed_forward = FeedForward(
-            config.hidden_size, config.intermediate_size, config.activation, config.dropout
-        )
+        self.feed_forward = FeedForward(config.hidden_size, config.intermediate_size, config.activation, config.dropout)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPSILON)
 
     def forward(self, hidden: Tensor, cu_seqlens: Tensor, lengths: tuple[int, ...]) -> Tensor:

@@ -76,12 +76,8 @@ _EACH_LAYER: tuple[KeyRule, ...] = (
         ("hidden_size", "hidden_size"),
     ),
     *_pair("encoder.layers.{n}.attention_norm", (f"{_LAYER}.sa_layer_norm",), ("hidden_size",)),
-    *_pair(
-        "encoder.layers.{n}.feed_forward.up", (f"{_LAYER}.ffn.lin1",), ("intermediate_size", "hidden_size")
-    ),
-    *_pair(
-        "encoder.layers.{n}.feed_forward.down", (f"{_LAYER}.ffn.lin2",), ("hidden_size", "intermediate_size")
-    ),
+    *_pair("encoder.layers.{n}.feed_forward.up", (f"{_LAYER}.ffn.lin1",), ("intermediate_size", "hidden_size")),
+    *_pair("encoder.layers.{n}.feed_forward.down", (f"{_LAYER}.ffn.lin2",), ("hidden_size", "intermediate_size")),
     *_pair("encoder.layers.{n}.feed_forward_norm", (f"{_LAYER}.output_layer_norm",), ("hidden_size",)),
 )
 

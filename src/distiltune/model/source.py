@@ -31,6 +31,9 @@ from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_we
 STARTER: Final = "starter"
 """The name of the small model inside the package."""
 
+UNTRAINED: Final = "distiltune_untrained"
+"""Entry of config.json that says: this directory has no weights on purpose, a training starts from random ones."""
+
 _CONFIG = "config.json"
 _HUB_REQUEST_S = 10.0
 _HUB_SMALL_FILES: Final = (
@@ -193,12 +196,12 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     if model_type == "distilbert":
         EncoderConfig.from_hf(given_config)  # refuse nonsense before the weights are read
     token_file, n_tokens = tokenizer_file(directory), n_token_ids(load_tokenizer(directory))
+    if given_config.get(UNTRAINED) is True:
+        return _untrained(directory, given_config, n_tokens, token_file, head_rules)
     weights = read_weights(directory)
 
     config_hf, hf_tensors, fold_notes = (
-        fold_bert(given_config, weights.tensors)
-        if model_type == "bert"
-        else (given_config, weights.tensors, ())
+        fold_bert(given_config, weights.tensors) if model_type == "bert" else (given_config, weights.tensors, ())
     )
     config = EncoderConfig.from_hf(config_hf)
     head = tuple(head_rules)
@@ -218,6 +221,24 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
         missing=tuple(rule.ours for rule in head if rule.ours not in tensors),
         unexpected=unexpected,
         notes=(*fold_notes, *_notes(weights, unexpected)),
+        tokenizer_file=token_file,
+    )
+
+
+def _untrained(
+    directory: Path, config_hf: dict[str, Any], n_tokens: int, token_file: Path, head_rules: Iterable[KeyRule]
+) -> ModelSource:
+    """A source that has a shape and a tokenizer only, so that everything is yet to be trained."""
+    config = EncoderConfig.from_hf(config_hf)
+    _check_vocabulary(n_tokens, config, token_file)
+    return ModelSource(
+        directory=directory,
+        config=config,
+        config_hf={key: value for key, value in config_hf.items() if key != UNTRAINED},
+        tensors={},
+        missing=tuple(rule.ours for rule in head_rules),
+        unexpected=(),
+        notes=("This model has no pretrained weights: everything starts from random ones, so expect little of it.",),
         tokenizer_file=token_file,
     )
 
@@ -243,9 +264,7 @@ def _check_complete(missing: Sequence[str], where: str) -> None:
         )
 
 
-def _check_tensors(
-    tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str
-) -> None:
+def _check_tensors(tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str) -> None:
     """Check the shape, type and finiteness of each tensor that the rules use, before any of them is used."""
     for rule in rules:
         expected = expected_shape(rule, config)
@@ -268,9 +287,7 @@ def _check_tensor(name: str, tensor: Tensor, expected: tuple[int, ...], where: s
             fix="use the model before it was quantised.",
         )
     if not bool(torch.isfinite(tensor).all()):
-        raise ModelError(
-            f"The tensor {name} holds NaN or infinity.", where=where, fix="use another checkpoint."
-        )
+        raise ModelError(f"The tensor {name} holds NaN or infinity.", where=where, fix="use another checkpoint.")
 
 
 def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:

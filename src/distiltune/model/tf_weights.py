@@ -111,8 +111,6 @@ def _named(file: Path, arrays: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
     for path, array in arrays:
         name = torch_name(path)
         if name in tensors and not torch.equal(tensors[name], array):
-            raise ModelError(
-                "Two different tensors have the same name.", where=f"{file}: {path} is {name} again"
-            )
+            raise ModelError("Two different tensors have the same name.", where=f"{file}: {path} is {name} again")
         tensors[name] = array
     return tensors

@@ -67,9 +67,7 @@ def read_weights(directory: Path) -> HfWeights:
 
 
 def _no_weights(directory: Path) -> ModelError:
-    others = sorted(
-        path.name for path in directory.glob("*") if path.suffix in (".msgpack", ".onnx", ".ot", ".ckpt")
-    )
+    others = sorted(path.name for path in directory.glob("*") if path.suffix in (".msgpack", ".onnx", ".ot", ".ckpt"))
     return ModelError(
         "The model directory has no weights that can be read.",
         where=str(directory) + (f" (it has {', '.join(others)})" if others else ""),
@@ -109,9 +107,7 @@ def _read_bin(file: Path) -> dict[str, Tensor]:
     except Exception as error:  # a damaged file makes torch.load raise nearly anything
         raise _damaged(file, error) from error
     if not isinstance(loaded, Mapping):
-        raise ModelError(
-            "The file holds no tensors by name.", where=str(file), fix="save the model's state_dict()."
-        )
+        raise ModelError("The file holds no tensors by name.", where=str(file), fix="save the model's state_dict().")
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
     for key, tensor in tensors.items():
         _check_plain(file, key, tensor)
@@ -142,9 +138,7 @@ def _read_shards(directory: Path, index_name: str) -> tuple[dict[str, Tensor], t
     for shard in shards:
         file = directory / shard
         if not file.is_file():
-            raise ModelError(
-                "A part of the weights is missing.", where=str(file), fix="fetch the whole model again."
-            )
+            raise ModelError("A part of the weights is missing.", where=str(file), fix="fetch the whole model again.")
         held = _read_file(file)
         wanted = [key for key, where in shard_of.items() if where == shard]
         absent = [key for key in wanted if key not in held]

@@ -1,0 +1,1 @@
+"""The small model and the small data set inside the package."""

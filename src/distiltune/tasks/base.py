@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -30,11 +30,8 @@ class StepSums:
     metrics: Tensor
 
 
-class Objective(Protocol):
-    """A task's loss."""
-
-    def __call__(self, output: Tensor, batch: PackedBatch) -> StepSums:
-        """The head's output and its batch → loss and metrics as sums."""
+Objective = Callable[[Tensor, PackedBatch], StepSums]
+"""A task's loss: the head's output and its batch → loss and metrics as sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +114,22 @@ class Task(Protocol):
 
         """
 
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> Dataset:
+        """Read and featurise data to evaluate on.
+
+        Raises:
+            DataError: if a source cannot be read or holds too little that can be used.
+
+        """
+
+    def for_model(self, config: Mapping[str, object]) -> Task:
+        """The same task with what a model's config.json says of it."""
+
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
+
+    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
+        """What the task adds to the model's config.json."""
 
     def evaluate(self, model: nn.Module, data: Dataset, predictions: Path | None = None) -> Evaluation:
         """Evaluate on everything, dropout off; write the answers as files into ``predictions`` if given."""

@@ -46,7 +46,7 @@ class QuestionData:
 
 
 def draw(examples: ExampleSet, n: int, seed: int) -> ExampleSet:
-    """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all of them if ``n`` is 0."""
+    """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
     if n == 0 or n >= len(examples.examples):
         return examples
     shuffled = list(examples.examples)
@@ -75,7 +75,7 @@ def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[Exam
     random.Random(seed).shuffle(contexts)
     aside: set[str] = set()
     n_aside = 0
-    counts = {context: 0 for context in contexts}
+    counts = dict.fromkeys(contexts, 0)
     for example in examples.examples:
         counts[example.context] += 1
     for context in contexts[:-1]:
@@ -95,23 +95,17 @@ def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[Exam
     return part(False), part(True)
 
 
-def load_examples(
-    sources: Sequence[str], split: Split, columns: str, max_rejected_share: float
-) -> ExampleSet:
+def load_examples(sources: Sequence[str], split: Split, columns: str, max_rejected_share: float) -> ExampleSet:
     """Read the examples of all sources, mixed in the order named.
 
     Raises:
         DataError: if a source cannot be read, or more rows than allowed are unusable.
 
     """
-    return read_examples(
-        sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share
-    )
+    return read_examples(sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share)
 
 
-def featurise(
-    examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings, cache: Path
-) -> QuestionData:
+def featurise(examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings, cache: Path) -> QuestionData:
     """Features of the examples, from the cache if these files, this tokenizer and these settings made some before."""
     notes: list[str] = []
     key = cache_key(

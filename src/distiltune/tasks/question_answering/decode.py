@@ -72,6 +72,11 @@ class Decoded:
         return self.candidates[0].text if self.candidates else ""
 
     @property
+    def null_probability(self) -> float:
+        """The probability of "no answer" in the window where it is least."""
+        return math.exp(self.null_score)
+
+    @property
     def null_score_difference(self) -> float:
         """`null_score` minus the best candidate's score; above 0, no answer is likelier than the best one."""
         return self.null_score - self.candidates[0].score if self.candidates else NO_CANDIDATE_DIFFERENCE
@@ -85,9 +90,7 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64
     return shifted
 
 
-def decode(
-    context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: int = 30, n_best: int = 20
-) -> Decoded:
+def decode(context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: int = 30, n_best: int = 20) -> Decoded:
     """Find the `n_best` likeliest answers to one example over all its windows.
 
     Allowed are the spans of context tokens with start <= end < start + `max_answer_tokens` whose characters
@@ -124,8 +127,7 @@ def decode(
                 found[span] = score, index
     ranked = sorted((-score, *span, window) for span, (score, window) in found.items())[:n_best]
     candidates = tuple(
-        Candidate(context[start:end], start, end, -cost, math.exp(-cost), window)
-        for cost, start, end, window in ranked
+        Candidate(context[start:end], start, end, -cost, math.exp(-cost), window) for cost, start, end, window in ranked
     )
     return Decoded(candidates, null_score if windows else 0.0)
 
@@ -149,9 +151,7 @@ def _check_window(window: WindowLogits, index: int, n_characters: int) -> None:
         shapes = f"{window.start_logits.shape} and {window.end_logits.shape}"
         raise ValueError(f"window {index}: start and end logits must both be (n_tokens,), not {shapes}")
     if window.char_starts.shape != window.char_ends.shape:
-        raise ValueError(
-            f"window {index}: {n_context_tokens} char starts, but {len(window.char_ends)} char ends"
-        )
+        raise ValueError(f"window {index}: {n_context_tokens} char starts, but {len(window.char_ends)} char ends")
     if window.first_context_token < 1 or window.first_context_token + n_context_tokens > n_tokens:
         last = window.first_context_token + n_context_tokens - 1
         raise ValueError(
@@ -162,9 +162,7 @@ def _check_window(window: WindowLogits, index: int, n_characters: int) -> None:
         finite = np.isfinite(logits)
         if not finite.all():
             place = int(np.argmin(finite))
-            raise ValueError(
-                f"window {index}: the {name} logit of token {place} is {logits[place]}, not finite"
-            )
+            raise ValueError(f"window {index}: the {name} logit of token {place} is {logits[place]}, not finite")
     if n_context_tokens and (window.char_starts.min() < 0 or window.char_ends.max() > n_characters):
         raise ValueError(f"window {index}: character offsets lie outside the context of {n_characters}")
 
@@ -190,9 +188,7 @@ def _span_scores(
     if width == 0:
         return np.empty((0, 0))
     padded = np.concatenate((ends, np.full(width - 1, -np.inf)))
-    scores: npt.NDArray[np.float64] = starts[:, None] + np.lib.stride_tricks.sliding_window_view(
-        padded, width
-    )
+    scores: npt.NDArray[np.float64] = starts[:, None] + np.lib.stride_tricks.sliding_window_view(padded, width)
     return scores
 
 
@@ -232,9 +228,7 @@ def _best_spans(
         starts, ends, values = char_starts[first_tokens], char_ends[first_tokens + extra_tokens], flat[picked]
         order = np.lexsort((ends, starts, -values))
         best: dict[tuple[int, int], float] = {}
-        for value, start, end in zip(
-            values[order].tolist(), starts[order].tolist(), ends[order].tolist(), strict=True
-        ):
+        for value, start, end in zip(values[order].tolist(), starts[order].tolist(), ends[order].tolist(), strict=True):
             best.setdefault((start, end), value)
             if len(best) == n_best:
                 break

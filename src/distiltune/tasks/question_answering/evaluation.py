@@ -116,16 +116,13 @@ class _FeatureSums:
 
     def means(self) -> dict[str, float]:
         return {
-            name: float(value) / self.n_features
-            for name, value in zip(METRIC_NAMES, self.sums.tolist(), strict=True)
+            name: float(value) / self.n_features for name, value in zip(METRIC_NAMES, self.sums.tolist(), strict=True)
         }
 
 
 def as_prediction(example: Example, decoded: Decoded) -> Prediction:
     """What the scorer needs of a decoded example."""
-    return Prediction(
-        id=example.id, best_text=decoded.best_text, null_score_difference=decoded.null_score_difference
-    )
+    return Prediction(id=example.id, best_text=decoded.best_text, null_score_difference=decoded.null_score_difference)
 
 
 def default_null_threshold(examples: Sequence[Example]) -> float | None:

@@ -132,9 +132,7 @@ def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: W
     )
 
 
-def _cut(
-    context_lengths: npt.NDArray[np.int64], room: npt.NDArray[np.int64], stride: int
-) -> _Windows:
+def _cut(context_lengths: npt.NDArray[np.int64], room: npt.NDArray[np.int64], stride: int) -> _Windows:
     """Windows of ``room`` tokens, each ``room - stride`` after the one before, up to the first that reaches the end.
 
     A context without any token still has one (empty) window, so that its question is asked.
@@ -190,7 +188,9 @@ def _answer_tokens(
     """First and last token of each example's first gold answer, ``(n_examples, 2)``, in the flat context tokens.
 
     The first is the last token that begins at or before the answer, the last is the first token that ends at or
-    after it (as the reference does); ``NO_ANSWER`` where there is no answer or no token in it.
+    after it (as the reference does); ``NO_ANSWER`` where there is no answer or no token in it. Where one character
+    makes several tokens, as a Hangul syllable does in an uncased vocabulary, and is the whole answer, that gives an
+    end before the start (and so does the reference); then it is all of these tokens.
     """
     spans = np.full((len(examples), 2), NO_ANSWER, dtype=np.int64)
     for i, example in enumerate(examples):
@@ -200,6 +200,6 @@ def _answer_tokens(
         low, high = context_tokens.offsets[context_of[i]], context_tokens.offsets[context_of[i] + 1]
         first = int(low) + int(np.searchsorted(context_tokens.char_starts[low:high], answer.start, side="right")) - 1
         last = int(low) + int(np.searchsorted(context_tokens.char_ends[low:high], answer.end, side="left"))
-        if low <= first <= last < high:
-            spans[i] = first, last
+        if low <= first and last < high:
+            spans[i] = min(first, last), max(first, last)
     return spans

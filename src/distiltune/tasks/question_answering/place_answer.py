@@ -6,7 +6,9 @@ little differently, are recognised where there is only one thing that they can m
 
 from __future__ import annotations
 
+import re
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -45,21 +47,23 @@ def place_answer(context: str, text: str, start: int | None) -> Placed | Misplac
     """Find the gold answer ``text`` in ``context``; ``start`` is its offset, None if the data give none.
 
     In this order: the text at its offset in code points; at its offset counted in UTF-8 bytes or in UTF-16
-    units, if one of the two fits; the only occurrence, or the nearest to the offset within
-    `NEAREST_CODE_POINTS`, or without an offset the first; the only occurrence (or the one at the offset) up
-    to white space, case and Unicode form, whose spelling in the context then is the answer's text.
+    units, if one of the two fits; at its offset up to white space, case and Unicode form; the only
+    occurrence, or the nearest to the offset within `NEAREST_CODE_POINTS`, or without an offset the first;
+    the only occurrence up to white space, case and Unicode form. The answer's text is as the context spells
+    it.
     """
     if not text or text.isspace():
         return Misplaced("answer_empty")
     if start is None:
-        return _place_without_offset(context, text) or _place_respelled(context, text, None)
+        return _place_without_offset(context, text) or _place_respelled(context, text)
     if start >= 0:
         # startswith would count a negative start from the end
         if context.startswith(text, start):
             return Placed(Answer(text, start))
-        if other := _place_in_other_units(context, text, start):
-            return other
-    return _place_moved(context, text, start) or _place_respelled(context, text, start)
+        at_offset = _place_in_other_units(context, text, start) or _place_respelled_at(context, text, start)
+        if at_offset is not None:
+            return at_offset
+    return _place_moved(context, text, start) or _place_respelled(context, text)
 
 
 def _place_without_offset(context: str, text: str) -> Placed | None:
@@ -116,51 +120,70 @@ def _place_moved(context: str, text: str, start: int) -> Placed | Misplaced | No
     return Misplaced("answer_ambiguous")
 
 
-def _place_respelled(context: str, text: str, start: int | None) -> Placed | Misplaced:
-    """The occurrence up to white space, case and Unicode form: at ``start``, otherwise the only one."""
-    wanted = _fold(text).key
-    folded = _fold_context(context)
-    if not wanted:
-        return Misplaced("answer_empty")
+def _place_respelled_at(context: str, text: str, start: int) -> Placed | None:
+    """The occurrence at ``start`` up to white space, case and Unicode form, or None."""
+    # a look at the place itself first: to fold whole contexts in vain takes long
+    nearby = context[start : start + 3 * len(text) + 8]
+    if not _fold(nearby).key.startswith(_fold(text).key):
+        return None
     # white space before the answer is no part of it in the context
     n_leading = len(text) - len(text.lstrip())
+    for first, stop in _respelled_spans(context, text):
+        if first in (start, start + n_leading):
+            return Placed(Answer(context[first:stop], first), "answer_respelled")
+    return None
+
+
+def _place_respelled(context: str, text: str) -> Placed | Misplaced:
+    """The only occurrence up to white space, case and Unicode form."""
+    spans = _respelled_spans(context, text)
+    if len(spans) == 1:
+        first, stop = spans[0]
+        return Placed(Answer(context[first:stop], first), "answer_respelled")
+    return Misplaced("answer_ambiguous" if spans else "answer_not_found")
+
+
+def _respelled_spans(context: str, text: str) -> list[tuple[int, int]]:
+    """Start and end of every occurrence up to white space, case and Unicode form, in order."""
+    wanted = _fold(text).key
+    folded = _fold_context(context)
     spans = []
     position = folded.key.find(wanted)
     while position >= 0:
-        end = position + len(wanted) - 1
-        if folded.begins[position] and folded.ends[end]:
-            spans.append((folded.starts[position], folded.stops[end]))
+        if span := folded.span(position, position + len(wanted) - 1):
+            spans.append(span)
         position = folded.key.find(wanted, position + 1)
-    at_start = [span for span in spans if start is not None and span[0] in (start, start + n_leading)]
-    chosen = at_start if len(at_start) == 1 else spans
-    if not chosen:
-        return Misplaced("answer_not_found")
-    if len(chosen) > 1:
-        return Misplaced("answer_ambiguous")
-    first, stop = chosen[0]
-    return Placed(Answer(context[first:stop], first), "answer_respelled")
+    return spans
 
 
 @dataclass(frozen=True, slots=True)
 class _Folded:
     """A text without its white space, case and Unicode form, and where each character comes from.
 
-    The character ``key[i]`` comes from the code points ``starts[i] : stops[i]`` of the text; ``begins[i]``
-    and ``ends[i]`` tell whether it is the first and the last that comes from them. A match counts only
-    between a beginning and an end, so that "cafe" is not found in "café" nor "i" in the ligature "fi".
+    The character ``key[i]`` comes from the code points ``starts[i] : stops[i]`` of the text, which several
+    characters may share.
     """
 
     key: str
-    starts: tuple[int, ...]
-    stops: tuple[int, ...]
-    begins: tuple[bool, ...]
-    ends: tuple[bool, ...]
+    starts: Sequence[int]
+    stops: Sequence[int]
+
+    def span(self, first: int, last: int) -> tuple[int, int] | None:
+        """The code points that ``key[first : last + 1]`` comes from; None if it takes only a part of some.
+
+        So "cafe" is not found in "café", nor "i" in the ligature "ﬁ".
+        """
+        begins = first == 0 or self.starts[first - 1] != self.starts[first]
+        ends = last == len(self.key) - 1 or self.starts[last + 1] != self.starts[last]
+        return (self.starts[first], self.stops[last]) if begins and ends else None
 
 
 # A character with the marks that belong to it: combining marks, and the vowels and final consonants that
 # follow in a Korean syllable spelled out. Their order inside it, and whether they are one code point or
 # several, differs between the Unicode forms; between such clusters nothing does.
 _JAMO_INSIDE_SYLLABLE = range(0x1160, 0x1200)
+_SPACE = re.compile(r"\s")
+_SPACE_RUN = re.compile(r"\s\s")
 
 
 def _clusters(text: str) -> list[tuple[int, int]]:
@@ -170,9 +193,7 @@ def _clusters(text: str) -> list[tuple[int, int]]:
     for position, character in enumerate(text):
         is_space = character.isspace()
         inside = (
-            unicodedata.combining(character) != 0
-            or ord(character) in _JAMO_INSIDE_SYLLABLE
-            or (is_space and was_space)
+            unicodedata.combining(character) != 0 or ord(character) in _JAMO_INSIDE_SYLLABLE or (is_space and was_space)
         )
         if not inside or position == 0:
             starts.append(position)
@@ -184,23 +205,24 @@ def _fold(text: str) -> _Folded:
     """``text`` folded: white space runs to one space and none at the ends, case folded, NFKD."""
     first = len(text) - len(text.lstrip())
     last = len(text.rstrip())
-    key: list[str] = []
+    inner = text[first:last]
+    if inner.isascii() and not _SPACE_RUN.search(inner):
+        # most texts are so, and this is many times quicker
+        key = _SPACE.sub(" ", inner.lower())
+        return _Folded(key, range(first, last), range(first + 1, last + 1))
+    parts: list[str] = []
     starts: list[int] = []
     stops: list[int] = []
-    begins: list[bool] = []
-    ends: list[bool] = []
-    for start, stop in _clusters(text[first:last]):
-        cluster = text[first + start : first + stop]
+    for start, stop in _clusters(inner):
+        cluster = inner[start:stop]
         folded = " " if cluster.isspace() else _fold_cluster(cluster)
-        n_folded = len(folded)
-        key.append(folded)
-        starts += [first + start] * n_folded
-        stops += [first + stop] * n_folded
-        begins += [position == 0 for position in range(n_folded)]
-        ends += [position == n_folded - 1 for position in range(n_folded)]
-    return _Folded("".join(key), tuple(starts), tuple(stops), tuple(begins), tuple(ends))
+        parts.append(folded)
+        starts += [first + start] * len(folded)
+        stops += [first + stop] * len(folded)
+    return _Folded("".join(parts), starts, stops)
 
 
+@lru_cache(maxsize=4096)
 def _fold_cluster(cluster: str) -> str:
     """Caseless and in one form: the Unicode standard's compatibility caseless match (D146), decomposed."""
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", cluster).casefold())

@@ -91,7 +91,12 @@ def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[R
 
 def rejected(kind: str, where: str, row_id: object, message: str) -> Finding:
     """A finding that leaves a row out."""
-    return Finding("rejected", kind, where, row_id if isinstance(row_id, str) else str(row_id or ""), message)
+    return Finding("rejected", kind, where, "" if row_id is None else writable(str(row_id)), message)
+
+
+def writable(text: str) -> str:
+    """``text`` with lone surrogates escaped, so that reports can be written."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _questions_of_article(row: Row, file: str) -> Iterator[RawQuestion | Finding]:
@@ -110,16 +115,14 @@ def _questions_of_article(row: Row, file: str) -> Iterator[RawQuestion | Finding
             if isinstance(question, dict):
                 yield _question_of_article(row, paragraph, question, file, f"{where}.qas[{index}]")
             else:
-                yield rejected(
-                    "article_malformed", f"{where}.qas[{index}]", None, "The question is not an object."
-                )
+                yield rejected("article_malformed", f"{where}.qas[{index}]", None, "The question is not an object.")
 
 
 def _question_of_article(
     article: Row, paragraph: Mapping[str, object], question: Mapping[str, object], file: str, place: str
 ) -> RawQuestion | Finding:
     row_id = question.get("id")
-    where = f"{file}#{row_id}" if isinstance(row_id, str | int) and row_id != "" else place
+    where = f"{file}#{writable(str(row_id))}" if isinstance(row_id, str | int) and row_id != "" else place
     answers = _nested_answers(question.get("answers"))
     if isinstance(answers, str):
         return rejected("answers_malformed", where, row_id, answers)

@@ -34,9 +34,7 @@ _SHOWN_REJECTIONS = 5
 _GENERATED_ID_DIGITS = 16
 # Names that people give a column of answers. Where none of the mapped columns exists but one of these does,
 # going on would train every question as unanswerable.
-_LIKELY_ANSWER_COLUMNS = frozenset(
-    {"answer", "answers", "answertext", "answertexts", "goldanswer", "goldanswers"}
-)
+_LIKELY_ANSWER_COLUMNS = frozenset({"answer", "answers", "answertext", "answertexts", "goldanswer", "goldanswers"})
 
 _MISPLACED = {
     "answer_empty": "is empty or white space only",
@@ -163,9 +161,7 @@ def _no_answer_column(file: str, row: Row, columns: ColumnMap) -> Finding:
                 where=file,
                 fix=f"if it holds the answers, name it: --columns answer_text={column}; otherwise rename it.",
             )
-    message = (
-        f"No row has {columns.answer_text!r} or {columns.answers!r}: every question counts as unanswerable."
-    )
+    message = f"No row has {columns.answer_text!r} or {columns.answers!r}: every question counts as unanswerable."
     return Finding("noted", "no_answer_column", file, "", message)
 
 
@@ -208,9 +204,7 @@ def _text_problem(value: object, name: str) -> _Problem | None:
     if not value or value.isspace():
         return _Problem(f"{name}_empty", f"The {words} is empty or white space only.")
     if not _is_encodable(value):
-        return _Problem(
-            f"{name}_not_encodable", f"The {words} has half of a surrogate pair, which is not a character."
-        )
+        return _Problem(f"{name}_not_encodable", f"The {words} has half of a surrogate pair, which is not a character.")
     return None
 
 
@@ -226,8 +220,8 @@ def _is_encodable(text: str) -> bool:
 
 
 def _shown(value: object) -> str:
-    """A value for a message, cut short."""
-    text = ascii(value)
+    """A value for a message, cut short; lone surrogates come out escaped."""
+    text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -349,25 +343,22 @@ def _check_share(reading: _Reading, columns: ColumnMap, max_rejected_share: floa
     ]
     lines += [f"  {item.where}: {item.message}" for item in rejections[:_SHOWN_REJECTIONS]]
     if reading.examples:
-        allowed = f"more than the {max_rejected_share:.3g} that may be"
-        what = f"{len(rejections):,} of {n_rows:,} rows cannot be used, {allowed}:"
+        share = 100 * len(rejections) / n_rows
+        allowed = f"more than the {100 * max_rejected_share:.3g} % that may be"
+        what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"
         fix = "mend them, or go on without them: --max-rejected-share 1."
     else:
         what = f"None of the {n_rows:,} rows can be used:"
         fix = "mend the data."
-    is_misnamed = any(item.kind in ("question_missing", "context_missing") for item in rejections)
-    if is_misnamed and reading.columns_seen:
+    if missing := _missing_columns(reading, columns):
+        option = f"--columns {','.join(f'{name}=...' for name in missing)}"
         seen = ", ".join(reading.columns_seen)
-        option = f"--columns {_example_mapping(reading, columns)}"
         fix += f" The first row has the columns {seen}; if they are only named otherwise, use {option}."
     raise DataError("\n".join([what, *lines]), where=where, fix=fix)
 
 
-def _example_mapping(reading: _Reading, columns: ColumnMap) -> str:
-    """What `ColumnMap.parse` might be given for the columns that are missing."""
-    missing = [
-        name
-        for name, column in (("question", columns.question), ("context", columns.context))
-        if column not in reading.columns_seen
-    ]
-    return ",".join(f"{name}=..." for name in missing or ["question", "context"])
+def _missing_columns(reading: _Reading, columns: ColumnMap) -> list[str]:
+    """The fields of `ColumnMap` that every row needs and the first flat row does not have."""
+    wanted = {"question": columns.question, "context": columns.context}
+    seen = reading.columns_seen
+    return [name for name, column in wanted.items() if seen and column not in seen]

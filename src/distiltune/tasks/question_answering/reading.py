@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
@@ -52,22 +53,16 @@ def read_answers(
     n_context_tokens = question_features.n_context_tokens()
     for first, last in _chunks(example_of, FEATURES_AT_ONCE):
         logits: dict[int, npt.NDArray[np.float32]] = {}
-        for batch, output in outputs(
-            model, question_features.features, np.arange(first, last), settings.batch_tokens
-        ):
+        for batch, output in outputs(model, question_features.features, np.arange(first, last), settings.batch_tokens):
             on_batch(batch, output)
-            parts = output.float().cpu().split(batch.lengths)
-            logits.update(
-                (int(feature), part.numpy()) for feature, part in zip(batch.feature_ids, parts, strict=True)
-            )
+            parts = torch.split(output.float().cpu(), list(batch.lengths))
+            logits.update((int(feature), part.numpy()) for feature, part in zip(batch.feature_ids, parts, strict=True))
         feature = first
         while feature < last:
             example = int(example_of[feature])
             windows = []
             while feature < last and example_of[feature] == example:
-                windows.append(
-                    _window(question_features, feature, int(n_context_tokens[feature]), logits.pop(feature))
-                )
+                windows.append(_window(question_features, feature, int(n_context_tokens[feature]), logits.pop(feature)))
                 feature += 1
             yield (
                 examples[example],

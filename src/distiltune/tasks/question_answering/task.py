@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -34,6 +34,9 @@ from distiltune.tasks.question_answering.read import ExampleSet, has_own_validat
 from distiltune.tasks.question_answering.reading import ReadingSettings
 
 ARCHITECTURE = "DistilBertForQuestionAnswering"
+
+NULL_THRESHOLD = "null_threshold"
+"""Name in config.json of the null score difference above which a model says "no answer"."""
 
 HEAD_RULES = (
     KeyRule("head.output.weight", ("qa_outputs.weight",), (2, "hidden_size")),
@@ -71,6 +74,7 @@ class QuestionAnswering:
     data: DataSettings
     windows: WindowSettings
     reading: ReadingSettings
+    null_threshold: float | None = None
 
     name: str = "question-answering"
     architecture: str = ARCHITECTURE
@@ -112,37 +116,44 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        examples = draw(
-            self._read(sources, "validation"), self.data.validation_questions, self.data.sample_seed
-        )
+        examples = draw(self._read(sources, "validation"), self.data.validation_questions, self.data.sample_seed)
         return self._featurise(examples, tokenizer)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A span head with weights yet to be set."""
-        return SpanHead(hidden_size, dropout)
+        return make_span_head(hidden_size, dropout)
 
-    def evaluate(
-        self,
-        model: nn.Module,
-        data: Dataset,
-        predictions: Path | None = None,
-        null_threshold: float | None = None,
-    ) -> QuestionEvaluation:
+    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
+        """What this task adds to config.json: its dropout, and a threshold if it was taught that a text may not tell."""
+        assert isinstance(training, QuestionData)
+        threshold = self.null_threshold
+        if threshold is None:
+            threshold = default_null_threshold(training.examples)
+        config: dict[str, object] = {"qa_dropout": head_dropout}
+        return config if threshold is None else {**config, NULL_THRESHOLD: threshold}
+
+    def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
+        """The same task; the model's threshold for "no answer" holds where none was asked for."""
+        stored = config.get(NULL_THRESHOLD)
+        if self.null_threshold is not None or not isinstance(stored, int | float):
+            return self
+        return replace(self, null_threshold=float(stored))
+
+    def evaluate(self, model: nn.Module, data: Dataset, predictions: Path | None = None) -> QuestionEvaluation:
         """Evaluate on every question, dropout off.
 
-        With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. The threshold
-        defaults to 0 where some question is unanswerable and to "always answer" elsewhere.
+        With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. Without a
+        threshold for "no answer", it is 0 where some question is unanswerable; elsewhere an answer is always given.
         """
         assert isinstance(data, QuestionData)
+        null_threshold = self.null_threshold
         if null_threshold is None:
             null_threshold = default_null_threshold(data.examples)
         with ExitStack() as stack:
             files = None
             if predictions is not None:
                 files = stack.enter_context(
-                    PredictionFiles(
-                        predictions / "predictions.json", predictions / "nbest.jsonl", null_threshold
-                    )
+                    PredictionFiles(predictions / "predictions.json", predictions / "nbest.jsonl", null_threshold)
                 )
             return evaluate_questions(
                 model,
@@ -160,6 +171,11 @@ class QuestionAnswering:
         return featurise(examples, tokenizer, self.windows, cache_directory())
 
 
+def make_span_head(hidden_size: int, dropout: float) -> nn.Module:
+    """A span head with weights yet to be set."""
+    return SpanHead(hidden_size, dropout)
+
+
 def from_recipe(recipe: Recipe) -> QuestionAnswering:
     """The task with its part of the recipe."""
     return QuestionAnswering(
@@ -175,4 +191,5 @@ def from_recipe(recipe: Recipe) -> QuestionAnswering:
         ),
         windows=WindowSettings(recipe.max_length, recipe.stride, recipe.question_limit),
         reading=ReadingSettings(recipe.max_answer_tokens, recipe.n_best, recipe.evaluation_tokens),
+        null_threshold=recipe.null_threshold,
     )

@@ -1,0 +1,361 @@
+"""The command line: one thin function a command. PyTorch is imported only inside commands that need it."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import traceback
+import types
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from distiltune import __version__
+from distiltune.errors import DistiltuneError, RecipeError
+from distiltune.recipe import Recipe, read_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+app = typer.Typer(
+    name="distiltune",
+    help="Fine-tune DistilBERT to answer questions from your own texts, and put the model to work.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_PANELS = {
+    "model": "Model and data",
+    "max_length": "Windows",
+    "epochs": "Training",
+    "monitor": "Choosing the best epoch",
+    "max_answer_tokens": "Reading answers out",
+    "device": "Machine",
+}
+"""Under which heading the settings from this one on are listed by `--help`."""
+
+_READING = (
+    "columns",
+    "max_rejected_share",
+    "validation_questions",
+    "sample_seed",
+    "max_length",
+    "stride",
+    "max_answer_tokens",
+    "null_threshold",
+    "device",
+    "threads",
+)
+"""Settings of the recipe that matter for reading answers out of a trained model."""
+
+ModelOption = Annotated[str, typer.Option("--model", help="A model directory, a run, `starter`, or a name on the hub.")]
+DataOption = Annotated[
+    list[str], typer.Option("--data", help="Questions: files, directories, `starter`, or hub names; several are mixed.")
+]
+DeviceOption = Annotated[str, typer.Option(help="`auto`, `cpu` or `cuda`.")]
+ThreadsOption = Annotated[
+    int, typer.Option(min=0, help="Threads of tensor work (0: as many as there are usable cores).")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+
+
+def _settings_as_flags(*names: str) -> Callable[[Any], Any]:
+    """Give ``command(flags, **settings)`` a flag for each of these settings of the recipe, with its sentence as help.
+
+    A flag that is not used is None, so that what was said can be told from what was left to the recipe.
+    """
+
+    def decorate(command: Any) -> Any:
+        parameters = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
+        hints = typing.get_type_hints(command, include_extras=True)
+        panel = "Settings"
+        for name, field in Recipe.model_fields.items():
+            panel = _PANELS.get(name, panel)
+            if name not in names:
+                continue
+            default = "" if field.default is None else f" [default: {_shown(field.default)}]"
+            option = typer.Option(
+                f"--{name.replace('_', '-')}",
+                help=Recipe.describe(name) + default,
+                rich_help_panel=panel,
+                show_default=False,
+            )
+            hints[name] = Annotated[_flag_type(field.annotation) | None, option]
+            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
+        command.__signature__ = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
+        command.__annotations__ = hints
+        return command
+
+    return decorate
+
+
+def _flag_type(annotation: Any) -> Any:
+    """The plain type that a flag takes for a setting of this type."""
+    origin = typing.get_origin(annotation)
+    if origin in (typing.Union, types.UnionType):
+        return _flag_type(next(part for part in typing.get_args(annotation) if part is not type(None)))
+    if origin is Annotated:
+        return _flag_type(typing.get_args(annotation)[0])
+    if origin is typing.Literal:
+        return str
+    return list[str] if origin is tuple else annotation
+
+
+def _shown(default: object) -> str:
+    return (" ".join(default) or "none") if isinstance(default, tuple) else str(default) or "none"
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"distiltune {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _distiltune(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Fine-tune DistilBERT to answer questions from your own texts, and put the model to work."""
+
+
+@app.command()
+@_settings_as_flags(*Recipe.model_fields)
+def train(
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory to make.")],
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    **settings: Any,
+) -> None:
+    """Fine-tune a model and write a run directory.
+
+    Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
+    """
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+
+    from distiltune.fine_tuning import fine_tune
+    from distiltune.report.console import ConsoleReporter
+
+    console = _console()
+    fine_tuned = fine_tune(built, output=output, overwrite=overwrite, reporter=ConsoleReporter(console))
+    best = fine_tuned.best
+    console.print()
+    if "f1" in best.validation:
+        scores = (
+            f"exact match {best.validation['exact_match']:.2f}, F1 {best.validation['f1']:.2f} on the validation data"
+        )
+        _say(console, f"best epoch: {fine_tuned.best_epoch} ({scores})")
+    _say(console, f"model:  {fine_tuned.model}")
+    _say(console, f"report: {fine_tuned.directory / 'report.html'}")
+    _say(console, f'ask it: distiltune ask --model {fine_tuned.model} --document TEXT.txt "A question?"')
+
+
+@app.command()
+@_settings_as_flags(*_READING)
+def evaluate(
+    model: ModelOption,
+    data: DataOption,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Measure a model: loss, start and end accuracy, the official exact match and F1.
+
+    Example: `distiltune evaluate --model runs/mine --data dev.json`
+    """
+    recipe = Recipe.build(_given(settings))
+    from distiltune.inference.evaluate import evaluate as run
+
+    result = run(model, data, recipe=recipe)
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        return
+    console = _console()
+    for note in result.notes:
+        _say(console, note)
+    for name, value in result.metrics.items():
+        _say(
+            console,
+            f"{name.replace('_', ' '):<28} {value:.4f}" if value % 1 else f"{name.replace('_', ' '):<28} {value:.0f}",
+        )
+
+
+@app.command()
+@_settings_as_flags(*_READING, "n_best")
+def predict(
+    model: ModelOption,
+    data: DataOption,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Directory for predictions.json, nbest.jsonl and rejected.jsonl.")
+    ],
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Answer every question of a data set: the official predictions file, and the n-best list beside it.
+
+    Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
+    """
+    recipe = Recipe.build(_given(settings))
+    from distiltune.inference.evaluate import evaluate as run
+
+    result = run(model, data, predictions=output, recipe=recipe)
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        return
+    console = _console()
+    for note in result.notes:
+        _say(console, note)
+    _say(console, f"{result.n_examples:,} questions answered: {output / 'predictions.json'}, {output / 'nbest.jsonl'}")
+
+
+@app.command()
+def ask(
+    model: ModelOption,
+    questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
+    document: Annotated[
+        Path | None, typer.Option("--document", "-d", help="A text file (UTF-8); `-` is standard input.")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
+    questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
+    n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
+    show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
+    max_length: Annotated[int, typer.Option(min=16, help="Most tokens in a window.")] = 384,
+    stride: Annotated[int, typer.Option(min=0, help="Tokens that neighbouring windows share.")] = 128,
+    max_answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 30,
+    null_threshold: Annotated[
+        float | None, typer.Option(help="Null score difference above which the answer is none.")
+    ] = None,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Ask questions about a document of any length.
+
+    Example: `distiltune ask --model runs/mine --document handbook.txt "Who signs the lease?"`
+    """
+    asked = [*(questions or []), *_read_questions(questions_file)]
+    if not asked:
+        raise RecipeError("no question was asked", fix="give questions as arguments, or --questions-file FILE")
+    context = _read_document(document, text)
+
+    from distiltune.tasks.question_answering.answerer import Answerer
+
+    answerer = Answerer(
+        model,
+        device=device,
+        threads=threads,
+        max_length=max_length,
+        stride=stride,
+        max_answer_tokens=max_answer_tokens,
+        null_threshold=null_threshold,
+    )
+    replies = answerer.ask(asked, context, n_best=n_best)
+    if as_json:
+        typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
+        return
+    from distiltune.report.answers import answer_lines
+
+    console = _console()
+    for i, reply in enumerate(replies):
+        if i:
+            console.print()
+        for line in answer_lines(reply, show_question=len(replies) > 1, show_others=show_others):
+            console.print(line, highlight=False, soft_wrap=not console.is_terminal)
+
+
+@app.command()
+def convert(
+    model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
+) -> None:
+    """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
+
+    Example: `distiltune convert old-tf-model --output modern-model`
+    """
+    from distiltune.model.convert import convert as run
+    from distiltune.tasks.question_answering.task import HEAD_RULES
+
+    console = _console()
+    for note in run(model, output, head_rules=HEAD_RULES):
+        _say(console, note)
+    _say(console, f"model: {output}")
+
+
+def _given(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings whose flags were used."""
+    return {name: value for name, value in settings.items() if value is not None}
+
+
+def _read_questions(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    return [line.strip() for line in _read_text(path).splitlines() if line.strip()]
+
+
+def _read_document(document: Path | None, text: str | None) -> str:
+    if (document is None) == (text is None):
+        if document is not None:
+            raise RecipeError("--document and --text exclude each other", fix="give one of the two")
+        if sys.stdin.isatty():
+            raise RecipeError("there is no text to look in", fix="give --document FILE, --text TEXT, or pipe a text in")
+        document = Path("-")
+    return text if text is not None else _read_text(typing.cast(Path, document))
+
+
+def _read_text(path: Path) -> str:
+    from distiltune.data.files import read_text
+
+    return read_text(path)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+def _say(console: Console, line: str) -> None:
+    """Print a line as it is: no markup, no colours, not wrapped where it is piped."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def main() -> None:
+    """Run the command line: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted."""
+    debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    try:
+        app(arguments, prog_name="distiltune")
+    except DistiltuneError as error:
+        if debug:
+            traceback.print_exc()
+        print(f"distiltune: {error}", file=sys.stderr)
+        sys.exit(EXIT_USAGE if isinstance(error, RecipeError) else EXIT_FAILED)
+    except KeyboardInterrupt:
+        print("distiltune: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has left; that is no failure of ours
+        sys.exit(EXIT_FAILED)
+    except Exception as error:
+        if debug:
+            raise
+        print(
+            f"distiltune: an unexpected error: {type(error).__name__}: {error}\n"
+            "  what to do: this is a bug in distiltune; run again with --debug and report what it prints",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_FAILED)
+
+
+if __name__ == "__main__":
+    main()

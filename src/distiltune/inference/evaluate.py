@@ -1,0 +1,121 @@
+"""Any model directory on any data set: its figures, or its answers as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distiltune.data.findings import Finding
+from distiltune.device import choose_device, keep_freed_memory, set_threads
+from distiltune.errors import DataError, ModelError
+from distiltune.model.build import LoadedModel, load_model
+from distiltune.recipe import Recipe
+from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.table import TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What a model is worth on a data set.
+
+    Attributes:
+        model: as it was named.
+        data: as it was named.
+        n_examples: examples evaluated.
+        n_features: windows that they make; the loss and the token accuracies are means over these.
+        metrics: the task's figures by name; shares from 0 to 1, exact match and F1 in percent.
+        rejected: the rows that were left out, and why.
+        notes: sentences for a person.
+
+    """
+
+    model: str
+    data: tuple[str, ...]
+    n_examples: int
+    n_features: int
+    metrics: dict[str, float]
+    rejected: tuple[Finding, ...]
+    notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain values."""
+        return {**asdict(self), "rejected": [finding.as_json() for finding in self.rejected]}
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path | Sequence[str | Path],
+    *,
+    predictions: str | Path | None = None,
+    recipe: Recipe | None = None,
+    **settings: Any,
+) -> Evaluated:
+    """Measure a model on data with gold answers.
+
+    Args:
+        model: a model directory, a run, or a name on the hub.
+        data: files, directories, `starter`, or data set names on the hub.
+        predictions: a directory to write the answers into, as `distiltune predict` does.
+        recipe: settings of reading and of windows; by default those of `classic`.
+        **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
+    sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
+    task, loaded = _load(recipe)
+    dataset = task.load_validation(sources, loaded.tokenizer)
+    if predictions is not None:
+        _prepare_output(Path(predictions), dataset)
+    evaluation = task.evaluate(loaded.model, dataset, Path(predictions) if predictions is not None else None)
+    return Evaluated(
+        model=str(model),
+        data=tuple(sources),
+        n_examples=dataset.n_examples,
+        n_features=len(dataset.features),
+        metrics=dict(evaluation.metrics),
+        rejected=tuple(dataset.findings.of("rejected")),
+        notes=_notes(loaded, dataset),
+    )
+
+
+def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
+    """The task as the model was trained for it, and the model, which must have a trained head."""
+    keep_freed_memory()
+    set_threads(recipe.threads)
+    task = TASKS[recipe.task](recipe)
+    loaded = load_model(recipe.model, task.head_rules, task.make_head, choose_device(recipe.device))
+    if loaded.source.missing:
+        raise ModelError(
+            f"the model has no trained head for {task.name}, so it cannot be used for it yet",
+            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
+            fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
+        )
+    return task.for_model(loaded.source.config_hf), loaded
+
+
+def _prepare_output(directory: Path, dataset: Dataset) -> None:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
+            for finding in dataset.findings.of("rejected"):
+                file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise DataError(
+            f"the output cannot be written: {error.strerror}",
+            where=str(directory),
+            fix="choose another --output",
+        ) from error
+
+
+def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:
+    counts = (
+        f"{count:,} rows {kind.replace('/', ': ').replace('_', ' ')}"
+        for kind, count in dataset.findings.counts().items()
+    )
+    return (*loaded.source.notes, *dataset.notes, *counts)

@@ -1,0 +1,48 @@
+"""Replies to questions, as lines for a terminal."""
+
+from __future__ import annotations
+
+from rich.text import Text
+
+from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+
+
+def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> list[Text]:
+    """The answer, its confidence and place, and the sentence around it with the answer marked."""
+    lines = [Text(reply.question, style="dim")] if show_question else []
+    if reply.answer is None:
+        lines.append(Text("no answer in this text", style="bold"))
+        lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
+    else:
+        lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
+        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {_place(reply.answer)}"))
+        lines.append(_marked(reply.answer))
+    if show_others:
+        for other in reply.candidates[0 if reply.answer is None else 1 :]:
+            lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({_place(other)})"))
+    return lines
+
+
+def _place(answer: FoundAnswer) -> str:
+    return f"line {answer.line}, column {answer.column}, characters {answer.start}-{answer.end}"
+
+
+def _marked(answer: FoundAnswer) -> Text:
+    """The sentence with the answer's characters in bold; brackets around them where there is no bold."""
+    offset = answer.start - answer.sentence_start
+    before, after = answer.sentence[:offset], answer.sentence[offset + len(answer.text) :]
+    return Text.assemble(
+        _on_one_line(before, keep_end=True),
+        ("[" + _on_one_line(answer.text) + "]", "bold"),
+        _on_one_line(after, keep_start=True),
+    )
+
+
+def _on_one_line(text: str, *, keep_start: bool = False, keep_end: bool = False) -> str:
+    """White space runs as single spaces, the ends stripped unless kept."""
+    folded = " ".join(text.split())
+    if keep_start and text[:1].isspace() and folded:
+        folded = " " + folded
+    if keep_end and text[-1:].isspace() and folded:
+        folded += " "
+    return folded

@@ -1,0 +1,215 @@
+"""The model card: the README.md of a model directory, as the Hugging Face hub reads it.
+
+Its front matter is YAML whose every string is quoted, and its text is Markdown in which names are escaped:
+data and directories may be called anything. Of paths on the training machine only the last part is shown.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+
+from distiltune.report.epoch_table import as_markdown
+from distiltune.report.run_summary import RunSummary
+from distiltune.report.task_guides import TaskGuide, guide_for
+from distiltune.report.wording import (
+    best_epoch_sentence,
+    counted,
+    plain,
+    shown_data,
+    shown_findings,
+    shown_machine,
+    shown_metrics,
+    shown_name,
+    shown_seconds,
+    shown_sources,
+    shown_text,
+    shown_value,
+    shown_versions,
+)
+
+_MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]#|~!])")
+_TABLE_SIGNS = re.compile(r"(?<!\\)\|")
+
+
+def model_card(summary: RunSummary) -> str:
+    """The card as the text of a README.md."""
+    guide = guide_for(summary)
+    parts = [
+        f"# {escape(summary.name)}",
+        _what_it_is(summary, guide),
+        "## How to use it",
+        *_usage(guide),
+        "## Training data",
+        *_data(summary),
+        "## How well it does",
+        *_results(summary, guide),
+        "## Training, epoch by epoch",
+        _about_epochs(summary),
+        as_markdown(summary.epochs, summary.columns),
+        "## Hyperparameters",
+        _recipe(summary),
+        "## Limits",
+        _list([*guide.limits, *_general_limits()]),
+        *_notes(summary),
+        "## Versions and machine",
+        _table(("", ""), [*shown_versions(summary), *shown_machine(summary)]),
+    ]
+    return front_matter(summary, guide) + "\n" + "\n\n".join(parts) + "\n"
+
+
+def front_matter(summary: RunSummary, guide: TaskGuide) -> str:
+    """The card's metadata: YAML between two lines of dashes. No language and no licence are claimed."""
+    lines = ["library_name: transformers"]
+    if summary.base_model in summary.hub_names:
+        lines.append(f"base_model: {yaml_string(summary.base_model)}")
+    if guide.pipeline_tag:
+        lines.append(f"pipeline_tag: {guide.pipeline_tag}")
+    lines.append("tags:")
+    lines += [f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", *guide.tags)]
+    lines += _model_index(summary, guide)
+    return "\n".join(["---", *lines, "---", ""])
+
+
+def yaml_string(text: str) -> str:
+    """The text as a double-quoted YAML scalar, in ASCII where a sign might not be printable."""
+    return '"' + "".join(map(_yaml_sign, text)) + '"'
+
+
+def escape(text: str) -> str:
+    """The text on one line of Markdown, a table's cell included, such that none of it is markup."""
+    text = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = _MARKDOWN_SIGNS.sub(r"\\\1", text)
+    # A bare address would become a link.
+    return text.replace("://", ":&#47;&#47;").replace("www.", "www&#46;").replace("@", "&#64;")
+
+
+def _yaml_sign(sign: str) -> str:
+    if sign in '"\\':
+        return "\\" + sign
+    if sign.isprintable():
+        return sign
+    if 0xD800 <= ord(sign) <= 0xDFFF:
+        return "?"
+    return f"\\U{ord(sign):08x}"
+
+
+def _model_index(summary: RunSummary, guide: TaskGuide) -> list[str]:
+    """The figures as the hub shows them beside the model; nothing if they were not measured."""
+    metrics = [
+        (name, value) for name in guide.headlines if math.isfinite(value := summary.final_metrics.get(name, math.nan))
+    ]
+    if not metrics or not guide.pipeline_tag or summary.validation is None:
+        return []
+    source = summary.validation.sources[0] if summary.validation.sources else ""
+    # The hub wants an identifier; of data that is not on the hub there is none.
+    identifier = source.partition(":")[0] if source in summary.hub_names else "custom"
+    lines = [
+        "model-index:",
+        f"- name: {yaml_string(plain(summary.name))}",
+        "  results:",
+        f"  - task: {{type: {guide.pipeline_tag}}}",
+        "    dataset:",
+        f"      type: {yaml_string(identifier)}",
+        f"      name: {yaml_string(shown_sources(summary.validation, summary.hub_names))}",
+        "      split: validation",
+        "    metrics:",
+    ]
+    for name, value in metrics:
+        lines += [
+            f"    - type: {name}",
+            f"      name: {yaml_string(guide.label(name).title)}",
+            f"      value: {value:.4f}",
+        ]
+    return lines
+
+
+def _what_it_is(summary: RunSummary, guide: TaskGuide) -> str:
+    base = escape(shown_name(summary.base_model, summary.hub_names))
+    if summary.base_model in summary.hub_names and re.fullmatch(r"[\w./-]+", summary.base_model):
+        base = f"[{base}](https://huggingface.co/{summary.base_model})"
+    size = f" with {summary.n_parameters:,} parameters" if summary.n_parameters is not None else ""
+    return (
+        f"A DistilBERT{size}. It {guide.sentence}. It was fine-tuned from {base} with distiltune. "
+        f"{best_epoch_sentence(summary)}"
+    )
+
+
+def _usage(guide: TaskGuide) -> Iterable[str]:
+    for example in guide.usage:
+        yield f"### {example.title}"
+        yield example.text
+        yield f"```{example.language}\n{example.code.rstrip()}\n```"
+
+
+def _data(summary: RunSummary) -> Iterable[str]:
+    yield _table(("", *summary.data), [tuple(map(escape, row)) for row in shown_data(summary)])
+    found = [
+        (name, outcome, escape(kind), f"{count:,}")
+        for name, data in summary.data.items()
+        for outcome, kind, count in shown_findings(data)
+    ]
+    if found:
+        yield "What was noticed while the rows were read; nothing was left out or changed silently:"
+        yield _table(("", "Rows were", "Because", "How many"), found)
+    else:
+        yield "No row was left out or repaired."
+    if summary.validation is None:
+        yield "There was no validation data."
+
+
+def _results(summary: RunSummary, guide: TaskGuide) -> Iterable[str]:
+    metrics = shown_metrics(summary, guide)
+    if not metrics:
+        yield "It was not evaluated: there was no validation data."
+        return
+    yield f"Epoch {summary.best_epoch}, on the validation data, dropout off:"
+    yield _table(("Metric", "Value", ""), [tuple(map(escape, row)) for row in metrics])
+
+
+def _about_epochs(summary: RunSummary) -> str:
+    return (
+        f"Trained in {escape(summary.precision)}, {counted(len(summary.epochs), 'epoch')} in "
+        f"{shown_seconds(summary.train_seconds)} and {shown_seconds(summary.validation_seconds)} more for "
+        "validation. Train figures are means over the epoch as it ran, with dropout on; validation figures "
+        "were measured at its end. Loss is in nats, accuracies are shares of the windows."
+    )
+
+
+def _recipe(summary: RunSummary) -> str:
+    rows = [
+        (f"`{entry.name}`", escape(shown_value(entry.value, summary)), _sentence(entry.description))
+        for entry in summary.recipe
+    ]
+    return _table(("Setting", "Value", "Meaning"), rows)
+
+
+def _general_limits() -> list[str]:
+    return [
+        "It takes over what is wrong or one-sided in its training data and in its base model; check it on "
+        "texts of your own before you rely on it.",
+        "The licences of the base model and of the data hold for it too.",
+    ]
+
+
+def _notes(summary: RunSummary) -> list[str]:
+    if not summary.notes:
+        return []
+    return ["## Notes", _list(escape(shown_text(note, summary)) for note in summary.notes)]
+
+
+def _sentence(description: str) -> str:
+    """A description of ours, in which `code` is meant, made fit for a table."""
+    text = plain(description).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _TABLE_SIGNS.sub(r"\\|", text)
+
+
+def _list(items: Iterable[str]) -> str:
+    return "\n".join(f"- {item}" for item in items)
+
+
+def _table(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; its cells must be escaped already."""
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

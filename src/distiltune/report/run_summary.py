@@ -1,0 +1,120 @@
+"""What a run was and came to, as one record: what the curves, the model card and the page are made from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from distiltune.data.sources import STARTER, has_splits
+from distiltune.device import Machine
+from distiltune.tasks.base import TableColumn
+from distiltune.training.loop import EpochReport, StepReport
+
+
+@dataclass(frozen=True, slots=True)
+class DataSummary:
+    """One set of examples, training or validation.
+
+    Attributes:
+        sources: what the examples were read from, as the user named it (`Dataset.sources`).
+        n_rows: rows read (`Findings.n_rows`); 0 if unknown or if the set was parted from another one.
+        n_examples: examples that could be used and were.
+        n_features: windows that they make.
+        fingerprint: hash of the content and of the selection (`Dataset.fingerprint`).
+        findings: how many findings of each kind, such as ``{"rejected/answer_not_found": 3}``
+            (`Findings.counts`).
+
+    """
+
+    sources: tuple[str, ...]
+    n_rows: int
+    n_examples: int
+    n_features: int
+    fingerprint: str
+    findings: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeEntry:
+    """One setting as it was run: its name, its value, and a sentence on it, which may hold `code`."""
+
+    name: str
+    value: object
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A finished run.
+
+    Attributes:
+        name: the run's name, which titles its card and page; usually the run directory's own name.
+        task: the task's name, as the recipe has it.
+        architecture: the class of transformers that loads the model directory.
+        base_model: the model that the run started from, as the user named it.
+        train: the training data.
+        validation: the validation data, None if there is none.
+        recipe: every setting, in the recipe's order.
+        precision: the number format of the training, such as ``float32``.
+        columns: the epoch table's columns after the epoch's number (`Task.table`).
+        epochs: the epochs run, in order.
+        steps: the log lines of the training, in order; may be empty.
+        steps_per_epoch: optimiser steps in an epoch, which places the log lines between the epochs.
+        best_epoch: number of the epoch that the model directory holds.
+        monitor: the recipe's ``monitor``, which chose it; without validation data the last epoch is kept.
+        final_metrics: all metrics of the best epoch on the validation data; empty without such data.
+        train_seconds: spent in training steps, all epochs.
+        validation_seconds: spent in evaluations, all epochs.
+        total_seconds: from the start of the run to its end, reading included.
+        machine: what it ran on.
+        versions: package → version.
+        git_revision: of the code, empty if unknown.
+        hub_names: those of the names above that mean a repository on the Hugging Face hub, as
+            `find_hub_names` finds them. They are shown whole; of any other path only the last part is.
+        notes: sentences that a reader should know, such as the data's and the model's notes.
+        n_parameters: trained numbers, None if unknown.
+        max_answer_tokens: longest answer that the example of use may read out, for tasks that read answers.
+        max_window_tokens: longest window that the model was trained on, for the example of use.
+
+    """
+
+    name: str
+    task: str
+    architecture: str
+    base_model: str
+    train: DataSummary
+    validation: DataSummary | None
+    recipe: tuple[RecipeEntry, ...]
+    precision: str
+    columns: tuple[TableColumn, ...]
+    epochs: tuple[EpochReport, ...]
+    steps: tuple[StepReport, ...]
+    steps_per_epoch: int
+    best_epoch: int
+    monitor: str
+    final_metrics: Mapping[str, float]
+    train_seconds: float
+    validation_seconds: float
+    total_seconds: float
+    machine: Machine
+    versions: Mapping[str, str]
+    git_revision: str = ""
+    hub_names: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    n_parameters: int | None = None
+    max_answer_tokens: int | None = None
+    max_window_tokens: int = 384
+
+    @property
+    def data(self) -> dict[str, DataSummary]:
+        """The sets by what they were for: "Training", then "Validation" if there is any."""
+        sets = {"Training": self.train}
+        return sets | {"Validation": self.validation} if self.validation is not None else sets
+
+
+def find_hub_names(names: Iterable[str]) -> frozenset[str]:
+    """Which names of models or data mean a repository on the hub: no path that exists, and not ``starter``.
+
+    It looks at the disk, so it is to be asked where the names were used; nothing is fetched.
+    """
+    return frozenset(name for name in names if name != STARTER and has_splits(name))
