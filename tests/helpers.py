@@ -55,9 +55,7 @@ def feature_set(
     )
 
 
-def batch_of(
-    sequences: Sequence[Sequence[int]], labels: Sequence[Sequence[int]] | None = None
-) -> PackedBatch:
+def batch_of(sequences: Sequence[Sequence[int]], labels: Sequence[Sequence[int]] | None = None) -> PackedBatch:
     """One batch of all these features, in order."""
     return feature_set(sequences, labels).batch(np.arange(len(sequences)))
 
@@ -89,9 +87,7 @@ def word_pieces(words: Sequence[str]) -> Tokenizer:
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.BertProcessing(
-        ("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"])
-    )
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", vocabulary["[SEP]"]), ("[CLS]", vocabulary["[CLS]"]))
     tokenizer.add_special_tokens(list(SPECIAL_TOKENS))
     return tokenizer
 
@@ -113,9 +109,7 @@ def write_squad(path: Path, examples: Sequence[Example]) -> Path:
                     "id": each.id,
                     "question": each.question,
                     "is_impossible": not each.answers,
-                    "answers": [
-                        {"text": answer.text, "answer_start": answer.start} for answer in each.answers
-                    ],
+                    "answers": [{"text": answer.text, "answer_start": answer.start} for answer in each.answers],
                 }
                 for each in examples
                 if each.context == context
@@ -151,8 +145,7 @@ def people() -> People:
     for i, person in enumerate(_PEOPLE):
         context = " ".join(f"{person} {verb} {things[i]} ." for verb, things in _THINGS.items())
         examples += [
-            example(context, things[i], f"what {verb} {person}", f"{person}-{verb}")
-            for verb, things in _THINGS.items()
+            example(context, things[i], f"what {verb} {person}", f"{person}-{verb}") for verb, things in _THINGS.items()
         ]
     words = {word for each in examples for word in f"{each.context} {each.question}".split()}
     return People(tuple(examples), word_pieces(sorted(words)))

@@ -86,20 +86,24 @@ def fine_tune(
     """
     recipe = _with_settings(recipe or Recipe(), settings)
     reporter = reporter or Quiet()
-    run = RunDirectory.create(Path(output), overwrite=overwrite)
-    with RunLog(run.log) as log:
-        try:
-            fine_tuned = _run(recipe, run, log, reporter)
-        except BaseException as error:
-            log.write(
-                "end",
-                outcome="interrupted" if isinstance(error, KeyboardInterrupt) else "failed",
-                error=str(error),
-            )
-            raise
-        finally:
-            reporter.close()
-    return fine_tuned
+    directory = RunDirectory(Path(output))
+    directory.check_free(overwrite=overwrite)
+    try:
+        prepared = _prepare(recipe)  # before anything is written: a typing error costs nobody their last run
+        directory.create(overwrite=overwrite)
+        with RunLog(directory.log) as log:
+            return _logged_run(prepared, directory, log, reporter)
+    finally:
+        reporter.close()
+
+
+def _logged_run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+    try:
+        return _run(prepared, run, log, reporter)
+    except BaseException as error:
+        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        log.write("end", outcome=outcome, error=str(error))
+        raise
 
 
 def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -114,6 +118,7 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 class _Prepared:
     """All that is ready before the first step."""
 
+    began: float
     recipe: Recipe
     task: Task
     loaded: LoadedModel
@@ -123,9 +128,8 @@ class _Prepared:
     steps_per_epoch: int
 
 
-def _run(recipe: Recipe, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
-    began = time.perf_counter()
-    prepared = _prepare(recipe)
+def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+    recipe = prepared.recipe
     write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
     _tell(reporter, prepared)
 
@@ -170,14 +174,15 @@ def _run(recipe: Recipe, run: RunDirectory, log: RunLog, reporter: Reporter) -> 
         model_device(model),
     )
     best = keeper.best_epoch()
-    _write_results(run, prepared, keeper, best, time.perf_counter() - began)
+    _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
-    log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - began, 3))
+    log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
 
 
 def _prepare(recipe: Recipe) -> _Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
+    began = time.perf_counter()
     device = choose_device(recipe.device)
     keep_freed_memory()
     set_threads(recipe.threads)
@@ -189,7 +194,7 @@ def _prepare(recipe: Recipe) -> _Prepared:
     training, validation = task.load_training(loaded.tokenizer)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    return _Prepared(recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch)
+    return _Prepared(began, recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -288,6 +293,7 @@ def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, 
     return RunSummary(
         name=run.path.resolve().name,
         task=prepared.task.name,
+        guide=prepared.task.guide(epochs[best].validation),
         architecture=prepared.task.architecture,
         base_model=recipe.model,
         train=_data_summary(prepared.training),
@@ -308,10 +314,12 @@ def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, 
         versions={name: value for name, value in found.items() if name != "git_revision"},
         git_revision=found.get("git_revision", ""),
         hub_names=find_hub_names((recipe.model, *recipe.train, *recipe.validation)),
-        notes=(*prepared.loaded.source.notes, *prepared.training.notes),
+        notes=(
+            *prepared.loaded.source.notes,
+            *prepared.training.notes,
+            *(prepared.validation.notes if prepared.validation is not None else ()),
+        ),
         n_parameters=count_parameters(prepared.loaded.model),
-        max_answer_tokens=recipe.max_answer_tokens,
-        max_window_tokens=recipe.max_length,
     )
 
 

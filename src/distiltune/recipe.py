@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import annotated_types
 import tomli_w
@@ -223,8 +223,12 @@ def allowed(name: str) -> str:
     """The allowed range of a setting in words, empty if only its type bounds it."""
     words = {annotated_types.Ge: "at least", annotated_types.Gt: "above", annotated_types.Le: "at most"}
     words[annotated_types.Lt] = "below"
+    field = Recipe.model_fields[name]
+    # Where None is allowed too, the bounds stand inside the union: Annotated[float, ...] | None.
+    inner = [bound for part in get_args(field.annotation) for bound in getattr(part, "__metadata__", ())]
+    flat = [each for bound in (*field.metadata, *inner) for each in getattr(bound, "metadata", (bound,))]
     parts = []
-    for bound in Recipe.model_fields[name].metadata:
+    for bound in flat:
         for kind, word in words.items():
             if isinstance(bound, kind):
                 parts.append(f"{word} {getattr(bound, kind.__name__.lower())}")

@@ -29,33 +29,44 @@ class RunDirectory:
 
     path: Path
 
-    @staticmethod
-    def create(path: Path, *, overwrite: bool) -> RunDirectory:
-        """Make the directory for a new run.
+    def check_free(self, *, overwrite: bool) -> None:
+        """Check that a new run may be made here.
 
         Raises:
-            TrainingError: if something is there already and may not be replaced, or it cannot be made.
+            TrainingError: if something is there already that may not be replaced.
 
         """
-        run = RunDirectory(path)
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            if not (overwrite and run.recipe.is_file()):
-                holds_run = run.recipe.is_file()
-                raise TrainingError(
-                    "the output directory holds a run already" if holds_run else "the output is not an empty directory",
-                    where=str(path),
-                    fix="choose another --output" + (", or replace it with --overwrite" if holds_run else ""),
-                )
-            shutil.rmtree(path)
+        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+            return
+        if not self.recipe.is_file():
+            raise TrainingError(
+                "the output is not an empty directory", where=str(self.path), fix="choose another --output"
+            )
+        if not overwrite:
+            raise TrainingError(
+                "the output directory holds a run already",
+                where=str(self.path),
+                fix="choose another --output, or replace it with --overwrite",
+            )
+
+    def create(self, *, overwrite: bool) -> None:
+        """Make the directory for a new run, in place of an old one if that is allowed.
+
+        Raises:
+            TrainingError: if something is there already that may not be replaced, or it cannot be made.
+
+        """
+        self.check_free(overwrite=overwrite)
         try:
-            run.checkpoints.mkdir(parents=True)
+            if self.path.exists():
+                shutil.rmtree(self.path)
+            self.checkpoints.mkdir(parents=True)
         except OSError as error:
             raise TrainingError(
                 f"the run directory cannot be made: {error.strerror}",
-                where=str(path),
+                where=str(self.path),
                 fix="choose another --output",
             ) from error
-        return run
 
     @property
     def recipe(self) -> Path:

@@ -166,9 +166,7 @@ def test_a_cache_that_cannot_be_written_costs_speed_only(tmp_path: Path, maker: 
     assert len(maker.problems) == 2
 
 
-def test_a_write_that_breaks_off_leaves_nothing(
-    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_write_that_breaks_off_leaves_nothing(tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: object, **named: object) -> None:
         raise OSError(28, "No space left on device")
 
@@ -195,7 +193,10 @@ def test_another_process_may_be_quicker(tmp_path: Path, maker: Maker) -> None:
 def test_a_key_changes_with_every_part_and_with_the_format(monkeypatch: pytest.MonkeyPatch) -> None:
     parts: dict[str, object] = {"stride": 128, "data": "abc", "tokenizer": "é\ud800"}
     changed: list[dict[str, object]] = [
-        {**parts, "stride": 127}, {**parts, "data": "abd"}, {**parts, "more": 0}, {"stride": 128},
+        {**parts, "stride": 127},
+        {**parts, "data": "abd"},
+        {**parts, "more": 0},
+        {"stride": 128},
     ]
     keys = [cache_key(each) for each in (parts, *changed)]
     assert len(set(keys)) == len(keys)

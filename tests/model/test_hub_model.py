@@ -37,9 +37,7 @@ def saved(tmp_path: Path) -> Path:
 def fetched(hub: HubStandIn) -> set[str]:
     """The names of the files whose contents were asked for."""
     return {
-        request.rsplit("/", 1)[1]
-        for request in hub.requests
-        if request.startswith("GET") and "/resolve/" in request
+        request.rsplit("/", 1)[1] for request in hub.requests if request.startswith("GET") and "/resolve/" in request
     }
 
 

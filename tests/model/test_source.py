@@ -62,19 +62,13 @@ def test_a_directory_and_a_run(directory: Path, tmp_path: Path) -> None:
     assert resolve_model(str(tmp_path)) == directory
 
 
-def test_a_relative_directory_wins_over_the_hub(
-    directory: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None
-) -> None:
+def test_a_relative_directory_wins_over_the_hub(directory: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
     monkeypatch.chdir(directory.parent)
     assert resolve_model("model") == Path("model")
 
 
-@pytest.mark.parametrize(
-    "name", ["./nowhere", "/nowhere", "../nowhere", "a/b/c", "~/nowhere-at-all", "a\\b", ""]
-)
-def test_a_path_that_does_not_exist(
-    name: str, no_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere", "../nowhere", "a/b/c", "~/nowhere-at-all", "a\\b", ""])
+def test_a_path_that_does_not_exist(name: str, no_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError):
         resolve_model(name)

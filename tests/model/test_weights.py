@@ -82,9 +82,7 @@ def test_safetensors_are_preferred(tmp_path: Path, tensors: dict[str, Tensor]) -
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_other_precisions_become_float32(
-    tmp_path: Path, tensors: dict[str, Tensor], dtype: torch.dtype
-) -> None:
+def test_other_precisions_become_float32(tmp_path: Path, tensors: dict[str, Tensor], dtype: torch.dtype) -> None:
     stored = {name: tensor.to(dtype) for name, tensor in tensors.items()}
     save_file(stored, tmp_path / "model.safetensors")
     weights = read_weights(tmp_path)
@@ -102,9 +100,7 @@ def test_mixed_precisions_are_named_and_counters_stay_whole(tmp_path: Path) -> N
 
 def test_layer_norms_of_the_first_berts(tmp_path: Path, tensors: dict[str, Tensor]) -> None:
     legacy = {
-        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace(
-            "LayerNorm.bias", "LayerNorm.beta"
-        ): tensor
+        name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
         for name, tensor in tensors.items()
     }
     assert "distilbert.embeddings.LayerNorm.gamma" in legacy
@@ -121,9 +117,7 @@ def test_no_weights_says_what_else_is_there(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "tf_model.h5"]
 )
-@pytest.mark.parametrize(
-    "content", [b"", b"\x80\x02garbage", b"[" * 9000, b"version https://git-lfs.github.com/"]
-)
+@pytest.mark.parametrize("content", [b"", b"\x80\x02garbage", b"[" * 9000, b"version https://git-lfs.github.com/"])
 def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ModelError) as caught:

@@ -58,9 +58,7 @@ def tiny_config(model_type: str = "distilbert", **changes: Any) -> Any:
             "num_hidden_layers": N_LAYERS,
             "intermediate_size": 32,
         }
-    return AutoConfig.for_model(
-        model_type, **{"vocab_size": 100, "max_position_embeddings": 48, **sizes, **changes}
-    )
+    return AutoConfig.for_model(model_type, **{"vocab_size": 100, "max_position_embeddings": 48, **sizes, **changes})
 
 
 def tiny_model(kind: str = "question answering", model_type: str = "distilbert", **changes: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from distiltune.device import Machine
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary
 from distiltune.tasks.base import TableColumn
+from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.training.loop import EpochReport, StepReport
 
 COLUMNS = (
@@ -60,7 +61,7 @@ def step_reports(n_epochs: int, steps_per_epoch: int, log_every: int) -> tuple[S
     return tuple(reports)
 
 
-def a_run(n_epochs: int = 5, *, validation: bool = True, **changes: Any) -> RunSummary:
+def a_run(n_epochs: int = 5, *, validation: bool = True, max_window_tokens: int = 384, **changes: Any) -> RunSummary:
     """A run of so many epochs, 500 steps each, logged every 10 steps."""
     epochs = tuple(epoch_report(epoch, validation=validation) for epoch in range(n_epochs))
     best = min(2, n_epochs - 1) if validation else n_epochs - 1
@@ -75,6 +76,9 @@ def a_run(n_epochs: int = 5, *, validation: bool = True, **changes: Any) -> RunS
     summary = RunSummary(
         name="squad",
         task="question-answering",
+        guide=question_answering_guide(
+            changes.get("final_metrics", epochs[best].validation), max_window_tokens, max_answer_tokens=30
+        ),
         architecture="DistilBertForQuestionAnswering",
         base_model="distilbert-base-uncased",
         train=training,
@@ -103,6 +107,5 @@ def a_run(n_epochs: int = 5, *, validation: bool = True, **changes: Any) -> RunS
         git_revision="0123abc",
         hub_names=frozenset({"distilbert-base-uncased"}),
         n_parameters=66_364_418,
-        max_answer_tokens=30,
     )
     return replace(summary, **changes)

@@ -74,7 +74,7 @@ class _PackedAttention(torch.autograd.Function):
             probabilities = torch.softmax(scores, dim=-1, out=scores)
             weights.append(probabilities)
             if dropout > 0.0:
-                mask = keep_factors(probabilities.shape, dropout)
+                mask = keep_factors(probabilities.shape, dropout, probabilities.device)
                 kept.append(mask)
                 probabilities = probabilities * mask
             target = out[start : start + length].view(length, n_heads, -1).transpose(0, 1)

@@ -7,17 +7,22 @@ generator that is seeded from PyTorch's own: ``torch.manual_seed`` and saved ran
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 _STEPS = 1 << 16
+_CPU = torch.device("cpu")
 
 
-def keep_factors(shape: torch.Size | tuple[int, ...], probability: float) -> Tensor:
-    """Random factors of that shape (float32, on the CPU): 0 with ``probability``, else 1 / (1 - probability)."""
-    n = int(np.prod(shape))
+def keep_factors(shape: torch.Size | tuple[int, ...], probability: float, device: torch.device = _CPU) -> Tensor:
+    """Random float32 factors of that shape: 0 with ``probability``, else 1 / (1 - probability)."""
+    if device.type != "cpu":
+        return F.dropout(torch.ones(shape, device=device), probability)
+    n = math.prod(shape)
     dropped_steps = min(round(probability * _STEPS), _STEPS - 1)
     seed = int(torch.randint(0, 2**62, ()))
     # Words of 64 random bits, read as four signed numbers of 16.
@@ -32,4 +37,4 @@ def dropout(values: Tensor, probability: float, training: bool) -> Tensor:
         return values
     if values.device.type != "cpu":
         return F.dropout(values, probability)
-    return values * keep_factors(values.shape, probability).to(values.dtype)
+    return values * keep_factors(values.shape, probability, values.device).to(values.dtype)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 
 from distiltune.report.epoch_table import as_markdown
 from distiltune.report.run_summary import RunSummary
-from distiltune.report.task_guides import TaskGuide, guide_for
 from distiltune.report.wording import (
     best_epoch_sentence,
     counted,
@@ -28,6 +27,7 @@ from distiltune.report.wording import (
     shown_value,
     shown_versions,
 )
+from distiltune.tasks.guide import TaskGuide
 
 _MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]#|~!])")
 _TABLE_SIGNS = re.compile(r"(?<!\\)\|")
@@ -35,7 +35,7 @@ _TABLE_SIGNS = re.compile(r"(?<!\\)\|")
 
 def model_card(summary: RunSummary) -> str:
     """The card as the text of a README.md."""
-    guide = guide_for(summary)
+    guide = summary.guide
     parts = [
         f"# {escape(summary.name)}",
         _what_it_is(summary, guide),
@@ -54,7 +54,7 @@ def model_card(summary: RunSummary) -> str:
         _list([*guide.limits, *_general_limits()]),
         *_notes(summary),
         "## Versions and machine",
-        _table(("", ""), [*shown_versions(summary), *shown_machine(summary)]),
+        _table(("", ""), [tuple(map(escape, row)) for row in (*shown_versions(summary), *shown_machine(summary))]),
     ]
     return front_matter(summary, guide) + "\n" + "\n\n".join(parts) + "\n"
 
@@ -146,7 +146,7 @@ def _usage(guide: TaskGuide) -> Iterable[str]:
 def _data(summary: RunSummary) -> Iterable[str]:
     yield _table(("", *summary.data), [tuple(map(escape, row)) for row in shown_data(summary)])
     found = [
-        (name, outcome, escape(kind), f"{count:,}")
+        (name, escape(outcome), escape(kind), f"{count:,}")
         for name, data in summary.data.items()
         for outcome, kind, count in shown_findings(data)
     ]

@@ -15,7 +15,6 @@ from typing import Final
 from distiltune.report.curves import BAND, INK, PAPER, RULE, describe_curves
 from distiltune.report.epoch_table import header, row
 from distiltune.report.run_summary import RunSummary
-from distiltune.report.task_guides import TaskGuide, guide_for
 from distiltune.report.wording import (
     best_epoch_sentence,
     counted,
@@ -31,6 +30,7 @@ from distiltune.report.wording import (
     shown_value,
     shown_versions,
 )
+from distiltune.tasks.guide import TaskGuide
 
 _PAGE_COLOURS: Final = {INK: "var(--ink)", PAPER: "var(--surface)", RULE: "var(--rule)", BAND: "var(--band)"}
 _NOT_IN_A_PAGE: Final = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
@@ -54,7 +54,7 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
         curves_svg: the text of the file that `draw_curves` wrote for this run.
 
     """
-    guide = guide_for(summary)
+    guide = summary.guide
     sections = [
         Section("epochs", "Epoch by epoch", _epochs(summary)),
         Section("curves", "Curves", _curves(summary, curves_svg)),

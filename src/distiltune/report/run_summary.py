@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from distiltune.data.sources import STARTER, has_splits
 from distiltune.device import Machine
 from distiltune.tasks.base import TableColumn
+from distiltune.tasks.guide import TaskGuide
 from distiltune.training.loop import EpochReport, StepReport
 
 
@@ -50,6 +51,7 @@ class RunSummary:
     Attributes:
         name: the run's name, which titles its card and page; usually the run directory's own name.
         task: the task's name, as the recipe has it.
+        guide: the task's words on its metrics, use and limits.
         architecture: the class of transformers that loads the model directory.
         base_model: the model that the run started from, as the user named it.
         train: the training data.
@@ -73,13 +75,12 @@ class RunSummary:
             `find_hub_names` finds them. They are shown whole; of any other path only the last part is.
         notes: sentences that a reader should know, such as the data's and the model's notes.
         n_parameters: trained numbers, None if unknown.
-        max_answer_tokens: longest answer that the example of use may read out, for tasks that read answers.
-        max_window_tokens: longest window that the model was trained on, for the example of use.
 
     """
 
     name: str
     task: str
+    guide: TaskGuide
     architecture: str
     base_model: str
     train: DataSummary
@@ -102,8 +103,6 @@ class RunSummary:
     hub_names: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     n_parameters: int | None = None
-    max_answer_tokens: int | None = None
-    max_window_tokens: int = 384
 
     @property
     def data(self) -> dict[str, DataSummary]:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from distiltune.data.sources import STARTER
 from distiltune.report.run_summary import DataSummary, RunSummary
-from distiltune.report.task_guides import MetricLabel, TaskGuide
+from distiltune.tasks.guide import MetricLabel, TaskGuide
 
 _ABSOLUTE_PATH = re.compile(r"(?<![\w./\\:])(?:~|[A-Za-z]:(?=[\\/]))?[\\/][^\s'\"`,;()]+")
 _OUTCOMES = {"rejected": "left out", "repaired": "repaired", "noted": "noted"}

@@ -14,6 +14,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
 from distiltune.model.hf_keys import KeyRule
+from distiltune.tasks.guide import TaskGuide
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,9 @@ class Task(Protocol):
 
     def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
         """What the task adds to the model's config.json."""
+
+    def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
+        """Words for the model card and the report of a model with these validation metrics, empty if there are none."""
 
     def evaluate(self, model: nn.Module, data: Dataset, predictions: Path | None = None) -> Evaluation:
         """Evaluate on everything, dropout off; write the answers as files into ``predictions`` if given."""

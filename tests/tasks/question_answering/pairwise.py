@@ -35,9 +35,7 @@ def reference_tokenizer(tokenizer: Tokenizer) -> Any:
     return PreTrainedTokenizerFast(tokenizer_object=Tokenizer.from_str(tokenizer.to_str()))
 
 
-def reference_windows(
-    tokenizer: Any, examples: Sequence[Example], *, max_length: int, stride: int
-) -> list[Window]:
+def reference_windows(tokenizer: Any, examples: Sequence[Example], *, max_length: int, stride: int) -> list[Window]:
     """All windows of all examples, in order."""
     tokenised = tokenizer(
         [example.question for example in examples],

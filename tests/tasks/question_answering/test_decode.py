@@ -34,9 +34,7 @@ def plain_decode(context: str, windows: list[WindowLogits], max_answer_tokens: i
                 span = int(window.char_starts[first]), int(window.char_ends[last])
                 if not context[slice(*span)].strip():
                     continue
-                score = float(
-                    starts[window.first_context_token + first] + ends[window.first_context_token + last]
-                )
+                score = float(starts[window.first_context_token + first] + ends[window.first_context_token + last])
                 if span not in found or score > found[span][0]:
                     found[span] = score, index
     ranked = sorted(found, key=lambda span: (-found[span][0], *span))[:n_best]
@@ -48,9 +46,7 @@ def plain_decode(context: str, windows: list[WindowLogits], max_answer_tokens: i
     return Decoded(candidates, min(null_scores, default=0.0))
 
 
-def window_of(
-    spans: list[tuple[int, int]], starts: list[float], ends: list[float], n_before: int = 1
-) -> WindowLogits:
+def window_of(spans: list[tuple[int, int]], starts: list[float], ends: list[float], n_before: int = 1) -> WindowLogits:
     """A window whose context tokens lie at `spans`; the logits cover all tokens."""
     offsets = np.array(spans, dtype=np.int64).reshape(-1, 2)
     return WindowLogits(
@@ -85,9 +81,7 @@ def contexts_and_windows(draw: st.DrawFn) -> tuple[str, list[WindowLogits]]:
 
 
 @given(contexts_and_windows(), st.integers(1, 8), st.integers(1, 25))
-def test_equals_the_plain_search(
-    case: tuple[str, list[WindowLogits]], max_answer_tokens: int, n_best: int
-) -> None:
+def test_equals_the_plain_search(case: tuple[str, list[WindowLogits]], max_answer_tokens: int, n_best: int) -> None:
     context, windows = case
     decoded = decode(context, windows, max_answer_tokens=max_answer_tokens, n_best=n_best)
     assert decoded == plain_decode(context, windows, max_answer_tokens, n_best)

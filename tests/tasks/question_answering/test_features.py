@@ -70,7 +70,8 @@ def test_features_are_those_of_the_pairwise_reference(
 
 
 def ids(text: str) -> list[int]:
-    return [TOKENIZER.token_to_id(name) for name in text.split()]
+    vocabulary = TOKENIZER.get_vocab()
+    return [vocabulary[name] for name in text.split()]
 
 
 def feature_ids(features: QuestionFeatures) -> list[list[int]]:
@@ -104,9 +105,7 @@ def test_an_answer_that_is_the_windows_last_token_starts_and_ends_there() -> Non
 
 
 def test_an_answer_inside_a_token_is_that_token() -> None:
-    features = make_features(
-        [Example("q", "a", "the ab the", (Answer("b", 5),))], TOKENIZER, WindowSettings(12, 2, 4)
-    )
+    features = make_features([Example("q", "a", "the ab the", (Answer("b", 5),))], TOKENIZER, WindowSettings(12, 2, 4))
     assert features.features.labels.tolist() == [[4, 4]]
 
 

@@ -115,9 +115,7 @@ def test_threshold_is_not_itself_above_the_threshold() -> None:
 
 def test_answerable_questions_only() -> None:
     keeper = ScoreKeeper()
-    assert keeper.add(an_example("1", "Paris", "in Paris"), Prediction("1", "Paris", 5.0)) == AnswerScore(
-        1, 1
-    )
+    assert keeper.add(an_example("1", "Paris", "in Paris"), Prediction("1", "Paris", 5.0)) == AnswerScore(1, 1)
     keeper.add(an_example("2", "Eiffel Tower"), Prediction("2", "Tower", 0.0))
     keeper.add(an_example("3", "Rhine"), Prediction("3", "Rhone", 0.0))
     scores = keeper.scores(None)
@@ -216,9 +214,7 @@ def test_same_scores_as_torchmetrics() -> None:
     for number in range(1000):
         # The last word keeps every gold from normalising to nothing; torchmetrics does not drop such golds.
         golds = [
-            " ".join(
-                [*generator.choices(_WORDS, k=generator.randrange(4)), generator.choice(["Main", "Elbe"])]
-            )
+            " ".join([*generator.choices(_WORDS, k=generator.randrange(4)), generator.choice(["Main", "Elbe"])])
             for _ in range(generator.randrange(1, 4))
         ]
         text = _perturbed(generator.choice(golds).split(), generator)
@@ -276,9 +272,7 @@ _QUESTION = st.tuples(
 )
 
 
-def _kept(
-    questions: list[tuple[list[str], str]], differences: list[float]
-) -> tuple[ScoreKeeper, list[Prediction]]:
+def _kept(questions: list[tuple[list[str], str]], differences: list[float]) -> tuple[ScoreKeeper, list[Prediction]]:
     keeper = ScoreKeeper()
     predictions = []
     for number, ((golds, text), difference) in enumerate(zip(questions, differences, strict=False)):
@@ -309,12 +303,8 @@ _WORDED = st.tuples(
 
 
 @given(st.lists(_WORDED, min_size=1, max_size=12), st.randoms())
-def test_no_threshold_beats_the_best(
-    questions: list[tuple[list[str], str]], generator: random.Random
-) -> None:
-    differences = [
-        float(value) for value in generator.sample(range(-20, 20), len(questions))
-    ]  # all different
+def test_no_threshold_beats_the_best(questions: list[tuple[list[str], str]], generator: random.Random) -> None:
+    differences = [float(value) for value in generator.sample(range(-20, 20), len(questions))]  # all different
     keeper, _ = _kept(questions, differences)
     best = keeper.scores(None)
     tried = [keeper.scores(threshold) for threshold in (min(differences) - 1, *differences)]

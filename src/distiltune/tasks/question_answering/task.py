@@ -14,6 +14,7 @@ from distiltune.data.array_cache import cache_directory
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Objective, TableColumn
+from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.data import (
     QuestionData,
     Split,
@@ -29,6 +30,7 @@ from distiltune.tasks.question_answering.evaluation import (
     evaluate_questions,
 )
 from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss
 from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
 from distiltune.tasks.question_answering.reading import ReadingSettings
@@ -124,13 +126,17 @@ class QuestionAnswering:
         return make_span_head(hidden_size, dropout)
 
     def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What this task adds to config.json: its dropout, and a threshold if it was taught that a text may not tell."""
+        """What this task adds to config.json: its dropout, and a threshold if some questions had no answer."""
         assert isinstance(training, QuestionData)
         threshold = self.null_threshold
         if threshold is None:
             threshold = default_null_threshold(training.examples)
         config: dict[str, object] = {"qa_dropout": head_dropout}
         return config if threshold is None else {**config, NULL_THRESHOLD: threshold}
+
+    def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
+        """Words for the model card and the report."""
+        return question_answering_guide(metrics, self.windows.max_length, self.reading.max_answer_tokens)
 
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
         """The same task; the model's threshold for "no answer" holds where none was asked for."""

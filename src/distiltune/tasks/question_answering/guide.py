@@ -1,72 +1,10 @@
-"""What the card and the page say that depends on the task: words on its metrics, use and limits.
-
-A task that is not in the table gets a card all the same, with general words.
-"""
+"""What the model card and the report say of a question-answering model."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
 
-from distiltune.report.run_summary import RunSummary
-
-Unit = Literal["count", "percent", "share", "nats", "score"]
-
-
-@dataclass(frozen=True, slots=True)
-class MetricLabel:
-    """A metric in words: what it is called, its unit, and a remark where that is not enough."""
-
-    title: str
-    unit: Unit = "score"
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class UsageExample:
-    """A way to use the model, as a heading, a sentence, and code in a language that Markdown knows."""
-
-    title: str
-    text: str
-    language: str
-    code: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskGuide:
-    """The words for one task.
-
-    Attributes:
-        sentence: what the model does, as the end of "It …".
-        pipeline_tag: the hub's name of the task, "" if it is not one of the hub's.
-        tags: the card's tags beside ``distilbert`` and ``distiltune``.
-        metrics: the metrics by name, in the order in which they are shown.
-        headlines: the metrics that stand at the top of the page and in the card's metadata.
-        usage: the ways to use the model.
-        limits: sentences on what not to expect.
-
-    """
-
-    sentence: str
-    pipeline_tag: str
-    tags: tuple[str, ...]
-    metrics: Mapping[str, MetricLabel]
-    headlines: tuple[str, ...]
-    usage: tuple[UsageExample, ...]
-    limits: tuple[str, ...]
-
-    def label(self, metric: str) -> MetricLabel:
-        """The metric in words; one that the guide does not know gets its name, made readable."""
-        words = metric.replace("_", " ")
-        return self.metrics.get(metric) or MetricLabel(words[:1].upper() + words[1:])
-
-
-def guide_for(summary: RunSummary) -> TaskGuide:
-    """The words for the run's task."""
-    make = _GUIDES.get(summary.task, _general_guide)
-    return make(summary)
-
+from distiltune.tasks.guide import MetricLabel, TaskGuide, UsageExample
 
 _QUESTION_METRICS = {
     "exact_match": MetricLabel("Exact match", "percent", "official SQuAD scoring"),
@@ -123,9 +61,16 @@ print(context[inputs.token_to_chars(0, start).start : inputs.token_to_chars(0, e
 """
 
 
-def _question_answering_guide(summary: RunSummary) -> TaskGuide:
-    max_answer_tokens = summary.max_answer_tokens or 30
-    code = _TRANSFORMERS.format(max_window_tokens=summary.max_window_tokens, max_answer_tokens=max_answer_tokens)
+def question_answering_guide(metrics: Mapping[str, float], max_window_tokens: int, max_answer_tokens: int) -> TaskGuide:
+    """The words for a model of this task.
+
+    Args:
+        metrics: what it reached on the validation data; may be empty.
+        max_window_tokens: longest window that it was trained on.
+        max_answer_tokens: longest answer that was read out of it.
+
+    """
+    code = _TRANSFORMERS.format(max_window_tokens=max_window_tokens, max_answer_tokens=max_answer_tokens)
     return TaskGuide(
         sentence="answers a question from a text by marking the part of the text that answers it",
         pipeline_tag="question-answering",
@@ -137,7 +82,7 @@ def _question_answering_guide(summary: RunSummary) -> TaskGuide:
             UsageExample("In Python", "Texts of any length, read window by window:", "python", _ANSWERER),
             UsageExample(
                 "With transformers",
-                f"For texts that fit into one window of {summary.max_window_tokens} tokens; "
+                f"For texts that fit into one window of {max_window_tokens} tokens; "
                 "the answer is read out of the logits, and there always is one:",
                 "python",
                 code,
@@ -146,16 +91,16 @@ def _question_answering_guide(summary: RunSummary) -> TaskGuide:
         limits=(
             "Every answer is a part of the given text. The model knows nothing beyond it, does not count or "
             "reckon, and does not put an answer together from several places.",
-            _limit_on_refusal(summary),
-            f"Texts are read in windows of at most {summary.max_window_tokens} tokens; what can only be "
+            _limit_on_refusal(metrics),
+            f"Texts are read in windows of at most {max_window_tokens} tokens; what can only be "
             "understood from farther apart is lost.",
             f"As evaluated, answers have at most {max_answer_tokens} tokens.",
         ),
     )
 
 
-def _limit_on_refusal(summary: RunSummary) -> str:
-    n_unanswerable = summary.final_metrics.get("n_unanswerable")
+def _limit_on_refusal(metrics: Mapping[str, float]) -> str:
+    n_unanswerable = metrics.get("n_unanswerable")
     if n_unanswerable is None:
         return "How well it notices that a text holds no answer was not measured."
     if n_unanswerable == 0:
@@ -164,26 +109,3 @@ def _limit_on_refusal(summary: RunSummary) -> str:
             "text holds none was not measured; expect an answer to every question."
         )
     return "Whether a text holds an answer at all is judged by a threshold, and the judgement is often wrong."
-
-
-def _general_guide(summary: RunSummary) -> TaskGuide:
-    """What can be said of a task that nothing is known about."""
-    code = (
-        "from transformers import AutoTokenizer, {0}\n\n"
-        'model = {0}.from_pretrained(".").eval()\n'
-        'tokenizer = AutoTokenizer.from_pretrained(".")\n'
-    )
-    # The name goes into a piece of code, so it must be a name and nothing else.
-    architecture = summary.architecture if summary.architecture.isidentifier() else "AutoModel"
-    return TaskGuide(
-        sentence=f"was fine-tuned for {summary.task.replace('-', ' ')}",
-        pipeline_tag="",
-        tags=(summary.task,),
-        metrics={"loss": MetricLabel("Loss", "nats", "nats a window")},
-        headlines=(),
-        usage=(UsageExample("With transformers", "In the model's directory:", "python", code.format(architecture)),),
-        limits=(),
-    )
-
-
-_GUIDES: dict[str, Callable[[RunSummary], TaskGuide]] = {"question-answering": _question_answering_guide}

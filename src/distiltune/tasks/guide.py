@@ -1,0 +1,57 @@
+"""The words that a task lends the model card and the report: on its metrics, its use and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Unit = Literal["count", "percent", "share", "nats", "score"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLabel:
+    """A metric in words: what it is called, its unit, and a remark where that is not enough."""
+
+    title: str
+    unit: Unit = "score"
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageExample:
+    """A way to use the model, as a heading, a sentence, and code in a language that Markdown knows."""
+
+    title: str
+    text: str
+    language: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskGuide:
+    """The words for one task.
+
+    Attributes:
+        sentence: what the model does, as the end of "It …".
+        pipeline_tag: the hub's name of the task, "" if it is not one of the hub's.
+        tags: the card's tags beside ``distilbert`` and ``distiltune``.
+        metrics: the metrics by name, in the order in which they are shown.
+        headlines: the metrics that stand at the top of the page and in the card's metadata.
+        usage: the ways to use the model.
+        limits: sentences on what not to expect.
+
+    """
+
+    sentence: str
+    pipeline_tag: str
+    tags: tuple[str, ...]
+    metrics: Mapping[str, MetricLabel]
+    headlines: tuple[str, ...]
+    usage: tuple[UsageExample, ...]
+    limits: tuple[str, ...]
+
+    def label(self, metric: str) -> MetricLabel:
+        """The metric in words; one that the guide does not know gets its name, made readable."""
+        words = metric.replace("_", " ")
+        return self.metrics.get(metric) or MetricLabel(words[:1].upper() + words[1:])

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distiltune.data.packing import PackedBatch
+from distiltune.tasks.question_answering.evaluation import (
+    PredictionFiles,
+    default_null_threshold,
+    evaluate_questions,
+)
+from distiltune.tasks.question_answering.examples import Answer, Example
+from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
+from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
+from tests.helpers import example, people, tiny_qa_model
+
+PEOPLE = people()
+SETTINGS = ReadingSettings(batch_tokens=60)
+
+
+class Oracle(nn.Module):
+    """Knows the labels of most features: a logit of ``sure`` at each, or at [CLS] where it is wrong."""
+
+    def __init__(self, wrong: Sequence[int] = (), sure: float = 20.0) -> None:
+        super().__init__()
+        self.wrong, self.sure = set(wrong), nn.Parameter(torch.tensor(sure))
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        logits = torch.zeros(batch.n_tokens, 2)
+        for i, feature in enumerate(batch.feature_ids.tolist()):
+            labels = (0, 0) if feature in self.wrong else batch.labels[i].tolist()
+            for column, label in enumerate(labels):
+                logits[int(batch.cu_seqlens[i]) + label, column] = self.sure
+        return logits
+
+
+def features_of(examples: Sequence[Example], max_length: int = 40) -> QuestionFeatures:
+    return make_features(examples, PEOPLE.tokenizer, WindowSettings(max_length, 3, 6))
+
+
+def test_whoever_knows_all_labels_is_right_in_everything() -> None:
+    evaluation = evaluate_questions(
+        Oracle(), PEOPLE.examples, features_of(PEOPLE.examples), SETTINGS, null_threshold=None
+    )
+    assert (evaluation.start_accuracy, evaluation.end_accuracy) == (1.0, 1.0)
+    assert evaluation.loss < 1e-4
+    assert evaluation.metrics["exact_match"] == evaluation.metrics["f1"] == 100.0
+    assert evaluation.n_features == 32
+
+
+def test_shares_are_counted_over_features() -> None:
+    features = features_of(PEOPLE.examples)
+    evaluation = evaluate_questions(Oracle(wrong=range(8)), PEOPLE.examples, features, SETTINGS, null_threshold=None)
+    assert evaluation.start_accuracy == evaluation.end_accuracy == 24 / 32
+    # A wrong feature's loss is 20 plus what the other tokens add, a right one's nothing.
+    assert evaluation.loss == pytest.approx(8 / 32 * 20, abs=1e-3)
+
+
+def test_the_means_are_those_of_the_features_one_by_one() -> None:
+    """Several windows an example, batches of many sizes: still sums over counts."""
+    model, features = tiny_qa_model().train(), features_of(PEOPLE.examples, max_length=16)
+    assert len(features) > 40
+    evaluation = evaluate_questions(model, PEOPLE.examples, features, SETTINGS, null_threshold=None)
+    sums = torch.zeros(len(METRIC_NAMES), dtype=torch.float64)
+    for feature in range(len(features)):
+        batch = features.features.batch(np.array([feature]))
+        with torch.no_grad():
+            sums += span_loss(model.eval()(batch), batch).metrics
+    expected = dict(zip(METRIC_NAMES, (sums / len(features)).tolist(), strict=True))
+    assert {name: evaluation.metrics[name] for name in METRIC_NAMES} == pytest.approx(expected, rel=1e-5)
+
+
+def test_metrics_have_the_names_that_the_recipe_monitors() -> None:
+    evaluation = evaluate_questions(
+        Oracle(), PEOPLE.examples[:2], features_of(PEOPLE.examples[:2]), SETTINGS, null_threshold=None
+    )
+    assert {"loss", "exact_match", "f1", "start_accuracy", "end_accuracy"} <= evaluation.metrics.keys()
+    assert all(type(value) is float for value in evaluation.metrics.values())
+
+
+def test_without_unanswerable_questions_an_answer_is_always_given() -> None:
+    unanswerable = example("ada eats plums .", name="none")
+    assert default_null_threshold(PEOPLE.examples) is None
+    assert default_null_threshold([*PEOPLE.examples, unanswerable]) == 0.0
+    assert default_null_threshold([]) is None
+
+
+def test_the_threshold_decides_between_an_answer_and_none(tmp_path: Path) -> None:
+    """The oracle is wrong on the first: it says [CLS], no answer."""
+    examples = [*PEOPLE.examples[:2], example(PEOPLE.examples[0].context, "", "what eats", "none")]
+    features = features_of(examples)
+    texts = {}
+    for threshold in (None, 0.0, 1e6):
+        with PredictionFiles(tmp_path / "p.json", tmp_path / "n.jsonl", threshold) as files:
+            evaluation = evaluate_questions(
+                Oracle(wrong=[0]), examples, features, SETTINGS, null_threshold=threshold, on_example=files.add
+            )
+        texts[threshold] = list(json.loads((tmp_path / "p.json").read_text()).values())
+        if threshold == 0.0:
+            assert evaluation.metrics["exact_match"] == pytest.approx(200 / 3)
+    assert texts[0.0] == ["", PEOPLE.examples[1].answers[0].text, ""]
+    assert all(texts[None])
+    assert texts[1e6] == texts[None]
+
+
+def test_the_files_are_as_the_official_scorer_reads_them(tmp_path: Path) -> None:
+    context = "ada eats plums in Łódź ."
+    examples = [Example("é1", "what", context, (Answer("plums", 9),)), *PEOPLE.examples[:3]]
+    model = tiny_qa_model()
+    answers = list(read_answers(model, examples, features_of(examples), SETTINGS))
+    with PredictionFiles(tmp_path / "p.json", tmp_path / "n.jsonl", None) as files:
+        evaluate_questions(model, examples, features_of(examples), SETTINGS, null_threshold=None, on_example=files.add)
+    predictions = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
+    assert list(predictions) == [each.id for each in examples]
+    assert predictions == {each.id: decoded.best_text for each, decoded in answers}
+    lines = [json.loads(line) for line in (tmp_path / "n.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["id"] for line in lines] == list(predictions)
+    for line, each in zip(lines, examples, strict=True):
+        assert line["answer"] == predictions[each.id]
+        scores = [candidate["score"] for candidate in line["candidates"]]
+        assert scores == sorted(scores, reverse=True)
+        for candidate in line["candidates"]:
+            assert each.context[candidate["start"] : candidate["end"]] == candidate["text"]
+            assert candidate["probability"] == pytest.approx(math.exp(candidate["score"]), abs=2e-6)
+
+
+def test_an_evaluation_that_breaks_off_leaves_no_predictions(tmp_path: Path) -> None:
+    with (
+        pytest.raises(RuntimeError, match="broke off"),
+        PredictionFiles(tmp_path / "p.json", tmp_path / "n.jsonl", None),
+    ):
+        raise RuntimeError("broke off")
+    assert not (tmp_path / "p.json").exists()

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distiltune.errors import DataError
+from distiltune.recipe import Recipe
+from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_recipe
+from distiltune.tasks.table import TASKS
+from tests.helpers import example, people, tiny_qa_model, write_squad
+
+PEOPLE = people()
+
+
+def task_on(**settings: object) -> QuestionAnswering:
+    return from_recipe(Recipe.build({"max_length": 24, "stride": 3, **settings}))
+
+
+@pytest.fixture
+def train_file(tmp_path: Path) -> str:
+    return str(write_squad(tmp_path / "train.json", PEOPLE.examples))
+
+
+@pytest.fixture
+def dev_file(tmp_path: Path) -> str:
+    return str(write_squad(tmp_path / "dev.json", PEOPLE.examples[:4]))
+
+
+def test_the_table_of_tasks_builds_it() -> None:
+    task = TASKS["question-answering"](Recipe())
+    assert task.name == "question-answering"
+    assert task.metric_names[0] == "loss"
+
+
+def test_the_recipe_reaches_every_part() -> None:
+    task = from_recipe(
+        Recipe(max_length=100, stride=20, max_question_tokens=30, max_answer_tokens=7, n_best=3, evaluation_tokens=999)
+    )
+    assert (task.windows.max_length, task.windows.stride, task.windows.max_question_tokens) == (100, 20, 30)
+    assert (task.reading.max_answer_tokens, task.reading.n_best, task.reading.batch_tokens) == (7, 3, 999)
+    # By default half of what a window leaves beside the stride.
+    assert from_recipe(Recipe()).windows.max_question_tokens == 126
+
+
+def test_the_epoch_table_has_the_columns_of_the_published_one() -> None:
+    assert [column.title for column in task_on().table] == [
+        "Train Loss",
+        "Train End Logits Accuracy",
+        "Train Start Logits Accuracy",
+        "Validation Loss",
+        "Validation End Logits Accuracy",
+        "Validation Start Logits Accuracy",
+    ]
+    for column in task_on().table:
+        words = column.title.lower().split()
+        assert words[0] == column.of
+        assert column.metric in task_on().metric_names
+        assert words[1] in column.metric
+
+
+def test_named_validation_data_is_used_and_training_stays_whole(train_file: str, dev_file: str) -> None:
+    train, validation = task_on(train=(train_file,), validation=(dev_file,)).load_training(PEOPLE.tokenizer)
+    assert validation is not None
+    assert (train.n_examples, validation.n_examples) == (32, 4)
+
+
+def test_without_any_passages_are_set_aside(train_file: str) -> None:
+    task = task_on(train=(train_file,), validation_share=0.25)
+    train, validation = task.load_training(PEOPLE.tokenizer)
+    assert validation is not None
+    assert (train.n_examples, validation.n_examples) == (24, 8)
+    assert not {each.context for each in train.examples} & {each.context for each in validation.examples}
+
+
+def test_a_share_of_0_means_no_validation(train_file: str) -> None:
+    train, validation = task_on(train=(train_file,), validation_share=0.0).load_training(PEOPLE.tokenizer)
+    assert (train.n_examples, validation) == (32, None)
+
+
+def test_the_starter_data_has_a_validation_of_its_own() -> None:
+    train, validation = task_on(train_questions=10).load_training(PEOPLE.tokenizer)
+    assert validation is not None
+    assert train.n_examples == 10
+    assert not {each.context for each in train.examples} & {each.context for each in validation.examples}
+    assert train.sources == validation.sources == ("starter",)
+
+
+def test_as_many_questions_as_asked_for(train_file: str, dev_file: str) -> None:
+    task = task_on(train=(train_file,), validation=(dev_file,), train_questions=5, validation_questions=3)
+    train, validation = task.load_training(PEOPLE.tokenizer)
+    assert validation is not None
+    assert (train.n_examples, validation.n_examples) == (5, 3)
+    assert task.load_validation([dev_file], PEOPLE.tokenizer).examples == validation.examples
+
+
+def test_several_sources_are_mixed_in_the_order_named(train_file: str, dev_file: str, tmp_path: Path) -> None:
+    other = write_squad(tmp_path / "other.json", [example("gus eats figs .", "figs", name="other")])
+    both = task_on().load_validation([str(other), dev_file], PEOPLE.tokenizer)
+    assert [each.id for each in both.examples] == ["other", *(each.id for each in PEOPLE.examples[:4])]
+
+
+def test_too_many_unusable_rows_stop_the_run(tmp_path: Path) -> None:
+    document = json.loads(write_squad(tmp_path / "bad.json", PEOPLE.examples).read_text())
+    document["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["text"] = "never said"
+    (tmp_path / "bad.json").write_text(json.dumps(document))
+    source = str(tmp_path / "bad.json")
+    assert task_on(max_rejected_share=0.05).load_validation([source], PEOPLE.tokenizer).n_examples == 31
+    with pytest.raises(DataError):
+        task_on(max_rejected_share=0.01).load_validation([source], PEOPLE.tokenizer)
+
+
+def test_evaluation_writes_the_answers_where_it_is_told(dev_file: str, tmp_path: Path) -> None:
+    task = task_on()
+    data = task.load_validation([dev_file], PEOPLE.tokenizer)
+    metrics = task.evaluate(tiny_qa_model(), data).metrics
+    (tmp_path / "answers").mkdir()
+    assert task.evaluate(tiny_qa_model(), data, tmp_path / "answers").metrics == metrics
+    assert {path.name for path in (tmp_path / "answers").iterdir()} == {"predictions.json", "nbest.jsonl"}
+
+
+def test_the_heads_tensors_are_those_of_the_rules() -> None:
+    head = task_on().make_head(16, 0.1)
+    assert {f"head.{name}" for name in head.state_dict()} == {rule.ours for rule in HEAD_RULES}

@@ -1,0 +1,245 @@
+"""The command line as a person uses it: what it prints, and what it exits with."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distiltune import cli
+from tests.helpers import TINY, people, write_squad, write_tiny_model
+
+COMMANDS = ("train", "evaluate", "predict", "ask", "convert")
+Run = Callable[..., int]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the command line in this process; returns its exit status."""
+
+    def call(*arguments: str | Path) -> int:
+        monkeypatch.setattr(sys, "argv", ["distiltune", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as leave:
+            return int(leave.code or 0)
+        return 0
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_squad(tmp_path_factory.mktemp("data") / "people.json", people().examples)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    config = replace(TINY, vocab_size=people().tokenizer.get_vocab_size())
+    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny", people().tokenizer, config)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, data: Path, base: Path) -> Path:
+    """A run of one epoch, made by the command in a process of its own."""
+    output = tmp_path_factory.mktemp("runs") / "run"
+    command = ["train", "--train", data, "--validation", data, "--model", base, "--output", output, *SMALL]
+    done = _in_own_process(*command)
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+SMALL = ("--epochs", "1", "--max-length", "48", "--stride", "8", "--threads", "1")
+
+
+def _in_own_process(*arguments: str | Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "distiltune", *map(str, arguments)],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env={**os.environ, "COLUMNS": "200"},
+    )
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(run: Run, capsys: pytest.CaptureFixture[str], command: str) -> None:
+    assert run(command, "--help") == 0
+    assert f"Example: distiltune {command}" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["ask", "--help"]])
+def test_help_does_not_wait_for_the_slow_libraries(arguments: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from distiltune.cli import main\n"
+        f"sys.argv = ['distiltune', *{arguments!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "slow = {'torch', 'transformers', 'matplotlib', 'pyarrow', 'huggingface_hub', 'tokenizers', 'numpy'}\n"
+        "assert not slow & set(sys.modules), slow & set(sys.modules)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, timeout=60)
+
+
+def test_every_setting_of_the_recipe_is_a_flag(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    from distiltune.recipe import Recipe
+
+    assert run("train", "--help") == 0
+    text = capsys.readouterr().out
+    assert [name for name in Recipe.model_fields if f"--{name.replace('_', '-')}" not in text] == []
+
+
+def test_training_prints_the_table_and_where_things_are(trained: Path, data: Path, base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "again"
+    done = _in_own_process("train", "--train", data, "--validation", data, "--model", base, "--output", output, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert "Epoch  Train Loss  Train End Logits Accuracy" in done.stdout
+    assert str(output / "model") in done.stdout
+    assert "\x1b" not in done.stdout, "no escape codes where there is no terminal"
+    assert (trained / "model" / "model.safetensors").read_bytes() == (
+        output / "model" / "model.safetensors"
+    ).read_bytes()
+
+
+def test_a_second_run_does_not_overwrite_the_first(
+    run: Run, capsys: pytest.CaptureFixture[str], trained: Path, data: Path, base: Path
+) -> None:
+    before = (trained / "log.jsonl").read_bytes()
+    assert run("train", "--train", data, "--model", base, "--output", trained, *SMALL) == 1
+    assert "--overwrite" in capsys.readouterr().err
+    assert (trained / "log.jsonl").read_bytes() == before
+
+
+def test_flags_win_over_the_recipe_file(run: Run, data: Path, base: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.toml"
+    recipe.write_text(
+        f'train = ["{data.as_posix()}"]\nmodel = "{base.as_posix()}"\nepochs = 7\nmax_length = 48\nstride = 8\nbatch_size = 4\n'
+    )
+    output = tmp_path / "run"
+    assert run("train", "--recipe", recipe, "--epochs", "1", "--output", output, "--threads", "1") == 0
+    written = (output / "recipe.toml").read_text()
+    assert "\nepochs = 1\n" in written
+    assert "\nbatch_size = 4\n" in written
+
+
+def test_evaluate_as_json(run: Run, capsys: pytest.CaptureFixture[str], trained: Path, data: Path) -> None:
+    assert run("evaluate", "--model", trained, "--data", data, "--max-length", "48", "--stride", "8", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    logged = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
+    at_the_end = next(line for line in logged if line["kind"] == "evaluation")["metrics"]
+    assert result["metrics"] == pytest.approx(at_the_end, rel=1e-6)
+    assert result["n_examples"] == 32
+
+
+def test_predict_answers_every_question(run: Run, trained: Path, data: Path, tmp_path: Path) -> None:
+    output = tmp_path / "answers"
+    assert (
+        run("predict", "--model", trained, "--data", data, "--output", output, "--max-length", "48", "--stride", "8")
+        == 0
+    )
+    predictions = json.loads((output / "predictions.json").read_text())
+    assert list(predictions) == [example.id for example in people().examples]
+    lines = [json.loads(line) for line in (output / "nbest.jsonl").read_text().splitlines()]
+    assert [line["candidates"][0]["text"] for line in lines] == list(predictions.values())
+
+
+def test_ask_from_a_file_from_standard_input_and_as_text_agree(trained: Path, tmp_path: Path) -> None:
+    text = people().examples[0].context
+    document = tmp_path / "document.txt"
+    document.write_text(text)
+    question = people().examples[0].question
+    said = [
+        _in_own_process("ask", "--model", trained, "--document", document, question, "--json"),
+        _in_own_process("ask", "--model", trained, question, "--json", stdin=text),
+        _in_own_process("ask", "--model", trained, "--text", text, question, "--json"),
+    ]
+    assert [done.returncode for done in said] == [0, 0, 0], said[0].stderr
+    replies = [json.loads(done.stdout) for done in said]
+    assert replies[0] == replies[1] == replies[2]
+    answer = replies[0][0]["answer"]
+    assert text[answer["start"] : answer["end"]] == answer["text"]
+
+
+def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: Path) -> None:
+    text = people().examples[0].context
+    assert run("ask", "--model", trained, "--text", text, "what eats ada", "what fears ada", "--show-others") == 0
+    said = capsys.readouterr().out
+    assert said.count("confidence ") == 2
+    assert "line 1, column " in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("train", "--epochs", "1"), 2, "--output"),
+        (("train", "--output", "x", "--no-such-flag"), 2, "no-such-flag"),
+        (("train", "--output", "x", "--epochs", "0"), 2, "at least 1"),
+        (("train", "--output", "x", "--epochs", "many"), 2, "--epochs"),
+        (("train", "--output", "x", "--dropout", "1.5"), 2, "below 1"),
+        (("train", "--output", "x", "--warmup-steps", "5", "--warmup-share", "0.1"), 2, "exclude each other"),
+        (("train", "--output", "x", "--recipe", "no-such.toml"), 2, "no-such.toml"),
+        (("evaluate", "--model", "./no-such-model", "--data", "starter"), 1, "no-such-model"),
+        (("ask", "--model", "starter", "--text", "Some text."), 2, "question"),
+        (("ask", "--model", "starter", "--text", "Some text.", "Who?"), 1, "fine-tune it first"),
+        (("ask", "--model", "starter", "--text", "a", "--document", "b", "Who?"), 2, "exclude each other"),
+        (("ask", "--model", "starter", "--document", "no-such.txt", "Who?"), 1, "no-such.txt"),
+        (("convert", "./no-such-model", "--output", "x"), 1, "no-such-model"),
+    ],
+)
+def test_errors_tell_what_and_where_without_a_traceback(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == status
+    said = capsys.readouterr().err
+    assert message in said
+    assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_missing_data_file_leaves_no_run_directory(
+    run: Run, capsys: pytest.CaptureFixture[str], base: Path, tmp_path: Path
+) -> None:
+    assert run("train", "--train", tmp_path / "trian.json", "--model", base, "--output", tmp_path / "run", *SMALL) == 1
+    assert "trian.json" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def interrupt(*arguments: object, **settings: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", interrupt)
+    assert run("train", "--output", tmp_path / "run") == 130
+
+
+def test_debug_shows_the_traceback(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("evaluate", "--model", "./no-such-model", "--data", "starter", "--debug") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_unexpected_error_is_named_as_ours(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    assert run("train", "--output", tmp_path / "run") == 1
+    said = capsys.readouterr().err
+    assert "--debug" in said
+    assert "Traceback" not in said
