@@ -1,4 +1,4 @@
-"""What holds for every test: one thread, and a cache of its own."""
+"""What holds for every test: one thread, no deadline for a busy machine, and a cache of its own."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+settings.register_profile("distiltune", deadline=None)
+settings.load_profile("distiltune")
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,9 @@ from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.head import SpanHead
 from distiltune.tasks.question_answering.task import HEAD_RULES
 
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+"""Real data and models for tests that want them; a user has none, and those tests then skip, saying so."""
+
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 TINY = EncoderConfig(
     vocab_size=100,

@@ -49,7 +49,18 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(tmp_path_factory: pytest.TempPathFactory, data: Path, base: Path) -> Path:
     """A run of one epoch, made by the command in a process of its own."""
     output = tmp_path_factory.mktemp("runs") / "run"
-    command = ["train", "--train", data, "--validation", data, "--model", base, "--output", output, *SMALL]
+    command: list[str | Path] = [
+        "train",
+        "--train",
+        data,
+        "--validation",
+        data,
+        "--model",
+        base,
+        "--output",
+        output,
+        *SMALL,
+    ]
     done = _in_own_process(*command)
     assert done.returncode == 0, done.stderr
     return output
@@ -121,7 +132,8 @@ def test_a_second_run_does_not_overwrite_the_first(
 def test_flags_win_over_the_recipe_file(run: Run, data: Path, base: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "mine.toml"
     recipe.write_text(
-        f'train = ["{data.as_posix()}"]\nmodel = "{base.as_posix()}"\nepochs = 7\nmax_length = 48\nstride = 8\nbatch_size = 4\n'
+        f'train = ["{data.as_posix()}"]\nmodel = "{base.as_posix()}"\n'
+        "epochs = 7\nmax_length = 48\nstride = 8\nbatch_size = 4\n"
     )
     output = tmp_path / "run"
     assert run("train", "--recipe", recipe, "--epochs", "1", "--output", output, "--threads", "1") == 0

@@ -175,12 +175,14 @@ def evaluate(
     """
     recipe = Recipe.build(_given(settings))
     from distiltune.inference.evaluate import evaluate as run
+    from distiltune.report.console import counting
 
-    result = run(model, data, recipe=recipe)
+    console = _console()
+    with counting(_error_console() if as_json else console, "evaluating") as on_progress:
+        result = run(model, data, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
-    console = _console()
     for note in result.notes:
         _say(console, note)
     for name, value in result.metrics.items():
@@ -207,12 +209,14 @@ def predict(
     """
     recipe = Recipe.build(_given(settings))
     from distiltune.inference.evaluate import evaluate as run
+    from distiltune.report.console import counting
 
-    result = run(model, data, predictions=output, recipe=recipe)
+    console = _console()
+    with counting(_error_console() if as_json else console, "answering") as on_progress:
+        result = run(model, data, predictions=output, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
-    console = _console()
     for note in result.notes:
         _say(console, note)
     _say(console, f"{result.n_examples:,} questions answered: {output / 'predictions.json'}, {output / 'nbest.jsonl'}")
@@ -245,7 +249,7 @@ def ask(
     """
     asked = [*(questions or []), *_read_questions(questions_file)]
     if not asked:
-        raise RecipeError("no question was asked", fix="give questions as arguments, or --questions-file FILE")
+        raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     context = _read_document(document, text)
 
     from distiltune.tasks.question_answering.answerer import Answerer
@@ -305,9 +309,11 @@ def _read_questions(path: Path | None) -> list[str]:
 def _read_document(document: Path | None, text: str | None) -> str:
     if (document is None) == (text is None):
         if document is not None:
-            raise RecipeError("--document and --text exclude each other", fix="give one of the two")
+            raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
         if sys.stdin.isatty():
-            raise RecipeError("there is no text to look in", fix="give --document FILE, --text TEXT, or pipe a text in")
+            raise RecipeError(
+                "There is no text to look in.", fix="give --document FILE, --text TEXT, or pipe a text in"
+            )
         document = Path("-")
     return text if text is not None else _read_text(typing.cast(Path, document))
 
@@ -322,6 +328,12 @@ def _console() -> Console:
     from rich.console import Console
 
     return Console()
+
+
+def _error_console() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 def _say(console: Console, line: str) -> None:

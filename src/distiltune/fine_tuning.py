@@ -143,11 +143,13 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
     )
 
     def evaluate() -> Mapping[str, float]:
-        if prepared.validation is None:
+        data = prepared.validation
+        if data is None:
             return {}
-        reporter.evaluating(len(prepared.validation.features))
         run.new_predictions.mkdir(exist_ok=True)
-        return task.evaluate(model, prepared.validation, run.new_predictions).metrics
+        return task.evaluate(
+            model, data, run.new_predictions, lambda n_done: reporter.evaluating(n_done, data.n_examples)
+        ).metrics
 
     keeper = Keeper(
         run,
@@ -155,24 +157,31 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
         reporter,
         model,
         optimiser,
-        BestEpoch(MONITORS[recipe.monitor], recipe.min_change),
+        BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
         monitor=recipe.monitor,
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
     )
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
-    train(
-        model,
-        prepared.training.features,
-        task.objective,
-        task.metric_names,
-        optimiser,
-        _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
-        _loop_settings(recipe),
-        evaluate,
-        keeper,
-        model_device(model),
-    )
+    try:
+        train(
+            model,
+            prepared.training.features,
+            task.objective,
+            task.metric_names,
+            optimiser,
+            _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
+            _loop_settings(recipe),
+            evaluate,
+            keeper,
+            model_device(model),
+        )
+    except KeyboardInterrupt:
+        if keeper.epochs:
+            best = keeper.best_epoch()
+            _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
+            reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
+        raise
     best = keeper.best_epoch()
     _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
@@ -222,7 +231,7 @@ def _check_window(recipe: Recipe, loaded: LoadedModel) -> None:
     limit = loaded.source.config.max_position_embeddings
     if recipe.max_length > limit:
         raise RecipeError(
-            f"max_length is {recipe.max_length}, and the model has positions for {limit} tokens",
+            f"max_length is {recipe.max_length}, and the model has positions for {limit} tokens.",
             where="recipe: max_length",
             fix=f"use --max-length {limit} or less",
         )
@@ -231,13 +240,13 @@ def _check_window(recipe: Recipe, loaded: LoadedModel) -> None:
 def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:
     if validation is None and (recipe.patience or recipe.monitor != "validation_loss"):
         raise RecipeError(
-            f"there is no validation data, so {recipe.monitor} cannot be watched",
+            f"There is no validation data, so {recipe.monitor} cannot be watched.",
             where="recipe: monitor, patience",
             fix="name validation data, or leave --patience and --monitor out",
         )
     if recipe.warmup_steps >= n_steps:
         raise RecipeError(
-            f"the warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}",
+            f"The warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}.",
             where="recipe: warmup_steps",
             fix="shorten it, or use --warmup-share 0.1",
         )

@@ -166,7 +166,7 @@ class Recipe(BaseModel):
             if name not in cls.model_fields:
                 near = difflib.get_close_matches(name, cls.model_fields, n=1)
                 raise RecipeError(
-                    f"there is no setting called {name!r}",
+                    f"There is no setting called {name!r}.",
                     where=f"recipe: {name}",
                     fix=f"did you mean {near[0]!r}?" if near else "see `distiltune train --help`",
                 )
@@ -212,9 +212,9 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     try:
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"the recipe cannot be read: {error.strerror}", where=str(path)) from error
+        raise RecipeError(f"The recipe cannot be read: {error.strerror}.", where=str(path)) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise RecipeError(f"the recipe is not TOML: {error}", where=str(path)) from error
+        raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path)) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table
 

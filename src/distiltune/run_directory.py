@@ -40,11 +40,11 @@ class RunDirectory:
             return
         if not self.recipe.is_file():
             raise TrainingError(
-                "the output is not an empty directory", where=str(self.path), fix="choose another --output"
+                "The output is not an empty directory.", where=str(self.path), fix="choose another --output"
             )
         if not overwrite:
             raise TrainingError(
-                "the output directory holds a run already",
+                "The output directory holds a run already.",
                 where=str(self.path),
                 fix="choose another --output, or replace it with --overwrite",
             )
@@ -63,7 +63,7 @@ class RunDirectory:
             self.checkpoints.mkdir(parents=True)
         except OSError as error:
             raise TrainingError(
-                f"the run directory cannot be made: {error.strerror}",
+                f"The run directory cannot be made: {error.strerror}.",
                 where=str(self.path),
                 fix="choose another --output",
             ) from error
@@ -188,11 +188,11 @@ def write_run_start(
     with run.rejected.open("w", encoding="utf-8") as rejected:
         for name, dataset in (("train", training), ("validation", validation)):
             for finding in dataset.findings.items if dataset is not None else ():
-                line = {"set": name, **finding.as_json()}
                 if finding.outcome == "rejected":
+                    line = {"set": name, **finding.as_json()}
                     rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
                 else:
-                    log.write("event", event="finding", **line)
+                    log.write("event", event="finding", set=name, finding=finding.as_json())
 
 
 def _describe(data: Dataset) -> Mapping[str, Any]:

@@ -269,7 +269,7 @@ def test_convert_overwrites_nothing(source: ModelSource, tmp_path: Path) -> None
     assert names(tmp_path / "empty") == FILES
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs /work/shared")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs shared/ beside the checkout")
 def test_convert_a_checkpoint_of_the_tensorflow_era(tmp_path: Path) -> None:
     pytest.importorskip("h5py")
     sample = SHARED / "models" / "tf-era-sample"

@@ -291,7 +291,7 @@ def test_a_damaged_tokenizer_configuration(directory: Path) -> None:
         load_tokenizer(directory)
 
 
-@pytest.mark.skipif(not SHARED.is_dir(), reason="needs /work/shared")
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs shared/ beside the checkout")
 def test_the_shared_model() -> None:
     found = load_source(str(SHARED / "models" / "minilm-l6-distilbert"), HEAD_RULES)
     assert found.config.n_layers == 6

@@ -13,9 +13,10 @@ PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
 
 _INTRODUCTION = """# The recipe
 
-A recipe is every setting of a run, as one value. The defaults are `classic`: the numbers of the 2022 Keras tutorial. Each setting is a flag
-(`--learning-rate 3e-5`), a line of a TOML file (`learning_rate = 3e-5`, used by `--recipe FILE`; flags win), and an argument of `fine_tune` in Python.
-The run directory keeps the whole recipe in `recipe.toml`, which can be used again as it is.
+A recipe is every setting of a run, as one value. The defaults are `classic`: the numbers of the 2022 Keras tutorial.
+Each setting is a flag (`--learning-rate 3e-5`), a line of a TOML file (`learning_rate = 3e-5`, used by
+`--recipe FILE`; flags win), and an argument of `fine_tune` in Python. The run directory keeps the whole recipe in
+`recipe.toml`, which can be used again as it is.
 
 ```toml
 train = ["train.json"]
@@ -24,10 +25,11 @@ model = "distilbert-base-uncased"
 epochs = 2
 ```
 
-Adam's learning rate of step t, counted from 0, is `(learning_rate - end_learning_rate) * (1 - t / steps) ** decay_power + end_learning_rate`; with a
-warm-up of w steps it first rises as `learning_rate * (t + 1) / (w + 1)`, and the decay runs over what is left. The loss of a window is the mean of
-the cross-entropies of its start and its end over its own tokens, padding never among them; that of a step is the mean over its windows. The last,
-smaller batch of an epoch is kept.
+Adam's learning rate of step t, counted from 0, is
+`(learning_rate - end_learning_rate) * (1 - t / steps) ** decay_power + end_learning_rate`; with a warm-up of w steps it
+first rises as `learning_rate * (t + 1) / (w + 1)`, and the decay runs over what is left. The loss of a window is the
+mean of the cross-entropies of its start and its end over its own tokens, padding never among them; that of a step is
+the mean over its windows. The last, smaller batch of an epoch is kept.
 
 | setting | default | allowed | meaning |
 |---|---|---|---|

@@ -33,7 +33,7 @@ class SpecialTokens:
         cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
         if cls is None or sep is None:
             raise ModelError(
-                "the tokenizer has no [CLS] or no [SEP] token",
+                "The tokenizer has no [CLS] or no [SEP] token.",
                 where="tokenizer.json",
                 fix="use a DistilBERT or BERT tokenizer",
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,7 @@ def evaluate(
     *,
     predictions: str | Path | None = None,
     recipe: Recipe | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> Evaluated:
     """Measure a model on data with gold answers.
@@ -60,6 +61,7 @@ def evaluate(
         data: files, directories, `starter`, or data set names on the hub.
         predictions: a directory to write the answers into, as `distiltune predict` does.
         recipe: settings of reading and of windows; by default those of `classic`.
+        on_progress: told how many examples are done, of how many.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
 
     Raises:
@@ -72,7 +74,12 @@ def evaluate(
     dataset = task.load_validation(sources, loaded.tokenizer)
     if predictions is not None:
         _prepare_output(Path(predictions), dataset)
-    evaluation = task.evaluate(loaded.model, dataset, Path(predictions) if predictions is not None else None)
+    evaluation = task.evaluate(
+        loaded.model,
+        dataset,
+        Path(predictions) if predictions is not None else None,
+        lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
+    )
     return Evaluated(
         model=str(model),
         data=tuple(sources),
@@ -92,7 +99,7 @@ def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
     loaded = load_model(recipe.model, task.head_rules, task.make_head, choose_device(recipe.device))
     if loaded.source.missing:
         raise ModelError(
-            f"the model has no trained head for {task.name}, so it cannot be used for it yet",
+            f"The model has no trained head for {task.name}, so it cannot be used for it yet.",
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
         )
@@ -107,7 +114,7 @@ def _prepare_output(directory: Path, dataset: Dataset) -> None:
                 file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
     except OSError as error:
         raise DataError(
-            f"the output cannot be written: {error.strerror}",
+            f"The output cannot be written: {error.strerror}.",
             where=str(directory),
             fix="choose another --output",
         ) from error

@@ -47,12 +47,12 @@ class EncoderConfig:
         """
         if self.hidden_size % self.n_heads:
             raise ModelError(
-                f"the width {self.hidden_size} is not divisible by {self.n_heads} attention heads",
+                f"The width {self.hidden_size} is not divisible by {self.n_heads} attention heads.",
                 where="config.json: dim, n_heads",
             )
         for name, value in (("dropout", self.dropout), ("attention_dropout", self.attention_dropout)):
             if not 0.0 <= value < 1.0:
-                raise ModelError(f"{name} is {value}; it must be at least 0 and below 1", where="config.json")
+                raise ModelError(f"{name} is {value}; it must be at least 0 and below 1.", where="config.json")
 
     @property
     def head_size(self) -> int:
@@ -70,7 +70,7 @@ class EncoderConfig:
         activation = config.get("activation", "gelu")
         if activation not in ("gelu", "relu"):
             raise ModelError(
-                f"the activation {activation!r} is not one that DistilBERT has",
+                f"The activation {activation!r} is not one that DistilBERT has.",
                 where="config.json: activation",
                 fix="use a model with 'gelu' or 'relu'",
             )
@@ -112,7 +112,7 @@ def _size(config: Mapping[str, object], name: str, default: int) -> int:
     value = config.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZES[name]:
         raise ModelError(
-            f"{name} is {value!r}; a whole number from 1 to {MAX_SIZES[name]:,} is needed",
+            f"{name} is {value!r}; a whole number from 1 to {MAX_SIZES[name]:,} is needed.",
             where=f"config.json: {name}",
         )
     return value
@@ -123,5 +123,5 @@ def _number(config: Mapping[str, object], name: str, default: float) -> float:
     if value is None:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ModelError(f"{name} is {value!r}; a number is needed", where=f"config.json: {name}")
+        raise ModelError(f"{name} is {value!r}; a number is needed.", where=f"config.json: {name}")
     return float(value)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -53,10 +55,10 @@ class ConsoleReporter:
             self._last_line = time.monotonic()
             self._print(f"epoch {report.epoch}  step {done:,}/{self._steps_per_epoch:,}  {figures}")
 
-    def evaluating(self, n_features: int) -> None:
-        """An epoch's training is done, its evaluation begins."""
+    def evaluating(self, n_done: int, n_examples: int) -> None:
+        """An epoch's training is done, so many examples of its evaluation too."""
         if self._progress is not None and self._bar is not None:
-            self._progress.update(self._bar, figures=f"evaluating {n_features:,} features")
+            self._progress.update(self._bar, figures=f"evaluating {n_done:,}/{n_examples:,}")
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:
         """An epoch is done: its row of the table."""
@@ -79,6 +81,25 @@ class ConsoleReporter:
 
     def _print(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def counting(console: Console, title: str) -> Iterator[Callable[[int, int], None]]:
+    """A function to tell how many of how many are done: a bar on a terminal, a line now and then elsewhere."""
+    if not console.is_terminal:
+        last_line = time.monotonic()
+
+        def say(n_done: int, n_all: int) -> None:
+            nonlocal last_line
+            if time.monotonic() - last_line > SECONDS_BETWEEN_LINES:
+                last_line = time.monotonic()
+                print(f"{title}  {n_done:,}/{n_all:,}", file=sys.stderr)
+
+        yield say
+        return
+    with _progress(console) as progress:
+        bar = progress.add_task(title, total=None, figures="")
+        yield lambda n_done, n_all: progress.update(bar, completed=n_done, total=n_all)
 
 
 def _progress(console: Console) -> Progress:

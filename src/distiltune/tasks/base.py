@@ -35,6 +35,14 @@ Objective = Callable[[Tensor, PackedBatch], StepSums]
 """A task's loss: the head's output and its batch → loss and metrics as sums."""
 
 
+OnProgress = Callable[[int], None]
+"""Told how many examples are done."""
+
+
+def ignore_progress(n_done: int) -> None:
+    """For who does not want to know."""
+
+
 @dataclass(frozen=True, slots=True)
 class TableColumn:
     """One column of the epoch table: a metric of the training epoch or of the validation."""
@@ -135,5 +143,11 @@ class Task(Protocol):
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report of a model with these validation metrics, empty if there are none."""
 
-    def evaluate(self, model: nn.Module, data: Dataset, predictions: Path | None = None) -> Evaluation:
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        predictions: Path | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> Evaluation:
         """Evaluate on everything, dropout off; write the answers as files into ``predictions`` if given."""

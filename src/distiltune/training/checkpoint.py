@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -68,9 +69,10 @@ def write_checkpoint(
         for path in (*(beside / name for name in files), beside / _STATE, beside):
             _sync(path)
         _swap(beside, directory)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise TrainingError(
-            f"the checkpoint cannot be written: {error.strerror}",
+            f"The checkpoint cannot be written: {reason}.",
             where=str(directory),
             fix="make room or rights there and run again",
         ) from error
@@ -79,17 +81,21 @@ def write_checkpoint(
 def read_weights(directory: Path) -> dict[str, Tensor]:
     """The weights of a checkpoint, checked against its checksum.
 
+    Where writing the next one was broken off between two renames, the one before is still there and is read.
+
     Raises:
         TrainingError: if the checkpoint is not whole.
 
     """
+    if not directory.exists() and _old(directory).is_dir():
+        directory = _old(directory)
     try:
         state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
         if _sha256(directory / _WEIGHTS) != state["sha256"][_WEIGHTS]:
-            raise TrainingError("the checkpoint's weights are damaged", where=str(directory / _WEIGHTS))
+            raise TrainingError("The checkpoint's weights are damaged.", where=str(directory / _WEIGHTS))
         return load_file(directory / _WEIGHTS)
-    except (OSError, ValueError, KeyError) as error:
-        raise TrainingError(f"the checkpoint cannot be read: {error}", where=str(directory)) from error
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory)) from error
 
 
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -107,13 +113,18 @@ def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _swap(beside: Path, directory: Path) -> None:
     """Put ``beside`` in the place of ``directory``; the old one goes only once the new one has its name."""
-    old = directory.with_name(f".{directory.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
+    old = _old(directory)
     if directory.exists():
+        shutil.rmtree(old, ignore_errors=True)
         directory.rename(old)
     beside.rename(directory)
     _sync(directory.parent)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _old(directory: Path) -> Path:
+    """Where the checkpoint before is kept until the new one has its name."""
+    return directory.with_name(f".{directory.name}.old")
 
 
 def _sha256(path: Path) -> str:

@@ -74,7 +74,7 @@ class Keeper:
         """
         if self._best.epoch < 0:
             raise TrainingError(
-                f"no epoch has a {self._monitor} that is a number, so there is no model to keep",
+                f"No epoch has a {self._monitor} that is a number, so there is no model to keep.",
                 where=str(self._run.log),
                 fix="lower --learning-rate",
             )

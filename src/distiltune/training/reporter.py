@@ -21,8 +21,8 @@ class Reporter(Protocol):
     def step(self, report: StepReport) -> None:
         """Some steps are done."""
 
-    def evaluating(self, n_features: int) -> None:
-        """An epoch's training is done, its evaluation begins."""
+    def evaluating(self, n_done: int, n_examples: int) -> None:
+        """An epoch's training is done, so many examples of its evaluation too."""
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:
         """An epoch is done."""
@@ -43,7 +43,7 @@ class Quiet:
     def step(self, report: StepReport) -> None:
         """Nothing."""
 
-    def evaluating(self, n_features: int) -> None:
+    def evaluating(self, n_done: int, n_examples: int) -> None:
         """Nothing."""
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:

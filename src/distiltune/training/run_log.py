@@ -26,7 +26,7 @@ class RunLog:
         try:
             self._file = self._path.open("a", encoding="utf-8")
         except OSError as error:
-            raise TrainingError(f"the log cannot be written: {error.strerror}", where=str(self._path)) from error
+            raise TrainingError(f"The log cannot be written: {error.strerror}.", where=str(self._path)) from error
         return self
 
     def write(self, kind: Kind, **values: object) -> None:

@@ -143,10 +143,10 @@ class Answerer:
 
         """
         if not context.strip():
-            raise DataError("the text is empty", fix="give a text that may hold the answer")
+            raise DataError("The text is empty.", fix="give a text that may hold the answer")
         for number, question in enumerate(questions, start=1):
             if not question.strip():
-                raise DataError("the question is empty", where=f"question {number}", fix="ask something")
+                raise DataError("The question is empty.", where=f"question {number}", fix="ask something")
         examples = [Example(str(i), question, context, ()) for i, question in enumerate(questions)]
         features = make_features(examples, self._loaded.tokenizer, self._windows)
         settings = ReadingSettings(max_answer_tokens=self._max_answer_tokens, n_best=n_best)
@@ -178,7 +178,7 @@ def load_question_answerer(name: str, device: str) -> LoadedModel:
     loaded = load_model(name, HEAD_RULES, make_span_head, choose_device(device))
     if loaded.source.missing:
         raise ModelError(
-            "the model has no trained question-answering head, so it cannot answer",
+            "The model has no trained question-answering head, so it cannot answer.",
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=f"fine-tune it first: distiltune train --model {name} --train DATA --output RUN",
         )

@@ -68,7 +68,7 @@ def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[Exam
     contexts = list(dict.fromkeys(example.context for example in examples.examples))
     if len(contexts) < 2:
         raise DataError(
-            "all training questions share one text, so none can be set aside for validation",
+            "All training questions share one text, so none can be set aside for validation.",
             where=", ".join(examples.sources),
             fix="name a validation set with --validation, or train without one: --validation-share 0",
         )

@@ -13,7 +13,7 @@ from torch import nn
 from distiltune.data.array_cache import cache_directory
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import Recipe
-from distiltune.tasks.base import Dataset, Objective, TableColumn
+from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.data import (
     QuestionData,
@@ -23,12 +23,14 @@ from distiltune.tasks.question_answering.data import (
     load_examples,
     part_by_context,
 )
+from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
     PredictionFiles,
     QuestionEvaluation,
     default_null_threshold,
     evaluate_questions,
 )
+from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss
@@ -145,7 +147,13 @@ class QuestionAnswering:
             return self
         return replace(self, null_threshold=float(stored))
 
-    def evaluate(self, model: nn.Module, data: Dataset, predictions: Path | None = None) -> QuestionEvaluation:
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        predictions: Path | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> QuestionEvaluation:
         """Evaluate on every question, dropout off.
 
         With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. Without a
@@ -155,19 +163,27 @@ class QuestionAnswering:
         null_threshold = self.null_threshold
         if null_threshold is None:
             null_threshold = default_null_threshold(data.examples)
+        n_done = 0
         with ExitStack() as stack:
             files = None
             if predictions is not None:
-                files = stack.enter_context(
-                    PredictionFiles(predictions / "predictions.json", predictions / "nbest.jsonl", null_threshold)
-                )
+                paths = predictions / "predictions.json", predictions / "nbest.jsonl"
+                files = stack.enter_context(PredictionFiles(*paths, null_threshold))
+
+            def on_example(example: Example, decoded: Decoded) -> None:
+                nonlocal n_done
+                n_done += 1
+                on_progress(n_done)
+                if files is not None:
+                    files.add(example, decoded)
+
             return evaluate_questions(
                 model,
                 data.examples,
                 data.question_features,
                 self.reading,
                 null_threshold=null_threshold,
-                on_example=files.add if files is not None else lambda example, decoded: None,
+                on_example=on_example,
             )
 
     def _read(self, sources: Sequence[str], split: Split) -> ExampleSet:

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distiltune import device
+from distiltune.device import (
+    choose_device,
+    describe_machine,
+    keep_freed_memory,
+    seed_everything,
+    set_threads,
+    usable_cores,
+)
+from distiltune.errors import RecipeError
+
+
+@pytest.fixture
+def threads_restored() -> Iterator[None]:
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("has_cuda", "expected"), [(False, "cpu"), (True, "cuda")])
+def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, has_cuda: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+    assert choose_device("auto") == torch.device(expected)
+
+
+def test_the_device_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert choose_device("cpu") == torch.device("cpu")
+    assert choose_device("cuda:1") == torch.device("cuda", 1)
+
+
+@pytest.mark.parametrize("name", ["abacus", "", "mps", "meta", "cuda", "cuda:0", "cpu:x"])
+def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError) as caught:
+        choose_device(name)
+    assert caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"),
+    [
+        ("max 100000", 8),
+        ("200000 100000", 2),
+        ("250000 100000", 2),  # two and a half: more threads than that would wait for each other
+        ("50000 100000", 1),
+        ("9900000 100000", 8),
+        ("nonsense", 8),
+        ("1 2 3", 8),
+        (None, 8),
+    ],
+)
+def test_cores_are_bounded_by_the_containers_quota(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, quota: str | None, cores: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)), raising=False)
+    if quota is not None:
+        (tmp_path / "cpu.max").write_text(quota + "\n")
+    found = device._container_quota(tmp_path / "cpu.max")
+    monkeypatch.setattr(device, "_container_quota", lambda path: found)
+    assert usable_cores() == cores
+
+
+@pytest.mark.usefixtures("threads_restored")
+def test_threads_are_those_asked_for_or_all_usable_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "usable_cores", lambda: 3)
+    for asked, expected in ((2, 2), (0, 3)):
+        assert set_threads(asked) == expected
+        assert torch.get_num_threads() == expected
+
+
+def draw() -> tuple[float, float, float]:
+    return random.random(), float(np.random.random()), float(torch.rand(()))
+
+
+def test_a_seed_repeats_every_generator() -> None:
+    draws = []
+    for seed in (5, 5, 6, 2**63 - 1):
+        seed_everything(seed)
+        draws.append(draw())
+    assert draws[0] == draws[1]
+    for other in draws[2:]:
+        assert all(a != b for a, b in zip(draws[0], other, strict=True))
+
+
+def test_the_machine_is_described_in_plain_values() -> None:
+    machine = describe_machine(torch.device("cpu")).as_json()
+    assert machine.keys() == {"device", "processor", "threads", "memory_gib", "system", "python"}
+    assert machine["device"] == "cpu"
+    assert machine["threads"] == torch.get_num_threads()
+    assert all(machine.values())
+
+
+def test_keeping_freed_memory_does_no_harm_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distiltune.device.sys.platform", "win32")
+    keep_freed_memory()
+    monkeypatch.setattr("distiltune.device.sys.platform", "linux")
+
+    def absent(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr("distiltune.device.ctypes.CDLL", absent)
+    keep_freed_memory()

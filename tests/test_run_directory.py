@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from distiltune import run_directory
+from distiltune.errors import TrainingError
+from distiltune.run_directory import RunDirectory, versions
+
+
+def test_a_new_run_has_its_place(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "runs" / "new")
+    run.create(overwrite=False)
+    assert [path.name for path in run.path.iterdir()] == ["checkpoints"]
+
+
+def test_a_run_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(overwrite=False)
+    run.recipe.write_text("")
+    (run.checkpoints / "old").write_text("")
+    with pytest.raises(TrainingError, match="holds a run already"):
+        run.create(overwrite=False)
+    assert (run.checkpoints / "old").exists()
+    run.create(overwrite=True)
+    assert list(run.checkpoints.iterdir()) == []
+    assert not run.recipe.exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_run_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "letter").write_text("dear")
+    for path in (tmp_path, tmp_path / "letter"):
+        with pytest.raises(TrainingError, match="not an empty directory") as caught:
+            RunDirectory(path).create(overwrite=overwrite)
+        assert caught.value.where == str(path)
+    assert (tmp_path / "letter").read_text() == "dear"
+
+
+def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cannot be made") as caught:
+        RunDirectory(tmp_path / "file" / "run").create(overwrite=False)
+    assert caught.value.where == str(tmp_path / "file" / "run")
+
+
+def test_answers_are_kept_only_if_said(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(overwrite=False)
+    run.keep_predictions()  # there are none
+    run.new_predictions.mkdir()
+    for text, keep in (("first", True), ("second", False), ("third", True)):
+        run.new_predictions.mkdir(exist_ok=True)
+        (run.new_predictions / "predictions.json").write_text(text)
+        if keep:
+            run.keep_predictions()
+        run.drop_new_predictions()
+        assert not run.new_predictions.exists()
+        assert (run.path / "predictions.json").read_text() == ("first" if text == "second" else text)
+
+
+def test_versions_name_what_decides_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = versions()
+    assert {"distiltune", "torch", "tokenizers", "safetensors", "numpy"} <= found.keys()
+    assert all(found.values())
+
+    def unknown(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(run_directory, "version", unknown)
+    assert versions()["torch"] == "unknown"
+
+
+def fake_git(answers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``git`` answer by its first argument, or fail."""
+
+    def run(command: list[str], **named: object) -> subprocess.CompletedProcess[str]:
+        if command[3] not in answers:
+            raise FileNotFoundError("git")
+        key = " ".join(command[3:5])
+        return subprocess.CompletedProcess(command, 0, answers.get(key, answers[command[3]]) + "\n", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_source", "expected"),
+    [("", True, "abc123"), (" M src/distiltune/cli.py", True, "abc123+"), ("", False, None)],
+)
+def test_the_git_revision_is_that_of_a_checkout_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: str, has_source: bool, expected: str | None
+) -> None:
+    if has_source:
+        (tmp_path / "src" / "distiltune").mkdir(parents=True)
+    fake_git(
+        {"rev-parse": "", "rev-parse --show-toplevel": str(tmp_path), "rev-parse HEAD": "abc123", "status": changes},
+        monkeypatch,
+    )
+    assert versions().get("git_revision") == expected
+
+
+def test_without_git_there_is_no_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_git({}, monkeypatch)
+    assert "git_revision" not in versions()
