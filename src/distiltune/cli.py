@@ -61,10 +61,6 @@ ModelOption = Annotated[str, typer.Option("--model", help="A model directory, a 
 DataOption = Annotated[
     list[str], typer.Option("--data", help="Questions: files, directories, `starter`, or hub names; several are mixed.")
 ]
-DeviceOption = Annotated[str, typer.Option(help="`auto`, `cpu` or `cuda`.")]
-ThreadsOption = Annotated[
-    int, typer.Option(min=0, help="Threads of tensor work (0: as many as there are usable cores).")
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 
@@ -223,6 +219,7 @@ def predict(
 
 
 @app.command()
+@_settings_as_flags("max_length", "stride", "max_answer_tokens", "null_threshold", "device", "threads")
 def ask(
     model: ModelOption,
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
@@ -233,15 +230,8 @@ def ask(
     questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
-    max_length: Annotated[int, typer.Option(min=16, help="Most tokens in a window.")] = 384,
-    stride: Annotated[int, typer.Option(min=0, help="Tokens that neighbouring windows share.")] = 128,
-    max_answer_tokens: Annotated[int, typer.Option(min=1, help="Longest answer, in tokens.")] = 30,
-    null_threshold: Annotated[
-        float | None, typer.Option(help="Null score difference above which the answer is none.")
-    ] = None,
-    device: DeviceOption = "auto",
-    threads: ThreadsOption = 0,
     as_json: JsonOption = False,
+    **settings: Any,
 ) -> None:
     """Ask questions about a document of any length.
 
@@ -250,19 +240,13 @@ def ask(
     asked = [*(questions or []), *_read_questions(questions_file)]
     if not asked:
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
+    given = _given(settings)
+    Recipe.build(given)  # which says what is wrong with a value
     context = _read_document(document, text)
 
     from distiltune.tasks.question_answering.answerer import Answerer
 
-    answerer = Answerer(
-        model,
-        device=device,
-        threads=threads,
-        max_length=max_length,
-        stride=stride,
-        max_answer_tokens=max_answer_tokens,
-        null_threshold=null_threshold,
-    )
+    answerer = Answerer(model, **given)
     replies = answerer.ask(asked, context, n_best=n_best)
     if as_json:
         typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))

@@ -17,7 +17,7 @@ from distiltune.device import (
     set_threads,
 )
 from distiltune.errors import RecipeError
-from distiltune.model.build import Dropouts, LoadedModel, load_model
+from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
 from distiltune.model.encoder import count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
@@ -199,7 +199,7 @@ def _prepare(recipe: Recipe) -> _Prepared:
     task = TASKS[recipe.task](recipe)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
-    _check_window(recipe, loaded)
+    check_window(recipe.max_length, loaded.source.config)
     training, validation = task.load_training(loaded.tokenizer)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
@@ -225,16 +225,6 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
         seed=recipe.seed,
         log_every=recipe.log_every,
     )
-
-
-def _check_window(recipe: Recipe, loaded: LoadedModel) -> None:
-    limit = loaded.source.config.max_position_embeddings
-    if recipe.max_length > limit:
-        raise RecipeError(
-            f"max_length is {recipe.max_length}, and the model has positions for {limit} tokens.",
-            where="recipe: max_length",
-            fix=f"use --max-length {limit} or less",
-        )
 
 
 def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from distiltune.data.findings import Finding
 from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError, ModelError
-from distiltune.model.build import LoadedModel, load_model
+from distiltune.model.build import LoadedModel, check_window, load_model
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
@@ -103,6 +103,7 @@ def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
         )
+    check_window(recipe.max_length, loaded.source.config)
     return task.for_model(loaded.source.config_hf), loaded
 
 

@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.hf_keys import KeyRule
@@ -60,6 +61,21 @@ def load_model(
     initialise(model, config.initializer_range)
     model.load_state_dict(source.tensors, strict=False)
     return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), head_dropout)
+
+
+def check_window(max_length: int, config: EncoderConfig) -> None:
+    """Check that the model has positions for windows of that many tokens.
+
+    Raises:
+        RecipeError: if it has fewer.
+
+    """
+    if max_length > config.max_position_embeddings:
+        raise RecipeError(
+            f"max_length is {max_length}, and the model has positions for {config.max_position_embeddings} tokens.",
+            where="recipe: max_length",
+            fix=f"use --max-length {config.max_position_embeddings} or less, and a smaller --stride with it",
+        )
 
 
 def with_dropouts(config: EncoderConfig, dropouts: Dropouts) -> EncoderConfig:

@@ -123,3 +123,21 @@ def test_evaluation_writes_the_answers_where_it_is_told(dev_file: str, tmp_path:
 def test_the_heads_tensors_are_those_of_the_rules() -> None:
     head = task_on().make_head(16, 0.1)
     assert {f"head.{name}" for name in head.state_dict()} == {rule.ours for rule in HEAD_RULES}
+
+
+def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(tmp_path: Path) -> None:
+    answerable = task_on().load_validation([str(write_squad(tmp_path / "a.json", PEOPLE.examples))], PEOPLE.tokenizer)
+    with_none = [*PEOPLE.examples, example("ada eats plums .", "", "who", "none")]
+    either = task_on().load_validation([str(write_squad(tmp_path / "b.json", with_none))], PEOPLE.tokenizer)
+    assert task_on().model_config(answerable, 0.2) == {"qa_dropout": 0.2}
+    assert task_on().model_config(either, 0.2) == {"qa_dropout": 0.2, "null_threshold": 0.0}
+    assert task_on(null_threshold=-1.5).model_config(either, 0.1)["null_threshold"] == -1.5
+
+
+def test_the_threshold_is_that_of_the_recipe_then_of_the_model() -> None:
+    config: dict[str, object] = {"null_threshold": 2}
+    assert task_on().null_threshold is None
+    assert task_on().for_model(config).null_threshold == 2.0
+    assert task_on().for_model({}).null_threshold is None
+    assert task_on().for_model({"null_threshold": "high"}).null_threshold is None
+    assert task_on(null_threshold=-1.5).for_model(config).null_threshold == -1.5

@@ -13,7 +13,7 @@ from distiltune.errors import DataError, ModelError
 from distiltune.model.build import LoadedModel, load_model
 from distiltune.tasks.question_answering.decode import Candidate, Decoded
 from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.features import WindowSettings, make_features
+from distiltune.tasks.question_answering.features import N_SPECIAL_TOKENS, WindowSettings, make_features
 from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
 from distiltune.tasks.question_answering.task import HEAD_RULES, NULL_THRESHOLD, make_span_head
 
@@ -100,8 +100,9 @@ class Answerer:
             model: a model directory, a run, or a name on the Hugging Face hub.
             device: ``auto``, ``cpu`` or ``cuda``.
             threads: threads of tensor work on the CPU; 0 means as many as there are usable cores.
-            max_length: most tokens in a window, bounded by what the model has positions for.
-            stride: tokens that neighbouring windows share.
+            max_length: most tokens in a window.
+            stride: tokens that neighbouring windows share. A model with positions for less than ``max_length`` tokens
+                is asked in windows of what it has, which share a third at most.
             max_answer_tokens: longest answer, in tokens.
             null_threshold: "no answer" is given where its score exceeds the best answer's by more than this; by
                 default what the model directory says, and without that an answer is always given.
@@ -113,8 +114,10 @@ class Answerer:
         """
         set_threads(threads)
         self._loaded = load_question_answerer(str(model), device)
-        window = min(max_length, self._loaded.source.config.max_position_embeddings)
-        self._windows = WindowSettings(window, min(stride, window // 3), (window - 3 - min(stride, window // 3)) // 2)
+        limit = self._loaded.source.config.max_position_embeddings
+        if limit < max_length:
+            max_length, stride = limit, min(stride, limit // 3)
+        self._windows = WindowSettings(max_length, stride, (max_length - N_SPECIAL_TOKENS - stride) // 2)
         self._max_answer_tokens = max_answer_tokens
         stored = self._loaded.source.config_hf.get(NULL_THRESHOLD)
         if null_threshold is None and isinstance(stored, int | float):
