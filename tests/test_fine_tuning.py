@@ -18,8 +18,9 @@ from distiltune.model.build import load_model
 from distiltune.model.config import EncoderConfig
 from distiltune.recipe import Recipe
 from distiltune.tasks.question_answering.examples import Answer, Example
-from distiltune.tasks.question_answering.task import QuestionAnswering, from_recipe
+from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_recipe, make_span_head
 from distiltune.training.checkpoint import read_weights
+from distiltune.training.loop import StepReport
 from distiltune.training.reporter import Quiet
 from tests.helpers import packing_threads, people, read_log, write_squad, write_tiny_model
 from tests.tasks.question_answering.pairwise import reference_windows
@@ -304,10 +305,15 @@ def test_without_validation_the_last_epoch_is_kept(sources: dict[str, str], tmp_
 
 
 def test_it_stops_early(sources: dict[str, str], tmp_path: Path) -> None:
-    """No change is large enough: after the first epoch, `patience` more."""
+    """No change is large enough: after the first epoch, `patience` more. The model is that of the first."""
     settings = {**QUICK, **sources, "epochs": 9, "patience": 2, "min_change": 1e6}
     run = fine_tune(output=tmp_path / "run", **settings)
     assert (len(run.epochs), run.best_epoch) == (3, 0)
+    task = task_of(run)
+    held = load_model(str(run.model), task.head_rules, task.make_head, CPU).model.state_dict()
+    best, last = (read_weights(run.directory / "checkpoints" / name) for name in ("best", "last"))
+    assert all(torch.equal(held[name], best[name]) for name in held)
+    assert not torch.equal(held["head.output.weight"], last["head.output.weight"])
     events = [line["event"] for line in read_log(run.directory / "log.jsonl") if line["kind"] == "event"]
     assert "early_stop" in events
 
@@ -347,6 +353,22 @@ def test_a_run_that_is_broken_off_says_so_in_its_log(sources: dict[str, str], tm
     assert (last["kind"], last["outcome"]) == ("end", "interrupted")
     assert ears.n_closed == 1
     assert not (tmp_path / "run" / "model").exists()
+
+
+def test_an_interrupted_run_keeps_the_best_of_its_epochs(sources: dict[str, str], tmp_path: Path) -> None:
+    class InterruptsInTheSecondEpoch(Ears):
+        def step(self, report: StepReport) -> None:
+            if report.epoch == 1:
+                raise KeyboardInterrupt
+
+    ears = InterruptsInTheSecondEpoch()
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", reporter=ears, **{**QUICK, **sources})
+    kept = load_model(str(tmp_path / "run"), HEAD_RULES, make_span_head, CPU).model.state_dict()
+    best = read_weights(tmp_path / "run" / "checkpoints" / "best")
+    assert all(torch.equal(kept[name], best[name]) for name in best)
+    assert (tmp_path / "run" / "report.html").is_file()
+    assert any("interrupted" in note and "epoch 0" in note for note in ears.notes)
 
 
 def test_a_warm_up_by_share_is_counted_in_steps(sources: dict[str, str], tmp_path: Path) -> None:

@@ -158,12 +158,21 @@ def test_dropout_acts_in_training_only_and_repeats_with_the_seed() -> None:
     assert not torch.allclose(outputs[0], outputs[2], atol=1e-2)
 
 
-@pytest.mark.parametrize("place", ["dropout", "attention_dropout", "head"])
-def test_each_dropout_acts_by_itself(place: str) -> None:
-    config = EncoderConfig(**{**vars_of(TINY), **({} if place == "head" else {place: 0.5})})
-    model = tiny_qa_model(config, head_dropout=0.5 if place == "head" else 0.0).train()
-    batch = random_batch((9, 5))
-    assert not torch.allclose(model(batch), tiny_qa_model().train()(batch), atol=1e-2)
+PLACES = [name for name, module in tiny_qa_model().named_modules() if hasattr(module, "dropout")]
+
+
+def test_dropout_has_its_places() -> None:
+    inside = [f"encoder.layers.{n}.{part}" for n in range(2) for part in ("attention", "feed_forward")]
+    assert ["encoder.embeddings", *inside, "head"] == PLACES
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_dropout_acts_in_each_of_its_places(place: str) -> None:
+    model, batch = tiny_qa_model().train(), random_batch((9, 5))
+    plain = model(batch).detach()
+    part: Any = model.get_submodule(place)
+    part.dropout = 0.5
+    assert not torch.allclose(model(batch).detach(), plain, atol=1e-2)
 
 
 def vars_of(config: EncoderConfig) -> dict[str, Any]:

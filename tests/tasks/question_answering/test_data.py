@@ -73,6 +73,13 @@ def test_no_context_is_on_both_sides(contexts: list[int], share: float, seed: in
     assert part_by_context(set_of(examples), share, seed) == (rest, aside)
 
 
+def test_something_is_left_to_train_on_however_uneven_the_contexts_are() -> None:
+    examples = [example(f"ada {min(i, 1)}", "ada", name=str(i)) for i in range(10)]
+    for seed in range(8):
+        rest, aside = part_by_context(set_of(examples), 0.5, seed)
+        assert {len(rest.examples), len(aside.examples)} == {1, 9}
+
+
 def test_about_the_share_is_set_aside_and_the_seed_says_what() -> None:
     examples = [example(f"ada {i // 2}", "ada", name=str(i)) for i in range(200)]
     aside = [part_by_context(set_of(examples), 0.1, seed)[1] for seed in (0, 1)]
