@@ -35,7 +35,7 @@ setup-dev: $(VENV)/.dev  ## set up .venv for development
 quickstart: setup  ## train on the packaged starter, measure the model, ask it something
 	@echo "1. Train: 128 questions of the starter, a small model from random weights (no network needed)"
 	$(BIN)/distiltune train --train starter --train-questions 128 --validation-share 0 --model starter \
-		--epochs 40 --learning-rate 2e-3 --dropout 0 --attention-dropout 0 --head-dropout 0 \
+		--epochs 30 --learning-rate 2e-3 --dropout 0 --attention-dropout 0 --head-dropout 0 \
 		--output $(RUN) --overwrite
 	@echo
 	@echo "2. Ask it about a passage that it was trained on"
