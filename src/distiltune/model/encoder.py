@@ -131,11 +131,6 @@ def count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
 
 
-def on_cpu(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A detached copy of a state dictionary in host memory."""
-    return {name: value.detach().to("cpu", copy=True) for name, value in state.items()}
-
-
 def model_device(module: nn.Module) -> torch.device:
     """The device of a module's first parameter."""
     return next(module.parameters()).device
