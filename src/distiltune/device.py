@@ -13,11 +13,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from distiltune.errors import RecipeError
 
 _M_TRIM_THRESHOLD = -1  # of glibc's mallopt(3)
 _M_MMAP_THRESHOLD = -3
+_M_ARENA_MAX = -8
 _KEEP_BYTES = 1 << 30
 
 
@@ -84,9 +86,13 @@ def _container_quota(path: Path) -> float | None:
 
 
 def set_threads(n_threads: int) -> int:
-    """Use that many threads for tensor work; 0 means as many as there are usable cores. Returns the number."""
+    """Use that many threads for tensor work; 0 means as many as there are usable cores. Returns the number.
+
+    NumPy's products get one thread a caller: their threads and PyTorch's would wait for each other's cores.
+    """
     chosen = n_threads or usable_cores()
     torch.set_num_threads(chosen)
+    threadpool_limits(1, user_api="blas")
     return chosen
 
 
@@ -94,7 +100,8 @@ def keep_freed_memory() -> None:
     """Let glibc keep freed memory for the next step instead of returning and faulting it in again.
 
     Every step frees and asks for the same few hundred megabytes. By default each piece over 32 MiB goes back to the
-    kernel and costs page faults when it returns (mallopt(3)). Elsewhere than on glibc this does nothing.
+    kernel and costs page faults when it returns (mallopt(3)). One heap serves all threads, since the heaps that glibc
+    gives to further threads hold no large pieces. Elsewhere than on glibc this does nothing.
     """
     if sys.platform != "linux":
         return
@@ -102,6 +109,7 @@ def keep_freed_memory() -> None:
         libc = ctypes.CDLL("libc.so.6")
         libc.mallopt(_M_MMAP_THRESHOLD, _KEEP_BYTES)
         libc.mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+        libc.mallopt(_M_ARENA_MAX, 1)
 
 
 def give_back_freed_memory() -> None:

@@ -30,6 +30,7 @@ from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.gradients import make_gradients
 from distiltune.training.keeper import Keeper
 from distiltune.training.loop import EpochReport, LoopSettings, count_steps, train
 from distiltune.training.optimiser import make_optimiser
@@ -164,18 +165,19 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
     )
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        train(
-            model,
-            prepared.training.features,
-            task.objective,
-            task.metric_names,
-            optimiser,
-            _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
-            _loop_settings(recipe),
-            evaluate,
-            keeper,
-            model_device(model),
-        )
+        with make_gradients(model, task.objective) as gradients:
+            train(
+                model,
+                prepared.training.features,
+                gradients,
+                task.metric_names,
+                optimiser,
+                _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
+                _loop_settings(recipe),
+                evaluate,
+                keeper,
+                model_device(model),
+            )
     except KeyboardInterrupt:
         if keeper.epochs:
             best = keeper.best_epoch()

@@ -69,7 +69,7 @@ def test_a_feature_over_the_limit_has_a_batch_of_its_own() -> None:
 
 
 def test_batches_come_in_order_and_the_thread_ends() -> None:
-    came = [batch.token_ids.tolist() for batch in packed_ahead(FEATURES, SINGLES, n_ahead=3)]
+    came = [batch.token_ids.tolist() for (batch,) in packed_ahead(FEATURES, SINGLES, n_ahead=3)]
     assert came == [[2, 3 + i, 3] for i in range(40)]
     assert packing_threads() == 0
 
@@ -99,7 +99,7 @@ def test_only_so_many_batches_are_made_ahead(monkeypatch: pytest.MonkeyPatch) ->
 def test_what_goes_wrong_while_packing_reaches_the_consumer() -> None:
     batches = [np.array([0]), np.array([1]), np.array([99]), np.array([2])]
     ahead = packed_ahead(FEATURES, batches)
-    assert [next(ahead).feature_ids.tolist() for _ in range(2)] == [[0], [1]]
+    assert [next(ahead)[0].feature_ids.tolist() for _ in range(2)] == [[0], [1]]
     with pytest.raises(IndexError, match="out of bounds"):
         next(ahead)
     assert packing_threads() == 0
@@ -108,7 +108,7 @@ def test_what_goes_wrong_while_packing_reaches_the_consumer() -> None:
 
 @pytest.mark.parametrize("n_taken", [1, 20, 39])
 def test_a_consumer_that_leaves_early_stops_the_thread(n_taken: int) -> None:
-    ahead: Iterator[PackedBatch] = packed_ahead(FEATURES, SINGLES, n_ahead=2)
+    ahead: Iterator[list[PackedBatch]] = packed_ahead(FEATURES, SINGLES, n_ahead=2)
     for _ in range(n_taken):
         next(ahead)
     ahead.close()  # type: ignore[attr-defined]
@@ -117,7 +117,7 @@ def test_a_consumer_that_leaves_early_stops_the_thread(n_taken: int) -> None:
 
 def test_a_consumer_that_breaks_down_stops_the_thread() -> None:
     def consume() -> None:
-        for batch in packed_ahead(FEATURES, SINGLES, n_ahead=2):
+        for (batch,) in packed_ahead(FEATURES, SINGLES, n_ahead=2):
             raise RuntimeError(f"cannot go on with {batch.n_features} feature")
 
     with pytest.raises(RuntimeError, match="cannot go on"):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.packing import cumulative_lengths, gather_rows, pack, positions
+from distiltune.data.packing import cumulative_lengths, deal, gather_rows, pack, positions
 from tests.helpers import batch_of, feature_set, spans_of
 
 RAGGED = st.lists(st.lists(st.integers(0, 30_521), max_size=9), max_size=8)
@@ -102,3 +102,14 @@ def test_a_set_knows_its_size_and_lengths() -> None:
     features = feature_set([[2, 3], [2, 4, 3]])
     assert len(features) == 2
     assert features.lengths.tolist() == [2, 3]
+
+
+@given(st.lists(st.integers(1, 400), max_size=40), st.integers(1, 5))
+def test_dealing_gives_each_sequence_once_and_no_hand_much_more(lengths: list[int], n_hands: int) -> None:
+    hands = deal(lengths, n_hands)
+    assert sorted(index for hand in hands for index in hand.tolist()) == list(range(len(lengths)))
+    assert len(hands) == min(n_hands, len(lengths))
+    totals = [sum(lengths[index] for index in hand) for hand in hands]
+    assert all(hand.tolist() == sorted(hand.tolist()) and len(hand) for hand in hands)
+    if totals:
+        assert max(totals) - min(totals) <= max(lengths)

@@ -5,8 +5,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
-from distiltune.model.dropout import dropout, keep_factors
+from distiltune.model.dropout import draw_seeds, dropout, dropout_seed, keep_mask, keep_scale
+
+
+def keep_factors(shape: tuple[int, ...], probability: float) -> Tensor:
+    return keep_mask(shape, probability) * keep_scale(probability)
 
 
 @pytest.mark.parametrize("probability", [0.05, 0.1, 0.5, 0.9])
@@ -83,3 +88,23 @@ def test_values_are_dropped_or_scaled_and_gradients_likewise() -> None:
 def test_the_type_stays() -> None:
     assert dropout(torch.ones(8, dtype=torch.float64), 0.5, training=True).dtype == torch.float64
     assert dropout(torch.ones(8, dtype=torch.bfloat16), 0.5, training=True).dtype == torch.bfloat16
+
+
+def test_a_thread_with_a_seed_of_its_own_leaves_the_global_generator_alone() -> None:
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    with dropout_seed(5):
+        first = [keep_mask((40,), 0.5) for _ in range(2)]
+    with dropout_seed(5):
+        again = [keep_mask((40,), 0.5) for _ in range(2)]
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert not torch.equal(*first), "the stream goes on"
+
+
+def test_seeds_come_from_the_global_generator() -> None:
+    torch.manual_seed(1)
+    seeds = draw_seeds(3)
+    assert len(set(seeds)) == 3
+    torch.manual_seed(1)
+    assert draw_seeds(3) == seeds

@@ -16,6 +16,7 @@ from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
 from distiltune.tasks.base import Objective, StepSums
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, StepReport, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.schedule import PolynomialDecay
@@ -75,18 +76,19 @@ def run(
 ) -> Recorder:
     """Train with plain gradient descent at a fixed rate unless told otherwise."""
     watcher = watcher or Recorder()
-    train(
-        model,
-        features,
-        objective,
-        metric_names,
-        optimiser or Spy(model),
-        schedule or PolynomialDecay(rate, rate, 1.0, 0, 1),
-        settings,
-        evaluate,
-        watcher,
-        torch.device("cpu"),
-    )
+    with make_gradients(model, objective) as gradients:
+        train(
+            model,
+            features,
+            gradients,
+            metric_names,
+            optimiser or Spy(model),
+            schedule or PolynomialDecay(rate, rate, 1.0, 0, 1),
+            settings,
+            evaluate,
+            watcher,
+            torch.device("cpu"),
+        )
     return watcher
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, deal
 
 FeatureIds = npt.NDArray[np.int64]
 
@@ -47,16 +47,23 @@ def token_batches(feature_ids: FeatureIds, lengths: npt.NDArray[np.int64], max_t
     return batches
 
 
-def packed_ahead(features: FeatureSet, batches: Sequence[FeatureIds], n_ahead: int = 4) -> Iterator[PackedBatch]:
-    """Pack the batches in order, on a thread that keeps ``n_ahead`` of them ready."""
-    yield from _ahead((lambda ids=ids: features.batch(ids) for ids in batches), n_ahead)  # type: ignore[misc]
+def packed_ahead(
+    features: FeatureSet, batches: Sequence[FeatureIds], n_parts: int = 1, n_ahead: int = 4
+) -> Iterator[list[PackedBatch]]:
+    """Pack the batches in order, each in ``n_parts`` parts at most, on a thread that keeps ``n_ahead`` ready."""
+    lengths = features.lengths
+
+    def parts(ids: FeatureIds) -> list[PackedBatch]:
+        return [features.batch(ids[hand]) for hand in deal(lengths[ids], n_parts)]
+
+    yield from _ahead((lambda ids=ids: parts(ids) for ids in batches), n_ahead)  # type: ignore[misc]
 
 
-def _ahead(jobs: Iterator[Callable[[], PackedBatch]], n_ahead: int) -> Iterator[PackedBatch]:
-    ready: queue.Queue[PackedBatch | BaseException | None] = queue.Queue(maxsize=n_ahead)
+def _ahead(jobs: Iterator[Callable[[], list[PackedBatch]]], n_ahead: int) -> Iterator[list[PackedBatch]]:
+    ready: queue.Queue[list[PackedBatch] | BaseException | None] = queue.Queue(maxsize=n_ahead)
     stopped = threading.Event()
 
-    def offer(item: PackedBatch | BaseException | None) -> bool:
+    def offer(item: list[PackedBatch] | BaseException | None) -> bool:
         while not stopped.is_set():
             try:
                 ready.put(item, timeout=0.1)

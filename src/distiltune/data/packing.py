@@ -71,6 +71,26 @@ def positions(lengths: Sequence[int] | IntArray) -> npt.NDArray[np.int64]:
     return np.arange(boundaries[-1], dtype=np.int64) - np.repeat(boundaries[:-1], np.diff(boundaries))
 
 
+def deal(lengths: Sequence[int] | IntArray, n_hands: int) -> list[npt.NDArray[np.int64]]:
+    """Deal sequences to at most ``n_hands`` hands of nearly equal token counts: the longest first, each to the least.
+
+    Args:
+        lengths: ``(n,)`` of the sequences.
+        n_hands: most hands; none is empty, so that there are fewer where there are fewer sequences.
+
+    Returns:
+        indices of the sequences, each exactly once, ascending within a hand.
+
+    """
+    hands: list[list[int]] = [[] for _ in range(min(n_hands, len(lengths)))]
+    totals = [0] * len(hands)
+    for index in np.argsort(-np.asarray(lengths), kind="stable").tolist():
+        least = totals.index(min(totals))
+        hands[least].append(index)
+        totals[least] += int(lengths[index])
+    return [np.array(sorted(hand), dtype=np.int64) for hand in hands]
+
+
 def gather_rows(
     flat: npt.NDArray[np.integer], offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.integer]:

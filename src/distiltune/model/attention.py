@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.model.dropout import keep_factors
+from distiltune.model.dropout import keep_mask, keep_scale
+from distiltune.model.products import product
 
 
 def packed_attention(
@@ -34,10 +36,9 @@ def packed_attention(
     return _inference_attention(query_key_value, lengths, n_heads, dropout)
 
 
-def _heads(flat: Tensor, start: int, length: int, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Query, key and value of one sequence, each a view ``(n_heads, length, head_size)``."""
-    block = flat[start : start + length].view(length, 3, n_heads, -1).permute(1, 2, 0, 3)
-    return block[0], block[1], block[2]
+def _heads(flat: Tensor, start: int, length: int, n_parts: int, n_heads: int) -> tuple[Tensor, ...]:
+    """``n_parts`` blocks of one sequence's columns, each a view ``(n_heads, length, head_size)``."""
+    return flat[start : start + length].view(length, n_parts, n_heads, -1).permute(1, 2, 0, 3).unbind(0)
 
 
 def _inference_attention(query_key_value: Tensor, lengths: tuple[int, ...], n_heads: int, dropout: float) -> Tensor:
@@ -46,7 +47,7 @@ def _inference_attention(query_key_value: Tensor, lengths: tuple[int, ...], n_he
     out = query_key_value.new_empty(query_key_value.shape[0], hidden)
     start = 0
     for length in lengths:
-        query, key, value = _heads(query_key_value, start, length, n_heads)
+        query, key, value = _heads(query_key_value, start, length, 3, n_heads)
         mixed = F.scaled_dot_product_attention(query[None], key[None], value[None], dropout_p=dropout)
         out[start : start + length].view(length, n_heads, -1).copy_(mixed[0].transpose(0, 1))
         start += length
@@ -56,53 +57,65 @@ def _inference_attention(query_key_value: Tensor, lengths: tuple[int, ...], n_he
 class _PackedAttention(torch.autograd.Function):
     """Attention with dropout on its weights, written out so that each sequence is a handful of products.
 
-    PyTorch's fused CPU kernel has no dropout; its plain one materialises copies that this one avoids.
+    PyTorch's fused CPU kernel has no dropout; its plain one materialises copies that this one avoids. The weights of
+    all sequences lie in one buffer, and one byte says whether a weight was kept: many pieces of ever different sizes
+    would fragment the heap. The factors 1/√head_size and 1/(1 - dropout) are applied to the small tensors.
     """
 
     @staticmethod
     def forward(ctx: Any, query_key_value: Tensor, lengths: tuple[int, ...], n_heads: int, dropout: float) -> Tensor:
         hidden = query_key_value.shape[1] // 3
         scale = 1.0 / math.sqrt(hidden // n_heads)
+        scaled_query = query_key_value[:, :hidden] * scale
         out = query_key_value.new_empty(query_key_value.shape[0], hidden)
-        weights: list[Tensor] = []
-        kept: list[Tensor] = []
-        start = 0
-        for length in lengths:
-            query, key, value = _heads(query_key_value, start, length, n_heads)
-            scores = query.new_empty(n_heads, length, length)
-            torch.baddbmm(scores, query, key.transpose(1, 2), beta=0.0, alpha=scale, out=scores)
-            probabilities = torch.softmax(scores, dim=-1, out=scores)
-            weights.append(probabilities)
-            if dropout > 0.0:
-                mask = keep_factors(probabilities.shape, dropout, probabilities.device)
-                kept.append(mask)
-                probabilities = probabilities * mask
-            target = out[start : start + length].view(length, n_heads, -1).transpose(0, 1)
-            target.copy_(torch.bmm(probabilities, value))
-            start += length
-        ctx.save_for_backward(query_key_value, *weights, *kept)
-        ctx.lengths, ctx.n_heads, ctx.scale = lengths, n_heads, scale
-        return out
+        weights = query_key_value.new_empty(n_heads * sum(length * length for length in lengths))
+        kept = keep_mask(weights.shape, dropout) if dropout > 0.0 else None
+        for start, length, part in _parts(lengths, n_heads):
+            shape = n_heads, length, length
+            (query,) = _heads(scaled_query, start, length, 1, n_heads)
+            _, key, value = _heads(query_key_value, start, length, 3, n_heads)
+            probabilities = weights[part].view(shape)
+            product(query, key.transpose(1, 2), probabilities)
+            torch.softmax(probabilities, dim=-1, out=probabilities)
+            if kept is not None:
+                probabilities = probabilities * kept[part].view(shape)
+            (mixed,) = _heads(out, start, length, 1, n_heads)
+            product(probabilities, value, mixed)
+        ctx.save_for_backward(query_key_value, weights, kept)
+        ctx.lengths, ctx.n_heads, ctx.scale, ctx.keep_scale = lengths, n_heads, scale, keep_scale(dropout)
+        return out.mul_(ctx.keep_scale) if kept is not None else out
 
     @staticmethod
     def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, None, None, None]:
-        query_key_value, *saved = ctx.saved_tensors
-        lengths, n_heads, scale = ctx.lengths, ctx.n_heads, ctx.scale
-        weights, kept = saved[: len(lengths)], saved[len(lengths) :]
+        query_key_value, weights, kept = ctx.saved_tensors
+        lengths, n_heads = ctx.lengths, ctx.n_heads
+        hidden = query_key_value.shape[1] // 3
         grad = torch.empty_like(query_key_value)
-        start = 0
-        for i, length in enumerate(lengths):
-            query, key, value = _heads(query_key_value, start, length, n_heads)
-            grad_query, grad_key, grad_value = _heads(grad, start, length, n_heads)
-            grad_mixed = grad_out[start : start + length].view(length, n_heads, -1).transpose(0, 1)
-            probabilities = weights[i]
-            dropped = probabilities * kept[i] if kept else probabilities
-            grad_value.copy_(torch.bmm(dropped.transpose(1, 2), grad_mixed))
-            grad_weights = torch.bmm(grad_mixed, value.transpose(1, 2))
-            if kept:
-                grad_weights.mul_(kept[i])
+        for start, length, part in _parts(lengths, n_heads):
+            shape = n_heads, length, length
+            query, key, value = _heads(query_key_value, start, length, 3, n_heads)
+            grad_query, grad_key, grad_value = _heads(grad, start, length, 3, n_heads)
+            (grad_mixed,) = _heads(grad_out, start, length, 1, n_heads)
+            probabilities = weights[part].view(shape)
+            dropped = probabilities if kept is None else probabilities * kept[part].view(shape)
+            product(dropped.transpose(1, 2), grad_mixed, grad_value)
+            grad_weights = product(grad_mixed, value.transpose(1, 2), torch.empty_like(probabilities))
+            if kept is not None:
+                grad_weights.mul_(kept[part].view(shape))
             grad_scores = torch._softmax_backward_data(grad_weights, probabilities, -1, probabilities.dtype)
-            grad_query.copy_(torch.bmm(grad_scores, key).mul_(scale))
-            grad_key.copy_(torch.bmm(grad_scores.transpose(1, 2), query).mul_(scale))
-            start += length
+            product(grad_scores, key, grad_query)
+            product(grad_scores.transpose(1, 2), query, grad_key)
+        if kept is not None:
+            grad.mul_(ctx.keep_scale)
+        grad[:, : 2 * hidden].mul_(ctx.scale)
         return grad, None, None, None
+
+
+def _parts(lengths: tuple[int, ...], n_heads: int) -> Iterator[tuple[int, int, slice]]:
+    """For each sequence its first token, its length, and its part of a buffer of all attention weights."""
+    start = first = 0
+    for length in lengths:
+        n_weights = n_heads * length * length
+        yield start, length, slice(first, first + n_weights)
+        start += length
+        first += n_weights

@@ -10,8 +10,17 @@ from distiltune.data.packing import PackedBatch
 from distiltune.model.attention import packed_attention
 from distiltune.model.config import Activation, EncoderConfig
 from distiltune.model.dropout import dropout
+from distiltune.model.products import linear
 
 LAYER_NORM_EPSILON = 1e-12  # as in the published DistilBERT and BERT
+
+
+class Linear(nn.Linear):
+    """A linear layer multiplied by the quickest library at hand."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        """``(n, n_in)`` → ``(n, n_out)``."""
+        return linear(values, self.weight, self.bias)
 
 
 class Embeddings(nn.Module):
@@ -35,8 +44,8 @@ class SelfAttention(nn.Module):
 
     def __init__(self, hidden_size: int, n_heads: int, dropout: float) -> None:
         super().__init__()
-        self.qkv = nn.Linear(hidden_size, 3 * hidden_size)
-        self.output = nn.Linear(hidden_size, hidden_size)
+        self.qkv = Linear(hidden_size, 3 * hidden_size)
+        self.output = Linear(hidden_size, hidden_size)
         self.n_heads = n_heads
         self.dropout = dropout
 
@@ -53,8 +62,8 @@ class FeedForward(nn.Module):
 
     def __init__(self, hidden_size: int, intermediate_size: int, activation: Activation, dropout: float) -> None:
         super().__init__()
-        self.up = nn.Linear(hidden_size, intermediate_size)
-        self.down = nn.Linear(intermediate_size, hidden_size)
+        self.up = Linear(hidden_size, intermediate_size)
+        self.down = Linear(intermediate_size, hidden_size)
         self.activation = F.gelu if activation == "gelu" else F.relu
         self.dropout = dropout
 

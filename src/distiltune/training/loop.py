@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,7 +14,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.device import give_back_freed_memory
-from distiltune.tasks.base import Objective
+from distiltune.training.gradients import Gradients
 from distiltune.training.optimiser import set_learning_rate
 from distiltune.training.schedule import PolynomialDecay
 
@@ -85,7 +85,7 @@ def count_steps(n_features: int, batch_size: int, accumulation_steps: int) -> in
 def train(
     model: nn.Module,
     features: FeatureSet,
-    objective: Objective,
+    gradients: Gradients,
     metric_names: tuple[str, ...],
     optimiser: torch.optim.Optimizer,
     learning_rate_at: PolynomialDecay,
@@ -105,17 +105,16 @@ def train(
         model.train()
         clock = _Clock(len(metric_names), device)
         order = epoch_order(len(features), settings.seed, epoch)
-        for batches, n_step_features in _steps(features, order, settings, device):
+        for batches, n_step_features in _steps(features, order, settings, gradients.n_parts, device):
             learning_rate = learning_rate_at(step)
             set_learning_rate(optimiser, learning_rate)
-            for batch in batches:
-                sums = objective(model(batch), batch)
-                (sums.loss / n_step_features).backward()  # type: ignore[no-untyped-call]
-                clock.add(sums.metrics, batch.n_features, batch.n_tokens)
+            for parts in batches:
+                metrics = gradients.add(parts, n_step_features)
+                clock.add(metrics, parts)
             if settings.max_gradient_norm > 0.0:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
             optimiser.step()
-            optimiser.zero_grad(set_to_none=True)
+            gradients.clear()
             step += 1
             if step % STEPS_BETWEEN_TRIMS == 0:
                 give_back_freed_memory()
@@ -142,14 +141,14 @@ def train(
 
 
 def _steps(
-    features: FeatureSet, order: FeatureIds, settings: LoopSettings, device: torch.device
-) -> Iterator[tuple[Iterator[PackedBatch], int]]:
-    """For each optimiser step its batches, packed ahead, and how many features they have together."""
+    features: FeatureSet, order: FeatureIds, settings: LoopSettings, n_parts: int, device: torch.device
+) -> Iterator[tuple[Iterator[Sequence[PackedBatch]], int]]:
+    """For each optimiser step its batches in parts, packed ahead, and how many features they have together."""
     groups = split_batches(order, settings.batch_size * settings.accumulation_steps)
     slices = [split_batches(group, settings.batch_size) for group in groups]
-    packed = packed_ahead(features, [ids for group in slices for ids in group])
-    for group, parts in zip(groups, slices, strict=True):
-        yield (next(packed).to(device) for _ in parts), len(group)
+    packed = packed_ahead(features, [ids for group in slices for ids in group], n_parts)
+    for group, batches in zip(groups, slices, strict=True):
+        yield ([part.to(device) for part in next(packed)] for _ in batches), len(group)
 
 
 class _Clock:
@@ -161,11 +160,11 @@ class _Clock:
         self.n_features = self.n_tokens = self.lap_features = self.lap_tokens = 0
         self.began = self.lap_began = time.perf_counter()
 
-    def add(self, sums: Tensor, n_features: int, n_tokens: int) -> None:
+    def add(self, sums: Tensor, parts: Sequence[PackedBatch]) -> None:
         """Count one batch."""
         self.lap_sums += sums
-        self.lap_features += n_features
-        self.lap_tokens += n_tokens
+        self.lap_features += sum(part.n_features for part in parts)
+        self.lap_tokens += sum(part.n_tokens for part in parts)
 
     def lap(self) -> tuple[float, float]:
         """Close a stretch: its mean loss a feature and its tokens a second. Waits for the device."""
