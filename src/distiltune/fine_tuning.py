@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from distiltune.device import (
     Machine,
@@ -23,7 +24,7 @@ from distiltune.device import (
     usable_cores,
 )
 from distiltune.errors import RecipeError
-from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
+from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import TaskModel, count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
@@ -252,7 +253,7 @@ def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared
     seed_everything(recipe.seed)
     task = TASKS[recipe.task](recipe)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
+    loaded = task.load_model(recipe.model, device, dropouts)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
@@ -332,7 +333,7 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
     write_model_directory(
         run.model,
         config=loaded.source.config,
-        tensors=read_weights(run.best_checkpoint),
+        tensors=_to_keep(read_weights(run.best_checkpoint), task),
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
@@ -342,6 +343,11 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
     draw_curves(summary, run.curves_svg, run.curves_png)
     page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
     run.report.write_text(page, encoding="utf-8")
+
+
+def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
+    """The trained tensors without a head that has no names to be saved under."""
+    return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 
 def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:

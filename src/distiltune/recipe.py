@@ -39,8 +39,8 @@ class Recipe(BaseModel):
         protected_namespaces=(),
     )
 
-    task: Literal["question-answering"] = "question-answering"
-    """What the fine-tuning is for."""
+    task: Literal["question-answering", "encoder"] = "question-answering"
+    """What the training is for; `encoder` distils an encoder on plain text, before any task."""
     model: str = "starter"
     """Where the weights come from: a model directory, a run, `starter`, or a name on the Hugging Face hub."""
     train: tuple[str, ...] = ("starter",)
@@ -102,6 +102,25 @@ class Recipe(BaseModel):
     """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
+
+    teacher: str = ""
+    """A model to learn from besides the data, named as `model` is; none if empty."""
+    temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
+    """What the logits of teacher and student are divided by before they are compared."""
+    soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """Weight of the teacher's softened answers in the loss; the labels have the rest."""
+    student_layers: Count = 0
+    """Of the task `encoder`: layers of the student (0: as many as `model` has)."""
+    student_width: Count = 0
+    """Of the task `encoder`: width of the student (0: that of `model`)."""
+    student_heads: Count = 0
+    """Of the task `encoder`: attention heads of the student (0: of the same size as those of `model`)."""
+    hidden_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """Of the task `encoder`: weight of the hidden states in the loss."""
+    relation_weight: Annotated[float, Field(ge=0.0)] = 1.0
+    """Of the task `encoder`: weight of the attention relations in the loss."""
+    relation_heads: Count = 0
+    """Of the task `encoder`: heads that the relations are cut into (0: the most up to 12 that divide both widths)."""
 
     monitor: Literal["validation_loss", "exact_match", "f1", "start_accuracy", "end_accuracy"] = "validation_loss"
     """What decides which epoch is best; `model/` holds that one."""

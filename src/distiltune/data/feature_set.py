@@ -19,6 +19,7 @@ class FeatureSet:
         offsets: ``(n_features + 1,)`` int64; feature i has the tokens ``offsets[i]:offsets[i + 1]``.
         labels: ``(n_features, n_label_columns)`` int32; the task knows what the columns mean.
         example_of: ``(n_features,)`` int64, index of the example that the feature is a window of, ascending.
+        targets: ``(all_tokens, n_targets)`` float16, what a teacher says of every token; None without one.
 
     """
 
@@ -26,6 +27,7 @@ class FeatureSet:
     offsets: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int32]
     example_of: npt.NDArray[np.int64]
+    targets: npt.NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -37,4 +39,4 @@ class FeatureSet:
 
     def batch(self, feature_ids: npt.NDArray[np.int64]) -> PackedBatch:
         """Pack these features, in this order."""
-        return pack(self.token_ids, self.offsets, self.labels, feature_ids)
+        return pack(self.token_ids, self.offsets, self.labels, feature_ids, self.targets)

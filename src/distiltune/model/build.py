@@ -54,10 +54,20 @@ def load_model(
         HubError: if a hub name cannot be fetched.
 
     """
-    source = load_source(name, head_rules)
+    return build_model(load_source(name, head_rules), make_head, device, dropouts)
+
+
+def build_model(
+    source: ModelSource,
+    make_head: MakeHead,
+    device: torch.device,
+    dropouts: Dropouts = Dropouts(),
+    put_together: Callable[[Encoder, nn.Module], TaskModel] = TaskModel,
+) -> LoadedModel:
+    """The model of a source that was read, as ``load_model`` makes it; ``put_together`` joins encoder and head."""
     config = with_dropouts(source.config, dropouts)
     head_dropout = dropouts.head if dropouts.head is not None else _head_dropout(source)
-    model = TaskModel(Encoder(config), make_head(config.hidden_size, head_dropout))
+    model = put_together(Encoder(config), make_head(config.hidden_size, head_dropout))
     initialise(model, config.initializer_range)
     model.load_state_dict(source.tensors, strict=False)
     return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), head_dropout)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
+from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.tasks.guide import TaskGuide
 
@@ -101,7 +103,7 @@ class Task(Protocol):
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
-        """The head's tensors under our names and theirs."""
+        """The head's tensors under our names and theirs; without any, the head is thrown away after the training."""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -114,6 +116,15 @@ class Task(Protocol):
     @property
     def objective(self) -> Objective:
         """The loss to train on."""
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with this task's head.
+
+        Raises:
+            ModelError: if the source cannot be read or does not fit.
+            HubError: if a hub name cannot be fetched.
+
+        """
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[Dataset, Dataset | None]:
         """Read and featurise the training data and the validation data, None if there is none.

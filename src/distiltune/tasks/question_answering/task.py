@@ -7,10 +7,12 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.data.array_cache import cache_directory
+from distiltune.model.build import Dropouts, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
@@ -86,6 +88,10 @@ class QuestionAnswering:
     metric_names: tuple[str, ...] = METRIC_NAMES
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     objective: Objective = span_loss
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with a span head."""
+        return load_model(name, self.head_rules, self.make_head, device, dropouts)
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
         """Read and featurise the training and the validation questions.
