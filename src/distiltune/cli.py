@@ -37,6 +37,7 @@ _PANELS = {
     "model": "Model and data",
     "max_length": "Windows",
     "epochs": "Training",
+    "teacher": "Distillation",
     "monitor": "Choosing the best epoch",
     "max_answer_tokens": "Reading answers out",
     "device": "Machine",
@@ -57,7 +58,9 @@ _READING = (
 )
 """Settings of the recipe that matter for reading answers out of a trained model."""
 
-ModelOption = Annotated[str, typer.Option("--model", help="A model directory, a run, `starter`, or a name on the hub.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
+]
 DataOption = Annotated[
     list[str], typer.Option("--data", help="Questions: files, directories, `starter`, or hub names; several are mixed.")
 ]
@@ -138,13 +141,42 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    _train(Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)}), output, overwrite)
 
+
+@app.command()
+@_settings_as_flags(*(name for name in Recipe.model_fields if name not in ("task", "teacher")))
+def distill(
+    teacher: Annotated[str, typer.Option("--teacher", help="The model to learn from, named as --model is.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory to make.")],
+    encoder: Annotated[
+        bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
+    ] = False,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    **settings: Any,
+) -> None:
+    """Train a student on a teacher: while fine-tuning, or with `--encoder` on plain text before any task.
+
+    Example: `distiltune distill --teacher runs/large --model starter --train train.json --output runs/small`
+
+    Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
+    """
+    given = {**(read_settings(recipe) if recipe else {}), **_given(settings), "teacher": teacher}
+    if encoder:
+        from distiltune.distillation.defaults import ENCODER_SETTINGS
+
+        given = {**ENCODER_SETTINGS, "model": teacher, **given, "task": "encoder"}
+    _train(Recipe.build(given), output, overwrite)
+
+
+def _train(recipe: Recipe, output: Path, overwrite: bool) -> None:
+    """Run a recipe and say what came of it."""
     from distiltune.fine_tuning import fine_tune
     from distiltune.report.console import ConsoleReporter
 
     console = _console()
-    fine_tuned = fine_tune(built, output=output, overwrite=overwrite, reporter=ConsoleReporter(console))
+    fine_tuned = fine_tune(recipe, output=output, overwrite=overwrite, reporter=ConsoleReporter(console))
     best = fine_tuned.best
     console.print()
     if "f1" in best.validation:
@@ -154,6 +186,9 @@ def train(
         _say(console, f"best epoch: {fine_tuned.best_epoch} ({scores})")
     _say(console, f"model:  {fine_tuned.model}")
     _say(console, f"report: {fine_tuned.directory / 'report.html'}")
+    if recipe.task == "encoder":
+        _say(console, f"fine-tune it: distiltune train --model {fine_tuned.model} --train DATA --output RUN")
+        return
     _say(console, f'ask it: distiltune ask --model {fine_tuned.model} --document TEXT.txt "A question?"')
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from distiltune.data.array_cache import cache_directory
+from distiltune.data.feature_set import FeatureSet
 from distiltune.device import (
     Machine,
     Precision,
@@ -23,6 +25,7 @@ from distiltune.device import (
     set_threads,
     usable_cores,
 )
+from distiltune.distillation.soft_labels import soft_labels, taught
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import TaskModel, count_parameters, model_device
@@ -33,7 +36,7 @@ from distiltune.report.model_card import model_card
 from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.run_directory import RunDirectory, versions, write_run_start
-from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.base import Dataset, Objective, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
@@ -143,6 +146,9 @@ class _Prepared:
     validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
+    features: FeatureSet
+    objective: Objective
+    notes: tuple[str, ...] = ()
 
 
 def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
@@ -211,15 +217,15 @@ def _train(
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
     with make_gradients(
         model,
-        task.objective,
+        prepared.objective,
         prepared.precision,
-        max_length=int(prepared.training.features.lengths.max()),
+        max_length=int(prepared.features.lengths.max()),
         place=here.place,
         n_places=here.count,
     ) as gradients:
         train(
             model,
-            prepared.training.features,
+            prepared.features,
             gradients if here.count == 1 else Summed(gradients, model, len(task.metric_names)),
             task.metric_names,
             optimiser,
@@ -257,13 +263,49 @@ def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
+        features, objective, notes = _teaching(recipe, task, training, loaded, device)
     if device.type == "cuda":  # whose dropout each process draws for itself
         torch.cuda.manual_seed(recipe.seed + here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
     return _Prepared(
-        began, here, precision, recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch
+        began,
+        here,
+        precision,
+        recipe,
+        task,
+        loaded,
+        training,
+        validation,
+        describe_machine(device),
+        steps_per_epoch,
+        features,
+        objective,
+        notes,
     )
+
+
+def _teaching(
+    recipe: Recipe, task: Task, training: Dataset, loaded: LoadedModel, device: torch.device
+) -> tuple[FeatureSet, Objective, tuple[str, ...]]:
+    """What is trained on, towards what, with a teacher's answers if there is one; and what to say of it."""
+    if not recipe.teacher or task.divergence is None:
+        return training.features, task.objective, ()
+    began = time.perf_counter()
+    objective = soft_labels(task, recipe.temperature, recipe.soft_weight)
+    says = taught(
+        recipe.teacher,
+        task,
+        training.features,
+        loaded.tokenizer,
+        device,
+        cache_directory(),
+        recipe.evaluation_tokens,
+    )
+    how = "taken from the cache" if says.from_cache else f"computed in {time.perf_counter() - began:.0f} s"
+    name = Path(recipe.teacher).name
+    note = f"teacher: {name}, its answers {how}; the training loss holds them, the validation's does not"
+    return says.features, objective, (note,)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -308,6 +350,8 @@ def _tell(reporter: Reporter, prepared: _Prepared) -> None:
     n_parameters = count_parameters(prepared.loaded.model)
     reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters")
     for note in source.notes:
+        reporter.note(note)
+    for note in prepared.notes:
         reporter.note(note)
     if source.missing:
         reporter.note(f"started from random weights: {', '.join(source.missing)}")
@@ -377,9 +421,10 @@ def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, 
         machine=prepared.machine,
         versions={name: value for name, value in found.items() if name != "git_revision"},
         git_revision=found.get("git_revision", ""),
-        hub_names=find_hub_names((recipe.model, *recipe.train, *recipe.validation)),
+        hub_names=find_hub_names((recipe.model, recipe.teacher, *recipe.train, *recipe.validation)),
         notes=(
             *prepared.loaded.source.notes,
+            *prepared.notes,
             *prepared.training.notes,
             *(prepared.validation.notes if prepared.validation is not None else ()),
         ),

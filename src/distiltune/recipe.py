@@ -42,7 +42,8 @@ class Recipe(BaseModel):
     task: Literal["question-answering", "encoder"] = "question-answering"
     """What the training is for; `encoder` distils an encoder on plain text, before any task."""
     model: str = "starter"
-    """Where the weights come from: a model directory, a run, `starter`, or a name on the Hugging Face hub."""
+    """Where the weights come from: a model directory, a run, `starter`, `starter-qa`, or a name on the Hugging Face
+    hub."""
     train: tuple[str, ...] = ("starter",)
     """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
     validation: tuple[str, ...] = ()
@@ -163,6 +164,9 @@ class Recipe(BaseModel):
             )
         if not self.train:
             raise ValueError("train names no data")
+        shape = {"student_layers", "student_width", "student_heads"} & self.model_fields_set
+        if self.task != "encoder" and any(getattr(self, name) for name in shape):
+            raise ValueError(f"{', '.join(sorted(shape))} are for the task encoder; this one is {self.task}")
         return self
 
     @property

@@ -4,7 +4,7 @@ From SQuAD's training articles every passage behind one of its questions, as `qu
 question-answering model reads them; its other questions are not used. From the starter data the training passages
 likewise. Nothing of either validation part is read.
 
-    python tools/starter_model/texts.py ../shared/data OUTPUT
+    python -m tools.starter_model.texts ../shared/data OUTPUT
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.data.packing import PackedBatch, pack
+from distiltune.data.packing import PackedBatch, TokenRows, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class FeatureSet:
     offsets: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int32]
     example_of: npt.NDArray[np.int64]
-    targets: npt.NDArray[np.float16] | None = None
+    targets: TokenRows | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

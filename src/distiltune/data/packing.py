@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,13 @@ import torch
 from torch import Tensor
 
 IntArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
+
+class TokenRows(Protocol):
+    """Half-precision numbers, a row for each token of a set: an array, or several on disk."""
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[np.float16]:
+        """The rows from ``start`` to ``stop``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +123,7 @@ def pack(
     offsets: npt.NDArray[np.int64],
     labels: npt.NDArray[np.integer],
     feature_ids: npt.NDArray[np.int64],
-    targets: npt.NDArray[np.float16] | None = None,
+    targets: TokenRows | None = None,
 ) -> PackedBatch:
     """Lay the features ``feature_ids`` of a columnar set end to end, in that order.
 
@@ -140,11 +148,9 @@ def pack(
     )
 
 
-def _blocks(
-    flat: npt.NDArray[np.float16], offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float16]:
+def _blocks(flat: TokenRows, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
     """As ``gather_rows``, block by block: wide rows of a memory map are copied once and in order."""
-    return np.concatenate([flat[:0], *(flat[offsets[row] : offsets[row + 1]] for row in rows)])
+    return np.concatenate([flat[0:0], *(flat[offsets[row] : offsets[row + 1]] for row in rows)])
 
 
 def token_places(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:

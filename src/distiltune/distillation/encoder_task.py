@@ -21,14 +21,14 @@ from distiltune.distillation.narrowing import can_be_narrowed, narrow
 from distiltune.distillation.states import Heights, Projections, TaughtStudent, TeacherStates
 from distiltune.distillation.student import StudentShape, shrink
 from distiltune.distillation.teacher import check_same_tokens, fingerprint, teacher_encoder, variances, with_targets
-from distiltune.distillation.text import TextData, Texts, part_texts, read_texts, text_features
+from distiltune.distillation.text import TextData, Texts, cached_features, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.recipe import Recipe
-from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
 
 MAX_RELATION_HEADS = 12
@@ -81,6 +81,7 @@ class EncoderDistillation:
     head_rules: Sequence[KeyRule] = ()
     metric_names = METRIC_NAMES
     table = EPOCH_COLUMNS
+    divergence: Divergence | None = None
 
     def __init__(self, teacher: str, shape: StudentShape, texts: TextSettings, weights: Weights) -> None:
         self._teacher_name, self._shape, self._texts, self._weights = teacher, shape, texts, weights
@@ -197,7 +198,8 @@ class EncoderDistillation:
     def _with_teacher(self, texts: Texts, tokenizer: Tokenizer) -> TextData:
         assert self._teacher is not None, "load_model comes first"
         assert self._heights is not None, "load_model comes first"
-        features = text_features(texts.texts, tokenizer, self._texts.max_length, self._texts.stride)
+        cache = cache_directory()
+        features = cached_features(texts, tokenizer, self._texts.max_length, self._texts.stride, cache)
         encoder = teacher_encoder(self._teacher, self._device)
         heights = self._heights.teacher
         says = with_targets(
@@ -205,7 +207,7 @@ class EncoderDistillation:
             f"{fingerprint(encoder)}/states-{heights}",
             features,
             len(heights) * self._teacher.config.hidden_size,
-            cache_directory(),
+            cache,
             self._texts.evaluation_tokens,
         )
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
@@ -220,7 +222,9 @@ class EncoderDistillation:
         return EncoderLoss(
             n_heights=len(self._heights.student),
             teacher_size=config.hidden_size,
-            variances=variances(training.features.targets, config.hidden_size).to(self._device),
+            variances=variances(training.features.targets, int(training.features.offsets[-1]), config.hidden_size).to(
+                self._device
+            ),
             query_key_value=(
                 self._teacher.tensors[f"{last}.weight"].to(self._device),
                 self._teacher.tensors[f"{last}.bias"].to(self._device),

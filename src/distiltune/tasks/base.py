@@ -37,6 +37,11 @@ Objective = Callable[[Tensor, PackedBatch], StepSums]
 """A task's loss: the head's output and its batch → loss and metrics as sums."""
 
 
+Divergence = Callable[[Tensor, Tensor, PackedBatch, float], Tensor]
+"""How far a student's output is from a teacher's: both outputs, their batch, and the temperature → a scalar, the sum
+over the features, which weighs as much against the task's loss whatever the temperature is."""
+
+
 OnProgress = Callable[[int], None]
 """Told how many examples are done."""
 
@@ -116,6 +121,10 @@ class Task(Protocol):
     @property
     def objective(self) -> Objective:
         """The loss to train on."""
+
+    @property
+    def divergence(self) -> Divergence | None:
+        """What a student of a fine-tuned teacher learns beside that loss; None where it cannot."""
 
     def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with this task's head.

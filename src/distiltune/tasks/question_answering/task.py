@@ -15,7 +15,7 @@ from distiltune.data.array_cache import cache_directory
 from distiltune.model.build import Dropouts, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import Recipe
-from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.data import (
     QuestionData,
@@ -35,7 +35,7 @@ from distiltune.tasks.question_answering.evaluation import (
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
-from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss
+from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
 from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
 from distiltune.tasks.question_answering.reading import ReadingSettings
 
@@ -88,6 +88,7 @@ class QuestionAnswering:
     metric_names: tuple[str, ...] = METRIC_NAMES
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     objective: Objective = span_loss
+    divergence: Divergence | None = span_divergence
 
     def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with a span head."""

@@ -1,0 +1,98 @@
+"""Distillation while fine-tuning: the labels, and beside them the answers of a teacher that was fine-tuned before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor
+
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import PackedBatch
+from distiltune.distillation.teacher import TeacherSays, check_same_tokens, fingerprint, with_targets
+from distiltune.errors import ModelError, RecipeError
+from distiltune.model.build import check_window, load_model
+from distiltune.tasks.base import Divergence, Objective, StepSums, Task
+
+
+@dataclass(frozen=True, slots=True)
+class SoftLabels:
+    """A task's loss with a teacher's softened answers in it (Hinton et al. 2015; Sanh et al. 2019, section 3).
+
+    Attributes:
+        hard: the task's own loss, against the labels.
+        divergence: how far the student's output is from the teacher's.
+        temperature: what both are divided by before they are compared.
+        weight: of the divergence in the loss; the labels have the rest.
+
+    """
+
+    hard: Objective
+    divergence: Divergence
+    temperature: float
+    weight: float
+
+    def __call__(self, output: Tensor, batch: PackedBatch) -> StepSums:
+        """The loss, summed over the features; the other metrics are the task's own."""
+        assert batch.targets is not None
+        sums = self.hard(output, batch)
+        soft = self.divergence(output, batch.targets, batch, self.temperature)
+        loss = (1.0 - self.weight) * sums.loss + self.weight * soft
+        return StepSums(loss, torch.cat([loss.detach()[None], sums.metrics[1:]]))
+
+
+def soft_labels(task: Task, temperature: float, weight: float) -> SoftLabels:
+    """The task's loss with a teacher in it.
+
+    Raises:
+        RecipeError: if the task cannot be taught so.
+
+    """
+    if task.divergence is None:
+        raise RecipeError(
+            f"The task {task.name} cannot learn from a teacher's answers.", where="recipe: teacher", fix="leave it out"
+        )
+    return SoftLabels(task.objective, task.divergence, temperature, weight)
+
+
+def taught(
+    teacher: str,
+    task: Task,
+    features: FeatureSet,
+    tokenizer: Tokenizer,
+    device: torch.device,
+    cache: Path,
+    max_tokens: int,
+) -> TeacherSays:
+    """The features with what a fine-tuned teacher answers to each, run once and kept.
+
+    Args:
+        teacher: its name: a model directory, a run, or a name on the hub.
+        task: whose head it has.
+        features: those that the student is trained on; the teacher reads the very same windows.
+        tokenizer: the student's.
+        device: where the teacher runs.
+        cache: directory of what is kept.
+        max_tokens: most tokens in a batch of the teacher.
+
+    Raises:
+        ModelError: if it has no trained head for the task, or cuts texts into other tokens.
+        RecipeError: if a window is longer than the teacher has positions for.
+
+    """
+    loaded = load_model(teacher, task.head_rules, task.make_head, device)
+    if loaded.source.missing:
+        raise ModelError(
+            f"The teacher has no trained head for {task.name}, so it has no answers to learn from.",
+            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
+            fix=f"fine-tune it first: distiltune train --model {teacher} --train DATA --output RUN",
+        )
+    check_same_tokens(loaded.source, tokenizer)
+    check_window(int(features.lengths.max(initial=0)), loaded.source.config)
+    model = loaded.model.requires_grad_(False)
+    one = features.batch(torch.zeros(1, dtype=torch.int64).numpy()).to(device)
+    with torch.inference_mode():
+        width = int(model.eval()(one).shape[1])
+    return with_targets(model, fingerprint(model), features, width, cache, max_tokens)
