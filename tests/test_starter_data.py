@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from importlib.resources import files
@@ -14,80 +15,16 @@ from distiltune.tasks.question_answering.metrics import normalise_answer
 from distiltune.tasks.question_answering.read import read_examples
 
 ROOT = Path(__file__).parents[1]
-SPLITS = {split: read_examples(["starter"], split=split).examples for split in ("train", "validation")}  # type: ignore[arg-type]
+SPLITS = {split: read_examples(["starter"], split=split).examples for split in ("train", "validation")}
 ALL = [example for examples in SPLITS.values() for example in examples]
 CLASS = re.compile(r"(?i)\b(how (?:many|much|long|old|often|far|high)|how|whose|who|whom|when|where|why|which|what)\b")
 SMALL_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "of",
-        "in",
-        "on",
-        "at",
-        "to",
-        "for",
-        "from",
-        "by",
-        "with",
-        "as",
-        "is",
-        "are",
-        "was",
-        "were",
-        "be",
-        "been",
-        "has",
-        "have",
-        "had",
-        "did",
-        "do",
-        "does",
-        "it",
-        "its",
-        "their",
-        "his",
-        "her",
-        "and",
-        "or",
-        "but",
-        "that",
-        "this",
-        "than",
-        "not",
-        "no",
-        "can",
-        "may",
-        "must",
-        "one",
-        "there",
-        "they",
-        "he",
-        "she",
-        "we",
-        "i",
-        "you",
-        "who",
-        "what",
-        "when",
-        "where",
-        "why",
-        "which",
-        "how",
-        "many",
-        "much",
-        "long",
-        "often",
-        "into",
-        "out",
-        "up",
-        "off",
-        "after",
-        "before",
-        "so",
-        "if",
-    ]
+    re.findall(
+        r"\w+",
+        """a an the of in on at to for from by with as is are was were be been has have had did do does it its their his
+        her and or but that this than not no can may must one there they he she we i you who what when where why which
+        how many much long often into out up off after before so if""",
+    )
 )
 
 
@@ -148,7 +85,7 @@ def test_the_sentence_with_the_answer_is_not_given_away_by_the_words_alone() -> 
         if not example.answers:
             continue
         bounds = [0, *(found.end() for found in re.finditer(r"[.;:!?]\s", example.context)), len(example.context)]
-        pieces = [(a, b) for a, b in zip(bounds, bounds[1:], strict=False) if b > a]
+        pieces = [(a, b) for a, b in itertools.pairwise(bounds) if b > a]
         asked = content_words(example.question)
         best = max(pieces, key=lambda piece: len(asked & content_words(example.context[piece[0] : piece[1]])))
         right += best[0] <= example.answers[0].start < best[1]
@@ -175,5 +112,5 @@ def test_the_datasheet_has_the_counts_right() -> None:
 
 
 def test_the_data_is_small_enough_to_ship() -> None:
-    sizes = [Path(str(each)).stat().st_size for each in (files("distiltune.starter") / "data").iterdir()]  # type: ignore[attr-defined]
+    sizes = [Path(str(each)).stat().st_size for each in (files("distiltune.starter") / "data").iterdir()]
     assert sum(sizes) < 300_000

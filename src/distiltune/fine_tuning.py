@@ -303,7 +303,8 @@ def _teaching(
         recipe.evaluation_tokens,
     )
     how = "taken from the cache" if says.from_cache else f"computed in {time.perf_counter() - began:.0f} s"
-    name = Path(recipe.teacher).name
+    path = Path(recipe.teacher)
+    name = path.parent.name if path.name == "model" else path.name
     note = f"teacher: {name}, its answers {how}; the training loss holds them, the validation's does not"
     return says.features, objective, (note,)
 

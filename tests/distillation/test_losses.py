@@ -33,7 +33,9 @@ def literal_relations(ours: Tensor, theirs: Tensor, lengths: tuple[int, ...]) ->
         for left, right in ((0, 1), (2, 2)):
             for head in range(HEADS):
 
-                def relation(flat: Tensor, left: int = left, right: int = right, head: int = head) -> Tensor:
+                def relation(
+                    flat: Tensor, rows: slice = rows, left: int = left, right: int = right, head: int = head
+                ) -> Tensor:
                     width = flat.shape[1] // 3
                     size = width // HEADS
                     a = flat[rows, left * width + head * size : left * width + (head + 1) * size]

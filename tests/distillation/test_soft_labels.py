@@ -94,7 +94,6 @@ def test_a_student_learns_what_its_teacher_knows_without_any_label(
     run = soft_only(places, tmp_path / "run", epochs=40, learning_rate=1e-2, batch_size=8)
     assert run.epochs[-1].train["loss"] < 0.2 * run.epochs[0].train["loss"]
     assert run.best.validation["start_accuracy"] > 0.9  # the labels, which it never saw
-    assert "a teacher" in Recipe.describe("temperature") or "teacher" in Recipe.describe("temperature")
 
 
 def test_the_teacher_is_run_once(places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +109,7 @@ def test_the_teacher_is_run_once(places: dict[str, str], tmp_path: Path, monkeyp
 
     assert "computed in" in note(first)
     assert "from the cache" in note(again)
-    assert "computed in" in note(soft_only(places, tmp_path / "other", max_length=40))
+    assert "computed in" in note(soft_only(places, tmp_path / "other", max_length=16, stride=2))
     assert read_log(first.directory / "log.jsonl")[0]["recipe"]["soft_weight"] == 1.0  # type: ignore[index]
 
 

@@ -104,8 +104,8 @@ def test_a_student_of_nearly_the_teachers_width_starts_near_it() -> None:
 
 def test_only_narrower_students_of_the_same_make_are_cut_out() -> None:
     teacher = random_encoder(FOUR, 0)
-    for change in ({}, {"hidden_size": 8, "n_heads": 2}, {"hidden_size": 8, "n_heads": 1, "n_layers": 5}):
-        assert not can_be_narrowed(teacher, Encoder(replace(FOUR, **change)))
+    for config in (FOUR, replace(FOUR, hidden_size=8, n_heads=2), replace(FOUR, hidden_size=8, n_heads=1, n_layers=5)):
+        assert not can_be_narrowed(teacher, Encoder(config))
     assert can_be_narrowed(teacher, Encoder(replace(FOUR, hidden_size=8, n_heads=1, intermediate_size=16)))
 
 

@@ -13,6 +13,7 @@ from distiltune.data.packing import PackedBatch
 from distiltune.distillation import teacher
 from distiltune.distillation.teacher import Chunks, with_targets
 from distiltune.errors import DataError
+from distiltune.inference.predictor import outputs
 from tests.helpers import TINY, random_features, tiny_qa_model
 
 FEATURES = random_features(10)
@@ -49,23 +50,23 @@ def test_the_chunks_make_no_difference_but_are_kept_apart(tmp_path: Path, monkey
     assert said_of(FEATURES, tmp_path / "cut").from_cache
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     pass
 
 
 def test_a_run_that_was_stopped_goes_on_at_its_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teacher, "CHUNK", 4)
-    real, seen = teacher.outputs, list[int]()
+    real, seen = outputs, list[int]()
 
     def counting(model, features, ids, max_tokens, alone):  # type: ignore[no-untyped-def]
         if stop_at is not None and ids[0] >= stop_at:
-            raise Stopped
+            raise StoppedError
         seen.extend(ids.tolist())
         yield from real(model, features, ids, max_tokens, alone=alone)
 
     monkeypatch.setattr(teacher, "outputs", counting)
     stop_at: int | None = 8
-    with pytest.raises(Stopped):
+    with pytest.raises(StoppedError):
         said_of(FEATURES, tmp_path)
     assert seen == list(range(8))
     stop_at = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -13,17 +14,18 @@ from distiltune.errors import DataError
 from tests.helpers import word_pieces
 
 TOKENIZER = word_pieces([*"abcdefghij"])
-CLS, SEP = TOKENIZER.token_to_id("[CLS]"), TOKENIZER.token_to_id("[SEP]")
+CLS, SEP = (int(TOKENIZER.token_to_id(token) or 0) for token in ("[CLS]", "[SEP]"))
 
 
 def ids(text: str) -> list[int]:
-    return TOKENIZER.encode(text, add_special_tokens=False).ids
+    return list(TOKENIZER.encode(text, add_special_tokens=False).ids)
 
 
 def windows(text: str, max_length: int, stride: int) -> list[list[int]]:
     """The plain way."""
     tokens, room = ids(text), max_length - 2
-    cut, first = [], 0
+    cut: list[list[int]] = []
+    first = 0
     while True:
         cut.append([CLS, *tokens[first : first + room], SEP])
         if first + room >= len(tokens):
@@ -37,7 +39,7 @@ def test_windows_are_those_of_the_plain_way(max_length: int, stride: int) -> Non
     features = text_features(texts, TOKENIZER, max_length, stride)
     expected = [window for text in texts for window in windows(text, max_length, stride)]
     bounds = features.offsets.tolist()
-    assert [features.token_ids[a:b].tolist() for a, b in zip(bounds, bounds[1:], strict=False)] == expected
+    assert [features.token_ids[a:b].tolist() for a, b in itertools.pairwise(bounds)] == expected
     assert features.lengths.max() <= max_length
     assert (np.diff(features.example_of) >= 0).all()
 

@@ -37,10 +37,10 @@ def distiltune(*arguments: str | Path) -> None:
     subprocess.run(command, check=True)
 
 
-def train(run: Path, command: str, *arguments: str | Path) -> Path:
+def train(run: Path, *command: str | Path) -> Path:
     """A run by ``distiltune train`` or ``distill``, made unless it is there; its model directory."""
     if not (run / "model" / "config.json").is_file():
-        distiltune(command, *arguments, "--output", run, "--overwrite")
+        distiltune(*command, "--output", run, "--overwrite")
     return run / "model"
 
 

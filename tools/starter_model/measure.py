@@ -2,7 +2,7 @@
 
     python -m tools.starter_model.measure --shared ../shared --work runs/starter
 
-Runs are made in the order of their worth, each passed over where its result is there; the table is rewritten after each.
+Runs are made in the order of their worth, each passed over where its result is there; after each the table is written.
 ``build.py`` must have made the starter and the teacher.
 """
 

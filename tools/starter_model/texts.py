@@ -21,9 +21,8 @@ SEED = 0
 
 def pairs(squad: Path, seed: int) -> list[str]:
     """Each distinct passage of a SQuAD file behind one of its questions, drawn by ``seed``."""
-    opened = gzip.open(squad, "rt", encoding="utf-8") if squad.suffix == ".gz" else squad.open(encoding="utf-8")
-    with opened as stream:
-        articles = json.load(stream)["data"]
+    content = squad.read_bytes()
+    articles = json.loads(gzip.decompress(content) if squad.suffix == ".gz" else content)["data"]
     questions: dict[str, list[str]] = {}
     for article in articles:
         for paragraph in article["paragraphs"]:

@@ -216,15 +216,13 @@ class EncoderDistillation:
     def _make_loss(self, training: TextData) -> EncoderLoss:
         assert self._teacher is not None
         assert self._heights is not None
-        assert training.features.targets is not None
-        config = self._teacher.config
+        config, features, targets = self._teacher.config, training.features, training.features.targets
+        assert targets is not None
         last = f"encoder.layers.{config.n_layers - 1}.attention.qkv"
         return EncoderLoss(
             n_heights=len(self._heights.student),
             teacher_size=config.hidden_size,
-            variances=variances(training.features.targets, int(training.features.offsets[-1]), config.hidden_size).to(
-                self._device
-            ),
+            variances=variances(targets, int(features.offsets[-1]), config.hidden_size).to(self._device),
             query_key_value=(
                 self._teacher.tensors[f"{last}.weight"].to(self._device),
                 self._teacher.tensors[f"{last}.bias"].to(self._device),
