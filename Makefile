@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
+SHARED ?= ../shared
 
 .PHONY: help setup setup-dev quickstart test test-slow lint format starter clean
 
@@ -62,9 +63,9 @@ test: lint  ## lint, types, and every test but the slow ones
 test-slow: setup-dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
 
-starter: setup  ## make the packaged starter data and model shape again
+starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)
 	$(BIN)/python tools/starter_data/build.py
-	$(BIN)/python tools/starter_model/build.py
+	$(BIN)/python -m tools.starter_model.build --shared $(SHARED) --install
 
 clean:  ## remove what can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -37,16 +37,15 @@ def content_words(text: str) -> set[str]:
     return {word for word in re.findall(r"[a-zà-ž0-9]+", text.lower()) if word not in SMALL_WORDS}
 
 
-@pytest.mark.parametrize("example", ALL, ids=lambda example: example.id)
-def test_every_answer_is_an_exact_span_of_whole_words(example: Example) -> None:
-    for answer in example.answers:
-        assert example.context[answer.start : answer.end] == answer.text
-        assert answer.text == answer.text.strip()
+def test_every_answer_is_an_exact_span_of_whole_words() -> None:
+    for example, answer in ((example, answer) for example in ALL for answer in example.answers):
+        assert example.context[answer.start : answer.end] == answer.text, example.id
+        assert answer.text == answer.text.strip(), example.id
         padded = f" {example.context} "
         before, after = padded[answer.start], padded[answer.end + 1]
-        assert not (before.isalnum() and answer.text[0].isalnum())
-        assert not (after.isalnum() and answer.text[-1].isalnum())
-        assert len(answer.text.split()) <= 14
+        assert not (before.isalnum() and answer.text[0].isalnum()), example.id
+        assert not (after.isalnum() and answer.text[-1].isalnum()), example.id
+        assert len(answer.text.split()) <= 14, example.id
 
 
 def test_no_passage_and_no_question_is_in_both_parts() -> None:
@@ -79,7 +78,7 @@ def test_questions_say_it_in_words_of_their_own() -> None:
 
 
 def test_the_sentence_with_the_answer_is_not_given_away_by_the_words_alone() -> None:
-    """How often the sentence that shares most words with the question holds the answer; chance is about 1 in 6."""
+    """How often the sentence that shares most words with the question holds the answer; chance is 1 in 8."""
     right = n = 0
     for example in ALL:
         if not example.answers:
@@ -90,7 +89,7 @@ def test_the_sentence_with_the_answer_is_not_given_away_by_the_words_alone() -> 
         best = max(pieces, key=lambda piece: len(asked & content_words(example.context[piece[0] : piece[1]])))
         right += best[0] <= example.answers[0].start < best[1]
         n += 1
-    assert right / n < 0.85
+    assert right / n < 0.7
 
 
 def test_passages_hold_distractors() -> None:

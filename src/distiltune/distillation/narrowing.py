@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from distiltune.data.packing import PackedBatch
+from distiltune.distillation.states import hidden_states
 from distiltune.distillation.student import at_same_height
 from distiltune.model.attention import packed_attention
 from distiltune.model.encoder import Encoder, Layer
@@ -71,18 +72,15 @@ def narrow(teacher: Encoder, student: Encoder, batch: PackedBatch) -> Directions
         batch: the sample; a few ten thousand tokens are enough.
 
     """
-    hidden: Tensor = teacher.embeddings(batch.token_ids, batch.position_ids)
-    states, traced = [hidden], []
-    for layer in teacher.layers:
-        traced.append(_trace(cast(Layer, layer), states[-1], batch))
-        states.append(traced[-1].out)
+    states = hidden_states(teacher, batch, range(len(teacher.layers) + 1))
     found = _directions(states, student.config.hidden_size)
     ours = _narrow_embeddings(teacher, student, batch, states[0], found)
     before = 0
     for number, layer in enumerate(student.layers, start=1):
         height = at_same_height(number, len(student.layers), len(teacher.layers))
-        narrowed = _LayerNarrowing(cast(Layer, teacher.layers[height - 1]), cast(Layer, layer), found.basis, batch)
-        ours = narrowed.fit(ours, found.means[before], traced[height - 1])
+        theirs = cast(Layer, teacher.layers[height - 1])
+        traced = _trace(theirs, states[height - 1], batch)
+        ours = _LayerNarrowing(theirs, cast(Layer, layer), found.basis, batch).fit(ours, found.means[before], traced)
         before = height
     return found
 
@@ -137,7 +135,7 @@ class _LayerNarrowing:
     def fit(self, hidden: Tensor, mean: Tensor, traced: _Traced) -> Tensor:
         """Set the student's layer, which is given ``hidden``, the teacher's less ``mean``; what it makes of it."""
         attention = self.ours.attention
-        self._copy_heads(mean, traced)
+        self._copy_heads(mean)
         mixed = packed_attention(
             attention.qkv(hidden), self.batch.cu_seqlens, self.batch.lengths, self.batch.max_length,
             attention.n_heads, 0.0,
@@ -154,7 +152,7 @@ class _LayerNarrowing:
         _fit_linear(feed.down, neurons, self._project(traced.fed) - middle)
         return _fit_norm(self.ours.feed_forward_norm, feed.down(neurons) + middle, self._project(traced.out))
 
-    def _copy_heads(self, mean: Tensor, traced: _Traced) -> None:
+    def _copy_heads(self, mean: Tensor) -> None:
         """Queries, keys and values of the heads that the teacher's layer would miss most."""
         theirs, ours = self.theirs.attention, self.ours.attention
         size = theirs.qkv.in_features // theirs.n_heads

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import cast
 
@@ -38,7 +38,7 @@ class Heights:
         return Heights((middle, *last), (at_same_height(middle, n_layers, n_teacher_layers), *last_of_teacher))
 
 
-def hidden_states(encoder: Encoder, batch: PackedBatch, heights: Sequence[int]) -> list[Tensor]:
+def hidden_states(encoder: Encoder, batch: PackedBatch, heights: Container[int]) -> list[Tensor]:
     """The hidden states at these heights (ascending), ``(total_tokens, hidden)`` each."""
     hidden: Tensor = encoder.embeddings(batch.token_ids, batch.position_ids)
     states = [hidden] if 0 in heights else []
