@@ -38,7 +38,7 @@ def content_words(text: str) -> set[str]:
 
 
 def test_every_answer_is_an_exact_span_of_whole_words() -> None:
-    for example, answer in ((example, answer) for example in ALL for answer in example.answers):
+    for example, answer in ((each, answer) for each in ALL for answer in each.answers):
         assert example.context[answer.start : answer.end] == answer.text, example.id
         assert answer.text == answer.text.strip(), example.id
         padded = f" {example.context} "

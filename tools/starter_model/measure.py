@@ -15,7 +15,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tools.starter_model.build import FINE_TUNING, QUESTIONS, data, make_answering, make_starter, make_teacher, train
+from tools.starter_model.build import (
+    FINE_TUNING,
+    LEARNING_RATE,
+    QUESTIONS,
+    data,
+    make_answering,
+    make_starter,
+    make_teacher,
+    train,
+)
 
 SEEDS = (0, 1, 2)
 FEWER = 20_000
@@ -52,7 +61,9 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/starter"))
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/starter.json"))
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the seeds")
+    parser.add_argument("--learning-rate", default=LEARNING_RATE)
     arguments = parser.parse_args()
+    rate: str = arguments.learning_rate
     work, squad = arguments.work, arguments.shared / "data" / "squad-v1.1"
     large = arguments.shared / "models" / "minilm-l6-distilbert"
     starter, teacher = make_starter(work, large), make_teacher(work, large, squad)
@@ -65,10 +76,20 @@ def main() -> None:
 
     def fine_tuned(name: str, model: Path, n_questions: int, seed: int, learned_from: Path | None = None) -> None:
         how = ("distill", "--teacher", learned_from) if learned_from else ("train",)
-        flags = ("--model", model, *data(squad), "--train-questions", str(n_questions), "--seed", str(seed))
+        flags = (
+            "--model",
+            model,
+            *data(squad),
+            "--train-questions",
+            str(n_questions),
+            "--seed",
+            str(seed),
+            "--learning-rate",
+            rate,
+        )
         note(name, train(work / name, *how, *flags, *FINE_TUNING))
 
-    note("starter-qa", make_answering(work, starter, teacher, squad))
+    note("starter-qa", make_answering(work, starter, teacher, squad, rate))
     fine_tuned("plain", starter, QUESTIONS, 0)
     fine_tuned("random", random_model(starter, work / "shape"), QUESTIONS, 0)
     for seed in SEEDS[: arguments.seeds]:
