@@ -87,7 +87,7 @@ def main() -> None:
             "--learning-rate",
             rate,
         )
-        note(name, train(work / name, *how, *flags, *FINE_TUNING))
+        note(name, train(work / name, *how, *flags, "--seed", str(seed), *FINE_TUNING))
 
     note("starter-qa", make_answering(work, starter, teacher, squad, rate))
     fine_tuned("plain", starter, QUESTIONS, 0)
