@@ -33,20 +33,21 @@ setup: $(VENV)/.user  ## set up .venv for use
 
 setup-dev: $(VENV)/.dev  ## set up .venv for development
 
-quickstart: setup  ## train on the packaged starter, measure the model, ask it something
-	@echo "1. Train: 128 questions of the starter, a small model from random weights (no network needed)"
-	$(BIN)/distiltune train --train starter --train-questions 128 --validation-share 0 --model starter \
-		--epochs 30 --learning-rate 2e-3 --dropout 0 --attention-dropout 0 --head-dropout 0 \
-		--output $(RUN) --overwrite
+quickstart: setup  ## fine-tune the starter model on the starter data and ask it about a text that it has not seen
+	@echo "1. Fine-tune: the starter model on the 416 questions of the starter data (no network needed)"
+	$(BIN)/distiltune train --train starter --model starter --epochs 10 --learning-rate 1e-3 --warmup-share 0.1 --max-gradient-norm 1 \
+		--monitor f1 --output $(RUN) --overwrite
 	@echo
-	@echo "2. Ask it about a passage that it was trained on"
-	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/calder-quay.txt "Who had the stone pier put up?"
+	@echo "2. Ask it about a passage that it has not seen"
+	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/halcyon-wren.txt \
+		"From which country was the ship ordered?" "How many people can the new ferry take?" \
+		"Who took over as captain from Ingrid Sølvberg?"
 	@echo
-	@echo "3. Measure it on passages that it never saw: without pretrained weights it has only learned by heart"
-	$(BIN)/distiltune evaluate --model $(RUN) --data starter
-	@echo
-	@echo "Next, with your own texts and a pretrained model:"
-	@echo "  distiltune train --train mine.csv --model distilbert-base-uncased --output runs/mine"
+	@echo "The report of the run, with its curves: $(RUN)/report.html"
+	@echo "Next: a model that has seen far more questions, on your own text"
+	@echo "  distiltune ask --model starter-qa --document YOURS.txt \"A question?\""
+	@echo "and your own questions, in CSV or SQuAD form (docs/data.md):"
+	@echo "  distiltune train --train mine.csv --model starter --output runs/mine"
 
 lint: setup-dev  ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import torch
 import distiltune
 from distiltune.errors import DistiltuneError
 from distiltune.model.source import PACKAGED, UNTRAINED, load_source, resolve_model
+from distiltune.tasks.question_answering.read import read_examples
 from distiltune.tasks.question_answering.task import HEAD_RULES
 
 ROOT = Path(__file__).parents[1]
@@ -64,3 +66,13 @@ def test_starter_qa_answers() -> None:
     text = "The bridge was designed by Maria Lopez in 1911. It crosses the river Orr near the town of Hale."
     assert answerer("Who designed the bridge?", text).text == "Maria Lopez"
     assert answerer("When was the bridge designed?", text).text == "1911"
+
+
+def test_the_quickstarts_questions_are_held_out() -> None:
+    """Its passage is one of the validation part, and so is each of its questions."""
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    passage = (ROOT / "docs" / "examples" / "halcyon-wren.txt").read_text(encoding="utf-8").strip()
+    held_out = {e.question for e in read_examples(["starter"], split="validation").examples if e.context == passage}
+    asked = re.findall(r'"([^"]+\?)"', makefile[makefile.index("docs/examples/halcyon-wren.txt") :])[:3]
+    assert len(asked) == 3
+    assert set(asked) <= held_out
