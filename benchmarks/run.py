@@ -1,4 +1,4 @@
-"""The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run, so that noise hits all alike."""
+"""The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run: noise hits all alike."""
 
 from __future__ import annotations
 
