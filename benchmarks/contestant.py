@@ -6,6 +6,7 @@ and real tokens of that stretch, and its peak memory so far. While the others ha
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -15,14 +16,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from benchmarks import workload
 from distiltune.data.feature_set import FeatureSet
-from distiltune.device import keep_freed_memory, set_threads
+from distiltune.device import choose_precision, keep_freed_memory, set_threads
 
+CPU = torch.device("cpu")
 TRAINING_FEATURES = 8_000
 INFERENCE_FEATURES = 1_020  # about what 1,000 validation questions make
+INFERENCE_PARTS = 4  # a stretch is a part of them, so that more turns are taken
 
 
 class Turns:
@@ -77,7 +81,7 @@ def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None
     keep_freed_memory()
     set_threads(0)
     features = workload.features(TRAINING_FEATURES)
-    model = load_model(model_directory, HEAD_RULES, make_span_head, torch.device("cpu")).model
+    model = load_model(model_directory, HEAD_RULES, make_span_head, CPU).model
 
     class Watcher:
         def __init__(self) -> None:
@@ -98,7 +102,9 @@ def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None
     optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, 0, 1)
     turns.wait()
-    with make_gradients(model, span_loss, precision, max_length=workload.MAX_LENGTH) as gradients:
+    with make_gradients(
+        model, span_loss, choose_precision(precision, CPU), max_length=workload.MAX_LENGTH
+    ) as gradients:
         schedule = PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches))
         train(
             model,
@@ -110,7 +116,7 @@ def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None
             settings,
             dict,
             Watcher(),
-            torch.device("cpu"),
+            CPU,
         )
 
 
@@ -127,7 +133,7 @@ def train_transformers(model_directory: str, turns: Turns, batching: str) -> Non
         n_tokens.append(sum(len(row["input_ids"]) for row in rows))
         return padded(rows, workload.MAX_LENGTH if batching == "padded" else 0)
 
-    class Callback(transformers.TrainerCallback):
+    class Callback(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
             turns.batch_done(workload.BATCH_SIZE, n_tokens.pop(0))
 
@@ -142,7 +148,7 @@ def train_transformers(model_directory: str, turns: Turns, batching: str) -> Non
         def __len__(self) -> int:
             return len(features)
 
-    class Trainer(transformers.Trainer):  # type: ignore[misc, name-defined]
+    class Trainer(transformers.Trainer):  # type: ignore[misc]
         def _get_train_sampler(self, *args: Any) -> Any:
             return Order() if batching == "grouped" else super()._get_train_sampler(*args)
 
@@ -180,14 +186,12 @@ def infer_distiltune(model_directory: str, turns: Turns, _: str) -> None:
     keep_freed_memory()
     set_threads(0)
     features = workload.features(INFERENCE_FEATURES, seed=1)
-    model = load_model(model_directory, HEAD_RULES, make_span_head, torch.device("cpu")).model
+    model = load_model(model_directory, HEAD_RULES, make_span_head, CPU).model
     turns.wait()
-    while True:
-        n_features = n_tokens = 0
-        for batch, _output in outputs(model, features, np.arange(len(features)), 4_096):
-            n_features += batch.n_features
-            n_tokens += batch.n_tokens
-        turns.batch_done(n_features, n_tokens)
+    for part in inference_parts():
+        for _batch, _output in outputs(model, features, part, 4_096):
+            pass
+        turns.batch_done(len(part), int(features.lengths[part].sum()))
 
 
 def infer_transformers(model_directory: str, turns: Turns, batching: str) -> None:
@@ -196,15 +200,21 @@ def infer_transformers(model_directory: str, turns: Turns, batching: str) -> Non
 
     features = workload.features(INFERENCE_FEATURES, seed=1)
     rows = Rows(features)
-    order = np.arange(len(features)) if batching == "dynamic" else np.argsort(-features.lengths)
     model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory).eval()
     turns.wait()
-    while True:
+    for part in inference_parts():
+        order = part if batching == "dynamic" else part[np.argsort(-features.lengths[part])]
         with torch.inference_mode():
             for first in range(0, len(order), workload.BATCH_SIZE):
                 batch = padded([rows[index] for index in order[first : first + workload.BATCH_SIZE].tolist()], 0)
                 model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        turns.batch_done(len(features), int(features.lengths.sum()))
+        turns.batch_done(len(part), int(features.lengths[part].sum()))
+
+
+def inference_parts() -> Iterator[npt.NDArray[np.int64]]:
+    """The features of one stretch after the other, in file order; the same for every contestant."""
+    for number in itertools.count():
+        yield np.arange(number % INFERENCE_PARTS, INFERENCE_FEATURES, INFERENCE_PARTS)
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
