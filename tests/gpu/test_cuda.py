@@ -136,4 +136,4 @@ def test_half_precision_is_the_one_chosen_and_ends_near_the_exact_run(tmp_path: 
         )
         losses[precision] = done.best.validation["loss"]
     assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.1)
-    assert choose_precision("auto", torch.device("cuda")) == "bfloat16"
+    assert choose_precision("auto", torch.device("cuda"), 128) == "bfloat16"
