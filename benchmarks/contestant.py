@@ -26,7 +26,7 @@ from distiltune.device import choose_precision, keep_freed_memory, set_threads
 CPU = torch.device("cpu")
 TRAINING_FEATURES = 8_000
 INFERENCE_FEATURES = 1_020  # about what 1,000 validation questions make
-INFERENCE_PARTS = 4  # a stretch is a part of them, so that more turns are taken
+INFERENCE_PARTS = 8  # a stretch is a part of them, so that more turns are taken
 
 
 class Turns:

@@ -108,11 +108,11 @@ def plan(short: bool, kind: str, names: Sequence[str]) -> Plan:
     contestants = tuple(name for name in CONTESTANTS if name.startswith(f"{kind}/"))
     contestants = tuple(name for name in contestants if not names or any(part in name for part in names))
     if kind == "inference":
-        n_batches = dict.fromkeys(contestants, 1)  # of a quarter of the questions
+        n_batches = dict.fromkeys(contestants, 1)  # of an eighth of the questions
         return Plan(SHAPES["small" if short else "full"], contestants, 2 if short else 5, 1, n_batches)
     # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable.
     n_batches = {name: 6 if "distiltune" in name else 2 for name in contestants}
-    return Plan(SHAPES["small" if short else "full"], contestants, 2 if short else 5, 2, n_batches)
+    return Plan(SHAPES["small" if short else "full"], contestants, 2 if short else 5, 1, n_batches)
 
 
 def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
