@@ -17,6 +17,7 @@ import typer
 from distiltune import __version__
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.recipe import Recipe, read_settings
+from distiltune.tasks.table import TASKS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,32 +35,34 @@ app = typer.Typer(
 )
 
 _PANELS = {
-    "model": "Model and data",
+    "task": "Model and data",
     "max_length": "Windows",
     "epochs": "Training",
     "monitor": "Choosing the best epoch",
-    "max_answer_tokens": "Reading answers out",
-    "device": "Machine",
+    "evaluation_tokens": "Machine",
+    **{
+        name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.settings.model_fields
+    },
 }
 """Under which heading the settings from this one on are listed by `--help`."""
 
 _READING = (
+    "task",
     "columns",
     "max_rejected_share",
-    "validation_questions",
+    "validation_examples",
     "sample_seed",
     "max_length",
     "stride",
-    "max_answer_tokens",
-    "null_threshold",
+    *(name for entry in TASKS.values() for name in entry.reading),
     "device",
     "threads",
 )
-"""Settings of the recipe that matter for reading answers out of a trained model."""
+"""Settings of the recipe that matter for using a trained model."""
 
 ModelOption = Annotated[str, typer.Option("--model", help="A model directory, a run, `starter`, or a name on the hub.")]
 DataOption = Annotated[
-    list[str], typer.Option("--data", help="Questions: files, directories, `starter`, or hub names; several are mixed.")
+    list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -145,16 +148,12 @@ def train(
 
     console = _console()
     fine_tuned = fine_tune(built, output=output, overwrite=overwrite, reporter=ConsoleReporter(console))
-    best = fine_tuned.best
     console.print()
-    if "f1" in best.validation:
-        scores = (
-            f"exact match {best.validation['exact_match']:.2f}, F1 {best.validation['f1']:.2f} on the validation data"
-        )
-        _say(console, f"best epoch: {fine_tuned.best_epoch} ({scores})")
+    if fine_tuned.scores:
+        _say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
     _say(console, f"model:  {fine_tuned.model}")
     _say(console, f"report: {fine_tuned.directory / 'report.html'}")
-    _say(console, f'ask it: distiltune ask --model {fine_tuned.model} --document TEXT.txt "A question?"')
+    _say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))
 
 
 @app.command()
@@ -165,7 +164,7 @@ def evaluate(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Measure a model: loss, start and end accuracy, the official exact match and F1.
+    """Measure a model: its loss and its task's scores, such as the official exact match and F1 of answers.
 
     Example: `distiltune evaluate --model runs/mine --data dev.json`
     """
@@ -193,13 +192,11 @@ def evaluate(
 def predict(
     model: ModelOption,
     data: DataOption,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory for predictions.json, nbest.jsonl and rejected.jsonl.")
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the predictions and rejected.jsonl.")],
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Answer every question of a data set: the official predictions file, and the n-best list beside it.
+    """Predict every example of a data set: of questions the official predictions file, and the n-best list beside it.
 
     Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
     """
@@ -208,14 +205,15 @@ def predict(
     from distiltune.report.console import counting
 
     console = _console()
-    with counting(_error_console() if as_json else console, "answering") as on_progress:
+    with counting(_error_console() if as_json else console, "predicting") as on_progress:
         result = run(model, data, predictions=output, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
     for note in result.notes:
         _say(console, note)
-    _say(console, f"{result.n_examples:,} questions answered: {output / 'predictions.json'}, {output / 'nbest.jsonl'}")
+    written = ", ".join(map(str, result.written))
+    _say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
 
 
 @app.command()
@@ -271,10 +269,14 @@ def convert(
     Example: `distiltune convert old-tf-model --output modern-model`
     """
     from distiltune.model.convert import convert as run
-    from distiltune.tasks.question_answering.task import HEAD_RULES
+    from distiltune.model.source import model_config
+    from distiltune.tasks.choose import USUAL, task_of_model
 
+    config = model_config(model)
+    entry = TASKS[task_of_model(config) or USUAL]
+    task = entry(Recipe(task=entry.name)).for_model(config)
     console = _console()
-    for note in run(model, output, head_rules=HEAD_RULES):
+    for note in run(model, output, head_rules=task.head_rules, architectures=(task.architecture,)):
         _say(console, note)
     _say(console, f"model: {output}")
 

@@ -23,7 +23,7 @@ from distiltune.device import (
     usable_cores,
 )
 from distiltune.errors import RecipeError
-from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
+from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import TaskModel, count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
@@ -33,6 +33,7 @@ from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.run_directory import RunDirectory, versions, write_run_start
 from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.choose import with_task_of_training
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
@@ -64,6 +65,17 @@ class FineTuned:
     epochs: tuple[EpochReport, ...]
     best_epoch: int
     recipe: Recipe
+
+    @property
+    def scores(self) -> str:
+        """The best epoch's main scores in words, empty if there was no validation data."""
+        metrics = self.best.validation
+        guide = TASKS[self.recipe.task](self.recipe).guide(metrics)
+        return ", ".join(
+            f"{guide.label(name).in_a_sentence} {metrics[name]:{guide.label(name).decimals}}"
+            for name in guide.headlines
+            if name in metrics
+        )
 
     @property
     def best(self) -> EpochReport:
@@ -248,9 +260,10 @@ def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
     seed_everything(recipe.seed)
-    task = TASKS[recipe.task](recipe)
+    recipe = with_task_of_training(recipe)
+    task = TASKS[recipe.task](recipe).ready()
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
+    loaded = task.load_model(recipe.model, device, dropouts)
     precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     check_window(recipe.max_length, loaded.source.config)
@@ -356,7 +369,7 @@ def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, 
         base_model=recipe.model,
         train=_data_summary(prepared.training),
         validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
-        recipe=tuple(RecipeEntry(name, value, Recipe.describe(name)) for name, value in values.items()),
+        recipe=tuple(RecipeEntry(name, values[name], Recipe.describe(name)) for name in recipe.names),
         precision=prepared.precision,
         columns=prepared.task.table,
         epochs=epochs,

@@ -14,6 +14,7 @@ import hashlib
 import io
 import itertools
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -33,6 +34,8 @@ MAX_CSV_FIELD_CHARACTERS = 64 * 1024**2
 
 _PARQUET_BATCH_ROWS = 2048
 _BLOCK_BYTES = 1024**2
+_START_CHARACTERS = 1 << 16
+_JSON_NAME = re.compile(r'"(\w+)"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,19 @@ def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
     """
     for file in data_files(path).files:
         yield from _iter_file(file)
+
+
+def first_columns(path: Path) -> list[str]:
+    """The columns of a file's first row, or nearly: of a JSON document the names that occur near its start.
+
+    Nothing is read but the start of the file. Empty if there is no row.
+    """
+    if format_suffix(path) == ".json":
+        with open_text(path, newline="") as stream:
+            start = stream.read(_START_CHARACTERS)
+        return list(dict.fromkeys(_JSON_NAME.findall(start)))
+    row = next((row for row in _iter_file(path) if isinstance(row, Row)), None)
+    return [] if row is None else [str(name) for name in row.value]
 
 
 def fingerprint(paths: Iterable[str | Path]) -> str:
@@ -204,7 +220,7 @@ def _encoding(head: bytes) -> str:
     return "utf-8-sig"
 
 
-def _open_text(path: Path, newline: str) -> io.TextIOWrapper:
+def open_text(path: Path, newline: str) -> io.TextIOWrapper:
     """The file's text; ``newline`` as for ``open``, so that line ends are never changed."""
     stream = _open_bytes(path)
     return io.TextIOWrapper(stream, encoding=_encoding(stream.peek(4)[:4]), newline=newline)
@@ -237,7 +253,7 @@ def _wrong_encoding(path: Path) -> DataError:
 
 def _iter_json(path: Path) -> Iterator[Row | BadRow]:
     """The elements of a JSON list, or of the list ``data`` of a JSON object."""
-    with _open_text(path, newline="") as stream:
+    with open_text(path, newline="") as stream:
         text = stream.read()
     try:
         document = json.loads(text)
@@ -281,7 +297,7 @@ def _row_of_json(value: object, where: str) -> Row | BadRow:
 
 def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
     """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
-    with _open_text(path, newline="\n") as stream:
+    with open_text(path, newline="\n") as stream:
         for number, line in enumerate(stream, start=1):
             if not line.strip():
                 continue
@@ -295,7 +311,7 @@ def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
 
 
 def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
-    with _open_text(path, newline="") as stream:
+    with open_text(path, newline="") as stream:
         first_line = stream.readline()
         n_fields = {each: len(next(csv.reader([first_line], delimiter=each), ())) for each in ",;"}
         delimiter = ";" if n_fields[";"] > n_fields[","] else ","
@@ -303,7 +319,7 @@ def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
 
 
 def _iter_tsv(path: Path) -> Iterator[Row | BadRow]:
-    with _open_text(path, newline="") as stream:
+    with open_text(path, newline="") as stream:
         yield from _iter_table(stream, "\t", path)
 
 
@@ -400,7 +416,10 @@ def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
         return BadRow(where, "has text that is not UTF-8.")
 
 
-_READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
+Reader = Callable[[Path], Iterator[Row | BadRow]]
+"""Gives the rows of one file."""
+
+_READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
@@ -408,6 +427,11 @@ _READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
     ".tsv": _iter_tsv,
     ".parquet": _iter_parquet,
 }
+
+
+def add_format(suffix: str, reader: Reader) -> None:
+    """Read files that end in ``suffix``, such as ``.conll``, by ``reader`` from now on."""
+    _READERS[suffix] = reader
 
 
 def read_text(path: str | Path) -> str:
@@ -426,7 +450,7 @@ def read_text(path: str | Path) -> str:
             ) from error
     path = Path(path)
     try:
-        with _open_text(path, newline="") as stream:
+        with open_text(path, newline="") as stream:
             return stream.read()
     except UnicodeDecodeError as error:
         raise _wrong_encoding(path) from error

@@ -14,6 +14,7 @@ from distiltune.errors import DataError, ModelError
 from distiltune.model.build import LoadedModel, check_window, load_model
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.choose import with_task_of_model
 from distiltune.tasks.table import TASKS
 
 
@@ -22,6 +23,7 @@ class Evaluated:
     """What a model is worth on a data set.
 
     Attributes:
+        task: what the model does.
         model: as it was named.
         data: as it was named.
         n_examples: examples evaluated.
@@ -29,9 +31,11 @@ class Evaluated:
         metrics: the task's figures by name; shares from 0 to 1, exact match and F1 in percent.
         rejected: the rows that were left out, and why.
         notes: sentences for a person.
+        written: the files of predictions.
 
     """
 
+    task: str
     model: str
     data: tuple[str, ...]
     n_examples: int
@@ -39,6 +43,7 @@ class Evaluated:
     metrics: dict[str, float]
     rejected: tuple[Finding, ...]
     notes: tuple[str, ...]
+    written: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
@@ -70,7 +75,7 @@ def evaluate(
     """
     recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
     sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
-    task, loaded = _load(recipe)
+    task, loaded = _load(recipe, sources)
     dataset = task.load_validation(sources, loaded.tokenizer)
     if predictions is not None:
         _prepare_output(Path(predictions), dataset)
@@ -81,6 +86,7 @@ def evaluate(
         lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
     )
     return Evaluated(
+        task=task.name,
         model=str(model),
         data=tuple(sources),
         n_examples=dataset.n_examples,
@@ -88,14 +94,16 @@ def evaluate(
         metrics=dict(evaluation.metrics),
         rejected=tuple(dataset.findings.of("rejected")),
         notes=_notes(loaded, dataset),
+        written=tuple(str(Path(predictions) / name) for name in task.prediction_files) if predictions else (),
     )
 
 
-def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
+def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     """The task as the model was trained for it, and the model, which must have a trained head."""
     keep_freed_memory()
     set_threads(recipe.threads)
-    task = TASKS[recipe.task](recipe)
+    recipe, config = with_task_of_model(recipe, sources)
+    task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_model(recipe.model, task.head_rules, task.make_head, choose_device(recipe.device))
     if loaded.source.missing:
         raise ModelError(
@@ -104,7 +112,7 @@ def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
             fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
         )
     check_window(recipe.max_length, loaded.source.config)
-    return task.for_model(loaded.source.config_hf), loaded
+    return task, loaded
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:

@@ -112,10 +112,10 @@ def train(
         for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places):
             learning_rate = learning_rate_at(step)
             set_learning_rate(optimiser, learning_rate)
-            n_step_features = sum(map(len, batches))
+            step_weight = sum(map(features.weight, batches)) or 1.0
             for ids in batches:
-                metrics = gradients.add(next(packed), n_step_features)
-                clock.add(metrics, len(ids), int(lengths[ids].sum()))
+                metrics = gradients.add(next(packed), step_weight)
+                clock.add(metrics, len(ids), features.weight(ids), int(lengths[ids].sum()))
             gradients.finish()
             if settings.max_gradient_norm > 0.0:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
@@ -159,36 +159,41 @@ def _steps(
 
 
 class _Clock:
-    """Sums of an epoch, and of the stretch since the last log line, kept on the device."""
+    """Sums of an epoch, and of the stretch since the last log line, kept on the device.
+
+    Means are over what features weigh, as the loss of a step is.
+    """
 
     def __init__(self, n_metrics: int, device: torch.device) -> None:
         self.epoch_sums = torch.zeros(n_metrics, dtype=torch.float64, device=device)
         self.lap_sums = torch.zeros(n_metrics, dtype=torch.float64, device=device)
-        self.n_features = self.n_tokens = self.lap_features = self.lap_tokens = 0
+        self.n_features = self.n_tokens = self.lap_tokens = 0
+        self.weight = self.lap_weight = 0.0
         self.began = self.lap_began = time.perf_counter()
 
-    def add(self, sums: Tensor, n_features: int, n_tokens: int) -> None:
+    def add(self, sums: Tensor, n_features: int, weight: float, n_tokens: int) -> None:
         """Count one batch."""
         self.lap_sums += sums
-        self.lap_features += n_features
+        self.n_features += n_features
+        self.lap_weight += weight
         self.lap_tokens += n_tokens
 
     def lap(self) -> tuple[float, float]:
-        """Close a stretch: its mean loss a feature and its tokens a second. Waits for the device."""
-        loss = float(self.lap_sums[0]) / self.lap_features
+        """Close a stretch: its mean loss and its tokens a second. Waits for the device."""
+        loss = float(self.lap_sums[0]) / (self.lap_weight or 1.0)
         now = time.perf_counter()
         rate = self.lap_tokens / (now - self.lap_began)
         self.epoch_sums += self.lap_sums
-        self.n_features += self.lap_features
+        self.weight += self.lap_weight
         self.n_tokens += self.lap_tokens
         self.lap_sums.zero_()
-        self.lap_features = self.lap_tokens = 0
+        self.lap_tokens, self.lap_weight = 0, 0.0
         self.lap_began = now
         return loss, rate
 
     def means(self) -> list[float]:
-        """The epoch's means a feature, in the order of the metric names."""
-        return [float(value) / self.n_features for value in self.epoch_sums.tolist()]
+        """The epoch's means, in the order of the metric names."""
+        return [float(value) / (self.weight or 1.0) for value in self.epoch_sums.tolist()]
 
     def seconds(self) -> float:
         """Since the epoch began."""

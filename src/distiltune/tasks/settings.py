@@ -1,0 +1,9 @@
+"""The tasks' own settings, all of them, as the recipe mixes them in."""
+
+from __future__ import annotations
+
+from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
+
+
+class TaskSettings(QuestionAnsweringSettings):
+    """Every setting that only one task has."""
