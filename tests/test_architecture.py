@@ -20,7 +20,12 @@ MAY_IMPORT = {
 ALLOWED_OF_TASKS = {
     "training": {"distiltune.tasks.base"},
     # Evaluating looks up the task that a recipe names; the table is the one place that knows them all.
-    "inference": {"distiltune.tasks.base", "distiltune.tasks.table", "distiltune.tasks.choose"},
+    "inference": {
+        "distiltune.tasks.base",
+        "distiltune.tasks.table",
+        "distiltune.tasks.choose",
+        "distiltune.tasks.trained",
+    },
 }
 
 

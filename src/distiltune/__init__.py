@@ -17,14 +17,24 @@ if TYPE_CHECKING:
     from distiltune.inference.evaluate import evaluate
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.text_classification.classifier import TextClassifier
 
 __version__ = "0.1.0"
-__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune"]
+__all__ = [
+    "Answerer",
+    "DistiltuneError",
+    "Recipe",
+    "TextClassifier",
+    "__version__",
+    "evaluate",
+    "fine_tune",
+]
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
     "DistiltuneError": "distiltune.errors",
     "Recipe": "distiltune.recipe",
+    "TextClassifier": "distiltune.tasks.text_classification.classifier",
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
 }

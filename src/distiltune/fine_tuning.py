@@ -57,6 +57,7 @@ class FineTuned:
         epochs: one report an epoch.
         best_epoch: which of them ``model`` holds.
         recipe: the recipe as run.
+        scores: the best epoch's main scores in words, empty without validation data.
 
     """
 
@@ -65,17 +66,7 @@ class FineTuned:
     epochs: tuple[EpochReport, ...]
     best_epoch: int
     recipe: Recipe
-
-    @property
-    def scores(self) -> str:
-        """The best epoch's main scores in words, empty if there was no validation data."""
-        metrics = self.best.validation
-        guide = TASKS[self.recipe.task](self.recipe).guide(metrics)
-        return ", ".join(
-            f"{guide.label(name).in_a_sentence} {metrics[name]:{guide.label(name).decimals}}"
-            for name in guide.headlines
-            if name in metrics
-        )
+    scores: str = ""
 
     @property
     def best(self) -> EpochReport:
@@ -197,7 +188,8 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
     _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
+    metrics = keeper.epochs[best].validation
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, task.guide(metrics).scores(metrics))
 
 
 def _follow(prepared: _Prepared, run: RunDirectory) -> FineTuned:

@@ -395,6 +395,22 @@ def _iter_parquet(path: Path) -> Iterator[Row | BadRow]:
         ) from error
 
 
+def parquet_class_names(path: Path, column: str) -> tuple[str, ...]:
+    """The names of a column's classes as the hub's data sets keep them in a Parquet file; none if there are none."""
+    if path.suffix.lower() != ".parquet":
+        return ()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found: Any = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        feature = found["info"]["features"][column]
+        names = (feature.get("feature") or feature)["names"]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
 def _iter_batches(file: Any, path: Path) -> Iterator[Row | BadRow]:
     index = itertools.count()
     for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):

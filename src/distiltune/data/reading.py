@@ -175,6 +175,33 @@ def train_and_validation(
     return train, validation and draw(validation, settings.n_validation, settings.sample_seed)
 
 
+def keep_if(
+    read: ReadSet[E], reason_against: Callable[[E], str], kind: str, max_rejected_share: float, fix: str
+) -> ReadSet[E]:
+    """The set without the examples that there is a reason against, each with a finding of that kind.
+
+    Raises:
+        DataError: if these are more than may be.
+
+    """
+    kept, findings = [], Findings(read.findings.n_rows, list(read.findings.items))
+    reasons: list[str] = []
+    for example in read.examples:
+        reason = reason_against(example)
+        if not reason:
+            kept.append(example)
+            continue
+        reasons.append(reason)
+        findings.add(rejected(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
+    if len(reasons) > max_rejected_share * len(read.examples):
+        raise DataError(
+            f"{len(reasons):,} of {len(read.examples):,} rows cannot be used. {reasons[0]}",
+            where=", ".join(read.sources),
+            fix=fix,
+        )
+    return replace(read, examples=tuple(kept), findings=findings) if reasons else read
+
+
 def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
     """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
     if n == 0 or n >= len(read.examples):

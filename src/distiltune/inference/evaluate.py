@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.findings import Finding
-from distiltune.device import choose_device, keep_freed_memory, set_threads
-from distiltune.errors import DataError, ModelError
-from distiltune.model.build import LoadedModel, check_window, load_model
+from distiltune.device import keep_freed_memory, set_threads
+from distiltune.errors import DataError
+from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import with_task_of_model
 from distiltune.tasks.table import TASKS
+from distiltune.tasks.trained import load_trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,13 @@ def evaluate(
         metrics=dict(evaluation.metrics),
         rejected=tuple(dataset.findings.of("rejected")),
         notes=_notes(loaded, dataset),
-        written=tuple(str(Path(predictions) / name) for name in task.prediction_files) if predictions else (),
+        written=_written(predictions, task),
     )
+
+
+def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
+    paths = [Path(predictions) / name for name in task.prediction_files] if predictions is not None else []
+    return tuple(str(path) for path in paths if path.is_file())
 
 
 def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
@@ -104,13 +110,7 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     set_threads(recipe.threads)
     recipe, config = with_task_of_model(recipe, sources)
     task = TASKS[recipe.task](recipe).for_model(config)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, choose_device(recipe.device))
-    if loaded.source.missing:
-        raise ModelError(
-            f"The model has no trained head for {task.name}, so it cannot be used for it yet.",
-            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
-        )
+    loaded = load_trained(recipe.model, task.name, recipe.device)
     check_window(recipe.max_length, loaded.source.config)
     return task, loaded
 

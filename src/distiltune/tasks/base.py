@@ -38,6 +38,11 @@ Objective = Callable[[Tensor, PackedBatch], StepSums]
 """A task's loss: the head's output and its batch → loss and metrics as sums."""
 
 
+Divergence = Callable[[Tensor, Tensor, PackedBatch, float], Tensor]
+"""How far a student's output is from a teacher's: both outputs, their batch, and the temperature → a scalar, the sum
+over the features, which weighs as much against the task's loss whatever the temperature is."""
+
+
 OnProgress = Callable[[int], None]
 """Told how many examples are done."""
 

@@ -29,13 +29,13 @@ class TaskEntry:
         name: as the recipe's ``task`` names it.
         module: whose ``from_recipe`` makes the task; it is imported then.
         architecture: the class of ``transformers`` whose weights the task's models hold.
-        settings: the recipe's settings that only this task has.
         monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
-        reading: those of its settings that matter for using a trained model.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
         renamed: the columns as `--columns` maps them: field → column.
         after_training: the command to go on with, in which ``{model}`` stands for the model directory.
         examples_predicted: what `predict` has done to its examples, as in "questions answered".
+        settings: the recipe's settings that only this task has.
+        reading: those of them that matter for using a trained model.
         check: raises ValueError where settings of a recipe do not fit together.
         formats: file suffix → what reads such files, beside those that all tasks read.
 
@@ -44,13 +44,13 @@ class TaskEntry:
     name: str
     module: str
     architecture: str
-    settings: type[BaseModel]
     monitors: Mapping[str, Better]
-    reading: tuple[str, ...]
     columns: tuple[tuple[str, ...], ...]
     renamed: Callable[[str], Mapping[str, str]]
     after_training: str
     examples_predicted: str
+    settings: type[BaseModel] = BaseModel
+    reading: tuple[str, ...] = ()
     check: Callable[[Recipe], None] = lambda recipe: None
     formats: Mapping[str, Reader] = field(default_factory=dict)
 

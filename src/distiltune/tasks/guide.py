@@ -63,6 +63,11 @@ class TaskGuide:
     limits: tuple[str, ...]
     figures: str = "Loss is in nats, accuracies are shares of the windows."
 
+    def scores(self, metrics: Mapping[str, float]) -> str:
+        """The headlines with their figures in words, as far as they were measured."""
+        labels = {name: self.label(name) for name in self.headlines if name in metrics}
+        return ", ".join(f"{label.in_a_sentence} {metrics[n]:{label.decimals}}" for n, label in labels.items())
+
     def label(self, metric: str) -> MetricLabel:
         """The metric in words; one that the guide does not know gets its name, made readable."""
         words = metric.replace("_", " ")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
+from distiltune.tasks.text_classification.settings import TextClassificationSettings
 
 
-class TaskSettings(QuestionAnsweringSettings):
+class TaskSettings(TextClassificationSettings, QuestionAnsweringSettings):
     """Every setting that only one task has."""
