@@ -61,6 +61,7 @@ def write_split(rows: Iterable[dict[str, Any]], directory: Path) -> None:
 def build(target: Path) -> None:
     """Write everything below ``target``."""
     write_split(messages(), target / "text_classification")
+    write_split(notices(), target / "token_classification")
 
 
 if __name__ == "__main__":
