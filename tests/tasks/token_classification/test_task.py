@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ def sentences() -> list[tuple[list[str], list[str]]]:
                 words = [person, verb, *place.split(), "."]
                 n = len(place.split())
                 found.append((words, ["B-person", "O", "B-place", *["I-place"] * (n - 1), "O"]))
-    long = [(sum((found[j][0] for j in ids), []), sum((found[j][1] for j in ids), [])) for ids in _FOURS]
+    long = [([*chain(*(found[j][0] for j in ids))], [*chain(*(found[j][1] for j in ids))]) for ids in _FOURS]
     return [*found, *long]
 
 
