@@ -279,7 +279,7 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout),
+        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)

@@ -137,8 +137,8 @@ class Task(Protocol):
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What the task adds to the model's config.json."""
+    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
+        """What the task adds to the model's config.json; ``metrics`` are the validation's, empty if there was none."""
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report of a model with these validation metrics, empty if there are none."""
