@@ -219,21 +219,27 @@ def predict(
 
 
 @app.command()
-@_settings_as_flags("max_length", "stride", "max_answer_tokens", "null_threshold", "device", "threads")
+@_settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
 def ask(
     model: ModelOption,
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
     document: Annotated[
-        Path | None, typer.Option("--document", "-d", help="A text file (UTF-8); `-` is standard input.")
+        list[Path] | None,
+        typer.Option("--document", "-d", help="A text file (UTF-8), repeatable; `-` is standard input."),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
     questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
+    passages: Annotated[
+        int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
+    ] = 0,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Ask questions about a document of any length.
+    """Ask questions about documents of any length.
 
     Example: `distiltune ask --model runs/mine --document handbook.txt "Who signs the lease?"`
     """
@@ -242,12 +248,14 @@ def ask(
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     given = _given(settings)
     Recipe.build(given)  # which says what is wrong with a value
-    context = _read_document(document, text)
+    documents = _read_documents(document or [], text)
 
+    from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
 
     answerer = Answerer(model, **given)
-    replies = answerer.ask(asked, context, n_best=n_best)
+    with counting(_error_console(), "reading") as on_progress:
+        replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
         return
@@ -290,16 +298,21 @@ def _read_questions(path: Path | None) -> list[str]:
     return [line.strip() for line in _read_text(path).splitlines() if line.strip()]
 
 
-def _read_document(document: Path | None, text: str | None) -> str:
-    if (document is None) == (text is None):
-        if document is not None:
+def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]:
+    """The text given, or each document by its path."""
+    if text is not None:
+        if paths:
             raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+        return text
+    if not paths:
         if sys.stdin.isatty():
             raise RecipeError(
                 "There is no text to look in.", fix="give --document FILE, --text TEXT, or pipe a text in"
             )
-        document = Path("-")
-    return text if text is not None else _read_text(typing.cast(Path, document))
+        paths = [Path("-")]
+    if len(paths) == 1:
+        return _read_text(paths[0])
+    return {str(path): _read_text(path) for path in paths}
 
 
 def _read_text(path: Path) -> str:
