@@ -287,6 +287,48 @@ def convert(
     _say(console, f"model: {output}")
 
 
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
+    int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Questions to check with; by default the run's validation data.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=0, help="Check with at most so many of them (0: all).")] = 500,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of F1.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Threads (0: as many as there are usable cores).")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as an ONNX folder, checked against the original on real questions.
+
+    Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
+    """
+    if form != "onnx":
+        raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
+    from distiltune.export.onnx import export_onnx
+
+    console = _error_console() if as_json else _console()
+    exported = export_onnx(
+        model,
+        output,
+        int8=int8,
+        data=tuple(data or ()),
+        questions=questions,
+        accept_loss=accept_loss,
+        threads=threads,
+        on_note=lambda note: _say(console, note),
+    )
+    if as_json:
+        typer.echo(json.dumps(exported.as_json(), indent=2))
+        return
+    _say(console, f"model:  {exported.directory} ({exported.precision})")
+    _say(console, f'ask it: distiltune ask --model {exported.directory} --document TEXT.txt "A question?"')
+
+
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings whose flags were used."""
     return {name: value for name, value in settings.items() if value is not None}

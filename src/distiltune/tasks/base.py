@@ -108,6 +108,10 @@ class Task(Protocol):
         """What the objective's sums are; the first is the loss."""
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the head's columns are called where the model is exported."""
+
+    @property
     def table(self) -> tuple[TableColumn, ...]:
         """The epoch table's columns after the epoch's number."""
 

@@ -87,6 +87,7 @@ class QuestionAnswering:
     architecture: str = ARCHITECTURE
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
+    output_names: tuple[str, ...] = ("start_logits", "end_logits")
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     objective: Objective = span_loss
 
