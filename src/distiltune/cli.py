@@ -288,6 +288,63 @@ def convert(
 
 
 @app.command()
+@_settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
+def serve(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run, a model directory, an exported ONNX folder, or a name on the hub.", metavar="RUN"),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
+    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
+    max_requests: Annotated[int, typer.Option(min=1, help="Most requests in process at once.")] = 256,
+    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
+    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Serve a page and a JSON API that answer questions about texts.
+
+    Example: `distiltune serve runs/mine --port 8000`
+    """
+    given = _given(settings)
+    Recipe.build(given)
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise DistiltuneError(
+            f"Serving needs the library {error.name}.", fix="install it: pip install 'distiltune[serve]'"
+        ) from error
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.server import run, served_names
+    from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.question_answering.service import question_answering_app
+
+    console = _console()
+    limits = Limits(
+        max_body_bytes=int(max_body_mb * 1e6),
+        max_requests=max_requests,
+        max_bytes=max(64_000_000, int(max_body_mb * 1e6)),
+        answer_s=answer_seconds,
+        hosts=served_names(host, allow_host or ()),
+    )
+    answerer = Answerer(model, **given)
+    name = Path(model).name if Path(model).exists() else model
+    app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
+    run(app, host, port, limits, lambda url: _say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
+
+
+@app.command()
 def export(
     model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],

@@ -178,7 +178,9 @@ class Answerer:
         if null_threshold is None and isinstance(threshold, int | float):
             null_threshold = float(threshold)
         self.null_threshold = null_threshold
-        self.temperature = stored_temperature(config) or 1.0
+        temperature = stored_temperature(config)
+        self.is_calibrated = temperature is not None
+        self.temperature = 1.0 if temperature is None else temperature
 
     @property
     def loaded(self) -> LoadedModel:
