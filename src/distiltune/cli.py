@@ -339,7 +339,8 @@ def serve(
         hosts=served_names(host, allow_host or ()),
     )
     answerer = Answerer(model, **given)
-    name = Path(model).name if Path(model).exists() else model
+    path = Path(model).resolve()
+    name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
     app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
     run(app, host, port, limits, lambda url: _say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
 

@@ -129,6 +129,7 @@ class Service:
     batcher: DynamicBatcher
     limits: Limits
     threads: ThreadPoolExecutor
+    file_threads: ThreadPoolExecutor  # apart, so that files that take long hold up no answer
 
     async def prepare(self, asked: AskIn) -> Prepared:
         """Tokenise off the event loop.
@@ -181,7 +182,7 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
 
     """
     batcher = DynamicBatcher(answerer.loaded.model, batches)
-    service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"))
+    service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"), ThreadPoolExecutor(2, "files"))
     return make_app(
         title="distiltune question answering",
         router=_router(service, name),
@@ -259,7 +260,7 @@ def _router(service: Service, name: str) -> APIRouter:
     )
     async def text(request: Request, kind: Annotated[FileKind, Query(description="What kind of file.")]) -> TextOut:
         content = await request.body()
-        found = await asyncio.get_running_loop().run_in_executor(service.threads, file_to_text, content, kind)
+        found = await asyncio.get_running_loop().run_in_executor(service.file_threads, file_to_text, content, kind)
         return TextOut(text=found, characters=len(found))
 
     return router

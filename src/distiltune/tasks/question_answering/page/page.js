@@ -4,13 +4,14 @@
 const $ = (id) => document.getElementById(id);
 const FILE_KINDS = { txt: "text", text: "text", md: "text", markdown: "text", html: "html", htm: "html", pdf: "pdf" };
 const MAX_QUESTIONS = 32;
+const LEAST_CONFIDENCE = 0.001;
 
 let server = { max_body_bytes: Infinity, always_answers: false };
 let asking = null; // the AbortController of the request on its way
 const sitting = []; // { text, reply }, in the order asked
 let shown = null; // the entry that is on the page
 
-const percent = (share) => (share > 0 && share < 0.01 ? "under 1 %" : `${Math.round(share * 100)} %`);
+const percent = (share) => (share > 0 && share < 0.01 ? "under 1\u00a0%" : `${Math.round(share * 100)}\u00a0%`);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 const oneLine = (text) => text.replace(/\s+/g, " ").trim();
 
@@ -40,7 +41,7 @@ function showSize() {
 
 /** Show the text with all candidates marked, the one numbered `current` strongly, and scroll to that. */
 function readText(entry, current) {
-  const candidates = entry.reply.candidates.map((candidate, number) => ({ ...candidate, number }));
+  const candidates = worthShowing(entry.reply);
   const places = utf16Places(entry.text, candidates.flatMap(({ start, end }) => [start, end]));
   const reading = $("reading");
   reading.replaceChildren();
@@ -101,6 +102,7 @@ const problemText = (problem) => [problem.what, problem.fix && `What to do: ${pr
 async function ask(questions, text, passages) {
   complain("");
   say("");
+  $("announcement").textContent = "";
   if (!text.trim()) { complain("There is no text to look in yet."); $("text").focus(); return null; }
   if (!questions.every((question) => question.trim())) { complain("Type a question first."); $("question").focus(); return null; }
   const asked = { questions, documents: [{ text }] };
@@ -195,7 +197,7 @@ function show(entry) {
   readText(entry, answer ? 0 : -1);
   showHistory();
   const said = answer ? `Answer: ${oneLine(answer.text)}.` : "The text does not tell.";
-  say(`${said} Confidence ${percent(confidence)}. ${countOthers(reply)}`);
+  $("announcement").textContent = `${said} Confidence ${percent(confidence)}. ${countOthers(reply)}`;
 }
 
 function showSentence(answer) {
@@ -217,8 +219,11 @@ function remarks(reply) {
   return found;
 }
 
-const others = (reply) => reply.candidates.map((candidate, number) => ({ ...candidate, number })).slice(reply.answer ? 1 : 0);
-const countOthers = (reply) => `${others(reply).length} other candidates.`;
+/** The candidates worth showing, numbered by their rank: the answer, and what is not next to impossible. */
+const worthShowing = (reply) => reply.candidates.map((candidate, number) => ({ ...candidate, number }))
+  .filter(({ confidence, number }) => (reply.answer && number === 0) || confidence >= LEAST_CONFIDENCE);
+const others = (reply) => worthShowing(reply).filter(({ number }) => !reply.answer || number > 0);
+const countOthers = (reply) => `Other candidates: ${others(reply).length}.`;
 
 function showOthers(reply) {
   $("others-title").textContent = reply.answer ? "Other candidates" : "What came closest";
