@@ -209,6 +209,7 @@ def run(app: FastAPI, host: str, port: int, limits: Limits, on_ready: Callable[[
         raise DistiltuneError(
             f"The address {host}:{port} cannot be used.", fix="choose another --port, or stop what uses it"
         ) from error
+    socket.listen(config.backlog)  # so that whoever reads the next line and connects at once is not refused
     name = f"[{host}]" if ":" in host else host
     on_ready(f"http://{name}:{socket.getsockname()[1]}")
     uvicorn.Server(config).run(sockets=[socket])
