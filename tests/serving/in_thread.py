@@ -19,7 +19,7 @@ class InThread:
 
     def stop(self) -> None:
         """End it; connections are refused from then on."""
-        self.server.should_exit = self.server.force_exit = True
+        self.server.should_exit = True
         self.thread.join(10)
 
 

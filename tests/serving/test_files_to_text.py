@@ -84,7 +84,7 @@ def test_a_pdf_without_text_says_so() -> None:
 def test_html_that_is_nested_without_end_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("bs4", reason="needs the extra `serve`")
     monkeypatch.setattr(module, "TIMEOUT_S", 3.0)
-    with pytest.raises(DataError, match="cannot be read|took over"):
+    with pytest.raises(DataError, match=r"cannot be read|took over"):
         file_to_text(b"<div>" * 30_000 + b"deep", "html")
 
 

@@ -13,9 +13,6 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs the extra `dev`")
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-if CHROMIUM is None:
-    pytest.skip("no Chromium is installed", allow_module_level=True)
 
 from playwright.sync_api import expect, sync_playwright
 
@@ -28,6 +25,9 @@ from tests.serving.in_thread import InThread, serve_in_thread
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
+
+CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 ASKED = people().examples[0]
 MAX_BYTES = 20_000

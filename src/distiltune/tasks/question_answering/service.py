@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, FastAPI, Query, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
 from distiltune.serving.files_to_text import FileKind, file_to_text
@@ -35,7 +35,16 @@ _CHARACTERS_A_WINDOW: Final = 1_200  # roughly what a window moves on by
 _PROGRESS_S: Final = 0.1
 _GONE_S: Final = 0.5  # how often it is checked whether who asked is still there
 
-_Text = Annotated[str, Field(min_length=1, pattern=r"\S")]
+_NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
+_Text = Annotated[str, Field(min_length=1, pattern=_NOT_BLANK)]
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 5.0 is a whole one too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_AS_WHOLE: Final = BeforeValidator(_whole)  # to be named last, or the description loses the bounds
 
 
 class DocumentIn(BaseModel):
@@ -53,11 +62,11 @@ class AskIn(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     questions: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=2_000, pattern=r"\S")]],
+        list[Annotated[str, Field(min_length=1, max_length=2_000, pattern=_NOT_BLANK)]],
         Field(min_length=1, max_length=MAX_QUESTIONS),
     ]
     documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
-    n_best: Annotated[int, Field(ge=1, le=20, description="Most candidates in a reply.")] = 5
+    n_best: Annotated[int, Field(ge=1, le=20, description="Most candidates in a reply."), _AS_WHOLE] = 5
     passages: Annotated[
         int | None,
         Field(
@@ -66,6 +75,7 @@ class AskIn(BaseModel):
             description="Read only so many passages, the likeliest for each question by BM25; 0: read everything. "
             f"Left out: everything, but {AUTOMATIC_PASSAGES} passages of over {AUTOMATIC_CHARACTERS:,} characters.",
         ),
+        _AS_WHOLE,
     ] = None
 
 
