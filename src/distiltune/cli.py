@@ -9,6 +9,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -385,6 +386,29 @@ def export(
         return
     _say(console, f"model:  {exported.directory} ({exported.precision})")
     _say(console, f'ask it: distiltune ask --model {exported.directory} --document TEXT.txt "A question?"')
+
+
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or an exported folder.", metavar="RUN")],
+    name: Annotated[str, typer.Argument(help="Name on the Hugging Face hub, as `owner/name`.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Model made with distiltune",
+    as_json: JsonOption = False,
+) -> None:
+    """Put a model on the Hugging Face hub, once its card is checked; log in first with `hf auth login`.
+
+    Example: `distiltune push runs/mine my-name/lease-questions --private`
+    """
+    from distiltune.export.push import push as run
+
+    pushed = run(model, name, private=private, message=message)
+    if as_json:
+        typer.echo(json.dumps(asdict(pushed), indent=2))
+        return
+    console = _console()
+    _say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
+    _say(console, f'ask it: distiltune ask --model {pushed.name} --document TEXT.txt "A question?"')
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:

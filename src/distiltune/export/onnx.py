@@ -25,7 +25,9 @@ from distiltune.model.encoder import TaskModel
 from distiltune.model.save import replace_directory
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.recipe import Recipe
+from distiltune.report.model_card import yaml_string
 from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.table import TASKS
 
 MAX_F1_LOST: Final = 1.0
@@ -122,7 +124,7 @@ def export_onnx(
                 fix="export without --int8, or take the loss with --accept-loss",
             )
         size = chosen.file.stat().st_size
-        _write_folder(Path(output), loaded, chosen, recipe)
+        _write_folder(Path(output), loaded, chosen, recipe, task.guide(before.metrics))
     return Exported(Path(output), chosen.precision, size, comparison)
 
 
@@ -174,7 +176,9 @@ def _validation_of(run: Path) -> tuple[str, ...]:
     return ()
 
 
-def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe) -> None:
+def _write_folder(
+    directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide
+) -> None:
     """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
@@ -183,7 +187,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True) + "\n",
         "example.py": example.format(**values),
-        "README.md": _readme(chosen),
+        "README.md": _readme(chosen, guide),
     }
     contents = {
         **tokenizer_files(loaded.tokenizer, loaded.source.config.max_position_embeddings),
@@ -198,13 +202,17 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     replace_directory(directory, write)
 
 
-def _readme(chosen: _Candidate) -> str:
+def _readme(chosen: _Candidate, guide: TaskGuide) -> str:
+    """A model card, so that the folder can be put on the hub as it is."""
     comparison = chosen.comparison
+    tags = "\n".join(f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", "onnx", *guide.tags))
+    tag = f"pipeline_tag: {guide.pipeline_tag}\n" if guide.pipeline_tag else ""
     return (
-        f"# A question-answering model in ONNX form, {chosen.precision}\n\n"
-        "`model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length), and gives `start_logits` "
-        "and `end_logits`. `example.py` asks it with numpy, onnxruntime and tokenizers; distiltune takes the folder as "
-        "`--model`.\n\n"
+        f"---\nlibrary_name: onnx\n{tag}tags:\n{tags}\n---\n\n"
+        f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
+        f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
+        "`example.py` asks it with numpy, onnxruntime and tokenizers; distiltune takes the folder as `--model`.\n\n"
+        '```shell\npython example.py "A question?" text.txt\n```\n\n'
         f"Checked on {comparison.n_examples:,} questions beside the model that it was made from: "
         f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
         f"F1 {comparison.f1:.2f} ({comparison.f1_original:.2f} before), exact match {comparison.exact_match:.2f}.\n"
