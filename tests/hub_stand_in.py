@@ -172,10 +172,11 @@ class _Handler(BaseHTTPRequestHandler):
         if path.startswith("/objects/"):  # signed addresses need no token
             hub.objects[path.removeprefix("/objects/")] = body
             self._send_json({})
+        elif path == "/api/validate-yaml":  # nor does this
+            errors = [{"message": hub.bad_card}] if hub.bad_card else []
+            self._send_json({"errors": errors, "warnings": []}, 400 if errors else 200)
         elif self.headers.get("Authorization") != f"Bearer {hub.token}":
             self._refuse(401, "", "Invalid username or password.")
-        elif path == "/api/validate-yaml":
-            self._send_json({"errors": [{"message": hub.bad_card}] if hub.bad_card else [], "warnings": []})
         elif path == "/api/repos/create":
             asked = json.loads(body)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
@@ -185,11 +186,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif match := _WRITE.match(path):
             repo = self._repo("model", match["name"], None)
             if repo is not None:
-                self._write(repo, match["what"], body)
+                self._write(match["name"], repo, match["what"], body)
         else:
             self._refuse(404, "NotFound", "no such address")
 
-    def _write(self, repo: Repo, what: str, body: bytes) -> None:
+    def _write(self, name: str, repo: Repo, what: str, body: bytes) -> None:
         hub = self.stand_in
         if what.startswith("preupload"):
             files = json.loads(body)["files"]
@@ -204,9 +205,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json({"files": modes})
         elif what.startswith("info/lfs"):
             wanted = json.loads(body)["objects"]
-            places = [
-                {**each, "actions": {"upload": {"href": f"{hub.url}/objects/{each['oid']}"}}} for each in wanted
-            ]
+            places = [{**each, "actions": {"upload": {"href": f"{hub.url}/objects/{each['oid']}"}}} for each in wanted]
             self._send_json({"transfer": "basic", "objects": places})
         else:
             for line in map(json.loads, body.splitlines()):
@@ -215,7 +214,7 @@ class _Handler(BaseHTTPRequestHandler):
                     repo.files[value["path"]] = base64.b64decode(value["content"])
                 elif line["key"] == "lfsFile":
                     repo.files[value["path"]] = hub.objects[value["oid"]]
-            self._send_json({"commitUrl": f"{hub.url}/commit/{repo.commit}", "commitOid": repo.commit})
+            self._send_json({"commitUrl": f"{hub.url}/{name}/commit/{repo.commit}", "commitOid": repo.commit})
 
     def _send_json(self, value: object, status: int = 200) -> None:
         self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})

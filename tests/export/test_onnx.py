@@ -23,6 +23,7 @@ pytest.importorskip("onnxruntime", reason="needs the extra `export`")
 
 from distiltune.export import onnx as export_module  # noqa: E402
 from distiltune.export.onnx import export_onnx  # noqa: E402
+from distiltune.export.push import check_card, model_files  # noqa: E402
 from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel, _groups  # noqa: E402
 
 
@@ -58,6 +59,12 @@ def test_the_folder_holds_all_that_is_needed(exported: Path) -> None:
     assert config["distiltune_onnx"]["precision"] == "float32"
     assert config["distiltune_onnx"]["checked"]["n_examples"] == 32
     assert config["distiltune"]["max_length"] == 64
+
+
+def test_the_folder_can_be_pushed_as_it_is(exported: Path) -> None:
+    check_card(exported / "README.md")
+    sent = {path.name for path in model_files(exported)}
+    assert {"model.onnx", "example.py", "config.json", "tokenizer.json"} <= sent
 
 
 def test_the_answerer_runs_it_as_it_runs_torch(exported: Path, people_model: Path) -> None:

@@ -176,9 +176,7 @@ def _validation_of(run: Path) -> tuple[str, ...]:
     return ()
 
 
-def _write_folder(
-    directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide
-) -> None:
+def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide) -> None:
     """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}

@@ -73,6 +73,7 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
         )
     api = HfApi()
     with bars_on_terminals_only(), _writing(name):
+        _let_the_hub_check(directory / "README.md")  # first, or a card that it refuses would leave an empty repository
         owner_and_name = api.create_repo(name, private=private, exist_ok=True).repo_id
         done = api.create_commit(
             owner_and_name,
@@ -139,6 +140,15 @@ def check_card(path: Path) -> None:
         raise _bad_card(path, wrong)
 
 
+def _let_the_hub_check(path: Path) -> None:
+    from huggingface_hub import ModelCard
+
+    try:
+        ModelCard(path.read_text(encoding="utf-8")).validate()
+    except ValueError as error:  # its text is what the hub says against the card, as JSON
+        raise ModelError(f"The hub refuses the model card: {error}", where=str(path), fix="edit the card") from error
+
+
 def _bad_card(path: Path, wrong: Sequence[str]) -> ModelError:
     return ModelError(
         f"The model card is not fit to be shown: {'; '.join(wrong)}.",
@@ -180,7 +190,3 @@ def _writing(name: str) -> Iterator[None]:
             where=f"{constants.ENDPOINT} ({type(error).__name__})",
             fix="check the network and try again; a commit is made whole or not at all",
         ) from error
-    except ValueError as error:  # what huggingface_hub makes of a refused card
-        if "README" not in str(error):
-            raise
-        raise ModelError("The hub refuses the model card.", where=" ".join(str(error).split()), fix="edit it") from error
