@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 
-.PHONY: help setup setup-dev quickstart test test-slow lint format starter clean
+.PHONY: help setup setup-dev quickstart test test-slow lint format docs starter clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,11 @@ test: lint  ## lint, types, and every test but the slow ones
 
 test-slow: setup-dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+docs: setup-dev  ## the documentation as a site, in build/site
+	$(BIN)/python tools/docs/recipe.py
+	$(BIN)/python tools/docs/commands.py
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 starter: setup  ## make the packaged starter data and model shape again
 	$(BIN)/python tools/starter_data/build.py
