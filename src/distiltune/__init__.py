@@ -17,9 +17,10 @@ if TYPE_CHECKING:
     from distiltune.inference.evaluate import evaluate
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.question_answering.pipeline import pipeline
 
 __version__ = "0.1.0"
-__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune"]
+__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune", "pipeline"]
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
@@ -27,6 +28,7 @@ _HOMES = {
     "Recipe": "distiltune.recipe",
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
+    "pipeline": "distiltune.tasks.question_answering.pipeline",
 }
 
 

@@ -24,7 +24,7 @@ from distiltune.device import (
 )
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
-from distiltune.model.encoder import TaskModel, count_parameters, model_device
+from distiltune.model.encoder import count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
 from distiltune.report.curves import draw_curves
@@ -232,7 +232,7 @@ def _train(
         )
 
 
-def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
+def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
     return make_optimiser(
         model,
         beta1=recipe.adam_beta1,
@@ -336,7 +336,7 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout),
+        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)

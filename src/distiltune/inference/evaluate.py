@@ -10,8 +10,9 @@ from typing import Any
 
 from distiltune.data.findings import Finding
 from distiltune.device import choose_device, keep_freed_memory, set_threads
-from distiltune.errors import DataError, ModelError
-from distiltune.model.build import LoadedModel, check_window, load_model
+from distiltune.errors import DataError
+from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
@@ -60,7 +61,7 @@ def evaluate(
         model: a model directory, a run, or a name on the hub.
         data: files, directories, `starter`, or data set names on the hub.
         predictions: a directory to write the answers into, as `distiltune predict` does.
-        recipe: settings of reading and of windows; by default those of `classic`.
+        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
         on_progress: told how many examples are done, of how many.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
 
@@ -96,15 +97,11 @@ def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
     keep_freed_memory()
     set_threads(recipe.threads)
     task = TASKS[recipe.task](recipe)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, choose_device(recipe.device))
-    if loaded.source.missing:
-        raise ModelError(
-            f"The model has no trained head for {task.name}, so it cannot be used for it yet.",
-            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
-        )
+    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
+    config = loaded.source.config_hf
+    recipe = recipe.with_stored(config)
     check_window(recipe.max_length, loaded.source.config)
-    return task.for_model(loaded.source.config_hf), loaded
+    return TASKS[recipe.task](recipe).for_model(config), loaded
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:

@@ -108,6 +108,10 @@ class Task(Protocol):
         """What the objective's sums are; the first is the loss."""
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the head's columns are called where the model is exported."""
+
+    @property
     def table(self) -> tuple[TableColumn, ...]:
         """The epoch table's columns after the epoch's number."""
 
@@ -137,8 +141,8 @@ class Task(Protocol):
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What the task adds to the model's config.json."""
+    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
+        """What the task adds to the model's config.json; ``metrics`` are the validation's, empty if there was none."""
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report of a model with these validation metrics, empty if there are none."""
