@@ -24,7 +24,6 @@ from typing import Any
 
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
-from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_fix import fix
 from distiltune.tasks.question_answering.check_spans import slipped_span
 from distiltune.tasks.question_answering.examples import Answer, Example
@@ -103,7 +102,9 @@ def answer_off_by_one(rng: random.Random, example: Example, others: Sequence[Exa
     """The answer's text was cut at offsets that were off by one: "ork City," for "York City"."""
     answer = example.answers[0]
     start, end = answer.start + 1, answer.end + 1
-    words_at_ends = answer.text[:2].isalpha() and answer.text[-1].isalnum() and slipped_span(example.context, answer) is None
+    words_at_ends = (
+        answer.text[:2].isalpha() and answer.text[-1].isalnum() and slipped_span(example.context, answer) is None
+    )
     if end > len(example.context) or not words_at_ends or example.context[answer.end].isalnum():
         return None
     return with_answer(example, "answer_off_by_one", example.context[start:end], start)
@@ -204,11 +205,19 @@ CERTAIN = {
 """The kinds that --fix takes care of; a contradiction and a foreign language need a person."""
 
 
-def plant(train: Sequence[Example], validation: Sequence[Example], n_each: int, seed: int) -> list[Planted]:
-    """So many defects of each kind, each on a question of its own that is sound as far as rules can tell."""
+REPEATS = {"question_repeated", "answers_contradict"}
+"""Kinds that are true by their definition: such a question does stand in the file twice."""
+
+
+def plant(
+    train: Sequence[Example], validation: Sequence[Example], before: DataReport, n_each: int, seed: int
+) -> list[Planted]:
+    """So many defects of each kind, each on a question of its own of which the check says nothing as it is."""
     rng = random.Random(seed)
-    sound = [example for example in train if slipped_span(example.context, example.answers[0]) is None]
-    sound = [example for example in sound if not asks_nothing(example.question)]
+    unsound = set(accused(before))
+    for repeat in (*before.repeats.copies, *before.repeats.near_copies, *before.repeats.contradictions):
+        unsound.add(before.examples.examples[repeat.of].id)
+    sound = [example for example in train if example.id not in unsound]
     rng.shuffle(sound)
     ahead = iter(sound)
     held_out = list(validation)
@@ -246,7 +255,9 @@ def accused(report: DataReport) -> dict[str, set[str]]:
     return found
 
 
-def measure(report: DataReport, before: DataReport, train: Sequence[Example], planted: Sequence[Planted]) -> dict[str, Any]:
+def measure(
+    report: DataReport, before: DataReport, train: Sequence[Example], planted: Sequence[Planted]
+) -> dict[str, Any]:
     """What was found, mended and accused."""
     named, named_before = accused(report), accused(before)
     fixed = fix(report.examples, report.repeats)
@@ -263,7 +274,9 @@ def measure(report: DataReport, before: DataReport, train: Sequence[Example], pl
             missed.append(defect)
         if defect.kind in CERTAIN:
             mended = after.get(row_id)
-            right = mended is None if defect.answer is None else (mended is not None and mended.answers == (defect.answer,))
+            right = (
+                mended is None if defect.answer is None else (mended is not None and mended.answers == (defect.answer,))
+            )
             counts["mended"] += right
             if not right:
                 not_mended.append((defect, mended))
@@ -278,6 +291,7 @@ def measure(report: DataReport, before: DataReport, train: Sequence[Example], pl
         "accused_without_planting": sum(example.id in named_before for example in train),
         "accused_kinds": dict(Counter(kind for row_id in others for kind in named.get(row_id, ())).most_common()),
         "newly_accused": newly,
+        "repeats": sum(bool(named.get(row_id, set()) & REPEATS) for row_id in others),
         "missed": missed,
         "not_mended": not_mended,
     }
@@ -293,15 +307,17 @@ def main() -> None:
     parser.add_argument("--each", type=int, default=100)
     parser.add_argument("--show", type=int, default=0, help="show so many accused questions, drawn by the seed")
     arguments = parser.parse_args()
-    train = [replace(each, answers=each.answers[:1]) for each in read_examples([arguments.train], split="train").examples]
+    train = [
+        replace(each, answers=each.answers[:1]) for each in read_examples([arguments.train], split="train").examples
+    ]
     validation = read_examples([arguments.validation], split="validation").examples
-    planted = plant(train, validation, arguments.each, arguments.seed)
     tokenizer = load_tokenizer(resolve_model(arguments.model))
     settings = CheckSettings(WindowSettings())
+    before = check_data([str(arguments.train)], tokenizer, settings, against=[str(arguments.validation)])
+    planted = plant(train, validation, before, arguments.each, arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "planted.jsonl"
         write_rows(path, train, planted)
-        before = check_data([str(arguments.train)], tokenizer, settings, against=[str(arguments.validation)])
         began = time.perf_counter()
         report = check_data([str(path)], tokenizer, settings, against=[str(arguments.validation)])
         seconds = time.perf_counter() - began
@@ -325,13 +341,21 @@ def print_result(result: dict[str, Any], seconds: float, n_planted: int) -> None
     found = sum(counts.get("found", 0) for counts in result["kinds"].values())
     print(f"\nfound: {found} of {n_planted} ({found / n_planted:.2%})")
     share = result["accused"] / result["sound"]
-    print(f"accused without a planted defect: {result['accused']} of {result['sound']} ({share:.3%}) {result['accused_kinds']}")
-    print(f"of the file before planting: {result['accused_without_planting']}; newly accused: {result['newly_accused']}")
+    print(
+        f"accused without a planted defect: {result['accused']} of {result['sound']} ({share:.3%}) {result['accused_kinds']}"
+    )
+    rest = result["accused"] - result["repeats"]
+    print(f"of these, not simply in the file twice: {rest} ({rest / result['sound']:.3%})")
+    print(
+        f"of the file before planting: {result['accused_without_planting']}; newly accused: {result['newly_accused']}"
+    )
     print(f"checked in {seconds:.1f} s")
     for defect in result["missed"][:10]:
         print("missed:", defect.kind, defect.row["question"], defect.row["answers"], file=sys.stderr)
     for defect, mended in result["not_mended"][:10]:
-        print("not mended:", defect.kind, defect.row["answers"], defect.answer, mended and mended.answers, file=sys.stderr)
+        print(
+            "not mended:", defect.kind, defect.row["answers"], defect.answer, mended and mended.answers, file=sys.stderr
+        )
 
 
 if __name__ == "__main__":

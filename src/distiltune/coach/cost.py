@@ -73,7 +73,9 @@ def training_bytes(config: EncoderConfig, tokens_in_batch: float, length: int) -
     n_weights = (config.vocab_size + config.max_position_embeddings) * config.hidden_size + config.n_layers * (
         4 * config.hidden_size**2 + 2 * config.hidden_size * config.intermediate_size
     )
-    kept_per_token = config.n_layers * (12 * config.hidden_size + 3 * config.intermediate_size + 2 * config.n_heads * length)
+    kept_per_token = config.n_layers * (
+        12 * config.hidden_size + 3 * config.intermediate_size + 2 * config.n_heads * length
+    )
     return 4.0 * (_COPIES_OF_WEIGHTS * n_weights + tokens_in_batch * kept_per_token)
 
 

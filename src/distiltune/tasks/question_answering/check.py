@@ -15,7 +15,11 @@ from tokenizers import Tokenizer
 from distiltune.coach.concerns import Concern, concern_lines, ranked
 from distiltune.coach.cost import Estimate, estimate_training
 from distiltune.data.array_cache import cache_directory
+from distiltune.device import choose_device, set_threads
 from distiltune.model.config import EncoderConfig
+from distiltune.model.source import load_tokenizer, resolve_model
+from distiltune.model.tokenizer import read_json
+from distiltune.recipe import Recipe
 from distiltune.report.wording import shown_seconds
 from distiltune.tasks.question_answering.check_examples import (
     answer_concerns,
@@ -142,6 +146,35 @@ def check_data(
     )
 
 
+def check_sources(data: Sequence[str], against: Sequence[str], recipe: Recipe) -> DataReport:
+    """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
+
+    Without ``against``, data sets that have a validation split of their own are checked against that.
+
+    Raises:
+        DistiltuneError: if the data or the model cannot be read.
+
+    """
+    directory = resolve_model(recipe.model)
+    device = choose_device(recipe.device)
+    set_threads(recipe.threads)
+    config = read_json(directory / "config.json")
+    return check_data(
+        data,
+        load_tokenizer(directory),
+        CheckSettings(
+            WindowSettings(recipe.max_length, recipe.stride, recipe.question_limit),
+            recipe.max_answer_tokens,
+            recipe.columns,
+            recipe.epochs,
+            recipe.batch_size,
+        ),
+        against=against or own_validation(data),
+        # a BERT, which is converted when it is trained, has other names for its sizes
+        estimate_for=(EncoderConfig.from_hf(config), device) if "dim" in config else None,
+    )
+
+
 def list_concerns(
     data: QuestionData, tokenizer: Tokenizer, settings: CheckSettings, repeats: Repeats, others: Sequence[Example]
 ) -> tuple[Concern, ...]:
@@ -156,9 +189,7 @@ def list_concerns(
             *span_concerns(examples),
             *question_concerns(examples),
             *answer_concerns(examples),
-            *window_concerns(
-                examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens
-            ),
+            *window_concerns(examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens),
             *repeat_concerns(repeats, examples, others, n_rows),
             *_between_sets(examples, others),
         ]
@@ -201,7 +232,9 @@ def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
         "windows_a_question": _spread(windows.tolist()),
         "tokens": int(lengths.sum()),
         "tokens_a_window": _spread(lengths.tolist()),
-        "unknown_token_share": round(float(np.average(unknown_share(data.question_features, tokenizer), weights=lengths)), 5),
+        "unknown_token_share": round(
+            float(np.average(unknown_share(data.question_features, tokenizer), weights=lengths)), 5
+        ),
         "pieces_a_word": round(float(np.mean(pieces_per_word(examples, data.question_features))), 3),
     }
 
@@ -268,7 +301,9 @@ def _statistic_lines(figures: dict[str, Any]) -> list[str]:
     def spread(name: str) -> str:
         return "{median:.0f} / {p95:.0f} / {max:.0f}".format(**figures[name])
 
-    classes = ", ".join(f"{name} {count / figures['questions']:.0%}" for name, count in figures["question_classes"].items())
+    classes = ", ".join(
+        f"{name} {count / figures['questions']:.0%}" for name, count in figures["question_classes"].items()
+    )
     places = " ".join(f"{share:.0%}" for share in figures["answer_position_tenths"])
     return [
         f"words (median / 95 % / most): question {spread('question_words')}, answer {spread('answer_words')}, "

@@ -123,9 +123,7 @@ def question_concerns(examples: Sequence[Example]) -> list[Concern]:
     """Questions that ask nothing."""
     cases = [Case(example.id, repr(_short(example.question))) for example in examples if asks_nothing(example.question)]
     repair = "write a question or remove the row; --fix removes it"
-    return concern_of(
-        "warning", "no_question", "the question asks nothing", cases, len(examples), repair, fixable=True
-    )
+    return concern_of("warning", "no_question", "the question asks nothing", cases, len(examples), repair, fixable=True)
 
 
 def asks_nothing(question: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +19,12 @@ from distiltune.tasks.question_answering.metrics import f1, normalise_answer
 NEARLY_SAME_PASSAGE = 0.7
 """Estimated resemblance (shared runs of three words) from which on two passages count as one."""
 NEARLY_SAME_QUESTION = 0.7
-"""The same of questions on one passage, by runs of four characters; they count as copies only with one answer."""
+"""The same of questions on one passage, by runs of four characters: from here on they are looked at closely."""
+SMALL_EDIT = 0.965
+"""Share of characters in common (Ratcliff & Obershelp) from which on two such questions with one answer are copies: a
+typing error in a question of usual length. One word more or less than that may be another question."""
+
+_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +118,21 @@ def _near(
     for one, other in near_pairs(signature, NEARLY_SAME_QUESTION, within=passage_of).tolist():
         if _first_answer(everything[one]) != _first_answer(everything[other]):
             continue
+        if not _differ_little(everything[one].question, everything[other].question):
+            continue
         if other < n:
             copies.setdefault(other, one)
         elif one < n:
             leaks.setdefault(one, other - n)
     return _as_repeats(copies), _as_repeats(leaks)
+
+
+def _differ_little(one: str, other: str) -> bool:
+    """Whether two questions differ by a slip only, or one says a little before or after what the other says."""
+    one, other = (" ".join(_WORD.findall(text.lower())) for text in (one, other))
+    if one in other or other in one:
+        return True
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= SMALL_EDIT
 
 
 def _as_repeats(found: dict[int, int]) -> list[Repeat]:

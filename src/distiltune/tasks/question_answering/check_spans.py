@@ -36,13 +36,10 @@ def slipped_span(context: str, answer: Answer) -> SlippedSpan | None:
     """
     start, end = answer.start, answer.end
     cut_start, cut_end = _inside_word(context, start), _inside_word(context, end)
-    if not (cut_start or cut_end):
-        text = answer.text
-        if text == text.strip():
+    if not cut_start and (not cut_end or _is_meant(context, start, end)):
+        if answer.text == answer.text.strip():
             return None
         return SlippedSpan("answer_with_space", _trimmed(context, start, end))
-    if cut_end and not cut_start and _is_meant(context, start, end):
-        return None
     if moved := _moved_back(context, start, end):
         return SlippedSpan("answer_cut_into_word", moved)
     while _inside_word(context, start):

@@ -17,7 +17,7 @@ MANY_UNKNOWN = 0.1
 """Share of [UNK] from which on a text counts as hardly covered by the vocabulary."""
 MANY_PIECES = 3.0
 """Pieces a word from which on it does; English has about 1.2 with the uncased vocabulary."""
-FAR_FROM_USUAL = 2.0
+FAR_FROM_USUAL = 2.5
 """It must also be this many times the set's own median: a small vocabulary cuts everything small."""
 
 _WORD = re.compile(r"\w+|[^\w\s]")
@@ -66,7 +66,10 @@ def window_concerns(
 ) -> list[Concern]:
     """Answers cut by windows, questions shortened, answers too long to be read out, texts hardly covered."""
     n = len(examples)
-    lost = [Case(examples[i].id, repr(examples[i].answers[0].text[:60])) for i in examples_without_window(examples, features)]
+    lost = [
+        Case(examples[i].id, repr(examples[i].answers[0].text[:60]))
+        for i in examples_without_window(examples, features)
+    ]
     shortened = [Case(examples[i].id, repr(examples[i].question[:60])) for i in features.truncated_examples.tolist()]
     return [
         *concern_of(
