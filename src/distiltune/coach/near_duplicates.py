@@ -115,7 +115,7 @@ def near_pairs(
     alike = (signature[pairs[:, 0]] == signature[pairs[:, 1]]).mean(axis=1)
     if within is not None:
         alike = np.where(within[pairs[:, 0]] == within[pairs[:, 1]], alike, 0.0)
-    return pairs[alike >= threshold]
+    return np.asarray(pairs[alike >= threshold])
 
 
 def _pairs_of_equal(key: Hashes) -> npt.NDArray[np.int64]:

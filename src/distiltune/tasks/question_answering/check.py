@@ -217,6 +217,7 @@ def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
     answer_words = [len(example.answers[0].text.split()) for example in answered]
     tenths = Counter(map(answer_tenth, answered))
     classes = Counter(question_class(example.question) for example in examples)
+    unknown = unknown_share(data.question_features, tokenizer)
     windows = np.bincount(features.example_of, minlength=len(examples))
     lengths = features.lengths
     return {
@@ -232,9 +233,7 @@ def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
         "windows_a_question": _spread(windows.tolist()),
         "tokens": int(lengths.sum()),
         "tokens_a_window": _spread(lengths.tolist()),
-        "unknown_token_share": round(
-            float(np.average(unknown_share(data.question_features, tokenizer), weights=lengths)), 5
-        ),
+        "unknown_token_share": round(float(np.average(unknown, weights=lengths)), 5),
         "pieces_a_word": round(float(np.mean(pieces_per_word(examples, data.question_features))), 3),
     }
 
@@ -310,8 +309,9 @@ def _statistic_lines(figures: dict[str, Any]) -> list[str]:
         f"passage {spread('passage_words')}",
         f"questions: {classes}",
         f"answers begin, by tenth of the passage: {places}",
-        f"windows: {figures['windows']:,} ({spread('windows_a_question')} a question), tokens {spread('tokens_a_window')}, "
-        f"{figures['unknown_token_share']:.2%} [UNK], {figures['pieces_a_word']:.2f} pieces a word",
+        f"windows: {figures['windows']:,} ({spread('windows_a_question')} a question), "
+        f"tokens {spread('tokens_a_window')}, {figures['unknown_token_share']:.2%} [UNK], "
+        f"{figures['pieces_a_word']:.2f} pieces a word",
     ]
 
 

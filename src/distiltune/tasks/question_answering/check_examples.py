@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from distiltune.coach.concerns import Case, Concern, concern_of
+from distiltune.coach.concerns import Case, Concern, Severity, concern_of
 from distiltune.data.findings import Finding, Findings
 from distiltune.tasks.question_answering.check_spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
@@ -28,7 +28,7 @@ _PLACEHOLDERS = frozenset(
     }
 )
 
-_READING = {
+_READING: dict[str, tuple[Severity, str, str, bool]] = {
     "answer_ambiguous": (
         "warning",
         "the answer has no offset and occurs several times; the first place is taken",
@@ -77,11 +77,11 @@ def reading_concerns(findings: Findings) -> list[Concern]:
             systematic = len(cases) > MANY_SHARE * findings.n_rows
             if systematic:
                 repair += "; so many come from whatever wrote the file: look there first"
-            severity = "error" if systematic else "warning"
-            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=True)  # type: ignore[arg-type]
+            severity: Severity = "error" if systematic else "warning"
+            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=True)
         else:
             severity, message, repair, fixable = _READING.get(kind, ("note", kind.replace("_", " "), "", False))
-            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=fixable)  # type: ignore[arg-type]
+            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=fixable)
     return concerns
 
 
@@ -183,12 +183,12 @@ def _position_bias(answered: Sequence[Example]) -> list[Concern]:
     share = count / len(placed)
     if share < _MUCH_OF_ONE_TENTH:
         return []
-    severity = "error" if share >= _ALL_OF_ONE_TENTH else "warning" if share >= _MOST_OF_ONE_TENTH else "note"
+    severity: Severity = "error" if share >= _ALL_OF_ONE_TENTH else "warning" if share >= _MOST_OF_ONE_TENTH else "note"
     message = f"{share:.0%} of the answers begin in the {_ordinal(tenth + 1)} tenth of their text"
     if severity == "error":
         message += "; a model can learn the place in place of the question"
     repair = "" if severity == "note" else "add questions that are answered elsewhere, or cut the texts differently"
-    return [Concern(severity, "position_bias", message, repair, count, len(placed))]  # type: ignore[arg-type]
+    return [Concern(severity, "position_bias", message, repair, count, len(placed))]
 
 
 def answer_tenth(example: Example) -> int:

@@ -94,7 +94,9 @@ def _exact(
     ]
     for index in range(n, len(everything)):
         in_other.setdefault(keys[index], index - n)
-    copies, contradictions, leaks = [], [], []
+    copies: list[Repeat] = []
+    contradictions: list[Repeat] = []
+    leaks: list[Repeat] = []
     for index in range(n):
         key = keys[index]
         if not key[1]:

@@ -78,7 +78,8 @@ def window_concerns(
             "no window holds the whole answer, so it is trained as if there were none",
             lost,
             n,
-            f"raise --stride (now {windows.stride}) above the longest answer, or --max-length (now {windows.max_length})",
+            f"raise --stride (now {windows.stride}) above the longest answer, "
+            f"or --max-length (now {windows.max_length})",
         ),
         *concern_of(
             "error" if len(shortened) > 0.2 * n else "warning",
