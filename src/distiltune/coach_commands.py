@@ -35,7 +35,8 @@ def check(
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
     recipe = Recipe.build({**_given(settings), "train": tuple(data)})
-    from distiltune.tasks.question_answering.check import check_sources, report_lines
+    from distiltune.report.data_check import report_lines
+    from distiltune.tasks.question_answering.check import check_sources
     from distiltune.tasks.question_answering.check_fix import changes_path, check_output, write_fixed
     from distiltune.tasks.question_answering.check_fix import fix as mend
 

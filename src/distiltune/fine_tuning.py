@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distiltune.coach.advice import Advice
+from distiltune.coach.evidence import TrainingFacts
+from distiltune.coach.probe import overfit_probe
+from distiltune.coach.run import CoachFindings, sum_up_run, training_facts
+from distiltune.coach.watching import CoachedWatcher
 from distiltune.device import (
     Machine,
     choose_device,
@@ -49,6 +54,7 @@ class FineTuned:
         epochs: one report an epoch.
         best_epoch: which of them ``model`` holds.
         recipe: the recipe as run.
+        advice: what the coach says, the first thing to do first.
 
     """
 
@@ -57,6 +63,7 @@ class FineTuned:
     epochs: tuple[EpochReport, ...]
     best_epoch: int
     recipe: Recipe
+    advice: tuple[Advice, ...] = ()
 
     @property
     def best(self) -> EpochReport:
@@ -127,6 +134,7 @@ class _Prepared:
     validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
+    facts: TrainingFacts
 
 
 def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
@@ -163,6 +171,8 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
     )
+    coached = CoachedWatcher(keeper, prepared.facts, model, optimiser, log, reporter.note)
+    coached.begin()
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
         with make_gradients(model, task.objective) as gradients:
@@ -175,20 +185,21 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
                 _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
                 _loop_settings(recipe),
                 evaluate,
-                keeper,
+                coached,
                 model_device(model),
             )
     except KeyboardInterrupt:
         if keeper.epochs:
             best = keeper.best_epoch()
-            _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
+            _write_results(run, prepared, keeper, best, _sum_up(run, prepared, coached))
             reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
         raise
     best = keeper.best_epoch()
-    _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
+    findings = _sum_up(run, prepared, coached)
+    _write_results(run, prepared, keeper, best, findings)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, findings.advice)
 
 
 def _prepare(recipe: Recipe) -> _Prepared:
@@ -205,7 +216,9 @@ def _prepare(recipe: Recipe) -> _Prepared:
     training, validation = task.load_training(loaded.tokenizer)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    return _Prepared(began, recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch)
+    facts = training_facts(recipe, task, loaded, training, validation, steps_per_epoch)
+    machine = describe_machine(device)
+    return _Prepared(began, recipe, task, loaded, training, validation, machine, steps_per_epoch, facts)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -268,9 +281,23 @@ def _tell(reporter: Reporter, prepared: _Prepared) -> None:
             reporter.note(note)
 
 
-def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> None:
+def _sum_up(run: RunDirectory, prepared: _Prepared, coached: CoachedWatcher) -> CoachFindings:
+    """What the coach has to say at the end."""
+    return sum_up_run(
+        run,
+        prepared.task,
+        prepared.validation,
+        coached,
+        lambda: overfit_probe(prepared.loaded.model, prepared.training.features, prepared.task.objective),
+    )
+
+
+def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, findings: CoachFindings) -> None:
     """Write the model directory of the best epoch with its card, the curves and the report."""
-    summary = _summary(run, prepared, keeper, best, total_seconds)
+    total_seconds = time.perf_counter() - prepared.began
+    summary = replace(
+        _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
+    )
     loaded, task = prepared.loaded, prepared.task
     write_model_directory(
         run.model,

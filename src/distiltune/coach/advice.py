@@ -22,6 +22,8 @@ recipe's 2e-5 makes about 4e-4."""
 HIGH_DROPOUT = 0.4
 NOT_LEARNING = 0.9
 """A training loss above this share of what blind guessing gives has learned nothing to speak of."""
+FEW_STEPS = 30
+"""After fewer steps than this nobody can say that labels are wrong."""
 MUCH_LEFT = 0.1
 """A fall of the validation loss in the last epoch, as a share, that means the run was broken off."""
 
@@ -225,10 +227,14 @@ def _labels_or_budget(evidence: Evidence, shown: str) -> Advice:
         return Advice("error", "cannot_learn", message, shown, "use a pretrained model; look at its first answers")
     if probe is not None:
         shown += f"; {probe.n_features} questions can be learned by heart: {_probe_words(evidence)}"
-    if probe is not None or _steps_done(evidence) >= 60:
+    if evidence.facts.from_scratch:
+        message = "nothing is learned yet: the model began from random weights, and reading takes far more than this"
+        return Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
+    if probe is not None and _steps_done(evidence) >= FEW_STEPS:
         message = "nothing is learned although the model moves: the answers do not follow from the questions"
         return Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
     message = "nothing is learned yet"
+    shown += f"; {_steps_done(evidence)} steps"
     return Advice("error", "not_learning", message, shown, "train longer: --epochs, or ask: distiltune find-lr")
 
 
@@ -266,7 +272,8 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
     best = turn.best_epoch
     shown = (
         f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {len(validation) - 1} it rose by "
-        f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} to {train[-1]:.4f}"
+        f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} "
+        f"to {train[-1]:.4f}"
     )
     yield Advice(
         "warning",

@@ -24,7 +24,7 @@ class TrainingFacts:
         uniform_loss: the loss of a model that knows nothing, the mean of ln(tokens) over the training windows.
         blind_loss: the loss of a model that knows only how many windows hold no answer and guesses evenly otherwise.
         frozen_share: share of the parameters that are not trained.
-        random_head: whether the head started from random weights.
+        from_scratch: whether the whole model started from random weights.
         concerns: what is wrong with the data.
 
     """
@@ -38,7 +38,7 @@ class TrainingFacts:
     uniform_loss: float = 0.0
     blind_loss: float = 0.0
     frozen_share: float = 0.0
-    random_head: bool = True
+    from_scratch: bool = False
     concerns: tuple[Concern, ...] = ()
 
 

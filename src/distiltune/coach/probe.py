@@ -28,10 +28,10 @@ class ProbeSettings:
 def overfit_probe(
     model: nn.Module, features: FeatureSet, objective: Objective, settings: ProbeSettings = ProbeSettings()
 ) -> ProbeResult:
-    """Train a copy of ``model`` on its ``n_features`` shortest features, dropout off; the model itself stays as it is."""
+    """Train a copy of ``model`` on the shortest features, dropout off; the model itself stays as it is."""
     copied = copy.deepcopy(model).eval()
     for parameter in copied.parameters():
-        parameter.requires_grad_(requires_grad=True)
+        parameter.requires_grad_(True)
     shortest = np.sort(np.argsort(features.lengths, kind="stable")[: settings.n_features])
     batch = features.batch(shortest).to(model_device(model))
     optimiser = make_optimiser(copied, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)

@@ -52,15 +52,20 @@ class CoachedWatcher:
         self._tell(advise(self.evidence))
         return go_on
 
+    def end(self, evidence: Evidence) -> None:
+        """Say what is new now that all is known, notes included."""
+        self.evidence = evidence
+        self._tell(advise(evidence), notes=True)
+
     def _look(self, step: int) -> Vitals:
         vitals = take_vitals(self._model, self._optimiser, step)
         self._log.write("event", event="vitals", **asdict(vitals))
         return vitals
 
-    def _tell(self, found: tuple[Advice, ...]) -> None:
+    def _tell(self, found: tuple[Advice, ...], *, notes: bool = False) -> None:
         """Say what was not said before; what is only good to know waits for the end."""
         for advice in found:
-            if advice.severity == "note" or advice.sickness in self._said:
+            if (advice.severity == "note" and not notes) or advice.sickness in self._said:
                 continue
             self._said.add(advice.sickness)
             self._log.write("event", event="advice", **advice.as_json())

@@ -61,6 +61,30 @@ class WrongAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredAnswer:
+    """One example with what the model said and what that is worth, as a line of ``answers.jsonl``.
+
+    Attributes:
+        id: of the example.
+        asked: the question.
+        given: the answer given, empty for none.
+        wanted: the gold answers, none if there is no answer.
+        exact: 0 or 1.
+        f1: 0 to 1.
+        confidence: 0 to 1.
+
+    """
+
+    id: str
+    asked: str
+    given: str
+    wanted: tuple[str, ...]
+    exact: float
+    f1: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """All of it.
 

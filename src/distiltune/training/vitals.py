@@ -1,7 +1,7 @@
 """How strongly each part of a model is being trained, read off Adam's own state: no hook in the step, no gradient kept.
 
 Adam keeps running means of the gradients and of their squares. From these follow the size of recent gradients and the
-size of the update that the next step makes, which is what tells a learning rate that is too low from one that is too high.
+size of the update that a step makes, which is what tells a learning rate that is too low from one that is too high.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from distiltune.coach.concerns import Concern, concern_lines, ranked
+from distiltune.coach.concerns import Concern, ranked
 from distiltune.coach.cost import Estimate, estimate_training
 from distiltune.data.array_cache import cache_directory
 from distiltune.device import choose_device, set_threads
@@ -20,7 +20,6 @@ from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
 from distiltune.recipe import Recipe
-from distiltune.report.wording import shown_seconds
 from distiltune.tasks.question_answering.check_examples import (
     answer_concerns,
     answer_tenth,
@@ -175,6 +174,18 @@ def check_sources(data: Sequence[str], against: Sequence[str], recipe: Recipe) -
     )
 
 
+def training_concerns(
+    training: QuestionData,
+    others: Sequence[Example],
+    tokenizer: Tokenizer,
+    windows: WindowSettings,
+    max_answer_tokens: int,
+) -> tuple[Concern, ...]:
+    """What is wrong with data that is read already, for the coach of a training."""
+    repeats = find_repeats(training.examples, others)
+    return list_concerns(training, tokenizer, CheckSettings(windows, max_answer_tokens), repeats, others)
+
+
 def list_concerns(
     data: QuestionData, tokenizer: Tokenizer, settings: CheckSettings, repeats: Repeats, others: Sequence[Example]
 ) -> tuple[Concern, ...]:
@@ -275,49 +286,3 @@ def _estimate(
 def own_validation(data: Sequence[str]) -> tuple[str, ...]:
     """The sources again where all of them have a validation split of their own, to be checked against."""
     return tuple(data) if all(map(has_own_validation, data)) else ()
-
-
-def report_lines(report: DataReport) -> list[str]:
-    """The report for a terminal."""
-    figures = report.statistics
-    lines = [
-        f"{report.n_examples:,} questions on {figures['passages']:,} passages, "
-        f"{report.n_rows - report.n_examples:,} rows left out, {figures['unanswerable_share']:.1%} unanswerable",
-        *_statistic_lines(figures),
-    ]
-    if report.estimate is not None:
-        lines.append(_estimate_line(report.estimate))
-    lines.append("")
-    if report.concerns:
-        counts = ", ".join(f"{report.n_of(name)} {name}s" for name in ("error", "warning", "note"))
-        lines += [f"findings by kind: {counts}", *concern_lines(report.concerns)]
-    else:
-        lines.append("nothing is wrong that can be seen before a training")
-    return [*lines, "", f"checked in {shown_seconds(report.seconds)}"]
-
-
-def _statistic_lines(figures: dict[str, Any]) -> list[str]:
-    def spread(name: str) -> str:
-        return "{median:.0f} / {p95:.0f} / {max:.0f}".format(**figures[name])
-
-    classes = ", ".join(
-        f"{name} {count / figures['questions']:.0%}" for name, count in figures["question_classes"].items()
-    )
-    places = " ".join(f"{share:.0%}" for share in figures["answer_position_tenths"])
-    return [
-        f"words (median / 95 % / most): question {spread('question_words')}, answer {spread('answer_words')}, "
-        f"passage {spread('passage_words')}",
-        f"questions: {classes}",
-        f"answers begin, by tenth of the passage: {places}",
-        f"windows: {figures['windows']:,} ({spread('windows_a_question')} a question), "
-        f"tokens {spread('tokens_a_window')}, {figures['unknown_token_share']:.2%} [UNK], "
-        f"{figures['pieces_a_word']:.2f} pieces a word",
-    ]
-
-
-def _estimate_line(estimate: Estimate) -> str:
-    return (
-        f"training on this machine: about {shown_seconds(estimate.train_seconds)} "
-        f"({estimate.n_steps:,} steps, {estimate.tokens_per_second:,.0f} tokens/s), "
-        f"about {estimate.memory_bytes / 1e9:.1f} GB of memory"
-    )
