@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import distiltune.fine_tuning as fine_tuning
+from distiltune import fine_tuning
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import Recipe
 from distiltune.tasks.question_answering.examples import Answer, Example
@@ -164,7 +164,7 @@ def run(case: Case, pool: Sequence[Example], held_out: Sequence[Example], model:
     """One training, and what the coach says about it."""
     began = time.perf_counter()
     train, validation = draw_data(case, pool, held_out, seed)
-    load = fine_tuning.load_model
+    load = fine_tuning.load_model  # type: ignore[attr-defined]
 
     def load_frozen(*arguments: Any) -> LoadedModel:
         loaded = load(*arguments)
@@ -184,11 +184,11 @@ def run(case: Case, pool: Sequence[Example], held_out: Sequence[Example], model:
                 **case.settings,
             }
         )
-        fine_tuning.load_model = load_frozen  # type: ignore[assignment]
+        fine_tuning.load_model = load_frozen  # type: ignore[attr-defined, assignment]
         try:
             done = fine_tuning.fine_tune(recipe, output=Path(folder) / "run")
         finally:
-            fine_tuning.load_model = load
+            fine_tuning.load_model = load  # type: ignore[attr-defined]
     advice = [each.as_json() for each in done.advice]
     severe = [each for each in advice if each["severity"] != "note"]
     first = severe[0]["sickness"] if severe else "none"

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.cli import JsonOption, _console, _given, _say, _settings_as_flags, app
-from distiltune.recipe import Recipe
+from distiltune.cli import JsonOption, _console, _error_console, _given, _say, _settings_as_flags, app
+from distiltune.recipe import Recipe, read_settings
+
+_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tensorboard", "task"))
 
 
 @app.command()
@@ -53,3 +55,64 @@ def check(
         _say(console, line)
     if fix is not None:
         _say(console, f"cleaned data: {fix}; what was changed: {changes_path(fix)}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two run directories or more; the first is compared with.")],
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Draw the runs' curves here, as .svg or .png.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put runs side by side: scores, what differs, whether the difference is real, which answers changed.
+
+    Example: `distiltune compare runs/one runs/other --picture curves.svg`
+    """
+    from distiltune.coach.comparing import compare_runs
+
+    comparison = compare_runs(runs)
+    if picture is not None:
+        from distiltune.report.comparison import draw_comparison
+
+        draw_comparison(comparison, picture)
+    if as_json:
+        typer.echo(json.dumps(comparison.as_json(), indent=2, ensure_ascii=False))
+        return
+    from distiltune.report.comparison import comparison_lines
+
+    console = _console()
+    for line in comparison_lines(comparison):
+        _say(console, line)
+
+
+@app.command("find-lr")
+@_settings_as_flags(*_RUN_SETTINGS)
+def find_lr(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    steps: Annotated[int, typer.Option("--steps", min=12, help="Steps of the test.")] = 100,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Find a learning rate: train some steps with rising rates and see where the loss falls and where it breaks away.
+
+    Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
+    """
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    from distiltune.coach.find_rate import find_learning_rate, range_lines, write_range
+    from distiltune.report.console import counting
+
+    console = _console()
+    with counting(_error_console() if as_json else console, "range test") as on_progress:
+        test = find_learning_rate(built, n_steps=steps, on_step=lambda n_done: on_progress(n_done, steps))
+    written = write_range(test, output) if output is not None else ()
+    if as_json:
+        typer.echo(json.dumps(test.as_json(), indent=2))
+        return
+    for line in range_lines(test):
+        _say(console, line)
+    for path in written:
+        _say(console, f"written: {path}")

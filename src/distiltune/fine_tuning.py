@@ -42,6 +42,7 @@ from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.tensorboard import EventsWatcher, open_events
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def fine_tune(
     directory = RunDirectory(Path(output))
     directory.check_free(overwrite=overwrite)
     try:
-        prepared = _prepare(recipe)  # before anything is written: a typing error costs nobody their last run
+        prepared = prepare(recipe)  # before anything is written: a typing error costs nobody their last run
         directory.create(overwrite=overwrite)
         with RunLog(directory.log) as log:
             return _logged_run(prepared, directory, log, reporter)
@@ -105,7 +106,7 @@ def fine_tune(
         reporter.close()
 
 
-def _logged_run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _logged_run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
     try:
         return _run(prepared, run, log, reporter)
     except BaseException as error:
@@ -123,7 +124,7 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """All that is ready before the first step."""
 
     began: float
@@ -137,7 +138,7 @@ class _Prepared:
     facts: TrainingFacts
 
 
-def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
     recipe = prepared.recipe
     write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
     _tell(reporter, prepared)
@@ -171,7 +172,9 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
     )
-    coached = CoachedWatcher(keeper, prepared.facts, model, optimiser, log, reporter.note)
+    events = open_events(run.events) if recipe.tensorboard else None
+    watcher = EventsWatcher(keeper, events) if events is not None else keeper
+    coached = CoachedWatcher(watcher, prepared.facts, model, optimiser, log, reporter.note)
     coached.begin()
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
@@ -194,6 +197,9 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
             _write_results(run, prepared, keeper, best, _sum_up(run, prepared, coached))
             reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
         raise
+    finally:
+        if events is not None:
+            events.close()
     best = keeper.best_epoch()
     findings = _sum_up(run, prepared, coached)
     _write_results(run, prepared, keeper, best, findings)
@@ -202,7 +208,7 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, findings.advice)
 
 
-def _prepare(recipe: Recipe) -> _Prepared:
+def prepare(recipe: Recipe) -> Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
     began = time.perf_counter()
     device = choose_device(recipe.device)
@@ -218,7 +224,7 @@ def _prepare(recipe: Recipe) -> _Prepared:
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
     facts = training_facts(recipe, task, loaded, training, validation, steps_per_epoch)
     machine = describe_machine(device)
-    return _Prepared(began, recipe, task, loaded, training, validation, machine, steps_per_epoch, facts)
+    return Prepared(began, recipe, task, loaded, training, validation, machine, steps_per_epoch, facts)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -257,7 +263,7 @@ def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) ->
         )
 
 
-def _tell(reporter: Reporter, prepared: _Prepared) -> None:
+def _tell(reporter: Reporter, prepared: Prepared) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)
@@ -281,7 +287,7 @@ def _tell(reporter: Reporter, prepared: _Prepared) -> None:
             reporter.note(note)
 
 
-def _sum_up(run: RunDirectory, prepared: _Prepared, coached: CoachedWatcher) -> CoachFindings:
+def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher) -> CoachFindings:
     """What the coach has to say at the end."""
     return sum_up_run(
         run,
@@ -292,7 +298,7 @@ def _sum_up(run: RunDirectory, prepared: _Prepared, coached: CoachedWatcher) -> 
     )
 
 
-def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, findings: CoachFindings) -> None:
+def _write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, findings: CoachFindings) -> None:
     """Write the model directory of the best epoch with its card, the curves and the report."""
     total_seconds = time.perf_counter() - prepared.began
     summary = replace(
@@ -314,7 +320,7 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
     run.report.write_text(page, encoding="utf-8")
 
 
-def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
+def _summary(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
     recipe, epochs = prepared.recipe, tuple(keeper.epochs)
     found = versions()
     values = recipe.model_dump(mode="json")

@@ -114,6 +114,11 @@ class RunDirectory:
         return self.path / "report.html"
 
     @property
+    def events(self) -> Path:
+        """TensorBoard's events, if they were asked for."""
+        return self.path / "events"
+
+    @property
     def curves_svg(self) -> Path:
         """Losses and accuracies as a picture."""
         return self.path / "curves.svg"
