@@ -10,6 +10,7 @@ import random
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import torch
@@ -46,15 +47,17 @@ class Machine:
         }
 
 
-def choose_device(name: str) -> torch.device:
+def choose_device(name: str, place_here: int = 0) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes a GPU if there is one.
+
+    Of several processes on a machine each takes the GPU of its number, ``place_here``.
 
     Raises:
         RecipeError: if the device is not there.
 
     """
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda", place_here) if torch.cuda.is_available() else torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -66,7 +69,56 @@ def choose_device(name: str) -> torch.device:
         )
     if device.type not in ("cpu", "cuda"):
         raise RecipeError(f"Device {name!r} is not supported.", fix="use auto, cpu or cuda")
-    return device
+    return torch.device("cuda", place_here) if device.type == "cuda" and device.index is None else device
+
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """Turn ``auto`` or a precision into one that the device has; ``auto`` is bfloat16 on a GPU with it, else float32.
+
+    Raises:
+        RecipeError: if the device has no instructions for it: emulated, it would be slower than float32.
+
+    """
+    if name == "auto":
+        return "bfloat16" if device.type == "cuda" and has_bfloat16(device) else "float32"
+    if name == "tf32":
+        if device.type != "cuda":
+            raise RecipeError("tf32 is a format of NVIDIA GPUs.", where="recipe: precision", fix="use float32")
+        return "tf32"
+    if name == "bfloat16":
+        if not has_bfloat16(device):
+            raise RecipeError(
+                "This processor has no bfloat16 instructions; it would be slower than float32.",
+                where="recipe: precision",
+                fix="use float32",
+            )
+        return "bfloat16"
+    return "float32"
+
+
+def has_bfloat16(device: torch.device) -> bool:
+    """Whether matrix products in bfloat16 run on instructions made for them."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    with contextlib.suppress(OSError):
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+        return any(f" {flag} " in flags or f" {flag}\n" in flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
+    return False
+
+
+def allow_tf32(allowed: bool) -> None:
+    """Let a GPU round the operands of float32 products to TF32's ten bits, or not; off unless asked for."""
+    torch.set_float32_matmul_precision("high" if allowed else "highest")
+
+
+def arithmetic(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """Within it, matrix products are taken in that precision; weights, sums and the optimiser stay in float32."""
+    if precision == "bfloat16":
+        return torch.autocast(device.type, torch.bfloat16)
+    return contextlib.nullcontext()
 
 
 def usable_cores() -> int:

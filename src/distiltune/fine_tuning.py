@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from distiltune.coach.advice import Advice
-from distiltune.coach.evidence import TrainingFacts
 from distiltune.coach.probe import overfit_probe
 from distiltune.coach.run import CoachFindings, sum_up_run, training_facts
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.device import (
     Machine,
+    Precision,
+    allow_tf32,
     choose_device,
+    choose_precision,
     describe_machine,
     keep_freed_memory,
     seed_everything,
     set_threads,
+    usable_cores,
 )
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
-from distiltune.model.encoder import count_parameters, model_device
+from distiltune.model.encoder import TaskModel, count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
 from distiltune.report.curves import draw_curves
@@ -34,10 +39,11 @@ from distiltune.run_directory import RunDirectory, versions, write_run_start
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
+from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
-from distiltune.training.keeper import Keeper
-from distiltune.training.loop import EpochReport, LoopSettings, count_steps, train
+from distiltune.training.keeper import Follower, Keeper
+from distiltune.training.loop import EpochReport, LoopSettings, Watcher, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
@@ -94,14 +100,20 @@ def fine_tune(
 
     """
     recipe = _with_settings(recipe or Recipe(), settings)
-    reporter = reporter or Quiet()
+    here = processes()
+    reporter = reporter if reporter is not None and here.writes else Quiet()
     directory = RunDirectory(Path(output))
-    directory.check_free(overwrite=overwrite)
+    if here.writes:
+        directory.check_free(overwrite=overwrite)
+    device = choose_device(recipe.device, here.place_here)
     try:
-        prepared = prepare(recipe)  # before anything is written: a typing error costs nobody their last run
-        directory.create(overwrite=overwrite)
-        with RunLog(directory.log) as log:
-            return _logged_run(prepared, directory, log, reporter)
+        with joined(here, device.type):
+            prepared = prepare(recipe, here, device)  # before anything is written: a typing error costs no last run
+            if not here.writes:
+                return _follow(prepared, directory)
+            directory.create(overwrite=overwrite)
+            with RunLog(directory.log) as log:
+                return _logged_run(prepared, directory, log, reporter)
     finally:
         reporter.close()
 
@@ -128,6 +140,8 @@ class Prepared:
     """All that is ready before the first step."""
 
     began: float
+    here: Processes
+    precision: Precision
     recipe: Recipe
     task: Task
     loaded: LoadedModel
@@ -135,7 +149,6 @@ class Prepared:
     validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
-    facts: TrainingFacts
 
 
 def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
@@ -144,13 +157,7 @@ def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter)
     _tell(reporter, prepared)
 
     model, task = prepared.loaded.model, prepared.task
-    optimiser = make_optimiser(
-        model,
-        beta1=recipe.adam_beta1,
-        beta2=recipe.adam_beta2,
-        epsilon=recipe.adam_epsilon,
-        weight_decay=recipe.weight_decay,
-    )
+    optimiser = _optimiser(recipe, model)
 
     def evaluate() -> Mapping[str, float]:
         data = prepared.validation
@@ -174,23 +181,14 @@ def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter)
     )
     events = open_events(run.events) if recipe.tensorboard else None
     watcher = EventsWatcher(keeper, events) if events is not None else keeper
-    coached = CoachedWatcher(watcher, prepared.facts, model, optimiser, log, reporter.note)
+    facts = training_facts(
+        recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
+    )
+    coached = CoachedWatcher(watcher, facts, model, optimiser, log, reporter.note)
     coached.begin()
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        with make_gradients(model, task.objective) as gradients:
-            train(
-                model,
-                prepared.training.features,
-                gradients,
-                task.metric_names,
-                optimiser,
-                _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
-                _loop_settings(recipe),
-                evaluate,
-                coached,
-                model_device(model),
-            )
+        _train(prepared, optimiser, evaluate, coached)
     except KeyboardInterrupt:
         if keeper.epochs:
             best = keeper.best_epoch()
@@ -208,23 +206,80 @@ def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter)
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, findings.advice)
 
 
-def prepare(recipe: Recipe) -> Prepared:
+def _follow(prepared: Prepared, run: RunDirectory) -> FineTuned:
+    """What every process but the first does: the same training, and nothing written."""
+    recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
+    min_change = recipe.min_change if prepared.validation is not None else 0.0
+    follower = Follower(BestEpoch(MONITORS[recipe.monitor], min_change), recipe.monitor, recipe.patience)
+
+    def evaluate() -> Mapping[str, float]:
+        return task.evaluate(model, prepared.validation).metrics if prepared.validation is not None else {}
+
+    _train(prepared, _optimiser(recipe, model), evaluate, follower)
+    return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
+
+
+def _train(
+    prepared: Prepared,
+    optimiser: torch.optim.Optimizer,
+    evaluate: Callable[[], Mapping[str, float]],
+    watcher: Watcher,
+) -> None:
+    recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
+    with make_gradients(
+        model,
+        task.objective,
+        prepared.precision,
+        max_length=int(prepared.training.features.lengths.max()),
+        place=here.place,
+        n_places=here.count,
+    ) as gradients:
+        train(
+            model,
+            prepared.training.features,
+            gradients if here.count == 1 else Summed(gradients, model, len(task.metric_names)),
+            task.metric_names,
+            optimiser,
+            _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
+            _loop_settings(recipe),
+            evaluate,
+            watcher,
+            model_device(model),
+            here.place,
+            here.count,
+        )
+
+
+def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
+    return make_optimiser(
+        model,
+        beta1=recipe.adam_beta1,
+        beta2=recipe.adam_beta2,
+        epsilon=recipe.adam_epsilon,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def prepare(recipe: Recipe, here: Processes, device: torch.device) -> Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
     began = time.perf_counter()
-    device = choose_device(recipe.device)
+    precision = choose_precision(recipe.precision, device)
+    allow_tf32(precision == "tf32")
     keep_freed_memory()
-    set_threads(recipe.threads)
+    set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
     seed_everything(recipe.seed)
     task = TASKS[recipe.task](recipe)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
     check_window(recipe.max_length, loaded.source.config)
-    training, validation = task.load_training(loaded.tokenizer)
+    with in_turn(here):  # the first process on a machine fills the cache that the others read
+        training, validation = task.load_training(loaded.tokenizer)
+    if device.type == "cuda":  # whose dropout each process draws for itself
+        torch.cuda.manual_seed(recipe.seed + here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    facts = training_facts(recipe, task, loaded, training, validation, steps_per_epoch)
     machine = describe_machine(device)
-    return Prepared(began, recipe, task, loaded, training, validation, machine, steps_per_epoch, facts)
+    return Prepared(began, here, precision, recipe, task, loaded, training, validation, machine, steps_per_epoch)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -333,7 +388,7 @@ def _summary(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, t
         train=_data_summary(prepared.training),
         validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
         recipe=tuple(RecipeEntry(name, value, Recipe.describe(name)) for name, value in values.items()),
-        precision="float32",
+        precision=prepared.precision,
         columns=prepared.task.table,
         epochs=epochs,
         steps=tuple(keeper.steps),

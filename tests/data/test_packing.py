@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.packing import cumulative_lengths, deal, gather_rows, pack, positions
+from distiltune.data.packing import cumulative_lengths, deal, fill_up, filled_size, gather_rows, pack, positions
 from tests.helpers import batch_of, feature_set, spans_of
 
 RAGGED = st.lists(st.lists(st.integers(0, 30_521), max_size=9), max_size=8)
@@ -113,3 +113,30 @@ def test_dealing_gives_each_sequence_once_and_no_hand_much_more(lengths: list[in
     assert all(hand.tolist() == sorted(hand.tolist()) and len(hand) for hand in hands)
     if totals:
         assert max(totals) - min(totals) <= max(lengths)
+
+
+@pytest.mark.parametrize("n_tokens", [9, 12])
+def test_filling_up_adds_one_sequence_without_labels(n_tokens: int) -> None:
+    batch = batch_of([[1, 2, 3, 4], [5, 6, 7, 8, 9]])
+    filled = fill_up(batch, n_tokens, 5)
+    assert filled.n_tokens == n_tokens
+    assert filled.n_features == 2
+    assert filled.lengths == (4, 5, n_tokens - 9)
+    assert filled.cu_seqlens.tolist() == [0, 4, 9, n_tokens]
+    assert filled.token_ids.tolist() == [1, 2, 3, 4, 5, 6, 7, 8, 9] + [0] * (n_tokens - 9)
+    assert filled.position_ids.tolist() == [0, 1, 2, 3, 0, 1, 2, 3, 4, *range(n_tokens - 9)]
+    assert filled.max_length == 5
+    assert filled.labels is batch.labels
+
+
+@pytest.mark.parametrize("n_tokens", [8, 15])
+def test_what_cannot_be_filled_up_is_refused(n_tokens: int) -> None:
+    with pytest.raises(ValueError, match="cannot be filled up"):
+        fill_up(batch_of([[1, 2, 3, 4], [5, 6, 7, 8, 9]]), n_tokens, 5)
+
+
+@given(st.integers(1, 5_000), st.integers(1, 300))
+def test_the_filled_size_is_the_next_multiple(n_tokens: int, step: int) -> None:
+    size = filled_size(n_tokens, step)
+    assert size % step == 0
+    assert 0 <= size - n_tokens < step

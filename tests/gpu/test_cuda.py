@@ -35,7 +35,7 @@ def test_loss_and_gradients_are_those_of_the_cpu() -> None:
 def test_dropout_of_attention_runs_there() -> None:
     values = torch.randn(10, 24, device="cuda", requires_grad=True)
     bounds = torch.tensor([0, 4, 10], dtype=torch.int32, device="cuda")
-    packed_attention(values, bounds, (4, 6), 2, 0.5).sum().backward()  # type: ignore[no-untyped-call]
+    packed_attention(values, bounds, (4, 6), 6, 2, 0.5).sum().backward()  # type: ignore[no-untyped-call]
     assert values.grad is not None
     assert bool(torch.isfinite(values.grad).all())
 

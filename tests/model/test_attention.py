@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from distiltune.data.packing import cumulative_lengths
-from distiltune.model.attention import packed_attention
+from distiltune.model.attention import packed_attention, padded_attention
 
 LENGTHS = (5, 1, 8)
 N_HEADS, HIDDEN = 3, 12
@@ -21,7 +21,7 @@ def projections(lengths: tuple[int, ...] = LENGTHS, dtype: torch.dtype = torch.f
 
 def attend(flat: Tensor, lengths: tuple[int, ...] = LENGTHS, dropout: float = 0.0) -> Tensor:
     boundaries = torch.from_numpy(cumulative_lengths(lengths))
-    return packed_attention(flat, boundaries, lengths, N_HEADS, dropout)
+    return packed_attention(flat, boundaries, lengths, max(lengths), N_HEADS, dropout)
 
 
 def plain_attention(flat: Tensor, lengths: tuple[int, ...] = LENGTHS) -> Tensor:
@@ -52,6 +52,19 @@ def test_training_is_the_formula_and_so_is_its_gradient() -> None:
     torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
     (ours * factors).sum().backward()  # type: ignore[no-untyped-call]
     (expected * factors).sum().backward()  # type: ignore[no-untyped-call]
+    assert flat.grad is not None
+    assert plain.grad is not None
+    torch.testing.assert_close(flat.grad, plain.grad, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("max_length", [8, 11])
+def test_the_padded_way_is_the_formula_and_so_is_its_gradient(max_length: int) -> None:
+    flat, plain = projections().requires_grad_(), projections().requires_grad_()
+    boundaries = torch.from_numpy(cumulative_lengths((*LENGTHS, 0)))  # filler of no tokens
+    ours, expected = padded_attention(flat, boundaries, max_length, N_HEADS, 0.0), plain_attention(plain)
+    torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
+    (ours**2).sum().backward()  # type: ignore[no-untyped-call]
+    (expected**2).sum().backward()  # type: ignore[no-untyped-call]
     assert flat.grad is not None
     assert plain.grad is not None
     torch.testing.assert_close(flat.grad, plain.grad, rtol=1e-10, atol=1e-12)

@@ -31,6 +31,7 @@ def packed(token_ids: torch.Tensor, lengths: tuple[int, ...]) -> PackedBatch:
         position_ids=torch.cat([torch.arange(length) for length in lengths]),
         cu_seqlens=torch.tensor([0, *np.cumsum(lengths)], dtype=torch.int32),
         lengths=lengths,
+        max_length=max(lengths),
         labels=torch.zeros(len(lengths), 2, dtype=torch.int64),
         feature_ids=np.arange(len(lengths)),
     )

@@ -76,7 +76,7 @@ def run(
 ) -> Recorder:
     """Train with plain gradient descent at a fixed rate unless told otherwise."""
     watcher = watcher or Recorder()
-    with make_gradients(model, objective) as gradients:
+    with make_gradients(model, objective, max_length=16) as gradients:
         train(
             model,
             features,

@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from distiltune.coach.learning_rate import RangeSettings, RangeTest, range_test
+from distiltune.device import choose_device
 from distiltune.fine_tuning import prepare
 from distiltune.recipe import Recipe
 from distiltune.report.range_picture import draw_range
+from distiltune.training.distributed import Processes
 
 
 def find_learning_rate(
@@ -21,7 +23,7 @@ def find_learning_rate(
         DistiltuneError: if data or model cannot be read.
 
     """
-    prepared = prepare(recipe)
+    prepared = prepare(recipe, Processes(), choose_device(recipe.device))
     settings = RangeSettings(
         n_steps=n_steps,
         batch_size=recipe.batch_size,
@@ -32,6 +34,7 @@ def find_learning_rate(
         beta2=recipe.adam_beta2,
         epsilon=recipe.adam_epsilon,
         weight_decay=recipe.weight_decay,
+        precision=prepared.precision,
     )
     return range_test(
         prepared.loaded.model,

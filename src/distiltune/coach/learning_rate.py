@@ -16,6 +16,7 @@ import numpy.typing as npt
 from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
+from distiltune.device import Precision
 from distiltune.model.encoder import model_device
 from distiltune.tasks.base import Objective
 from distiltune.training.gradients import make_gradients
@@ -47,6 +48,7 @@ class RangeSettings:
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ def range_test(
         log_every=1,
     )
     try:
-        with make_gradients(model, objective) as gradients:
+        with make_gradients(model, objective, settings.precision, max_length=int(features.lengths.max())) as gradients:
             train(
                 model,
                 features,

@@ -25,6 +25,14 @@ def split_batches(order: FeatureIds, batch_size: int) -> list[FeatureIds]:
     return [order[first : first + batch_size] for first in range(0, len(order), batch_size)]
 
 
+def share(lengths: npt.NDArray[np.int64], ids: FeatureIds, place: int, n_places: int) -> FeatureIds:
+    """What the process at ``place`` takes of a batch: about as many tokens as each other, none of a batch too small."""
+    if n_places == 1:
+        return ids
+    hands = deal(lengths[ids], n_places)
+    return ids[hands[place]] if place < len(hands) else ids[:0]
+
+
 def token_batches(feature_ids: FeatureIds, lengths: npt.NDArray[np.int64], max_tokens: int) -> list[FeatureIds]:
     """Batches of at most ``max_tokens`` tokens for inference, features of like lengths together.
 

@@ -21,27 +21,30 @@ class PackedBatch:
         token_ids: ``(total_tokens,)`` int64.
         position_ids: ``(total_tokens,)`` int64; positions restart at 0 in every feature.
         cu_seqlens: ``(n_features + 1,)`` int32; feature i holds the tokens ``cu_seqlens[i]:cu_seqlens[i + 1]``.
-        lengths: the features' lengths in tokens, on the host, so that no kernel has to be waited for.
+        lengths: the sequences' lengths in tokens, on the host, so that no kernel has to be waited for.
+        max_length: the longest of them, or a bound that holds for all batches of a kind.
         labels: ``(n_features, n_label_columns)`` int64; what the columns mean is the task's business.
         feature_ids: ``(n_features,)`` int64 on the host; which features of the set these are.
 
+    Behind the features there may be one more sequence, of filler (see ``fill_up``): it has no labels and no id.
     """
 
     token_ids: Tensor
     position_ids: Tensor
     cu_seqlens: Tensor
     lengths: tuple[int, ...]
+    max_length: int
     labels: Tensor
     feature_ids: npt.NDArray[np.int64]
 
     @property
     def n_features(self) -> int:
         """How many features lie in the batch."""
-        return len(self.lengths)
+        return int(self.labels.shape[0])
 
     @property
     def n_tokens(self) -> int:
-        """How many tokens lie in the batch; all are real, none is padding."""
+        """How many tokens lie in the batch, filler included."""
         return int(self.token_ids.shape[0])
 
     def to(self, device: torch.device) -> PackedBatch:
@@ -53,6 +56,7 @@ class PackedBatch:
             position_ids=self.position_ids.to(device, non_blocking=True),
             cu_seqlens=self.cu_seqlens.to(device, non_blocking=True),
             lengths=self.lengths,
+            max_length=self.max_length,
             labels=self.labels.to(device, non_blocking=True),
             feature_ids=self.feature_ids,
         )
@@ -124,6 +128,47 @@ def pack(
         position_ids=torch.from_numpy(positions(lengths)),
         cu_seqlens=torch.from_numpy(cumulative_lengths(lengths).astype(np.int32)),
         lengths=tuple(int(length) for length in lengths),
+        max_length=int(lengths.max(initial=0)),
         labels=torch.from_numpy(labels[feature_ids].astype(np.int64)),
         feature_ids=feature_ids,
+    )
+
+
+def token_places(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
+    """For each packed token its sequence and its place in it, ``(n_tokens,)`` int64 each."""
+    tokens = torch.arange(n_tokens, device=cu_seqlens.device)
+    boundaries = cu_seqlens.long()
+    sequence = torch.searchsorted(boundaries[1:], tokens, right=True)
+    return sequence, tokens - boundaries[sequence]
+
+
+def filled_size(n_tokens: int, step: int) -> int:
+    """The next multiple of ``step``: batches of a few sizes only can be replayed where every size costs a recording."""
+    return -(-n_tokens // step) * step
+
+
+def fill_up(batch: PackedBatch, n_tokens: int, max_length: int) -> PackedBatch:
+    """The same batch with filler behind its features, so that its tensors have the shape of all batches of that size.
+
+    Args:
+        batch: as ``pack`` makes it.
+        n_tokens: total with the filler.
+        max_length: the most tokens of any feature of the set; the filler has no more than these.
+
+    Raises:
+        ValueError: if the batch has more tokens, or the filler would be longer than ``max_length``.
+
+    """
+    n_filler = n_tokens - batch.n_tokens
+    if not 0 <= n_filler <= max_length:
+        raise ValueError(f"{batch.n_tokens} tokens cannot be filled up to {n_tokens} with at most {max_length}")
+    filler = torch.zeros(n_filler, dtype=torch.int64)
+    return PackedBatch(
+        token_ids=torch.cat([batch.token_ids, filler]),
+        position_ids=torch.cat([batch.position_ids, torch.arange(n_filler)]),
+        cu_seqlens=torch.cat([batch.cu_seqlens, batch.cu_seqlens.new_tensor([n_tokens])]),
+        lengths=(*batch.lengths, n_filler),
+        max_length=max_length,
+        labels=batch.labels,
+        feature_ids=batch.feature_ids,
     )

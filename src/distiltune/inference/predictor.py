@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
+import torch.distributed as dist
 from torch import Tensor, nn
 
 from distiltune.data.feature_set import FeatureSet
@@ -33,6 +34,9 @@ def outputs(
         with torch.inference_mode():
             return batch, model(batch)
 
+    if dist.is_available() and dist.is_initialized():
+        yield from _shared_outputs(run, features, batches)
+        return
     packed = packed_ahead(features, batches)
     plan = plan_workers(torch.get_num_threads())
     if device.type != "cpu" or plan.n_workers == 1 or len(batches) == 1:
@@ -40,3 +44,22 @@ def outputs(
         return
     with Workers(plan) as workers:
         yield from workers.map(run, packed)
+
+
+def _shared_outputs(
+    run: Callable[[list[PackedBatch]], tuple[PackedBatch, Tensor]], features: FeatureSet, batches: list[FeatureIds]
+) -> Iterator[tuple[PackedBatch, Tensor]]:
+    """Every process runs each n-th batch and receives what the others made of theirs: all yield all, in order."""
+    place, n_places = dist.get_rank(), dist.get_world_size()
+    for first in range(0, len(batches), n_places):
+        rounds = [features.batch(ids) for ids in batches[first : first + n_places]]
+        # With too few batches left, the last is run more than once and its copies are not looked at.
+        mine = rounds[min(place, len(rounds) - 1)]
+        batch, output = run([mine])
+        sizes = [rounds[min(other, len(rounds) - 1)].n_tokens for other in range(n_places)]
+        padded = output.new_zeros(max(sizes), output.shape[1])
+        padded[: batch.n_tokens] = output
+        gathered = [torch.empty_like(padded) for _ in sizes]
+        dist.all_gather(gathered, padded)
+        for other, theirs in zip(rounds, gathered, strict=False):
+            yield other.to(output.device), theirs[: other.n_tokens]

@@ -10,12 +10,18 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from distiltune.data.packing import token_places
 from distiltune.model.dropout import keep_mask, keep_scale
 from distiltune.model.products import product
 
 
 def packed_attention(
-    query_key_value: Tensor, cu_seqlens: Tensor, lengths: tuple[int, ...], n_heads: int, dropout: float
+    query_key_value: Tensor,
+    cu_seqlens: Tensor,
+    lengths: tuple[int, ...],
+    max_length: int,
+    n_heads: int,
+    dropout: float,
 ) -> Tensor:
     """Scaled dot-product attention restarted at every sequence (Vaswani et al. 2017, eq. 1).
 
@@ -23,17 +29,55 @@ def packed_attention(
         query_key_value: ``(total_tokens, 3 * hidden)``, the projections side by side.
         cu_seqlens: ``(n_sequences + 1,)`` boundaries of the sequences.
         lengths: the same boundaries as lengths on the host.
+        max_length: the longest of them, or a bound.
         n_heads: number of heads; ``hidden`` is divisible by it.
-        dropout: probability with which an attention weight is dropped; 0 outside training.
+        dropout: probability with which an attention weight is dropped; 0 outside training. PyTorch's flash attention
+            for sequences of different lengths has none: in half precision on a GPU this is without effect.
 
     Returns:
-        ``(total_tokens, hidden)``. No token sees one of another sequence.
+        ``(total_tokens, hidden)`` in the type of the input. No token sees one of another sequence.
 
     """
+    if query_key_value.device.type == "cuda":
+        if query_key_value.dtype in (torch.bfloat16, torch.float16):
+            return _flash_attention(query_key_value, cu_seqlens, max_length, n_heads)
+        return padded_attention(query_key_value, cu_seqlens, max_length, n_heads, dropout)
     if query_key_value.requires_grad:
-        out: Tensor = _PackedAttention.apply(query_key_value, lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
-        return out
+        exact: Tensor = _PackedAttention.apply(query_key_value.float(), lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
+        return exact.to(query_key_value.dtype)
     return _inference_attention(query_key_value, lengths, n_heads, dropout)
+
+
+def _flash_attention(query_key_value: Tensor, cu_seqlens: Tensor, max_length: int, n_heads: int) -> Tensor:
+    """FlashAttention-2 (Dao 2023) over sequences of different lengths; no attention weights are kept or dropped."""
+    from torch.nn.attention.varlen import varlen_attn
+
+    n_tokens, width = query_key_value.shape
+    query, key, value = query_key_value.view(n_tokens, 3, n_heads, width // (3 * n_heads)).unbind(1)
+    mixed = varlen_attn(query, key, value, cu_seqlens, cu_seqlens, max_length, max_length)
+    assert isinstance(mixed, Tensor)  # a pair only where more is asked for
+    return mixed.reshape(n_tokens, width // 3)
+
+
+def padded_attention(
+    query_key_value: Tensor, cu_seqlens: Tensor, max_length: int, n_heads: int, dropout: float
+) -> Tensor:
+    """Attention over a padded copy, in plain differentiable operations: the exact way on a GPU, the reference on a CPU.
+
+    Its shapes depend on ``max_length`` and not on the lengths, so that it can be recorded and replayed.
+    """
+    n_tokens, width = query_key_value.shape
+    n_sequences = cu_seqlens.shape[0] - 1
+    sequence, within = token_places(cu_seqlens, n_tokens)
+    padded = query_key_value.new_zeros(n_sequences, max_length, width).index_put((sequence, within), query_key_value)
+    query, key, value = padded.view(n_sequences, max_length, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    behind = torch.arange(max_length, device=cu_seqlens.device) >= cu_seqlens.diff()[:, None]
+    # Finite, since a sequence of no tokens would otherwise have weights that are not numbers.
+    scores = scores.masked_fill(behind[:, None, None, :], torch.finfo(scores.dtype).min)
+    weights = F.dropout(scores.softmax(dim=-1), dropout)
+    mixed: Tensor = (weights @ value).transpose(1, 2).reshape(n_sequences, max_length, width // 3)
+    return mixed[sequence, within]
 
 
 def _heads(flat: Tensor, start: int, length: int, n_parts: int, n_heads: int) -> tuple[Tensor, ...]:
@@ -116,6 +160,7 @@ def _parts(lengths: tuple[int, ...], n_heads: int) -> Iterator[tuple[int, int, s
     start = first = 0
     for length in lengths:
         n_weights = n_heads * length * length
-        yield start, length, slice(first, first + n_weights)
+        if length:
+            yield start, length, slice(first, first + n_weights)
         start += length
         first += n_weights

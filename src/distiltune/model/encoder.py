@@ -49,10 +49,12 @@ class SelfAttention(nn.Module):
         self.n_heads = n_heads
         self.dropout = dropout
 
-    def forward(self, hidden: Tensor, cu_seqlens: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
         probability = self.dropout if self.training else 0.0
-        mixed = packed_attention(self.qkv(hidden), cu_seqlens, lengths, self.n_heads, probability)
+        mixed = packed_attention(
+            self.qkv(hidden), batch.cu_seqlens, batch.lengths, batch.max_length, self.n_heads, probability
+        )
         out: Tensor = self.output(mixed)
         return out
 
@@ -82,9 +84,9 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(config.hidden_size, config.intermediate_size, config.activation, config.dropout)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPSILON)
 
-    def forward(self, hidden: Tensor, cu_seqlens: Tensor, lengths: tuple[int, ...]) -> Tensor:
+    def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
         """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
-        hidden = self.attention_norm(self.attention(hidden, cu_seqlens, lengths) + hidden)
+        hidden = self.attention_norm(self.attention(hidden, batch) + hidden)
         out: Tensor = self.feed_forward_norm(self.feed_forward(hidden) + hidden)
         return out
 
@@ -104,7 +106,7 @@ class Encoder(nn.Module):
         """Encode a packed batch: → ``(total_tokens, hidden)``."""
         hidden: Tensor = self.embeddings(batch.token_ids, batch.position_ids)
         for layer in self.layers:
-            hidden = layer(hidden, batch.cu_seqlens, batch.lengths)
+            hidden = layer(hidden, batch)
         return hidden
 
 

@@ -1,4 +1,4 @@
-"""From batches to gradients: in one piece on a GPU, shared out to workers on the CPU."""
+"""From batches to gradients: shared out to workers on the CPU, recorded and replayed on a GPU."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
+from distiltune.device import Precision, arithmetic
 from distiltune.model.dropout import draw_seeds, dropout_seed
 from distiltune.model.encoder import model_device
 from distiltune.tasks.base import Objective
@@ -27,8 +28,12 @@ class Gradients(Protocol):
     def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
         """Add the gradients of a batch's parts, each feature weighing 1 / ``n_step_features``.
 
-        Returns the objective's metrics, ``(n_metrics,)``, summed over the features.
+        Returns the objective's metrics, ``(n_metrics,)``, summed over the features, on the model's device; without
+        parts they are empty, ``(0,)``.
         """
+
+    def finish(self) -> None:
+        """Make the gradients whole, before the optimiser's step."""
 
     def clear(self) -> None:
         """Forget the gradients, after the optimiser's step."""
@@ -39,12 +44,20 @@ class WholeBatch:
 
     n_parts = 1
 
-    def __init__(self, model: nn.Module, objective: Objective) -> None:
-        self._model, self._objective = model, objective
+    def __init__(self, model: nn.Module, objective: Objective, precision: Precision = "float32") -> None:
+        self._model, self._objective, self._precision = model, objective, precision
+        self._device = model_device(model)
 
     def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
         """See ``Gradients``."""
-        return torch.stack([_backward(self._model, self._objective, part, n_step_features) for part in parts]).sum(0)
+        sums = [
+            backward(self._model, self._objective, part.to(self._device), 1 / n_step_features, self._precision)
+            for part in parts
+        ]
+        return total(sums)
+
+    def finish(self) -> None:
+        """See ``Gradients``."""
 
     def clear(self) -> None:
         """See ``Gradients``."""
@@ -58,8 +71,18 @@ class SharedOut:
     bits. Gradients of embeddings are kept as the rows touched: of 30,522 word pieces a batch has a few hundred.
     """
 
-    def __init__(self, model: nn.Module, objective: Objective, workers: Workers) -> None:
-        self._objective, self._workers = objective, workers
+    def __init__(
+        self,
+        model: nn.Module,
+        objective: Objective,
+        workers: Workers,
+        precision: Precision = "float32",
+        place: int = 0,
+        n_places: int = 1,
+    ) -> None:
+        """Make the replicas; ``place`` of ``n_places`` is this process among those that share a batch."""
+        self._objective, self._workers, self._precision = objective, workers, precision
+        self._place, self._n_places = place, n_places
         self._replicas = [_replica(model) for _ in range(workers.plan.n_workers)]
         self._parameters = list(model.parameters())
         self._dense = {
@@ -74,11 +97,12 @@ class SharedOut:
 
     def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
         """See ``Gradients``."""
-        seeds = draw_seeds(len(parts))
+        # Every process draws the seeds of all, so that their random states stay the same.
+        seeds = draw_seeds(self.n_parts * self._n_places)[self._place * self.n_parts :]
 
         def job(replica: nn.Module, part: PackedBatch, seed: int) -> Tensor:
             with dropout_seed(seed):
-                return _backward(replica, self._objective, part, n_step_features)
+                return backward(replica, self._objective, part, 1 / n_step_features, self._precision)
 
         jobs = [
             lambda replica=replica, part=part, seed=seed: job(replica, part, seed)
@@ -87,7 +111,10 @@ class SharedOut:
         metrics = self._workers.run(jobs)
         for replica in self._replicas[: len(parts)]:
             self._collect(replica)
-        return torch.stack(metrics).sum(0)
+        return total(metrics)
+
+    def finish(self) -> None:
+        """See ``Gradients``."""
 
     def clear(self) -> None:
         """See ``Gradients``."""
@@ -120,18 +147,48 @@ class SharedOut:
 
 
 @contextmanager
-def make_gradients(model: nn.Module, objective: Objective) -> Iterator[Gradients]:
-    """The quickest way for the device that the model is on; on the CPU with as many threads as PyTorch was given."""
-    if model_device(model).type != "cpu":
-        yield WholeBatch(model, objective)
+def make_gradients(
+    model: nn.Module,
+    objective: Objective,
+    precision: Precision = "float32",
+    *,
+    max_length: int,
+    place: int = 0,
+    n_places: int = 1,
+) -> Iterator[Gradients]:
+    """The quickest way for the device that the model is on; on the CPU with as many threads as PyTorch was given.
+
+    Args:
+        model: in training, its parameters on one device.
+        objective: what its output is worth.
+        precision: of the matrix products.
+        max_length: the most tokens of any feature.
+        place: number of this process among those that share each batch.
+        n_places: how many they are.
+
+    """
+    if model_device(model).type == "cuda":
+        from distiltune.training.cuda_graphs import Replayed
+
+        yield Replayed(model, objective, precision, max_length)
         return
     with Workers(plan_workers(torch.get_num_threads())) as workers:
-        yield SharedOut(model, objective, workers)
+        yield SharedOut(model, objective, workers, precision, place, n_places)
 
 
-def _backward(model: nn.Module, objective: Objective, part: PackedBatch, n_step_features: int) -> Tensor:
-    sums = objective(model(part), part)
-    (sums.loss / n_step_features).backward()  # type: ignore[no-untyped-call]
+def total(sums: Sequence[Tensor]) -> Tensor:
+    """The sum of tensors of one shape; of none, a tensor of no elements."""
+    return torch.stack(list(sums)).sum(0) if sums else torch.empty(0)
+
+
+def backward(
+    model: nn.Module, objective: Objective, part: PackedBatch, weight: float | Tensor, precision: Precision
+) -> Tensor:
+    """Add to the parameters' gradients those of a part, each feature with ``weight``; returns the metrics' sums."""
+    with arithmetic(precision, part.token_ids.device):
+        output = model(part)
+    sums = objective(output, part)
+    (sums.loss * weight).backward()  # type: ignore[no-untyped-call]
     return sums.metrics
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import nn
@@ -15,6 +15,32 @@ from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.reporter import Reporter
 from distiltune.training.run_log import RunLog
+
+
+def monitored(report: EpochReport, monitor: str) -> float:
+    """The monitored metric; without validation data, a number that makes the last finite epoch the best."""
+    if report.validation:
+        return report.validation[monitor.removeprefix("validation_")]
+    return -float(report.epoch) if math.isfinite(report.train["loss"]) else math.nan
+
+
+@dataclass(slots=True)
+class Follower:
+    """The watcher of a process that writes nothing and decides as the one that does."""
+
+    best: BestEpoch
+    monitor: str
+    patience: int
+    epochs: list[EpochReport] = field(default_factory=list)
+
+    def on_step(self, report: StepReport) -> None:
+        """Nothing to do."""
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        """Whether to go on."""
+        self.epochs.append(report)
+        self.best = self.best.after(report.epoch, monitored(report, self.monitor))
+        return not self.best.should_stop(self.patience)
 
 
 class Keeper:
@@ -48,7 +74,7 @@ class Keeper:
     def on_epoch(self, report: EpochReport) -> bool:
         """Log it, keep the checkpoint, and say whether to go on."""
         self.epochs.append(report)
-        self._best = self._best.after(report.epoch, self._monitored(report))
+        self._best = self._best.after(report.epoch, monitored(report, self._monitor))
         is_best = self._best.epoch == report.epoch
         self._log.write("epoch", **asdict(report), best=is_best)
         if report.validation:
@@ -85,12 +111,6 @@ class Keeper:
         if not self.epochs[-1].validation:
             return "the last epoch; there is no validation data to choose by"
         return f"best {self._monitor}: {self._best.value:.4f}"
-
-    def _monitored(self, report: EpochReport) -> float:
-        """The monitored metric; without validation data, a number that makes the last finite epoch the best."""
-        if report.validation:
-            return report.validation[self._monitor.removeprefix("validation_")]
-        return -float(report.epoch) if math.isfinite(report.train["loss"]) else math.nan
 
     def _keep(self, epoch: int, is_best: bool) -> None:
         place = Place(epochs_done=epoch + 1, steps_done=(epoch + 1) * self._steps_per_epoch)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, split_batches
+from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.device import give_back_freed_memory
 from distiltune.training.gradients import Gradients
@@ -92,24 +92,30 @@ def train(
     evaluate: Evaluate,
     watcher: Watcher,
     device: torch.device,
+    place: int = 0,
+    n_places: int = 1,
 ) -> None:
     """Train ``model`` in place for ``settings.epochs`` epochs, or until the watcher says stop.
 
-    Nothing is read back from the device between two log lines, so that no step waits for it.
+    Nothing is read back from the device between two log lines, so that no step waits for it. Of every batch this
+    process takes what is dealt to its ``place`` among ``n_places``; the reports are of all.
     """
     steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
     n_steps = steps_per_epoch * settings.epochs
+    lengths = features.lengths
     step = 0
     for epoch in range(settings.epochs):
         model.train()
         clock = _Clock(len(metric_names), device)
         order = epoch_order(len(features), settings.seed, epoch)
-        for batches, n_step_features in _steps(features, order, settings, gradients.n_parts, device):
+        for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places):
             learning_rate = learning_rate_at(step)
             set_learning_rate(optimiser, learning_rate)
-            for parts in batches:
-                metrics = gradients.add(parts, n_step_features)
-                clock.add(metrics, parts)
+            n_step_features = sum(map(len, batches))
+            for ids in batches:
+                metrics = gradients.add(next(packed), n_step_features)
+                clock.add(metrics, len(ids), int(lengths[ids].sum()))
+            gradients.finish()
             if settings.max_gradient_norm > 0.0:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
             optimiser.step()
@@ -140,14 +146,15 @@ def train(
 
 
 def _steps(
-    features: FeatureSet, order: FeatureIds, settings: LoopSettings, n_parts: int, device: torch.device
-) -> Iterator[tuple[Iterator[Sequence[PackedBatch]], int]]:
-    """For each optimiser step its batches in parts, packed ahead, and how many features they have together."""
+    features: FeatureSet, order: FeatureIds, settings: LoopSettings, n_parts: int, place: int, n_places: int
+) -> Iterator[tuple[list[FeatureIds], Iterator[Sequence[PackedBatch]]]]:
+    """For each optimiser step the features of its batches, and where to take this process's parts of them from."""
     groups = split_batches(order, settings.batch_size * settings.accumulation_steps)
-    slices = [split_batches(group, settings.batch_size) for group in groups]
-    packed = packed_ahead(features, [ids for group in slices for ids in group], n_parts)
-    for group, batches in zip(groups, slices, strict=True):
-        yield ([part.to(device) for part in next(packed)] for _ in batches), len(group)
+    steps = [split_batches(group, settings.batch_size) for group in groups]
+    mine = [share(features.lengths, ids, place, n_places) for batches in steps for ids in batches]
+    packed = packed_ahead(features, mine, n_parts)
+    for batches in steps:
+        yield batches, packed
 
 
 class _Clock:
@@ -159,11 +166,11 @@ class _Clock:
         self.n_features = self.n_tokens = self.lap_features = self.lap_tokens = 0
         self.began = self.lap_began = time.perf_counter()
 
-    def add(self, sums: Tensor, parts: Sequence[PackedBatch]) -> None:
+    def add(self, sums: Tensor, n_features: int, n_tokens: int) -> None:
         """Count one batch."""
         self.lap_sums += sums
-        self.lap_features += sum(part.n_features for part in parts)
-        self.lap_tokens += sum(part.n_tokens for part in parts)
+        self.lap_features += n_features
+        self.lap_tokens += n_tokens
 
     def lap(self) -> tuple[float, float]:
         """Close a stretch: its mean loss a feature and its tokens a second. Waits for the device."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, token_places
 from distiltune.model.dropout import dropout
 from distiltune.tasks.base import StepSums
 
@@ -29,16 +29,10 @@ class SpanHead(nn.Module):
 
 def unpack_logits(logits: Tensor, batch: PackedBatch) -> Tensor:
     """``(total_tokens, 2)`` → ``(n_features, 2, max_length)``, minus infinity behind each feature's end."""
-    n_features, longest = batch.n_features, max(batch.lengths)
-    starts = batch.cu_seqlens[:-1].long()
-    feature = torch.repeat_interleave(
-        torch.arange(n_features, device=logits.device),
-        batch.cu_seqlens.diff(),
-        output_size=batch.n_tokens,
-    )
-    within = torch.arange(batch.n_tokens, device=logits.device) - starts[feature]
-    dense = logits.new_full((n_features, longest, 2), -torch.inf)
-    return dense.index_put((feature, within), logits).transpose(1, 2)
+    n_sequences = len(batch.lengths)  # the features, and filler if there is some
+    feature, within = token_places(batch.cu_seqlens, batch.n_tokens)
+    dense = logits.new_full((n_sequences, batch.max_length, 2), -torch.inf)
+    return dense.index_put((feature, within), logits)[: batch.n_features].transpose(1, 2)
 
 
 def span_loss(logits: Tensor, batch: PackedBatch) -> StepSums:

@@ -1,0 +1,265 @@
+"""One contestant in a process of its own, that works when told to: `python -m benchmarks.contestant NAME MODEL`.
+
+It reads `run N` lines from its input, works through N batches, and answers with one line of JSON: seconds, features
+and real tokens of that stretch, and its peak memory so far. While the others have their turn it waits.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TextIO
+
+import numpy as np
+import torch
+
+from benchmarks import workload
+from distiltune.data.feature_set import FeatureSet
+from distiltune.device import keep_freed_memory, set_threads
+
+TRAINING_FEATURES = 8_000
+INFERENCE_FEATURES = 1_020  # about what 1,000 validation questions make
+
+
+class Turns:
+    """The contestant's end of the line to the referee."""
+
+    def __init__(self, wishes: TextIO, answers: TextIO) -> None:
+        self._wishes, self._answers = wishes, answers
+        self._left = self._features = self._tokens = 0
+        self._began = 0.0
+
+    def batch_done(self, n_features: int, n_tokens: int) -> None:
+        """Count a batch; at the end of a stretch report it and wait for the next."""
+        self._features += n_features
+        self._tokens += n_tokens
+        self._left -= 1
+        if self._left == 0:
+            self._report(time.perf_counter() - self._began)
+            self.wait()
+
+    def wait(self) -> None:
+        """Wait for a stretch to be asked for; leave when there is none."""
+        line = self._wishes.readline().split()
+        if not line or line[0] != "run":
+            os._exit(0)
+        self._left, self._features, self._tokens = int(line[1]), 0, 0
+        self._began = time.perf_counter()
+
+    def _report(self, seconds: float) -> None:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        line = {
+            "seconds": seconds,
+            "features": self._features,
+            "tokens": self._tokens,
+            "peak_mib": peak,
+            "system_share": usage.ru_stime / (usage.ru_stime + usage.ru_utime),
+        }
+        self._answers.write(json.dumps(line) + "\n")
+        self._answers.flush()
+
+
+def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None:
+    """The loop of `distiltune train`, as `fine_tune` calls it."""
+    from distiltune.model.build import load_model
+    from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+    from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
+    from distiltune.training.gradients import make_gradients
+    from distiltune.training.loop import EpochReport, LoopSettings, StepReport, train
+    from distiltune.training.optimiser import make_optimiser
+    from distiltune.training.schedule import PolynomialDecay
+
+    keep_freed_memory()
+    set_threads(0)
+    features = workload.features(TRAINING_FEATURES)
+    model = load_model(model_directory, HEAD_RULES, make_span_head, torch.device("cpu")).model
+
+    class Watcher:
+        def __init__(self) -> None:
+            self.began = time.perf_counter()
+
+        def on_step(self, report: StepReport) -> None:
+            # The loop reports a rate and no count; both follow from the order of the epoch.
+            first = report.step % len(batches)
+            turns.batch_done(len(batches[first]), int(lengths[batches[first]].sum()))
+
+        def on_epoch(self, report: EpochReport) -> bool:
+            return True
+
+    from distiltune.data.loader import epoch_order, split_batches
+
+    lengths = features.lengths
+    batches = split_batches(epoch_order(len(features), 0, 0), workload.BATCH_SIZE)
+    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, 0, 1)
+    turns.wait()
+    with make_gradients(model, span_loss, precision, max_length=workload.MAX_LENGTH) as gradients:
+        schedule = PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches))
+        train(
+            model,
+            features,
+            gradients,
+            METRIC_NAMES,
+            optimiser,
+            schedule,
+            settings,
+            dict,
+            Watcher(),
+            torch.device("cpu"),
+        )
+
+
+def train_transformers(model_directory: str, turns: Turns, batching: str) -> None:
+    """`transformers` Trainer: padded to the window, to the longest of the batch, or that with like lengths together."""
+    import transformers
+    from torch.utils.data import Sampler
+    from transformers.trainer_pt_utils import get_length_grouped_indices
+
+    features = workload.features(TRAINING_FEATURES)
+    n_tokens: list[int] = []
+
+    def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        n_tokens.append(sum(len(row["input_ids"]) for row in rows))
+        return padded(rows, workload.MAX_LENGTH if batching == "padded" else 0)
+
+    class Callback(transformers.TrainerCallback):
+        def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+            turns.batch_done(workload.BATCH_SIZE, n_tokens.pop(0))
+
+    class Order(Sampler[int]):
+        """Trainer's own grouping, its batches in random order: in its own order the longest of 50 come first."""
+
+        def __iter__(self) -> Iterator[int]:
+            order = get_length_grouped_indices(features.lengths.tolist(), workload.BATCH_SIZE)
+            batches = np.array(order).reshape(-1, workload.BATCH_SIZE)
+            yield from np.random.default_rng(0).permutation(batches).ravel().tolist()
+
+        def __len__(self) -> int:
+            return len(features)
+
+    class Trainer(transformers.Trainer):  # type: ignore[misc, name-defined]
+        def _get_train_sampler(self, *args: Any) -> Any:
+            return Order() if batching == "grouped" else super()._get_train_sampler(*args)
+
+    arguments = transformers.TrainingArguments(
+        output_dir=f"{model_directory}/out",
+        per_device_train_batch_size=workload.BATCH_SIZE,
+        learning_rate=2e-5,
+        num_train_epochs=1,
+        max_grad_norm=0.0,
+        lr_scheduler_type="linear",
+        logging_strategy="no",
+        save_strategy="no",
+        report_to=[],
+        use_cpu=True,
+        disable_tqdm=True,
+    )
+    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory)
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=Rows(features),
+        data_collator=collate,
+        callbacks=[Callback()],
+    )
+    turns.wait()
+    trainer.train()
+
+
+def infer_distiltune(model_directory: str, turns: Turns, _: str) -> None:
+    """The model's part of `distiltune evaluate`."""
+    from distiltune.inference.predictor import outputs
+    from distiltune.model.build import load_model
+    from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
+
+    keep_freed_memory()
+    set_threads(0)
+    features = workload.features(INFERENCE_FEATURES, seed=1)
+    model = load_model(model_directory, HEAD_RULES, make_span_head, torch.device("cpu")).model
+    turns.wait()
+    while True:
+        n_features = n_tokens = 0
+        for batch, _output in outputs(model, features, np.arange(len(features)), 4_096):
+            n_features += batch.n_features
+            n_tokens += batch.n_tokens
+        turns.batch_done(n_features, n_tokens)
+
+
+def infer_transformers(model_directory: str, turns: Turns, batching: str) -> None:
+    """`transformers`, padded to the longest of the batch; in file order, or longest first."""
+    import transformers
+
+    features = workload.features(INFERENCE_FEATURES, seed=1)
+    rows = Rows(features)
+    order = np.arange(len(features)) if batching == "dynamic" else np.argsort(-features.lengths)
+    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory).eval()
+    turns.wait()
+    while True:
+        with torch.inference_mode():
+            for first in range(0, len(order), workload.BATCH_SIZE):
+                batch = padded([rows[index] for index in order[first : first + workload.BATCH_SIZE].tolist()], 0)
+                model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
+        turns.batch_done(len(features), int(features.lengths.sum()))
+
+
+class Rows(torch.utils.data.Dataset[dict[str, Any]]):
+    """The features as Trainer wants them."""
+
+    def __init__(self, features: FeatureSet) -> None:
+        self._features = features
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        first, after = self._features.offsets[index : index + 2]
+        start, end = self._features.labels[index].tolist()
+        tokens = self._features.token_ids[first:after].tolist()
+        return {"input_ids": tokens, "start_positions": start, "end_positions": end}
+
+
+def padded(rows: list[dict[str, Any]], length: int) -> dict[str, torch.Tensor]:
+    """A padded batch, to the longest row if ``length`` is 0."""
+    length = length or max(len(row["input_ids"]) for row in rows)
+    input_ids = torch.zeros(len(rows), length, dtype=torch.long)
+    mask = torch.zeros(len(rows), length, dtype=torch.long)
+    for i, row in enumerate(rows):
+        n = len(row["input_ids"])
+        input_ids[i, :n] = torch.tensor(row["input_ids"])
+        mask[i, :n] = 1
+    return {
+        "input_ids": input_ids,
+        "attention_mask": mask,
+        "start_positions": torch.tensor([row["start_positions"] for row in rows]),
+        "end_positions": torch.tensor([row["end_positions"] for row in rows]),
+    }
+
+
+CONTESTANTS: dict[str, tuple[Callable[[str, Turns, str], None], str]] = {
+    "training/distiltune": (train_distiltune, "float32"),
+    "training/distiltune bfloat16": (train_distiltune, "bfloat16"),
+    "training/Trainer padded": (train_transformers, "padded"),
+    "training/Trainer dynamic": (train_transformers, "dynamic"),
+    "training/Trainer grouped": (train_transformers, "grouped"),
+    "inference/distiltune": (infer_distiltune, ""),
+    "inference/transformers dynamic": (infer_transformers, "dynamic"),
+    "inference/transformers sorted": (infer_transformers, "sorted"),
+}
+
+
+def main() -> None:
+    """Take the turns that the referee gives."""
+    name, model_directory = sys.argv[1:3]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not get between the answers
+    function, variant = CONTESTANTS[name]
+    function(model_directory, Turns(sys.stdin, answers), variant)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+"""Several processes that train one model: `torchrun --nproc-per-node N -m distiltune train ...` (PyTorch's own engine).
+
+The recipe means the same as in one process: a batch of 16 features is dealt to the processes, each weighs a feature by
+1/16, and the gradients are summed. All processes therefore hold the same weights and the same random state at every
+step; the first one alone writes files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from distiltune.data.packing import PackedBatch
+from distiltune.errors import TrainingError
+from distiltune.training.gradients import Gradients
+
+
+@dataclass(frozen=True, slots=True)
+class Processes:
+    """This process among those that train together.
+
+    Attributes:
+        place: its number, from 0.
+        count: how many there are.
+        place_here: its number on this machine.
+        count_here: how many are on this machine.
+
+    """
+
+    place: int = 0
+    count: int = 1
+    place_here: int = 0
+    count_here: int = 1
+
+    @property
+    def writes(self) -> bool:
+        """Whether this is the one that writes files and talks to the user."""
+        return self.place == 0
+
+
+def processes() -> Processes:
+    """What `torchrun` says in the environment; one process where it says nothing."""
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+    if not all(name in os.environ for name in names):
+        return Processes()
+    return Processes(*(int(os.environ[name]) for name in names))
+
+
+@contextmanager
+def joined(here: Processes, device_type: str) -> Iterator[None]:
+    """Within it the processes can exchange tensors: over NCCL between GPUs, over gloo between CPUs.
+
+    Raises:
+        TrainingError: if another process has ended or cannot be reached.
+
+    """
+    if here.count == 1:
+        yield
+        return
+    try:
+        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+        yield
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, torch.OutOfMemoryError) or not _is_connection_error(error):
+            raise
+        raise TrainingError(
+            f"Process {here.place} of {here.count} lost the others: {str(error).splitlines()[0]}",
+            fix="the first error above, of another process, is the cause",
+        ) from error
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+@contextmanager
+def in_turn(here: Processes) -> Iterator[None]:
+    """Let the first process on each machine go through the block before the others."""
+    if here.count > 1 and here.place_here > 0:
+        dist.barrier()
+    yield
+    if here.count > 1 and here.place_here == 0:
+        dist.barrier()
+
+
+def _is_connection_error(error: BaseException) -> bool:
+    words = ("Connection", "gloo", "NCCL", "Timed out", "process group", "store")
+    return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or any(
+        word.lower() in str(error).lower() for word in words
+    )
+
+
+class Summed:
+    """The gradients of all processes together, from those of this one."""
+
+    def __init__(self, inner: Gradients, model: nn.Module, n_metrics: int) -> None:
+        """Take the first process's weights; the seed gives all the same, this makes sure."""
+        self._inner = inner
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._no_metrics = torch.zeros(n_metrics, device=self._parameters[0].device)
+        with torch.no_grad():
+            for parameter in model.parameters():
+                dist.broadcast(parameter, src=0)
+
+    @property
+    def n_parts(self) -> int:
+        """As the process itself cuts its share."""
+        return self._inner.n_parts
+
+    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
+        """See ``Gradients``; a process may have no part of a small batch. The metrics are of all processes."""
+        metrics = self._inner.add(parts, n_step_features)  # also without parts: it draws its random numbers
+        if not parts:
+            metrics = self._no_metrics.clone()
+        dist.all_reduce(metrics)
+        return metrics
+
+    def finish(self) -> None:
+        """See ``Gradients``."""
+        self._inner.finish()
+        waiting = []
+        for parameter in self._parameters:
+            if parameter.grad is None:
+                parameter.grad = torch.zeros_like(parameter)
+            waiting.append(dist.all_reduce(parameter.grad, async_op=True))
+        for work in waiting:
+            work.wait()
+
+    def clear(self) -> None:
+        """See ``Gradients``."""
+        self._inner.clear()

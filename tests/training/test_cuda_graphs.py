@@ -1,0 +1,110 @@
+"""Recording and replaying, with a stand-in for the recorder: the real one needs a GPU (tests/gpu)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from distiltune.data.loader import epoch_order, split_batches
+from distiltune.tasks.question_answering.head import span_loss
+from distiltune.training.cuda_graphs import Replayed, fill, make_static
+from distiltune.training.gradients import Gradients, WholeBatch
+from tests.helpers import random_features, tiny_qa_model
+
+CPU = torch.device("cpu")
+FEATURES = random_features(64)
+LONGEST = 12
+
+
+class Recorder:
+    """Replays by doing the work again; like the real one it works a few times first, and knows no other tensors."""
+
+    def __init__(self) -> None:
+        self.n_recorded = self.n_replayed = 0
+
+    def __call__(self, run: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
+        self.n_recorded += 1
+        result = run().clone()
+        run()
+
+        def replay() -> Tensor:
+            self.n_replayed += 1
+            return result.copy_(run())
+
+        return replay
+
+
+def steps(gradients: Gradients, model: torch.nn.Module, n_epochs: int = 2) -> list[Tensor]:
+    """Plain gradient descent; every step's metrics."""
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    metrics = []
+    for epoch in range(n_epochs):
+        for ids in split_batches(epoch_order(len(FEATURES), 0, epoch), 6):  # the last batch has 4
+            metrics.append(gradients.add([FEATURES.batch(ids)], len(ids)))
+            gradients.finish()
+            optimiser.step()
+            gradients.clear()
+    return metrics
+
+
+def test_replays_train_as_the_plain_way_does() -> None:
+    plain, replayed, recorder = tiny_qa_model(), tiny_qa_model(), Recorder()
+    expected = steps(WholeBatch(plain, span_loss), plain)
+    ours = steps(Replayed(replayed, span_loss, "float32", LONGEST, recorder), replayed)
+    torch.testing.assert_close(torch.stack(ours), torch.stack(expected), rtol=1e-5, atol=1e-5)
+    for ours_parameter, theirs in zip(replayed.parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours_parameter, theirs, rtol=1e-5, atol=1e-6)
+    assert recorder.n_recorded < 8, "sizes repeat"
+    assert recorder.n_replayed > 10
+
+
+def test_parts_of_a_step_add_up_also_where_one_is_recorded_between() -> None:
+    model, expected_model = tiny_qa_model(), tiny_qa_model()
+    gradients = Replayed(model, span_loss, "float32", LONGEST, Recorder())
+    plain = WholeBatch(expected_model, span_loss)
+    for ids in (np.arange(6), np.arange(6), np.arange(6)):  # run, recorded, replayed
+        gradients.add([FEATURES.batch(ids)], 18)
+        plain.add([FEATURES.batch(ids)], 18)
+    for ours, theirs in zip(model.parameters(), expected_model.parameters(), strict=True):
+        assert ours.grad is not None
+        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+
+
+def test_a_static_batch_keeps_its_tensors_and_takes_the_content() -> None:
+    first, second = (fill(FEATURES.batch(ids), LONGEST) for ids in (np.arange(4), np.arange(4, 8)))
+    if first.n_tokens != second.n_tokens:
+        pytest.skip("the two batches are of different sizes")
+    static = make_static(first, CPU)
+    places = [static.batch.token_ids.data_ptr(), static.batch.labels.data_ptr()]
+    static.load(second, 0.5)
+    assert torch.equal(static.batch.token_ids, second.token_ids)
+    assert torch.equal(static.batch.cu_seqlens, second.cu_seqlens)
+    assert torch.equal(static.batch.labels, second.labels)
+    assert float(static.weight) == 0.5
+    assert [static.batch.token_ids.data_ptr(), static.batch.labels.data_ptr()] == places
+    assert first.token_ids.data_ptr() not in places
+
+
+def test_a_batch_of_another_shape_is_refused() -> None:
+    static = make_static(fill(FEATURES.batch(np.arange(4)), LONGEST), CPU)
+    with pytest.raises(ValueError, match="for a place of shape"):
+        static.load(fill(FEATURES.batch(np.arange(5)), LONGEST), 1.0)
+
+
+def test_filler_changes_neither_loss_nor_gradients() -> None:
+    batch = FEATURES.batch(np.arange(5))
+    filled = fill(batch, LONGEST)
+    assert filled.n_tokens % LONGEST == 0
+    results = []
+    for each in (batch, filled):
+        model = tiny_qa_model()
+        sums = span_loss(model(each), each)
+        sums.loss.backward()  # type: ignore[no-untyped-call]
+        results.append((sums.metrics, [p.grad for p in model.parameters()]))
+    torch.testing.assert_close(results[0][0], results[1][0])
+    for ours, theirs in zip(results[0][1], results[1][1], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
