@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import random
 import tempfile
 import time
@@ -22,6 +23,10 @@ from typing import Any
 from zlib import crc32
 
 from distiltune import fine_tuning
+from distiltune.coach.advice import advise
+from distiltune.coach.evidence import Evidence
+from distiltune.coach.run import CoachFindings
+from distiltune.coach.watching import CoachedWatcher
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import Recipe
 from distiltune.tasks.question_answering.examples import Answer, Example
@@ -162,8 +167,10 @@ def write(path: Path, examples: Sequence[Example]) -> str:
     return str(path)
 
 
-def run(case: Case, pool: Sequence[Example], held_out: Sequence[Example], model: str, seed: int) -> dict[str, Any]:
-    """One training, and what the coach says about it."""
+def run(
+    case: Case, pool: Sequence[Example], held_out: Sequence[Example], model: str, seed: int
+) -> tuple[dict[str, Any], Evidence]:
+    """One training, what the coach says about it, and what it goes by."""
     began = time.perf_counter()
     train, validation = draw_data(case, pool, held_out, seed)
     load = fine_tuning.load_model  # type: ignore[attr-defined]
@@ -173,6 +180,14 @@ def run(case: Case, pool: Sequence[Example], held_out: Sequence[Example], model:
         for parameter in loaded.model.encoder.parameters():
             parameter.requires_grad_(not case.freeze)
         return loaded
+
+    sum_up = fine_tuning.sum_up_run  # type: ignore[attr-defined]
+    known: list[Evidence] = []
+
+    def sum_up_and_keep(run: Any, task: Any, data: Any, coached: CoachedWatcher, probe: Any) -> CoachFindings:
+        findings = sum_up(run, task, data, coached, probe)
+        known.append(coached.evidence)
+        return findings
 
     with tempfile.TemporaryDirectory() as folder:
         recipe = Recipe.build(
@@ -187,11 +202,21 @@ def run(case: Case, pool: Sequence[Example], held_out: Sequence[Example], model:
             }
         )
         fine_tuning.load_model = load_frozen  # type: ignore[attr-defined, assignment]
+        fine_tuning.sum_up_run = sum_up_and_keep  # type: ignore[attr-defined, assignment]
         try:
             done = fine_tuning.fine_tune(recipe, output=Path(folder) / "run")
         finally:
             fine_tuning.load_model = load  # type: ignore[attr-defined]
-    advice = [each.as_json() for each in done.advice]
+            fine_tuning.sum_up_run = sum_up  # type: ignore[attr-defined]
+    line = judge(case, seed, known[-1])
+    line["f1"] = round(done.best.validation["f1"], 2)
+    line["seconds"] = round(time.perf_counter() - began, 1)
+    return line, known[-1]
+
+
+def judge(case: Case, seed: int, evidence: Evidence) -> dict[str, Any]:
+    """What the coach says about a run, and whether that is right."""
+    advice = [each.as_json() for each in advise(evidence)]
     severe = [each for each in advice if each["severity"] != "note"]
     first = severe[0]["sickness"] if severe else "none"
     return {
@@ -202,11 +227,16 @@ def run(case: Case, pool: Sequence[Example], held_out: Sequence[Example], model:
         "right": first in case.expected if case.expected else first == "none",
         "all": [f"{each['severity']} {each['sickness']}" for each in advice],
         "evidence": severe[0]["evidence"] if severe else "",
-        "train_losses": [round(epoch.train["loss"], 4) for epoch in done.epochs],
-        "validation_losses": [round(epoch.validation["loss"], 4) for epoch in done.epochs],
-        "f1": round(done.best.validation["f1"], 2),
-        "seconds": round(time.perf_counter() - began, 1),
+        "train_losses": [round(epoch.train["loss"], 4) for epoch in evidence.epochs],
+        "validation_losses": [round(epoch.validation["loss"], 4) for epoch in evidence.epochs],
     }
+
+
+def again(line: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A run judged by today's rules, from what was recorded of it."""
+    case = next(each for each in (*SICK, *HEALTHY) if each.name == line["case"])
+    path = folder / f"{case.name.replace(' ', '_')}-{line['seed']}.pickle"
+    return {**line, **judge(case, line["seed"], pickle.loads(path.read_bytes()))} if path.exists() else line
 
 
 def table(lines: Sequence[dict[str, Any]]) -> str:
@@ -238,9 +268,13 @@ def main() -> None:
         help="the rules were written looking at one half of the passages only, and the table is of the other half",
     )
     parser.add_argument("--only", action="append", default=[], help="a case's name, or part of it")
+    parser.add_argument("--again", action="store_true", help="judge the recorded evidence again, by today's rules")
     parser.add_argument("--output", type=Path, default=Path("sick_runs.jsonl"))
     arguments = parser.parse_args()
     done = [json.loads(line) for line in arguments.output.read_text().splitlines()] if arguments.output.exists() else []
+    folder = arguments.output.with_suffix(".evidence")
+    if arguments.again:
+        done = [again(line, folder) for line in done]
     known = {(line["case"], line["seed"]) for line in done}
 
     def short(file: str, split: Any) -> list[Example]:
@@ -255,8 +289,10 @@ def main() -> None:
             wanted = not arguments.only or any(part in case.name for part in arguments.only)
             if not wanted or (case.name, seed) in known:
                 continue
-            line = run(case, pool, held_out, arguments.model, seed)
+            line, evidence = run(case, pool, held_out, arguments.model, seed)
             done.append(line)
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{case.name.replace(' ', '_')}-{seed}.pickle").write_bytes(pickle.dumps(evidence))
             with arguments.output.open("a") as file:
                 file.write(json.dumps(line) + "\n")
             print(json.dumps(line), flush=True)

@@ -116,3 +116,46 @@ def find_lr(
         _say(console, line)
     for path in written:
         _say(console, f"written: {path}")
+
+
+@app.command()
+@_settings_as_flags(*_RUN_SETTINGS)
+def tune(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the search; one that is there goes on.")],
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            help="What to try: `learning_rate=1e-5:3e-4:log`, `dropout=0:0.3`, `epochs=2,3,4`; once a setting.",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many to try, earlier ones included.")] = 20,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Search settings: train again and again, stop what is behind, keep the best (needs the extra `tune`).
+
+    Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
+    """
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    from distiltune.coach.search_space import DEFAULT_SEARCH, parse_space
+
+    space = parse_space(search or DEFAULT_SEARCH, built)
+    from distiltune.coach.tune import search_lines, write_search
+    from distiltune.coach.tune import tune as run
+    from distiltune.report.console import ConsoleReporter
+
+    console = _error_console() if as_json else _console()
+    found = run(built, space, output, n_trials=trials, make_reporter=lambda: ConsoleReporter(console))
+    written = write_search(found, output)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+        return
+    console.print()
+    for line in search_lines(found):
+        _say(console, line)
+    for path in written:
+        _say(console, f"written: {path}")
+    if found.best is not None:
+        _say(console, f"train with it: distiltune train --recipe {output / 'best.toml'} --output RUN")

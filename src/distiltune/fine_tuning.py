@@ -26,7 +26,7 @@ from distiltune.device import (
     set_threads,
     usable_cores,
 )
-from distiltune.errors import RecipeError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
 from distiltune.model.encoder import TaskModel, count_parameters, model_device
 from distiltune.model.save import write_model_directory
@@ -42,13 +42,16 @@ from distiltune.training.checkpoint import read_weights
 from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
-from distiltune.training.keeper import Follower, Keeper
+from distiltune.training.keeper import Asking, Follower, Keeper
 from distiltune.training.loop import EpochReport, LoopSettings, Watcher, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
 from distiltune.training.schedule import PolynomialDecay
 from distiltune.training.tensorboard import EventsWatcher, open_events
+
+GoOn = Callable[[EpochReport], bool]
+"""Asked after an epoch whether to train on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,7 @@ def fine_tune(
     output: str | Path,
     overwrite: bool = False,
     reporter: Reporter | None = None,
+    go_on: GoOn | None = None,
     **settings: Any,
 ) -> FineTuned:
     """Fine-tune a model and write a run directory.
@@ -93,6 +97,7 @@ def fine_tune(
         output: the run directory to make.
         overwrite: replace a run that is already there.
         reporter: who shows the progress; by default nobody.
+        go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
         **settings: settings that win over the recipe, such as ``train="train.json"``, ``epochs=2``.
 
     Raises:
@@ -101,6 +106,8 @@ def fine_tune(
     """
     recipe = _with_settings(recipe or Recipe(), settings)
     here = processes()
+    if go_on is not None and here.count > 1:
+        raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
     directory = RunDirectory(Path(output))
     if here.writes:
@@ -113,14 +120,16 @@ def fine_tune(
                 return _follow(prepared, directory)
             directory.create(overwrite=overwrite)
             with RunLog(directory.log) as log:
-                return _logged_run(prepared, directory, log, reporter)
+                return _logged_run(prepared, directory, log, reporter, go_on)
     finally:
         reporter.close()
 
 
-def _logged_run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _logged_run(
+    prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, go_on: GoOn | None
+) -> FineTuned:
     try:
-        return _run(prepared, run, log, reporter)
+        return _run(prepared, run, log, reporter, go_on)
     except BaseException as error:
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         log.write("end", outcome=outcome, error=str(error))
@@ -151,7 +160,7 @@ class Prepared:
     steps_per_epoch: int
 
 
-def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, go_on: GoOn | None) -> FineTuned:
     recipe = prepared.recipe
     write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
     _tell(reporter, prepared)
@@ -188,7 +197,7 @@ def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter)
     coached.begin()
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        _train(prepared, optimiser, evaluate, coached)
+        _train(prepared, optimiser, evaluate, Asking(coached, go_on) if go_on is not None else coached)
     except KeyboardInterrupt:
         if keeper.epochs:
             best = keeper.best_epoch()

@@ -29,7 +29,7 @@ def draw_range(test: RangeTest, path: Path) -> None:
             axes.axvline(test.breaks_away, color="#d55e00", linewidth=1.5, linestyle=":", label=label)
         axes.set_xscale("log")
         if test.smoothed:
-            low, high = min(test.losses), max(test.smoothed)
+            low, high = min(test.losses), max(*test.smoothed, min(test.losses) + 0.1)
             axes.set_ylim(low - 0.05 * (high - low), high + 0.15 * (high - low))
         axes.set_xlabel("Learning rate")
         axes.set_ylabel("Training loss (nats)")
