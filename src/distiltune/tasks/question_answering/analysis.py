@@ -138,9 +138,7 @@ def _breakdowns(given: Sequence[_Given]) -> Iterable[Breakdown]:
     yield _breakdown(
         "By length of the answer",
         given,
-        lambda each: (
-            _step(_ANSWER_WORDS, len(each.example.answers[0].text.split())) if each.example.answers else NO_ANSWER
-        ),
+        _answer_length,
         (*(name for _, name in _ANSWER_WORDS), NO_ANSWER),
     )
     yield _breakdown(
