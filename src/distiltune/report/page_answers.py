@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from html import escape
 
@@ -12,6 +13,7 @@ from distiltune.report.wording import counted, plain, shown_text
 from distiltune.tasks.analysis import Analysis, Breakdown, CalibrationBin, Interval, Stretch, WrongAnswer
 
 _SEVERITIES = {"error": "Error", "warning": "Warning", "note": "Note"}
+_COMMAND = re.compile(r"distiltune [a-z-]+(?: [A-Z]+| --[a-z-]+(?: [\w.:/-]*\w)?)*|--[a-z-]+(?: [\d.e-]*\d)?")
 _MARK_NAMES = {"gold": "right answer", "given": "answer given"}
 
 
@@ -49,8 +51,13 @@ def _advice(advice: Advice, summary: RunSummary) -> str:
         f'<p class="remark">Why: {escape(shown_text(advice.evidence, summary))}</p>',
     ]
     if advice.command:
-        lines.append(f"<p>What to do: <code>{escape(shown_text(advice.command, summary))}</code></p>")
+        lines.append(f"<p>What to do: {_with_code(shown_text(advice.command, summary))}</p>")
     return "\n".join([*lines, "</li>"])
+
+
+def _with_code(text: str) -> str:
+    """A sentence in which flags with their values, and commands, are set as code."""
+    return _COMMAND.sub(r"<code>\g<0></code>", escape(text))
 
 
 def _breakdowns(analysis: Analysis) -> str:
@@ -67,16 +74,16 @@ def _breakdown(breakdown: Breakdown) -> str:
     for each in breakdown.rows:
         cells = "".join(_score_cell(each.scores[name]) if name in each.scores else "<td></td>" for name in metrics)
         rows.append(f'<tr><th scope="row">{escape(plain(each.label))}</th><td>{each.n:,}</td>{cells}</tr>')
-    return scrolling_table(breakdown.title, ("Kind", "Questions", *metrics), rows, kind="kinds")
+    return scrolling_table(breakdown.title, ("Kind", "Count", *metrics), rows, kind="kinds")
 
 
 def _score_cell(score: Interval) -> str:
     """The figure, its interval, and both drawn on a line from 0 to 100."""
     low, high, value = (max(0.0, min(100.0, each)) for each in (score.low, score.high, score.value))
     picture = (
-        '<svg class="interval" viewBox="-3 0 106 10" aria-hidden="true">'
-        '<path class="scale" d="M0 5H100"/>'
-        f'<path class="span" d="M{low:.1f} 5H{high:.1f}"/><circle cx="{value:.1f}" cy="5" r="3"/></svg>'
+        '<svg class="interval" viewBox="-4 0 208 10" aria-hidden="true">'
+        '<path class="scale" d="M0 5H200"/>'
+        f'<path class="span" d="M{2 * low:.1f} 5H{2 * high:.1f}"/><circle cx="{2 * value:.1f}" cy="5" r="3.5"/></svg>'
     )
     return (
         f'<td><span class="score">{score.value:.1f}</span> '

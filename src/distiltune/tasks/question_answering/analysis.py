@@ -118,7 +118,13 @@ def _scored(each: _Given) -> ScoredAnswer:
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean and its interval by the normal approximation, in percent, within 0 and 100."""
+    """The mean and its interval by the normal approximation, in percent, within 0 and 100.
+
+    Where all values are 0 or all are 1 that has no width; then it is Wilson's, as of a share.
+    """
+    if len(values) > 1 and values[0] in (0.0, 1.0) and all(value == values[0] for value in values):
+        share = share_interval(sum(values), len(values))
+        return Interval(100 * share.value, 100 * share.low, 100 * share.high)
     array = 100 * np.asarray(values, dtype=np.float64)
     mean = float(array.mean())
     margin = _Z95 * float(array.std(ddof=1)) / math.sqrt(len(array)) if len(array) > 1 else 100.0
@@ -231,7 +237,8 @@ def marked_stretches(context: str, spans: Sequence[tuple[int, int, str]]) -> lis
     windows: list[list[int]] = []
     for start, end, _ in sorted(spans):
         end = min(end, start + _LONG_SPAN)
-        low, high = max(0, start - _CONTEXT_CHARACTERS), min(len(context), end + _CONTEXT_CHARACTERS)
+        low = _word_before(context, start, start - _CONTEXT_CHARACTERS)
+        high = _word_after(context, end, end + _CONTEXT_CHARACTERS)
         if windows and low <= windows[-1][1]:
             windows[-1][1] = max(windows[-1][1], high)
         else:
@@ -247,6 +254,22 @@ def marked_stretches(context: str, spans: Sequence[tuple[int, int, str]]) -> lis
     if windows[-1][1] < len(context):
         stretches.append(Stretch(" …"))
     return stretches
+
+
+def _word_before(context: str, start: int, low: int) -> int:
+    """The first place from ``low`` on at which a word begins, if there is one before ``start``."""
+    if low <= 0:
+        return 0
+    blank = context.find(" ", low - 1, start)
+    return blank + 1 if blank >= 0 else low
+
+
+def _word_after(context: str, end: int, high: int) -> int:
+    """The last place up to ``high`` at which a word ends, if there is one behind ``end``."""
+    if high >= len(context):
+        return len(context)
+    blank = context.rfind(" ", end, high + 1)
+    return blank if blank >= 0 else high
 
 
 def _facts(given: Sequence[_Given]) -> dict[str, float]:
