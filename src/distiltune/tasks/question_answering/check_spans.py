@@ -36,8 +36,9 @@ def slipped_span(context: str, answer: Answer) -> SlippedSpan | None:
     """
     start, end = answer.start, answer.end
     cut_start, cut_end = _inside_word(context, start), _inside_word(context, end)
-    if not cut_start and (not cut_end or _is_meant(context, start, end)):
-        if answer.text == answer.text.strip():
+    has_space = answer.text != answer.text.strip()
+    if not cut_start and (not cut_end or (not has_space and _is_meant(context, start, end))):
+        if not has_space:
             return None
         return SlippedSpan("answer_with_space", _trimmed(context, start, end))
     if moved := _moved_back(context, start, end):
