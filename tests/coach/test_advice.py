@@ -107,6 +107,15 @@ def test_what_is_wrong_with_the_data_comes_first_if_it_is_much(concern: Concern,
     assert severe(advise(case))[0] == (first or "overfitting")
 
 
+def test_a_leak_does_not_hide_what_else_is_wrong() -> None:
+    leak = Concern("error", "question_leaked", "they are there too", count=50, of=100)
+    found = severe(advise(evidence(STUCK, STUCK, ratio=4e-7, facts={"concerns": (leak,)})))
+    assert found == ["question_leaked", "learning_rate_too_low"]
+    shifted = Concern("error", "answer_cut_into_word", "inside a word", count=90, of=100)
+    found = severe(advise(evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"concerns": (shifted,)})))
+    assert found == ["answer_cut_into_word"]  # which explains the rest
+
+
 def test_the_probe_is_asked_for_only_where_it_decides() -> None:
     assert needs_probe(evidence(STUCK, STUCK))
     assert not needs_probe(evidence(STUCK, STUCK, probe=PROBE_WELL))

@@ -46,6 +46,7 @@ def test_what_is_not_trained_has_no_update() -> None:
     model = Model()
     model.encoder.requires_grad_(False)
     optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser.param_groups[0]["lr"] = 1e-3
     step(model, optimiser)
     by_name = {part.name: part for part in take_vitals(model, optimiser, 0).parts}
     assert by_name["encoder"].update_ratio == 0.0

@@ -81,7 +81,9 @@ def advise(evidence: Evidence) -> tuple[Advice, ...]:
     for rule in _RULES:
         found += rule(evidence)
         # Who does not learn for one reason does not for another: the rules behind would only name consequences.
-        if rule in _FINAL and any(advice.severity == "error" for advice in found):
+        # A leak explains nothing of the kind: it only makes the figures too good.
+        errors = [advice for advice in found if advice.severity == "error" and advice.sickness != "question_leaked"]
+        if rule in _FINAL and errors:
             break
     order: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
     kinds: dict[str, Advice] = {}
