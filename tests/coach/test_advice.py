@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from distiltune.coach.advice import Advice, advise, needs_probe
 from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import Evidence, ProbeResult
 from distiltune.coach.overfitting import find_turn
-from tests.coach.evidence import evidence
+from tests.coach.evidence import epoch, evidence
 
 GOOD = {"n": 1000.0, "score": 80.0, "score_margin": 2.0, "confidence": 0.7, "null_share": 0.0, "one_place_share": 0.02}
 
@@ -79,6 +80,17 @@ def test_what_looks_alike_from_outside_is_told_apart(case: Evidence, sickness: s
 )
 def test_what_the_answers_show(answers: dict[str, float], sickness: str) -> None:
     assert severe(advise(evidence((1.4, 0.9), (1.2, 1.1), answers={**GOOD, **answers}))) == [sickness]
+
+
+@pytest.mark.parametrize(("start", "end", "sick"), [(0.03, 0.6, True), (0.5, 0.6, False), (0.02, 0.1, False)])
+def test_half_a_head_that_is_dead(start: float, end: float, sick: bool) -> None:
+    epochs = tuple(
+        replace(epoch(i, 1.4, 1.2), train={"loss": 1.4, "start_accuracy": start, "end_accuracy": end}) for i in range(2)
+    )
+    found = advise(replace(evidence((1.4, 1.4), (1.2, 1.2)), epochs=epochs))
+    assert ("one_sided_head" in severe(found)) == sick
+    if sick:
+        assert "not the start" in found[0].message
 
 
 def test_half_unanswerable_and_all_null_is_seen_only_beyond_what_is_wanted() -> None:

@@ -24,6 +24,8 @@ NOT_LEARNING = 0.9
 """A training loss above this share of what blind guessing gives has learned nothing to speak of."""
 FEW_STEPS = 30
 """After fewer steps than this nobody can say that labels are wrong."""
+ONE_SIDE_LEARNED, ONE_SIDE_DEAD = 0.3, 0.25
+"""An accuracy of the first with another below this share of it: only one side of the answer is learned."""
 MUCH_LEFT = 0.1
 """A fall of the validation loss in the last epoch, as a share, that means the run was broken off."""
 
@@ -246,6 +248,23 @@ def _probe_words(evidence: Evidence) -> str:
     return f"loss {probe.loss_before:.2f} → {probe.loss_after:.2f} in {probe.n_steps} steps"
 
 
+def _one_sided(evidence: Evidence) -> Iterable[Advice]:
+    """One of two accuracies that stays down while the other rises: half of the head is dead, or half of the labels."""
+    if len(evidence.epochs) < 2:
+        return
+    last = evidence.epochs[-1].train
+    shares = sorted((value, name) for name, value in last.items() if name.endswith("_accuracy"))
+    if len(shares) < 2:
+        return
+    (low, worse), (high, better) = shares[0], shares[-1]
+    if high < ONE_SIDE_LEARNED or low > ONE_SIDE_DEAD * high:
+        return
+    learned, dead = better.removesuffix("_accuracy"), worse.removesuffix("_accuracy")
+    message = f"the model learns the {learned} of an answer and not the {dead}"
+    shown = f"accuracy of the {dead} {low:.2f}, of the {learned} {high:.2f} after {len(evidence.epochs)} epochs"
+    yield Advice("error", "one_sided_head", message, shown, "distiltune check TRAIN, and look at the head's weights")
+
+
 def _memorising(evidence: Evidence) -> Iterable[Advice]:
     """Training that goes well while validation never gets better than guessing: learning by heart, or wrong labels."""
     turn = find_turn(*_losses(evidence))
@@ -385,6 +404,7 @@ _RULES: Sequence[Rule] = (
     _frozen,
     _diverged,
     _not_learning,
+    _one_sided,
     _memorising,
     _overfitting,
     _answers,

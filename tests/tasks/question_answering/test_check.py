@@ -309,6 +309,6 @@ def test_the_class_of_a_question(question: str, kind: str) -> None:
 
 def test_examples_keep_their_titles_when_they_are_fixed(tmp_path: Path) -> None:
     report = check(tmp_path, rows())
-    titled = replace(report.examples, examples=[replace(e, title="A town") for e in report.examples.examples])
+    titled = replace(report.examples, examples=tuple(replace(e, title="A town") for e in report.examples.examples))
     write_fixed(fix(titled, report.repeats), tmp_path / "clean.json")
     assert json.loads((tmp_path / "clean.json").read_text())["data"][0]["title"] == "A town"
