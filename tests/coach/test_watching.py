@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from distiltune.fine_tuning import FineTuned, fine_tune
+from distiltune.report.console import ConsoleReporter
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet
 from tests.helpers import TINY, people, read_log, write_squad, write_tiny_model
@@ -71,6 +75,26 @@ def test_a_learning_rate_that_is_far_too_low_is_told_with_a_rate_that_is_not(
     text = "\n".join(ears.notes)
     assert "the updates are too small" in text
     assert "--learning-rate" in text
+
+
+def test_terminal_log_and_report_have_one_epoch_table(settings: dict[str, Any], tmp_path: Path) -> None:
+    said = io.StringIO()
+    reporter = ConsoleReporter(Console(file=said, width=1_000))
+    done = fine_tune(output=tmp_path / "run", reporter=reporter, **settings)
+    lines = [line.split() for line in said.getvalue().splitlines()]
+    shown = [line for line in lines if len(line) == 7 and line[0].isdigit()]
+    log = [line for line in read_log(done.directory / "log.jsonl") if line["kind"] == "epoch"]
+    names = [("train", "loss"), ("train", "end_accuracy"), ("train", "start_accuracy")]
+    names += [("validation", name) for _, name in names]
+    logged = [
+        [str(line["epoch"]), *(f"{line[of][name]:.4f}" for of, name in names)]  # type: ignore[index]
+        for line in log
+    ]
+    assert shown == logged
+    report = (done.directory / "report.html").read_text(encoding="utf-8")
+    section = report[report.index("Epoch by epoch") : report.index("Curves")]
+    rows = re.findall(r'<th scope="row">(\d+).*?</th>((?:<td>[^<]*</td>)+)', section)
+    assert [[epoch, *re.findall(r"<td>([^<]*)</td>", cells)] for epoch, cells in rows] == logged
 
 
 def test_answers_are_left_for_compare(settings: dict[str, Any], tmp_path: Path) -> None:
