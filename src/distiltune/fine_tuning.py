@@ -272,14 +272,14 @@ def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
 def prepare(recipe: Recipe, here: Processes, device: torch.device) -> Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
     began = time.perf_counter()
-    precision = choose_precision(recipe.precision, device)
-    allow_tf32(precision == "tf32")
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
     seed_everything(recipe.seed)
     task = TASKS[recipe.task](recipe)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
+    precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
+    allow_tf32(precision == "tf32")
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
@@ -331,7 +331,7 @@ def _tell(reporter: Reporter, prepared: Prepared) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)
-    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters")
+    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters, in {prepared.precision}")
     for note in source.notes:
         reporter.note(note)
     if source.missing:
