@@ -490,5 +490,7 @@ def main() -> None:
         sys.exit(EXIT_FAILED)
 
 
+from distiltune import coach_commands as coach_commands  # noqa: E402  (its commands hang on the app above)
+
 if __name__ == "__main__":
     main()

@@ -135,6 +135,8 @@ class Recipe(BaseModel):
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Positive = 10
     """Optimiser steps between two lines of the log."""
+    tensorboard: bool = False
+    """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
 from distiltune.model.hf_keys import KeyRule
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
 
 
@@ -86,6 +88,20 @@ class Evaluation(Protocol):
     @property
     def metrics(self) -> Mapping[str, float]:
         """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
+
+
+@runtime_checkable
+class Coached(Protocol):
+    """What a task may do beside, so that the coach can say more about its runs."""
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked."""
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of a model that knows nothing, and of one that knows how often which kind of label occurs."""
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """What there is to see in the answers that `Task.evaluate` wrote into ``predictions``, and each one's score."""
 
 
 class Task(Protocol):

@@ -11,11 +11,16 @@ from pathlib import Path
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
 from distiltune.data.array_cache import cache_directory
+from distiltune.data.feature_set import FeatureSet
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.question_answering.analysis import analyse, chance_losses
+from distiltune.tasks.question_answering.check import training_concerns
 from distiltune.tasks.question_answering.data import (
     QuestionData,
     Split,
@@ -206,6 +211,21 @@ class QuestionAnswering:
                 temperature=self.temperature,
                 on_example=on_example,
             )
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        assert isinstance(training, QuestionData)
+        others = validation.examples if isinstance(validation, QuestionData) else ()
+        return training_concerns(training, others, tokenizer, self.windows, self.reading.max_answer_tokens)
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among a window's tokens, and that of knowing how many hold no answer."""
+        return chance_losses(features)
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by kind of question, calibration, the hardest wrong answers; and each answer's score."""
+        assert isinstance(data, QuestionData)
+        return analyse(data.examples, predictions / "nbest.jsonl")
 
     def _read(self, sources: Sequence[str], split: Split) -> ExampleSet:
         return load_examples(sources, split, self.data.columns, self.data.max_rejected_share)
