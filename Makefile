@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 
-.PHONY: help setup setup-dev quickstart test test-slow benchmark benchmark-short lint format starter clean
+.PHONY: help setup setup-dev quickstart test test-slow benchmark benchmark-short lint format docs starter clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -71,6 +71,11 @@ benchmark: $(VENV)/.benchmark  ## beside what users would pick instead, full siz
 
 benchmark-short: $(VENV)/.benchmark  ## the same with a sixth of the model: under three minutes
 	$(BIN)/python -m benchmarks.run --short
+
+docs: setup-dev  ## the documentation as a site, in build/site
+	$(BIN)/python tools/docs/recipe.py
+	$(BIN)/python tools/docs/commands.py
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
 starter: setup  ## make the packaged starter data and model shape again
 	$(BIN)/python tools/starter_data/build.py

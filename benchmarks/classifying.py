@@ -82,7 +82,7 @@ def train_theirs(recipe: Recipe, output: Path) -> float:
     directory = resolve_model(recipe.model)
     task = TASKS[recipe.task](recipe).ready()
     training, _ = task.load_training(load_tokenizer(directory))
-    names = {int(key): name for key, name in task.model_config(training, 0.0)["id2label"].items()}  # type: ignore[attr-defined]
+    names = {int(key): name for key, name in task.model_config(training, 0.0, {})["id2label"].items()}  # type: ignore[attr-defined]
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
     is_text = recipe.task == "text-classification"
     kind = AutoModelForSequenceClassification if is_text else AutoModelForTokenClassification

@@ -83,7 +83,8 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     keep_freed_memory()
     set_threads(0)
     features = workload.features(TRAINING_FEATURES, seed)
-    model = load_model(model_directory, HEAD_RULES, make_span_head, CPU).model
+    loaded = load_model(model_directory, HEAD_RULES, make_span_head, CPU)
+    model = loaded.model
 
     class Watcher:
         def __init__(self) -> None:
@@ -107,7 +108,7 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     with make_gradients(
         model,
         span_loss,
-        choose_precision(precision, CPU, model.encoder.config.hidden_size),
+        choose_precision(precision, CPU, loaded.source.config.hidden_size),
         max_length=workload.MAX_LENGTH,
     ) as gradients:
         schedule = PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches))

@@ -109,10 +109,10 @@ def plan(short: bool, kind: str, names: Sequence[str]) -> Plan:
     contestants = tuple(name for name in contestants if not names or any(part in name for part in names))
     if kind == "inference":
         n_batches = dict.fromkeys(contestants, 1)  # of an eighth of the questions
-        return Plan(SHAPES["small" if short else "full"], contestants, 2 if short else 5, 1, n_batches)
+        return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches)
     # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable.
     n_batches = {name: 6 if "distiltune" in name else 2 for name in contestants}
-    return Plan(SHAPES["small" if short else "full"], contestants, 2 if short else 5, 1, n_batches)
+    return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches)
 
 
 def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
@@ -197,7 +197,7 @@ def _paired_ratio(first: Row, other: Row) -> float:
 def main() -> None:
     """Run, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a smaller model and fewer rounds: under three minutes")
+    parser.add_argument("--short", action="store_true", help="a smaller model and one round: under three minutes")
     parser.add_argument("--only", choices=["training", "inference"], help="one of the two")
     parser.add_argument("--contestants", nargs="*", default=[], help="only those whose names hold one of these")
     arguments = parser.parse_args()

@@ -86,6 +86,7 @@ def trained(sources: dict[str, str], told: Ears, tmp_path_factory: pytest.TempPa
 
 def test_the_run_directory_is_as_designed(trained: FineTuned) -> None:
     assert {path.name for path in trained.directory.iterdir()} == {
+        "answers.jsonl",
         "recipe.toml",
         "log.jsonl",
         "checkpoints",

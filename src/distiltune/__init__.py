@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from distiltune.inference.evaluate import evaluate
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
 
@@ -30,6 +31,7 @@ __all__ = [
     "__version__",
     "evaluate",
     "fine_tune",
+    "pipeline",
 ]
 
 _HOMES = {
@@ -40,6 +42,7 @@ _HOMES = {
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
+    "pipeline": "distiltune.tasks.question_answering.pipeline",
 }
 
 

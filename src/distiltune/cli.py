@@ -9,6 +9,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -217,21 +218,27 @@ def predict(
 
 
 @app.command()
-@_settings_as_flags("max_length", "stride", "max_answer_tokens", "null_threshold", "device", "threads")
+@_settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
 def ask(
     model: ModelOption,
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
     document: Annotated[
-        Path | None, typer.Option("--document", "-d", help="A text file (UTF-8); `-` is standard input.")
+        list[Path] | None,
+        typer.Option("--document", "-d", help="A text file (UTF-8), repeatable; `-` is standard input."),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
     questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
+    passages: Annotated[
+        int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
+    ] = 0,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Ask questions about a document of any length.
+    """Ask questions about documents of any length.
 
     Example: `distiltune ask --model runs/mine --document handbook.txt "Who signs the lease?"`
     """
@@ -240,12 +247,14 @@ def ask(
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     given = _given(settings)
     Recipe.build(given)  # which says what is wrong with a value
-    context = _read_document(document, text)
+    documents = _read_documents(document or [], text)
 
+    from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
 
     answerer = Answerer(model, **given)
-    replies = answerer.ask(asked, context, n_best=n_best)
+    with counting(_error_console(), "reading") as on_progress:
+        replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
         return
@@ -281,6 +290,129 @@ def convert(
     _say(console, f"model: {output}")
 
 
+@app.command()
+@_settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
+def serve(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run, a model directory, an exported ONNX folder, or a name on the hub.", metavar="RUN"),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
+    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
+    max_requests: Annotated[int, typer.Option(min=1, help="Most requests in process at once.")] = 256,
+    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
+    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Serve a page and a JSON API that answer questions about texts.
+
+    Example: `distiltune serve runs/mine --port 8000`
+    """
+    given = _given(settings)
+    Recipe.build(given)
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise DistiltuneError(
+            f"Serving needs the library {error.name}.", fix="install it: pip install 'distiltune[serve]'"
+        ) from error
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.server import run, served_names
+    from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.question_answering.service import question_answering_app
+
+    console = _console()
+    limits = Limits(
+        max_body_bytes=int(max_body_mb * 1e6),
+        max_requests=max_requests,
+        max_bytes=max(64_000_000, int(max_body_mb * 1e6)),
+        answer_s=answer_seconds,
+        hosts=served_names(host, allow_host or ()),
+    )
+    answerer = Answerer(model, **given)
+    path = Path(model).resolve()
+    name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
+    app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
+    run(app, host, port, limits, lambda url: _say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
+    int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Questions to check with; by default the run's validation data.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=0, help="Check with at most so many of them (0: all).")] = 500,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of F1.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Threads (0: as many as there are usable cores).")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as an ONNX folder, checked against the original on real questions.
+
+    Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
+    """
+    if form != "onnx":
+        raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
+    from distiltune.export.onnx import export_onnx
+
+    console = _error_console() if as_json else _console()
+    exported = export_onnx(
+        model,
+        output,
+        int8=int8,
+        data=tuple(data or ()),
+        questions=questions,
+        accept_loss=accept_loss,
+        threads=threads,
+        on_note=lambda note: _say(console, note),
+    )
+    if as_json:
+        typer.echo(json.dumps(exported.as_json(), indent=2))
+        return
+    _say(console, f"model:  {exported.directory} ({exported.precision})")
+    _say(console, f'ask it: distiltune ask --model {exported.directory} --document TEXT.txt "A question?"')
+
+
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or an exported folder.", metavar="RUN")],
+    name: Annotated[str, typer.Argument(help="Name on the Hugging Face hub, as `owner/name`.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Model made with distiltune",
+    as_json: JsonOption = False,
+) -> None:
+    """Put a model on the Hugging Face hub, once its card is checked; log in first with `hf auth login`.
+
+    Example: `distiltune push runs/mine my-name/lease-questions --private`
+    """
+    from distiltune.export.push import push as run
+
+    pushed = run(model, name, private=private, message=message)
+    if as_json:
+        typer.echo(json.dumps(asdict(pushed), indent=2))
+        return
+    console = _console()
+    _say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
+    _say(console, f'ask it: distiltune ask --model {pushed.name} --document TEXT.txt "A question?"')
+
+
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings whose flags were used."""
     return {name: value for name, value in settings.items() if value is not None}
@@ -292,16 +424,21 @@ def _read_questions(path: Path | None) -> list[str]:
     return [line.strip() for line in _read_text(path).splitlines() if line.strip()]
 
 
-def _read_document(document: Path | None, text: str | None) -> str:
-    if (document is None) == (text is None):
-        if document is not None:
+def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]:
+    """The text given, or each document by its path."""
+    if text is not None:
+        if paths:
             raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+        return text
+    if not paths:
         if sys.stdin.isatty():
             raise RecipeError(
                 "There is no text to look in.", fix="give --document FILE, --text TEXT, or pipe a text in"
             )
-        document = Path("-")
-    return text if text is not None else _read_text(typing.cast(Path, document))
+        paths = [Path("-")]
+    if len(paths) == 1:
+        return _read_text(paths[0])
+    return {str(path): _read_text(path) for path in paths}
 
 
 def _read_text(path: Path) -> str:
@@ -354,6 +491,8 @@ def main() -> None:
         )
         sys.exit(EXIT_FAILED)
 
+
+from distiltune import coach_commands as coach_commands  # noqa: E402  (its commands hang on the app above)
 
 if __name__ == "__main__":
     main()

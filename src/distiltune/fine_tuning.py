@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from distiltune.coach.advice import Advice
+from distiltune.coach.probe import overfit_probe
+from distiltune.coach.run import CoachFindings, sum_up_run, training_facts
+from distiltune.coach.watching import CoachedWatcher
 from distiltune.device import (
     Machine,
     Precision,
@@ -22,9 +26,9 @@ from distiltune.device import (
     set_threads,
     usable_cores,
 )
-from distiltune.errors import RecipeError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import Dropouts, LoadedModel, check_window
-from distiltune.model.encoder import TaskModel, count_parameters, model_device
+from distiltune.model.encoder import count_parameters, model_device
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import MONITORS, Recipe
 from distiltune.report.curves import draw_curves
@@ -39,12 +43,16 @@ from distiltune.training.checkpoint import read_weights
 from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
-from distiltune.training.keeper import Follower, Keeper
+from distiltune.training.keeper import Asking, Follower, Keeper
 from distiltune.training.loop import EpochReport, LoopSettings, Watcher, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.tensorboard import EventsWatcher, open_events
+
+GoOn = Callable[[EpochReport], bool]
+"""Asked after an epoch whether to train on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +66,7 @@ class FineTuned:
         best_epoch: which of them ``model`` holds.
         recipe: the recipe as run.
         scores: the best epoch's main scores in words, empty without validation data.
+        advice: what the coach says, the first thing to do first.
 
     """
 
@@ -67,6 +76,7 @@ class FineTuned:
     best_epoch: int
     recipe: Recipe
     scores: str = ""
+    advice: tuple[Advice, ...] = ()
 
     @property
     def best(self) -> EpochReport:
@@ -80,6 +90,7 @@ def fine_tune(
     output: str | Path,
     overwrite: bool = False,
     reporter: Reporter | None = None,
+    go_on: GoOn | None = None,
     **settings: Any,
 ) -> FineTuned:
     """Fine-tune a model and write a run directory.
@@ -89,6 +100,7 @@ def fine_tune(
         output: the run directory to make.
         overwrite: replace a run that is already there.
         reporter: who shows the progress; by default nobody.
+        go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
         **settings: settings that win over the recipe, such as ``train="train.json"``, ``epochs=2``.
 
     Raises:
@@ -97,6 +109,8 @@ def fine_tune(
     """
     recipe = _with_settings(recipe or Recipe(), settings)
     here = processes()
+    if go_on is not None and here.count > 1:
+        raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
     directory = RunDirectory(Path(output))
     if here.writes:
@@ -104,19 +118,21 @@ def fine_tune(
     device = choose_device(recipe.device, here.place_here)
     try:
         with joined(here, device.type):
-            prepared = _prepare(recipe, here, device)  # before anything is written: a typing error costs no last run
+            prepared = prepare(recipe, here, device)  # before anything is written: a typing error costs no last run
             if not here.writes:
                 return _follow(prepared, directory)
             directory.create(overwrite=overwrite)
             with RunLog(directory.log) as log:
-                return _logged_run(prepared, directory, log, reporter)
+                return _logged_run(prepared, directory, log, reporter, go_on)
     finally:
         reporter.close()
 
 
-def _logged_run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _logged_run(
+    prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, go_on: GoOn | None
+) -> FineTuned:
     try:
-        return _run(prepared, run, log, reporter)
+        return _run(prepared, run, log, reporter, go_on)
     except BaseException as error:
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         log.write("end", outcome=outcome, error=str(error))
@@ -132,7 +148,7 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class _Prepared:
+class Prepared:
     """All that is ready before the first step."""
 
     began: float
@@ -147,7 +163,7 @@ class _Prepared:
     steps_per_epoch: int
 
 
-def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, go_on: GoOn | None) -> FineTuned:
     recipe = prepared.recipe
     write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
     _tell(reporter, prepared)
@@ -175,24 +191,36 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
     )
+    events = open_events(run.events) if recipe.tensorboard else None
+    watcher = EventsWatcher(keeper, events) if events is not None else keeper
+    facts = training_facts(
+        recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
+    )
+    coached = CoachedWatcher(watcher, facts, model, optimiser, log, reporter.note)
+    coached.begin()
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        _train(prepared, optimiser, evaluate, keeper)
+        _train(prepared, optimiser, evaluate, Asking(coached, go_on) if go_on is not None else coached)
     except KeyboardInterrupt:
         if keeper.epochs:
             best = keeper.best_epoch()
-            _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
+            _write_results(run, prepared, keeper, best, _sum_up(run, prepared, coached))
             reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
         raise
+    finally:
+        if events is not None:
+            events.close()
     best = keeper.best_epoch()
-    _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
+    findings = _sum_up(run, prepared, coached)
+    _write_results(run, prepared, keeper, best, findings)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     metrics = keeper.epochs[best].validation
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, task.guide(metrics).scores(metrics))
+    scores = task.guide(metrics).scores(metrics)
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, scores, findings.advice)
 
 
-def _follow(prepared: _Prepared, run: RunDirectory) -> FineTuned:
+def _follow(prepared: Prepared, run: RunDirectory) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     min_change = recipe.min_change if prepared.validation is not None else 0.0
@@ -206,7 +234,7 @@ def _follow(prepared: _Prepared, run: RunDirectory) -> FineTuned:
 
 
 def _train(
-    prepared: _Prepared,
+    prepared: Prepared,
     optimiser: torch.optim.Optimizer,
     evaluate: Callable[[], Mapping[str, float]],
     watcher: Watcher,
@@ -236,7 +264,7 @@ def _train(
         )
 
 
-def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
+def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
     return make_optimiser(
         model,
         beta1=recipe.adam_beta1,
@@ -246,7 +274,7 @@ def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
     )
 
 
-def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared:
+def prepare(recipe: Recipe, here: Processes, device: torch.device) -> Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
     began = time.perf_counter()
     keep_freed_memory()
@@ -265,9 +293,8 @@ def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared
         torch.cuda.manual_seed(recipe.seed + here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    return _Prepared(
-        began, here, precision, recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch
-    )
+    machine = describe_machine(device)
+    return Prepared(began, here, precision, recipe, task, loaded, training, validation, machine, steps_per_epoch)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -306,7 +333,7 @@ def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) ->
         )
 
 
-def _tell(reporter: Reporter, prepared: _Prepared) -> None:
+def _tell(reporter: Reporter, prepared: Prepared) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)
@@ -330,9 +357,23 @@ def _tell(reporter: Reporter, prepared: _Prepared) -> None:
             reporter.note(note)
 
 
-def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> None:
+def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher) -> CoachFindings:
+    """What the coach has to say at the end."""
+    return sum_up_run(
+        run,
+        prepared.task,
+        prepared.validation,
+        coached,
+        lambda: overfit_probe(prepared.loaded.model, prepared.training.features, prepared.task.objective),
+    )
+
+
+def _write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, findings: CoachFindings) -> None:
     """Write the model directory of the best epoch with its card, the curves and the report."""
-    summary = _summary(run, prepared, keeper, best, total_seconds)
+    total_seconds = time.perf_counter() - prepared.began
+    summary = replace(
+        _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
+    )
     loaded, task = prepared.loaded, prepared.task
     write_model_directory(
         run.model,
@@ -341,7 +382,7 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout),
+        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)
@@ -349,7 +390,7 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
     run.report.write_text(page, encoding="utf-8")
 
 
-def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
+def _summary(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
     recipe, epochs = prepared.recipe, tuple(keeper.epochs)
     found = versions()
     values = recipe.model_dump(mode="json")

@@ -25,6 +25,13 @@ MONITORS: dict[str, Literal["lower", "higher"]] = {
 }
 """What early stopping and the choice of the best epoch may watch, and which way is better."""
 
+WINDOW_SETTINGS = ("max_length", "stride", "max_question_tokens")
+STORED_SETTINGS = (*WINDOW_SETTINGS, "max_answer_tokens")
+"""What a model directory keeps from its training, so that it is read later as it was evaluated then."""
+
+STORED_UNDER = "distiltune"
+"""The entry of config.json that holds these, and what else a task stores."""
+
 
 def _listed(names: Iterable[str]) -> str:
     *others, last = names
@@ -129,6 +136,8 @@ class EngineSettings(BaseModel):
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Positive = 10
     """Optimiser steps between two lines of the log."""
+    tensorboard: bool = False
+    """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
 
 
 class Recipe(TaskSettings, EngineSettings):
@@ -207,6 +216,14 @@ class Recipe(TaskSettings, EngineSettings):
         """
         return Recipe.build({**self.model_dump(exclude_unset=True), **changes})
 
+    def with_stored(self, config: Mapping[str, object]) -> Recipe:
+        """The same recipe with what a model's config.json keeps from its training in place of settings not given."""
+        stored = stored_settings(config)
+        if not self.model_fields_set.isdisjoint(WINDOW_SETTINGS):
+            stored = {name: value for name, value in stored.items() if name not in WINDOW_SETTINGS}
+        changes = {name: value for name, value in stored.items() if name not in self.model_fields_set}
+        return self.with_changes(**changes) if changes else self
+
     @classmethod
     def from_toml(cls, path: Path | str) -> Recipe:
         """Read a recipe; settings not named take their defaults. Reads a run's ``recipe.toml`` too.
@@ -240,6 +257,13 @@ def read_settings(path: Path | str) -> dict[str, Any]:
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path)) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table
+
+
+def stored_settings(config: Mapping[str, object]) -> dict[str, int]:
+    """The settings that a model's config.json keeps from its training; what is no whole number is left out."""
+    entry = config.get(STORED_UNDER)
+    values = entry if isinstance(entry, Mapping) else {}
+    return {name: values[name] for name in STORED_SETTINGS if type(values.get(name)) is int}
 
 
 def allowed(name: str) -> str:

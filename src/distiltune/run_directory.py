@@ -104,9 +104,19 @@ class RunDirectory:
         return self.path / "rejected.jsonl"
 
     @property
+    def answers(self) -> Path:
+        """Every validation example of the best epoch: asked, given, wanted, scores."""
+        return self.path / "answers.jsonl"
+
+    @property
     def report(self) -> Path:
         """The run on one page."""
         return self.path / "report.html"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's events, if they were asked for."""
+        return self.path / "events"
 
     @property
     def curves_svg(self) -> Path:

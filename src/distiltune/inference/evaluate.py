@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.findings import Finding
-from distiltune.device import keep_freed_memory, set_threads
+from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError
+from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import with_task_of_model
 from distiltune.tasks.table import TASKS
-from distiltune.tasks.trained import load_trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def evaluate(
         model: a model directory, a run, or a name on the hub.
         data: files, directories, `starter`, or data set names on the hub.
         predictions: a directory to write the answers into, as `distiltune predict` does.
-        recipe: settings of reading and of windows; by default those of `classic`.
+        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
         on_progress: told how many examples are done, of how many.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
 
@@ -109,8 +109,9 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     keep_freed_memory()
     set_threads(recipe.threads)
     recipe, config = with_task_of_model(recipe, sources)
+    recipe = recipe.with_stored(config)
     task = TASKS[recipe.task](recipe).for_model(config)
-    loaded = load_trained(recipe.model, task.name, recipe.device)
+    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
     check_window(recipe.max_length, loaded.source.config)
     return task, loaded
 

@@ -22,7 +22,7 @@ MakeHead = Callable[[int, float], nn.Module]
 class LoadedModel:
     """A model ready for use, its tokenizer, and where both came from."""
 
-    model: TaskModel
+    model: nn.Module
     tokenizer: Tokenizer
     source: ModelSource
     head_dropout: float

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
 from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
 
 
@@ -96,6 +98,20 @@ class Evaluation(Protocol):
         """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
 
 
+@runtime_checkable
+class Coached(Protocol):
+    """What a task may do beside, so that the coach can say more about its runs."""
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked."""
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of a model that knows nothing, and of one that knows how often which kind of label occurs."""
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """What there is to see in the answers that `Task.evaluate` wrote into ``predictions``, and each one's score."""
+
+
 class Task(Protocol):
     """A thing that a fine-tuned model does."""
 
@@ -114,6 +130,10 @@ class Task(Protocol):
     @property
     def metric_names(self) -> tuple[str, ...]:
         """What the objective's sums are; the first is the loss."""
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the head's columns are called where the model is exported."""
 
     @property
     def table(self) -> tuple[TableColumn, ...]:
@@ -166,8 +186,8 @@ class Task(Protocol):
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What the task adds to the model's config.json."""
+    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
+        """What the task adds to the model's config.json; ``metrics`` are the validation's, empty if there was none."""
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report of a model with these validation metrics, empty if there are none."""

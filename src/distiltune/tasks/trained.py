@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from distiltune.device import choose_device
-from distiltune.errors import ModelError
-from distiltune.model.build import LoadedModel, load_model
+from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
 from distiltune.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
 
 def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
-    """Load a model that has a trained head for that task, in evaluation mode.
+    """Load a model that has a trained head for that task, in evaluation mode; also one exported to ONNX.
 
     Raises:
         ModelError: if the model cannot be read, or has no such head.
@@ -19,12 +19,6 @@ def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
 
     """
     task = TASKS[task_name](Recipe(task=task_name)).for_model(model_config(name))
-    loaded = load_model(name, task.head_rules, task.make_head, choose_device(device))
-    if loaded.source.missing:
-        raise ModelError(
-            f"The model has no trained head for {task_name}, so it cannot be used for it yet.",
-            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {name} --train DATA --output RUN",
-        )
+    loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
     loaded.model.eval()
     return loaded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import torch
@@ -12,7 +13,7 @@ from distiltune.errors import TrainingError
 from distiltune.run_directory import RunDirectory
 from distiltune.training.checkpoint import Place, write_checkpoint
 from distiltune.training.early_stopping import BestEpoch
-from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.loop import EpochReport, StepReport, Watcher
 from distiltune.training.reporter import Reporter
 from distiltune.training.run_log import RunLog
 
@@ -41,6 +42,22 @@ class Follower:
         self.epochs.append(report)
         self.best = self.best.after(report.epoch, monitored(report, self.monitor))
         return not self.best.should_stop(self.patience)
+
+
+class Asking:
+    """A loop's watcher around another one that asks someone after each epoch whether to go on."""
+
+    def __init__(self, watcher: Watcher, go_on: Callable[[EpochReport], bool]) -> None:
+        self._watcher, self._go_on = watcher, go_on
+
+    def on_step(self, report: StepReport) -> None:
+        """Pass it on."""
+        self._watcher.on_step(report)
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        """Pass it on, and ask; both are told of every epoch."""
+        wanted = self._watcher.on_epoch(report)
+        return self._go_on(report) and wanted
 
 
 class Keeper:

@@ -16,7 +16,6 @@ from distiltune.data.packing import PackedBatch
 from distiltune.device import give_back_freed_memory
 from distiltune.training.gradients import Gradients
 from distiltune.training.optimiser import set_learning_rate
-from distiltune.training.schedule import PolynomialDecay
 
 STEPS_BETWEEN_TRIMS = 50
 """Often enough that memory does not grow, seldom enough that faulting it in again costs less than 1 % of a step."""
@@ -88,7 +87,7 @@ def train(
     gradients: Gradients,
     metric_names: tuple[str, ...],
     optimiser: torch.optim.Optimizer,
-    learning_rate_at: PolynomialDecay,
+    learning_rate_at: Callable[[int], float],
     settings: LoopSettings,
     evaluate: Evaluate,
     watcher: Watcher,

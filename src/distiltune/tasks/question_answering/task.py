@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,14 +12,19 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
 from distiltune.data.array_cache import cache_directory
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import DataSettings, draw, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
-from distiltune.recipe import Recipe
+from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.question_answering.analysis import analyse, chance_losses
+from distiltune.tasks.question_answering.check import training_concerns
 from distiltune.tasks.question_answering.data import (
     QuestionData,
     featurise,
@@ -26,6 +32,7 @@ from distiltune.tasks.question_answering.data import (
 )
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
+    TEMPERATURE,
     PredictionFiles,
     QuestionEvaluation,
     default_null_threshold,
@@ -68,11 +75,13 @@ class QuestionAnswering:
     windows: WindowSettings
     reading: ReadingSettings
     null_threshold: float | None = None
+    temperature: float | None = None
 
     name: str = "question-answering"
     architecture: str = ARCHITECTURE
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
+    output_names: tuple[str, ...] = ("start_logits", "end_logits")
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
     objective: Objective = span_loss
@@ -115,13 +124,28 @@ class QuestionAnswering:
         """A span head with weights yet to be set."""
         return make_span_head(hidden_size, dropout)
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What this task adds to config.json: its dropout, and a threshold if some questions had no answer."""
+    def model_config(
+        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, object]:
+        """What this task adds to config.json.
+
+        Its dropout, the windows that it was trained in, the temperature of its confidence, and, if some training
+        questions had no answer, a threshold: the one asked for, or that of the best F1 on the validation data.
+        """
         assert isinstance(training, QuestionData)
+        metrics = metrics or {}
         threshold = self.null_threshold
-        if threshold is None:
-            threshold = default_null_threshold(training.examples)
-        config: dict[str, object] = {"qa_dropout": head_dropout}
+        if threshold is None and default_null_threshold(training.examples) is not None:
+            threshold = metrics.get("best_f1_threshold", 0.0)
+        stored: dict[str, float] = {
+            "max_length": self.windows.max_length,
+            "stride": self.windows.stride,
+            "max_question_tokens": self.windows.max_question_tokens,
+            "max_answer_tokens": self.reading.max_answer_tokens,
+        }
+        if TEMPERATURE in metrics:
+            stored[TEMPERATURE] = metrics[TEMPERATURE]
+        config: dict[str, object] = {"qa_dropout": head_dropout, STORED_UNDER: stored}
         return config if threshold is None else {**config, NULL_THRESHOLD: threshold}
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
@@ -129,11 +153,11 @@ class QuestionAnswering:
         return question_answering_guide(metrics, self.windows.max_length, self.reading.max_answer_tokens)
 
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
-        """The same task; the model's threshold for "no answer" holds where none was asked for."""
-        stored = config.get(NULL_THRESHOLD)
-        if self.null_threshold is not None or not isinstance(stored, int | float):
-            return self
-        return replace(self, null_threshold=float(stored))
+        """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""
+        threshold, stored = self.null_threshold, config.get(NULL_THRESHOLD)
+        if threshold is None and isinstance(stored, int | float):
+            threshold = float(stored)
+        return replace(self, null_threshold=threshold, temperature=stored_temperature(config))
 
     def evaluate(
         self,
@@ -171,14 +195,38 @@ class QuestionAnswering:
                 data.question_features,
                 self.reading,
                 null_threshold=null_threshold,
+                threshold_is_open=self.null_threshold is None,
+                temperature=self.temperature,
                 on_example=on_example,
             )
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        assert isinstance(training, QuestionData)
+        others = validation.examples if isinstance(validation, QuestionData) else ()
+        return training_concerns(training, others, tokenizer, self.windows, self.reading.max_answer_tokens)
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among a window's tokens, and that of knowing how many hold no answer."""
+        return chance_losses(features)
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by kind of question, calibration, the hardest wrong answers; and each answer's score."""
+        assert isinstance(data, QuestionData)
+        return analyse(data.examples, predictions / "nbest.jsonl")
 
     def _read(self, sources: Sequence[str], split: Split) -> ExampleSet:
         return load_examples(sources, split, self.data.columns, self.data.max_rejected_share)
 
     def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         return featurise(examples, tokenizer, self.windows, cache_directory())
+
+
+def stored_temperature(config: Mapping[str, object]) -> float | None:
+    """The temperature of the confidence that a model's config.json keeps, None if there is none that can be used."""
+    entry = config.get(STORED_UNDER)
+    value = entry.get(TEMPERATURE) if isinstance(entry, Mapping) else None
+    return float(value) if isinstance(value, int | float) and 0.0 < value < math.inf else None
 
 
 def make_span_head(hidden_size: int, dropout: float) -> nn.Module:

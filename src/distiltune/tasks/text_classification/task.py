@@ -17,7 +17,7 @@ from distiltune.data.reading import DataSettings, draw, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.recipe import Recipe
+from distiltune.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.base import Dataset, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
@@ -171,12 +171,15 @@ class TextClassification:
         """A head with weights yet to be set."""
         return SequenceHead(hidden_size, len(self.targets.labels), dropout)
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
+    def model_config(
+        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, object]:
         """The labels, the problem and the dropout, as ``transformers`` reads them."""
         return {
             **labels_config(self.targets.labels),
             "problem_type": self.targets.config(),
             HEAD_DROPOUT.name: head_dropout,
+            STORED_UNDER: {"max_length": self.windows.max_length, "stride": self.windows.shared},
         }
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:

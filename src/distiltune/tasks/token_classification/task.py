@@ -17,7 +17,7 @@ from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.recipe import Recipe
+from distiltune.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
@@ -130,9 +130,12 @@ class TokenClassification:
         """A head with weights yet to be set."""
         return TokenHead(hidden_size, dropout, len(self.tags))
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
+    def model_config(
+        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, object]:
         """The tags, as ``transformers`` reads them; the dropout of its head is that of the encoder."""
-        return labels_config(self.tags)
+        stored = {"max_length": self.windows.max_length, "stride": self.windows.shared}
+        return {**labels_config(self.tags), STORED_UNDER: stored}
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""

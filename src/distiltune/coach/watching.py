@@ -1,0 +1,73 @@
+"""The coach beside a run: records what it goes by, says what it sees as it sees it, and sums up at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+import torch
+from torch import nn
+
+from distiltune.coach.advice import Advice, advise
+from distiltune.coach.evidence import Evidence, TrainingFacts
+from distiltune.training.loop import EpochReport, StepReport, Watcher
+from distiltune.training.run_log import RunLog
+from distiltune.training.vitals import STEPS_BETWEEN_VITALS, Vitals, take_vitals
+
+
+class CoachedWatcher:
+    """A loop's watcher around another one: it passes everything on, and watches."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        facts: TrainingFacts,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        log: RunLog,
+        say: Callable[[str], None],
+    ) -> None:
+        self._watcher, self._model, self._optimiser, self._log, self._say = watcher, model, optimiser, log, say
+        self._next_look = 0
+        self._said: set[str] = set()
+        self.evidence = Evidence(facts, ended=False)
+
+    def begin(self) -> None:
+        """Say what is known before the first step."""
+        self._tell(advise(self.evidence))
+
+    def on_step(self, report: StepReport) -> None:
+        """Pass it on; now and then look how strongly the parts are trained."""
+        self._watcher.on_step(report)
+        vitals = self.evidence.vitals
+        if report.step >= self._next_look:
+            self._next_look = report.step + STEPS_BETWEEN_VITALS
+            vitals = (*vitals, self._look(report.step))
+        self.evidence = replace(self.evidence, steps=(*self.evidence.steps, report), vitals=vitals)
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        """Pass it on, and say what is new."""
+        go_on = self._watcher.on_epoch(report)
+        self.evidence = replace(self.evidence, epochs=(*self.evidence.epochs, report))
+        self._tell(advise(self.evidence))
+        return go_on
+
+    def end(self, evidence: Evidence) -> None:
+        """Say what is new now that all is known, notes included."""
+        self.evidence = evidence
+        self._tell(advise(evidence), notes=True)
+
+    def _look(self, step: int) -> Vitals:
+        vitals = take_vitals(self._model, self._optimiser, step)
+        self._log.write("event", event="vitals", **asdict(vitals))
+        return vitals
+
+    def _tell(self, found: tuple[Advice, ...], *, notes: bool = False) -> None:
+        """Say what was not said before; what is only good to know waits for the end."""
+        for advice in found:
+            if (advice.severity == "note" and not notes) or advice.sickness in self._said:
+                continue
+            self._said.add(advice.sickness)
+            self._log.write("event", event="advice", **advice.as_json())
+            for line in advice.lines():
+                self._say(line)
