@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from distiltune.device import (
     set_threads,
     usable_cores,
 )
-from distiltune.errors import RecipeError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
 from distiltune.model.encoder import TaskModel, count_parameters, model_device
 from distiltune.model.save import write_model_directory
@@ -31,15 +32,30 @@ from distiltune.report.curves import draw_curves
 from distiltune.report.model_card import model_card
 from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
-from distiltune.run_directory import RunDirectory, versions, write_run_start
+from distiltune.resume import (
+    Resumed,
+    as_in_the_run,
+    check_data,
+    check_recipe,
+    clear_leftovers,
+    find_resumable,
+    fingerprints,
+    notes_on_bits,
+    surroundings,
+    write_base,
+)
+from distiltune.run_directory import RunDirectory, recipe_as_run, versions, write_run_start
+from distiltune.run_lock import RunLock
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
-from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
+from distiltune.training.checkpointer import Checkpointer, Interval, best_checkpoint
+from distiltune.training.distributed import Processes, Summed, in_turn, joined, largest_of_all, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
-from distiltune.training.keeper import Follower, Keeper
-from distiltune.training.loop import EpochReport, LoopSettings, Watcher, count_steps, train
+from distiltune.training.interruption import Interruption, Terminated
+from distiltune.training.keeper import BadSteps, Follower, Keeper
+from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
@@ -93,30 +109,78 @@ def fine_tune(
 
     """
     recipe = _with_settings(recipe or Recipe(), settings)
+    run = RunDirectory(Path(output))
+    if processes().writes:
+        run.check_free(overwrite=overwrite)
+    return _fine_tune(recipe, run, reporter, overwrite=overwrite, is_resumed=False)
+
+
+def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
+    """Go on with a run that was stopped, however that happened, as if it never had been.
+
+    Args:
+        run: its run directory.
+        reporter: who shows the progress; by default nobody.
+        **settings: settings that may differ from then, such as ``threads`` or ``non_finite``.
+
+    Raises:
+        DistiltuneError: if there is no run, it is being written, none of its checkpoints is whole, or recipe or data
+            are others than it was begun with.
+
+    """
+    directory = RunDirectory(Path(run))
+    if not directory.recipe.is_file():
+        find_resumable(directory)  # which says so
+    begun = Recipe.from_toml(directory.recipe)
+    recipe = _with_settings(begun, settings)
+    check_recipe(begun.model_dump(mode="json"), recipe, directory)
+    return _fine_tune(recipe, directory, reporter, overwrite=True, is_resumed=True)
+
+
+def _fine_tune(
+    recipe: Recipe, run: RunDirectory, reporter: Reporter | None, *, overwrite: bool, is_resumed: bool
+) -> FineTuned:
     here = processes()
     reporter = reporter if reporter is not None and here.writes else Quiet()
-    directory = RunDirectory(Path(output))
-    if here.writes:
-        directory.check_free(overwrite=overwrite)
-    device = choose_device(recipe.device, here.place_here)
+    lock = RunLock(run.path)
     try:
-        with joined(here, device.type):
-            prepared = _prepare(recipe, here, device)  # before anything is written: a typing error costs no last run
+        device = choose_device(recipe.device, here.place_here)
+        interruption = Interruption(lambda number: largest_of_all(here, number, device), here.count)
+        with interruption, joined(here, device.type):
+            if here.writes and run.path.exists():
+                lock.acquire()
+            resumed = find_resumable(run) if is_resumed else None
+            # Before anything is written: a typing error costs no last run.
+            prepared = _prepare(recipe, here, device, run, resumed)
             if not here.writes:
-                return _follow(prepared, directory)
-            directory.create(overwrite=overwrite)
-            with RunLog(directory.log) as log:
-                return _logged_run(prepared, directory, log, reporter)
+                return _follow(prepared, run, interruption)
+            if resumed is None:
+                run.make()
+                lock.acquire()
+                recipe_text = recipe_as_run(recipe, prepared.training, prepared.validation, prepared.machine)
+                run.create(overwrite=overwrite, recipe=recipe_text)
+            with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
+                return _logged_run(prepared, run, log, reporter, interruption)
     finally:
+        lock.release()
         reporter.close()
 
 
-def _logged_run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _logged_run(
+    prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, interruption: Interruption
+) -> FineTuned:
     try:
-        return _run(prepared, run, log, reporter)
+        return _run(prepared, run, log, reporter, interruption)
     except BaseException as error:
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        log.write("end", outcome=outcome, error=str(error))
+        with suppress(TrainingError):  # a full disk has been said already
+            log.write("end", outcome=outcome, error=str(error))
+        if isinstance(error, OSError):
+            raise TrainingError(
+                f"The run directory cannot be written: {error.strerror or error}.",
+                where=str(error.filename or run.path),
+                fix=f"make room or rights there, then: distiltune train --resume {run.path}",
+            ) from error
         raise
 
 
@@ -142,12 +206,21 @@ class _Prepared:
     validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
+    surroundings: Mapping[str, Any]
+    resumed: Resumed | None
 
 
-def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
-    recipe = prepared.recipe
-    write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+def _run(
+    prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, interruption: Interruption
+) -> FineTuned:
+    recipe, resumed = prepared.recipe, prepared.resumed
+    if resumed is None:
+        write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+        write_base(run, prepared.loaded)
     _tell(reporter, prepared)
+    if resumed is not None:
+        _tell_resumed(reporter, log, prepared, resumed)
+        clear_leftovers(run, resumed)
 
     model, task = prepared.loaded.model, prepared.task
     optimiser = _optimiser(recipe, model)
@@ -161,22 +234,37 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
             model, data, run.new_predictions, lambda n_done: reporter.evaluating(n_done, data.n_examples)
         ).metrics
 
+    checkpointer = Checkpointer(
+        run.checkpoints,
+        model,
+        optimiser,
+        Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
+        came_from=resumed.came_from if resumed is not None else None,
+        before_writing=log.sync,
+    )
     keeper = Keeper(
         run,
         log,
         reporter,
-        model,
-        optimiser,
+        checkpointer,
         BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
         monitor=recipe.monitor,
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
+        interruption=interruption,
+        bad_steps=_bad_steps(prepared, run),
+        more_state=lambda: prepared.surroundings,
     )
+    if resumed is not None:
+        keeper.remember(resumed.state)
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        _train(prepared, optimiser, evaluate, keeper)
-    except KeyboardInterrupt:
-        if keeper.epochs:
+        if not keeper.is_finished:
+            _train(prepared, optimiser, _at_once(evaluate, interruption), keeper, keeper, interruption)
+        checkpointer.wait()
+    except KeyboardInterrupt as stopped:
+        reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
+        if keeper.epochs and not isinstance(stopped, Terminated):
             best = keeper.best_epoch()
             _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
             reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
@@ -185,19 +273,49 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
     _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
+    checkpointer.tidy(best)
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
 
 
-def _follow(prepared: _Prepared, run: RunDirectory) -> FineTuned:
+def _at_once(
+    evaluate: Callable[[], Mapping[str, float]], interruption: Interruption
+) -> Callable[[], Mapping[str, float]]:
+    """The evaluation, which a signal may break off anywhere: it has no state to save."""
+
+    def interruptible() -> Mapping[str, float]:
+        with interruption.at_once():
+            return evaluate()
+
+    return interruptible
+
+
+def _bad_steps(prepared: _Prepared, run: RunDirectory) -> BadSteps:
+    training = prepared.training
+    example_of = training.features.example_of
+
+    def name_features(features: Sequence[int]) -> list[str]:
+        return [training.example_id(int(example_of[feature])) for feature in features]
+
+    return BadSteps(prepared.recipe.non_finite == "skip", name_features, str(run.log))
+
+
+def _follow(prepared: _Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     min_change = recipe.min_change if prepared.validation is not None else 0.0
-    follower = Follower(BestEpoch(MONITORS[recipe.monitor], min_change), recipe.monitor, recipe.patience)
+    best = BestEpoch(MONITORS[recipe.monitor], min_change)
+    bad_steps = _bad_steps(prepared, run)
+    follower = Follower(best, recipe.monitor, recipe.patience, interruption, bad_steps)
+    if prepared.resumed is not None:
+        follower.best = BestEpoch(**prepared.resumed.state["best"])
+        follower.epochs = [EpochReport(**report) for report in prepared.resumed.state["epochs"]]
 
     def evaluate() -> Mapping[str, float]:
         return task.evaluate(model, prepared.validation).metrics if prepared.validation is not None else {}
 
-    _train(prepared, _optimiser(recipe, model), evaluate, follower)
+    if not follower.best.should_stop(recipe.patience):
+        optimiser = _optimiser(recipe, model)
+        _train(prepared, optimiser, _at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
 
 
@@ -206,16 +324,23 @@ def _train(
     optimiser: torch.optim.Optimizer,
     evaluate: Callable[[], Mapping[str, float]],
     watcher: Watcher,
+    guard: Guard,
+    interruption: Interruption,
 ) -> None:
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
-    with make_gradients(
-        model,
-        task.objective,
-        prepared.precision,
-        max_length=int(prepared.training.features.lengths.max()),
-        place=here.place,
-        n_places=here.count,
-    ) as gradients:
+    if prepared.resumed is not None:
+        prepared.resumed.put_back(model, optimiser)
+    with (
+        interruption.deferred(),
+        make_gradients(
+            model,
+            task.objective,
+            prepared.precision,
+            max_length=int(prepared.training.features.lengths.max()),
+            place=here.place,
+            n_places=here.count,
+        ) as gradients,
+    ):
         train(
             model,
             prepared.training.features,
@@ -229,6 +354,8 @@ def _train(
             model_device(model),
             here.place,
             here.count,
+            prepared.resumed.loop if prepared.resumed is not None else LoopState(),
+            guard,
         )
 
 
@@ -242,8 +369,12 @@ def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
     )
 
 
-def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared:
+def _prepare(
+    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed | None
+) -> _Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
+    if resumed is not None:
+        check_recipe(resumed.state["recipe"], recipe, run)
     began = time.perf_counter()
     precision = choose_precision(recipe.precision, device)
     allow_tf32(precision == "tf32")
@@ -252,7 +383,10 @@ def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared
     seed_everything(recipe.seed)
     task = TASKS[recipe.task](recipe)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
+    model = recipe.model if resumed is None else str(run.base)
+    loaded = load_model(model, task.head_rules, task.make_head, device, dropouts)
+    if resumed is not None:
+        loaded = as_in_the_run(loaded, resumed.state)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
@@ -260,8 +394,22 @@ def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared
         torch.cuda.manual_seed(recipe.seed + here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
+    data = fingerprints(training, validation)
+    if resumed is not None:
+        check_data(resumed.state["data"], data, run)
     return _Prepared(
-        began, here, precision, recipe, task, loaded, training, validation, describe_machine(device), steps_per_epoch
+        began,
+        here,
+        precision,
+        recipe,
+        task,
+        loaded,
+        training,
+        validation,
+        describe_machine(device),
+        steps_per_epoch,
+        surroundings(recipe, data, loaded, torch.get_num_threads(), here.count),
+        resumed,
     )
 
 
@@ -301,6 +449,17 @@ def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) ->
         )
 
 
+def _tell_resumed(reporter: Reporter, log: RunLog, prepared: _Prepared, resumed: Resumed) -> None:
+    """Where the run goes on, and what is not as it was."""
+    notes = [*resumed.notes, *notes_on_bits(resumed.state, prepared.surroundings)]
+    if log.n_missing:
+        notes.append(f"the log lacks {log.n_missing} bytes that it had at the checkpoint; its last lines are lost")
+    log.write("event", event="resumed", step=resumed.place.steps_done, epoch=resumed.place.epochs_done, notes=notes)
+    reporter.note(f"resumed after step {resumed.place.steps_done}, epoch {resumed.place.epochs_done}")
+    for note in notes:
+        reporter.note(note)
+
+
 def _tell(reporter: Reporter, prepared: _Prepared) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
@@ -329,16 +488,18 @@ def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best:
     """Write the model directory of the best epoch with its card, the curves and the report."""
     summary = _summary(run, prepared, keeper, best, total_seconds)
     loaded, task = prepared.loaded, prepared.task
+    best_directory = best_checkpoint(run.checkpoints, best)
     write_model_directory(
         run.model,
         config=loaded.source.config,
-        tensors=read_weights(run.best_checkpoint),
+        tensors=read_weights(best_directory),
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
         extra_config=task.model_config(prepared.training, loaded.head_dropout),
         extra_files={"README.md": model_card(summary).encode()},
     )
+    run.publish_predictions(best_directory)
     draw_curves(summary, run.curves_svg, run.curves_png)
     page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
     run.report.write_text(page, encoding="utf-8")

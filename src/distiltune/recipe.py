@@ -129,6 +129,14 @@ class Recipe(BaseModel):
     log_every: Positive = 10
     """Optimiser steps between two lines of the log."""
 
+    checkpoint_minutes: Annotated[float, Field(ge=0.0)] = 10.0
+    """Most minutes of training that a kill or a power cut may cost; checkpoints are written often enough (0: no such
+    bound)."""
+    checkpoint_steps: Count = 0
+    """The same in optimiser steps (0: no such bound); an epoch's end is kept in any case."""
+    non_finite: Literal["stop", "skip"] = "stop"
+    """What happens at a step whose loss or gradient is NaN or infinite: `stop`, or `skip` it (counted and logged)."""
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.warmup_steps and self.warmup_share:
