@@ -16,6 +16,7 @@ CHECKSUMS: Final = "SHA256SUMS"
 """The file of a directory that holds the checksum of each other one, as `sha256sum` writes and checks it."""
 
 _BLOCK_BYTES = 8 * 1024**2
+_BUFFER_BYTES = 1024**2  # small tensors are written together
 _SAFETENSORS_TYPES = {
     torch.float64: "F64",
     torch.float32: "F32",
@@ -95,13 +96,13 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
 
 def _write_blocks(path: Path, blocks: Iterator[memoryview]) -> str:
     digest = hashlib.sha256()
-    with path.open("wb", buffering=0) as file:
+    with path.open("wb", buffering=_BUFFER_BYTES) as file:
         for block in blocks:
             for first in range(0, len(block), _BLOCK_BYTES):
                 part = block[first : first + _BLOCK_BYTES]
                 digest.update(part)
-                while part:
-                    part = part[file.write(part) :]
+                file.write(part)
+        file.flush()
         os.fsync(file.fileno())
     return digest.hexdigest()
 

@@ -85,7 +85,7 @@ class Child:
                 self.status = os.waitstatus_to_exitcode(status)
         return self.status
 
-    def wait(self, timeout_s: float = 120.0) -> int:
+    def wait(self, timeout_s: float = 1_200.0) -> int:
         """Wait for its end; a child that takes longer is a failure."""
         deadline = time.monotonic() + timeout_s
         while (code := self.poll()) is None:
