@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
-    from distiltune.fine_tuning import fine_tune
+    from distiltune.fine_tuning import fine_tune, resume
     from distiltune.inference.evaluate import evaluate
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
 
 __version__ = "0.1.0"
-__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune"]
+__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune", "resume"]
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
@@ -27,6 +27,7 @@ _HOMES = {
     "Recipe": "distiltune.recipe",
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
+    "resume": "distiltune.fine_tuning",
 }
 
 

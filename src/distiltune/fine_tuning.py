@@ -32,7 +32,7 @@ from distiltune.report.curves import draw_curves
 from distiltune.report.model_card import model_card
 from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
-from distiltune.resume import (
+from distiltune.resuming import (
     Resumed,
     as_in_the_run,
     check_data,

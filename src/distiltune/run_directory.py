@@ -246,7 +246,7 @@ def write_run_start(
         model=loaded.source.directory.name,
         notes=loaded.source.notes,
     )
-    with run.rejected.open("w", encoding="utf-8") as rejected:
+    with run.rejected.open("w", encoding="utf-8", errors="backslashreplace") as rejected:
         for name, dataset in (("train", training), ("validation", validation)):
             for finding in dataset.findings.items if dataset is not None else ():
                 if finding.outcome == "rejected":

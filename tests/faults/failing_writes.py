@@ -1,8 +1,8 @@
 """Every k-th write failing: `python -m tests.faults.failing_writes --folder DIRECTORY [--every N]`.
 
 A short run is started again and again; in run k the k-th thing that changes the run directory (an open for writing, a
-write, a sync, a rename, a directory made, a removal) fails as on a full disk, in every second run that and all later ones. Afterwards
-the run directory must be one that can be resumed, and then end as the undisturbed run does.
+write, a sync, a rename, a directory made, a removal) fails as on a full disk; where k is odd, so do all later ones.
+Afterwards the run directory must be one that can be resumed, and then end as the undisturbed run does.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Faults:
         sync = os.fsync
 
         def fsync(descriptor: int) -> None:
-            self.hit(os.readlink(f"/proc/self/fd/{descriptor}"))
+            self.hit(Path(f"/proc/self/fd/{descriptor}").readlink())
             sync(descriptor)
 
         os.fsync = fsync

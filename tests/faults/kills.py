@@ -101,7 +101,7 @@ def one_seed(seed: int, folder: Path, undisturbed: Path, seconds: float) -> dict
 
 def _resume_place(output: Path) -> int:
     """The step at which resuming would go on."""
-    from distiltune.resume import find_resumable
+    from distiltune.resuming import find_resumable
     from distiltune.run_directory import RunDirectory
 
     run = RunDirectory(output)

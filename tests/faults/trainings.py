@@ -59,7 +59,7 @@ def load_everything() -> None:
 
     matplotlib.use("Agg")
     torch.set_num_threads(1)
-    from distiltune import fine_tuning, resume  # noqa: F401
+    from distiltune import fine_tuning, resuming  # noqa: F401
     from distiltune.report import console, curves, page  # noqa: F401
 
 
@@ -96,9 +96,7 @@ class Child:
         return code
 
 
-def fork_training(
-    arguments: list[str], output: Path, prepare: Callable[[], None] = lambda: None
-) -> Child:
+def fork_training(arguments: list[str], output: Path, prepare: Callable[[], None] = lambda: None) -> Child:
     """Run the command in a forked child; ``prepare`` is called in it first. What it says goes into a file."""
     said = output.with_name(f"{output.name}.said.txt")
     sys.stdout.flush()
@@ -154,7 +152,13 @@ def resumed_at(output: Path) -> list[int]:
 def differences(output: Path, undisturbed: Path) -> list[str]:
     """In what a finished run differs from one that nobody disturbed; nothing is what is promised."""
     found = []
-    for name in ("model/model.safetensors", "model/config.json", "model/tokenizer.json", "predictions.json", "nbest.jsonl"):
+    for name in (
+        "model/model.safetensors",
+        "model/config.json",
+        "model/tokenizer.json",
+        "predictions.json",
+        "nbest.jsonl",
+    ):
         if (output / name).read_bytes() != (undisturbed / name).read_bytes():
             found.append(name)
     if figures(output) != figures(undisturbed):

@@ -90,11 +90,11 @@ def test_sha256sum_can_check_it(tmp_path: Path) -> None:
 def test_training_goes_on_bit_by_bit(tmp_path: Path) -> None:
     model, optimiser = trained(n_steps=3)
     write_checkpoint(tmp_path / "last", take_snapshot(model, optimiser, {}))
-    expected = [torch.rand(2), np.random.random(2), random.random()]  # noqa: NPY002
+    expected = [torch.rand(2), np.random.random(2), random.random()]
     again, new = trained(9.0, n_steps=1)
-    torch.rand(7), np.random.random(7), random.random()  # noqa: NPY002
+    torch.rand(7), np.random.random(7), random.random()
     restore(read_checkpoint(tmp_path / "last"), again, new)
-    drawn = [torch.rand(2), np.random.random(2), random.random()]  # noqa: NPY002
+    drawn = [torch.rand(2), np.random.random(2), random.random()]
     assert torch.equal(drawn[0], expected[0])
     assert (drawn[1] == expected[1]).all()
     assert drawn[2] == expected[2]
@@ -118,11 +118,11 @@ def test_a_snapshot_does_not_change_with_the_model(tmp_path: Path) -> None:
 
 
 def test_random_states_go_through_json() -> None:
-    np.random.standard_normal()  # noqa: NPY002 (keeps a second number back)
+    np.random.standard_normal()
     states = json.loads(json.dumps(random_states()))
-    expected = float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()  # noqa: NPY002
+    expected = float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()
     set_random_states(states)
-    assert (float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()) == expected  # noqa: NPY002
+    assert (float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()) == expected
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:
@@ -279,7 +279,7 @@ def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkey
     original = os.fsync
 
     def fsync(descriptor: int) -> None:
-        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
         original(descriptor)
 
     rename = Path.rename

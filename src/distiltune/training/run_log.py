@@ -37,7 +37,7 @@ class RunLog:
                 size = self._path.stat().st_size
                 self.n_missing = max(0, self._keep_bytes - size)
                 os.truncate(self._path, min(size, self._keep_bytes))
-            self._file = self._path.open("a", encoding="utf-8")
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
             raise self._cannot_write(error) from error
         return self

@@ -143,7 +143,7 @@ class QuestionAnswering:
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
         """The same task; the model's threshold for "no answer" holds where none was asked for."""
         stored = config.get(NULL_THRESHOLD)
-        if self.null_threshold is not None or not isinstance(stored, int | float):
+        if self.null_threshold is not None or not isinstance(stored, int | float) or not abs(stored) < 1e30:
             return self
         return replace(self, null_threshold=float(stored))
 
