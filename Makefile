@@ -11,10 +11,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 
-.PHONY: help setup setup-dev quickstart test test-slow lint format starter clean
+.PHONY: help setup setup-dev quickstart test test-slow benchmark benchmark-short lint format starter clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "distiltune needs Python 3.11, 3.12 or 3.13 with venv; none was found on the PATH" >&2; exit 1; }
@@ -61,6 +61,16 @@ test: lint  ## lint, types, and every test but the slow ones
 
 test-slow: setup-dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
+
+$(VENV)/.benchmark: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[benchmark]'
+	@touch $@
+
+benchmark: $(VENV)/.benchmark  ## beside what users would pick instead, full size: half an hour on two cores
+	$(BIN)/python -m benchmarks.run
+
+benchmark-short: $(VENV)/.benchmark  ## the same with a sixth of the model: under three minutes
+	$(BIN)/python -m benchmarks.run --short
 
 starter: setup  ## make the packaged starter data and model shape again
 	$(BIN)/python tools/starter_data/build.py

@@ -149,15 +149,20 @@ def train(
 
     from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
+    from distiltune.training.interruption import Terminated
 
     console = _console()
     reporter = ConsoleReporter(console)
-    if resume is not None:
-        fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
-    else:
-        fine_tuned = fine_tuning.fine_tune(
-            built, output=typing.cast(Path, output), overwrite=overwrite, reporter=reporter
-        )
+    try:
+        if resume is not None:
+            fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
+        else:
+            fine_tuned = fine_tuning.fine_tune(
+                built, output=typing.cast(Path, output), overwrite=overwrite, reporter=reporter
+            )
+    except Terminated:
+        print("distiltune: terminated", file=sys.stderr)
+        raise typer.Exit(EXIT_TERMINATED) from None
     best = fine_tuned.best
     console.print()
     if "f1" in best.validation:
@@ -349,10 +354,9 @@ def main() -> None:
             traceback.print_exc()
         print(f"distiltune: {error}", file=sys.stderr)
         sys.exit(EXIT_USAGE if isinstance(error, RecipeError) else EXIT_FAILED)
-    except KeyboardInterrupt as error:
-        is_terminated = type(error).__name__ == "Terminated"  # by name: its module imports PyTorch
-        print("distiltune: terminated" if is_terminated else "distiltune: interrupted", file=sys.stderr)
-        sys.exit(EXIT_TERMINATED if is_terminated else EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        print("distiltune: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has left; that is no failure of ours
         sys.exit(EXIT_FAILED)

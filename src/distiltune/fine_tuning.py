@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +40,12 @@ from distiltune.resuming import (
     clear_leftovers,
     find_resumable,
     fingerprints,
-    notes_on_bits,
     surroundings,
     write_base,
 )
 from distiltune.run_directory import RunDirectory, recipe_as_run, versions, write_run_start
 from distiltune.run_lock import RunLock
+from distiltune.safekeeping import at_once, make_again, make_bad_steps, tell_resumed
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
@@ -54,7 +54,7 @@ from distiltune.training.distributed import Processes, Summed, in_turn, joined, 
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
 from distiltune.training.interruption import Interruption, Terminated
-from distiltune.training.keeper import BadSteps, Follower, Keeper
+from distiltune.training.keeper import Follower, Keeper
 from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
@@ -157,8 +157,7 @@ def _fine_tune(
             if resumed is None:
                 run.make()
                 lock.acquire()
-                recipe_text = recipe_as_run(recipe, prepared.training, prepared.validation, prepared.machine)
-                run.create(overwrite=overwrite, recipe=recipe_text)
+                run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared))
             with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
                 return _logged_run(prepared, run, log, reporter, interruption)
     finally:
@@ -219,7 +218,7 @@ def _run(
         write_base(run, prepared.loaded)
     _tell(reporter, prepared)
     if resumed is not None:
-        _tell_resumed(reporter, log, prepared, resumed)
+        tell_resumed(reporter, log, resumed, prepared.surroundings)
         clear_leftovers(run, resumed)
 
     model, task = prepared.loaded.model, prepared.task
@@ -241,6 +240,7 @@ def _run(
         Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
         came_from=resumed.came_from if resumed is not None else None,
         before_writing=log.sync,
+        make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
     )
     keeper = Keeper(
         run,
@@ -252,7 +252,7 @@ def _run(
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
         interruption=interruption,
-        bad_steps=_bad_steps(prepared, run),
+        bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
         more_state=lambda: prepared.surroundings,
     )
     if resumed is not None:
@@ -260,7 +260,7 @@ def _run(
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
         if not keeper.is_finished:
-            _train(prepared, optimiser, _at_once(evaluate, interruption), keeper, keeper, interruption)
+            _train(prepared, optimiser, at_once(evaluate, interruption), keeper, keeper, interruption)
         checkpointer.wait()
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
@@ -277,26 +277,8 @@ def _run(
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
 
 
-def _at_once(
-    evaluate: Callable[[], Mapping[str, float]], interruption: Interruption
-) -> Callable[[], Mapping[str, float]]:
-    """The evaluation, which a signal may break off anywhere: it has no state to save."""
-
-    def interruptible() -> Mapping[str, float]:
-        with interruption.at_once():
-            return evaluate()
-
-    return interruptible
-
-
-def _bad_steps(prepared: _Prepared, run: RunDirectory) -> BadSteps:
-    training = prepared.training
-    example_of = training.features.example_of
-
-    def name_features(features: Sequence[int]) -> list[str]:
-        return [training.example_id(int(example_of[feature])) for feature in features]
-
-    return BadSteps(prepared.recipe.non_finite == "skip", name_features, str(run.log))
+def _recipe_as_run(prepared: _Prepared) -> str:
+    return recipe_as_run(prepared.recipe, prepared.training, prepared.validation, prepared.machine)
 
 
 def _follow(prepared: _Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
@@ -304,7 +286,7 @@ def _follow(prepared: _Prepared, run: RunDirectory, interruption: Interruption) 
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     min_change = recipe.min_change if prepared.validation is not None else 0.0
     best = BestEpoch(MONITORS[recipe.monitor], min_change)
-    bad_steps = _bad_steps(prepared, run)
+    bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
     follower = Follower(best, recipe.monitor, recipe.patience, interruption, bad_steps)
     if prepared.resumed is not None:
         follower.best = BestEpoch(**prepared.resumed.state["best"])
@@ -315,7 +297,7 @@ def _follow(prepared: _Prepared, run: RunDirectory, interruption: Interruption) 
 
     if not follower.best.should_stop(recipe.patience):
         optimiser = _optimiser(recipe, model)
-        _train(prepared, optimiser, _at_once(evaluate, interruption), follower, follower, interruption)
+        _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
 
 
@@ -376,8 +358,6 @@ def _prepare(
     if resumed is not None:
         check_recipe(resumed.state["recipe"], recipe, run)
     began = time.perf_counter()
-    precision = choose_precision(recipe.precision, device)
-    allow_tf32(precision == "tf32")
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
     seed_everything(recipe.seed)
@@ -387,6 +367,8 @@ def _prepare(
     loaded = load_model(model, task.head_rules, task.make_head, device, dropouts)
     if resumed is not None:
         loaded = as_in_the_run(loaded, resumed.state)
+    precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
+    allow_tf32(precision == "tf32")
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
@@ -449,22 +431,11 @@ def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) ->
         )
 
 
-def _tell_resumed(reporter: Reporter, log: RunLog, prepared: _Prepared, resumed: Resumed) -> None:
-    """Where the run goes on, and what is not as it was."""
-    notes = [*resumed.notes, *notes_on_bits(resumed.state, prepared.surroundings)]
-    if log.n_missing:
-        notes.append(f"the log lacks {log.n_missing} bytes that it had at the checkpoint; its last lines are lost")
-    log.write("event", event="resumed", step=resumed.place.steps_done, epoch=resumed.place.epochs_done, notes=notes)
-    reporter.note(f"resumed after step {resumed.place.steps_done}, epoch {resumed.place.epochs_done}")
-    for note in notes:
-        reporter.note(note)
-
-
 def _tell(reporter: Reporter, prepared: _Prepared) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)
-    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters")
+    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters, in {prepared.precision}")
     for note in source.notes:
         reporter.note(note)
     if source.missing:

@@ -39,12 +39,12 @@ class Faults:
         sys.addaudithook(self._audit)
         sync = os.fsync
 
-        def fsync(descriptor: int) -> None:
+        def fsync(descriptor: Any) -> None:
             self.hit(Path(f"/proc/self/fd/{descriptor}").readlink())
             sync(descriptor)
 
         os.fsync = fsync
-        io.open = builtins.open = self._guarded_open  # type: ignore[assignment]
+        io.open = builtins.open = self._guarded_open
 
     def hit(self, path: object) -> None:
         """Something is about to change at ``path``."""

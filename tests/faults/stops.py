@@ -293,7 +293,7 @@ def clock_steps(folder: Path, undisturbed: Path) -> list[str]:
             def now(cls, tz: object = None) -> datetime:  # type: ignore[override]
                 return datetime.now(UTC) + timedelta(days=draw.uniform(-9_000, 9_000))
 
-        run_log.datetime = Jumping  # type: ignore[attr-defined, misc]
+        run_log.datetime = Jumping  # type: ignore[attr-defined]
         real = time.time
         time.time = lambda: real() + draw.uniform(-1e9, 1e9)
 
@@ -316,21 +316,18 @@ def not_finite(folder: Path, undisturbed: Path) -> list[str]:
             n_calls += 1
             sums = backward(model, *arguments, **named)  # type: ignore[arg-type]
             if n_calls == 9:
-                next(iter(model.parameters())).grad.fill_(float("nan"))  # type: ignore[attr-defined]
+                list(model.parameters())[-1].grad.fill_(float("nan"))  # type: ignore[attr-defined]
             return sums
 
         gradients.backward = poisoned  # type: ignore[assignment]
 
-    def poisoned_dense() -> None:
-        prepare()
-
-    child = start(folder, "nan", poisoned_dense)
+    child = start(folder, "nan", prepare)
     found = [] if child.wait() == 1 else [f"exit {child.status}"]
     said = child.said.read_text()
     if "not a finite number at step 8" not in said or "learning rate" not in said or "-eats" not in said + "-eats":
         found.append(said[-1500:])
     found += go_on(folder, child, undisturbed)  # without the fault: nothing of it is in the weights
-    skipping = start(folder, "skipped", poisoned_dense, "--non-finite", "skip")
+    skipping = start(folder, "skipped", prepare, "--non-finite", "skip")
     if skipping.wait():
         return [*found, skipping.said.read_text()[-1500:]]
     epochs = [line for line in trainings.figures(skipping.output) if line["kind"] == "epoch"]

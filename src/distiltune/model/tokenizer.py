@@ -71,10 +71,13 @@ def load_tokenizer(directory: Path) -> Tokenizer:
             where=f"{file} ({error})",
             fix="fetch or copy the file again; it is damaged or not complete.",
         ) from error
-    absent = [token for token in ("[CLS]", "[SEP]") if tokenizer.token_to_id(token) is None]
+    wanted = ["[CLS]", "[SEP]"]
+    if isinstance(tokenizer.model, WordPiece):  # which fails at the first unknown word otherwise
+        wanted.append(tokenizer.model.unk_token)
+    absent = [token for token in wanted if tokenizer.token_to_id(token) is None]
     if absent:
         raise ModelError(
-            f"The tokenizer has no {' and no '.join(absent)}, which every feature needs.",
+            f"The tokenizer has no {' and no '.join(absent)}, which it needs.",
             where=str(file),
             fix="use a model with a BERT tokenizer.",
         )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import torch
 from torch import nn
@@ -62,11 +63,24 @@ class Checkpointer:
         *,
         came_from: tuple[Place, int] | None = None,
         before_writing: Callable[[], None] = lambda: None,
+        make_again: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Checkpoints go into ``folder``; ``came_from`` is the place that was resumed, with its best epoch."""
+        """Get ready to write into ``folder``.
+
+        Args:
+            folder: of the checkpoints.
+            model: the model in training.
+            optimiser: its optimiser.
+            interval: the most work that may be lost.
+            came_from: the place that was resumed, with its best epoch.
+            before_writing: called on the writing thread before each checkpoint.
+            make_again: makes the folder and what is around it anew, should it vanish.
+            clock: seconds.
+
+        """
         self._folder, self._model, self._optimiser, self._interval = folder, model, optimiser, interval
-        self._before_writing, self._clock = before_writing, clock
+        self._before_writing, self._make_again, self._clock = before_writing, make_again, clock
         place, best = came_from or (Place(0, 0), -1)
         self._kept = [Kept(place, best, clock())]
         self._thread: threading.Thread | None = None
@@ -95,7 +109,7 @@ class Checkpointer:
 
         """
         self.wait()
-        if place == self.last and self._interval_is_begun():
+        if place == self.last and self.is_there():
             return
         snapshot = take_snapshot(self._model, self._optimiser, state)
         kept = Kept(place, best_epoch, self._clock())
@@ -137,14 +151,14 @@ class Checkpointer:
             error, self._error = self._error, None
             raise self._cannot_write(error) from error
 
+    def is_there(self) -> bool:
+        """Whether the last checkpoint is on the disk; at the very start of a run there is none."""
+        return (self._folder / self.last.name).is_dir()
+
     def tidy(self, best_epoch: int) -> None:
         """The run is done: keep the last checkpoint and the best epoch's, nothing else."""
         self.wait()
         self._prune(self._kept[-1:], {best_epoch})
-
-    def _interval_is_begun(self) -> bool:
-        """Whether the last place is on the disk; at the very start of a run it is not."""
-        return (self._folder / self.last.name).is_dir()
 
     def _is_writing(self) -> bool:
         return self._thread is not None and self._thread.is_alive()
@@ -157,6 +171,8 @@ class Checkpointer:
         directory = self._folder / kept.place.name
         try:
             self._before_writing()
+            if self._make_again is not None and not self._folder.is_dir():
+                self._rescue(directory, snapshot)
             try:
                 write_checkpoint(directory, snapshot)
             except OSError:
@@ -167,6 +183,19 @@ class Checkpointer:
             del self._kept[:-KEPT]
         except BaseException as error:  # raised at the next call, on the thread that trains
             self._error = error
+
+    def _rescue(self, directory: Path, snapshot: Snapshot) -> NoReturn:
+        """Write what is in memory where everything else is gone, and say so. The best epoch's weights are gone too."""
+        assert self._make_again is not None
+        self._make_again()
+        best = {**snapshot.state["best"], "epoch": -1, "value": math.nan, "n_since": 0}
+        write_checkpoint(directory, replace(snapshot, state={**snapshot.state, "best": best, "log_bytes": 0}))
+        raise TrainingError(
+            "The run directory has vanished. It was made again, and what was in memory is saved there; the log and the "
+            "best epoch so far are lost.",
+            where=str(self._folder.parent),
+            fix=f"go on with: distiltune train --resume {self._folder.parent}",
+        )
 
     def _make_room(self) -> None:
         """Give up the spare checkpoint, so that the disk has room for another try."""
@@ -187,7 +216,7 @@ class Checkpointer:
         if isinstance(error, TrainingError):
             return error
         reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
-        kept = f"the checkpoint of step {self.last.steps_done} is kept; " if self._interval_is_begun() else ""
+        kept = f"the checkpoint of step {self.last.steps_done} is kept; " if self.is_there() else ""
         return TrainingError(
             f"The checkpoint cannot be written: {reason}.",
             where=str(self._folder),

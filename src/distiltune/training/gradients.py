@@ -119,6 +119,8 @@ class SharedOut:
     def clear(self) -> None:
         """See ``Gradients``."""
         for index, dense in self._dense.items():
+            if self._n_places > 1:
+                dense.zero_()  # the sum over the processes has touched rows of the others
             for rows in self._rows[index]:
                 dense.index_fill_(0, rows, 0.0)
             self._rows[index].clear()

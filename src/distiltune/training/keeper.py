@@ -170,8 +170,11 @@ class Keeper:
             self._interruption.stop(number)
 
     def on_broken_off(self, state: LoopState) -> None:
-        """The state was saved before the evaluation began."""
+        """The state was saved before the evaluation began; if it is gone with its directory, save it again."""
         self._checkpointer.wait()
+        if not self._checkpointer.is_there():
+            self._save(state)
+            self._checkpointer.wait()
 
     def on_epoch(self, report: EpochReport) -> bool:
         """Log it, keep the checkpoint, and say whether to go on."""

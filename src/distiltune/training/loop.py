@@ -117,7 +117,7 @@ class Guard(Protocol):
         """Called between two steps, with a way to learn the state; may save it, and may raise to stop here."""
 
     def on_broken_off(self, state: LoopState) -> None:
-        """Called when an evaluation is broken off; all steps of its epoch are done."""
+        """Called when an evaluation is broken off or fails; all steps of its epoch are done."""
 
     def after_epoch(self, state: LoopState) -> None:
         """Called after the watcher has heard of an epoch, with the state at the next one's beginning."""
@@ -218,7 +218,7 @@ def train(
         began = time.perf_counter()
         try:
             validation = evaluate()
-        except KeyboardInterrupt:
+        except BaseException:
             guard.on_broken_off(state)
             raise
         report = EpochReport(
