@@ -43,7 +43,7 @@ class Faults:
             self.hit(Path(f"/proc/self/fd/{descriptor}").readlink())
             sync(descriptor)
 
-        os.fsync = fsync
+        os.fsync = fsync  # type: ignore[assignment]
         io.open = builtins.open = self._guarded_open
 
     def hit(self, path: object) -> None:
