@@ -1,8 +1,8 @@
 """Kill -9 at random moments: `python -m tests.faults.kills --seeds 200 --folder DIRECTORY`.
 
 Each seed is one short run that is killed and resumed, at times several times, until it ends; it must then be bit for
-bit what the undisturbed run is, and no kill may have cost more steps than the interval of checkpoints. Every second
-seed is killed while a checkpoint is being written.
+bit what the undisturbed run is, and no kill may have cost more steps than the interval of checkpoints. A third of the
+seeds are killed while a checkpoint is being written, a third at a random step, a third at a random moment of all.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 from tests.faults import trainings
-from tests.faults.trainings import CHECKPOINT_STEPS, Child
+from tests.faults.trainings import CHECKPOINT_STEPS, N_STEPS, Child
 
 
 def undisturbed_run(folder: Path) -> tuple[Path, float]:
@@ -41,6 +41,16 @@ def kill_at_random(child: Child, draw: random.Random, seconds: float) -> None:
     child.send(signal.SIGKILL)
 
 
+def kill_at_a_step(child: Child, draw: random.Random, seconds: float) -> None:
+    """Wait for a random step, and a little longer."""
+    step = draw.randrange(N_STEPS)
+    deadline = time.monotonic() + 3 * seconds
+    while trainings.last_step(child.output) < step and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.0005)
+    time.sleep(draw.uniform(0.0, 0.02))
+    child.send(signal.SIGKILL)
+
+
 def kill_while_writing(child: Child, draw: random.Random, seconds: float) -> None:
     """Wait for a random one of the checkpoints to be under way."""
     n_awaited = draw.randrange(8)
@@ -54,7 +64,7 @@ def kill_while_writing(child: Child, draw: random.Random, seconds: float) -> Non
             writing = set()
         seen |= writing
         if len(seen) > n_awaited and writing:
-            time.sleep(draw.uniform(0.0, 0.02))
+            time.sleep(draw.uniform(0.0, 0.005))
             break
         time.sleep(0.0003)
     child.send(signal.SIGKILL)
@@ -64,7 +74,7 @@ def one_seed(seed: int, folder: Path, undisturbed: Path, seconds: float) -> dict
     """Kill and resume until the run ends; what came of it."""
     draw = random.Random(seed)
     output = folder / f"seed-{seed}"
-    kill = kill_while_writing if seed % 2 else kill_at_random
+    kill = (kill_while_writing, kill_at_a_step, kill_at_random)[seed % 3]
     n_kills = n_in_writing = most_lost = 0
     n_planned = draw.choice((1, 1, 2, 3))
     problems: list[str] = []
