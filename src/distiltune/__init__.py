@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
-    from distiltune.fine_tuning import fine_tune
+    from distiltune.fine_tuning import fine_tune, resume
     from distiltune.inference.evaluate import evaluate
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
 
 __version__ = "0.1.0"
-__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune", "pipeline"]
+__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune", "pipeline", "resume"]
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
@@ -29,6 +29,7 @@ _HOMES = {
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
+    "resume": "distiltune.fine_tuning",
 }
 
 

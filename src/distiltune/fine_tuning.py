@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,30 @@ from distiltune.report.curves import draw_curves
 from distiltune.report.model_card import model_card
 from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
-from distiltune.run_directory import RunDirectory, versions, write_run_start
+from distiltune.resuming import (
+    Resumed,
+    as_in_the_run,
+    check_data,
+    check_recipe,
+    clear_leftovers,
+    find_resumable,
+    fingerprints,
+    surroundings,
+    write_base,
+)
+from distiltune.run_directory import RunDirectory, recipe_as_run, versions, write_run_start
+from distiltune.run_lock import RunLock
+from distiltune.safekeeping import at_once, make_again, make_bad_steps, tell_resumed
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import read_weights
-from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
+from distiltune.training.checkpointer import Checkpointer, Interval, best_checkpoint
+from distiltune.training.distributed import Processes, Summed, in_turn, joined, largest_of_all, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
+from distiltune.training.interruption import Interruption, Terminated
 from distiltune.training.keeper import Asking, Follower, Keeper
-from distiltune.training.loop import EpochReport, LoopSettings, Watcher, count_steps, train
+from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
@@ -105,34 +121,92 @@ def fine_tune(
 
     """
     recipe = _with_settings(recipe or Recipe(), settings)
+    run = RunDirectory(Path(output))
+    if processes().writes:
+        run.check_free(overwrite=overwrite)
+    return _fine_tune(recipe, run, reporter, overwrite=overwrite, is_resumed=False, go_on=go_on)
+
+
+def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
+    """Go on with a run that was stopped, however that happened, as if it never had been.
+
+    Args:
+        run: its run directory.
+        reporter: who shows the progress; by default nobody.
+        **settings: settings that may differ from then, such as ``threads`` or ``non_finite``.
+
+    Raises:
+        DistiltuneError: if there is no run, it is being written, none of its checkpoints is whole, or recipe or data
+            are others than it was begun with.
+
+    """
+    directory = RunDirectory(Path(run))
+    if not directory.recipe.is_file():
+        find_resumable(directory)  # which says so
+    begun = Recipe.from_toml(directory.recipe)
+    recipe = _with_settings(begun, settings)
+    check_recipe(begun.model_dump(mode="json"), recipe, directory)
+    return _fine_tune(recipe, directory, reporter, overwrite=True, is_resumed=True)
+
+
+def _fine_tune(
+    recipe: Recipe,
+    run: RunDirectory,
+    reporter: Reporter | None,
+    *,
+    overwrite: bool,
+    is_resumed: bool,
+    go_on: GoOn | None = None,
+) -> FineTuned:
     here = processes()
     if go_on is not None and here.count > 1:
         raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
-    directory = RunDirectory(Path(output))
-    if here.writes:
-        directory.check_free(overwrite=overwrite)
-    device = choose_device(recipe.device, here.place_here)
+    lock = RunLock(run.path)
     try:
-        with joined(here, device.type):
-            prepared = prepare(recipe, here, device)  # before anything is written: a typing error costs no last run
+        device = choose_device(recipe.device, here.place_here)
+        interruption = Interruption(lambda number: largest_of_all(here, number, device), here.count)
+        with interruption, joined(here, device.type):
+            if here.writes and run.path.exists():
+                lock.acquire()
+            resumed = find_resumable(run) if is_resumed else None
+            # Before anything is written: a typing error costs no last run.
+            prepared = (
+                prepare(recipe, here, device) if resumed is None else prepare_again(recipe, here, device, run, resumed)
+            )
             if not here.writes:
-                return _follow(prepared, directory)
-            directory.create(overwrite=overwrite)
-            with RunLog(directory.log) as log:
-                return _logged_run(prepared, directory, log, reporter, go_on)
+                return _follow(prepared, run, interruption)
+            if resumed is None:
+                run.make()
+                lock.acquire()
+                run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared))
+            with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
+                return _logged_run(prepared, run, log, reporter, interruption, go_on)
     finally:
+        lock.release()
         reporter.close()
 
 
 def _logged_run(
-    prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, go_on: GoOn | None
+    prepared: Prepared,
+    run: RunDirectory,
+    log: RunLog,
+    reporter: Reporter,
+    interruption: Interruption,
+    go_on: GoOn | None,
 ) -> FineTuned:
     try:
-        return _run(prepared, run, log, reporter, go_on)
+        return _run(prepared, run, log, reporter, interruption, go_on)
     except BaseException as error:
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        log.write("end", outcome=outcome, error=str(error))
+        with suppress(TrainingError):  # a full disk has been said already
+            log.write("end", outcome=outcome, error=str(error))
+        if isinstance(error, OSError):
+            raise TrainingError(
+                f"The run directory cannot be written: {error.strerror or error}.",
+                where=str(error.filename or run.path),
+                fix=f"make room or rights there, then: distiltune train --resume {run.path}",
+            ) from error
         raise
 
 
@@ -158,12 +232,26 @@ class Prepared:
     validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
+    surroundings: Mapping[str, Any]
+    resumed: Resumed | None = None
 
 
-def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter, go_on: GoOn | None) -> FineTuned:
-    recipe = prepared.recipe
-    write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+def _run(
+    prepared: Prepared,
+    run: RunDirectory,
+    log: RunLog,
+    reporter: Reporter,
+    interruption: Interruption,
+    go_on: GoOn | None,
+) -> FineTuned:
+    recipe, resumed = prepared.recipe, prepared.resumed
+    if resumed is None:
+        write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+        write_base(run, prepared.loaded)
     _tell(reporter, prepared)
+    if resumed is not None:
+        tell_resumed(reporter, log, resumed, prepared.surroundings)
+        clear_leftovers(run, resumed)
 
     model, task = prepared.loaded.model, prepared.task
     optimiser = _optimiser(recipe, model)
@@ -177,29 +265,49 @@ def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter,
             model, data, run.new_predictions, lambda n_done: reporter.evaluating(n_done, data.n_examples)
         ).metrics
 
+    checkpointer = Checkpointer(
+        run.checkpoints,
+        model,
+        optimiser,
+        Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
+        came_from=resumed.came_from if resumed is not None else None,
+        before_writing=log.sync,
+        make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
+    )
     keeper = Keeper(
         run,
         log,
         reporter,
-        model,
-        optimiser,
+        checkpointer,
         BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
         monitor=recipe.monitor,
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
+        interruption=interruption,
+        bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
+        more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
     )
     events = open_events(run.events) if recipe.tensorboard else None
-    watcher = EventsWatcher(keeper, events) if events is not None else keeper
     facts = training_facts(
         recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
     )
-    coached = CoachedWatcher(watcher, facts, model, optimiser, log, reporter.note)
-    coached.begin()
+    coached = CoachedWatcher(
+        EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
+    )
+    if resumed is None:
+        coached.begin()
+    else:
+        keeper.remember(resumed.state)
+        coached.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
+    watcher = Asking(coached, go_on) if go_on is not None else coached
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        _train(prepared, optimiser, evaluate, Asking(coached, go_on) if go_on is not None else coached)
-    except KeyboardInterrupt:
-        if keeper.epochs:
+        if not keeper.is_finished:
+            _train(prepared, optimiser, at_once(evaluate, interruption), watcher, keeper, interruption)
+        checkpointer.wait()
+    except KeyboardInterrupt as stopped:
+        reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
+        if keeper.epochs and not isinstance(stopped, Terminated):
             best = keeper.best_epoch()
             _write_results(run, prepared, keeper, best, _sum_up(run, prepared, coached))
             reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
@@ -212,19 +320,31 @@ def _run(prepared: Prepared, run: RunDirectory, log: RunLog, reporter: Reporter,
     _write_results(run, prepared, keeper, best, findings)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
+    checkpointer.tidy(best)
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, findings.advice)
 
 
-def _follow(prepared: Prepared, run: RunDirectory) -> FineTuned:
+def _recipe_as_run(prepared: Prepared) -> str:
+    return recipe_as_run(prepared.recipe, prepared.training, prepared.validation, prepared.machine)
+
+
+def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     min_change = recipe.min_change if prepared.validation is not None else 0.0
-    follower = Follower(BestEpoch(MONITORS[recipe.monitor], min_change), recipe.monitor, recipe.patience)
+    best = BestEpoch(MONITORS[recipe.monitor], min_change)
+    bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
+    follower = Follower(best, recipe.monitor, recipe.patience, interruption, bad_steps)
+    if prepared.resumed is not None:
+        follower.best = BestEpoch(**prepared.resumed.state["best"])
+        follower.epochs = [EpochReport(**report) for report in prepared.resumed.state["epochs"]]
 
     def evaluate() -> Mapping[str, float]:
         return task.evaluate(model, prepared.validation).metrics if prepared.validation is not None else {}
 
-    _train(prepared, _optimiser(recipe, model), evaluate, follower)
+    if not follower.best.should_stop(recipe.patience):
+        optimiser = _optimiser(recipe, model)
+        _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
 
 
@@ -233,16 +353,23 @@ def _train(
     optimiser: torch.optim.Optimizer,
     evaluate: Callable[[], Mapping[str, float]],
     watcher: Watcher,
+    guard: Guard,
+    interruption: Interruption,
 ) -> None:
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
-    with make_gradients(
-        model,
-        task.objective,
-        prepared.precision,
-        max_length=int(prepared.training.features.lengths.max()),
-        place=here.place,
-        n_places=here.count,
-    ) as gradients:
+    if prepared.resumed is not None:
+        prepared.resumed.put_back(model, optimiser)
+    with (
+        interruption.deferred(),
+        make_gradients(
+            model,
+            task.objective,
+            prepared.precision,
+            max_length=int(prepared.training.features.lengths.max()),
+            place=here.place,
+            n_places=here.count,
+        ) as gradients,
+    ):
         train(
             model,
             prepared.training.features,
@@ -256,6 +383,8 @@ def _train(
             model_device(model),
             here.place,
             here.count,
+            prepared.resumed.loop if prepared.resumed is not None else LoopState(),
+            guard,
         )
 
 
@@ -269,15 +398,34 @@ def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def prepare(recipe: Recipe, here: Processes, device: torch.device) -> Prepared:
-    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
+def prepare_again(
+    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed
+) -> Prepared:
+    """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with."""
+    check_recipe(resumed.state["recipe"], recipe, run)
+    prepared = prepare(recipe, here, device, str(run.base))
+    check_data(resumed.state["data"], fingerprints(prepared.training, prepared.validation), run)
+    kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
+    return replace(
+        prepared,
+        loaded=as_in_the_run(prepared.loaded, resumed.state),
+        surroundings={**prepared.surroundings, **kept},
+        resumed=resumed,
+    )
+
+
+def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = "") -> Prepared:
+    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
+
+    ``model``, if given, is loaded in place of the recipe's.
+    """
     began = time.perf_counter()
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
     seed_everything(recipe.seed)
     task = TASKS[recipe.task](recipe)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, device, dropouts)
+    loaded = load_model(model or recipe.model, task.head_rules, task.make_head, device, dropouts)
     precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     check_window(recipe.max_length, loaded.source.config)
@@ -287,8 +435,21 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device) -> Prepared:
         torch.cuda.manual_seed(recipe.seed + here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    machine = describe_machine(device)
-    return Prepared(began, here, precision, recipe, task, loaded, training, validation, machine, steps_per_epoch)
+    return Prepared(
+        began,
+        here,
+        precision,
+        recipe,
+        task,
+        loaded,
+        training,
+        validation,
+        describe_machine(device),
+        steps_per_epoch,
+        surroundings(
+            recipe, fingerprints(training, validation), loaded, torch.get_num_threads(), here.count, precision
+        ),
+    )
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -369,16 +530,18 @@ def _write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: 
         _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
     )
     loaded, task = prepared.loaded, prepared.task
+    best_directory = best_checkpoint(run.checkpoints, best)
     write_model_directory(
         run.model,
         config=loaded.source.config,
-        tensors=read_weights(run.best_checkpoint),
+        tensors=read_weights(best_directory),
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
         extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
         extra_files={"README.md": model_card(summary).encode()},
     )
+    run.publish_predictions(best_directory)
     draw_curves(summary, run.curves_svg, run.curves_png)
     page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
     run.report.write_text(page, encoding="utf-8")

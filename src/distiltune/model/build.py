@@ -9,8 +9,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.errors import RecipeError
-from distiltune.model.config import EncoderConfig
+from distiltune.errors import ModelError, RecipeError
+from distiltune.model.config import EncoderConfig, shown
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
@@ -89,4 +89,8 @@ def with_dropouts(config: EncoderConfig, dropouts: Dropouts) -> EncoderConfig:
 
 def _head_dropout(source: ModelSource) -> float:
     value = source.config_hf.get("qa_dropout", 0.1)
-    return float(value) if isinstance(value, int | float) else 0.1
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0.1
+    if not 0.0 <= value < 1.0:
+        raise ModelError(f"qa_dropout is {shown(value)}; it must be at least 0 and below 1.", where="config.json")
+    return float(value)

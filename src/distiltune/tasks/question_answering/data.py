@@ -44,6 +44,10 @@ class QuestionData:
         """How many questions."""
         return len(self.examples)
 
+    def example_id(self, index: int) -> str:
+        """The question's id."""
+        return self.examples[index].id
+
 
 def draw(examples: ExampleSet, n: int, seed: int) -> ExampleSet:
     """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""

@@ -32,6 +32,9 @@ from distiltune.tasks.question_answering.question_rows import (
 
 __all__ = ["ColumnMap", "ExampleSet", "has_own_validation", "read_examples"]
 
+MAX_TEXT_CHARACTERS = 1_000_000
+"""The longest question, context or answer: a novel has as many."""
+
 _SHOWN_REJECTIONS = 5
 _GENERATED_ID_DIGITS = 16
 # Names that people give a column of answers. Where none of the mapped columns exists but one of these does,
@@ -196,7 +199,7 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
     if golds.rejection is not None:
         return golds.rejection
     reading.findings.extend(golds.findings)
-    title = raw.title if isinstance(raw.title, str) else ""
+    title = raw.title if isinstance(raw.title, str) and _is_encodable(raw.title) else ""
     return Example(_unique_id(raw, wanted_id, reading), raw.question, context, golds.answers, title)
 
 
@@ -215,6 +218,10 @@ def _text_problem(value: object, name: str) -> _Problem | None:
         return _Problem(f"{name}_missing", f"There is no {words}.")
     if not isinstance(value, str):
         return _Problem(f"{name}_not_text", f"The {words} is {_shown(value)}, not text.")
+    if len(value) > MAX_TEXT_CHARACTERS:
+        return _Problem(
+            f"{name}_too_long", f"The {words} has {len(value):,} characters; at most 1,000,000 can be used."
+        )
     if not value or value.isspace():
         return _Problem(f"{name}_empty", f"The {words} is empty or white space only.")
     if not _is_encodable(value):
@@ -235,7 +242,10 @@ def _is_encodable(text: str) -> bool:
 
 def _shown(value: object) -> str:
     """A value for a message, cut short; lone surrogates come out escaped."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep; a number of too many digits
+        return f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -334,7 +344,7 @@ def _offset(value: object) -> int | _Problem | None:
     if isinstance(value, str | float):
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = float("nan")
         if number.is_integer():
             return int(number)
