@@ -10,11 +10,11 @@ from distiltune.data.packing import PackedBatch
 from distiltune.errors import TrainingError
 from distiltune.tasks.base import Objective, StepSums
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.training.finite import BadStep, is_finite
+from distiltune.training.finite import AdmittedSteps, BadStep, is_finite
 from distiltune.training.gradients import make_gradients
 from distiltune.training.keeper import BadSteps
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import make_optimiser, set_learning_rate
 from distiltune.training.schedule import PolynomialDecay
 from tests.helpers import random_features, tiny_qa_model, weights_of
 
@@ -155,3 +155,38 @@ def test_too_many_in_a_row_are_no_accident() -> None:
         steps.on_bad_step(bad_step(step))
     with pytest.raises(TrainingError, match="11 steps in a row"):
         steps.on_bad_step(bad_step(21))
+
+
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_the_way_of_a_gpu_leaves_weights_and_moments_alone_and_tells_later(clip: float) -> None:
+    """The same fused kernel with ``found_inf`` on a CPU: the host hears of it only where it asks."""
+    model, plain = tiny_qa_model(), tiny_qa_model()
+    optimisers = [
+        make_optimiser(each, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1) for each in (model, plain)
+    ]
+    told: list[int] = []
+    admitted = AdmittedSteps(model, optimisers[0], torch.device("cuda"), lambda bad: told.append(bad.step))
+    for optimiser in optimisers:
+        set_learning_rate(optimiser, 0.01)
+    for step in range(5):
+        for each in (model, plain):
+            for number, parameter in enumerate(each.parameters()):
+                parameter.grad = torch.full_like(parameter, 0.1 * (step + number + 1))
+        if step in (1, 3):
+            next(iter(model.parameters())).grad[0] = float("nan")  # type: ignore[index]
+        good = admitted.look(bad_step(step), torch.ones(2))
+        assert isinstance(good, Tensor)
+        if clip:
+            for each in (model, plain):
+                nn.utils.clip_grad_norm_(each.parameters(), clip)
+        optimisers[0].step()
+        if step not in (1, 3):
+            optimisers[1].step()
+        assert told == []
+    assert admitted.settle() == 2
+    assert told == [1, 3]
+    assert admitted.settle() == 0
+    expected = weights_of(plain)
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(model).items())
+    counts = [float(values["step"]) for values in optimisers[0].state_dict()["state"].values()]
+    assert set(counts) == {3.0}
