@@ -50,7 +50,7 @@ def _flag(parameter: Any) -> str:
     """Its longest name; an argument's is that of its place."""
     if parameter.param_type_name == "argument":
         return str(parameter.metavar or parameter.name.upper())
-    return max(parameter.opts, key=len)
+    return str(max(parameter.opts, key=len))
 
 
 def _row(parameter: Any) -> str:
