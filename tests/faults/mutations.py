@@ -218,15 +218,16 @@ def mutate_lines(data: bytes, draw: random.Random) -> bytes:
 def mutate_gzip(inner: Callable[[bytes, random.Random], bytes]) -> Callable[[bytes, random.Random], bytes]:
     """The gzipped form: of changed contents, changed itself, several members, or one that unpacks to very much."""
 
-    def mutate(data: bytes, draw: random.Random) -> bytes:
+    def mutate(packed: bytes, draw: random.Random) -> bytes:
         kind = draw.random()
+        data = gzip.decompress(packed)
         if kind < 0.5:
             return gzip.compress(inner(data, draw), 1)
         if kind < 0.6:
             return gzip.compress(data[:20], 1) + gzip.compress(data[20:], 1)
         if kind < 0.605:
             return gzip.compress(draw.choice((b" ", b"[", b"0", b'{"a":')) * 2_000_000, 9)
-        return mutate_bytes(gzip.compress(data, 1), draw)
+        return mutate_bytes(packed, draw)
 
     return mutate
 

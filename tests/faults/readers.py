@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import random
@@ -86,7 +87,13 @@ def _data_readers(folder: Path, known: People) -> list[Reader]:
         Reader("json-lines", "data.jsonl", (lines,), mutations.mutate_lines, _read_data),
         Reader("csv", "data.csv", (_table(rows, ","), _table(rows, ";")), mutations.mutate_bytes, _read_data),
         Reader("tsv", "data.tsv", (_table(rows, "\t"),), mutations.mutate_bytes, _read_data),
-        Reader("gzip", "data.json.gz", seeds, mutations.mutate_gzip(mutations.mutate_json), _read_data),
+        Reader(
+            "gzip",
+            "data.json.gz",
+            tuple(gzip.compress(each, 1) for each in seeds),
+            mutations.mutate_gzip(mutations.mutate_json),
+            _read_data,
+        ),
         Reader("parquet", "data.parquet", (_parquet(rows),), mutations.random_table, _read_data),
         Reader(
             "document", "text.txt", ("Ada é plums.\r\n".encode(), b"\xff\xfea\x00"), mutations.mutate_bytes, _read_text

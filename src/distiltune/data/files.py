@@ -215,8 +215,8 @@ class _Bounded(io.RawIOBase):
 
 
 def _open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
-    """The file's contents, unpacked if they are gzipped, bounded by ``max_bytes``, by default `MAX_FILE_BYTES`."""
-    max_bytes = MAX_FILE_BYTES if max_bytes is None else max_bytes
+    """The file's contents, unpacked if they are gzipped, bounded by ``max_bytes`` and by `MAX_FILE_BYTES`."""
+    max_bytes = MAX_FILE_BYTES if max_bytes is None else min(max_bytes, MAX_FILE_BYTES)
     with path.open("rb") as start:
         packed = path.suffix.lower() == ".gz" or start.read(2) == b"\x1f\x8b"
         size = os.fstat(start.fileno()).st_size
