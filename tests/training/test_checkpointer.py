@@ -153,6 +153,18 @@ def test_a_failed_write_is_tried_again_with_more_room(tmp_path: Path, monkeypatc
     assert folder.names == {"step-00000002-epochs-0", "step-00000003-epochs-0"}
 
 
+def test_room_is_not_made_at_the_new_best_epochs_cost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is about to be written refers to a best epoch that none of the checkpoints on the disk does."""
+    folder = Folder(tmp_path)
+    folder.it.save_best(0, {}, STATE)
+    folder.save(2, 1, best=0)
+    folder.it.save_best(1, {}, STATE)
+    FullDisk(monkeypatch, 1)
+    folder.save(4, 2, best=1)
+    folder.it.wait()
+    assert {"best-epoch-1", "step-00000004-epochs-2"} <= folder.names
+
+
 @pytest.mark.parametrize("best", [False, True])
 def test_a_disk_that_stays_full_is_said_and_the_last_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool

@@ -132,7 +132,7 @@ class Checkpointer:
             try:
                 write_checkpoint(directory, snapshot, files)
             except OSError:
-                self._make_room()
+                self._make_room(epoch)
                 write_checkpoint(directory, snapshot, files)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -176,7 +176,7 @@ class Checkpointer:
             try:
                 write_checkpoint(directory, snapshot)
             except OSError:
-                self._make_room()
+                self._make_room(kept.best_epoch)
                 write_checkpoint(directory, snapshot)
             self._kept.append(kept)
             self._prune(self._kept[-KEPT:], {each.best_epoch for each in self._kept[-KEPT:]})
@@ -197,9 +197,9 @@ class Checkpointer:
             fix=f"go on with: distiltune train --resume {self._folder.parent}",
         )
 
-    def _make_room(self) -> None:
-        """Give up the spare checkpoint, so that the disk has room for another try."""
-        self._prune(self._kept[-1:], {each.best_epoch for each in self._kept})
+    def _make_room(self, best_epoch: int) -> None:
+        """Give up the spare checkpoint, so that the disk has room for another try of one that has this best epoch."""
+        self._prune(self._kept[-1:], {best_epoch, *(each.best_epoch for each in self._kept)})
 
     def _prune(self, kept: list[Kept], best_epochs: set[int]) -> None:
         """Remove all other checkpoints, as far as that can be done."""
