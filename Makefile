@@ -11,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 
-.PHONY: help setup setup-dev quickstart test test-slow benchmark benchmark-short lint format docs starter clean
+.PHONY: help setup setup-dev quickstart test test-slow soak audit benchmark benchmark-short lint format docs starter clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -80,6 +80,13 @@ docs: setup-dev  ## the documentation as a site, in build/site
 starter: setup  ## make the packaged starter data and model shape again
 	$(BIN)/python tools/starter_data/build.py
 	$(BIN)/python tools/starter_model/build.py
+
+soak: setup-dev  ## the long part of the fault suite: hours; results in runs/soak
+	nice -n 19 $(BIN)/python -m tests.faults.soak --folder runs/soak
+
+audit: setup-dev  ## look the pinned dependencies up in the public lists of known vulnerabilities (needs the network)
+	$(BIN)/python -m pip install --quiet 'pip-audit>=2.7,<3'
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement .ci/constraints.txt
 
 clean:  ## remove what can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

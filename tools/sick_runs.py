@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from distiltune import fine_tuning
+from distiltune import fine_tuning, results
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.run import CoachFindings
@@ -182,7 +182,7 @@ def run(
             parameter.requires_grad_(not case.freeze)
         return loaded
 
-    sum_up = fine_tuning.sum_up_run  # type: ignore[attr-defined]
+    sum_up = results.sum_up_run  # type: ignore[attr-defined]
     known: list[Evidence] = []
 
     def sum_up_and_keep(run: Any, of: Any, data: Any, coached: CoachedWatcher, probe: Any) -> CoachFindings:
@@ -203,12 +203,12 @@ def run(
             }
         )
         task.load_model = load_frozen  # type: ignore[attr-defined, assignment]
-        fine_tuning.sum_up_run = sum_up_and_keep  # type: ignore[attr-defined, assignment]
+        results.sum_up_run = sum_up_and_keep  # type: ignore[attr-defined, assignment]
         try:
             done = fine_tuning.fine_tune(recipe, output=Path(folder) / "run")
         finally:
             task.load_model = load  # type: ignore[attr-defined]
-            fine_tuning.sum_up_run = sum_up  # type: ignore[attr-defined]
+            results.sum_up_run = sum_up  # type: ignore[attr-defined]
     line = judge(case, seed, known[-1])
     line["f1"] = round(done.best.validation["f1"], 2)
     line["seconds"] = round(time.perf_counter() - began, 1)

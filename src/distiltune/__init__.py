@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
-    from distiltune.fine_tuning import fine_tune
+    from distiltune.fine_tuning import fine_tune, resume
     from distiltune.inference.evaluate import evaluate
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
@@ -32,6 +32,7 @@ __all__ = [
     "evaluate",
     "fine_tune",
     "pipeline",
+    "resume",
 ]
 
 _HOMES = {
@@ -43,6 +44,7 @@ _HOMES = {
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
+    "resume": "distiltune.fine_tuning",
 }
 
 

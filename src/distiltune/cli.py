@@ -23,7 +23,7 @@ from distiltune.tasks.table import TASKS
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 app = typer.Typer(
     name="distiltune",
@@ -133,22 +133,40 @@ def _distiltune(
 @app.command()
 @_settings_as_flags(*Recipe.model_fields)
 def train(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory to make.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    ] = None,
     **settings: Any,
 ) -> None:
-    """Fine-tune a model and write a run directory.
+    """Fine-tune a model and write a run directory, or go on with one that was stopped.
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    if (output is None) == (resume is None):
+        what = "--output and --resume exclude each other" if output else "There is no directory to write a run into"
+        raise RecipeError(f"{what}.", fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one")
+    given = {**(read_settings(recipe) if recipe else {}), **_given(settings)}
+    built = Recipe.build(given)
 
-    from distiltune.fine_tuning import fine_tune
+    from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
+    from distiltune.training.interruption import Terminated
 
     console = _console()
-    fine_tuned = fine_tune(built, output=output, overwrite=overwrite, reporter=ConsoleReporter(console))
+    reporter = ConsoleReporter(console)
+    try:
+        if resume is not None:
+            fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
+        else:
+            fine_tuned = fine_tuning.fine_tune(
+                built, output=typing.cast(Path, output), overwrite=overwrite, reporter=reporter
+            )
+    except Terminated:
+        print("distiltune: terminated", file=sys.stderr)
+        raise typer.Exit(EXIT_TERMINATED) from None
     console.print()
     if fine_tuned.scores:
         _say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
@@ -465,7 +483,7 @@ def _say(console: Console, line: str) -> None:
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted."""
+    """Run the command line: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted, 143 terminated."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -20,6 +20,8 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
+_MAX_RECIPE_BYTES = 1024**2
+
 MONITORS: dict[str, Literal["lower", "higher"]] = {
     name: better for entry in TASKS.values() for name, better in entry.monitors.items()
 }
@@ -139,6 +141,14 @@ class EngineSettings(BaseModel):
     tensorboard: bool = False
     """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
 
+    checkpoint_minutes: Annotated[float, Field(ge=0.0)] = 10.0
+    """Most minutes of training that a kill or a power cut may cost; checkpoints are written often enough (0: no such
+    bound)."""
+    checkpoint_steps: Count = 0
+    """The same in optimiser steps (0: no such bound); an epoch's end is kept in any case."""
+    non_finite: Literal["stop", "skip"] = "stop"
+    """What happens at a step whose loss or gradient is NaN or infinite: `stop`, or `skip` it (counted and logged)."""
+
 
 class Recipe(TaskSettings, EngineSettings):
     """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number."""
@@ -250,10 +260,12 @@ def read_settings(path: Path | str) -> dict[str, Any]:
 
     """
     try:
+        if Path(path).stat().st_size > _MAX_RECIPE_BYTES:
+            raise RecipeError("The recipe is too large to be one.", where=str(path))
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"The recipe cannot be read: {error.strerror}.", where=str(path)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a null in the name, nested too deep
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path)) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,7 +13,7 @@ from distiltune.coach.advice import Advice, advise
 from distiltune.coach.evidence import Evidence, TrainingFacts
 from distiltune.training.loop import EpochReport, StepReport, Watcher
 from distiltune.training.run_log import RunLog
-from distiltune.training.vitals import STEPS_BETWEEN_VITALS, Vitals, take_vitals
+from distiltune.training.vitals import STEPS_BETWEEN_VITALS, PartVitals, Vitals, take_vitals
 
 
 class CoachedWatcher:
@@ -35,6 +36,19 @@ class CoachedWatcher:
     def begin(self) -> None:
         """Say what is known before the first step."""
         self._tell(advise(self.evidence))
+
+    def memory(self) -> dict[str, object]:
+        """What a checkpoint keeps, beside the reports of steps and epochs, for ``remember``."""
+        return {"vitals": [asdict(look) for look in self.evidence.vitals], "said": sorted(self._said)}
+
+    def remember(self, steps: Sequence[StepReport], epochs: Sequence[EpochReport], memory: Mapping[str, Any]) -> None:
+        """Take up what was seen and said before the run was stopped."""
+        vitals = tuple(
+            Vitals(look["step"], tuple(PartVitals(**part) for part in look["parts"])) for look in memory["vitals"]
+        )
+        self._said = set(memory["said"])
+        self._next_look = vitals[-1].step + STEPS_BETWEEN_VITALS if vitals else 0
+        self.evidence = replace(self.evidence, steps=tuple(steps), epochs=tuple(epochs), vitals=vitals)
 
     def on_step(self, report: StepReport) -> None:
         """Pass it on; now and then look how strongly the parts are trained."""

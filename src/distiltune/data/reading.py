@@ -27,6 +27,9 @@ from distiltune.errors import DataError
 E = TypeVar("E")
 C = TypeVar("C")
 
+MAX_TEXT_CHARACTERS = 1_000_000
+"""The longest text of an example, such as a context: a novel has as many."""
+
 _SHOWN_REJECTIONS = 5
 _GENERATED_ID_DIGITS = 16
 
@@ -291,6 +294,11 @@ def text_problem(value: object, name: str) -> Problem | None:
         return Problem(f"{name}_missing", f"There is no {words}.")
     if not isinstance(value, str):
         return Problem(f"{name}_not_text", f"The {words} is {shown(value)}, not text.")
+    if len(value) > MAX_TEXT_CHARACTERS:
+        return Problem(
+            f"{name}_too_long",
+            f"The {words} has {len(value):,} characters; at most {MAX_TEXT_CHARACTERS:,} can be used.",
+        )
     if not value or value.isspace():
         return Problem(f"{name}_empty", f"The {words} is empty or white space only.")
     if not is_encodable(value):
@@ -332,7 +340,10 @@ def writable(text: str) -> str:
 
 def shown(value: object) -> str:
     """A value for a message, cut short; lone surrogates come out escaped."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep; a number of too many digits
+        return f"a {type(value).__name__}"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -9,8 +9,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.errors import RecipeError
-from distiltune.model.config import EncoderConfig
+from distiltune.errors import ModelError, RecipeError
+from distiltune.model.config import EncoderConfig, shown
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
@@ -45,9 +45,18 @@ class HeadDropout:
     usual: float = 0.1
 
     def of(self, config_hf: Mapping[str, object]) -> float:
-        """The probability."""
+        """The probability.
+
+        Raises:
+            ModelError: if it is none.
+
+        """
         value = config_hf.get(self.name, self.usual)
-        return float(value) if isinstance(value, int | float) else self.usual
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self.usual
+        if not 0.0 <= value < 1.0:
+            raise ModelError(f"{self.name} is {shown(value)}; it must be at least 0 and below 1.", where="config.json")
+        return float(value)
 
 
 def load_model(

@@ -81,6 +81,9 @@ class Dataset(Protocol):
     def n_examples(self) -> int:
         """How many examples the features were made of."""
 
+    def example_id(self, index: int) -> str:
+        """What the data call the example of that number."""
+
     @property
     def sources(self) -> tuple[str, ...]:
         """Where the examples came from, as the user named it."""

@@ -88,6 +88,15 @@ def in_turn(here: Processes) -> Iterator[None]:
         dist.barrier()
 
 
+def largest_of_all(here: Processes, number: int, device: torch.device) -> int:
+    """The largest of the processes' numbers, the same for all of them; all must call it, and wait for each other."""
+    if here.count == 1:
+        return number
+    shared = torch.tensor([number], device=device)
+    dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+    return int(shared)
+
+
 def _is_connection_error(error: BaseException) -> bool:
     words = ("Connection", "gloo", "NCCL", "Timed out", "process group", "store")
     return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or any(

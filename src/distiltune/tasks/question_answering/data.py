@@ -40,6 +40,10 @@ class QuestionData:
         """How many questions."""
         return len(self.examples)
 
+    def example_id(self, index: int) -> str:
+        """The question's id."""
+        return self.examples[index].id
+
 
 def load_examples(sources: Sequence[str], split: Split, columns: str, max_rejected_share: float) -> ExampleSet:
     """Read the examples of all sources, mixed in the order named.

@@ -19,6 +19,7 @@ from distiltune.data.reading import (
     generated_id,
     id_problem,
     id_text,
+    is_encodable,
     read_sources,
     rejected,
     shown,
@@ -156,7 +157,7 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
     if golds.rejection is not None:
         return golds.rejection
     reading.findings.extend(golds.findings)
-    title = raw.title if isinstance(raw.title, str) else ""
+    title = raw.title if isinstance(raw.title, str) and is_encodable(raw.title) else ""
     unique_id = reading.unique_id(raw.id, wanted_id, raw.where)
     return Example(unique_id, raw.question, context, golds.answers, title)
 
@@ -225,7 +226,7 @@ def _offset(value: object) -> int | Problem | None:
     if isinstance(value, str | float):
         try:
             number = float(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             number = float("nan")
         if number.is_integer():
             return int(number)

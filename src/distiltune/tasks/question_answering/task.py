@@ -155,7 +155,7 @@ class QuestionAnswering:
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
         """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""
         threshold, stored = self.null_threshold, config.get(NULL_THRESHOLD)
-        if threshold is None and isinstance(stored, int | float):
+        if threshold is None and isinstance(stored, int | float) and abs(stored) < 1e30:
             threshold = float(stored)
         return replace(self, null_threshold=threshold, temperature=stored_temperature(config))
 

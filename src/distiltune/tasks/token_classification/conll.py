@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row, open_text
+from distiltune.data.files import BadRow, Row, bounded_lines, open_text
 
 _TAG = re.compile(r"O|[BIESLUbieslu]-\S+")
 _DOCUMENT_START = "-DOCSTART-"
@@ -21,7 +21,7 @@ def read_conll(path: Path) -> Iterator[Row | BadRow]:
     with open_text(path, newline="") as stream:
         lines: list[list[str]] = []
         first = 1
-        for number, line in enumerate(stream, start=1):
+        for number, line in enumerate(bounded_lines(stream, path), start=1):
             fields = [] if not line.strip() else line.rstrip("\r\n").split("\t") if "\t" in line else line.split()
             if fields and not (fields[0].startswith(_DOCUMENT_START) or _is_remark(line, fields)):
                 first = first if lines else number
