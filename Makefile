@@ -12,10 +12,10 @@ BIN := $(VENV)/bin
 RUN := runs/quickstart
 SHARED ?= ../shared
 
-.PHONY: help setup setup-dev quickstart test test-slow lint format starter clean
+.PHONY: help setup setup-dev quickstart test test-slow soak audit benchmark benchmark-short lint format docs starter clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "distiltune needs Python 3.11, 3.12 or 3.13 with venv; none was found on the PATH" >&2; exit 1; }
@@ -64,9 +64,31 @@ test: lint  ## lint, types, and every test but the slow ones
 test-slow: setup-dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
 
+$(VENV)/.benchmark: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[benchmark]'
+	@touch $@
+
+benchmark: $(VENV)/.benchmark  ## beside what users would pick instead, full size: half an hour on two cores
+	$(BIN)/python -m benchmarks.run
+
+benchmark-short: $(VENV)/.benchmark  ## the same with a sixth of the model: under three minutes
+	$(BIN)/python -m benchmarks.run --short
+
+docs: setup-dev  ## the documentation as a site, in build/site
+	$(BIN)/python tools/docs/recipe.py
+	$(BIN)/python tools/docs/commands.py
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+
 starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)
 	$(BIN)/python tools/starter_data/build.py
 	$(BIN)/python -m tools.starter_model.build --shared $(SHARED) --install
+
+soak: setup-dev  ## the long part of the fault suite: hours; results in runs/soak
+	nice -n 19 $(BIN)/python -m tests.faults.soak --folder runs/soak
+
+audit: setup-dev  ## look the pinned dependencies up in the public lists of known vulnerabilities (needs the network)
+	$(BIN)/python -m pip install --quiet 'pip-audit>=2.7,<3'
+	$(BIN)/pip-audit --no-deps --disable-pip --requirement .ci/constraints.txt
 
 clean:  ## remove what can be made again
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

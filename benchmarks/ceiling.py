@@ -6,6 +6,7 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -90,19 +91,20 @@ def _numpy_products(o: _Operands) -> None:
 
 def _whole(shape: Shape, repeats: int, products: Callable[[_Operands], None]) -> float:
     operands = _operands(shape, N_TOKENS)
-    return _rate(lambda: [products(o) for o in operands], sum(o.flops for o in operands), repeats)
+    return _rate(lambda: _all_products(products, operands), sum(o.flops for o in operands), repeats)
 
 
 def _shared(shape: Shape, repeats: int, products: Callable[[_Operands], None], workers: Workers) -> float:
     n_workers = workers.plan.n_workers
     sets = [_operands(shape, N_TOKENS // n_workers) for _ in range(n_workers)]
 
-    def job(operands: list[_Operands]) -> None:
-        for o in operands:
-            products(o)
-
-    jobs = [lambda operands=operands: job(operands) for operands in sets]  # type: ignore[misc]
+    jobs = [partial(_all_products, products, operands) for operands in sets]
     return _rate(lambda: workers.run(jobs), sum(o.flops for operands in sets for o in operands), repeats)
+
+
+def _all_products(products: Callable[[_Operands], None], operands: list[_Operands]) -> None:
+    for each in operands:
+        products(each)
 
 
 def _rate(work: Callable[[], object], flops: float, repeats: int) -> float:

@@ -1,4 +1,4 @@
-"""One contestant in a process of its own, that works when told to: `python -m benchmarks.contestant NAME MODEL`.
+"""One contestant in a process of its own, that works when told to: `python -m benchmarks.contestant NAME MODEL SEED`.
 
 It reads `run N` lines from its input, works through N batches, and answers with one line of JSON: seconds, features
 and real tokens of that stretch, and its peak memory so far. While the others have their turn it waits.
@@ -6,6 +6,7 @@ and real tokens of that stretch, and its peak memory so far. While the others ha
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -15,14 +16,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from benchmarks import workload
 from distiltune.data.feature_set import FeatureSet
-from distiltune.device import keep_freed_memory, set_threads
+from distiltune.device import choose_precision, keep_freed_memory, set_threads
 
+CPU = torch.device("cpu")
 TRAINING_FEATURES = 8_000
 INFERENCE_FEATURES = 1_020  # about what 1,000 validation questions make
+INFERENCE_PARTS = 8  # a stretch is a part of them, so that more turns are taken
 
 
 class Turns:
@@ -31,7 +35,7 @@ class Turns:
     def __init__(self, wishes: TextIO, answers: TextIO) -> None:
         self._wishes, self._answers = wishes, answers
         self._left = self._features = self._tokens = 0
-        self._began = 0.0
+        self._began = self._system = self._user = 0.0
 
     def batch_done(self, n_features: int, n_tokens: int) -> None:
         """Count a batch; at the end of a stretch report it and wait for the next."""
@@ -48,24 +52,26 @@ class Turns:
         if not line or line[0] != "run":
             os._exit(0)
         self._left, self._features, self._tokens = int(line[1]), 0, 0
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self._system, self._user = usage.ru_stime, usage.ru_utime
         self._began = time.perf_counter()
 
     def _report(self, seconds: float) -> None:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
         usage = resource.getrusage(resource.RUSAGE_SELF)
+        system, user = usage.ru_stime - self._system, usage.ru_utime - self._user
         line = {
             "seconds": seconds,
             "features": self._features,
             "tokens": self._tokens,
-            "peak_mib": peak,
-            "system_share": usage.ru_stime / (usage.ru_stime + usage.ru_utime),
+            "peak_mib": usage.ru_maxrss / 1024,
+            "system_share": system / (system + user),
         }
         self._answers.write(json.dumps(line) + "\n")
         self._answers.flush()
 
 
-def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None:
-    """The loop of `distiltune train`, as `fine_tune` calls it."""
+def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: str) -> None:
+    """The loop of `distiltune train`, as `fine_tune` calls it; ``auto`` precision is what a user gets."""
     from distiltune.model.build import load_model
     from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
     from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
@@ -76,8 +82,9 @@ def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None
 
     keep_freed_memory()
     set_threads(0)
-    features = workload.features(TRAINING_FEATURES)
-    model = load_model(model_directory, HEAD_RULES, make_span_head, torch.device("cpu")).model
+    features = workload.features(TRAINING_FEATURES, seed)
+    loaded = load_model(model_directory, HEAD_RULES, make_span_head, CPU)
+    model = loaded.model
 
     class Watcher:
         def __init__(self) -> None:
@@ -94,11 +101,16 @@ def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None
     from distiltune.data.loader import epoch_order, split_batches
 
     lengths = features.lengths
-    batches = split_batches(epoch_order(len(features), 0, 0), workload.BATCH_SIZE)
+    batches = split_batches(epoch_order(len(features), seed, 0), workload.BATCH_SIZE)
     optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, 0, 1)
+    settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, seed, 1)
     turns.wait()
-    with make_gradients(model, span_loss, precision, max_length=workload.MAX_LENGTH) as gradients:
+    with make_gradients(
+        model,
+        span_loss,
+        choose_precision(precision, CPU, loaded.source.config.hidden_size),
+        max_length=workload.MAX_LENGTH,
+    ) as gradients:
         schedule = PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches))
         train(
             model,
@@ -110,24 +122,24 @@ def train_distiltune(model_directory: str, turns: Turns, precision: str) -> None
             settings,
             dict,
             Watcher(),
-            torch.device("cpu"),
+            CPU,
         )
 
 
-def train_transformers(model_directory: str, turns: Turns, batching: str) -> None:
+def train_transformers(model_directory: str, seed: int, turns: Turns, batching: str) -> None:
     """`transformers` Trainer: padded to the window, to the longest of the batch, or that with like lengths together."""
     import transformers
     from torch.utils.data import Sampler
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
-    features = workload.features(TRAINING_FEATURES)
+    features = workload.features(TRAINING_FEATURES, seed)
     n_tokens: list[int] = []
 
     def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         n_tokens.append(sum(len(row["input_ids"]) for row in rows))
         return padded(rows, workload.MAX_LENGTH if batching == "padded" else 0)
 
-    class Callback(transformers.TrainerCallback):
+    class Callback(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
             turns.batch_done(workload.BATCH_SIZE, n_tokens.pop(0))
 
@@ -137,26 +149,28 @@ def train_transformers(model_directory: str, turns: Turns, batching: str) -> Non
         def __iter__(self) -> Iterator[int]:
             order = get_length_grouped_indices(features.lengths.tolist(), workload.BATCH_SIZE)
             batches = np.array(order).reshape(-1, workload.BATCH_SIZE)
-            yield from np.random.default_rng(0).permutation(batches).ravel().tolist()
+            yield from np.random.default_rng(seed).permutation(batches).ravel().tolist()
 
         def __len__(self) -> int:
             return len(features)
 
-    class Trainer(transformers.Trainer):  # type: ignore[misc, name-defined]
+    class Trainer(transformers.Trainer):  # type: ignore[misc]
         def _get_train_sampler(self, *args: Any) -> Any:
-            return Order() if batching == "grouped" else super()._get_train_sampler(*args)
+            return Order() if "grouped" in batching else super()._get_train_sampler(*args)
 
     arguments = transformers.TrainingArguments(
         output_dir=f"{model_directory}/out",
         per_device_train_batch_size=workload.BATCH_SIZE,
         learning_rate=2e-5,
         num_train_epochs=1,
+        seed=seed,
         max_grad_norm=0.0,
         lr_scheduler_type="linear",
         logging_strategy="no",
         save_strategy="no",
         report_to=[],
         use_cpu=True,
+        bf16="bfloat16" in batching,
         disable_tqdm=True,
     )
     model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory)
@@ -171,7 +185,7 @@ def train_transformers(model_directory: str, turns: Turns, batching: str) -> Non
     trainer.train()
 
 
-def infer_distiltune(model_directory: str, turns: Turns, _: str) -> None:
+def infer_distiltune(model_directory: str, seed: int, turns: Turns, _: str) -> None:
     """The model's part of `distiltune evaluate`."""
     from distiltune.inference.predictor import outputs
     from distiltune.model.build import load_model
@@ -179,32 +193,36 @@ def infer_distiltune(model_directory: str, turns: Turns, _: str) -> None:
 
     keep_freed_memory()
     set_threads(0)
-    features = workload.features(INFERENCE_FEATURES, seed=1)
-    model = load_model(model_directory, HEAD_RULES, make_span_head, torch.device("cpu")).model
+    features = workload.features(INFERENCE_FEATURES)
+    model = load_model(model_directory, HEAD_RULES, make_span_head, CPU).model
     turns.wait()
-    while True:
-        n_features = n_tokens = 0
-        for batch, _output in outputs(model, features, np.arange(len(features)), 4_096):
-            n_features += batch.n_features
-            n_tokens += batch.n_tokens
-        turns.batch_done(n_features, n_tokens)
+    for part in inference_parts(seed):
+        for _batch, _output in outputs(model, features, part, 4_096):
+            pass
+        turns.batch_done(len(part), int(features.lengths[part].sum()))
 
 
-def infer_transformers(model_directory: str, turns: Turns, batching: str) -> None:
+def infer_transformers(model_directory: str, seed: int, turns: Turns, batching: str) -> None:
     """`transformers`, padded to the longest of the batch; in file order, or longest first."""
     import transformers
 
-    features = workload.features(INFERENCE_FEATURES, seed=1)
+    features = workload.features(INFERENCE_FEATURES)
     rows = Rows(features)
-    order = np.arange(len(features)) if batching == "dynamic" else np.argsort(-features.lengths)
     model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory).eval()
     turns.wait()
-    while True:
+    for part in inference_parts(seed):
+        order = part if batching == "dynamic" else part[np.argsort(-features.lengths[part])]
         with torch.inference_mode():
             for first in range(0, len(order), workload.BATCH_SIZE):
                 batch = padded([rows[index] for index in order[first : first + workload.BATCH_SIZE].tolist()], 0)
                 model(input_ids=batch["input_ids"], attention_mask=batch["attention_mask"])
-        turns.batch_done(len(features), int(features.lengths.sum()))
+        turns.batch_done(len(part), int(features.lengths[part].sum()))
+
+
+def inference_parts(first: int) -> Iterator[npt.NDArray[np.int64]]:
+    """The features of one stretch after the other, in file order; the same for every contestant."""
+    for number in itertools.count(first):
+        yield np.arange(number % INFERENCE_PARTS, INFERENCE_FEATURES, INFERENCE_PARTS)
 
 
 class Rows(torch.utils.data.Dataset[dict[str, Any]]):
@@ -240,12 +258,13 @@ def padded(rows: list[dict[str, Any]], length: int) -> dict[str, torch.Tensor]:
     }
 
 
-CONTESTANTS: dict[str, tuple[Callable[[str, Turns, str], None], str]] = {
-    "training/distiltune": (train_distiltune, "float32"),
-    "training/distiltune bfloat16": (train_distiltune, "bfloat16"),
+CONTESTANTS: dict[str, tuple[Callable[[str, int, Turns, str], None], str]] = {
+    "training/distiltune": (train_distiltune, "auto"),
+    "training/distiltune float32": (train_distiltune, "float32"),
     "training/Trainer padded": (train_transformers, "padded"),
     "training/Trainer dynamic": (train_transformers, "dynamic"),
     "training/Trainer grouped": (train_transformers, "grouped"),
+    "training/Trainer grouped bfloat16": (train_transformers, "grouped bfloat16"),
     "inference/distiltune": (infer_distiltune, ""),
     "inference/transformers dynamic": (infer_transformers, "dynamic"),
     "inference/transformers sorted": (infer_transformers, "sorted"),
@@ -254,11 +273,11 @@ CONTESTANTS: dict[str, tuple[Callable[[str, Turns, str], None], str]] = {
 
 def main() -> None:
     """Take the turns that the referee gives."""
-    name, model_directory = sys.argv[1:3]
+    name, model_directory, seed = sys.argv[1:4]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not get between the answers
     function, variant = CONTESTANTS[name]
-    function(model_directory, Turns(sys.stdin, answers), variant)
+    function(model_directory, int(seed), Turns(sys.stdin, answers), variant)
 
 
 if __name__ == "__main__":

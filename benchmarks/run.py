@@ -1,4 +1,4 @@
-"""The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run, so that noise hits all alike."""
+"""The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run: noise hits all alike."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ import torch
 
 from benchmarks import ceiling, workload
 from benchmarks.contestant import CONTESTANTS
-from benchmarks.workload import SHAPES, Shape, training_flops
+from benchmarks.workload import SHAPES, Shape, forward_flops, training_flops
 from distiltune.device import describe_machine
 
 RESULTS = Path("benchmarks/results")
@@ -30,7 +30,7 @@ PACKAGES = ("distiltune", "torch", "numpy", "transformers", "accelerate")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is timed: stretches of so many batches, after a warm-up."""
+    """How much is timed: in every round a stretch of so many batches, after a warm-up."""
 
     shape: Shape
     contestants: tuple[str, ...]
@@ -53,21 +53,36 @@ class Row:
     stretches: tuple[float, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What a contestant says of a stretch."""
+
+    seconds: float
+    features: int
+    tokens: int
+    peak_mib: float
+    system_share: float
+
+    @property
+    def rate(self) -> float:
+        """Real tokens a second."""
+        return self.tokens / self.seconds
+
+
 class Contestant:
     """A contestant's process, and the line to it."""
 
-    def __init__(self, name: str, model_directory: Path) -> None:
+    def __init__(self, name: str, model_directory: Path, seed: int) -> None:
         self.name = name
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contestant", name, str(model_directory)],
+            [sys.executable, "-m", "benchmarks.contestant", name, str(model_directory), str(seed)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.stretches: list[dict[str, float]] = []
 
-    def run(self, n_batches: int) -> dict[str, float]:
+    def run(self, n_batches: int) -> Stretch:
         """Let it work through ``n_batches`` batches."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -75,9 +90,12 @@ class Contestant:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise SystemExit(f"{self.name} broke down; see `python -m benchmarks.contestant {self.name!r} MODEL`")
-        stretch: dict[str, float] = json.loads(line)
-        return stretch
+            status = self._process.wait()
+            reason = "killed, most likely for want of memory" if status == -9 else f"exit status {status}"
+            raise SystemExit(
+                f"{self.name} broke down ({reason}): python -m benchmarks.contestant {self.name!r} MODEL 0"
+            )
+        return Stretch(**json.loads(line))
 
     def stop(self) -> None:
         """End the process."""
@@ -90,77 +108,85 @@ def plan(short: bool, kind: str, names: Sequence[str]) -> Plan:
     contestants = tuple(name for name in CONTESTANTS if name.startswith(f"{kind}/"))
     contestants = tuple(name for name in contestants if not names or any(part in name for part in names))
     if kind == "inference":
-        return Plan(
-            SHAPES["small" if short else "full"], contestants, 2 if short else 5, 1, dict.fromkeys(contestants, 1)
-        )
+        n_batches = dict.fromkeys(contestants, 1)  # of an eighth of the questions
+        return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches)
     # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable.
-    n_batches = {name: 4 if "distiltune" in name else 2 for name in contestants}
-    return Plan(SHAPES["small" if short else "full"], contestants, 2 if short else 5, 2, n_batches)
+    n_batches = {name: 6 if "distiltune" in name else 2 for name in contestants}
+    return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches)
 
 
 def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
-    """Run the plan; the machine's ceiling is measured anew in every round."""
+    """Run the plan. In every round the machine's ceiling is measured and each contestant has one turn.
+
+    A turn is a process of its own, so that one contestant's memory is held at a time and no run profits from another.
+    """
+    rounds: list[ceiling.Ceiling] = []
+    stretches: dict[str, list[Stretch]] = {name: [] for name in plan.contestants}
     with tempfile.TemporaryDirectory() as folder:
         workload.write_model(plan.shape, Path(folder))
-        rounds: list[ceiling.Ceiling] = []
-        contestants = [Contestant(name, Path(folder)) for name in plan.contestants]
-        try:
-            for contestant in contestants:
-                contestant.run(plan.warm_up)
-            for number in range(plan.stretches):
-                rounds.append(ceiling.measure(plan.shape, repeats=3))
-                for contestant in contestants:
-                    stretch = contestant.run(plan.batches[contestant.name])
-                    contestant.stretches.append(stretch)
-                    rate = stretch["tokens"] / stretch["seconds"]
-                    print(f"round {number + 1}/{plan.stretches}  {contestant.name:32} {rate:8.0f} tokens/s", flush=True)
-        finally:
-            for contestant in contestants:
-                contestant.stop()
+        for number in range(plan.stretches):
+            rounds.append(ceiling.measure(plan.shape, repeats=3))
+            for name in plan.contestants:
+                stretch = take_turn(name, Path(folder), number, plan)
+                stretches[name].append(stretch)
+                print(f"round {number + 1}/{plan.stretches}  {name:32} {stretch.rate:8.0f} tokens/s", flush=True)
     best = statistics.median(each.best_gflops for each in rounds)
     measured = {
         "gflops": {name: statistics.median(each.gflops[name] for each in rounds) for name in rounds[0].gflops},
         "copy_gb_per_second": statistics.median(each.copy_gb_per_second for each in rounds),
     }
-    return [_row(contestant, plan.shape, best) for contestant in contestants], measured
+    return [_row(name, stretches[name], plan.shape, best) for name in plan.contestants], measured
 
 
-def _row(contestant: Contestant, shape: Shape, best_gflops: float) -> Row:
+def take_turn(name: str, model_directory: Path, seed: int, plan: Plan) -> Stretch:
+    """One contestant's warm-up and timed stretch, on the features of that seed."""
+    contestant = Contestant(name, model_directory, seed)
+    try:
+        contestant.run(plan.warm_up)
+        return contestant.run(plan.batches[name])
+    finally:
+        contestant.stop()
+
+
+def _row(name: str, stretches: Sequence[Stretch], shape: Shape, best_gflops: float) -> Row:
     """Rates follow from real tokens, so that stretches of other batches compare; a feature has a mean of 170 tokens."""
-    training = contestant.name.startswith("training/")
-    n = 8_000 if training else 1_020
-    lengths = workload.features(n, seed=0 if training else 1).lengths
-    flops_per_token = training_flops(shape, lengths) / (1.0 if training else 3.0) / float(lengths.sum())
-    rates = [stretch["tokens"] / stretch["seconds"] for stretch in contestant.stretches]
+    lengths = workload.features(8_000).lengths
+    flops = training_flops if name.startswith("training/") else forward_flops
+    flops_per_token = flops(shape, lengths) / float(lengths.sum())
+    rates = [stretch.rate for stretch in stretches]
     tokens_per_second = statistics.median(rates)
     gflops = tokens_per_second * flops_per_token / 1e9
-    last = contestant.stretches[-1]
     return Row(
-        contestant.name,
+        name,
         tokens_per_second / float(lengths.mean()),
         tokens_per_second,
         gflops,
         gflops / best_gflops,
-        last["peak_mib"],
-        last["system_share"],
+        max(stretch.peak_mib for stretch in stretches),
+        statistics.median(stretch.system_share for stretch in stretches),
         tuple(rates),
     )
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table; the last column is the first row's rate over each."""
+    """The rows as a Markdown table; the last columns say how many times a row's rate distiltune's rates are."""
+    bases = [row for row in rows if "distiltune" in row.name]
+    ratios = "".join(f" {_short(row.name)} is |" for row in bases)
     lines = [
-        "| | examples/s | tokens/s | GFLOP/s | share of ceiling | peak MiB | system time | first row is |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| | examples/s | tokens/s | GFLOP/s | of the float32 ceiling | peak MiB | system time |{ratios}",
+        "|---" * (7 + len(bases)) + "|",
     ]
     for row in rows:
-        ratio = _paired_ratio(rows[0], row)
+        ratios = "".join(f" {_paired_ratio(base, row):.2f}x |" for base in bases)
         lines.append(
-            f"| {row.name.partition('/')[2]} | {row.examples_per_second:.2f} | {row.tokens_per_second:,.0f} "
-            f"| {row.gflops:.0f} | {row.share_of_ceiling:.0%} | {row.peak_mib:,.0f} | {row.system_share:.1%} "
-            f"| {ratio:.2f}x |"
+            f"| {_short(row.name)} | {row.examples_per_second:.2f} | {row.tokens_per_second:,.0f} | {row.gflops:.0f} "
+            f"| {row.share_of_ceiling:.0%} | {row.peak_mib:,.0f} | {row.system_share:.1%} |{ratios}"
         )
     return "\n".join(lines)
+
+
+def _short(name: str) -> str:
+    return name.partition("/")[2]
 
 
 def _paired_ratio(first: Row, other: Row) -> float:
@@ -171,7 +197,7 @@ def _paired_ratio(first: Row, other: Row) -> float:
 def main() -> None:
     """Run, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="a smaller model and fewer rounds: under three minutes")
+    parser.add_argument("--short", action="store_true", help="a smaller model and one round: under three minutes")
     parser.add_argument("--only", choices=["training", "inference"], help="one of the two")
     parser.add_argument("--contestants", nargs="*", default=[], help="only those whose names hold one of these")
     arguments = parser.parse_args()
@@ -188,7 +214,7 @@ def main() -> None:
             rows, measured = compete(chosen)
             shape = asdict(chosen.shape)
             results[kind] = {"model": shape, "ceiling": measured, "rows": [asdict(row) for row in rows]}
-            print(f"\n{kind}, {chosen.shape.name} model, {workload.BATCH_SIZE} features a batch, float32\n")
+            print(f"\n{kind}, {chosen.shape.name} model, {workload.BATCH_SIZE} features a batch\n")
             for library, rate in measured["gflops"].items():
                 print(f"  matrix products: {rate:5.0f} GFLOP/s  {library}")
             print(f"  memory: {measured['copy_gb_per_second']:.0f} GB/s copied\n\n{table(rows)}\n", flush=True)

@@ -8,6 +8,8 @@ import pytest
 import torch
 from hypothesis import settings
 
+from tests.helpers import train_on_people
+
 torch.set_num_threads(1)
 settings.register_profile("distiltune", deadline=None)
 settings.load_profile("distiltune")
@@ -19,3 +21,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     directory = tmp_path_factory.getbasetemp() / "distiltune-cache"
     monkeypatch.setenv("DISTILTUNE_CACHE", str(directory))
     return directory
+
+
+@pytest.fixture(scope="session")
+def people_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that has learned the 32 questions about people by heart; not to be written into."""
+    return train_on_people(tmp_path_factory.mktemp("people"))

@@ -1,4 +1,4 @@
-"""A stand-in for the Hugging Face hub on the loopback: enough of its HTTP API for listing and downloading.
+"""A stand-in for the Hugging Face hub on the loopback: enough of its HTTP API for listing, downloading and uploading.
 
     with HubStandIn() as hub:
         hub.add("dataset", "owner/name", {"train.json": b"[]"})
@@ -11,6 +11,7 @@ subprocess with `HubStandIn.environment`, or patch its constants with `HubStandI
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -28,6 +29,7 @@ import pytest
 RepoKind = Literal["model", "dataset"]
 
 _API = re.compile(r"^/api/(?P<kind>models|datasets)/(?P<name>.+?)(?:/(?P<what>revision|tree)/(?P<rev>[^/]+))?$")
+_WRITE = re.compile(r"^(?:/api/models)?/(?P<name>[^/]+/[^/]+?)(?:\.git)?/(?P<what>preupload/.+|commit/.+|info/lfs/.+)$")
 _FILE = re.compile(r"^/(?P<kind>datasets/)?(?P<name>.+?)/resolve/(?P<rev>[^/]+)/(?P<path>.+)$")
 
 
@@ -49,11 +51,18 @@ class Repo:
 
 @dataclass(slots=True)
 class HubStandIn:
-    """A running stand-in; a context manager. ``requests`` lists ``METHOD path`` in the order served."""
+    """A running stand-in; a context manager. ``requests`` lists ``METHOD path`` in the order served.
+
+    Only who brings ``token`` may write. ``bad_card`` is what it says against model cards. ``objects`` holds large
+    files by their SHA-256 until they are committed.
+    """
 
     repos: dict[tuple[RepoKind, str], Repo] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     url: str = ""
+    token: str = "hf_stand_in"
+    bad_card: str = ""
+    objects: dict[str, bytes] = field(default_factory=dict)
     _server: ThreadingHTTPServer | None = None
 
     def __enter__(self) -> HubStandIn:
@@ -134,6 +143,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         self._answer()
 
+    def do_POST(self) -> None:
+        self._take(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
+    def do_PUT(self) -> None:
+        self._take(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+
     def log_message(self, format: str, *args: object) -> None:
         """Keep the test's output quiet."""
 
@@ -148,6 +163,61 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer_file(kind, file["name"], file["rev"], file["path"])
         else:
             self._refuse(404, "NotFound", "no such address")
+
+    def _take(self, body: bytes) -> None:
+        """Answer what writes: the card's check, a new repository, large files, a commit."""
+        path = unquote(urlsplit(self.path).path)
+        hub = self.stand_in
+        hub.requests.append(f"{self.command} {path}")
+        if path.startswith("/objects/"):  # signed addresses need no token
+            hub.objects[path.removeprefix("/objects/")] = body
+            self._send_json({})
+        elif path == "/api/validate-yaml":  # nor does this
+            errors = [{"message": hub.bad_card}] if hub.bad_card else []
+            self._send_json({"errors": errors, "warnings": []}, 400 if errors else 200)
+        elif self.headers.get("Authorization") != f"Bearer {hub.token}":
+            self._refuse(401, "", "Invalid username or password.")
+        elif path == "/api/repos/create":
+            asked = json.loads(body)
+            name = f"{asked.get('organization') or 'me'}/{asked['name']}"
+            status = 409 if ("model", name) in hub.repos else 200
+            hub.repos.setdefault(("model", name), Repo({}))
+            self._send_json({"url": f"{hub.url}/{name}", "name": name}, status)
+        elif match := _WRITE.match(path):
+            repo = self._repo("model", match["name"], None)
+            if repo is not None:
+                self._write(match["name"], repo, match["what"], body)
+        else:
+            self._refuse(404, "NotFound", "no such address")
+
+    def _write(self, name: str, repo: Repo, what: str, body: bytes) -> None:
+        hub = self.stand_in
+        if what.startswith("preupload"):
+            files = json.loads(body)["files"]
+            modes = [
+                {
+                    "path": file["path"],
+                    "uploadMode": "lfs" if file["path"].endswith((".safetensors", ".onnx")) else "regular",
+                    "shouldIgnore": False,
+                }
+                for file in files
+            ]
+            self._send_json({"files": modes})
+        elif what.startswith("info/lfs"):
+            wanted = json.loads(body)["objects"]
+            places = [{**each, "actions": {"upload": {"href": f"{hub.url}/objects/{each['oid']}"}}} for each in wanted]
+            self._send_json({"transfer": "basic", "objects": places})
+        else:
+            for line in map(json.loads, body.splitlines()):
+                value = line["value"]
+                if line["key"] == "file":
+                    repo.files[value["path"]] = base64.b64decode(value["content"])
+                elif line["key"] == "lfsFile":
+                    repo.files[value["path"]] = hub.objects[value["oid"]]
+            self._send_json({"commitUrl": f"{hub.url}/{name}/commit/{repo.commit}", "commitOid": repo.commit})
+
+    def _send_json(self, value: object, status: int = 200) -> None:
+        self._send(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
 
     def _repo(self, kind: RepoKind, name: str, revision: str | None) -> Repo | None:
         """The repository at that revision, or None once the refusal has been sent."""

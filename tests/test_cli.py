@@ -15,7 +15,7 @@ import pytest
 from distiltune import cli
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
-COMMANDS = ("train", "distill", "evaluate", "predict", "ask", "convert")
+COMMANDS = ("train", "distill", "evaluate", "predict", "ask", "convert", "check", "compare", "find-lr", "tune")
 Run = Callable[..., int]
 
 
@@ -87,7 +87,9 @@ def test_help_has_an_example(run: Run, capsys: pytest.CaptureFixture[str], comma
     assert f"Example: distiltune {command}" in " ".join(capsys.readouterr().out.replace("│", " ").split())
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["train", "--help"], ["ask", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["train", "--help"], ["ask", "--help"], ["tune", "--help"]]
+)
 def test_help_does_not_wait_for_the_slow_libraries(arguments: list[str]) -> None:
     code = (
         "import sys\n"

@@ -11,14 +11,19 @@ import torch
 
 from distiltune import device
 from distiltune.device import (
+    arithmetic,
     choose_device,
+    choose_precision,
     describe_machine,
+    has_bfloat16,
     keep_freed_memory,
     seed_everything,
     set_threads,
     usable_cores,
 )
 from distiltune.errors import RecipeError
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture
@@ -28,7 +33,7 @@ def threads_restored() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("has_cuda", "expected"), [(False, "cpu"), (True, "cuda")])
+@pytest.mark.parametrize(("has_cuda", "expected"), [(False, "cpu"), (True, "cuda:0")])
 def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, has_cuda: bool, expected: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
     assert choose_device("auto") == torch.device(expected)
@@ -112,3 +117,38 @@ def test_keeping_freed_memory_does_no_harm_anywhere(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("distiltune.device.ctypes.CDLL", absent)
     keep_freed_memory()
+
+
+@pytest.mark.parametrize(
+    ("flags", "hidden_size", "expected"),
+    [
+        ("sse2 avx2 avx512f avx512_bf16 fma", 768, "bfloat16"),
+        ("sse2 amx_bf16", 384, "bfloat16"),
+        ("sse2 amx_bf16", 128, "float32"),  # too narrow to gain
+        ("sse2 avx2 avx512f", 768, "float32"),
+        ("avx512_bf16_like", 768, "float32"),
+    ],
+)
+def test_auto_is_half_precision_where_the_processor_is_made_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, flags: str, hidden_size: int, expected: str
+) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    cpuinfo.write_text(f"processor : 0\nflags : {flags}\n")
+    has_it = has_bfloat16(CPU, cpuinfo)
+    monkeypatch.setattr(device, "has_bfloat16", lambda _: has_it)
+    assert choose_precision("auto", CPU, hidden_size) == expected
+    assert choose_precision("float32", CPU, hidden_size) == "float32"
+    if not has_it:
+        with pytest.raises(RecipeError, match="no bfloat16 instructions"):
+            choose_precision("bfloat16", CPU, hidden_size)
+    with pytest.raises(RecipeError, match="NVIDIA"):
+        choose_precision("tf32", CPU, hidden_size)
+
+
+def test_half_precision_is_of_products_alone() -> None:
+    weight = torch.ones(4, 4)
+    with arithmetic("bfloat16", CPU):
+        assert (weight @ weight).dtype == torch.bfloat16
+        assert torch.nn.functional.layer_norm(weight, (4,)).dtype == torch.float32
+    with arithmetic("float32", CPU):
+        assert (weight @ weight).dtype == torch.float32

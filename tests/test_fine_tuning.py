@@ -86,6 +86,7 @@ def trained(sources: dict[str, str], told: Ears, tmp_path_factory: pytest.TempPa
 
 def test_the_run_directory_is_as_designed(trained: FineTuned) -> None:
     assert {path.name for path in trained.directory.iterdir()} == {
+        "answers.jsonl",
         "recipe.toml",
         "log.jsonl",
         "checkpoints",
@@ -97,7 +98,8 @@ def test_the_run_directory_is_as_designed(trained: FineTuned) -> None:
         "nbest.jsonl",
         "rejected.jsonl",
     }
-    assert {path.name for path in (trained.directory / "checkpoints").iterdir()} == {"best", "last"}
+    checkpoints = {path.name for path in (trained.directory / "checkpoints").iterdir()}
+    assert checkpoints == {"base", f"best-epoch-{trained.best_epoch}", "step-00000006-epochs-2"}
     assert {path.name for path in trained.model.iterdir()} == {
         *("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt", "README.md")
     }
@@ -172,7 +174,7 @@ def test_epochs_are_reported_with_all_figures(trained: FineTuned) -> None:
 
 def test_the_model_directory_holds_the_best_epoch(trained: FineTuned) -> None:
     loaded = load_model(str(trained.model), from_recipe(trained.recipe).head_rules, task_of(trained).make_head, CPU)
-    best = read_weights(trained.directory / "checkpoints" / "best")
+    best = read_weights(trained.directory / "checkpoints" / f"best-epoch-{trained.best_epoch}")
     assert loaded.source.missing == ()
     state = loaded.model.state_dict()
     assert state.keys() == best.keys()
@@ -311,7 +313,8 @@ def test_it_stops_early(sources: dict[str, str], tmp_path: Path) -> None:
     assert (len(run.epochs), run.best_epoch) == (3, 0)
     task = task_of(run)
     held = load_model(str(run.model), task.head_rules, task.make_head, CPU).model.state_dict()
-    best, last = (read_weights(run.directory / "checkpoints" / name) for name in ("best", "last"))
+    names = ("best-epoch-0", "step-00000009-epochs-3")
+    best, last = (read_weights(run.directory / "checkpoints" / name) for name in names)
     assert all(torch.equal(held[name], best[name]) for name in held)
     assert not torch.equal(held["head.output.weight"], last["head.output.weight"])
     events = [line["event"] for line in read_log(run.directory / "log.jsonl") if line["kind"] == "event"]
@@ -365,7 +368,7 @@ def test_an_interrupted_run_keeps_the_best_of_its_epochs(sources: dict[str, str]
     with pytest.raises(KeyboardInterrupt):
         fine_tune(output=tmp_path / "run", reporter=ears, **{**QUICK, **sources})
     kept = load_model(str(tmp_path / "run"), HEAD_RULES, make_span_head, CPU).model.state_dict()
-    best = read_weights(tmp_path / "run" / "checkpoints" / "best")
+    best = read_weights(tmp_path / "run" / "checkpoints" / "best-epoch-0")
     assert all(torch.equal(kept[name], best[name]) for name in best)
     assert (tmp_path / "run" / "report.html").is_file()
     assert any("interrupted" in note and "epoch 0" in note for note in ears.notes)

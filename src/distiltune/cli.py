@@ -9,6 +9,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,11 +18,12 @@ import typer
 from distiltune import __version__
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.recipe import Recipe, read_settings
+from distiltune.tasks.table import TASKS
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
 
 app = typer.Typer(
     name="distiltune",
@@ -34,35 +36,37 @@ app = typer.Typer(
 )
 
 _PANELS = {
-    "model": "Model and data",
+    "task": "Model and data",
     "max_length": "Windows",
     "epochs": "Training",
     "teacher": "Distillation",
     "monitor": "Choosing the best epoch",
-    "max_answer_tokens": "Reading answers out",
-    "device": "Machine",
+    "evaluation_tokens": "Machine",
+    **{
+        name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.settings.model_fields
+    },
 }
 """Under which heading the settings from this one on are listed by `--help`."""
 
 _READING = (
+    "task",
     "columns",
     "max_rejected_share",
-    "validation_questions",
+    "validation_examples",
     "sample_seed",
     "max_length",
     "stride",
-    "max_answer_tokens",
-    "null_threshold",
+    *(name for entry in TASKS.values() for name in entry.reading),
     "device",
     "threads",
 )
-"""Settings of the recipe that matter for reading answers out of a trained model."""
+"""Settings of the recipe that matter for using a trained model."""
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
 ]
 DataOption = Annotated[
-    list[str], typer.Option("--data", help="Questions: files, directories, `starter`, or hub names; several are mixed.")
+    list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
@@ -132,64 +136,81 @@ def _distiltune(
 @app.command()
 @_settings_as_flags(*Recipe.model_fields)
 def train(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory to make.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    ] = None,
     **settings: Any,
 ) -> None:
-    """Fine-tune a model and write a run directory.
+    """Fine-tune a model and write a run directory, or go on with one that was stopped.
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    _train(Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)}), output, overwrite)
+    given = {**(read_settings(recipe) if recipe else {}), **_given(settings)}
+    _run_training(resume, output, given, overwrite=overwrite)
 
 
 @app.command()
-@_settings_as_flags(*(name for name in Recipe.model_fields if name not in ("task", "teacher")))
+@_settings_as_flags(*(name for name in Recipe.model_fields if name != "task"))
 def distill(
-    teacher: Annotated[str, typer.Option("--teacher", help="The model to learn from, named as --model is.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The run directory to make.")],
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
     encoder: Annotated[
         bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
     ] = False,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    ] = None,
     **settings: Any,
 ) -> None:
-    """Train a student on a teacher: while fine-tuning, or with `--encoder` on plain text before any task.
+    """Train a student on a teacher, while fine-tuning or, with `--encoder`, on plain text; or go on with a run.
 
     Example: `distiltune distill --teacher runs/large --model starter --train train.json --output runs/small`
 
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
-    given = {**(read_settings(recipe) if recipe else {}), **_given(settings), "teacher": teacher}
-    if encoder:
+    given = {**(read_settings(recipe) if recipe else {}), **_given(settings)}
+    if resume is None and not given.get("teacher"):
+        raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
+    if encoder and resume is None:
         from distiltune.distillation.defaults import ENCODER_SETTINGS
 
-        given = {**ENCODER_SETTINGS, "model": teacher, **given, "task": "encoder"}
-    _train(Recipe.build(given), output, overwrite)
+        given = {**ENCODER_SETTINGS, "model": given["teacher"], **given, "task": "encoder"}
+    _run_training(resume, output, given, overwrite=overwrite)
 
 
-def _train(recipe: Recipe, output: Path, overwrite: bool) -> None:
-    """Run a recipe and say what came of it."""
-    from distiltune.fine_tuning import fine_tune
+def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any], *, overwrite: bool) -> None:
+    """Begin a run, or go on with one, and say what came of it."""
+    if (output is None) == (resume is None):
+        what = "--output and --resume exclude each other" if output else "There is no directory to write a run into"
+        raise RecipeError(f"{what}.", fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one")
+    built = Recipe.build(given)
+
+    from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
+    from distiltune.training.interruption import Terminated
 
     console = _console()
-    fine_tuned = fine_tune(recipe, output=output, overwrite=overwrite, reporter=ConsoleReporter(console))
-    best = fine_tuned.best
+    reporter = ConsoleReporter(console)
+    try:
+        if resume is not None:
+            fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
+        else:
+            fine_tuned = fine_tuning.fine_tune(
+                built, output=typing.cast(Path, output), overwrite=overwrite, reporter=reporter
+            )
+    except Terminated:
+        print("distiltune: terminated", file=sys.stderr)
+        raise typer.Exit(EXIT_TERMINATED) from None
     console.print()
-    if "f1" in best.validation:
-        scores = (
-            f"exact match {best.validation['exact_match']:.2f}, F1 {best.validation['f1']:.2f} on the validation data"
-        )
-        _say(console, f"best epoch: {fine_tuned.best_epoch} ({scores})")
+    if fine_tuned.scores:
+        _say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
     _say(console, f"model:  {fine_tuned.model}")
     _say(console, f"report: {fine_tuned.directory / 'report.html'}")
-    if recipe.task == "encoder":
-        _say(console, f"fine-tune it: distiltune train --model {fine_tuned.model} --train DATA --output RUN")
-        return
-    _say(console, f'ask it: distiltune ask --model {fine_tuned.model} --document TEXT.txt "A question?"')
+    _say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))
 
 
 @app.command()
@@ -200,7 +221,7 @@ def evaluate(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Measure a model: loss, start and end accuracy, the official exact match and F1.
+    """Measure a model: its loss and its task's scores, such as the official exact match and F1 of answers.
 
     Example: `distiltune evaluate --model runs/mine --data dev.json`
     """
@@ -228,13 +249,11 @@ def evaluate(
 def predict(
     model: ModelOption,
     data: DataOption,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="Directory for predictions.json, nbest.jsonl and rejected.jsonl.")
-    ],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the predictions and rejected.jsonl.")],
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Answer every question of a data set: the official predictions file, and the n-best list beside it.
+    """Predict every example of a data set: of questions the official predictions file, and the n-best list beside it.
 
     Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
     """
@@ -243,32 +262,39 @@ def predict(
     from distiltune.report.console import counting
 
     console = _console()
-    with counting(_error_console() if as_json else console, "answering") as on_progress:
+    with counting(_error_console() if as_json else console, "predicting") as on_progress:
         result = run(model, data, predictions=output, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
     for note in result.notes:
         _say(console, note)
-    _say(console, f"{result.n_examples:,} questions answered: {output / 'predictions.json'}, {output / 'nbest.jsonl'}")
+    written = ", ".join(map(str, result.written))
+    _say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
 
 
 @app.command()
-@_settings_as_flags("max_length", "stride", "max_answer_tokens", "null_threshold", "device", "threads")
+@_settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
 def ask(
     model: ModelOption,
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
     document: Annotated[
-        Path | None, typer.Option("--document", "-d", help="A text file (UTF-8); `-` is standard input.")
+        list[Path] | None,
+        typer.Option("--document", "-d", help="A text file (UTF-8), repeatable; `-` is standard input."),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
     questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
+    passages: Annotated[
+        int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
+    ] = 0,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Ask questions about a document of any length.
+    """Ask questions about documents of any length.
 
     Example: `distiltune ask --model runs/mine --document handbook.txt "Who signs the lease?"`
     """
@@ -277,12 +303,14 @@ def ask(
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     given = _given(settings)
     Recipe.build(given)  # which says what is wrong with a value
-    context = _read_document(document, text)
+    documents = _read_documents(document or [], text)
 
+    from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
 
     answerer = Answerer(model, **given)
-    replies = answerer.ask(asked, context, n_best=n_best)
+    with counting(_error_console(), "reading") as on_progress:
+        replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
         return
@@ -306,12 +334,139 @@ def convert(
     Example: `distiltune convert old-tf-model --output modern-model`
     """
     from distiltune.model.convert import convert as run
-    from distiltune.tasks.question_answering.task import HEAD_RULES
+    from distiltune.model.source import model_config
+    from distiltune.tasks.choose import USUAL, task_of_model
 
+    config = model_config(model)
+    entry = TASKS[task_of_model(config) or USUAL]
+    task = entry(Recipe(task=entry.name)).for_model(config)
     console = _console()
-    for note in run(model, output, head_rules=HEAD_RULES):
+    for note in run(model, output, head_rules=task.head_rules, architectures=(task.architecture,)):
         _say(console, note)
     _say(console, f"model: {output}")
+
+
+@app.command()
+@_settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
+def serve(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run, a model directory, an exported ONNX folder, or a name on the hub.", metavar="RUN"),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
+    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
+    max_requests: Annotated[int, typer.Option(min=1, help="Most requests in process at once.")] = 256,
+    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
+    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Serve a page and a JSON API that answer questions about texts.
+
+    Example: `distiltune serve runs/mine --port 8000`
+    """
+    given = _given(settings)
+    Recipe.build(given)
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise DistiltuneError(
+            f"Serving needs the library {error.name}.", fix="install it: pip install 'distiltune[serve]'"
+        ) from error
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.server import run, served_names
+    from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.question_answering.service import question_answering_app
+
+    console = _console()
+    limits = Limits(
+        max_body_bytes=int(max_body_mb * 1e6),
+        max_requests=max_requests,
+        max_bytes=max(64_000_000, int(max_body_mb * 1e6)),
+        answer_s=answer_seconds,
+        hosts=served_names(host, allow_host or ()),
+    )
+    answerer = Answerer(model, **given)
+    path = Path(model).resolve()
+    name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
+    app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
+    run(app, host, port, limits, lambda url: _say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
+
+
+@app.command()
+def export(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
+    int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Questions to check with; by default the run's validation data.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=0, help="Check with at most so many of them (0: all).")] = 500,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of F1.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Threads (0: as many as there are usable cores).")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as an ONNX folder, checked against the original on real questions.
+
+    Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
+    """
+    if form != "onnx":
+        raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
+    from distiltune.export.onnx import export_onnx
+
+    console = _error_console() if as_json else _console()
+    exported = export_onnx(
+        model,
+        output,
+        int8=int8,
+        data=tuple(data or ()),
+        questions=questions,
+        accept_loss=accept_loss,
+        threads=threads,
+        on_note=lambda note: _say(console, note),
+    )
+    if as_json:
+        typer.echo(json.dumps(exported.as_json(), indent=2))
+        return
+    _say(console, f"model:  {exported.directory} ({exported.precision})")
+    _say(console, f'ask it: distiltune ask --model {exported.directory} --document TEXT.txt "A question?"')
+
+
+@app.command()
+def push(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or an exported folder.", metavar="RUN")],
+    name: Annotated[str, typer.Argument(help="Name on the Hugging Face hub, as `owner/name`.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Model made with distiltune",
+    as_json: JsonOption = False,
+) -> None:
+    """Put a model on the Hugging Face hub, once its card is checked; log in first with `hf auth login`.
+
+    Example: `distiltune push runs/mine my-name/lease-questions --private`
+    """
+    from distiltune.export.push import push as run
+
+    pushed = run(model, name, private=private, message=message)
+    if as_json:
+        typer.echo(json.dumps(asdict(pushed), indent=2))
+        return
+    console = _console()
+    _say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
+    _say(console, f'ask it: distiltune ask --model {pushed.name} --document TEXT.txt "A question?"')
 
 
 def _given(settings: dict[str, Any]) -> dict[str, Any]:
@@ -325,16 +480,21 @@ def _read_questions(path: Path | None) -> list[str]:
     return [line.strip() for line in _read_text(path).splitlines() if line.strip()]
 
 
-def _read_document(document: Path | None, text: str | None) -> str:
-    if (document is None) == (text is None):
-        if document is not None:
+def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]:
+    """The text given, or each document by its path."""
+    if text is not None:
+        if paths:
             raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+        return text
+    if not paths:
         if sys.stdin.isatty():
             raise RecipeError(
                 "There is no text to look in.", fix="give --document FILE, --text TEXT, or pipe a text in"
             )
-        document = Path("-")
-    return text if text is not None else _read_text(typing.cast(Path, document))
+        paths = [Path("-")]
+    if len(paths) == 1:
+        return _read_text(paths[0])
+    return {str(path): _read_text(path) for path in paths}
 
 
 def _read_text(path: Path) -> str:
@@ -361,7 +521,7 @@ def _say(console: Console, line: str) -> None:
 
 
 def main() -> None:
-    """Run the command line: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted."""
+    """Run the command line: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted, 143 terminated."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
@@ -387,6 +547,8 @@ def main() -> None:
         )
         sys.exit(EXIT_FAILED)
 
+
+from distiltune import coach_commands as coach_commands  # noqa: E402  (its commands hang on the app above)
 
 if __name__ == "__main__":
     main()

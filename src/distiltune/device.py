@@ -23,6 +23,8 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _KEEP_BYTES = 1 << 30
 
+_BFLOAT16_MIN_HIDDEN = 256
+
 
 @dataclass(frozen=True, slots=True)
 class Machine:
@@ -75,15 +77,25 @@ def choose_device(name: str, place_here: int = 0) -> torch.device:
 Precision = Literal["float32", "tf32", "bfloat16"]
 
 
-def choose_precision(name: str, device: torch.device) -> Precision:
-    """Turn ``auto`` or a precision into one that the device has; ``auto`` is bfloat16 on a GPU with it, else float32.
+def choose_precision(name: str, device: torch.device, hidden_size: int) -> Precision:
+    """Turn ``auto`` or a precision into one that the device has.
+
+    ``auto`` is bfloat16 on a device with instructions for it and float32 elsewhere; on a CPU also for narrow models,
+    whose products are too small to gain (docs/performance.md has the measurement). It is a rule and not a timing, so
+    that the same machine always takes the same way to the same bits.
+
+    Args:
+        name: ``auto``, ``float32``, ``tf32`` or ``bfloat16``.
+        device: where the model is trained.
+        hidden_size: width of the model.
 
     Raises:
         RecipeError: if the device has no instructions for it: emulated, it would be slower than float32.
 
     """
     if name == "auto":
-        return "bfloat16" if device.type == "cuda" and has_bfloat16(device) else "float32"
+        gains = device.type == "cuda" or hidden_size >= _BFLOAT16_MIN_HIDDEN
+        return "bfloat16" if gains and has_bfloat16(device) else "float32"
     if name == "tf32":
         if device.type != "cuda":
             raise RecipeError("tf32 is a format of NVIDIA GPUs.", where="recipe: precision", fix="use float32")
@@ -99,13 +111,13 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     return "float32"
 
 
-def has_bfloat16(device: torch.device) -> bool:
-    """Whether matrix products in bfloat16 run on instructions made for them."""
+def has_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether matrix products in bfloat16 run on instructions made for them: those of x86 processors, or a GPU's."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     with contextlib.suppress(OSError):
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
-        return any(f" {flag} " in flags or f" {flag}\n" in flags for flag in ("avx512_bf16", "amx_bf16", "bf16"))
+        flags = cpuinfo.read_text(encoding="utf-8", errors="replace").split()
+        return "avx512_bf16" in flags or "amx_bf16" in flags
     return False
 
 

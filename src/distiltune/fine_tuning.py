@@ -4,50 +4,48 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from distiltune.data.array_cache import cache_directory
-from distiltune.data.feature_set import FeatureSet
+from distiltune.coach.advice import Advice
+from distiltune.coach.run import training_facts
+from distiltune.coach.watching import CoachedWatcher
 from distiltune.device import (
-    Machine,
-    Precision,
-    allow_tf32,
     choose_device,
-    choose_precision,
-    describe_machine,
-    keep_freed_memory,
-    seed_everything,
-    set_threads,
-    usable_cores,
 )
-from distiltune.distillation.soft_labels import soft_labels, taught
-from distiltune.errors import RecipeError
-from distiltune.model.build import Dropouts, LoadedModel, check_window
-from distiltune.model.encoder import TaskModel, count_parameters, model_device
-from distiltune.model.save import write_model_directory
+from distiltune.errors import TrainingError
+from distiltune.model.encoder import model_device
+from distiltune.preparing import Prepared, prepare, prepare_again, tell
 from distiltune.recipe import MONITORS, Recipe
-from distiltune.report.curves import draw_curves
-from distiltune.report.model_card import model_card
-from distiltune.report.page import report_page
-from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
-from distiltune.run_directory import RunDirectory, versions, write_run_start
-from distiltune.tasks.base import Dataset, Objective, Task
-from distiltune.tasks.table import TASKS
-from distiltune.training.checkpoint import read_weights
-from distiltune.training.distributed import Processes, Summed, in_turn, joined, processes
+from distiltune.results import write_results
+from distiltune.resuming import (
+    check_recipe,
+    clear_leftovers,
+    find_resumable,
+    write_base,
+)
+from distiltune.run_directory import RunDirectory, recipe_as_run, write_run_start
+from distiltune.run_lock import RunLock
+from distiltune.safekeeping import at_once, make_again, make_bad_steps, tell_resumed
+from distiltune.training.checkpointer import Checkpointer, Interval
+from distiltune.training.distributed import Summed, joined, largest_of_all, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
-from distiltune.training.keeper import Follower, Keeper
-from distiltune.training.loop import EpochReport, LoopSettings, Watcher, count_steps, train
+from distiltune.training.interruption import Interruption, Terminated
+from distiltune.training.keeper import Asking, Follower, Keeper
+from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.tensorboard import EventsWatcher, open_events
+
+GoOn = Callable[[EpochReport], bool]
+"""Asked after an epoch whether to train on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +58,8 @@ class FineTuned:
         epochs: one report an epoch.
         best_epoch: which of them ``model`` holds.
         recipe: the recipe as run.
+        scores: the best epoch's main scores in words, empty without validation data.
+        advice: what the coach says, the first thing to do first.
 
     """
 
@@ -68,6 +68,8 @@ class FineTuned:
     epochs: tuple[EpochReport, ...]
     best_epoch: int
     recipe: Recipe
+    scores: str = ""
+    advice: tuple[Advice, ...] = ()
 
     @property
     def best(self) -> EpochReport:
@@ -81,6 +83,7 @@ def fine_tune(
     output: str | Path,
     overwrite: bool = False,
     reporter: Reporter | None = None,
+    go_on: GoOn | None = None,
     **settings: Any,
 ) -> FineTuned:
     """Fine-tune a model and write a run directory.
@@ -90,6 +93,7 @@ def fine_tune(
         output: the run directory to make.
         overwrite: replace a run that is already there.
         reporter: who shows the progress; by default nobody.
+        go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
         **settings: settings that win over the recipe, such as ``train="train.json"``, ``epochs=2``.
 
     Raises:
@@ -97,30 +101,92 @@ def fine_tune(
 
     """
     recipe = _with_settings(recipe or Recipe(), settings)
+    run = RunDirectory(Path(output))
+    if processes().writes:
+        run.check_free(overwrite=overwrite)
+    return _fine_tune(recipe, run, reporter, overwrite=overwrite, is_resumed=False, go_on=go_on)
+
+
+def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
+    """Go on with a run that was stopped, however that happened, as if it never had been.
+
+    Args:
+        run: its run directory.
+        reporter: who shows the progress; by default nobody.
+        **settings: settings that may differ from then, such as ``threads`` or ``non_finite``.
+
+    Raises:
+        DistiltuneError: if there is no run, it is being written, none of its checkpoints is whole, or recipe or data
+            are others than it was begun with.
+
+    """
+    directory = RunDirectory(Path(run))
+    if not directory.recipe.is_file():
+        find_resumable(directory)  # which says so
+    begun = Recipe.from_toml(directory.recipe)
+    recipe = _with_settings(begun, settings)
+    check_recipe(begun.model_dump(mode="json"), recipe, directory)
+    return _fine_tune(recipe, directory, reporter, overwrite=True, is_resumed=True)
+
+
+def _fine_tune(
+    recipe: Recipe,
+    run: RunDirectory,
+    reporter: Reporter | None,
+    *,
+    overwrite: bool,
+    is_resumed: bool,
+    go_on: GoOn | None = None,
+) -> FineTuned:
     here = processes()
+    if go_on is not None and here.count > 1:
+        raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
-    directory = RunDirectory(Path(output))
-    if here.writes:
-        directory.check_free(overwrite=overwrite)
-    device = choose_device(recipe.device, here.place_here)
+    lock = RunLock(run.path)
     try:
-        with joined(here, device.type):
-            prepared = _prepare(recipe, here, device)  # before anything is written: a typing error costs no last run
+        device = choose_device(recipe.device, here.place_here)
+        interruption = Interruption(lambda number: largest_of_all(here, number, device), here.count)
+        with interruption, joined(here, device.type):
+            if here.writes and run.path.exists():
+                lock.acquire()
+            resumed = find_resumable(run) if is_resumed else None
+            # Before anything is written: a typing error costs no last run.
+            prepared = (
+                prepare(recipe, here, device) if resumed is None else prepare_again(recipe, here, device, run, resumed)
+            )
             if not here.writes:
-                return _follow(prepared, directory)
-            directory.create(overwrite=overwrite)
-            with RunLog(directory.log) as log:
-                return _logged_run(prepared, directory, log, reporter)
+                return _follow(prepared, run, interruption)
+            if resumed is None:
+                run.make()
+                lock.acquire()
+                run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared))
+            with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
+                return _logged_run(prepared, run, log, reporter, interruption, go_on)
     finally:
+        lock.release()
         reporter.close()
 
 
-def _logged_run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
+def _logged_run(
+    prepared: Prepared,
+    run: RunDirectory,
+    log: RunLog,
+    reporter: Reporter,
+    interruption: Interruption,
+    go_on: GoOn | None,
+) -> FineTuned:
     try:
-        return _run(prepared, run, log, reporter)
+        return _run(prepared, run, log, reporter, interruption, go_on)
     except BaseException as error:
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        log.write("end", outcome=outcome, error=str(error))
+        with suppress(TrainingError):  # a full disk has been said already
+            log.write("end", outcome=outcome, error=str(error))
+        if isinstance(error, OSError):
+            raise TrainingError(
+                f"The run directory cannot be written: {error.strerror or error}.",
+                where=str(error.filename or run.path),
+                fix=f"make room or rights there, then: distiltune train --resume {run.path}",
+            ) from error
         raise
 
 
@@ -132,29 +198,22 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return recipe.with_changes(**changes) if changes else recipe
 
 
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """All that is ready before the first step."""
-
-    began: float
-    here: Processes
-    precision: Precision
-    recipe: Recipe
-    task: Task
-    loaded: LoadedModel
-    training: Dataset
-    validation: Dataset | None
-    machine: Machine
-    steps_per_epoch: int
-    features: FeatureSet
-    objective: Objective
-    notes: tuple[str, ...] = ()
-
-
-def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter) -> FineTuned:
-    recipe = prepared.recipe
-    write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
-    _tell(reporter, prepared)
+def _run(
+    prepared: Prepared,
+    run: RunDirectory,
+    log: RunLog,
+    reporter: Reporter,
+    interruption: Interruption,
+    go_on: GoOn | None,
+) -> FineTuned:
+    recipe, resumed = prepared.recipe, prepared.resumed
+    if resumed is None:
+        write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+        write_base(run, prepared.loaded)
+    tell(reporter, prepared)
+    if resumed is not None:
+        tell_resumed(reporter, log, resumed, prepared.surroundings)
+        clear_leftovers(run, resumed)
 
     model, task = prepared.loaded.model, prepared.task
     optimiser = _optimiser(recipe, model)
@@ -168,64 +227,116 @@ def _run(prepared: _Prepared, run: RunDirectory, log: RunLog, reporter: Reporter
             model, data, run.new_predictions, lambda n_done: reporter.evaluating(n_done, data.n_examples)
         ).metrics
 
+    checkpointer = Checkpointer(
+        run.checkpoints,
+        model,
+        optimiser,
+        Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
+        came_from=resumed.came_from if resumed is not None else None,
+        before_writing=log.sync,
+        make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
+    )
     keeper = Keeper(
         run,
         log,
         reporter,
-        model,
-        optimiser,
+        checkpointer,
         BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
         monitor=recipe.monitor,
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
+        interruption=interruption,
+        bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
+        more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
     )
+    events = open_events(run.events) if recipe.tensorboard else None
+    facts = training_facts(
+        recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
+    )
+    coached = CoachedWatcher(
+        EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
+    )
+    if resumed is None:
+        coached.begin()
+    else:
+        keeper.remember(resumed.state)
+        coached.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
+    watcher = Asking(coached, go_on) if go_on is not None else coached
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        _train(prepared, optimiser, evaluate, keeper)
-    except KeyboardInterrupt:
-        if keeper.epochs:
-            best = keeper.best_epoch()
-            _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
-            reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
+        if not keeper.is_finished:
+            _train(prepared, optimiser, at_once(evaluate, interruption), watcher, keeper, interruption)
+        checkpointer.wait()
+    except KeyboardInterrupt as stopped:
+        reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
+        if keeper.epochs and not isinstance(stopped, Terminated):
+            write_results(run, prepared, keeper, coached)
+            reporter.note(
+                f"interrupted; {run.model} holds epoch {keeper.best_epoch()}, the best of {len(keeper.epochs)}"
+            )
         raise
+    finally:
+        if events is not None:
+            events.close()
+    findings = write_results(run, prepared, keeper, coached)
     best = keeper.best_epoch()
-    _write_results(run, prepared, keeper, best, time.perf_counter() - prepared.began)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe)
+    checkpointer.tidy(best)
+    metrics = keeper.epochs[best].validation
+    scores = task.guide(metrics).scores(metrics)
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, scores, findings.advice)
 
 
-def _follow(prepared: _Prepared, run: RunDirectory) -> FineTuned:
+def _recipe_as_run(prepared: Prepared) -> str:
+    return recipe_as_run(prepared.recipe, prepared.training, prepared.validation, prepared.machine)
+
+
+def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     min_change = recipe.min_change if prepared.validation is not None else 0.0
-    follower = Follower(BestEpoch(MONITORS[recipe.monitor], min_change), recipe.monitor, recipe.patience)
+    best = BestEpoch(MONITORS[recipe.monitor], min_change)
+    bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
+    follower = Follower(best, recipe.monitor, recipe.patience, interruption, bad_steps)
+    if prepared.resumed is not None:
+        follower.best = BestEpoch(**prepared.resumed.state["best"])
+        follower.epochs = [EpochReport(**report) for report in prepared.resumed.state["epochs"]]
 
     def evaluate() -> Mapping[str, float]:
         return task.evaluate(model, prepared.validation).metrics if prepared.validation is not None else {}
 
-    _train(prepared, _optimiser(recipe, model), evaluate, follower)
+    if not follower.best.should_stop(recipe.patience):
+        optimiser = _optimiser(recipe, model)
+        _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
 
 
 def _train(
-    prepared: _Prepared,
+    prepared: Prepared,
     optimiser: torch.optim.Optimizer,
     evaluate: Callable[[], Mapping[str, float]],
     watcher: Watcher,
+    guard: Guard,
+    interruption: Interruption,
 ) -> None:
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
-    with make_gradients(
-        model,
-        prepared.objective,
-        prepared.precision,
-        max_length=int(prepared.features.lengths.max()),
-        place=here.place,
-        n_places=here.count,
-    ) as gradients:
+    if prepared.resumed is not None:
+        prepared.resumed.put_back(model, optimiser)
+    with (
+        interruption.deferred(),
+        make_gradients(
+            model,
+            prepared.lesson.objective,
+            prepared.precision,
+            max_length=int(prepared.lesson.features.lengths.max()),
+            place=here.place,
+            n_places=here.count,
+        ) as gradients,
+    ):
         train(
             model,
-            prepared.features,
+            prepared.lesson.features,
             gradients if here.count == 1 else Summed(gradients, model, len(task.metric_names)),
             task.metric_names,
             optimiser,
@@ -236,10 +347,12 @@ def _train(
             model_device(model),
             here.place,
             here.count,
+            prepared.resumed.loop if prepared.resumed is not None else LoopState(),
+            guard,
         )
 
 
-def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
+def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
     return make_optimiser(
         model,
         beta1=recipe.adam_beta1,
@@ -247,66 +360,6 @@ def _optimiser(recipe: Recipe, model: TaskModel) -> torch.optim.Optimizer:
         epsilon=recipe.adam_epsilon,
         weight_decay=recipe.weight_decay,
     )
-
-
-def _prepare(recipe: Recipe, here: Processes, device: torch.device) -> _Prepared:
-    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn."""
-    began = time.perf_counter()
-    precision = choose_precision(recipe.precision, device)
-    allow_tf32(precision == "tf32")
-    keep_freed_memory()
-    set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
-    seed_everything(recipe.seed)
-    task = TASKS[recipe.task](recipe)
-    dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = task.load_model(recipe.model, device, dropouts)
-    check_window(recipe.max_length, loaded.source.config)
-    with in_turn(here):  # the first process on a machine fills the cache that the others read
-        training, validation = task.load_training(loaded.tokenizer)
-        features, objective, notes = _teaching(recipe, task, training, loaded, device)
-    if device.type == "cuda":  # whose dropout each process draws for itself
-        torch.cuda.manual_seed(recipe.seed + here.place)
-    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
-    _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    return _Prepared(
-        began,
-        here,
-        precision,
-        recipe,
-        task,
-        loaded,
-        training,
-        validation,
-        describe_machine(device),
-        steps_per_epoch,
-        features,
-        objective,
-        notes,
-    )
-
-
-def _teaching(
-    recipe: Recipe, task: Task, training: Dataset, loaded: LoadedModel, device: torch.device
-) -> tuple[FeatureSet, Objective, tuple[str, ...]]:
-    """What is trained on, towards what, with a teacher's answers if there is one; and what to say of it."""
-    if not recipe.teacher or task.divergence is None:
-        return training.features, task.objective, ()
-    began = time.perf_counter()
-    objective = soft_labels(task, recipe.temperature, recipe.soft_weight)
-    says = taught(
-        recipe.teacher,
-        task,
-        training.features,
-        loaded.tokenizer,
-        device,
-        cache_directory(),
-        recipe.evaluation_tokens,
-    )
-    how = "taken from the cache" if says.from_cache else f"computed in {time.perf_counter() - began:.0f} s"
-    path = Path(recipe.teacher)
-    name = path.parent.name if path.name == "model" else path.name
-    note = f"teacher: {name}, its answers {how}; the training loss holds them, the validation's does not"
-    return says.features, objective, (note,)
 
 
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
@@ -327,118 +380,4 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
         max_gradient_norm=recipe.max_gradient_norm,
         seed=recipe.seed,
         log_every=recipe.log_every,
-    )
-
-
-def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:
-    if validation is None and (recipe.patience or recipe.monitor != "validation_loss"):
-        raise RecipeError(
-            f"There is no validation data, so {recipe.monitor} cannot be watched.",
-            where="recipe: monitor, patience",
-            fix="name validation data, or leave --patience and --monitor out",
-        )
-    if recipe.warmup_steps >= n_steps:
-        raise RecipeError(
-            f"The warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}.",
-            where="recipe: warmup_steps",
-            fix="shorten it, or use --warmup-share 0.1",
-        )
-
-
-def _tell(reporter: Reporter, prepared: _Prepared) -> None:
-    """What the user should know before the first step."""
-    source = prepared.loaded.source
-    n_parameters = count_parameters(prepared.loaded.model)
-    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters")
-    for note in source.notes:
-        reporter.note(note)
-    for note in prepared.notes:
-        reporter.note(note)
-    if source.missing:
-        reporter.note(f"started from random weights: {', '.join(source.missing)}")
-    for name, data in (("train", prepared.training), ("validation", prepared.validation)):
-        if data is None:
-            reporter.note("no validation data: the last epoch is kept")
-            continue
-        reporter.note(
-            f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
-            f"{data.features.lengths.mean():.0f} tokens on average"
-        )
-        for kind, count in data.findings.counts().items():
-            outcome, _, what = kind.partition("/")
-            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
-        for note in data.notes:
-            reporter.note(note)
-
-
-def _write_results(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> None:
-    """Write the model directory of the best epoch with its card, the curves and the report."""
-    summary = _summary(run, prepared, keeper, best, total_seconds)
-    loaded, task = prepared.loaded, prepared.task
-    write_model_directory(
-        run.model,
-        config=loaded.source.config,
-        tensors=_to_keep(read_weights(run.best_checkpoint), task),
-        tokenizer=loaded.tokenizer,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout),
-        extra_files={"README.md": model_card(summary).encode()},
-    )
-    draw_curves(summary, run.curves_svg, run.curves_png)
-    page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
-    run.report.write_text(page, encoding="utf-8")
-
-
-def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
-    """The trained tensors without a head that has no names to be saved under."""
-    return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
-
-
-def _summary(run: RunDirectory, prepared: _Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
-    recipe, epochs = prepared.recipe, tuple(keeper.epochs)
-    found = versions()
-    values = recipe.model_dump(mode="json")
-    return RunSummary(
-        name=run.path.resolve().name,
-        task=prepared.task.name,
-        guide=prepared.task.guide(epochs[best].validation),
-        architecture=prepared.task.architecture,
-        base_model=recipe.model,
-        train=_data_summary(prepared.training),
-        validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
-        recipe=tuple(RecipeEntry(name, value, Recipe.describe(name)) for name, value in values.items()),
-        precision=prepared.precision,
-        columns=prepared.task.table,
-        epochs=epochs,
-        steps=tuple(keeper.steps),
-        steps_per_epoch=prepared.steps_per_epoch,
-        best_epoch=best,
-        monitor=recipe.monitor,
-        final_metrics=epochs[best].validation,
-        train_seconds=sum(epoch.train_seconds for epoch in epochs),
-        validation_seconds=sum(epoch.validation_seconds for epoch in epochs),
-        total_seconds=total_seconds,
-        machine=prepared.machine,
-        versions={name: value for name, value in found.items() if name != "git_revision"},
-        git_revision=found.get("git_revision", ""),
-        hub_names=find_hub_names((recipe.model, recipe.teacher, *recipe.train, *recipe.validation)),
-        notes=(
-            *prepared.loaded.source.notes,
-            *prepared.notes,
-            *prepared.training.notes,
-            *(prepared.validation.notes if prepared.validation is not None else ()),
-        ),
-        n_parameters=count_parameters(prepared.loaded.model),
-    )
-
-
-def _data_summary(data: Dataset) -> DataSummary:
-    return DataSummary(
-        sources=data.sources,
-        n_rows=data.findings.n_rows,
-        n_examples=data.n_examples,
-        n_features=len(data.features),
-        fingerprint=data.fingerprint,
-        findings=data.findings.counts(),
     )

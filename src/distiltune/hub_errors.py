@@ -62,7 +62,7 @@ def hub_errors(name: str, kind: HubKind) -> Iterator[None]:
     them, pass through unchanged.
     """
     try:
-        with _bars_on_terminals_only():
+        with bars_on_terminals_only():
             yield
     except Exception as error:
         translated = _translate(error, name, kind)
@@ -72,7 +72,7 @@ def hub_errors(name: str, kind: HubKind) -> Iterator[None]:
 
 
 @contextmanager
-def _bars_on_terminals_only() -> Iterator[None]:
+def bars_on_terminals_only() -> Iterator[None]:
     """Keep progress bars out of log files, unless HF_HUB_DISABLE_PROGRESS_BARS asks for them."""
     from huggingface_hub import constants, utils
 

@@ -13,11 +13,14 @@ from typing import Any
 
 import tomli_w
 
+from distiltune import run_lock
 from distiltune.device import Machine
+from distiltune.durable import write_whole
 from distiltune.errors import TrainingError
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset
+from distiltune.training.checkpoint import CHECKPOINT_FILES
 from distiltune.training.run_log import RunLog
 
 _PACKAGES = ("distiltune", "torch", "tokenizers", "safetensors", "numpy")
@@ -36,7 +39,12 @@ class RunDirectory:
             TrainingError: if something is there already that may not be replaced.
 
         """
-        if not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir())):
+        if not self.path.exists():
+            return
+        if self.path.is_dir() and {path.name for path in self._entries()} <= {
+            run_lock.NAME,
+            f".{self.recipe.name}.new",
+        }:
             return
         if not self.recipe.is_file():
             raise TrainingError(
@@ -46,24 +54,62 @@ class RunDirectory:
             raise TrainingError(
                 "The output directory holds a run already.",
                 where=str(self.path),
-                fix="choose another --output, or replace it with --overwrite",
+                fix="choose another --output, go on with it with --resume, or replace it with --overwrite",
             )
 
-    def create(self, *, overwrite: bool) -> None:
+    def make(self) -> None:
+        """Make the directory itself, so that it can be locked.
+
+        Raises:
+            TrainingError: if it cannot be made.
+
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(
+                f"The run directory cannot be made: {error.strerror}.",
+                where=str(self.path),
+                fix="choose another --output",
+            ) from error
+
+    def create(self, *, overwrite: bool, recipe: str = "") -> None:
         """Make the directory for a new run, in place of an old one if that is allowed.
+
+        ``recipe`` is written before the old run goes and before anything else is there: a directory with something in
+        it is always one that can be resumed or overwritten.
 
         Raises:
             TrainingError: if something is there already that may not be replaced, or it cannot be made.
 
         """
         self.check_free(overwrite=overwrite)
+        self.make()
         try:
-            if self.path.exists():
-                shutil.rmtree(self.path)
-            self.checkpoints.mkdir(parents=True)
+            if recipe:
+                write_whole(self.recipe, recipe.encode())
+            for entry in self._entries():
+                if entry.name == run_lock.NAME or (recipe and entry == self.recipe):
+                    continue
+                if entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            self.checkpoints.mkdir()
         except OSError as error:
             raise TrainingError(
                 f"The run directory cannot be made: {error.strerror}.",
+                where=str(self.path),
+                fix="choose another --output",
+            ) from error
+
+    def _entries(self) -> list[Path]:
+        """What is in the directory, checkpoints first."""
+        try:
+            return sorted(self.path.iterdir(), key=lambda path: path != self.checkpoints)
+        except OSError as error:
+            raise TrainingError(
+                f"The output directory cannot be read: {error.strerror}.",
                 where=str(self.path),
                 fix="choose another --output",
             ) from error
@@ -80,18 +126,13 @@ class RunDirectory:
 
     @property
     def checkpoints(self) -> Path:
-        """The last and the best checkpoint."""
+        """The last two checkpoints and the best epoch's."""
         return self.path / "checkpoints"
 
     @property
-    def last_checkpoint(self) -> Path:
-        """The end of the last epoch, with the optimiser."""
-        return self.checkpoints / "last"
-
-    @property
-    def best_checkpoint(self) -> Path:
-        """The weights of the best epoch."""
-        return self.checkpoints / "best"
+    def base(self) -> Path:
+        """Shape and tokenizer of the model that the run began with, for resuming."""
+        return self.checkpoints / "base"
 
     @property
     def model(self) -> Path:
@@ -104,9 +145,19 @@ class RunDirectory:
         return self.path / "rejected.jsonl"
 
     @property
+    def answers(self) -> Path:
+        """Every validation example of the best epoch: asked, given, wanted, scores."""
+        return self.path / "answers.jsonl"
+
+    @property
     def report(self) -> Path:
         """The run on one page."""
         return self.path / "report.html"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's events, if they were asked for."""
+        return self.path / "events"
 
     @property
     def curves_svg(self) -> Path:
@@ -122,6 +173,18 @@ class RunDirectory:
     def new_predictions(self) -> Path:
         """Where an evaluation's answers lie until it is known whether they are the best."""
         return self.checkpoints / "predictions"
+
+    def new_prediction_files(self) -> dict[str, bytes]:
+        """The last evaluation's answers, by file name."""
+        if not self.new_predictions.is_dir():
+            return {}
+        return {path.name: path.read_bytes() for path in sorted(self.new_predictions.iterdir())}
+
+    def publish_predictions(self, best: Path) -> None:
+        """Put the answers that lie in the best epoch's checkpoint into the run directory itself."""
+        for path in best.iterdir():
+            if path.name not in CHECKPOINT_FILES:
+                write_whole(self.path / path.name, path.read_bytes())
 
     def keep_predictions(self) -> None:
         """Move the last evaluation's answers to the run directory itself."""
@@ -164,6 +227,16 @@ def _git_revision() -> str:
         return ""
 
 
+def recipe_as_run(recipe: Recipe, training: Dataset, validation: Dataset | None, machine: Machine) -> str:
+    """The content of ``recipe.toml``."""
+    return "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(_surroundings(training, validation, machine))
+
+
+def _surroundings(training: Dataset, validation: Dataset | None, machine: Machine) -> dict[str, Any]:
+    data = {"train": _describe(training)} | ({"validation": _describe(validation)} if validation else {})
+    return {"versions": versions(), "machine": machine.as_json(), "data": data}
+
+
 def write_run_start(
     run: RunDirectory,
     log: RunLog,
@@ -174,10 +247,8 @@ def write_run_start(
     machine: Machine,
 ) -> None:
     """Write ``recipe.toml``, ``rejected.jsonl`` and the log's first lines, before the first step."""
-    data = {"train": _describe(training)} | ({"validation": _describe(validation)} if validation else {})
-    surroundings: dict[str, Any] = {"versions": versions(), "machine": machine.as_json(), "data": data}
-    table = "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(surroundings)
-    run.recipe.write_text(table, encoding="utf-8")
+    surroundings = _surroundings(training, validation, machine)
+    write_whole(run.recipe, recipe_as_run(recipe, training, validation, machine).encode())
     log.write(
         "start",
         recipe=recipe.model_dump(),
@@ -185,7 +256,7 @@ def write_run_start(
         model=loaded.source.directory.name,
         notes=loaded.source.notes,
     )
-    with run.rejected.open("w", encoding="utf-8") as rejected:
+    with run.rejected.open("w", encoding="utf-8", errors="backslashreplace") as rejected:
         for name, dataset in (("train", training), ("validation", validation)):
             for finding in dataset.findings.items if dataset is not None else ():
                 if finding.outcome == "rejected":

@@ -43,7 +43,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     (directory / "texts").mkdir()
     (directory / "texts" / "a.txt").write_text("\n".join(lines), encoding="utf-8")
     teacher = write_tiny_model(directory / "teacher", PEOPLE.tokenizer, SHAPE)
-    return {"model": str(teacher), "train": str(directory / "texts")}
+    return {"model": str(teacher), "teacher": str(teacher), "train": str(directory / "texts")}
 
 
 @pytest.fixture(scope="module")

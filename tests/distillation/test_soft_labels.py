@@ -67,7 +67,7 @@ def test_labels_and_teacher_share_the_loss(weight: float) -> None:
     hard, soft = span_loss(logits, packed), span_divergence(logits, packed.targets, packed, 2.0)
     sums = SoftLabels(span_loss, span_divergence, 2.0, weight)(logits, packed)
     torch.testing.assert_close(sums.loss, (1 - weight) * hard.loss + weight * soft)
-    torch.testing.assert_close(sums.metrics[0], sums.loss)
+    torch.testing.assert_close(sums.metrics, hard.metrics)  # the figures mean what a validation's do
     assert sums.metrics[1:].tolist() == hard.metrics[1:].tolist()
 
 
@@ -92,7 +92,7 @@ def test_a_student_learns_what_its_teacher_knows_without_any_label(
 ) -> None:
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
     run = soft_only(places, tmp_path / "run", epochs=40, learning_rate=1e-2, batch_size=8)
-    assert run.epochs[-1].train["loss"] < 0.2 * run.epochs[0].train["loss"]
+    assert run.epochs[-1].train["loss"] < 0.4 * run.epochs[0].train["loss"]
     assert run.best.validation["start_accuracy"] > 0.9  # the labels, which it never saw
 
 
@@ -148,8 +148,18 @@ def test_a_teacher_that_cannot_teach_is_refused(places: dict[str, str], tmp_path
 
 
 def test_numbers_that_make_no_sense_are_refused() -> None:
-    for settings in ({"temperature": 0.0}, {"soft_weight": 1.5}, {"student_width": 8}):
-        with pytest.raises(RecipeError):
-            Recipe().with_changes(**settings)
-    assert Recipe.build({"task": "encoder", "student_width": 8}).student_width == 8
+    encoder = {"task": "encoder", "teacher": "t"}
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"teacher": "t", "temperature": 0.0}, "above 0"),
+        ({"teacher": "t", "soft_weight": 1.5}, "at most 1"),
+        ({"temperature": 3.0}, "teacher names no model"),
+        ({"task": "question-answering", "student_width": 8}, "of another task"),
+        ({"task": "encoder"}, "teacher names no model"),
+        ({**encoder, "train_examples": 5}, "no meaning for the task encoder"),
+        ({**encoder, "max_length": 16, "stride": 14}, "windows cannot move on"),
+    ]
+    for settings, words in cases:
+        with pytest.raises(RecipeError, match=words):
+            Recipe.build(settings)
+    assert Recipe.build({**encoder, "student_width": 8}).student_width == 8
     assert math.isclose(Recipe().temperature, 2.0)

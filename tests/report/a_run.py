@@ -6,8 +6,18 @@ import math
 from dataclasses import replace
 from typing import Any
 
+from distiltune.coach.advice import Advice
 from distiltune.device import Machine
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary
+from distiltune.tasks.analysis import (
+    Analysis,
+    Breakdown,
+    BreakdownRow,
+    CalibrationBin,
+    Interval,
+    Stretch,
+    WrongAnswer,
+)
 from distiltune.tasks.base import TableColumn
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.training.loop import EpochReport, StepReport
@@ -59,6 +69,36 @@ def step_reports(n_epochs: int, steps_per_epoch: int, log_every: int) -> tuple[S
         rate = 2e-5 * (1 - step / n_steps)
         reports.append(StepReport(step // steps_per_epoch, step, n_steps, loss, rate, 2300.0))
     return tuple(reports)
+
+
+ADVICE = (
+    Advice("warning", "overfitting", "overfitting from epoch 3 on", "1.10 → 1.30", "--epochs 3, or distiltune find-lr"),
+    Advice("note", "validation_too_small", "few questions", "±8 points"),
+)
+
+
+def an_analysis() -> Analysis:
+    """Scores of two kinds of question, a calibration of two bins, one wrong answer."""
+    rows = (
+        BreakdownRow("who", 40, {"Exact match": Interval(75.0, 60.0, 86.0), "F1": Interval(80.0, 70.0, 90.0)}),
+        BreakdownRow("when", 10, {"Exact match": Interval(0.0, 0.0, 27.8), "F1": Interval(100.0, 72.2, 100.0)}),
+    )
+    passage = (
+        Stretch("It was built by "),
+        Stretch("Ada", frozenset({"gold"})),
+        Stretch(", and not by "),
+        Stretch("Bob", frozenset({"given"})),
+        Stretch("."),
+    )
+    return Analysis(
+        breakdowns=(Breakdown("By question", rows),),
+        calibration=(
+            CalibrationBin(30, 0.31, Interval(0.4, 0.25, 0.57)),
+            CalibrationBin(20, 0.9, Interval(0.8, 0.58, 0.92)),
+        ),
+        calibration_error=0.094,
+        wrong=(WrongAnswer("Who built it?", "Bob", "Ada", 0.93, passage),),
+    )
 
 
 def a_run(n_epochs: int = 5, *, validation: bool = True, max_window_tokens: int = 384, **changes: Any) -> RunSummary:

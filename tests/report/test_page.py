@@ -10,11 +10,13 @@ from importlib.resources import files
 
 import pytest
 
+from distiltune.coach.advice import Advice
 from distiltune.report.curves import BAND, INK, PAPER, RULE, draw_curves
 from distiltune.report.page import inline_svg, report_page
 from distiltune.report.run_summary import RecipeEntry, RunSummary
+from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Interval, Stretch, WrongAnswer
 
-from .a_run import COLUMNS, SCORES, a_run
+from .a_run import ADVICE, COLUMNS, SCORES, a_run, an_analysis
 
 HOSTILE = '</title><script src="http://evil.example/x.js">alert("1")</script><img src=x onerror=y> & é'
 VOID = {"meta", "br", "hr", "img", "link"}
@@ -73,12 +75,21 @@ def hostile_run() -> RunSummary:
         recipe=(RecipeEntry(HOSTILE, HOSTILE, HOSTILE),),
         columns=(replace(COLUMNS[0], title=HOSTILE),),
         final_metrics={HOSTILE: 1.0},
+        advice=(Advice("error", HOSTILE, HOSTILE, HOSTILE, HOSTILE),),
+        analysis=Analysis(
+            breakdowns=(Breakdown(HOSTILE, (BreakdownRow(HOSTILE, 3, {HOSTILE: Interval(1.0, 0.0, 2.0)}),)),),
+            wrong=(WrongAnswer(HOSTILE, HOSTILE, HOSTILE, 0.5, (Stretch(HOSTILE, frozenset({"gold"})),)),),
+        ),
     )
 
 
 @pytest.mark.parametrize("name", ["usual", "no validation", "hostile"])
 def test_the_page_is_sound_and_asks_for_nothing_from_outside(name: str, svg: str) -> None:
-    run = {"usual": a_run(), "no validation": a_run(1, validation=False), "hostile": hostile_run()}[name]
+    run = {
+        "usual": a_run(analysis=an_analysis(), advice=ADVICE),
+        "no validation": a_run(1, validation=False),
+        "hostile": hostile_run(),
+    }[name]
     html = report_page(run, svg)
     page = Page(html)
     tags = {tag for tag, _ in page.elements}
@@ -93,7 +104,7 @@ def test_the_page_is_sound_and_asks_for_nothing_from_outside(name: str, svg: str
 
 
 def test_the_page_can_be_read_by_everyone(svg: str) -> None:
-    page = Page(report_page(a_run(notes=("A note.",)), svg))
+    page = Page(report_page(a_run(notes=("A note.",), analysis=an_analysis(), advice=ADVICE), svg))
     assert page.all("html") == [{"lang": "en"}]
     assert len(page.all("h1")) == 1
     ids = Counter(attributes["id"] for _, attributes in page.elements if "id" in attributes)
@@ -102,8 +113,10 @@ def test_the_page_can_be_read_by_everyone(svg: str) -> None:
         for anchor in (attributes.get("aria-labelledby") or "").split():
             assert anchor in ids
     assert all("scope" in attributes for attributes in page.all("th"))
-    (picture,) = page.all("svg")
-    assert picture["role"] == "img"
+    pictures = page.all("svg")
+    assert sum(picture.get("role") == "img" for picture in pictures) == 2
+    # whatever else is drawn only repeats the figures beside it
+    assert all("aria-labelledby" in picture or picture.get("aria-hidden") == "true" for picture in pictures)
     assert any(attributes.get("name") == "viewport" for attributes in page.all("meta"))
 
 
@@ -122,6 +135,48 @@ def test_headlines_metrics_and_surroundings(svg: str) -> None:
     assert "answer not found" in html
     assert "<code>learning_rate</code>" in html
     assert "<code>starter</code>" in html
+
+
+def test_advice_comes_first_with_its_evidence_and_its_command(svg: str) -> None:
+    html = report_page(a_run(advice=ADVICE), svg)
+    assert html.index("What the coach says") < html.index("Epoch by epoch")
+    for expected in ("Overfitting from epoch 3 on.", "1.10 → 1.30", "<code>--epochs 3</code>", "±8 points"):
+        assert expected in html
+    assert "<code>distiltune find-lr</code>" in html
+    assert "Nothing that the coach looks for" in report_page(a_run(), svg)
+
+
+def test_scores_by_kind_with_their_intervals(svg: str) -> None:
+    cells = Page(report_page(a_run(analysis=an_analysis()), svg)).cells
+    start = cells.index("who")
+    assert [cell.strip() for cell in cells[start : start + 4]] == [
+        "who",
+        "40",
+        "75.0 60.0 to 86.0",
+        "80.0 70.0 to 90.0",
+    ]
+
+
+def test_calibration_is_drawn_and_told_as_a_table(svg: str) -> None:
+    page = Page(report_page(a_run(analysis=an_analysis()), svg))
+    start = page.cells.index("31 %")
+    assert page.cells[start : start + 3] == ["31 %", "30", "40 % (25 to 57)"]
+    circles = [circle for circle in page.all("circle") if circle.get("r") == "4.5"]
+    # left 52 and 260 wide, top 12 and 260 high, 0 at the bottom
+    assert [(circle["cx"], circle["cy"]) for circle in circles] == [("132.6", "168.0"), ("286.0", "64.0")]
+
+
+def test_a_wrong_answer_is_marked_in_its_passage_for_eyes_and_ears(svg: str) -> None:
+    html = report_page(a_run(analysis=an_analysis()), svg)
+    assert '<mark class="gold"><span class="spoken">[right answer:] </span>Ada</mark>, and not by ' in html
+    assert '<mark class="given"><span class="spoken">[answer given:] </span>Bob</mark>.' in html
+    assert "93 % sure" in html
+
+
+def test_without_an_analysis_nothing_is_said_of_the_answers(svg: str) -> None:
+    html = report_page(a_run(), svg)
+    assert "Where it is right" not in html
+    assert "<mark" not in html
 
 
 def test_without_validation_the_page_says_so(svg: str) -> None:

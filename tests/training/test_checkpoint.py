@@ -1,22 +1,38 @@
 from __future__ import annotations
 
-import hashlib
-import itertools
+import errno
 import json
+import os
+import random
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
+from distiltune.durable import CHECKSUMS, write_tensors, write_whole
 from distiltune.errors import TrainingError
 from distiltune.training import checkpoint
-from distiltune.training.checkpoint import Place, read_weights, write_checkpoint
+from distiltune.training.checkpoint import (
+    Place,
+    places_in,
+    random_states,
+    read_checkpoint,
+    read_weights,
+    restore,
+    set_random_states,
+    take_snapshot,
+    write_checkpoint,
+)
 from distiltune.training.optimiser import make_optimiser, set_learning_rate
+
+FILES = {"weights.safetensors", "optimiser.safetensors", "state.json", CHECKSUMS}
 
 
 def model_of(value: float) -> nn.Module:
@@ -27,14 +43,28 @@ def model_of(value: float) -> nn.Module:
     return model
 
 
-def write(directory: Path, value: float = 1.0, optimiser: torch.optim.Optimizer | None = None) -> None:
-    write_checkpoint(directory, model_of(value), optimiser, Place(2, 7), {"best_epoch": 1})
+def trained(value: float = 1.0, n_steps: int = 1) -> tuple[nn.Module, torch.optim.Optimizer]:
+    model = model_of(value)
+    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    set_learning_rate(optimiser, 0.1)
+    for step in range(n_steps):
+        for parameter in model.parameters():
+            parameter.grad = torch.full_like(parameter, 2.0 + step)
+        optimiser.step()
+    return model, optimiser
+
+
+def write(directory: Path, value: float = 1.0) -> None:
+    model, optimiser = trained(value, n_steps=0)
+    snapshot = take_snapshot(model, optimiser, {"value": value})
+    snapshot = checkpoint.Snapshot(snapshot.weights, {"0.exp_avg": torch.zeros(2)}, snapshot.state)
+    write_checkpoint(directory, snapshot, {"notes.txt": b"notes"})
 
 
 def value_in(directory: Path) -> float:
-    weights = read_weights(directory)
-    assert weights.keys() == {"weight", "bias"}
-    (value,) = {float(value) for tensor in weights.values() for value in tensor.flatten()}
+    snapshot = read_checkpoint(directory)
+    (value,) = {float(value) for tensor in snapshot.weights.values() for value in tensor.flatten()}
+    assert value == snapshot.state["value"]
     return value
 
 
@@ -43,67 +73,74 @@ def names(directory: Path) -> set[str]:
 
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
-    write(tmp_path / "checkpoints" / "best", 3.0)
-    assert value_in(tmp_path / "checkpoints" / "best") == 3.0
-    assert names(tmp_path / "checkpoints") == {"best"}
-    assert names(tmp_path / "checkpoints" / "best") == {"weights.safetensors", "state.json"}
-
-
-def test_the_state_holds_place_random_state_and_a_checksum_of_each_file(tmp_path: Path) -> None:
-    torch.manual_seed(11)
-    model = model_of(0.0)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    write_checkpoint(tmp_path / "last", model, optimiser, Place(2, 7), {"best_epoch": 1})
-    state = json.loads((tmp_path / "last" / "state.json").read_text())
-    assert (state["epochs_done"], state["steps_done"], state["best_epoch"]) == (2, 7, 1)
-    files = names(tmp_path / "last") - {"state.json"}
-    assert files == {"weights.safetensors", "optimiser.safetensors"}
-    assert state["sha256"] == {
-        name: hashlib.sha256((tmp_path / "last" / name).read_bytes()).hexdigest() for name in files
-    }
-    expected = torch.rand(3)
-    torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["torch_random_state"]), dtype=torch.uint8))
-    assert torch.equal(torch.rand(3), expected)
-
-
-def test_the_optimisers_moments_are_kept(tmp_path: Path) -> None:
-    model = model_of(0.5)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    set_learning_rate(optimiser, 0.1)
-    for parameter in model.parameters():
-        parameter.grad = torch.full_like(parameter, 2.0)
-    optimiser.step()
-    write_checkpoint(tmp_path / "last", model, optimiser, Place(1, 1), {})
-    kept = load_file(tmp_path / "last" / "optimiser.safetensors")
-    expected = optimiser.state_dict()["state"]
-    assert kept.keys() == {f"{number}.{name}" for number, values in expected.items() for name in values}
-    for number, values in expected.items():
-        for name, value in values.items():
-            assert torch.equal(kept[f"{number}.{name}"], torch.as_tensor(value))
-    assert float(kept["0.exp_avg"].flatten()[0]) == pytest.approx(0.2)
-
-
-def test_a_view_is_kept(tmp_path: Path) -> None:
-    model = nn.Module()
-    whole = torch.arange(6.0).view(2, 3)
-    model.register_buffer("turned", whole.T)
-    write_checkpoint(tmp_path / "last", model, None, Place(1, 1), {})
-    assert torch.equal(read_weights(tmp_path / "last")["turned"], whole.T)
-
-
-def test_a_new_one_takes_the_place_of_the_old(tmp_path: Path) -> None:
-    write(tmp_path / "last", 1.0)
-    (tmp_path / "last" / "something").write_text("")
-    write(tmp_path / "last", 2.0)
-    assert value_in(tmp_path / "last") == 2.0
+    write(tmp_path / "last", 3.0)
+    assert value_in(tmp_path / "last") == 3.0
     assert names(tmp_path) == {"last"}
-    assert "something" not in names(tmp_path / "last")
+    assert names(tmp_path / "last") == FILES | {"notes.txt"}
 
 
-def flip_a_byte(directory: Path) -> None:
-    data = bytearray((directory / "weights.safetensors").read_bytes())
-    data[-1] ^= 1
-    (directory / "weights.safetensors").write_bytes(data)
+def test_sha256sum_can_check_it(tmp_path: Path) -> None:
+    if shutil.which("sha256sum") is None:
+        pytest.skip("needs sha256sum")
+    write(tmp_path / "last")
+    subprocess.run(["sha256sum", "--check", "--strict", CHECKSUMS], cwd=tmp_path / "last", check=True)
+
+
+def test_training_goes_on_bit_by_bit(tmp_path: Path) -> None:
+    model, optimiser = trained(n_steps=3)
+    write_checkpoint(tmp_path / "last", take_snapshot(model, optimiser, {}))
+    expected = torch.rand(2).tolist(), np.random.random(2).tolist(), random.random()
+    again, new = trained(9.0, n_steps=1)
+    torch.rand(7), np.random.random(7), random.random()
+    restore(read_checkpoint(tmp_path / "last"), again, new)
+    assert (torch.rand(2).tolist(), np.random.random(2).tolist(), random.random()) == expected
+    for one, two in ((model, optimiser), (again, new)):
+        for parameter in one.parameters():
+            parameter.grad = torch.full_like(parameter, 0.3)
+        set_learning_rate(two, 0.01)
+        two.step()
+    for ours, theirs in zip(again.parameters(), model.parameters(), strict=True):
+        assert torch.equal(ours, theirs)
+
+
+def test_a_snapshot_does_not_change_with_the_model(tmp_path: Path) -> None:
+    model, optimiser = trained()
+    snapshot = take_snapshot(model, optimiser, {})
+    before = {name: value.clone() for name, value in snapshot.weights.items()}
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    optimiser.step()
+    assert all(torch.equal(snapshot.weights[name], before[name]) for name in before)
+
+
+def test_random_states_go_through_json() -> None:
+    np.random.standard_normal()
+    states = json.loads(json.dumps(random_states()))
+    expected = float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()
+    set_random_states(states)
+    assert (float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()) == expected
+
+
+def test_another_model_is_refused(tmp_path: Path) -> None:
+    model, optimiser = trained()
+    snapshot = take_snapshot(model, optimiser, {})
+    other = nn.Linear(4, 2)
+    with pytest.raises(TrainingError, match="does not fit"):
+        restore(snapshot, other, make_optimiser(other, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool])
+def test_tensors_of_every_type_and_form_are_read_by_the_library(tmp_path: Path, dtype: torch.dtype) -> None:
+    tensors = {
+        "turned": torch.arange(6).view(2, 3).to(dtype).T,
+        "scalar": torch.ones((), dtype=dtype),
+        "empty": torch.ones(0, 3, dtype=dtype),
+        "single": torch.ones(3),
+    }
+    write_tensors(tmp_path / "x.safetensors", tensors)
+    read = load_file(tmp_path / "x.safetensors")
+    assert read.keys() == tensors.keys()
+    assert all(torch.equal(read[name], value) for name, value in tensors.items())
 
 
 def cut_short(directory: Path) -> None:
@@ -111,22 +148,28 @@ def cut_short(directory: Path) -> None:
     (directory / "weights.safetensors").write_bytes(data[:-4])
 
 
-def put_state(text: str) -> Callable[[Path], None]:
-    def write_state(directory: Path) -> None:
-        (directory / "state.json").write_text(text)
+def put(name: str, text: str) -> Callable[[Path], None]:
+    def write_text(directory: Path) -> None:
+        (directory / name).write_text(text)
 
-    return write_state
+    return write_text
+
+
+def drop_a_line(directory: Path) -> None:
+    lines = (directory / CHECKSUMS).read_text().splitlines(keepends=True)
+    (directory / CHECKSUMS).write_text("".join(line for line in lines if "optimiser" not in line))
 
 
 DAMAGES: dict[str, Callable[[Path], None]] = {
-    "a byte flipped": flip_a_byte,
     "cut short": cut_short,
     "weights gone": lambda directory: (directory / "weights.safetensors").unlink(),
     "state gone": lambda directory: (directory / "state.json").unlink(),
-    "state cut": put_state('{"epochs_done": 1,'),
-    "state without checksums": put_state('{"epochs_done": 1}'),
-    "state a list": put_state("[]"),
-    "checksums a list": put_state('{"sha256": []}'),
+    "checksums gone": lambda directory: (directory / CHECKSUMS).unlink(),
+    "state cut": put("state.json", '{"epochs_done": 1,'),
+    "state a list": put("state.json", "[]"),
+    "checksums empty": put(CHECKSUMS, ""),
+    "checksums of elsewhere": put(CHECKSUMS, f"{'0' * 64}  ../weights.safetensors\n"),
+    "a checksum less": drop_a_line,
     "all gone": shutil.rmtree,
 }
 
@@ -136,8 +179,43 @@ def test_damage_is_detected(tmp_path: Path, damage: Callable[[Path], None]) -> N
     write(tmp_path / "last")
     damage(tmp_path / "last")
     with pytest.raises(TrainingError) as caught:
-        read_weights(tmp_path / "last")
+        read_checkpoint(tmp_path / "last")
     assert str(tmp_path / "last") in caught.value.where
+
+
+def test_every_flipped_bit_is_detected(tmp_path: Path) -> None:
+    """1,000 bits drawn over all files of a checkpoint, the list of checksums among them."""
+    write(tmp_path / "last")
+    draw = random.Random(0)
+    files = sorted((tmp_path / "last").iterdir())
+    for _ in range(1_000):
+        file = draw.choice(files)
+        before = file.read_bytes()
+        data = bytearray(before)
+        bit = draw.randrange(8 * len(data))
+        data[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(data)
+        with pytest.raises(TrainingError):
+            read_checkpoint(tmp_path / "last")
+        file.write_bytes(before)
+    assert value_in(tmp_path / "last") == 1.0
+
+
+def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "last")
+    monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 1)
+    with pytest.raises(TrainingError, match="another version"):
+        read_checkpoint(tmp_path / "last")
+
+
+def test_places_are_in_order(tmp_path: Path) -> None:
+    places = [Place(9, 0), Place(100, 1), Place(100, 2), Place(100_000_000, 3)]
+    for place in reversed(places):
+        (tmp_path / place.name).mkdir()
+    for other in ("best-epoch-1", ".step-00000007-epochs-0.new", "step-7", "base"):
+        (tmp_path / other).mkdir()
+    assert places_in(tmp_path) == places[::-1]
+    assert places_in(tmp_path / "absent") == []
 
 
 class Killed(BaseException):
@@ -162,66 +240,90 @@ def kill_at(call: int, patch: pytest.MonkeyPatch) -> list[str]:
     for owner, name in (
         (Path, "mkdir"),
         (Path, "rename"),
-        (Path, "write_text"),
-        (checkpoint, "save_file"),
-        (checkpoint, "_sync"),
+        (checkpoint, "write_tensors"),
+        (checkpoint, "write_synced"),
+        (checkpoint, "sync"),
         (shutil, "rmtree"),
     ):
         guarded(owner, name)
     return calls
 
 
-def write_until_killed(directory: Path, value: float, call: int) -> bool:
-    """Write, but end the process at that change; whether the writing was done by then."""
-    with pytest.MonkeyPatch.context() as patch:
-        kill_at(call, patch)
-        try:
-            write(directory, value)
-        except Killed:
-            return False
-    return True
-
-
-def test_whenever_it_is_killed_a_whole_checkpoint_is_read(tmp_path: Path) -> None:
-    """Killed once at every place, and while writing the next one once more at every place."""
+def test_whenever_it_is_killed_there_is_a_whole_checkpoint_or_none(tmp_path: Path) -> None:
     n_changes = 0
-    while not write_until_killed(tmp_path / f"count-{n_changes}" / "last", 1.0, n_changes):
-        n_changes += 1
-    assert n_changes > 8
-    for first, second in itertools.product(range(n_changes + 2), repeat=2):
-        directory = tmp_path / f"{first}-{second}" / "last"
-        write(directory, 1.0)
-        write_until_killed(directory, 2.0, first)
-        assert value_in(directory) in (1.0, 2.0), f"killed before change {first}"
-        write_until_killed(directory, 3.0, second)
-        assert value_in(directory) in (1.0, 2.0, 3.0), f"killed before changes {first} and {second}"
-        # Whatever was left behind does not keep the next one from being written.
-        write(directory, 4.0)
+    while True:
+        directory = tmp_path / f"{n_changes}" / "last"
+        directory.parent.mkdir()
+        with pytest.MonkeyPatch.context() as patch:
+            calls = kill_at(n_changes, patch)
+            try:
+                write(directory, 2.0)
+                break
+            except Killed:
+                pass
+        if directory.exists():
+            assert value_in(directory) == 2.0, calls
+        write(directory, 4.0)  # whatever was left behind does not keep the next one from being written
         assert value_in(directory) == 4.0
         assert names(directory.parent) == {"last"}
+        n_changes += 1
+    assert n_changes > 6
 
 
-def test_the_new_one_is_on_the_disk_before_the_old_one_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_everything_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    original = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        original(descriptor)
+
+    rename = Path.rename
+
+    def note_rename(self: Path, target: Path) -> Path:
+        synced.append("RENAME")
+        return rename(self, target)
+
+    if not Path("/proc/self/fd").is_dir():
+        pytest.skip("needs /proc")
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(Path, "rename", note_rename)
+    write(tmp_path / "last")
+    before, after = synced[: synced.index("RENAME")], synced[synced.index("RENAME") + 1 :]
+    assert set(before) >= FILES | {".last.new"}
+    assert before[-1] == ".last.new"
+    assert after == [tmp_path.name]
+
+
+def test_a_full_disk_leaves_nothing_of_the_new_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(tmp_path / "last", 1.0)
-    calls = kill_at(1_000, monkeypatch)
-    write(tmp_path / "last", 2.0)
-    first_rename, last_rename = calls.index("rename"), len(calls) - 1 - calls[::-1].index("rename")
-    assert calls[:first_rename].count("_sync") == 3  # weights, state, their directory
-    assert calls[last_rename + 1 :] == ["_sync", "rmtree"]
 
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
-def test_a_checkpoint_that_cannot_be_written_says_where(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(TrainingError, match="cannot be written") as caught:
-        write(tmp_path / "file" / "last")
-    assert caught.value.where == str(tmp_path / "file" / "last")
-
-
-def test_a_full_disk_says_so_and_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What safetensors raises is no OSError: here it is made to write where it cannot."""
-    write(tmp_path / "last", 1.0)
-    monkeypatch.setattr(checkpoint, "save_file", lambda tensors, path: save_file(tensors, tmp_path / "absent" / "file"))
-    with pytest.raises(TrainingError, match="cannot be written") as caught:
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
         write(tmp_path / "last", 2.0)
-    assert "No such file or directory" in str(caught.value)
+    monkeypatch.undo()
     assert value_in(tmp_path / "last") == 1.0
+    assert names(tmp_path) == {"last"}
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"one")
+    write_whole(path, b"two")
+    assert (path.read_bytes(), names(tmp_path)) == (b"two", {"file"})
+    monkeypatch.setattr(os, "fsync", lambda descriptor: (_ for _ in ()).throw(OSError(errno.EIO, "I/O error")))
+    with pytest.raises(OSError, match="I/O"):
+        write_whole(path, b"three")
+    assert (path.read_bytes(), names(tmp_path)) == (b"two", {"file"})
+
+
+def test_weights_alone(tmp_path: Path) -> None:
+    model, _ = trained(2.0, n_steps=0)
+    write_checkpoint(tmp_path / "best", take_snapshot(model, None, {}))
+    assert names(tmp_path / "best") == FILES - {"optimiser.safetensors"}
+    assert set(read_weights(tmp_path / "best")) == {"weight", "bias"}
+    with pytest.raises(TrainingError):
+        read_checkpoint(tmp_path / "best")

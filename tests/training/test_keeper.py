@@ -9,10 +9,12 @@ import torch
 
 from distiltune.errors import TrainingError
 from distiltune.run_directory import RunDirectory
-from distiltune.training.checkpoint import read_weights
+from distiltune.training.checkpoint import read_checkpoint, read_weights
+from distiltune.training.checkpointer import Checkpointer, Interval
 from distiltune.training.early_stopping import BestEpoch, Better
-from distiltune.training.keeper import Keeper
-from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.interruption import Interruption
+from distiltune.training.keeper import BadSteps, Keeper
+from distiltune.training.loop import EpochReport, LoopState, StepReport
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet
 from distiltune.training.run_log import RunLog
@@ -46,17 +48,21 @@ class Run:
         self.model = torch.nn.Linear(1, 1, bias=False)
         self.listener = Listener()
         optimiser = make_optimiser(self.model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+        self.model.weight.grad = torch.ones(1, 1)
+        optimiser.step()
         self.log = RunLog(self.directory.log)
+        self.checkpointer = Checkpointer(self.directory.checkpoints, self.model, optimiser, Interval())
         self.keeper = Keeper(
             self.directory,
             self.log,
             self.listener,
-            self.model,
-            optimiser,
+            self.checkpointer,
             BestEpoch(better),
             monitor=monitor,
             patience=patience,
             steps_per_epoch=7,
+            interruption=Interruption(),
+            bad_steps=BadSteps(False, lambda features: [], ""),
         )
 
     def epochs(self, values: list[float | None], metric: str = "loss") -> list[bool]:
@@ -71,7 +77,7 @@ class Run:
             self.directory.new_predictions.mkdir(exist_ok=True)
             (self.directory.new_predictions / "predictions.json").write_text(json.dumps(epoch))
         validation = {} if value is None else {"loss": 9.0, "f1": 9.0, metric: value}
-        return self.keeper.on_epoch(
+        goes_on = self.keeper.on_epoch(
             EpochReport(
                 epoch=epoch,
                 train={"loss": 1.0},
@@ -83,6 +89,9 @@ class Run:
                 n_tokens=50,
             )
         )
+        self.keeper.after_epoch(LoopState(epoch=epoch + 1, step=7 * (epoch + 1)))
+        self.checkpointer.wait()
+        return goes_on
 
     def weight(self, name: str) -> float:
         return float(read_weights(self.directory.checkpoints / name)["weight"])
@@ -96,12 +105,13 @@ def test_the_best_epoch_is_kept_with_its_answers_and_the_last_with_its_optimiser
     run = Run(tmp_path / "run")
     assert run.epochs([3.0, 1.0, 2.0]) == [True] * 3
     assert run.keeper.best_epoch() == 1
-    assert (run.weight("best"), run.weight("last"), run.predictions) == (1.0, 2.0, 1)
+    last = "step-00000021-epochs-3"
+    assert (run.weight("best-epoch-1"), run.weight(last), run.predictions) == (1.0, 2.0, 1)
     checkpoints = run.directory.checkpoints
-    assert {path.name for path in checkpoints.iterdir()} == {"best", "last"}
-    assert (checkpoints / "last" / "optimiser.safetensors").is_file()
-    state = json.loads((checkpoints / "last" / "state.json").read_text())
-    assert (state["epochs_done"], state["steps_done"], state["best_epoch"]) == (3, 21, 1)
+    assert {path.name for path in checkpoints.iterdir()} == {"best-epoch-1", "step-00000014-epochs-2", last}
+    assert json.loads((checkpoints / "best-epoch-1" / "predictions.json").read_text()) == 1
+    state = read_checkpoint(checkpoints / last).state
+    assert (state["loop"]["epoch"], state["loop"]["step"], state["best"]["epoch"]) == (3, 21, 1)
     assert run.listener.epochs == [(0, True), (1, True), (2, False)]
     assert "validation_loss: 1.0000" in run.keeper.why_best()
 
@@ -115,7 +125,7 @@ def test_the_monitor_says_what_is_best(tmp_path: Path) -> None:
 def test_without_validation_the_last_epoch_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.epochs([None] * 3)
-    assert (run.keeper.best_epoch(), run.weight("best")) == (2, 2.0)
+    assert (run.keeper.best_epoch(), run.weight("best-epoch-2")) == (2, 2.0)
     assert "no validation data" in run.keeper.why_best()
 
 
@@ -149,4 +159,4 @@ def test_no_epoch_with_a_number_is_an_error_that_says_what_to_do(tmp_path: Path)
     with pytest.raises(TrainingError, match="validation_loss") as caught:
         run.keeper.best_epoch()
     assert "learning-rate" in caught.value.fix
-    assert not (run.directory.checkpoints / "best").exists()
+    assert not list(run.directory.checkpoints.glob("best*"))

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.loader import epoch_order
+from distiltune.data.loader import epoch_order, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
@@ -222,6 +222,32 @@ def test_gradients_over_the_limit_are_scaled_down_to_it_and_others_stay() -> Non
     run(model, replace(SETTINGS, batch_size=4, accumulation_steps=2, max_gradient_norm=limit), optimiser=held, rate=0.0)
     assert held.norms == pytest.approx([min(norm, limit) for norm in free.norms], rel=1e-4)
     assert len({round(norm, 3) for norm in held.norms}) == 3
+
+
+def test_fifty_steps_of_several_workers_lose_what_the_plain_way_loses() -> None:
+    """Quick: packed, shared out, prepared ahead, fused Adam. Plain: feature by feature, one loss, PyTorch's Adam."""
+    features, quick, plain = random_features(200), tiny_qa_model(), tiny_qa_model().train()
+    optimiser = make_optimiser(quick, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    settings = replace(SETTINGS, epochs=4, batch_size=16, log_every=1, seed=3)
+    schedule = PolynomialDecay(1e-3, 0.0, 1.0, 0, 52)
+    torch.set_num_threads(2)
+    try:
+        watcher = run(quick, settings, features=features, optimiser=optimiser, schedule=schedule)
+    finally:
+        torch.set_num_threads(1)
+    reference = torch.optim.Adam(plain.parameters(), lr=1e-3)
+    expected = []
+    for step, ids in enumerate(ids for epoch in range(4) for ids in split_batches(epoch_order(200, 3, epoch), 16)):
+        reference.param_groups[0]["lr"] = 1e-3 * (1 - step / 52)
+        batches = [features.batch(np.array([feature])) for feature in ids]
+        losses = torch.stack([span_loss(plain(batch), batch).loss for batch in batches])
+        reference.zero_grad()
+        losses.mean().backward()  # type: ignore[no-untyped-call]
+        reference.step()
+        expected.append(float(losses.mean().detach()))
+    assert len(expected) == 52
+    assert [each.loss for each in watcher.steps] == pytest.approx(expected, abs=1e-4)
+    assert expected[-1] < expected[0] - 0.1, "they learn"
 
 
 def test_the_same_seed_gives_the_same_run_bit_by_bit() -> None:

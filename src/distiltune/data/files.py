@@ -14,6 +14,8 @@ import hashlib
 import io
 import itertools
 import json
+import os
+import re
 import shutil
 import sys
 import tempfile
@@ -28,11 +30,23 @@ from distiltune.errors import DataError
 MAX_FILE_BYTES = 4 * 1024**3
 """The most bytes read from one file, counted after decompression: a small archive can hold a huge file."""
 
-MAX_CSV_FIELD_CHARACTERS = 64 * 1024**2
-"""The longest CSV or TSV field; the csv module's own limit of 131,072 is less than many a context has."""
+MAX_UNPACKED_RATIO = 500
+"""The most times that a gzipped file may grow, beyond `MIN_UNPACKED_BYTES`; text grows 3 to 20 times."""
+
+MIN_UNPACKED_BYTES = 64 * 1024**2
+"""A gzipped file may grow to this in any case."""
+
+MAX_JSON_BYTES = 512 * 1024**2
+"""The most bytes of one JSON document, which has to be in memory as a whole; JSON lines have no such bound."""
+
+MAX_LINE_CHARACTERS = 64 * 1024**2
+"""The longest line of JSON lines, CSV or TSV, and the longest field; the csv module's own limit of 131,072 is less
+than many a context has."""
 
 _PARQUET_BATCH_ROWS = 2048
 _BLOCK_BYTES = 1024**2
+_START_CHARACTERS = 1 << 16
+_JSON_NAME = re.compile(r'"(\w+)"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +80,12 @@ def data_files(path: str | Path) -> DataFiles:
     is a directory without a data file.
     """
     path = Path(path)
+    _check_name(path)
     if path.is_dir():
-        inside = sorted(each for each in path.iterdir() if each.is_file())
+        try:
+            inside = sorted(each for each in path.iterdir() if each.is_file())
+        except OSError as error:
+            raise _not_readable(path, error) from error
         files = tuple(each for each in inside if format_suffix(each) is not None)
         if not files:
             raise DataError(
@@ -84,7 +102,18 @@ def data_files(path: str | Path) -> DataFiles:
             where=str(path),
             fix=f"rename it to end in one of: {_known()}.",
         )
+    if not path.is_file():
+        raise DataError("This is neither a file nor a directory.", where=str(path), fix="save the data in a file.")
     return DataFiles((path,))
+
+
+def _check_name(path: Path) -> None:
+    """Refuse names that nothing could be written about."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        where = str(path).encode("utf-8", "backslashreplace").decode()
+        raise DataError("The file's name is not UTF-8.", where=where, fix="rename it.") from error
 
 
 def format_suffix(path: str | Path) -> str | None:
@@ -106,6 +135,19 @@ def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
     """
     for file in data_files(path).files:
         yield from _iter_file(file)
+
+
+def first_columns(path: Path) -> list[str]:
+    """The columns of a file's first row, or nearly: of a JSON document the names that occur near its start.
+
+    Nothing is read but the start of the file. Empty if there is no row.
+    """
+    if format_suffix(path) == ".json":
+        with open_text(path, newline="") as stream:
+            start = stream.read(_START_CHARACTERS)
+        return list(dict.fromkeys(_JSON_NAME.findall(start)))
+    row = next((row for row in _iter_file(path) if isinstance(row, Row)), None)
+    return [] if row is None else [str(name) for name in row.value]
 
 
 def fingerprint(paths: Iterable[str | Path]) -> str:
@@ -135,8 +177,9 @@ def _iter_file(path: Path) -> Iterator[Row | BadRow]:
     suffix = format_suffix(path)
     assert suffix is not None  # data_files has looked
     try:
+        _check_name(path)
         yield from _READERS[suffix](path)
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _wrong_encoding(path) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
@@ -159,11 +202,12 @@ def _not_readable(path: Path, error: OSError) -> DataError:
 
 
 class _Bounded(io.RawIOBase):
-    """A binary stream that raises `DataError` when more than `MAX_FILE_BYTES` have been read from it."""
+    """A binary stream that raises `DataError` when more than ``max_bytes`` have been read from it."""
 
-    def __init__(self, stream: IO[bytes], path: Path) -> None:
+    def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
         self._stream = stream
         self._path = path
+        self._max_bytes = max_bytes
         self._n_bytes = 0
 
     def readable(self) -> bool:
@@ -173,9 +217,9 @@ class _Bounded(io.RawIOBase):
         block = self._stream.read(len(buffer))
         buffer[: len(block)] = block
         self._n_bytes += len(block)
-        if self._n_bytes > MAX_FILE_BYTES:
+        if self._n_bytes > self._max_bytes:
             raise DataError(
-                f"The file holds more than {MAX_FILE_BYTES / 1024**3:.3g} GiB once unpacked.",
+                f"The file holds more than {self._max_bytes / 1024**2:,.0f} MiB once unpacked.",
                 where=str(self._path),
                 fix="split it into several files in one directory.",
             )
@@ -186,13 +230,17 @@ class _Bounded(io.RawIOBase):
         super().close()
 
 
-def _open_bytes(path: Path) -> io.BufferedReader:
-    """The file's contents, unpacked if they are gzipped, bounded by `MAX_FILE_BYTES`."""
+def _open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
+    """The file's contents, unpacked if they are gzipped, bounded by ``max_bytes`` and by `MAX_FILE_BYTES`."""
+    max_bytes = MAX_FILE_BYTES if max_bytes is None else min(max_bytes, MAX_FILE_BYTES)
     with path.open("rb") as start:
         packed = path.suffix.lower() == ".gz" or start.read(2) == b"\x1f\x8b"
+        size = os.fstat(start.fileno()).st_size
+    if packed:
+        max_bytes = min(max_bytes, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size))
     # closed by _Bounded, which the reader closes
     stream = cast(IO[bytes], gzip.GzipFile(path)) if packed else path.open("rb")
-    return io.BufferedReader(_Bounded(stream, path), _BLOCK_BYTES)
+    return io.BufferedReader(_Bounded(stream, path, max_bytes), _BLOCK_BYTES)
 
 
 def _encoding(head: bytes) -> str:
@@ -204,10 +252,24 @@ def _encoding(head: bytes) -> str:
     return "utf-8-sig"
 
 
-def _open_text(path: Path, newline: str) -> io.TextIOWrapper:
+def open_text(path: Path, newline: str, max_bytes: int | None = None) -> io.TextIOWrapper:
     """The file's text; ``newline`` as for ``open``, so that line ends are never changed."""
-    stream = _open_bytes(path)
+    stream = _open_bytes(path, max_bytes)
     return io.TextIOWrapper(stream, encoding=_encoding(stream.peek(4)[:4]), newline=newline)
+
+
+def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    """The lines of a text with their ends. Raises `DataError` at one longer than `MAX_LINE_CHARACTERS`."""
+    number = 0
+    while line := stream.readline(MAX_LINE_CHARACTERS + 1):
+        number += 1
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise DataError(
+                f"The line is longer than {MAX_LINE_CHARACTERS:,} characters.",
+                where=f"{path}:{number}",
+                fix="check that the file has one row a line.",
+            )
+        yield line
 
 
 def _wrong_encoding(path: Path) -> DataError:
@@ -237,7 +299,7 @@ def _wrong_encoding(path: Path) -> DataError:
 
 def _iter_json(path: Path) -> Iterator[Row | BadRow]:
     """The elements of a JSON list, or of the list ``data`` of a JSON object."""
-    with _open_text(path, newline="") as stream:
+    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
         text = stream.read()
     try:
         document = json.loads(text)
@@ -281,8 +343,8 @@ def _row_of_json(value: object, where: str) -> Row | BadRow:
 
 def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
     """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
-    with _open_text(path, newline="\n") as stream:
-        for number, line in enumerate(stream, start=1):
+    with open_text(path, newline="\n") as stream:
+        for number, line in enumerate(bounded_lines(stream, path), start=1):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
@@ -295,21 +357,22 @@ def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
 
 
 def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
-    with _open_text(path, newline="") as stream:
-        first_line = stream.readline()
-        n_fields = {each: len(next(csv.reader([first_line], delimiter=each), ())) for each in ",;"}
-        delimiter = ";" if n_fields[";"] > n_fields[","] else ","
-        yield from _iter_table(itertools.chain([first_line], stream), delimiter, path)
+    with open_text(path, newline="") as stream:
+        lines = bounded_lines(stream, path)
+        first_line = next(lines, "")
+        # The header tells: of several delimiters that give as many columns, the first of these.
+        delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([first_line], delimiter=each), ())))
+        yield from _iter_table(itertools.chain([first_line], lines), delimiter, path)
 
 
 def _iter_tsv(path: Path) -> Iterator[Row | BadRow]:
-    with _open_text(path, newline="") as stream:
-        yield from _iter_table(stream, "\t", path)
+    with open_text(path, newline="") as stream:
+        yield from _iter_table(bounded_lines(stream, path), "\t", path)
 
 
 def _iter_table(lines: Iterable[str], delimiter: str, path: Path) -> Iterator[Row | BadRow]:
     """The rows of a CSV or TSV with a header. A row of other width than the header is a `BadRow`."""
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_CSV_FIELD_CHARACTERS))
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
     # strict, because otherwise a quote never closed takes in the rest of the file without a word
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     header: list[str] | None = None
@@ -379,12 +442,28 @@ def _iter_parquet(path: Path) -> Iterator[Row | BadRow]:
         ) from error
 
 
+def parquet_class_names(path: Path, column: str) -> tuple[str, ...]:
+    """The names of a column's classes as the hub's data sets keep them in a Parquet file; none if there are none."""
+    if path.suffix.lower() != ".parquet":
+        return ()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found: Any = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        feature = found["info"]["features"][column]
+        names = (feature.get("feature") or feature)["names"]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
 def _iter_batches(file: Any, path: Path) -> Iterator[Row | BadRow]:
     index = itertools.count()
     for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
         try:
             values = batch.to_pylist()
-        except UnicodeDecodeError:
+        except (ValueError, OverflowError):
             for number in range(batch.num_rows):
                 yield _row_of_batch(batch, number, f"{path}#{next(index)}")
             continue
@@ -393,14 +472,19 @@ def _iter_batches(file: Any, path: Path) -> Iterator[Row | BadRow]:
 
 
 def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
-    """One row of a batch some of whose text is not UTF-8, which Parquet does not forbid."""
+    """One row of a batch with something that has no form in Python: text that is not UTF-8, a date before our era."""
     try:
         return Row(batch.slice(number, 1).to_pylist()[0], where)
     except UnicodeDecodeError:
         return BadRow(where, "has text that is not UTF-8.")
+    except (ValueError, OverflowError) as error:
+        return BadRow(where, f"has a value that cannot be read: {_first_line(error)}.")
 
 
-_READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
+Reader = Callable[[Path], Iterator[Row | BadRow]]
+"""Gives the rows of one file."""
+
+_READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
@@ -410,6 +494,11 @@ _READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
 }
 
 
+def add_format(suffix: str, reader: Reader) -> None:
+    """Read files that end in ``suffix``, such as ``.conll``, by ``reader`` from now on."""
+    _READERS[suffix] = reader
+
+
 def read_text(path: str | Path) -> str:
     """The whole text of a file, or of standard input if ``path`` is ``-``, with its line ends as they are.
 
@@ -417,7 +506,11 @@ def read_text(path: str | Path) -> str:
     """
     if str(path) == "-":
         try:
-            data = sys.stdin.buffer.read()
+            data = sys.stdin.buffer.read(MAX_JSON_BYTES + 1)
+            if len(data) > MAX_JSON_BYTES:
+                raise DataError(
+                    f"Standard input holds more than {MAX_JSON_BYTES / 1024**2:,.0f} MiB.", fix="cut it up."
+                )
             return data.decode(_encoding(data[:4]))
         except UnicodeDecodeError as error:
             raise DataError(
@@ -426,9 +519,11 @@ def read_text(path: str | Path) -> str:
             ) from error
     path = Path(path)
     try:
-        with _open_text(path, newline="") as stream:
+        with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
             return stream.read()
-    except UnicodeDecodeError as error:
+    except UnicodeError as error:
         raise _wrong_encoding(path) from error
+    except (EOFError, zlib.error) as error:
+        raise DataError(f"The gzip file is damaged or cut short: {error}.", where=str(path)) from error
     except OSError as error:
         raise _not_readable(path, error) from error

@@ -43,10 +43,15 @@ def find_source(source: str | Path, split: Split, starter: Path) -> SourceFiles:
     text = str(source)
     if source == STARTER:
         return SourceFiles(text, (starter,))
-    if has_splits(source):
+    try:
+        is_data_set = has_splits(source)
+        path = Path(source).expanduser()
+        exists = is_data_set or path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # a name too long, no such user's home, no permission
+        raise DataError("The file cannot be opened.", where=f"{text} ({error})", fix="check the path.") from error
+    if is_data_set:
         return SourceFiles(text, tuple(fetch_data_set(text, split)))
-    path = Path(source).expanduser()
-    if not path.exists():
+    if not exists:
         raise _not_found(path)
     found = data_files(path)
     return SourceFiles(text, found.files, found.ignored)
@@ -82,6 +87,10 @@ def _not_found(path: Path) -> DataError:
             where=str(path),
             fix=f"check the folder {folder}.",
         )
-    close = difflib.get_close_matches(path.name, [each.name for each in folder.iterdir()], n=3, cutoff=0.5)
+    try:
+        names = [each.name for each in folder.iterdir()]
+    except OSError:
+        names = []  # a folder that may not be listed
+    close = difflib.get_close_matches(path.name, names, n=3, cutoff=0.5)
     fix = f"is it {' or '.join(str(folder / name) for name in close)}?" if close else f"look into {folder}."
     return DataError("The file does not exist.", where=str(path), fix=fix)

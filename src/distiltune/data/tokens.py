@@ -12,7 +12,8 @@ from tokenizers import Tokenizer
 from distiltune.data.packing import cumulative_lengths
 from distiltune.errors import ModelError
 
-_TEXTS_AT_ONCE = 2_048  # bounds the memory of the tokenizer's own objects
+_TEXTS_AT_ONCE = 2_048  # these two bound the memory of the tokenizer's own objects
+_CHARACTERS_AT_ONCE = 8_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,5 +87,11 @@ def distinct(texts: Sequence[str]) -> tuple[list[str], npt.NDArray[np.int64]]:
 
 
 def _chunks(texts: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(texts), _TEXTS_AT_ONCE):
-        yield texts[first : first + _TEXTS_AT_ONCE]
+    first = n_characters = 0
+    for i, text in enumerate(texts):
+        if i > first and (i - first == _TEXTS_AT_ONCE or n_characters + len(text) > _CHARACTERS_AT_ONCE):
+            yield texts[first:i]
+            first, n_characters = i, 0
+        n_characters += len(text)
+    if first < len(texts):
+        yield texts[first:]

@@ -15,6 +15,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.data.array_cache import cache_directory
+from distiltune.distillation import TASK
 from distiltune.distillation.guide import encoder_guide
 from distiltune.distillation.losses import METRIC_NAMES, EncoderLoss
 from distiltune.distillation.narrowing import can_be_narrowed, narrow
@@ -25,10 +26,11 @@ from distiltune.distillation.text import TextData, Texts, cached_features, part_
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
+from distiltune.model.encoder import Encoder
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.recipe import Recipe
-from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
 
 MAX_RELATION_HEADS = 12
@@ -77,12 +79,13 @@ class TextEvaluation:
 class EncoderDistillation:
     """The task. The teacher is read when the student is loaded, and the loss is known once it has seen the texts."""
 
-    name = "encoder"
-    architecture = "DistilBertModel"
+    name = TASK.name
+    architecture = TASK.architecture
     head_rules: Sequence[KeyRule] = ()
     metric_names = METRIC_NAMES
+    output_names: tuple[str, ...] = ()
     table = EPOCH_COLUMNS
-    divergence: Divergence | None = None
+    prediction_files: tuple[str, ...] = ()
 
     def __init__(self, teacher: str, shape: StudentShape, texts: TextSettings, weights: Weights) -> None:
         self._teacher_name, self._shape, self._texts, self._weights = teacher, shape, texts, weights
@@ -91,6 +94,10 @@ class EncoderDistillation:
         self._device = torch.device("cpu")
         self._width = 0
         self._loss: EncoderLoss | None = None
+
+    def ready(self) -> EncoderDistillation:
+        """The task itself: nothing of the texts shapes the student."""
+        return self
 
     def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
         """The student, made from the model ``name`` in the shape asked for, on the device.
@@ -112,9 +119,10 @@ class EncoderDistillation:
             lambda width, _: Projections(len(heights.student), width, size),
             device,
             dropouts,
-            lambda encoder, head: TaughtStudent(encoder, head, heights.student),
+            put_together=lambda encoder, head: TaughtStudent(encoder, head, heights.student),
         )
-        return self._narrowed(loaded)
+        # A model of its own, and the student of a run that is resumed, have weights that are better than this start.
+        return self._narrowed(loaded) if source.directory == self._teacher.directory else loaded
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
         """Read the texts and what the teacher says of them.
@@ -152,7 +160,7 @@ class EncoderDistillation:
         """The same task."""
         return self
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
+    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """Nothing beside the encoder's own."""
         return {}
 
@@ -182,7 +190,7 @@ class EncoderDistillation:
         """The student cut out of the teacher, where it is a narrower one of the same make."""
         assert self._teacher is not None
         assert self._heights is not None
-        teacher, student = teacher_encoder(self._teacher, self._device), loaded.model.encoder
+        teacher, student = teacher_encoder(self._teacher, self._device), cast(Encoder, loaded.model.encoder)
         if not can_be_narrowed(teacher, student):
             return loaded
         texts = read_texts(self._texts.train).texts
@@ -252,9 +260,9 @@ def relation_heads(wanted: int, width: int, teacher_width: int) -> int:
 
 
 def from_recipe(recipe: Recipe) -> EncoderDistillation:
-    """The task with its part of the recipe; without a teacher, the model is its own student's."""
+    """The task with its part of the recipe."""
     return EncoderDistillation(
-        teacher=recipe.teacher or recipe.model,
+        teacher=recipe.teacher,
         shape=StudentShape(recipe.student_layers, recipe.student_width, recipe.student_heads),
         texts=TextSettings(
             train=recipe.train,

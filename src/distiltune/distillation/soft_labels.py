@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,12 +10,13 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
+from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch
 from distiltune.distillation.teacher import TeacherSays, check_same_tokens, fingerprint, with_targets
 from distiltune.errors import ModelError, RecipeError
 from distiltune.model.build import check_window, load_model
-from distiltune.tasks.base import Divergence, Objective, StepSums, Task
+from distiltune.tasks.base import Divergence, Objective, StepSums, Task, Teachable
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +37,56 @@ class SoftLabels:
     weight: float
 
     def __call__(self, output: Tensor, batch: PackedBatch) -> StepSums:
-        """The loss, summed over the features; the other metrics are the task's own."""
+        """The loss, summed over the features. The metrics are the task's own, the loss against the labels among them.
+
+        So the figures of training and of validation, where no teacher is asked, mean the same.
+        """
         assert batch.targets is not None
         sums = self.hard(output, batch)
         soft = self.divergence(output, batch.targets, batch, self.temperature)
         loss = (1.0 - self.weight) * sums.loss + self.weight * soft
-        return StepSums(loss, torch.cat([loss.detach()[None], sums.metrics[1:]]))
+        return StepSums(loss, sums.metrics)
+
+
+@dataclass(frozen=True, slots=True)
+class Teaching:
+    """What the recipe says of a teacher: its name, the two numbers of `SoftLabels`, and how it is run."""
+
+    teacher: str
+    temperature: float
+    weight: float
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a student is trained on and towards, and what to say of it."""
+
+    features: FeatureSet
+    objective: Objective
+    notes: tuple[str, ...] = ()
+
+
+def find_lesson(
+    task: Task, features: FeatureSet, tokenizer: Tokenizer, device: torch.device, teaching: Teaching | None
+) -> Lesson:
+    """The task's own loss on its training features; with a teacher in both, if there is one that is not in yet.
+
+    Raises:
+        RecipeError: if the task cannot be taught so, or a window is longer than the teacher has positions for.
+        ModelError: if the teacher has no trained head for the task, or cuts texts into other tokens.
+
+    """
+    if teaching is None or features.targets is not None:  # the task asked its teacher itself
+        return Lesson(features, task.objective)
+    began = time.perf_counter()
+    objective = soft_labels(task, teaching.temperature, teaching.weight)
+    says = taught(teaching.teacher, task, features, tokenizer, device, cache_directory(), teaching.max_tokens)
+    how = "taken from the cache" if says.from_cache else f"computed in {time.perf_counter() - began:.0f} s"
+    path = Path(teaching.teacher)
+    name = path.parent.name if path.name == "model" else path.name
+    note = f"teacher: {name}, its answers {how}; losses are shown against the labels, without the teacher's part"
+    return Lesson(says.features, objective, (note,))
 
 
 def soft_labels(task: Task, temperature: float, weight: float) -> SoftLabels:
@@ -50,7 +96,7 @@ def soft_labels(task: Task, temperature: float, weight: float) -> SoftLabels:
         RecipeError: if the task cannot be taught so.
 
     """
-    if task.divergence is None:
+    if not isinstance(task, Teachable):
         raise RecipeError(
             f"The task {task.name} cannot learn from a teacher's answers.", where="recipe: teacher", fix="leave it out"
         )

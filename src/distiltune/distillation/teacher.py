@@ -14,7 +14,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.data.array_cache import cache_key, map_or_fill
+from distiltune.data.array_cache import cache_key, fingerprint_of, map_or_fill
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import TokenRows
 from distiltune.errors import ModelError
@@ -60,6 +60,7 @@ def with_targets(
 
     """
     chunks: list[npt.NDArray[np.float16]] = []
+    keys: list[str] = []
     all_from_cache = True
     for first in range(0, len(features), CHUNK):
         ids = np.arange(first, min(first + CHUNK, len(features)))
@@ -70,8 +71,9 @@ def with_targets(
         fill = _filler(model, features, ids, max_tokens)
         chunk, from_cache = map_or_fill(cache, key, (len(tokens), width), fill)
         chunks.append(chunk)
+        keys.append(key)
         all_from_cache &= from_cache
-    return TeacherSays(replace(features, targets=Chunks(chunks)), all_from_cache)
+    return TeacherSays(replace(features, targets=Chunks(chunks, fingerprint_of(keys))), all_from_cache)
 
 
 def _filler(
@@ -92,10 +94,16 @@ def _filler(
 
 
 class Chunks:
-    """Arrays of rows that lie end to end, each of which may be a memory map; stretches of rows are taken of them."""
+    """Arrays of rows that lie end to end, each of which may be a memory map; stretches of rows are taken of them.
 
-    def __init__(self, arrays: Sequence[npt.NDArray[np.float16]]) -> None:
+    Attributes:
+        fingerprint: of what made the rows: the teacher and the tokens that it read.
+
+    """
+
+    def __init__(self, arrays: Sequence[npt.NDArray[np.float16]], fingerprint: str = "") -> None:
         self._arrays = arrays
+        self.fingerprint = fingerprint
         self._ends = np.cumsum([len(array) for array in arrays]).tolist()
 
     def __getitem__(self, rows: slice) -> npt.NDArray[np.float16]:

@@ -47,6 +47,10 @@ class TextData:
     n_examples: int
     notes: tuple[str, ...] = ()
 
+    def example_id(self, index: int) -> str:
+        """A text's number, counted from 1 in the order in which they were read."""
+        return f"text {index + 1}"
+
 
 def read_texts(sources: Sequence[str]) -> Texts:
     """Read text files: each line that is not blank is a text; of equal ones the first is kept, the others are listed.

@@ -10,10 +10,12 @@ from typing import Any
 
 from distiltune.data.findings import Finding
 from distiltune.device import choose_device, keep_freed_memory, set_threads
-from distiltune.errors import DataError, ModelError
-from distiltune.model.build import LoadedModel, check_window, load_model
+from distiltune.errors import DataError
+from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.choose import with_task_of_model
 from distiltune.tasks.table import TASKS
 
 
@@ -22,6 +24,7 @@ class Evaluated:
     """What a model is worth on a data set.
 
     Attributes:
+        task: what the model does.
         model: as it was named.
         data: as it was named.
         n_examples: examples evaluated.
@@ -29,9 +32,11 @@ class Evaluated:
         metrics: the task's figures by name; shares from 0 to 1, exact match and F1 in percent.
         rejected: the rows that were left out, and why.
         notes: sentences for a person.
+        written: the files of predictions.
 
     """
 
+    task: str
     model: str
     data: tuple[str, ...]
     n_examples: int
@@ -39,6 +44,7 @@ class Evaluated:
     metrics: dict[str, float]
     rejected: tuple[Finding, ...]
     notes: tuple[str, ...]
+    written: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
@@ -60,7 +66,7 @@ def evaluate(
         model: a model directory, a run, or a name on the hub.
         data: files, directories, `starter`, or data set names on the hub.
         predictions: a directory to write the answers into, as `distiltune predict` does.
-        recipe: settings of reading and of windows; by default those of `classic`.
+        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
         on_progress: told how many examples are done, of how many.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
 
@@ -70,7 +76,7 @@ def evaluate(
     """
     recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
     sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
-    task, loaded = _load(recipe)
+    task, loaded = _load(recipe, sources)
     dataset = task.load_validation(sources, loaded.tokenizer)
     if predictions is not None:
         _prepare_output(Path(predictions), dataset)
@@ -81,6 +87,7 @@ def evaluate(
         lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
     )
     return Evaluated(
+        task=task.name,
         model=str(model),
         data=tuple(sources),
         n_examples=dataset.n_examples,
@@ -88,23 +95,25 @@ def evaluate(
         metrics=dict(evaluation.metrics),
         rejected=tuple(dataset.findings.of("rejected")),
         notes=_notes(loaded, dataset),
+        written=_written(predictions, task),
     )
 
 
-def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
+def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
+    paths = [Path(predictions) / name for name in task.prediction_files] if predictions is not None else []
+    return tuple(str(path) for path in paths if path.is_file())
+
+
+def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     """The task as the model was trained for it, and the model, which must have a trained head."""
     keep_freed_memory()
     set_threads(recipe.threads)
-    task = TASKS[recipe.task](recipe)
-    loaded = load_model(recipe.model, task.head_rules, task.make_head, choose_device(recipe.device))
-    if loaded.source.missing:
-        raise ModelError(
-            f"The model has no trained head for {task.name}, so it cannot be used for it yet.",
-            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {recipe.model} --train DATA --output RUN",
-        )
+    recipe, config = with_task_of_model(recipe, sources)
+    recipe = recipe.with_stored(config)
+    task = TASKS[recipe.task](recipe).for_model(config)
+    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
     check_window(recipe.max_length, loaded.source.config)
-    return task.for_model(loaded.source.config_hf), loaded
+    return task, loaded
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:

@@ -43,8 +43,10 @@ def packed_attention(
             return _flash_attention(query_key_value, cu_seqlens, max_length, n_heads)
         return padded_attention(query_key_value, cu_seqlens, max_length, n_heads, dropout)
     if query_key_value.requires_grad:
-        exact: Tensor = _PackedAttention.apply(query_key_value.float(), lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
-        return exact.to(query_key_value.dtype)
+        half = query_key_value.dtype in (torch.bfloat16, torch.float16)
+        whole = query_key_value.float() if half else query_key_value
+        mixed: Tensor = _PackedAttention.apply(whole, lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
+        return mixed.to(query_key_value.dtype)
     return _inference_attention(query_key_value, lengths, n_heads, dropout)
 
 

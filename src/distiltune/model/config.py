@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from distiltune.errors import ModelError
 
@@ -19,6 +19,9 @@ MAX_SIZES = {
     "hidden_dim": 131_072,
     "max_position_embeddings": 131_072,
 }
+
+MAX_PARAMETERS = 2_000_000_000
+"""Of a whole encoder: six times BERT large, and 8 GB as float32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +53,21 @@ class EncoderConfig:
                 f"The width {self.hidden_size} is not divisible by {self.n_heads} attention heads.",
                 where="config.json: dim, n_heads",
             )
+        if self.n_parameters > MAX_PARAMETERS:
+            raise ModelError(
+                f"The model would have {self.n_parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed.",
+                where="config.json: vocab_size, dim, n_layers, hidden_dim, max_position_embeddings",
+            )
         for name, value in (("dropout", self.dropout), ("attention_dropout", self.attention_dropout)):
             if not 0.0 <= value < 1.0:
                 raise ModelError(f"{name} is {value}; it must be at least 0 and below 1.", where="config.json")
+
+    @property
+    def n_parameters(self) -> int:
+        """Numbers in the weights' matrices; biases and norms are little beside them."""
+        embeddings = (self.vocab_size + self.max_position_embeddings) * self.hidden_size
+        layer = 4 * self.hidden_size**2 + 2 * self.hidden_size * self.intermediate_size
+        return embeddings + self.n_layers * layer
 
     @property
     def head_size(self) -> int:
@@ -70,7 +85,7 @@ class EncoderConfig:
         activation = config.get("activation", "gelu")
         if activation not in ("gelu", "relu"):
             raise ModelError(
-                f"The activation {activation!r} is not one that DistilBERT has.",
+                f"The activation {shown(activation)} is not one that DistilBERT has.",
                 where="config.json: activation",
                 fix="use a model with 'gelu' or 'relu'",
             )
@@ -84,8 +99,8 @@ class EncoderConfig:
             activation="gelu" if activation == "gelu" else "relu",
             dropout=_number(config, "dropout", 0.1),
             attention_dropout=_number(config, "attention_dropout", 0.1),
-            initializer_range=_number(config, "initializer_range", 0.02),
-            pad_token_id=int(_number(config, "pad_token_id", 0)),
+            initializer_range=_number(config, "initializer_range", 0.02, 0.0, 10.0),
+            pad_token_id=int(_number(config, "pad_token_id", 0, 0, MAX_SIZES["vocab_size"])),
             sinusoidal_position_embeddings=bool(config.get("sinusoidal_pos_embds", False)),
         )
 
@@ -112,16 +127,31 @@ def _size(config: Mapping[str, object], name: str, default: int) -> int:
     value = config.get(name, default)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_SIZES[name]:
         raise ModelError(
-            f"{name} is {value!r}; a whole number from 1 to {MAX_SIZES[name]:,} is needed.",
+            f"{name} is {shown(value)}; a whole number from 1 to {MAX_SIZES[name]:,} is needed.",
             where=f"config.json: {name}",
         )
     return value
 
 
-def _number(config: Mapping[str, object], name: str, default: float) -> float:
+def _number(
+    config: Mapping[str, object], name: str, default: float, lowest: float = -1e30, highest: float = 1e30
+) -> float:
     value = config.get(name, default)
     if value is None:
         return default
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ModelError(f"{name} is {value!r}; a number is needed.", where=f"config.json: {name}")
-    return float(value)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not lowest <= cast(float, value) <= highest:  # NaN is in no range
+        raise ModelError(
+            f"{name} is {shown(value)}; a number is needed, from {lowest:g} to {highest:g}.",
+            where=f"config.json: {name}",
+        )
+    return float(cast(float, value))
+
+
+def shown(value: object) -> str:
+    """A value of a stranger's file for a message, cut short."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep; a number of too many digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."

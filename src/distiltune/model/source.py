@@ -24,8 +24,8 @@ from distiltune.model.hf_keys import (
     missing_from_hf,
     unexpected_in_hf,
 )
+from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, read_json, tokenizer_file
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
-from distiltune.model.tokenizer import n_token_ids, read_json, tokenizer_file
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
@@ -36,6 +36,7 @@ UNTRAINED: Final = "distiltune_untrained"
 
 _CONFIG = "config.json"
 _HUB_REQUEST_S = 10.0
+_MAX_SPARE_IDS = 1_024
 _HUB_SMALL_FILES: Final = (
     _CONFIG,
     "tokenizer.json",
@@ -117,6 +118,17 @@ def resolve_model(name: str) -> Path:
     return _fetch(name)
 
 
+def model_config(name: str) -> dict[str, Any]:
+    """The ``config.json`` of the model that ``name`` means.
+
+    Raises:
+        ModelError: as `resolve_model`, or if the file cannot be read.
+        HubError: as `resolve_model`.
+
+    """
+    return read_json(resolve_model(name) / _CONFIG)
+
+
 def _local_model(path: Path) -> Path | None:
     """The directory itself if it is a model's, its ``model`` if it is a run's, else None."""
     return next((place for place in (path, path / "model") if (place / _CONFIG).is_file()), None)
@@ -195,7 +207,9 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     model_type = _check_model_type(given_config, directory)
     if model_type == "distilbert":
         EncoderConfig.from_hf(given_config)  # refuse nonsense before the weights are read
-    token_file, n_tokens = tokenizer_file(directory), n_token_ids(load_tokenizer(directory))
+    tokenizer = load_tokenizer(directory)
+    token_file, n_tokens = tokenizer_file(directory), n_token_ids(tokenizer)
+    check_vocabulary_file(directory, tokenizer)
     if given_config.get(UNTRAINED) is True:
         return _untrained(directory, given_config, n_tokens, token_file, head_rules)
     weights = read_weights(directory)
@@ -294,6 +308,14 @@ def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
     if n_tokens > config.vocab_size:
         raise ModelError(
             f"The tokenizer's ids go up to {n_tokens - 1:,}, the model's to {config.vocab_size - 1:,}.",
+            where=str(file),
+            fix="use the tokenizer that the model was trained with.",
+        )
+
+    # Vocabularies are padded up for speed, by less than this; a tokenizer much smaller is another model's.
+    if config.vocab_size - n_tokens > max(_MAX_SPARE_IDS, config.vocab_size // 20):
+        raise ModelError(
+            f"The tokenizer has {n_tokens:,} tokens, the model embeddings for {config.vocab_size:,}.",
             where=str(file),
             fix="use the tokenizer that the model was trained with.",
         )

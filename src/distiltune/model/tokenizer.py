@@ -24,6 +24,10 @@ SPECIAL_TOKENS: Final = {  # the names in tokenizer_config.json → DistilBERT's
 }
 
 
+MAX_FILE_BYTES: Final = 64 * 1024**2
+"""The largest tokenizer or configuration file that is read; BERT's have half a megabyte, multilingual ones three."""
+
+
 def tokenizer_file(directory: Path) -> Path:
     """The file that the tokenizer of a model directory is read from.
 
@@ -54,21 +58,26 @@ def load_tokenizer(directory: Path) -> Tokenizer:
     """
     file = tokenizer_file(directory)
     try:
-        tokenizer = _from_vocabulary(file) if file.name == "vocab.txt" else Tokenizer.from_file(str(file))
+        tokenizer = _from_vocabulary(file) if file.name == "vocab.txt" else _from_json(file)
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
     except ModelError:
         raise
-    except Exception as error:  # the tokenizers library raises bare Exception
+    except BaseException as error:  # the tokenizers library raises bare Exception, and a BaseException where it panics
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            raise
         raise ModelError(
             "The tokenizer cannot be read.",
             where=f"{file} ({error})",
             fix="fetch or copy the file again; it is damaged or not complete.",
         ) from error
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    absent = [token for token in ("[CLS]", "[SEP]") if tokenizer.token_to_id(token) is None]
+    wanted = ["[CLS]", "[SEP]"]
+    if isinstance(tokenizer.model, WordPiece):  # which fails at the first unknown word otherwise
+        wanted.append(tokenizer.model.unk_token)
+    absent = [token for token in wanted if tokenizer.token_to_id(token) is None]
     if absent:
         raise ModelError(
-            f"The tokenizer has no {' and no '.join(absent)}, which every feature needs.",
+            f"The tokenizer has no {' and no '.join(absent)}, which it needs.",
             where=str(file),
             fix="use a model with a BERT tokenizer.",
         )
@@ -88,6 +97,7 @@ def read_json(file: Path) -> dict[str, Any]:
 
     """
     try:
+        check_size(file)
         value = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
@@ -98,10 +108,73 @@ def read_json(file: Path) -> dict[str, Any]:
     return value
 
 
+def check_size(file: Path) -> None:
+    """Refuse a file that is too large for what it should be, before it is in memory.
+
+    Raises:
+        ModelError: if it is.
+
+    """
+    if file.stat().st_size > MAX_FILE_BYTES:
+        raise ModelError(f"{file.name} is larger than any such file should be.", where=str(file))
+
+
+def _from_json(file: Path) -> Tokenizer:
+    """The tokenizer that a ``tokenizer.json`` describes; one with regular expressions is refused, which may hang."""
+    parts = read_json(file)
+    if _has_regular_expression(parts):
+        raise ModelError(
+            "The tokenizer splits or replaces by a regular expression, which no DistilBERT's does.",
+            where=str(file),
+            fix="use a model with a BERT tokenizer.",
+        )
+    return Tokenizer.from_file(str(file))
+
+
+def _has_regular_expression(parts: Mapping[str, Any]) -> bool:
+    """Whether a pattern is anywhere outside of the vocabulary."""
+    waiting = [value for name, value in parts.items() if name != "model"]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            if "Regex" in value:
+                return True
+            waiting += value.values()
+        elif isinstance(value, list):
+            waiting += value
+    return False
+
+
+def check_vocabulary_file(directory: Path, tokenizer: Tokenizer) -> None:
+    """Check that ``vocab.txt``, where there is one beside ``tokenizer.json``, gives its tokens the same ids.
+
+    Raises:
+        ModelError: if it does not, so that it depends on the reader which model this is.
+
+    """
+    file = directory / "vocab.txt"
+    if tokenizer_file(directory) == file or not file.is_file():
+        return
+    ids = tokenizer.get_vocab(with_added_tokens=True)
+    try:
+        check_size(file)
+        listed = {token: i for i, token in enumerate(file.read_text(encoding="utf-8").split("\n")) if token}
+    except (OSError, ValueError) as error:
+        raise ModelError("vocab.txt cannot be read.", where=f"{file} ({error})", fix="fetch it again.") from error
+    wrong = next((token for token, i in listed.items() if ids.get(token, i) != i), None)
+    if wrong is not None:
+        raise ModelError(
+            f"vocab.txt gives {wrong!r} the id {listed[wrong]}, tokenizer.json {ids[wrong]}.",
+            where=str(directory),
+            fix="use the tokenizer files that the model was trained with.",
+        )
+
+
 def _from_vocabulary(file: Path) -> Tokenizer:
     """BERT's tokenizer with the vocabulary of a ``vocab.txt``, in which line n holds the token of id n."""
     beside = file.with_name("tokenizer_config.json")
     config = read_json(beside) if beside.is_file() else {}
+    check_size(file)
     with file.open(encoding="utf-8") as lines:
         vocabulary = {line.rstrip("\n"): i for i, line in enumerate(lines)}
     tokenizer = Tokenizer(WordPiece(vocabulary, unk_token=SPECIAL_TOKENS["unk_token"]))

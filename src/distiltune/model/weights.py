@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from distiltune.errors import ModelError
+from distiltune.model.config import shown
 from distiltune.model.tf_weights import read_tf_weights
+from distiltune.model.tokenizer import read_json
 
 WEIGHT_FILES = (
     "model.safetensors",
@@ -96,7 +96,7 @@ def _read_file(file: Path) -> dict[str, Tensor]:
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         return load_file(file)
-    except (SafetensorError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # the library raises its own error, and for odd types or sizes several others
         raise _damaged(file, error) from error
 
 
@@ -156,14 +156,13 @@ def _weight_map(index: Path) -> dict[str, str]:
     """Tensor name → name of the shard that holds it, every one a plain name of the index's own kind."""
     ending = ".safetensors" if ".safetensors." in index.name else ".bin"
     try:
-        weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        pairs = dict(weight_map.items())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        pairs = dict(read_json(index)["weight_map"].items())
+    except (KeyError, TypeError, AttributeError) as error:
         raise _damaged(index, error) from error
     for shard in pairs.values():
         if not (isinstance(shard, str) and _is_plain_name(shard) and shard.endswith(ending)):
             raise ModelError(
-                f"The index names {shard!r}, which is not a {ending} file in its own directory.",
+                f"The index names {shown(shard)}, which is not a {ending} file in its own directory.",
                 where=str(index),
                 fix="do not use this model: its index is damaged or made to read other files.",
             )

@@ -24,7 +24,8 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
 
 
 def _place(answer: FoundAnswer) -> str:
-    return f"line {answer.line}, column {answer.column}, characters {answer.start}-{answer.end}"
+    where = f"{answer.document_name}: " if answer.document_name else ""
+    return f"{where}line {answer.line}, column {answer.column}, characters {answer.start}-{answer.end}"
 
 
 def _marked(answer: FoundAnswer) -> Text:

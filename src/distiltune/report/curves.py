@@ -45,7 +45,7 @@ _WIDTH_INCHES = 10.0
 _PNG_DPI = 160
 _MAX_STEP_POINTS = 400
 _MAX_EPOCH_LABELS = 16
-_STYLE: Final = {
+STYLE: Final = {
     "font.family": ["DejaVu Sans"],  # it comes with matplotlib, so that the picture is the same everywhere
     "font.size": 11.0,
     "svg.fonttype": "path",
@@ -74,7 +74,7 @@ def draw_curves(summary: RunSummary, svg: Path, png: Path) -> None:
     One run gives the same bytes again with the same version of matplotlib. A value that is not finite
     leaves a gap.
     """
-    with matplotlib.style.context(["default", _STYLE]):
+    with matplotlib.style.context(["default", STYLE]):
         figure = _figure(summary)
         figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
         figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})

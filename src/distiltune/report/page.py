@@ -6,14 +6,14 @@ Everything that is not markup of this module is escaped; the curves come from `d
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from typing import Final
 
 from distiltune.report.curves import BAND, INK, PAPER, RULE, describe_curves
 from distiltune.report.epoch_table import header, row
+from distiltune.report.markup import Section, prose, scrolling_table, table_row
+from distiltune.report.page_answers import advice_section, answer_sections
 from distiltune.report.run_summary import RunSummary
 from distiltune.report.wording import (
     best_epoch_sentence,
@@ -34,16 +34,6 @@ from distiltune.tasks.guide import TaskGuide
 
 _PAGE_COLOURS: Final = {INK: "var(--ink)", PAPER: "var(--surface)", RULE: "var(--rule)", BAND: "var(--band)"}
 _NOT_IN_A_PAGE: Final = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
-_CODE: Final = re.compile(r"`([^`]+)`")
-
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A part of the page: its anchor, its heading and its contents, which are HTML already."""
-
-    anchor: str
-    title: str
-    html: str
 
 
 def report_page(summary: RunSummary, curves_svg: str) -> str:
@@ -56,15 +46,17 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
     """
     guide = summary.guide
     sections = [
+        advice_section(summary),
         Section("epochs", "Epoch by epoch", _epochs(summary)),
         Section("curves", "Curves", _curves(summary, curves_svg)),
         Section("results", "Final metrics", _results(summary, guide)),
+        *answer_sections(summary),
         Section("data", "Data", _data(summary)),
         Section("recipe", "Recipe", _recipe(summary)),
         Section("surroundings", "Machine and versions", _surroundings(summary)),
     ]
     if summary.notes:
-        sections.insert(4, Section("notes", "Notes", _notes(summary)))
+        sections.insert(-3, Section("notes", "Notes", _notes(summary)))
     title = escape(plain(summary.name))
     return f"""\
 <!doctype html>
@@ -87,7 +79,7 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
 {_headlines(summary, guide)}
 </header>
 <main>
-{"".join(map(_section, sections))}</main>
+{"".join(section.markup() for section in sections)}</main>
 </body>
 </html>
 """
@@ -113,13 +105,6 @@ def inline_svg(svg: str, title: str, description: str) -> str:
         ' aria-labelledby="curves-title curves-text">\n'
         f'<title id="curves-title">{escape(title)}</title>\n'
         f'<desc id="curves-text">{escape(description)}</desc>\n{body.strip()}'
-    )
-
-
-def _section(section: Section) -> str:
-    return (
-        f'<section aria-labelledby="{section.anchor}">\n'
-        f'<h2 id="{section.anchor}">{section.title}</h2>\n{section.html}\n</section>\n'
     )
 
 
@@ -168,9 +153,9 @@ def _epochs(summary: RunSummary) -> str:
         lines.append(f'{opening}<th scope="row">{epoch}{tag}</th>{cells}</tr>')
     caption = (
         "Train figures are means over the epoch as it ran, with dropout on; validation figures were measured "
-        "at its end. Loss in nats, accuracies as shares of the windows."
+        f"at its end. {summary.guide.figures}"
     )
-    return _scrolling_table(caption, header(summary.columns), lines, kind="figures")
+    return scrolling_table(caption, header(summary.columns), lines, kind="figures")
 
 
 def _curves(summary: RunSummary, svg: str) -> str:
@@ -183,31 +168,31 @@ def _results(summary: RunSummary, guide: TaskGuide) -> str:
     if not rows:
         return "<p>There was no validation data, so nothing was measured.</p>"
     caption = f"Epoch {summary.best_epoch} on the validation data, dropout off."
-    return _scrolling_table(caption, ("Metric", "Value", "Remark"), map(_table_row, rows), kind="facts metrics")
+    return scrolling_table(caption, ("Metric", "Value", "Remark"), map(table_row, rows), kind="facts metrics")
 
 
 def _data(summary: RunSummary) -> str:
-    rows = map(_table_row, shown_data(summary))
-    table = _scrolling_table("What was trained on and evaluated on.", ("", *summary.data), rows, kind="facts split")
+    rows = map(table_row, shown_data(summary))
+    table = scrolling_table("What was trained on and evaluated on.", ("", *summary.data), rows, kind="facts split")
     found = [
-        _table_row((name, outcome, kind, f"{count:,}"))
+        table_row((name, outcome, kind, f"{count:,}"))
         for name, data in summary.data.items()
         for outcome, kind, count in shown_findings(data)
     ]
     if not found:
         return f"{table}\n<p>No row was left out or repaired.</p>"
     caption = "What was noticed while the rows were read. What was left out is listed in rejected.jsonl."
-    return table + _scrolling_table(caption, ("Set", "Rows were", "Because", "How many"), found, kind="facts")
+    return table + scrolling_table(caption, ("Set", "Rows were", "Because", "How many"), found, kind="facts")
 
 
 def _recipe(summary: RunSummary) -> str:
     rows = [
         f'<tr><th scope="row"><code>{escape(entry.name)}</code></th>'
         f'<td><span class="value">{escape(shown_value(entry.value, summary))}</span> '
-        f'<span class="remark">{_prose(entry.description)}</span></td></tr>'
+        f'<span class="remark">{prose(entry.description)}</span></td></tr>'
         for entry in summary.recipe
     ]
-    table = _scrolling_table("", ("Setting", "Value and meaning"), rows, kind="facts")
+    table = scrolling_table("", ("Setting", "Value and meaning"), rows, kind="facts")
     precision = escape(plain(summary.precision))
     return (
         f"<p>Trained in {precision}.</p>\n<details>\n<summary>All {len(rows)} settings</summary>\n{table}\n</details>"
@@ -219,46 +204,27 @@ def _surroundings(summary: RunSummary) -> str:
         ("Training", shown_seconds(summary.train_seconds)),
         ("Validation", shown_seconds(summary.validation_seconds)),
         ("Whole run", shown_seconds(summary.total_seconds)),
+        ("Cost", _cost(summary)),
     ]
     tables = [
         ("Machine", shown_machine(summary)),
         ("Versions", shown_versions(summary)),
-        ("Time", seconds),
+        ("Time and cost", seconds),
     ]
     return "\n".join(
-        _scrolling_table(caption, (), map(_table_row, rows), kind="facts narrow") for caption, rows in tables
+        scrolling_table(caption, (), map(table_row, rows), kind="facts narrow") for caption, rows in tables
     )
+
+
+def _cost(summary: RunSummary) -> str:
+    """What the run took of the machine; what that costs depends on whose it is."""
+    hours = summary.total_seconds / 3600
+    shown = f"{hours:.2f}" if hours >= 0.1 else f"{hours:.4f}"
+    if summary.machine.device != "cpu":
+        return f"{shown} hours of the device"
+    return f"{hours * summary.machine.n_threads:{'.2f' if hours >= 0.1 else '.4f'}} core-hours"
 
 
 def _notes(summary: RunSummary) -> str:
     items = "\n".join(f"<li>{escape(shown_text(note, summary))}</li>" for note in summary.notes)
     return f"<ul>\n{items}\n</ul>"
-
-
-def _prose(description: str) -> str:
-    """A description of ours, in which `code` is meant."""
-    return _CODE.sub(r"<code>\1</code>", escape(plain(description)))
-
-
-def _table_row(cells: Sequence[str]) -> str:
-    """A row of plain texts, the first of which says what the row is about."""
-    first, *others = (escape(plain(cell)) for cell in cells)
-    return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
-
-
-def _scrolling_table(caption: str, titles: Sequence[str], rows: Iterable[str], *, kind: str) -> str:
-    """A table that scrolls sideways by itself where the page is too narrow; ``rows`` are HTML already."""
-    head = "".join(f'<th scope="col">{escape(title)}</th>' if title else "<td></td>" for title in titles)
-    label = escape(caption or "Table")
-    lines = [
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">',
-        f'<table class="{kind}">',
-        f"<caption>{escape(caption)}</caption>" if caption else "",
-        f"<thead><tr>{head}</tr></thead>" if titles else "",
-        "<tbody>",
-        *rows,
-        "</tbody>",
-        "</table>",
-        "</div>",
-    ]
-    return "\n".join(line for line in lines if line)

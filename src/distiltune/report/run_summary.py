@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from distiltune.coach.advice import Advice
 from distiltune.data.sources import has_splits
 from distiltune.device import Machine
 from distiltune.model.source import PACKAGED
+from distiltune.tasks.analysis import Analysis
 from distiltune.tasks.base import TableColumn
 from distiltune.tasks.guide import TaskGuide
 from distiltune.training.loop import EpochReport, StepReport
@@ -76,6 +78,8 @@ class RunSummary:
             `find_hub_names` finds them. They are shown whole; of any other path only the last part is.
         notes: sentences that a reader should know, such as the data's and the model's notes.
         n_parameters: trained numbers, None if unknown.
+        analysis: where the best epoch's answers are right and where wrong, None if unknown.
+        advice: what the coach says, the first thing to do first.
 
     """
 
@@ -104,6 +108,8 @@ class RunSummary:
     hub_names: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
     n_parameters: int | None = None
+    analysis: Analysis | None = None
+    advice: tuple[Advice, ...] = ()
 
     @property
     def data(self) -> dict[str, DataSummary]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
 from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
 
 
@@ -24,7 +26,8 @@ class StepSums:
     """What a task's loss says of one batch.
 
     Attributes:
-        loss: scalar, the SUM of the features' losses; whoever differentiates it divides by the features of the step.
+        loss: scalar, the SUM of the features' losses, each as heavy as it weighs (`FeatureSet.weights`); whoever
+            differentiates it divides by the weight of the step's features.
         metrics: ``(n_metrics,)`` sums over the features in the order of the task's metric names, detached.
 
     """
@@ -78,6 +81,9 @@ class Dataset(Protocol):
     def n_examples(self) -> int:
         """How many examples the features were made of."""
 
+    def example_id(self, index: int) -> str:
+        """What the data call the example of that number."""
+
     @property
     def sources(self) -> tuple[str, ...]:
         """Where the examples came from, as the user named it."""
@@ -93,6 +99,29 @@ class Evaluation(Protocol):
     @property
     def metrics(self) -> Mapping[str, float]:
         """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
+
+
+@runtime_checkable
+class Teachable(Protocol):
+    """What a task has whose models can learn from a teacher's outputs, beside the labels."""
+
+    @property
+    def divergence(self) -> Divergence:
+        """How far a student's output for each token is from the teacher's."""
+
+
+@runtime_checkable
+class Coached(Protocol):
+    """What a task may do beside, so that the coach can say more about its runs."""
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked."""
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of a model that knows nothing, and of one that knows how often which kind of label occurs."""
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """What there is to see in the answers that `Task.evaluate` wrote into ``predictions``, and each one's score."""
 
 
 class Task(Protocol):
@@ -115,16 +144,28 @@ class Task(Protocol):
         """What the objective's sums are; the first is the loss."""
 
     @property
+    def output_names(self) -> tuple[str, ...]:
+        """What the head's columns are called where the model is exported."""
+
+    @property
     def table(self) -> tuple[TableColumn, ...]:
         """The epoch table's columns after the epoch's number."""
 
     @property
-    def objective(self) -> Objective:
-        """The loss to train on."""
+    def prediction_files(self) -> tuple[str, ...]:
+        """The names of the files that `evaluate` writes."""
 
     @property
-    def divergence(self) -> Divergence | None:
-        """What a student of a fine-tuned teacher learns beside that loss; None where it cannot."""
+    def objective(self) -> Objective:
+        """The loss to train on; asked for once the training data are loaded."""
+
+    def ready(self) -> Task:
+        """The task with what it must know of the training data before there is a model, such as the labels.
+
+        Raises:
+            DataError: as `load_training`.
+
+        """
 
     def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with this task's head.
@@ -152,13 +193,13 @@ class Task(Protocol):
         """
 
     def for_model(self, config: Mapping[str, object]) -> Task:
-        """The same task with what a model's config.json says of it."""
+        """The same task with what a model's config.json says of it; asked before that model is loaded."""
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What the task adds to the model's config.json."""
+    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
+        """What the task adds to the model's config.json; ``metrics`` are the validation's, empty if there was none."""
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report of a model with these validation metrics, empty if there are none."""

@@ -1,101 +1,198 @@
-"""Checkpoints: weights, optimiser, random states and the place in the data; written beside, checked, renamed."""
+"""Checkpoints: weights, optimiser, random states and plain values; written beside, with checksums, then renamed."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
+import random
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from distiltune.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
 from distiltune.errors import TrainingError
 
+FORMAT: Final = 1
+"""Raised when the meaning of what a checkpoint holds changes; another one is refused."""
+
 _WEIGHTS, _OPTIMISER, _STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
+CHECKPOINT_FILES: Final = frozenset({_WEIGHTS, _OPTIMISER, _STATE, CHECKSUMS})
+_NAME = re.compile(r"step-(\d{8,})-epochs-(\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """How far a run has come: epochs ended and optimiser steps done."""
+class Snapshot:
+    """What a checkpoint holds, on the host.
 
-    epochs_done: int
-    steps_done: int
-
-
-def write_checkpoint(
-    directory: Path,
-    model: nn.Module,
-    optimiser: torch.optim.Optimizer | None,
-    place: Place,
-    extra: Mapping[str, Any],
-) -> None:
-    """Write a checkpoint in place of the one at ``directory``; at no time is there less than one whole checkpoint.
-
-    Args:
-        directory: its name, such as ``checkpoints/last``.
-        model: its weights are kept.
-        optimiser: its state is kept, if given.
-        place: how far the run has come.
-        extra: further plain values, kept in ``state.json``.
-
-    Raises:
-        TrainingError: if it cannot be written.
+    Attributes:
+        weights: the model's tensors by name.
+        optimiser: Adam's moments and counts as ``<parameter number>.<name>``; empty where only the model is kept.
+        state: plain values, random states among them.
 
     """
-    beside = directory.with_name(f".{directory.name}.new")
+
+    weights: Mapping[str, Tensor]
+    optimiser: Mapping[str, Tensor]
+    state: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Place:
+    """How far a run has come: optimiser steps done, and epochs ended with their evaluation."""
+
+    steps_done: int
+    epochs_done: int
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name, which sorts as the place does."""
+        return f"step-{self.steps_done:08d}-epochs-{self.epochs_done}"
+
+
+def places_in(folder: Path) -> list[Place]:
+    """The places of the checkpoints in a folder, the furthest first; whether they are whole is not looked at."""
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        files = [_WEIGHTS]
-        save_file(_contiguous(model.state_dict()), beside / _WEIGHTS)
-        if optimiser is not None:
-            files.append(_OPTIMISER)
-            save_file(_contiguous(_optimiser_tensors(optimiser)), beside / _OPTIMISER)
-        state = {
-            "epochs_done": place.epochs_done,
-            "steps_done": place.steps_done,
-            "torch_random_state": torch.get_rng_state().numpy().tobytes().hex(),
-            "sha256": {name: _sha256(beside / name) for name in files},
-            **extra,
-        }
-        (beside / _STATE).write_text(json.dumps(state, indent=1) + "\n", encoding="utf-8")
-        for path in (*(beside / name for name in files), beside / _STATE, beside):
-            _sync(path)
-        _swap(beside, directory)
-    except (OSError, SafetensorError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        matches = [_NAME.fullmatch(path.name) for path in folder.iterdir()]
+    except OSError:
+        return []
+    return sorted((Place(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
+
+
+def take_snapshot(model: nn.Module, optimiser: torch.optim.Optimizer | None, state: Mapping[str, Any]) -> Snapshot:
+    """Copy what training is about to change, so that it can be written while training goes on."""
+    return Snapshot(
+        _copies(model.state_dict()),
+        _copies(_optimiser_tensors(optimiser)) if optimiser is not None else {},
+        {"format": FORMAT, "random": random_states(), **state},
+    )
+
+
+def restore(snapshot: Snapshot, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+    """Put weights, optimiser and random states back as they were.
+
+    Raises:
+        TrainingError: if the checkpoint is of another model.
+
+    """
+    try:
+        model.load_state_dict(dict(snapshot.weights), strict=True)
+        states: dict[int, dict[str, Tensor]] = {}
+        for name, value in snapshot.optimiser.items():
+            number, _, what = name.partition(".")
+            states.setdefault(int(number), {})[what] = value
+        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
+        for place, values in states.items():
+            if values["exp_avg"].shape != parameters[place].shape:
+                raise ValueError(f"the optimiser's tensor {place} has the shape {tuple(values['exp_avg'].shape)}")
+        optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
+        set_random_states(snapshot.state["random"])
+    except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise TrainingError(
-            f"The checkpoint cannot be written: {reason}.",
-            where=str(directory),
-            fix="make room or rights there and run again",
+            f"The checkpoint does not fit the model: {str(error).splitlines()[0]}",
+            fix="resume with the recipe and the model that the run was begun with",
         ) from error
 
 
-def read_weights(directory: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint, checked against its checksum.
+def random_states() -> dict[str, Any]:
+    """The states of every generator that a training may draw from, as plain values."""
+    kind, keys, position, has_gauss, gauss = np.random.get_state()
+    states: dict[str, Any] = {
+        "torch": torch.get_rng_state().numpy().tobytes().hex(),
+        "numpy": [kind, np.asarray(keys).tobytes().hex(), int(position), int(has_gauss), float(gauss)],
+        "python": random.getstate(),
+    }
+    if torch.cuda.is_available():
+        states["cuda"] = torch.cuda.get_rng_state().numpy().tobytes().hex()
+    return states
 
-    Where writing the next one was broken off between two renames, the one before is still there and is read.
+
+def set_random_states(states: Mapping[str, Any]) -> None:
+    """Put the generators back as ``random_states`` found them."""
+    torch.set_rng_state(_bytes(states["torch"]))
+    kind, keys, *others = states["numpy"]
+    np.random.set_state((kind, np.frombuffer(bytes.fromhex(keys), dtype=np.uint32), *others))
+    version, numbers, gauss = states["python"]
+    random.setstate((version, tuple(numbers), gauss))
+    if "cuda" in states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(_bytes(states["cuda"]))
+
+
+def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, bytes] | None = None) -> None:
+    """Write a checkpoint under a name that there is not yet, or replace what is there.
+
+    At every moment the name holds a whole checkpoint or none: it is written beside, each file is brought to the disk,
+    and then renamed.
+
+    Args:
+        directory: its name; the folder that it is in must be there.
+        snapshot: what it is to hold.
+        files: further files by name.
+
+    Raises:
+        OSError: if it cannot be written; nothing of it is then left, as far as that can be done.
+
+    """
+    beside = directory.with_name(f".{directory.name}.new")
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir()
+        sums = {_WEIGHTS: write_tensors(beside / _WEIGHTS, snapshot.weights)}
+        if snapshot.optimiser:
+            sums[_OPTIMISER] = write_tensors(beside / _OPTIMISER, snapshot.optimiser)
+        state = json.dumps(snapshot.state, indent=None, separators=(",", ":")).encode() + b"\n"
+        for name, content in {_STATE: state, **(files or {})}.items():
+            sums[name] = write_synced(beside / name, content)
+        write_synced(beside / CHECKSUMS, checksum_lines(sums))
+        sync(beside)
+        if directory.exists():
+            shutil.rmtree(directory)
+        beside.rename(directory)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
+    sync(directory.parent)
+
+
+def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot:
+    """Read a checkpoint after checking every bit of it. No code in it is ever run.
+
+    Raises:
+        TrainingError: if it is not whole, or of another version of distiltune.
+
+    """
+    required = {_WEIGHTS, _STATE} | ({_OPTIMISER} if with_optimiser else set())
+    if damage := find_damage(directory, frozenset(required)):
+        raise TrainingError(f"The checkpoint is damaged: {damage}.", where=str(directory))
+    try:
+        state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
+            raise TrainingError(
+                "The checkpoint was written by another version of distiltune.",
+                where=str(directory),
+                fix="resume with the version named in the run's recipe.toml",
+            )
+        optimiser = load_file(directory / _OPTIMISER) if with_optimiser else {}
+        return Snapshot(load_file(directory / _WEIGHTS), optimiser, state)
+    except (OSError, ValueError, SafetensorError, RecursionError) as error:
+        raise TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory)) from error
+
+
+def read_weights(directory: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint, checked.
 
     Raises:
         TrainingError: if the checkpoint is not whole.
 
     """
-    if not directory.exists() and _old(directory).is_dir():
-        directory = _old(directory)
-    try:
-        state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
-        if _sha256(directory / _WEIGHTS) != state["sha256"][_WEIGHTS]:
-            raise TrainingError("The checkpoint's weights are damaged.", where=str(directory / _WEIGHTS))
-        return load_file(directory / _WEIGHTS)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory)) from error
+    return dict(read_checkpoint(directory, with_optimiser=False).weights)
 
 
 def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -107,37 +204,12 @@ def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     return tensors
 
 
-def _contiguous(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {
+        name: value.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for name, value in tensors.items()
+    }
 
 
-def _swap(beside: Path, directory: Path) -> None:
-    """Put ``beside`` in the place of ``directory``; the old one goes only once the new one has its name."""
-    old = _old(directory)
-    if directory.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        directory.rename(old)
-    beside.rename(directory)
-    _sync(directory.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _old(directory: Path) -> Path:
-    """Where the checkpoint before is kept until the new one has its name."""
-    return directory.with_name(f".{directory.name}.old")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    """Bring a file or directory to the disk, where the system can (Windows cannot open directories)."""
-    if path.is_dir() and os.name != "posix":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _bytes(text: str) -> Tensor:
+    return torch.frombuffer(bytearray.fromhex(text), dtype=torch.uint8)

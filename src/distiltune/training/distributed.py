@@ -88,6 +88,15 @@ def in_turn(here: Processes) -> Iterator[None]:
         dist.barrier()
 
 
+def largest_of_all(here: Processes, number: int, device: torch.device) -> int:
+    """The largest of the processes' numbers, the same for all of them; all must call it, and wait for each other."""
+    if here.count == 1:
+        return number
+    shared = torch.tensor([number], device=device)
+    dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+    return int(shared)
+
+
 def _is_connection_error(error: BaseException) -> bool:
     words = ("Connection", "gloo", "NCCL", "Timed out", "process group", "store")
     return isinstance(error, dist.DistBackendError | dist.DistNetworkError) or any(
@@ -112,9 +121,9 @@ class Summed:
         """As the process itself cuts its share."""
         return self._inner.n_parts
 
-    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
+    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
         """See ``Gradients``; a process may have no part of a small batch. The metrics are of all processes."""
-        metrics = self._inner.add(parts, n_step_features)  # also without parts: it draws its random numbers
+        metrics = self._inner.add(parts, step_weight)  # also without parts: it draws its random numbers
         if not parts:
             metrics = self._no_metrics.clone()
         dist.all_reduce(metrics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +15,10 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.device import give_back_freed_memory
+from distiltune.errors import TrainingError
+from distiltune.training.finite import AdmittedSteps, BadStep
 from distiltune.training.gradients import Gradients
 from distiltune.training.optimiser import set_learning_rate
-from distiltune.training.schedule import PolynomialDecay
 
 STEPS_BETWEEN_TRIMS = 50
 """Often enough that memory does not grow, seldom enough that faulting it in again costs less than 1 % of a step."""
@@ -65,6 +67,33 @@ class EpochReport:
     validation_seconds: float
     n_features: int
     n_tokens: int
+    n_skipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LoopState:
+    """Where a training stands between two steps: with weights, optimiser and random states, all that it goes on from.
+
+    Attributes:
+        epoch: the epoch under way; with all of its steps done, its evaluation is what comes next.
+        step: optimiser steps done in the whole run.
+        epoch_sums: of each metric over the epoch until the last log line, then the features' weight and number.
+        lap_sums: the same since that line.
+        epoch_tokens: real tokens of the epoch until the last log line.
+        lap_tokens: the same since that line.
+        n_skipped: steps of the epoch that were skipped because a number was not finite.
+        seconds: spent in training the epoch so far.
+
+    """
+
+    epoch: int = 0
+    step: int = 0
+    epoch_sums: tuple[float, ...] = ()
+    lap_sums: tuple[float, ...] = ()
+    epoch_tokens: int = 0
+    lap_tokens: int = 0
+    n_skipped: int = 0
+    seconds: float = 0.0
 
 
 class Watcher(Protocol):
@@ -75,6 +104,49 @@ class Watcher(Protocol):
 
     def on_epoch(self, report: EpochReport) -> bool:
         """Called after each epoch's evaluation; returns whether to go on."""
+
+
+class Guard(Protocol):
+    """Whoever sees to it that nothing is lost: checkpoints, signals, numbers that are not finite."""
+
+    def on_bad_step(self, bad: BadStep) -> None:
+        """Called for a step whose loss or gradient is not finite; raises, or returns to have it skipped."""
+
+    def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
+        """Called between two steps, with a way to learn the state; may save it, and may raise to stop here."""
+
+    def on_broken_off(self, state: LoopState) -> None:
+        """Called when an evaluation is broken off or fails; all steps of its epoch are done."""
+
+    def after_epoch(self, state: LoopState) -> None:
+        """Called after the watcher has heard of an epoch, with the state at the next one's beginning."""
+
+
+class Unguarded:
+    """Saves nothing, hears no signals, and stops at numbers that are not finite."""
+
+    def on_bad_step(self, bad: BadStep) -> None:
+        """Raise.
+
+        Raises:
+            TrainingError: always.
+
+        """
+        raise TrainingError(
+            f"The loss or a gradient is not a finite number at step {bad.step} "
+            f"(learning rate {bad.learning_rate:.3g}).",
+            where=f"features {bad.feature_ids}",
+            fix="lower the learning rate, or look at these features",
+        )
+
+    def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
+        """Nothing."""
+
+    def on_broken_off(self, state: LoopState) -> None:
+        """Nothing."""
+
+    def after_epoch(self, state: LoopState) -> None:
+        """Nothing."""
 
 
 def count_steps(n_features: int, batch_size: int, accumulation_steps: int) -> int:
@@ -88,69 +160,94 @@ def train(
     gradients: Gradients,
     metric_names: tuple[str, ...],
     optimiser: torch.optim.Optimizer,
-    learning_rate_at: PolynomialDecay,
+    learning_rate_at: Callable[[int], float],
     settings: LoopSettings,
     evaluate: Evaluate,
     watcher: Watcher,
     device: torch.device,
     place: int = 0,
     n_places: int = 1,
+    start: LoopState = LoopState(),
+    guard: Guard = Unguarded(),  # noqa: B008 (has no state)
 ) -> None:
     """Train ``model`` in place for ``settings.epochs`` epochs, or until the watcher says stop.
 
-    Nothing is read back from the device between two log lines, so that no step waits for it. Of every batch this
-    process takes what is dealt to its ``place`` among ``n_places``; the reports are of all.
+    Nothing is read back from a GPU between two log lines, so that no step waits for it. Of every batch this
+    process takes what is dealt to its ``place`` among ``n_places``; the reports are of all. From a ``start`` that is
+    not the beginning it goes on exactly as if it had never stopped, given the weights, optimiser and random states of
+    then.
     """
     steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
     n_steps = steps_per_epoch * settings.epochs
     lengths = features.lengths
-    step = 0
-    for epoch in range(settings.epochs):
+    step = start.step
+    for epoch in range(start.epoch, settings.epochs):
         model.train()
-        clock = _Clock(len(metric_names), device)
+        clock = _Clock(len(metric_names), device, start if epoch == start.epoch else LoopState())
+        admitted = AdmittedSteps(model, optimiser, device, guard.on_bad_step)
         order = epoch_order(len(features), settings.seed, epoch)
-        for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places):
+        n_done = step - epoch * steps_per_epoch
+        learning_rate = learning_rate_at(step - 1) if n_done else 0.0
+        for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places, n_done):
             learning_rate = learning_rate_at(step)
             set_learning_rate(optimiser, learning_rate)
-            n_step_features = sum(map(len, batches))
+            step_weight = sum(map(features.weight, batches)) or 1.0
             for ids in batches:
-                metrics = gradients.add(next(packed), n_step_features)
-                clock.add(metrics, len(ids), int(lengths[ids].sum()))
+                metrics = gradients.add(next(packed), step_weight)
+                clock.add(metrics, len(ids), features.weight(ids), int(lengths[ids].sum()))
             gradients.finish()
+            is_good = admitted.look(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums)
+            clock.admit(is_good)
             if settings.max_gradient_norm > 0.0:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
-            optimiser.step()
+            if is_good is not False:
+                optimiser.step()
             gradients.clear()
             step += 1
             if step % STEPS_BETWEEN_TRIMS == 0:
                 give_back_freed_memory()
             if step % settings.log_every == 0 or step % steps_per_epoch == 0:
+                clock.n_skipped += admitted.settle()
                 loss, rate = clock.lap()
                 watcher.on_step(StepReport(epoch, step - 1, n_steps, loss, learning_rate, rate))
+            guard.between_steps(step, lambda: clock.state(epoch, step, admitted))  # noqa: B023 (called at once)
 
         train_metrics = dict(zip(metric_names, clock.means(), strict=True))
-        train_seconds = clock.seconds()
+        state = clock.state(epoch, step, admitted)
         began = time.perf_counter()
-        validation = evaluate()
+        try:
+            validation = evaluate()
+        except BaseException:
+            guard.on_broken_off(state)
+            raise
         report = EpochReport(
             epoch=epoch,
             train=train_metrics,
             validation=validation,
             learning_rate=learning_rate,
-            train_seconds=train_seconds,
+            train_seconds=state.seconds,
             validation_seconds=time.perf_counter() - began,
             n_features=clock.n_features,
-            n_tokens=clock.n_tokens,
+            n_tokens=clock.epoch_tokens,
+            n_skipped=clock.n_skipped,
         )
-        if not watcher.on_epoch(report):
+        go_on = watcher.on_epoch(report)
+        guard.after_epoch(LoopState(epoch + 1, step))
+        if not go_on:
             return
 
 
 def _steps(
-    features: FeatureSet, order: FeatureIds, settings: LoopSettings, n_parts: int, place: int, n_places: int
+    features: FeatureSet,
+    order: FeatureIds,
+    settings: LoopSettings,
+    n_parts: int,
+    place: int,
+    n_places: int,
+    n_done: int,
 ) -> Iterator[tuple[list[FeatureIds], Iterator[Sequence[PackedBatch]]]]:
-    """For each optimiser step the features of its batches, and where to take this process's parts of them from."""
-    groups = split_batches(order, settings.batch_size * settings.accumulation_steps)
+    """For each step from ``n_done`` on the features of its batches, and where to take this process's parts from."""
+    groups = split_batches(order, settings.batch_size * settings.accumulation_steps)[n_done:]
     steps = [split_batches(group, settings.batch_size) for group in groups]
     mine = [share(features.lengths, ids, place, n_places) for batches in steps for ids in batches]
     packed = packed_ahead(features, mine, n_parts)
@@ -159,37 +256,79 @@ def _steps(
 
 
 class _Clock:
-    """Sums of an epoch, and of the stretch since the last log line, kept on the device."""
+    """Sums of a step, of the stretch since the last log line and of the epoch, kept on the device.
 
-    def __init__(self, n_metrics: int, device: torch.device) -> None:
-        self.epoch_sums = torch.zeros(n_metrics, dtype=torch.float64, device=device)
-        self.lap_sums = torch.zeros(n_metrics, dtype=torch.float64, device=device)
-        self.n_features = self.n_tokens = self.lap_features = self.lap_tokens = 0
-        self.began = self.lap_began = time.perf_counter()
+    Each is ``(n_metrics + 2,)``: the metrics' sums, what the features weigh, by which means are taken as the loss of
+    a step is, and the number of features.
+    """
 
-    def add(self, sums: Tensor, n_features: int, n_tokens: int) -> None:
-        """Count one batch."""
-        self.lap_sums += sums
-        self.lap_features += n_features
-        self.lap_tokens += n_tokens
+    def __init__(self, n_metrics: int, device: torch.device, start: LoopState) -> None:
+        def sums(values: tuple[float, ...]) -> Tensor:
+            return torch.tensor(values or (0.0,) * (n_metrics + 2), dtype=torch.float64, device=device)
+
+        self.step_sums, self.lap_sums, self.epoch_sums = sums(()), sums(start.lap_sums), sums(start.epoch_sums)
+        self.step_tokens, self.lap_tokens, self.epoch_tokens = 0, start.lap_tokens, start.epoch_tokens
+        self.n_skipped = start.n_skipped
+        self.rate_tokens = 0  # of this process, for the rate
+        self.lap_began = time.perf_counter()
+        self.began = self.lap_began - start.seconds
+
+    def add(self, sums: Tensor, n_features: int, weight: float, n_tokens: int) -> None:
+        """Count one batch of the step under way."""
+        self.step_sums[:-2] += sums
+        self.step_sums[-2:-1] += weight
+        self.step_sums[-1:] += n_features
+        self.step_tokens += n_tokens
+
+    def admit(self, is_good: Tensor | bool) -> None:
+        """Count the step, or forget its figures; its tokens were worked through in any case."""
+        if isinstance(is_good, Tensor):
+            self.lap_sums += torch.where(is_good, self.step_sums, 0.0)
+        elif is_good:
+            self.lap_sums += self.step_sums
+        self.step_sums.zero_()
+        self.lap_tokens += self.step_tokens
+        self.rate_tokens += self.step_tokens
+        self.step_tokens = 0
 
     def lap(self) -> tuple[float, float]:
-        """Close a stretch: its mean loss a feature and its tokens a second. Waits for the device."""
-        loss = float(self.lap_sums[0]) / self.lap_features
+        """Close a stretch: its mean loss and its tokens a second. Waits for the device."""
+        sums = self.lap_sums.tolist()
+        loss = _mean(sums[0], *sums[-2:])
         now = time.perf_counter()
-        rate = self.lap_tokens / (now - self.lap_began)
+        rate = self.rate_tokens / (now - self.lap_began)
         self.epoch_sums += self.lap_sums
-        self.n_features += self.lap_features
-        self.n_tokens += self.lap_tokens
+        self.epoch_tokens += self.lap_tokens
         self.lap_sums.zero_()
-        self.lap_features = self.lap_tokens = 0
+        self.lap_tokens = self.rate_tokens = 0
         self.lap_began = now
         return loss, rate
 
-    def means(self) -> list[float]:
-        """The epoch's means a feature, in the order of the metric names."""
-        return [float(value) / self.n_features for value in self.epoch_sums.tolist()]
+    @property
+    def n_features(self) -> int:
+        """Features of the epoch until the last line."""
+        return int(self.epoch_sums[-1])
 
-    def seconds(self) -> float:
-        """Since the epoch began."""
-        return time.perf_counter() - self.began
+    def means(self) -> list[float]:
+        """The epoch's means, in the order of the metric names."""
+        *sums, weight, n_features = self.epoch_sums.tolist()
+        return [_mean(value, weight, n_features) for value in sums]
+
+    def state(self, epoch: int, step: int, admitted: AdmittedSteps) -> LoopState:
+        """What a later process goes on from. Waits for the device."""
+        self.n_skipped += admitted.settle()
+        return LoopState(
+            epoch,
+            step,
+            tuple(self.epoch_sums.tolist()),
+            tuple(self.lap_sums.tolist()),
+            self.epoch_tokens,
+            self.lap_tokens,
+            self.n_skipped,
+            time.perf_counter() - self.began,
+        )
+
+
+def _mean(total: float, weight: float, n_features: float) -> float:
+    """By weight, which is 0 where nothing was to be learnt; not a number where every step was skipped."""
+    return total / (weight or 1.0) if n_features else math.nan

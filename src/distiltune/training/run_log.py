@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,33 +18,71 @@ Kind = Literal["start", "step", "epoch", "evaluation", "event", "end"]
 
 
 class RunLog:
-    """Appends to ``log.jsonl``; every line is flushed, so that a killed run has told all it knew."""
+    """Appends to ``log.jsonl``; every line is flushed, so that a killed run has told all it knew.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    A resumed run cuts off what its predecessor wrote after the checkpoint: those steps come again, and each line is
+    there once.
+    """
+
+    def __init__(self, path: Path, keep_bytes: int | None = None) -> None:
+        """Append to the log, after its first ``keep_bytes`` if that is said."""
+        self._path, self._keep_bytes = path, keep_bytes
         self._file: TextIO | None = None
+        self.n_missing = 0
+        """Bytes that the log should have had and does not."""
 
     def __enter__(self) -> Self:
         try:
-            self._file = self._path.open("a", encoding="utf-8")
+            if self._keep_bytes is not None and self._path.exists():
+                size = self._path.stat().st_size
+                self.n_missing = max(0, self._keep_bytes - size)
+                os.truncate(self._path, min(size, self._keep_bytes))
+            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
         except OSError as error:
-            raise TrainingError(f"The log cannot be written: {error.strerror}.", where=str(self._path)) from error
+            raise self._cannot_write(error) from error
         return self
 
+    @property
+    def n_bytes(self) -> int:
+        """How long the log is."""
+        assert self._file is not None, "used outside its with block"
+        return os.fstat(self._file.fileno()).st_size
+
     def write(self, kind: Kind, **values: object) -> None:
-        """Append one object: its kind, the time (UTC), and the values; NaN and infinity are written as null."""
+        """Append one object: its kind, the time (UTC), and the values; NaN and infinity are written as null.
+
+        Raises:
+            TrainingError: if it cannot be written, as on a full disk.
+
+        """
         assert self._file is not None, "used outside its with block"
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps(_plain({"kind": kind, "time": now, **values}), ensure_ascii=False, allow_nan=False)
-        self._file.write(line + "\n")
-        self._file.flush()
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def sync(self) -> None:
+        """Bring what was written to the disk."""
+        if self._file is not None:
+            os.fsync(self._file.fileno())
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written was said when it happened
+                self._file.close()
             self._file = None
+
+    def _cannot_write(self, error: OSError) -> TrainingError:
+        return TrainingError(
+            f"The log cannot be written: {error.strerror}.",
+            where=str(self._path),
+            fix=f"make room or rights there, then: distiltune train --resume {self._path.parent}",
+        )
 
 
 def _plain(value: object) -> object:

@@ -2,40 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
+import json
+import math
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.errors import DataError, ModelError
-from distiltune.fine_tuning import fine_tune
-from distiltune.tasks.question_answering.answerer import Answerer, sentence_around
-from tests.helpers import TINY, people, write_squad, write_tiny_model
+from distiltune.errors import DataError, ModelError, RecipeError
+from distiltune.tasks.question_answering.answerer import Answerer
+from distiltune.tasks.question_answering.documents import as_documents, sentence_around
+from tests.helpers import TINY, people, write_tiny_model
 
 
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that has learned the 32 questions about people by heart."""
-    directory = tmp_path_factory.mktemp("answerer")
-    known = people()
-    data = write_squad(directory / "people.json", known.examples)
-    config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size(), hidden_size=32, intermediate_size=64)
-    base = write_tiny_model(directory / "base", known.tokenizer, config)
-    run = fine_tune(
-        train=str(data),
-        validation_share=0.0,
-        model=str(base),
-        output=directory / "run",
-        epochs=60,
-        learning_rate=5e-3,
-        head_dropout=0.0,
-        max_length=64,
-        stride=8,
-        threads=1,
-    )
-    return run.model
+@pytest.fixture
+def model(people_model: Path) -> Path:
+    return people_model
 
 
 def test_it_answers_what_it_learned(model: Path) -> None:
@@ -124,3 +112,119 @@ def test_the_sentence_always_holds_the_answer(text: str, data: st.DataObject) ->
     first, last = sentence_around(text, start, end, reach=10)
     assert 0 <= first <= start
     assert end <= last <= len(text)
+
+
+def test_documents_by_name_are_ranked_together(model: Path) -> None:
+    answerer = Answerer(model, threads=1)
+    texts = {each.id: each.context for each in people().examples[::4]}
+    asked = people().examples[9]
+    reply = answerer(asked.question, texts, n_best=8)
+    assert reply.answer is not None
+    for candidate in reply.candidates:
+        text = list(texts.values())[candidate.document]
+        assert candidate.document_name == list(texts)[candidate.document]
+        assert text[candidate.start : candidate.end] == candidate.text
+    # Scores are comparable: the order is that of each document asked alone, put together.
+    alone = [answerer(asked.question, text, n_best=8) for text in texts.values()]
+    together = sorted((each.probability for reply in alone for each in reply.candidates), reverse=True)[:8]
+    assert [each.probability for each in reply.candidates] == pytest.approx(together, rel=1e-4)
+    assert answerer.ask([asked.question], list(texts.values()), n_best=8)[0].candidates[0].document_name == ""
+
+
+def test_candidates_share_no_character_and_are_as_many_as_asked_for(model: Path) -> None:
+    text = people().examples[0].context * 3
+    reply = Answerer(model, threads=1)("what eats ada", text, n_best=12)
+    assert len(reply.candidates) == 12
+    spans = sorted((each.start, each.end) for each in reply.candidates)
+    assert all(last <= first for (_, last), (first, _) in itertools.pairwise(spans))
+    probabilities = [each.probability for each in reply.candidates]
+    assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_windows_are_ranked_as_the_exact_search_over_every_span(model: Path) -> None:
+    """One softmax a window, every allowed span, the best score for each stretch of characters."""
+    answerer = Answerer(model, threads=1, max_length=32, stride=8, max_answer_tokens=5)
+    question, text = "what fears bob", " ".join(each.context for each in people().examples[::4])
+    reply = answerer(question, text, n_best=6)
+    prepared = answerer.prepare([question], as_documents(text))
+    best: dict[tuple[int, int], float] = {}
+    features = prepared.features
+    assert len(features) > 5
+    for feature, window in enumerate(features.window_start.tolist()):
+        batch = features.features.batch(np.array([feature]))
+        with torch.inference_mode():
+            logits = answerer.loaded.model(batch)
+        starts, ends = torch.log_softmax(logits.double(), dim=0).T.tolist()
+        first, n = int(features.first_context_token[feature]), int(features.n_context_tokens()[feature])
+        for i in range(n):
+            for j in range(i, min(i + 5, n)):
+                span = int(features.char_starts[window + i]), int(features.char_ends[window + j])
+                best[span] = max(best.get(span, -math.inf), starts[first + i] + ends[first + j])
+    kept: list[tuple[int, int]] = []
+    for start, end in sorted(best, key=lambda span: -best[span]):
+        if all(end <= low or high <= start for low, high in kept):
+            kept.append((start, end))
+    assert [(each.start, each.end) for each in reply.candidates] == kept[:6]
+    assert [math.log(each.probability) for each in reply.candidates] == pytest.approx(
+        [best[span] for span in kept[:6]], abs=1e-4
+    )
+
+
+def test_a_first_pass_reads_the_likeliest_passages_only(model: Path) -> None:
+    pytest.importorskip("bm25s")
+    filler = "".join(f"Paragraph {i} speaks of nothing that matters here.\n\n" for i in range(300))
+    wanted = people().examples[20]
+    text = filler + wanted.context + "\n\n" + filler
+    answerer = Answerer(model, threads=1)
+    reply = answerer(wanted.question, text, passages=3, n_best=40)
+    assert all(text[each.start : each.end] == each.text for each in reply.candidates)
+    # The one passage that shares words with the question is read, wherever it stands.
+    place = range(len(filler), len(filler) + len(wanted.context))
+    assert any(each.start in place for each in reply.candidates)
+    assert 0.0 < reply.read_share < 0.3
+    everything = answerer(wanted.question, text, passages=100_000)
+    assert everything.read_share == 1.0
+    assert everything == answerer(wanted.question, text)
+
+
+def test_progress_counts_windows(model: Path) -> None:
+    told: list[tuple[int, int]] = []
+    text = people().examples[0].context * 20
+    answerer = Answerer(model, threads=1, max_length=32, stride=8)
+    answerer.ask(["what eats ada"] * 3, text, on_progress=lambda n_read, n_all: told.append((n_read, n_all)))
+    assert told[-1][0] == told[-1][1] > 20
+
+
+def test_confidences_of_all_candidates_and_of_no_answer_sum_to_at_most_one(model: Path, tmp_path: Path) -> None:
+    hot = copy_with_config(model, tmp_path / "hot", {"confidence_temperature": 4.0})
+    asked = people().examples[0]
+    cold, warm = Answerer(model, threads=1), Answerer(hot, threads=1)
+    assert (cold.temperature, warm.temperature) == (1.0, 4.0)
+    replies = [each(asked.question, asked.context, n_best=50) for each in (cold, warm)]
+    assert [c.text for c in replies[0].candidates] == [c.text for c in replies[1].candidates]
+    for reply in replies:
+        total = sum(c.confidence for c in reply.candidates) + reply.no_answer_confidence
+        assert 0.0 < total <= 1.0 + 1e-9
+        assert sorted((c.confidence for c in reply.candidates), reverse=True) == [
+            c.confidence for c in reply.candidates
+        ]
+    assert replies[0].candidates[0].confidence > replies[1].candidates[0].confidence
+    few = cold(asked.question, asked.context, n_best=1)
+    assert few.candidates[0].confidence == pytest.approx(replies[0].candidates[0].confidence)
+
+
+def test_windows_are_those_of_the_training_unless_said(model: Path) -> None:
+    assert (Answerer(model, threads=1).windows.max_length, Answerer(model, threads=1).windows.stride) == (64, 8)
+    given = Answerer(model, threads=1, max_length=40).windows
+    assert (given.max_length, given.stride) == (40, 13)
+    assert Answerer(model, threads=1, max_length=1_000, stride=9).windows.max_length == 64  # all positions there are
+    with pytest.raises(RecipeError, match="no room"):
+        Answerer(model, threads=1, max_length=40, stride=39)
+
+
+def copy_with_config(model: Path, to: Path, entry: dict[str, object]) -> Path:
+    shutil.copytree(model, to)
+    config = json.loads((to / "config.json").read_text())
+    config["distiltune"] = {**config["distiltune"], **entry}
+    (to / "config.json").write_text(json.dumps(config))
+    return to

@@ -129,9 +129,30 @@ def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(tmp_path: Pat
     answerable = task_on().load_validation([str(write_squad(tmp_path / "a.json", PEOPLE.examples))], PEOPLE.tokenizer)
     with_none = [*PEOPLE.examples, example("ada eats plums .", "", "who", "none")]
     either = task_on().load_validation([str(write_squad(tmp_path / "b.json", with_none))], PEOPLE.tokenizer)
-    assert task_on().model_config(answerable, 0.2) == {"qa_dropout": 0.2}
-    assert task_on().model_config(either, 0.2) == {"qa_dropout": 0.2, "null_threshold": 0.0}
-    assert task_on(null_threshold=-1.5).model_config(either, 0.1)["null_threshold"] == -1.5
+    assert "null_threshold" not in task_on().model_config(answerable, 0.2)
+    assert "null_threshold" not in task_on().model_config(answerable, 0.2, {"best_f1_threshold": 3.0})
+    assert task_on().model_config(either, 0.2)["null_threshold"] == 0.0
+    assert task_on().model_config(either, 0.2, {"best_f1_threshold": 3.0})["null_threshold"] == 3.0
+    assert task_on(null_threshold=-1.5).model_config(either, 0.1, {"best_f1_threshold": 3.0})["null_threshold"] == -1.5
+
+
+def test_a_model_keeps_how_it_was_trained_to_read(tmp_path: Path) -> None:
+    data = task_on().load_validation([str(write_squad(tmp_path / "a.json", PEOPLE.examples))], PEOPLE.tokenizer)
+    metrics = {"confidence_temperature": 1.5, "f1": 80.0}
+    config = task_on(max_length=40, stride=7, max_answer_tokens=9).model_config(data, 0.2, metrics)
+    reading = {"max_length": 40, "stride": 7, "max_question_tokens": 15, "max_answer_tokens": 9}
+    assert config == {"qa_dropout": 0.2, "distiltune": {**reading, "confidence_temperature": 1.5}}
+    assert task_on().for_model(config).temperature == 1.5
+    assert task_on().for_model({}).temperature is None
+    assert task_on().for_model({"distiltune": {"confidence_temperature": -1}}).temperature is None
+    used = Recipe(n_best=3).with_stored(config)
+    assert {name: getattr(used, name) for name in reading} == reading
+    assert used.n_best == 3
+    assert Recipe(max_answer_tokens=4).with_stored(config).max_answer_tokens == 4
+    # One setting of the windows given means that the others are not the stored ones: they must fit together.
+    given = Recipe(max_length=500).with_stored(config)
+    assert (given.max_length, given.stride, given.max_answer_tokens) == (500, 128, 9)
+    assert Recipe().with_stored({"distiltune": {"max_length": "long"}}) == Recipe()
 
 
 def test_the_threshold_is_that_of_the_recipe_then_of_the_model() -> None:

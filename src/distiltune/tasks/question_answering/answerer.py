@@ -1,24 +1,42 @@
-"""Asking a trained model: questions and a text in, answers with their place in the text out."""
+"""Asking a trained model: questions and texts in, answers with their place in the texts out."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from distiltune.device import choose_device, set_threads
-from distiltune.errors import DataError, ModelError
-from distiltune.model.build import LoadedModel, load_model
-from distiltune.tasks.question_answering.decode import Candidate, Decoded
+from distiltune.errors import DataError, RecipeError
+from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.build import LoadedModel
+from distiltune.recipe import stored_settings
+from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidences, pool
+from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, without_overlaps
+from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
 from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.features import N_SPECIAL_TOKENS, WindowSettings, make_features
-from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
-from distiltune.tasks.question_answering.task import HEAD_RULES, NULL_THRESHOLD, make_span_head
+from distiltune.tasks.question_answering.features import (
+    N_SPECIAL_TOKENS,
+    QuestionFeatures,
+    WindowSettings,
+    make_features,
+)
+from distiltune.tasks.question_answering.passages import PassageIndex
+from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
+from distiltune.tasks.question_answering.task import (
+    HEAD_RULES,
+    NULL_THRESHOLD,
+    make_span_head,
+    stored_temperature,
+)
 
-# A sentence ends at one of these and white space, or at an empty line.
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|\n\s*\n")
+QUESTIONS_AT_ONCE = 64
+"""Questions whose windows are laid out together: bounds the memory, and shares the tokenised documents among them."""
+
+OnProgress = Callable[[int, int], None]
+"""Told how many windows are read, of how many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +44,18 @@ class FoundAnswer:
     """One possible answer and where it stands.
 
     Attributes:
-        text: exactly the characters ``start:end`` of the text that was asked.
+        text: exactly the characters ``start:end`` of the document.
         start: its first code point.
         end: one past its last.
-        confidence: probability of its start times that of its end, in the window where it is likeliest.
-        line: line of the text that it starts on, counted from 1.
+        confidence: from 0 to 1, how sure the model is of this among all candidates and "no answer", at the temperature
+            that the model directory holds (1 if none).
+        probability: of its start times that of its end, in the window where it is likeliest; what ranks the candidates.
+        line: line of the document that it starts on, counted from 1.
         column: code point of that line that it starts at, counted from 1.
-        sentence: the sentence or sentences around it, as they stand in the text.
-        sentence_start: the sentence's first code point in the text.
+        sentence: the sentence or sentences around it, as they stand in the document.
+        sentence_start: the sentence's first code point in the document.
+        document: which of the documents, counted from 0.
+        document_name: its name, empty if it has none.
 
     """
 
@@ -41,10 +63,13 @@ class FoundAnswer:
     start: int
     end: int
     confidence: float
+    probability: float
     line: int
     column: int
     sentence: str
     sentence_start: int
+    document: int = 0
+    document_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +78,12 @@ class Reply:
 
     Attributes:
         question: as asked.
-        answer: the best answer; None if the model holds that the text does not tell.
-        candidates: the best possible answers, best first, also where ``answer`` is None.
-        no_answer_confidence: probability of "the text does not tell" in the window where it is least; it means
-            something only for a model trained with unanswerable questions.
+        answer: the best answer; None if the model holds that the texts do not tell.
+        candidates: the best possible answers that share no character, best first, also where ``answer`` is None.
+        no_answer_confidence: from 0 to 1, as the candidates' confidence; it means something only for a model trained
+            with unanswerable questions.
+        no_answer_probability: probability of "the text does not tell" in the window where it is least.
+        read_share: share of the characters that were read; below 1 after a first pass over passages.
 
     """
 
@@ -64,6 +91,8 @@ class Reply:
     answer: FoundAnswer | None
     candidates: tuple[FoundAnswer, ...]
     no_answer_confidence: float
+    no_answer_probability: float
+    read_share: float = 1.0
 
     @property
     def text(self) -> str:
@@ -73,6 +102,28 @@ class Reply:
     def as_json(self) -> dict[str, Any]:
         """The reply as plain values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Questions and texts, tokenised and cut into windows, before the model has seen them.
+
+    Attributes:
+        questions: as asked.
+        documents: the texts.
+        parts: what is read of them for each example.
+        question_of: ``examples[i]`` asks ``questions[question_of[i]]``; ascending.
+        examples: one for each question and part.
+        features: their windows.
+
+    """
+
+    questions: tuple[str, ...]
+    documents: tuple[Document, ...]
+    parts: tuple[Part, ...]
+    question_of: tuple[int, ...]
+    examples: tuple[Example, ...]
+    features: QuestionFeatures
 
 
 class Answerer:
@@ -89,140 +140,277 @@ class Answerer:
         *,
         device: str = "auto",
         threads: int = 0,
-        max_length: int = 384,
-        stride: int = 128,
-        max_answer_tokens: int = 30,
+        max_length: int | None = None,
+        stride: int | None = None,
+        max_question_tokens: int = 0,
+        max_answer_tokens: int | None = None,
         null_threshold: float | None = None,
     ) -> None:
         """Load a model.
 
         Args:
-            model: a model directory, a run, or a name on the Hugging Face hub.
+            model: a model directory, a run, an exported ONNX directory, or a name on the Hugging Face hub.
             device: ``auto``, ``cpu`` or ``cuda``.
             threads: threads of tensor work on the CPU; 0 means as many as there are usable cores.
-            max_length: most tokens in a window.
-            stride: tokens that neighbouring windows share. A model with positions for less than ``max_length`` tokens
-                is asked in windows of what it has, which share a third at most.
-            max_answer_tokens: longest answer, in tokens.
+            max_length: most tokens in a window; by default as the model was trained, 384 where that is not known. A
+                model with positions for fewer is asked in windows of what it has.
+            stride: tokens that neighbouring windows share; by default as the model was trained, 128 where that is not
+                known, and never more than a third of the window.
+            max_question_tokens: longest question kept whole; 0 means half of what a window leaves beside the stride.
+            max_answer_tokens: longest answer, in tokens; by default as the model was trained, or 30.
             null_threshold: "no answer" is given where its score exceeds the best answer's by more than this; by
                 default what the model directory says, and without that an answer is always given.
 
         Raises:
             ModelError: if the model cannot be read, or has no head for this task.
             HubError: if a hub name cannot be fetched.
+            RecipeError: if a setting is out of its bounds.
 
         """
         set_threads(threads)
         self._loaded = load_question_answerer(str(model), device)
+        config = self._loaded.source.config_hf
+        stored = stored_settings(config)
         limit = self._loaded.source.config.max_position_embeddings
-        if limit < max_length:
-            max_length, stride = limit, min(stride, limit // 3)
-        self._windows = WindowSettings(max_length, stride, (max_length - N_SPECIAL_TOKENS - stride) // 2)
-        self._max_answer_tokens = max_answer_tokens
-        stored = self._loaded.source.config_hf.get(NULL_THRESHOLD)
-        if null_threshold is None and isinstance(stored, int | float):
-            null_threshold = float(stored)
+        self._windows = _windows(stored, limit, max_length, stride, max_question_tokens)
+        self.max_answer_tokens = max_answer_tokens or stored.get("max_answer_tokens", 30)
+        threshold = config.get(NULL_THRESHOLD)
+        if null_threshold is None and isinstance(threshold, int | float):
+            null_threshold = float(threshold)
         self.null_threshold = null_threshold
+        temperature = stored_temperature(config)
+        self.is_calibrated = temperature is not None
+        self.temperature = 1.0 if temperature is None else temperature
+
+    @property
+    def loaded(self) -> LoadedModel:
+        """The model, its tokenizer and where they came from."""
+        return self._loaded
+
+    @property
+    def windows(self) -> WindowSettings:
+        """How texts are cut into windows."""
+        return self._windows
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was remarkable about the model when it was read."""
         return self._loaded.source.notes
 
-    def __call__(self, question: str, context: str, *, n_best: int = 5) -> Reply:
-        """Answer one question from one text.
+    def __call__(self, question: str, documents: Documents, *, n_best: int = 5, passages: int = 0) -> Reply:
+        """Answer one question from one text or several.
 
         Raises:
             DataError: if the question or the text is empty.
 
         """
-        return self.ask([question], context, n_best=n_best)[0]
+        return self.ask([question], documents, n_best=n_best, passages=passages)[0]
 
-    def ask(self, questions: Sequence[str], context: str, *, n_best: int = 5) -> list[Reply]:
-        """Answer several questions from one text, which is tokenised once.
+    def ask(
+        self,
+        questions: Sequence[str],
+        documents: Documents,
+        *,
+        n_best: int = 5,
+        passages: int = 0,
+        on_progress: OnProgress = lambda n_read, n_all: None,
+    ) -> list[Reply]:
+        """Answer several questions from one text or several, which are tokenised once.
+
+        Args:
+            questions: what to ask.
+            documents: one text, several, or several by name; scores are comparable across them.
+            n_best: most candidates in a reply; no two share a character.
+            passages: read only this many passages, the likeliest for each question by BM25 (0: read everything).
+            on_progress: told how many windows are read, of how many; counts restart every 64 questions.
 
         Raises:
-            DataError: if a question or the text is empty.
+            DataError: if a question or the text is empty, or passages are asked for without bm25s.
 
         """
-        if not context.strip():
-            raise DataError("The text is empty.", fix="give a text that may hold the answer")
-        for number, question in enumerate(questions, start=1):
+        texts = as_documents(documents)
+        index = PassageIndex(texts) if passages else None
+        replies: list[Reply] = []
+        for first in range(0, len(questions), QUESTIONS_AT_ONCE):
+            some = questions[first : first + QUESTIONS_AT_ONCE]
+            prepared = self.prepare(some, texts, index=index, passages=passages, first_number=first + 1)
+            n_read, n_all = 0, len(prepared.features)
+
+            def count(batch: Any, logits: Any, n_all: int = n_all) -> None:
+                nonlocal n_read
+                n_read += batch.n_features
+                on_progress(n_read, n_all)
+
+            windows = read_windows(
+                self._loaded.model, prepared.examples, prepared.features, ReadingSettings().batch_tokens, count
+            )
+            replies += self._replies(prepared, (each for _, each in windows), n_best)
+        return replies
+
+    def prepare(
+        self,
+        questions: Sequence[str],
+        documents: Sequence[Document],
+        *,
+        index: PassageIndex | None = None,
+        passages: int = 0,
+        first_number: int = 1,
+    ) -> Prepared:
+        """Tokenise questions and texts and cut them into windows.
+
+        Raises:
+            DataError: if a question is empty.
+
+        """
+        for number, question in enumerate(questions, start=first_number):
             if not question.strip():
                 raise DataError("The question is empty.", where=f"question {number}", fix="ask something")
-        examples = [Example(str(i), question, context, ()) for i, question in enumerate(questions)]
-        features = make_features(examples, self._loaded.tokenizer, self._windows)
-        settings = ReadingSettings(max_answer_tokens=self._max_answer_tokens, n_best=n_best)
-        place = _Places(context)
-        return [
-            self._reply(example.question, decoded, place)
-            for example, decoded in read_answers(self._loaded.model, examples, features, settings)
-        ]
+        whole = [Part(number, 0, document.text) for number, document in enumerate(documents)]
+        parts: list[Part] = []
+        question_of: list[int] = []
+        for number, question in enumerate(questions):
+            own = whole if index is None else index.parts(question, passages)
+            parts += own
+            question_of += [number] * len(own)
+        examples = tuple(
+            Example(str(i), questions[number], part.text, ())
+            for i, (number, part) in enumerate(zip(question_of, parts, strict=True))
+        )
+        return Prepared(
+            questions=tuple(questions),
+            documents=tuple(documents),
+            parts=tuple(parts),
+            question_of=tuple(question_of),
+            examples=examples,
+            features=make_features(examples, self._loaded.tokenizer, self._windows),
+        )
 
-    def _reply(self, question: str, decoded: Decoded, place: _Places) -> Reply:
-        candidates = tuple(place.of(candidate) for candidate in decoded.candidates)
-        says_none = self.null_threshold is not None and decoded.null_score_difference > self.null_threshold
+    def replies(self, prepared: Prepared, logits: Sequence[Any], n_best: int = 5) -> list[Reply]:
+        """Read the replies out of what the model said.
+
+        Args:
+            prepared: as `prepare` made it.
+            logits: for each feature in order an array ``(n_tokens, 2)`` of start and end logits.
+            n_best: most candidates in a reply.
+
+        """
+        return self._replies(prepared, example_windows(prepared.features, logits), n_best)
+
+    def _replies(self, prepared: Prepared, windows: Iterable[Sequence[WindowLogits]], n_best: int) -> list[Reply]:
+        """One reply a question; ``windows`` are each example's, in order."""
+        found: list[list[_Read]] = [[] for _ in prepared.questions]
+        replies = []
+        n_all = sum(len(document.text) for document in prepared.documents)
+        for i, own in enumerate(windows):
+            number = prepared.question_of[i]
+            found[number].append(self._read(prepared.parts[i], own, n_best))
+            if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
+                replies.append(
+                    self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
+                )
+                found[number] = []
+        return replies
+
+    def _read(self, part: Part, windows: Sequence[WindowLogits], n_best: int) -> _Read:
+        """The best candidates of one part: the first of all, and the best that share no character."""
+        n = max(POOL_SIZE, 4 * n_best)
+        while True:
+            decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=n)
+            apart = without_overlaps(decoded.candidates, n_best)
+            if len(apart) == n_best or len(decoded.candidates) < n:
+                break
+            n *= 4  # many spans share characters with better ones: look further down
+        first = tuple(candidate.score for candidate in decoded.candidates[:POOL_SIZE])
+        return _Read(part, apart, first, decoded.null_score)
+
+    def _reply(
+        self, question: str, documents: Sequence[Document], read: Sequence[_Read], n_best: int, n_all: int
+    ) -> Reply:
+        scores = sorted((score for each in read for score in each.scores), reverse=True)
+        null = min(each.null_score for each in read)
+        shares = confidences(pool(scores, null), self.temperature)
+        best = sorted(
+            ((each.part, candidate) for each in read for candidate in each.candidates),
+            key=lambda found: (-found[1].score, found[0].document, found[0].start + found[1].start),
+        )[:n_best]
+        # A candidate too far down for the pool gets what its score would have had there.
+        candidates = tuple(
+            self._found(
+                documents[part.document],
+                part,
+                candidate,
+                float(shares[1]) * math.exp((candidate.score - scores[0]) / self.temperature),
+            )
+            for part, candidate in best
+        )
+        says_none = bool(scores) and self.null_threshold is not None and null - scores[0] > self.null_threshold
         return Reply(
             question=question,
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
-            no_answer_confidence=decoded.null_probability,
+            no_answer_confidence=float(shares[0]),
+            no_answer_probability=math.exp(null),
+            read_share=sum(len(each.part.text) for each in read) / n_all,
+        )
+
+    @staticmethod
+    def _found(document: Document, part: Part, candidate: Candidate, confidence: float) -> FoundAnswer:
+        start, end = part.start + candidate.start, part.start + candidate.end
+        place = place_of(document.text, start, end)
+        return FoundAnswer(
+            text=candidate.text,
+            start=start,
+            end=end,
+            confidence=confidence,
+            probability=candidate.probability,
+            line=place.line,
+            column=place.column,
+            sentence=place.sentence,
+            sentence_start=place.sentence_start,
+            document=part.document,
+            document_name=document.name,
         )
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What was found in one part: candidates that share no character, and the best scores of all candidates."""
+
+    part: Part
+    candidates: tuple[Candidate, ...]
+    scores: tuple[float, ...]
+    null_score: float
+
+
 def load_question_answerer(name: str, device: str) -> LoadedModel:
-    """Load a model that can answer: an encoder and a trained span head.
+    """Load a model that can answer: an encoder and a trained span head, or its ONNX form.
 
     Raises:
         ModelError: if the model cannot be read, or has no head for this task.
         HubError: if a hub name cannot be fetched.
 
     """
-    loaded = load_model(name, HEAD_RULES, make_span_head, choose_device(device))
-    if loaded.source.missing:
-        raise ModelError(
-            "The model has no trained question-answering head, so it cannot answer.",
-            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {name} --train DATA --output RUN",
-        )
+    loaded = load_trained_model(name, "question-answering", HEAD_RULES, make_span_head, choose_device(device))
     loaded.model.eval()
     return loaded
 
 
-class _Places:
-    """Where candidates stand in one text: line, column, sentence."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def of(self, candidate: Candidate) -> FoundAnswer:
-        """The candidate with its place."""
-        sentence_start, sentence_end = sentence_around(self._text, candidate.start, candidate.end)
-        line_start = self._text.rfind("\n", 0, candidate.start) + 1
-        return FoundAnswer(
-            text=candidate.text,
-            start=candidate.start,
-            end=candidate.end,
-            confidence=candidate.probability,
-            line=self._text.count("\n", 0, candidate.start) + 1,
-            column=candidate.start - line_start + 1,
-            sentence=self._text[sentence_start:sentence_end],
-            sentence_start=sentence_start,
-        )
-
-
-def sentence_around(text: str, start: int, end: int, reach: int = 400) -> tuple[int, int]:
-    """Where the sentence or sentences that hold ``text[start:end]`` begin and end, white space left out.
-
-    Looks at most ``reach`` characters to either side.
-    """
-    low, high = max(0, start - reach), min(len(text), end + reach)
-    for match in _SENTENCE_END.finditer(text, low, start):
-        low = match.end()
-    following = _SENTENCE_END.search(text, max(start, end - 1), high)
-    high = following.end() if following else high
-    while low < start and text[low].isspace():
-        low += 1
-    while high > end and text[high - 1].isspace():
-        high -= 1
-    return low, high
+def _windows(
+    stored: Mapping[str, int], limit: int, max_length: int | None, stride: int | None, max_question_tokens: int
+) -> WindowSettings:
+    """The windows asked for, or those stored, or 384 and 128; cut down to the model's positions."""
+    if max_length is None and stride is None and not max_question_tokens and {"max_length", "stride"} <= stored.keys():
+        max_length, stride = stored["max_length"], stored["stride"]
+        max_question_tokens = stored.get("max_question_tokens", 0)
+    max_length = 384 if max_length is None else max_length
+    if stride is None or limit < max_length:
+        stride = min(128 if stride is None else stride, min(max_length, limit) // 3)
+    if limit < max_length:
+        max_length, max_question_tokens = limit, 0
+    try:
+        half = (max_length - N_SPECIAL_TOKENS - stride) // 2
+        return WindowSettings(max_length, stride, max_question_tokens or half)
+    except ValueError as error:
+        raise RecipeError(
+            f"Windows cannot be cut: {error}.", fix="give a longer max_length or a shorter stride"
+        ) from error

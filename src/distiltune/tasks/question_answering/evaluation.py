@@ -15,12 +15,16 @@ from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
+from distiltune.tasks.question_answering.calibration import POOL_SIZE, AnswerRecord, Calibration
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.tasks.question_answering.metrics import Prediction, ScoreKeeper, SquadScores
 from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
+
+TEMPERATURE = "confidence_temperature"
+"""The metric, and the name in config.json, of what scores are divided by before they become confidences."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,8 @@ class QuestionEvaluation:
         scores: the official SQuAD scores.
         null_threshold: null score difference above which "no answer" was given; None: always an answer.
         n_features: features that the means are taken over.
+        calibration: how honest the confidence is, at the threshold in use or, where that was left open, at that of the
+            best F1; None if too few questions or candidates tell.
 
     """
 
@@ -43,6 +49,7 @@ class QuestionEvaluation:
     scores: SquadScores
     null_threshold: float | None
     n_features: int
+    calibration: Calibration | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -52,6 +59,15 @@ class QuestionEvaluation:
             "end_accuracy": self.end_accuracy,
             "start_accuracy": self.start_accuracy,
             **{name: float(value) for name, value in self.scores.as_json().items()},
+            **(
+                {
+                    TEMPERATURE: self.calibration.temperature,
+                    "calibration_error_before": self.calibration.error_before,
+                    "calibration_error": self.calibration.error_after,
+                }
+                if self.calibration is not None
+                else {}
+            ),
         }
 
 
@@ -137,6 +153,8 @@ def evaluate_questions(
     settings: ReadingSettings,
     *,
     null_threshold: float | None,
+    threshold_is_open: bool = False,
+    temperature: float | None = None,
     on_example: Callable[[Example, Decoded], None] = lambda example, decoded: None,
 ) -> QuestionEvaluation:
     """Evaluate in one pass; memory does not grow with the logits of the set.
@@ -147,20 +165,31 @@ def evaluate_questions(
         question_features: their features.
         settings: limits of decoding and batching.
         null_threshold: null score difference above which the answer is "none"; None: always answer.
+        threshold_is_open: the threshold is yet to be chosen, and the confidence is fitted for the best one.
+        temperature: of the confidence that is measured; by default one is fitted.
         on_example: called with each example and what was decoded, in order.
 
     """
     sums = _FeatureSums(torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model)))
-    keeper = ScoreKeeper()
+    keeper, record = ScoreKeeper(), AnswerRecord()
     for example, decoded in read_answers(model, examples, question_features, settings, sums.add):
-        keeper.add(example, as_prediction(example, decoded))
+        score = keeper.add(example, as_prediction(example, decoded))
+        record.add(
+            [candidate.score for candidate in decoded.candidates[:POOL_SIZE]],
+            decoded.null_score,
+            best_is_right=score.exact == 1.0,
+            none_is_right=not example.answers,
+        )
         on_example(example, decoded)
     means = sums.means()
+    scores = keeper.scores(null_threshold)
+    calibrated_at = scores.best_f1_threshold if threshold_is_open else null_threshold
     return QuestionEvaluation(
         loss=means["loss"],
         end_accuracy=means["end_accuracy"],
         start_accuracy=means["start_accuracy"],
-        scores=keeper.scores(null_threshold),
+        scores=scores,
         null_threshold=null_threshold,
         n_features=sums.n_features,
+        calibration=record.calibrate(calibrated_at, temperature) if settings.n_best >= POOL_SIZE else None,
     )

@@ -21,6 +21,11 @@ _QUESTION_METRICS = {
     "best_exact_match_threshold": MetricLabel("Threshold of the best exact match", "score", "in nats"),
     "best_f1": MetricLabel("Best F1", "percent", "at the best threshold for no answer"),
     "best_f1_threshold": MetricLabel("Threshold of the best F1", "score", "in nats"),
+    "confidence_temperature": MetricLabel("Temperature of the confidence", "score", "fitted on the validation data"),
+    "calibration_error_before": MetricLabel(
+        "Calibration error before", "share", "expected gap between confidence and share right, at temperature 1"
+    ),
+    "calibration_error": MetricLabel("Calibration error after", "share", "the same at the fitted temperature"),
     "loss": MetricLabel("Loss", "nats", "nats a window"),
     "start_accuracy": MetricLabel("Start accuracy", "share", "share of windows"),
     "end_accuracy": MetricLabel("End accuracy", "share", "share of windows"),
@@ -108,4 +113,6 @@ def _limit_on_refusal(metrics: Mapping[str, float]) -> str:
             "All questions that it was evaluated on have an answer in their text. How well it notices that a "
             "text holds none was not measured; expect an answer to every question."
         )
-    return "Whether a text holds an answer at all is judged by a threshold, and the judgement is often wrong."
+    chosen = metrics.get("best_f1_threshold")
+    how = "" if chosen is None else f" (by default {chosen:.4f}, that of the best F1 on the validation data)"
+    return f"Whether a text holds an answer at all is judged by a threshold{how}, and the judgement is often wrong."

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Literal
 
 from distiltune.tasks.question_answering.examples import Answer
@@ -131,29 +131,29 @@ def _place_respelled_at(context: str, text: str, start: int) -> Placed | None:
     for first, stop in _respelled_spans(context, text):
         if first in (start, start + n_leading):
             return Placed(Answer(context[first:stop], first), "answer_respelled")
+        if first > start + n_leading:
+            break
     return None
 
 
 def _place_respelled(context: str, text: str) -> Placed | Misplaced:
     """The only occurrence up to white space, case and Unicode form."""
-    spans = _respelled_spans(context, text)
+    spans = list(islice(_respelled_spans(context, text), 2))
     if len(spans) == 1:
         first, stop = spans[0]
         return Placed(Answer(context[first:stop], first), "answer_respelled")
     return Misplaced("answer_ambiguous" if spans else "answer_not_found")
 
 
-def _respelled_spans(context: str, text: str) -> list[tuple[int, int]]:
+def _respelled_spans(context: str, text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every occurrence up to white space, case and Unicode form, in order."""
     wanted = _fold(text).key
     folded = _fold_context(context)
-    spans = []
     position = folded.key.find(wanted)
     while position >= 0:
         if span := folded.span(position, position + len(wanted) - 1):
-            spans.append(span)
+            yield span
         position = folded.key.find(wanted, position + 1)
-    return spans
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,4 +230,4 @@ def _fold_cluster(cluster: str) -> str:
 
 
 # Several questions share a context, one after the other
-_fold_context = lru_cache(maxsize=8)(_fold)
+_fold_context = lru_cache(maxsize=2)(_fold)

@@ -49,30 +49,63 @@ def read_answers(
         on_batch: called with every packed batch and its logits ``(total_tokens, 2)``, on the model's device.
 
     """
+    for example, windows in read_windows(model, examples, question_features, settings.batch_tokens, on_batch):
+        yield (
+            example,
+            decode(example.context, windows, max_answer_tokens=settings.max_answer_tokens, n_best=settings.n_best),
+        )
+
+
+def read_windows(
+    model: nn.Module,
+    examples: Sequence[Example],
+    question_features: QuestionFeatures,
+    batch_tokens: int,
+    on_batch: OnBatch = lambda batch, logits: None,
+) -> Iterator[tuple[Example, list[WindowLogits]]]:
+    """What the model says about every example's windows, example by example, in order; arguments as `read_answers`."""
     example_of = question_features.features.example_of
-    n_context_tokens = question_features.n_context_tokens()
     for first, last in _chunks(example_of, FEATURES_AT_ONCE):
         logits: dict[int, npt.NDArray[np.float32]] = {}
-        for batch, output in outputs(model, question_features.features, np.arange(first, last), settings.batch_tokens):
+        for batch, output in outputs(model, question_features.features, np.arange(first, last), batch_tokens):
             on_batch(batch, output)
             parts = torch.split(output.float().cpu(), list(batch.lengths))
             logits.update((int(feature), part.numpy()) for feature, part in zip(batch.feature_ids, parts, strict=True))
-        feature = first
-        while feature < last:
-            example = int(example_of[feature])
-            windows = []
-            while feature < last and example_of[feature] == example:
-                windows.append(_window(question_features, feature, int(n_context_tokens[feature]), logits.pop(feature)))
-                feature += 1
-            yield (
-                examples[example],
-                decode(
-                    examples[example].context,
-                    windows,
-                    max_answer_tokens=settings.max_answer_tokens,
-                    n_best=settings.n_best,
-                ),
-            )
+        numbers = np.unique(example_of[first:last]).tolist()
+        for number, windows in zip(numbers, _by_example(question_features, first, last, logits.pop), strict=True):
+            yield examples[number], windows
+
+
+def example_windows(
+    question_features: QuestionFeatures, logits: Sequence[npt.NDArray[np.float32]]
+) -> Iterator[list[WindowLogits]]:
+    """Each example's windows, in order.
+
+    Args:
+        question_features: every example has at least one.
+        logits: for each feature in order an array ``(n_tokens, 2)`` of start and end logits.
+
+    """
+    return _by_example(question_features, 0, len(question_features), logits.__getitem__)
+
+
+def _by_example(
+    question_features: QuestionFeatures,
+    first: int,
+    last: int,
+    logits_of: Callable[[int], npt.NDArray[np.float32]],
+) -> Iterator[list[WindowLogits]]:
+    """The windows of each example among the features ``first`` to ``last``."""
+    example_of = question_features.features.example_of
+    n_context_tokens = question_features.n_context_tokens()
+    feature = first
+    while feature < last:
+        example = example_of[feature]
+        windows = []
+        while feature < last and example_of[feature] == example:
+            windows.append(_window(question_features, feature, int(n_context_tokens[feature]), logits_of(feature)))
+            feature += 1
+        yield windows
 
 
 def _window(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -11,22 +12,27 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
 from distiltune.data.array_cache import cache_directory
-from distiltune.model.build import Dropouts, LoadedModel, load_model
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.hub import Split
+from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
-from distiltune.recipe import Recipe
+from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.question_answering.analysis import analyse, chance_losses
+from distiltune.tasks.question_answering.check import training_concerns
 from distiltune.tasks.question_answering.data import (
     QuestionData,
-    Split,
-    draw,
     featurise,
     load_examples,
-    part_by_context,
 )
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
+    TEMPERATURE,
     PredictionFiles,
     QuestionEvaluation,
     default_null_threshold,
@@ -36,10 +42,12 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
-from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
+from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.reading import ReadingSettings
+from distiltune.tasks.question_answering.settings import question_limit
 
 ARCHITECTURE = "DistilBertForQuestionAnswering"
+HEAD_DROPOUT = HeadDropout("qa_dropout", 0.1)
 
 NULL_THRESHOLD = "null_threshold"
 """Name in config.json of the null score difference above which a model says "no answer"."""
@@ -60,20 +68,6 @@ EPOCH_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class DataSettings:
-    """Which questions, read how; the recipe says what each means."""
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    validation_share: float
-    columns: str
-    max_rejected_share: float
-    train_questions: int
-    validation_questions: int
-    sample_seed: int
-
-
-@dataclass(frozen=True, slots=True)
 class QuestionAnswering:
     """The task, with the settings that it alone understands."""
 
@@ -81,18 +75,25 @@ class QuestionAnswering:
     windows: WindowSettings
     reading: ReadingSettings
     null_threshold: float | None = None
+    temperature: float | None = None
 
     name: str = "question-answering"
     architecture: str = ARCHITECTURE
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
+    output_names: tuple[str, ...] = ("start_logits", "end_logits")
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
+    prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
     objective: Objective = span_loss
-    divergence: Divergence | None = span_divergence
+    divergence: Divergence = span_divergence
+
+    def ready(self) -> QuestionAnswering:
+        """The task itself: nothing of the data shapes the model."""
+        return self
 
     def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with a span head."""
-        return load_model(name, self.head_rules, self.make_head, device, dropouts)
+        return load_model(name, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT)
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
         """Read and featurise the training and the validation questions.
@@ -104,17 +105,7 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        train = self._read(self.data.train, "train")
-        validation = None
-        if self.data.validation:
-            validation = self._read(self.data.validation, "validation")
-        elif self.data.validation_share > 0 and all(map(has_own_validation, self.data.train)):
-            validation = self._read(self.data.train, "validation")
-        elif self.data.validation_share > 0:
-            train, validation = part_by_context(train, self.data.validation_share, self.data.sample_seed)
-        train = draw(train, self.data.train_questions, self.data.sample_seed)
-        if validation is not None:
-            validation = draw(validation, self.data.validation_questions, self.data.sample_seed)
+        train, validation = train_and_validation(self._read, self.data, lambda example: example.context, "text")
         return (
             self._featurise(train, tokenizer),
             self._featurise(validation, tokenizer) if validation is not None else None,
@@ -127,20 +118,35 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        examples = draw(self._read(sources, "validation"), self.data.validation_questions, self.data.sample_seed)
+        examples = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
         return self._featurise(examples, tokenizer)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A span head with weights yet to be set."""
         return make_span_head(hidden_size, dropout)
 
-    def model_config(self, training: Dataset, head_dropout: float) -> dict[str, object]:
-        """What this task adds to config.json: its dropout, and a threshold if some questions had no answer."""
+    def model_config(
+        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, object]:
+        """What this task adds to config.json.
+
+        Its dropout, the windows that it was trained in, the temperature of its confidence, and, if some training
+        questions had no answer, a threshold: the one asked for, or that of the best F1 on the validation data.
+        """
         assert isinstance(training, QuestionData)
+        metrics = metrics or {}
         threshold = self.null_threshold
-        if threshold is None:
-            threshold = default_null_threshold(training.examples)
-        config: dict[str, object] = {"qa_dropout": head_dropout}
+        if threshold is None and default_null_threshold(training.examples) is not None:
+            threshold = metrics.get("best_f1_threshold", 0.0)
+        stored: dict[str, float] = {
+            "max_length": self.windows.max_length,
+            "stride": self.windows.stride,
+            "max_question_tokens": self.windows.max_question_tokens,
+            "max_answer_tokens": self.reading.max_answer_tokens,
+        }
+        if TEMPERATURE in metrics:
+            stored[TEMPERATURE] = metrics[TEMPERATURE]
+        config: dict[str, object] = {"qa_dropout": head_dropout, STORED_UNDER: stored}
         return config if threshold is None else {**config, NULL_THRESHOLD: threshold}
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
@@ -148,11 +154,11 @@ class QuestionAnswering:
         return question_answering_guide(metrics, self.windows.max_length, self.reading.max_answer_tokens)
 
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
-        """The same task; the model's threshold for "no answer" holds where none was asked for."""
-        stored = config.get(NULL_THRESHOLD)
-        if self.null_threshold is not None or not isinstance(stored, int | float):
-            return self
-        return replace(self, null_threshold=float(stored))
+        """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""
+        threshold, stored = self.null_threshold, config.get(NULL_THRESHOLD)
+        if threshold is None and isinstance(stored, int | float) and abs(stored) < 1e30:
+            threshold = float(stored)
+        return replace(self, null_threshold=threshold, temperature=stored_temperature(config))
 
     def evaluate(
         self,
@@ -190,14 +196,38 @@ class QuestionAnswering:
                 data.question_features,
                 self.reading,
                 null_threshold=null_threshold,
+                threshold_is_open=self.null_threshold is None,
+                temperature=self.temperature,
                 on_example=on_example,
             )
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        assert isinstance(training, QuestionData)
+        others = validation.examples if isinstance(validation, QuestionData) else ()
+        return training_concerns(training, others, tokenizer, self.windows, self.reading.max_answer_tokens)
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among a window's tokens, and that of knowing how many hold no answer."""
+        return chance_losses(features)
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by kind of question, calibration, the hardest wrong answers; and each answer's score."""
+        assert isinstance(data, QuestionData)
+        return analyse(data.examples, predictions / "nbest.jsonl")
 
     def _read(self, sources: Sequence[str], split: Split) -> ExampleSet:
         return load_examples(sources, split, self.data.columns, self.data.max_rejected_share)
 
     def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         return featurise(examples, tokenizer, self.windows, cache_directory())
+
+
+def stored_temperature(config: Mapping[str, object]) -> float | None:
+    """The temperature of the confidence that a model's config.json keeps, None if there is none that can be used."""
+    entry = config.get(STORED_UNDER)
+    value = entry.get(TEMPERATURE) if isinstance(entry, Mapping) else None
+    return float(value) if isinstance(value, int | float) and 0.0 < value < math.inf else None
 
 
 def make_span_head(hidden_size: int, dropout: float) -> nn.Module:
@@ -214,11 +244,11 @@ def from_recipe(recipe: Recipe) -> QuestionAnswering:
             validation_share=recipe.validation_share,
             columns=recipe.columns,
             max_rejected_share=recipe.max_rejected_share,
-            train_questions=recipe.train_questions,
-            validation_questions=recipe.validation_questions,
+            n_train=recipe.train_questions or recipe.train_examples,
+            n_validation=recipe.validation_questions or recipe.validation_examples,
             sample_seed=recipe.sample_seed,
         ),
-        windows=WindowSettings(recipe.max_length, recipe.stride, recipe.question_limit),
+        windows=WindowSettings(recipe.max_length, recipe.stride, question_limit(recipe)),
         reading=ReadingSettings(recipe.max_answer_tokens, recipe.n_best, recipe.evaluation_tokens),
         null_threshold=recipe.null_threshold,
     )

@@ -1,0 +1,91 @@
+"""What is wrong or remarkable about something, ranked: the kind, how often, examples, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Severity = Literal["error", "warning", "note"]
+
+_RANK: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+SHOWN_CASES = 3
+JSON_CASES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One row that a concern is about: its id, and what a person sees there."""
+
+    row_id: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Concern:
+    """One kind of thing that is wrong (error), probably wrong (warning), or good to know (note).
+
+    Attributes:
+        severity: an error spoils the training or its figures, a warning may, a note is for information.
+        kind: a short machine-readable name such as ``answer_moved``.
+        message: one sentence for a person.
+        repair: what to do about it; empty if nothing has to be done.
+        count: how many rows it is about; 0 if it is about the whole set.
+        of: how many rows were looked at.
+        fixable: whether ``--fix`` takes care of it.
+        cases: the rows, all of them where they are known one by one.
+
+    """
+
+    severity: Severity
+    kind: str
+    message: str
+    repair: str = ""
+    count: int = 0
+    of: int = 0
+    fixable: bool = False
+    cases: tuple[Case, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """``count`` as a share of the rows looked at."""
+        return self.count / self.of if self.of else 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The concern as plain values, with the first cases."""
+        return {
+            "severity": self.severity,
+            "kind": self.kind,
+            "message": self.message,
+            "count": self.count,
+            "of": self.of,
+            "repair": self.repair,
+            "fixable": self.fixable,
+            "examples": [{"id": case.row_id, "text": case.text} for case in self.cases[:JSON_CASES]],
+        }
+
+
+def concern_of(
+    severity: Severity, kind: str, message: str, cases: Sequence[Case], of: int, repair: str, *, fixable: bool = False
+) -> list[Concern]:
+    """The concern about these cases as a list, empty if there is none."""
+    if not cases:
+        return []
+    return [Concern(severity, kind, message, repair, len(cases), of, fixable, tuple(cases))]
+
+
+def ranked(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
+    """Errors first, then warnings, then notes; within each, what most rows have first."""
+    return tuple(sorted(concerns, key=lambda concern: (_RANK[concern.severity], -concern.count, concern.kind)))
+
+
+def concern_lines(concerns: Sequence[Concern]) -> list[str]:
+    """The concerns for a terminal."""
+    lines = []
+    for concern in concerns:
+        how_many = f"{concern.count:,} of {concern.of:,}: " if concern.count else ""
+        lines.append(f"{concern.severity:<7}  {how_many}{concern.message}  [{concern.kind}]")
+        lines += [f"           {case.row_id}: {case.text}" for case in concern.cases[:SHOWN_CASES]]
+        if concern.repair:
+            lines.append(f"         what to do: {concern.repair}")
+    return lines

@@ -1,0 +1,49 @@
+"""The overfit probe: whether a model can learn a few examples by heart, which wrong labels cannot keep it from."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from distiltune.coach.evidence import ProbeResult
+from distiltune.data.feature_set import FeatureSet
+from distiltune.model.encoder import model_device
+from distiltune.tasks.base import Objective
+from distiltune.training.optimiser import make_optimiser, set_learning_rate
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """How hard the probe tries."""
+
+    n_features: int = 32
+    n_steps: int = 40
+    learning_rate: float = 3e-4
+
+
+def overfit_probe(
+    model: nn.Module, features: FeatureSet, objective: Objective, settings: ProbeSettings = ProbeSettings()
+) -> ProbeResult:
+    """Train a copy of ``model`` on the shortest features, dropout off; the model itself stays as it is."""
+    copied = copy.deepcopy(model).eval()
+    for parameter in copied.parameters():
+        parameter.requires_grad_(True)
+    shortest = np.sort(np.argsort(features.lengths, kind="stable")[: settings.n_features])
+    batch = features.batch(shortest).to(model_device(model))
+    optimiser = make_optimiser(copied, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    losses = []
+    for step in range(settings.n_steps + 1):
+        loss = objective(copied(batch), batch).loss / batch.n_features
+        losses.append(float(loss.detach()))
+        if step == settings.n_steps or not torch.isfinite(loss):
+            break
+        # a short warm-up keeps Adam's first, full-sized steps from throwing the weights about
+        set_learning_rate(optimiser, settings.learning_rate * min(1.0, (step + 1) / 5))
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+    return ProbeResult(batch.n_features, len(losses) - 1, losses[0], losses[-1])

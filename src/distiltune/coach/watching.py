@@ -1,0 +1,87 @@
+"""The coach beside a run: records what it goes by, says what it sees as it sees it, and sums up at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from distiltune.coach.advice import Advice, advise
+from distiltune.coach.evidence import Evidence, TrainingFacts
+from distiltune.training.loop import EpochReport, StepReport, Watcher
+from distiltune.training.run_log import RunLog
+from distiltune.training.vitals import STEPS_BETWEEN_VITALS, PartVitals, Vitals, take_vitals
+
+
+class CoachedWatcher:
+    """A loop's watcher around another one: it passes everything on, and watches."""
+
+    def __init__(
+        self,
+        watcher: Watcher,
+        facts: TrainingFacts,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        log: RunLog,
+        say: Callable[[str], None],
+    ) -> None:
+        self._watcher, self._model, self._optimiser, self._log, self._say = watcher, model, optimiser, log, say
+        self._next_look = 0
+        self._said: set[str] = set()
+        self.evidence = Evidence(facts, ended=False)
+
+    def begin(self) -> None:
+        """Say what is known before the first step."""
+        self._tell(advise(self.evidence))
+
+    def memory(self) -> dict[str, object]:
+        """What a checkpoint keeps, beside the reports of steps and epochs, for ``remember``."""
+        return {"vitals": [asdict(look) for look in self.evidence.vitals], "said": sorted(self._said)}
+
+    def remember(self, steps: Sequence[StepReport], epochs: Sequence[EpochReport], memory: Mapping[str, Any]) -> None:
+        """Take up what was seen and said before the run was stopped."""
+        vitals = tuple(
+            Vitals(look["step"], tuple(PartVitals(**part) for part in look["parts"])) for look in memory["vitals"]
+        )
+        self._said = set(memory["said"])
+        self._next_look = vitals[-1].step + STEPS_BETWEEN_VITALS if vitals else 0
+        self.evidence = replace(self.evidence, steps=tuple(steps), epochs=tuple(epochs), vitals=vitals)
+
+    def on_step(self, report: StepReport) -> None:
+        """Pass it on; now and then look how strongly the parts are trained."""
+        self._watcher.on_step(report)
+        vitals = self.evidence.vitals
+        if report.step >= self._next_look:
+            self._next_look = report.step + STEPS_BETWEEN_VITALS
+            vitals = (*vitals, self._look(report.step))
+        self.evidence = replace(self.evidence, steps=(*self.evidence.steps, report), vitals=vitals)
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        """Pass it on, and say what is new."""
+        go_on = self._watcher.on_epoch(report)
+        self.evidence = replace(self.evidence, epochs=(*self.evidence.epochs, report))
+        self._tell(advise(self.evidence))
+        return go_on
+
+    def end(self, evidence: Evidence) -> None:
+        """Say what is new now that all is known, notes included."""
+        self.evidence = evidence
+        self._tell(advise(evidence), notes=True)
+
+    def _look(self, step: int) -> Vitals:
+        vitals = take_vitals(self._model, self._optimiser, step)
+        self._log.write("event", event="vitals", **asdict(vitals))
+        return vitals
+
+    def _tell(self, found: tuple[Advice, ...], *, notes: bool = False) -> None:
+        """Say what was not said before; what is only good to know waits for the end."""
+        for advice in found:
+            if (advice.severity == "note" and not notes) or advice.sickness in self._said:
+                continue
+            self._said.add(advice.sickness)
+            self._log.write("event", event="advice", **advice.as_json())
+            for line in advice.lines():
+                self._say(line)

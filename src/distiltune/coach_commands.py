@@ -1,0 +1,161 @@
+"""The coach's commands: check, compare, find-lr, tune. Imported by `cli`, on whose app they hang."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distiltune.cli import JsonOption, _console, _error_console, _given, _say, _settings_as_flags, app
+from distiltune.recipe import Recipe, read_settings
+
+_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tensorboard", "task"))
+
+
+@app.command()
+@_settings_as_flags(
+    *("model", "columns", "max_length", "stride", "max_question_tokens", "epochs", "batch_size", "max_answer_tokens"),
+    *("device", "threads"),
+)
+def check(
+    data: Annotated[list[str], typer.Argument(help="Questions: files, directories, `starter`, or hub names.")],
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", help="The other set, usually the validation data: what do the two share?"),
+    ] = None,
+    fix: Annotated[
+        Path | None,
+        typer.Option("--fix", help="Write a cleaned data set here (.json or .jsonl), and what was changed."),
+    ] = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Say what is wrong with a data set before anything is trained on it.
+
+    Example: `distiltune check train.json --against dev.json --fix clean.json`
+    """
+    recipe = Recipe.build({**_given(settings), "train": tuple(data)})
+    from distiltune.report.data_check import report_lines
+    from distiltune.tasks.question_answering.check import check_sources
+    from distiltune.tasks.question_answering.check_fix import changes_path, check_output, write_fixed
+    from distiltune.tasks.question_answering.check_fix import fix as mend
+
+    console = _console()
+    if fix is not None:
+        check_output(fix, data)
+    report = check_sources(data, against or [], recipe)
+    if fix is not None:
+        write_fixed(mend(report.examples, report.repeats), fix)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        return
+    for line in report_lines(report):
+        _say(console, line)
+    if fix is not None:
+        _say(console, f"cleaned data: {fix}; what was changed: {changes_path(fix)}")
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[str], typer.Argument(help="Two run directories or more; the first is compared with.")],
+    picture: Annotated[
+        Path | None, typer.Option("--picture", help="Draw the runs' curves here, as .svg or .png.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Put runs side by side: scores, what differs, whether the difference is real, which answers changed.
+
+    Example: `distiltune compare runs/one runs/other --picture curves.svg`
+    """
+    from distiltune.coach.comparing import compare_runs
+
+    comparison = compare_runs(runs)
+    if picture is not None:
+        from distiltune.report.comparison import draw_comparison
+
+        draw_comparison(comparison, picture)
+    if as_json:
+        typer.echo(json.dumps(comparison.as_json(), indent=2, ensure_ascii=False))
+        return
+    from distiltune.report.comparison import comparison_lines
+
+    console = _console()
+    for line in comparison_lines(comparison):
+        _say(console, line)
+
+
+@app.command("find-lr")
+@_settings_as_flags(*_RUN_SETTINGS)
+def find_lr(
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
+    ] = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    steps: Annotated[int, typer.Option("--steps", min=12, help="Steps of the test.")] = 100,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Find a learning rate: train some steps with rising rates and see where the loss falls and where it breaks away.
+
+    Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
+    """
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    from distiltune.coach.find_rate import find_learning_rate, range_lines, write_range
+    from distiltune.report.console import counting
+
+    console = _console()
+    with counting(_error_console() if as_json else console, "range test") as on_progress:
+        test = find_learning_rate(built, n_steps=steps, on_step=lambda n_done: on_progress(n_done, steps))
+    written = write_range(test, output) if output is not None else ()
+    if as_json:
+        typer.echo(json.dumps(test.as_json(), indent=2))
+        return
+    for line in range_lines(test):
+        _say(console, line)
+    for path in written:
+        _say(console, f"written: {path}")
+
+
+@app.command()
+@_settings_as_flags(*_RUN_SETTINGS)
+def tune(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the search; one that is there goes on.")],
+    search: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--search",
+            help="What to try: `learning_rate=1e-5:3e-4:log`, `dropout=0:0.3`, `epochs=2,3,4`; once a setting.",
+        ),
+    ] = None,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="How many to try, earlier ones included.")] = 20,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Search settings: train again and again, stop what is behind, keep the best (needs the extra `tune`).
+
+    Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
+    """
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    from distiltune.coach.search_space import DEFAULT_SEARCH, parse_space
+
+    space = parse_space(search or DEFAULT_SEARCH, built)
+    from distiltune.coach.tune import search_lines, write_search
+    from distiltune.coach.tune import tune as run
+    from distiltune.report.console import ConsoleReporter
+
+    console = _error_console() if as_json else _console()
+    found = run(built, space, output, n_trials=trials, make_reporter=lambda: ConsoleReporter(console))
+    written = write_search(found, output)
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2))
+        return
+    console.print()
+    for line in search_lines(found):
+        _say(console, line)
+    for path in written:
+        _say(console, f"written: {path}")
+    if found.best is not None:
+        _say(console, f"train with it: distiltune train --recipe {output / 'best.toml'} --output RUN")

@@ -1,0 +1,1 @@
+"""A trained model in other forms: ONNX, verified; and the way to the hub."""

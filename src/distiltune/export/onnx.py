@@ -1,0 +1,228 @@
+"""From a trained model to an ONNX folder that is proved to answer as the model does."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+
+from distiltune.device import keep_freed_memory, set_threads
+from distiltune.errors import ModelError, RecipeError
+from distiltune.export.onnx_graph import OPSET, write_graph
+from distiltune.export.quantise import quantise_dynamic, quantise_static
+from distiltune.export.verify import Comparison, Measured, compare, measure
+from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
+from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model
+from distiltune.model.build import LoadedModel
+from distiltune.model.encoder import TaskModel
+from distiltune.model.save import replace_directory
+from distiltune.model.source import model_config
+from distiltune.model.tokenizer import tokenizer_files
+from distiltune.recipe import Recipe
+from distiltune.report.model_card import yaml_string
+from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.choose import USUAL, task_of_model
+from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.table import TASKS
+
+MAX_F1_LOST: Final = 1.0
+"""Points of F1 that 8 bits may cost unless the user says otherwise."""
+
+OnNote = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """An ONNX folder and how it was checked.
+
+    Attributes:
+        directory: the folder.
+        precision: ``float32``, ``int8 dynamic``, ``int8 dynamic, mixed`` or ``int8 static``.
+        size_bytes: of the graph.
+        comparison: the graph beside the model that it was made from.
+
+    """
+
+    directory: Path
+    precision: str
+    size_bytes: int
+    comparison: Comparison
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain values."""
+        return {
+            "directory": str(self.directory),
+            "precision": self.precision,
+            "size_bytes": self.size_bytes,
+            **self.comparison.as_json(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A graph and what it was measured to be."""
+
+    precision: str
+    file: Path
+    comparison: Comparison
+
+
+def export_onnx(
+    model: str | Path,
+    output: str | Path,
+    *,
+    int8: bool = False,
+    data: tuple[str, ...] = (),
+    questions: int = 500,
+    accept_loss: bool = False,
+    threads: int = 0,
+    on_note: OnNote = lambda note: None,
+) -> Exported:
+    """Export a model to ONNX, and check it against the original before anything is written to ``output``.
+
+    Args:
+        model: a model directory, a run, or a name on the hub.
+        output: the folder to make.
+        int8: also bring weights and products to 8 bits.
+        data: questions to check with; by default the run's validation data, or else the starter's.
+        questions: at most so many of them (0: all).
+        accept_loss: write it even if int8 costs more than `MAX_F1_LOST` points of F1.
+        threads: of tensor work; 0 means as many as there are usable cores.
+        on_note: told what is going on.
+
+    Raises:
+        ModelError: if the model cannot be exported, or the result does not answer as the model does.
+        DataError: if the data cannot be read.
+
+    """
+    keep_freed_memory()
+    set_threads(threads)
+    recipe = Recipe(model=str(model), validation_examples=questions)
+    config = model_config(recipe.model)
+    recipe = recipe.with_changes(task=task_of_model(config) or USUAL)
+    task = TASKS[recipe.task](recipe).for_model(config)
+    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, torch.device("cpu"))
+    if not isinstance(loaded.model, TaskModel):
+        raise ModelError("The model is in ONNX form already.", where=str(loaded.source.directory))
+    recipe = recipe.with_stored(loaded.source.config_hf)
+    task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
+    sources = data or _validation_of(Path(model)) or ("starter",)
+    dataset = task.load_validation(list(sources), loaded.tokenizer)
+    on_note(f"checking with {dataset.n_examples:,} questions of {', '.join(sources)}")
+    before = measure(task, loaded.model.eval(), dataset)
+    with tempfile.TemporaryDirectory() as working:
+        chosen = _make(task, loaded, dataset, before, Path(working), int8=int8, on_note=on_note)
+        comparison = chosen.comparison
+        if int8 and comparison.f1_lost > MAX_F1_LOST and not accept_loss:
+            raise ModelError(
+                f"In 8 bits the model loses {comparison.f1_lost:.2f} points of F1 "
+                f"({comparison.f1_original:.2f} to {comparison.f1:.2f}), more than {MAX_F1_LOST:g}.",
+                where=", ".join(sources),
+                fix="export without --int8, or take the loss with --accept-loss",
+            )
+        size = chosen.file.stat().st_size
+        _write_folder(Path(output), loaded, chosen, recipe, task.guide(before.metrics))
+    return Exported(Path(output), chosen.precision, size, comparison)
+
+
+def _make(
+    task: Task, loaded: LoadedModel, data: Dataset, before: Measured, working: Path, *, int8: bool, on_note: OnNote
+) -> _Candidate:
+    """The float32 graph, checked; with ``int8``, the first 8-bit graph made from it that keeps F1."""
+    assert isinstance(loaded.model, TaskModel)
+
+    def check(precision: str, file: Path) -> _Candidate:
+        exported = OnnxModel(file, torch.device("cpu"))
+        comparison = compare(loaded.model, exported, data, before, measure(task, exported, data))
+        on_note(
+            f"{precision}: {file.stat().st_size / 1e6:.1f} MB, {comparison.n_equal} of {comparison.n_examples} answers "
+            f"as before, F1 {comparison.f1:.2f} ({comparison.f1_original:.2f} before)"
+        )
+        return _Candidate(precision, file, comparison)
+
+    graph = working / "float32.onnx"
+    write_graph(loaded.model, graph, task.output_names)
+    plain = check("float32", graph)
+    if not plain.comparison.is_faithful:
+        raise ModelError(
+            f"The ONNX graph does not answer as the model does: {plain.comparison.n_equal} of "
+            f"{plain.comparison.n_examples} answers are the same, logits differ by up to "
+            f"{plain.comparison.max_logit_difference:.2g}.",
+            where=str(loaded.source.directory),
+            fix="use another version of onnxruntime; nothing was written",
+        )
+    if not int8:
+        return plain
+    makers: tuple[tuple[str, Callable[[Path], None]], ...] = (
+        ("int8 dynamic", lambda file: quantise_dynamic(graph, file)),
+        ("int8 dynamic, mixed", lambda file: quantise_dynamic(graph, file, mixed=True)),
+        ("int8 static", lambda file: quantise_static(graph, file, data.features)),
+    )
+    tried: list[_Candidate] = []
+    for precision, make in makers:  # the smallest and quickest first
+        file = working / f"{len(tried)}.onnx"
+        make(file)
+        tried.append(check(precision, file))
+        if tried[-1].comparison.f1_lost <= MAX_F1_LOST:
+            return tried[-1]
+    return max(tried, key=lambda each: each.comparison.f1)
+
+
+def _validation_of(run: Path) -> tuple[str, ...]:
+    """The validation data that a run names and that is still there; empty if there is none."""
+    for place in (run, run.parent):
+        if (place / "recipe.toml").is_file():
+            try:
+                named = Recipe.from_toml(place / "recipe.toml").validation
+            except RecipeError:
+                return ()
+            return named if all(Path(name).exists() for name in named) else ()
+    return ()
+
+
+def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide) -> None:
+    """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
+    made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
+    config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
+    example = files("distiltune.export").joinpath("example.py.txt").read_text(encoding="utf-8")
+    values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens")}
+    texts = {
+        "config.json": json.dumps(config, indent=2, sort_keys=True) + "\n",
+        "example.py": example.format(**values),
+        "README.md": _readme(chosen, guide),
+    }
+    contents = {
+        **tokenizer_files(loaded.tokenizer, loaded.source.config.max_position_embeddings),
+        **{name: text.encode() for name, text in texts.items()},
+    }
+
+    def write(beside: Path) -> None:
+        shutil.copyfile(chosen.file, beside / ONNX_FILE)
+        for name, content in contents.items():
+            (beside / name).write_bytes(content)
+
+    replace_directory(directory, write)
+
+
+def _readme(chosen: _Candidate, guide: TaskGuide) -> str:
+    """A model card, so that the folder can be put on the hub as it is."""
+    comparison = chosen.comparison
+    tags = "\n".join(f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", "onnx", *guide.tags))
+    tag = f"pipeline_tag: {guide.pipeline_tag}\n" if guide.pipeline_tag else ""
+    return (
+        f"---\nlibrary_name: onnx\n{tag}tags:\n{tags}\n---\n\n"
+        f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
+        f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
+        "`example.py` asks it with numpy, onnxruntime and tokenizers; distiltune takes the folder as `--model`.\n\n"
+        '```shell\npython example.py "A question?" text.txt\n```\n\n'
+        f"Checked on {comparison.n_examples:,} questions beside the model that it was made from: "
+        f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
+        f"F1 {comparison.f1:.2f} ({comparison.f1_original:.2f} before), exact match {comparison.exact_match:.2f}.\n"
+    )

@@ -1,0 +1,96 @@
+"""A model exported to ONNX, behind the same call as ours: packed batch in, packed logits out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from distiltune.data.packing import PackedBatch, gather_rows
+from distiltune.errors import ModelError
+from distiltune.workers import plan_workers
+
+ONNX_FILE: Final = "model.onnx"
+
+_LEAST_FILLED = 0.8
+"""Sequences are padded together only if the shortest fills this share of the longest."""
+
+
+class OnnxModel(nn.Module):
+    """Runs ``model.onnx`` through onnxruntime.
+
+    The graph takes ``input_ids`` and ``attention_mask``, both ``(n_sequences, length)`` int64; each of its outputs is
+    ``(n_sequences, length)``. A session may be called from several threads at once.
+    """
+
+    def __init__(self, file: Path, device: torch.device) -> None:
+        """Load the graph.
+
+        Raises:
+            ModelError: if onnxruntime is not installed or cannot read the file.
+
+        """
+        super().__init__()
+        # Who runs a model asks its first parameter where it lives.
+        self.anchor = nn.Parameter(torch.empty(0), requires_grad=False)
+        self._session = _open_session(file, device)
+        self._outputs = [output.name for output in self._session.get_outputs()]
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """``(total_tokens, n_outputs)`` for a packed batch on the CPU."""
+        tokens = batch.token_ids.numpy()
+        offsets = batch.cu_seqlens.numpy().astype(np.int64)
+        out = np.empty((len(tokens), len(self._outputs)), dtype=np.float32)
+        for rows in _groups(batch.lengths):
+            lengths = np.diff(offsets)[rows]
+            mask = np.arange(lengths.max()) < lengths[:, None]
+            ids = np.zeros(mask.shape, dtype=np.int64)
+            ids[mask] = gather_rows(tokens, offsets, rows)
+            results = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask.astype(np.int64)})
+            places = gather_rows(np.arange(len(tokens)), offsets, rows)
+            out[places] = np.stack([result[mask] for result in results], axis=1)
+        return torch.from_numpy(out)
+
+
+def _groups(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:
+    """Sequences of like lengths, so that little is padded."""
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    first = 0
+    for i, row in enumerate(order.tolist()):
+        if lengths[row] < _LEAST_FILLED * lengths[int(order[first])]:
+            yield order[first:i]
+            first = i
+    yield order[first:]
+
+
+def _open_session(file: Path, device: torch.device) -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ModelError(
+            "The model is in ONNX form, which needs onnxruntime.",
+            where=str(file),
+            fix="install it: pip install 'distiltune[export]', or use the model that was exported",
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = plan_workers(torch.get_num_threads()).threads_each
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    available = onnxruntime.get_available_providers()
+    wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
+    providers = [*(name for name in wanted if name in available), "CPUExecutionProvider"]
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=providers)
+    except Exception as error:  # onnxruntime has no common class for its errors
+        raise ModelError(
+            "The ONNX model cannot be read.", where=f"{file} ({_first_line(error)})", fix="export it again"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,129 @@
+"""Runs side by side, for people: a table, sentences, and their curves in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib.style
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from distiltune.coach.comparing import SHOWN_CHANGES, Comparison, PairComparison, RunRecord
+from distiltune.report.curves import STYLE
+
+# Okabe & Ito (2008), the darker ones first; marks and dashes differ too.
+_LOOKS = (
+    ("#0072b2", "o", "-"),
+    ("#d55e00", "s", "--"),
+    ("#009e73", "^", "-."),
+    ("#cc79a7", "D", ":"),
+    ("#e69f00", "v", "-"),
+    ("#56b4e9", "P", "--"),
+)
+_TABLE = (
+    ("train loss", "train", "loss"),
+    ("validation loss", "validation", "loss"),
+    ("exact match", "validation", "exact_match"),
+    ("F1", "validation", "f1"),
+)
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """The comparison for a terminal."""
+    lines = _table(comparison.runs)
+    lines += ["", *_differing(comparison)]
+    for pair in comparison.pairs:
+        lines += ["", *_pair_lines(pair)]
+    return [*lines, *(f"note: {note}" for note in comparison.notes)]
+
+
+def _table(runs: Sequence[RunRecord]) -> list[str]:
+    titles = ["run", "best epoch", *(title for title, _, _ in _TABLE), "minutes"]
+    rows = [titles]
+    for run in runs:
+        seconds = sum(epoch.train_seconds + epoch.validation_seconds for epoch in run.epochs)
+        figures = [_figure(getattr(run.best, of).get(metric)) for _, of, metric in _TABLE]
+        rows.append([run.name, str(run.best_epoch), *figures, f"{seconds / 60:.1f}"])
+    widths = [max(len(row[i]) for row in rows) for i in range(len(titles))]
+    return [
+        "  ".join(
+            [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        )
+        for row in rows
+    ]
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4f}" if abs(value) < 20 else f"{value:.2f}"
+
+
+def _differing(comparison: Comparison) -> list[str]:
+    if not comparison.differing:
+        return ["the recipes are the same"]
+    lines = ["what differs in the recipes:"]
+    for name, values in comparison.differing.items():
+        lines.append(f"  {name}: {' | '.join(_shown(value) for value in values)}")
+    return lines
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else "not set" if value is None else str(value)
+
+
+def _pair_lines(pair: PairComparison) -> list[str]:
+    lines = [f"{pair.second} against {pair.first}:"]
+    for score in pair.scores:
+        verdict = "a real difference" if score.is_real else "no difference that could be told from chance"
+        lines.append(
+            f"  {score.metric}: {score.difference:+.2f} points (95 %: {score.low:+.2f} to {score.high:+.2f}, "
+            f"p = {score.p_value:.4f}) on {score.n:,} questions: {verdict}"
+        )
+    better = sum(each.f1_change > 0 for each in pair.changed)
+    lines.append(f"  answers changed: {better:,} for the better, {len(pair.changed) - better:,} for the worse")
+    for each in pair.changed[:SHOWN_CHANGES]:
+        wanted = each.wanted[0] if each.wanted else "no answer"
+        lines.append(
+            f"    {'+' if each.f1_change > 0 else '-'} {each.asked.strip()[:80]}  wanted {wanted[:40]!r}: "
+            f"{each.first[:40]!r} → {each.second[:40]!r}"
+        )
+    return lines
+
+
+def draw_comparison(comparison: Comparison, path: Path) -> None:
+    """Draw the runs' validation losses and F1 over the epochs, as SVG or PNG by the path's suffix."""
+    with matplotlib.style.context(["default", STYLE]):
+        figure = Figure(figsize=(10.0, 6.6), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09))
+        FigureCanvasAgg(figure)
+        upper, lower = figure.subplots(2, 1, sharex=True)
+        _draw(upper, comparison.runs, "loss", "Validation loss (nats)")
+        _draw(lower, comparison.runs, "f1", "F1 (%)")
+        lower.set_xlabel("Epoch")
+        lower.xaxis.get_major_locator().set_params(integer=True)
+        upper.legend(
+            loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2, fontsize=10.0
+        )
+        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+
+
+def _draw(axes: Axes, runs: Sequence[RunRecord], metric: str, label: str) -> None:
+    for i, run in enumerate(runs):
+        colour, marker, dashes = _LOOKS[i % len(_LOOKS)]
+        points = [(epoch.epoch, epoch.validation[metric]) for epoch in run.epochs if metric in epoch.validation]
+        if points:
+            x, y = zip(*points, strict=True)
+            axes.plot(x, y, color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=run.name)
+            axes.plot(
+                [run.best_epoch],
+                [run.best.validation[metric]],
+                color=colour,
+                marker=marker,
+                markersize=10,
+                markerfacecolor="none",
+                linestyle="",
+            )
+    axes.set_ylabel(label)
+    axes.grid(axis="y")

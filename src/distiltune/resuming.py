@@ -1,0 +1,244 @@
+"""Going on with a run: the last whole checkpoint, whether recipe and data still fit it, and what it began from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import nn
+
+from distiltune.data.packing import TokenRows
+from distiltune.device import Precision
+from distiltune.distillation.teacher import Chunks
+from distiltune.durable import find_damage, sync, write_whole
+from distiltune.errors import TrainingError
+from distiltune.model.build import LoadedModel
+from distiltune.model.source import UNTRAINED
+from distiltune.recipe import Recipe
+from distiltune.run_directory import RunDirectory, versions
+from distiltune.tasks.base import Dataset
+from distiltune.training.checkpoint import Place, places_in, read_checkpoint, restore
+from distiltune.training.checkpointer import best_checkpoint, remove
+from distiltune.training.loop import LoopState
+
+MAY_CHANGE: Final = frozenset(
+    {
+        *("device", "threads", "evaluation_tokens", "log_every"),
+        *("checkpoint_minutes", "checkpoint_steps", "non_finite", "tensorboard"),
+    }
+)
+"""Settings that decide neither what is learnt nor in which order; everything else must be as the run was begun."""
+
+_BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
+"""Settings that name files: the files may have moved as long as they hold the same."""
+
+_BEST_FILES: Final = frozenset({"weights.safetensors", "state.json"})
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The checkpoint that a run goes on from.
+
+    Attributes:
+        directory: the checkpoint.
+        place: how far it had come.
+        state: its plain values.
+        notes: a sentence for each newer checkpoint that turned out to be damaged.
+
+    """
+
+    directory: Path
+    place: Place
+    state: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    @property
+    def loop(self) -> LoopState:
+        """Where the loop goes on."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in self.state["loop"].items()
+        }
+        return LoopState(**values)
+
+    @property
+    def came_from(self) -> tuple[Place, int]:
+        """The place and the best epoch then, for whoever keeps the checkpoints."""
+        return self.place, int(self.state["best"]["epoch"])
+
+    def put_back(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+        """Weights, optimiser and random states as they were.
+
+        Raises:
+            TrainingError: if they cannot be read, or are of another model.
+
+        """
+        restore(read_checkpoint(self.directory), model, optimiser)
+
+
+def find_resumable(run: RunDirectory) -> Resumed | None:
+    """The last checkpoint of a run that is whole; None if the run was stopped before the first one.
+
+    Raises:
+        TrainingError: if there is no run, or none of its checkpoints is whole.
+
+    """
+    if not run.recipe.is_file():
+        raise TrainingError(
+            "There is no run to resume.", where=str(run.path), fix="give the --output directory of a run"
+        )
+    notes: list[str] = []
+    for place in places_in(run.checkpoints):
+        directory = run.checkpoints / place.name
+        try:
+            state = read_checkpoint(directory).state
+            best = int(state["best"]["epoch"])
+            damage = find_damage(best_checkpoint(run.checkpoints, best), _BEST_FILES) if best >= 0 else ""
+            if damage:
+                raise TrainingError(f"The checkpoint's best epoch {best} is damaged: {damage}.", where=str(directory))
+            return Resumed(directory, place, state, tuple(notes))
+        except TrainingError as error:
+            notes.append(f"{error.what} ({directory.name}); the checkpoint before it is used")
+    if notes:
+        raise TrainingError(
+            "None of the run's checkpoints can be used:\n  "
+            + "\n  ".join(note.split("; the check")[0] for note in notes),
+            where=str(run.checkpoints),
+            fix=f"begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite",
+        )
+    return None
+
+
+def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:
+    """Remove what a killed process was writing, and checkpoints beyond the one that is resumed."""
+    for path in run.checkpoints.glob(".*"):
+        remove(path)
+    for place in places_in(run.checkpoints):
+        if place > resumed.place:
+            remove(run.checkpoints / place.name)
+
+
+def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> None:
+    """Check that a recipe is the one that the run was begun with, apart from what may change.
+
+    Raises:
+        TrainingError: with every difference.
+
+    """
+    values = now.model_dump(mode="json")
+    differences = [
+        f"{name}: {_shown(then.get(name, Recipe.model_fields[name].default))} in the run, {_shown(value)} now"
+        for name, value in values.items()
+        if name not in MAY_CHANGE | _BY_CONTENT and then.get(name, Recipe.model_fields[name].default) != value
+    ]
+    _refuse(differences, "recipe", "leave these settings out", run)
+
+
+def fingerprints(training: Dataset, validation: Dataset | None, targets: TokenRows | None = None) -> dict[str, Any]:
+    """What the data come to: hashes of the files, of the features made from them, and of what a teacher says of these.
+
+    Args:
+        training: the training data.
+        validation: the validation data.
+        targets: the teacher's outputs, if there is one.
+
+    """
+    sets = {"training data": training, "validation data": validation}
+    found = {name: None if data is None else _fingerprint(data) for name, data in sets.items()}
+    return {**found, "teacher": {"outputs": targets.fingerprint} if isinstance(targets, Chunks) else None}
+
+
+def check_data(then: Mapping[str, Any], now: Mapping[str, Any], run: RunDirectory) -> None:
+    """Check that the data are those that the run was begun with.
+
+    Raises:
+        TrainingError: with every difference.
+
+    """
+    differences = []
+    for name in now:
+        before, after = then.get(name), now[name]
+        if before is None or after is None:
+            if before is not after:
+                differences.append(f"{name}: {'none' if before is None else 'some'} in the run, now the reverse")
+            continue
+        differences += [
+            f"{name}, {what}: {_shown(before.get(what))} in the run, {_shown(after[what])} now"
+            for what in after
+            if before.get(what) != after[what]
+        ]
+    _refuse(differences, "data", "put the same files back; those of the run are named in its recipe.toml", run)
+
+
+def surroundings(
+    recipe: Recipe,
+    data: Mapping[str, Any],
+    loaded: LoadedModel,
+    n_threads: int,
+    n_processes: int,
+    precision: Precision,
+) -> dict[str, Any]:
+    """What every checkpoint says of the run, for the checks above."""
+    return {
+        "recipe": recipe.model_dump(mode="json"),
+        "data": dict(data),
+        "source_notes": list(loaded.source.notes),
+        "source_name": loaded.source.directory.name,
+        "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
+    }
+
+
+def notes_on_bits(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What differs from then that may change the last bits of the results, for the user."""
+    before, after = then.get("same_bits", {}), now["same_bits"]
+    changed = [
+        f"{name} {before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]
+    ]
+    return [f"the results may differ in their last bits: {', '.join(changed)}"] if changed else []
+
+
+def write_base(run: RunDirectory, loaded: LoadedModel) -> None:
+    """Keep the shape and the tokenizer that the run begins with, so that it can go on without its base model."""
+    config = {**loaded.source.config_hf, UNTRAINED: True}
+    run.base.mkdir(parents=True, exist_ok=True)
+    write_whole(run.base / "tokenizer.json", loaded.tokenizer.to_str().encode())
+    write_whole(run.base / "config.json", json.dumps(config).encode())
+    sync(run.checkpoints)
+
+
+def as_in_the_run(loaded: LoadedModel, state: Mapping[str, Any]) -> LoadedModel:
+    """A model loaded from what ``write_base`` kept, with what was remarkable about the base model itself."""
+    notes = tuple(map(str, state["source_notes"]))
+    return replace(loaded, source=replace(loaded.source, missing=(), notes=notes))
+
+
+def _numerics() -> dict[str, str]:
+    found = versions()
+    return {name: found[name] for name in ("torch", "numpy", "distiltune")}
+
+
+def _fingerprint(data: Dataset) -> dict[str, Any]:
+    digest = hashlib.sha256()
+    features = data.features
+    for array in (features.token_ids, features.offsets, features.labels):
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return {"files": data.fingerprint, "features": len(features), "tokens and labels": digest.hexdigest()}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 50 else f"{text[:24]}…{text[-24:]}"
+
+
+def _refuse(differences: list[str], what: str, fix: str, run: RunDirectory) -> None:
+    if differences:
+        raise TrainingError(
+            f"The run was begun with another {what}:\n  " + "\n  ".join(differences),
+            where=str(run.path),
+            fix=f"{fix}, or begin a new run with another --output",
+        )

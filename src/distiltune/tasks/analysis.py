@@ -1,0 +1,106 @@
+"""What a task finds out about a model's answers, in words and figures that the report and the coach understand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """A mean with the interval that holds it with a confidence of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class BreakdownRow:
+    """One class of examples: its name, how many there are, and what the model reaches on it, by metric title."""
+
+    label: str
+    n: int
+    scores: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """A set of examples parted by one property; the scores are in percent."""
+
+    title: str
+    rows: tuple[BreakdownRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBin:
+    """Answers of like confidence: how many, how sure the model was on average, and how often it was right (0 to 1)."""
+
+    n: int
+    confidence: float
+    right: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A piece of a passage; ``marks`` are any of "gold" and "given"."""
+
+    text: str
+    marks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class WrongAnswer:
+    """A wrong answer in its passage."""
+
+    title: str
+    given: str
+    wanted: str
+    confidence: float
+    passage: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredAnswer:
+    """One example with what the model said and what that is worth, as a line of ``answers.jsonl``.
+
+    Attributes:
+        id: of the example.
+        asked: the question.
+        given: the answer given, empty for none.
+        wanted: the gold answers, none if there is no answer.
+        exact: 0 or 1.
+        f1: 0 to 1.
+        confidence: 0 to 1.
+
+    """
+
+    id: str
+    asked: str
+    given: str
+    wanted: tuple[str, ...]
+    exact: float
+    f1: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """All of it.
+
+    Attributes:
+        breakdowns: scores by property of the examples.
+        calibration: by confidence, rising; empty if there is nothing to say.
+        calibration_error: mean distance of confidence and share right, weighted by the answers.
+        wrong: the hardest wrong answers, the surest of them first.
+        facts: figures for the coach: ``n``, ``score`` and ``score_margin`` (points of the main score and half its
+            interval), ``null_share`` (answers that are "none"), ``null_share_wanted``, ``confidence`` (mean),
+            ``one_place_share`` (answers that begin in the same place as most).
+
+    """
+
+    breakdowns: tuple[Breakdown, ...] = ()
+    calibration: tuple[CalibrationBin, ...] = ()
+    calibration_error: float = 0.0
+    wrong: tuple[WrongAnswer, ...] = ()
+    facts: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,160 @@
+"""How sure an answer is: its confidence among the candidates, the temperature that makes it honest, and the error left.
+
+A candidate's confidence is the softmax of its score over the best candidates of the question and "no answer", at a
+temperature: exp(score / T) over the sum of exp(score_i / T). The temperature is the one number that is fitted, on
+validation data (Guo et al. 2017, "On Calibration of Modern Neural Networks"). It changes no order, so no answer.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+POOL_SIZE = 20
+"""Candidates that a confidence is taken over; fixed, so that it does not change with how many are shown."""
+
+MIN_QUESTIONS = 30
+"""Fewer validation questions than this say too little to fit a temperature to."""
+
+N_BINS = 15
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+_N_CUTS = 40  # leaves a bracket of 2e-8 of the first one
+
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a temperature does for a set of answered questions.
+
+    Attributes:
+        temperature: what scores are divided by.
+        error_before: expected calibration error at temperature 1, from 0 to 1.
+        error_after: the same at ``temperature``.
+        n: questions that this was measured on.
+
+    """
+
+    temperature: float
+    error_before: float
+    error_after: float
+    n: int
+
+
+def pool(scores: Sequence[float], null_score: float) -> Scores:
+    """``(POOL_SIZE + 1,)``: the null score, then the best candidates' scores, filled up with -inf.
+
+    Args:
+        scores: log probabilities of the candidates, best first.
+        null_score: log probability of "no answer".
+
+    """
+    row = np.full(POOL_SIZE + 1, -np.inf)
+    row[0] = null_score
+    best = scores[:POOL_SIZE]
+    row[1 : 1 + len(best)] = best
+    return row
+
+
+def confidences(pools: Scores, temperature: float) -> Scores:
+    """The softmax of each row at a temperature: ``(..., POOL_SIZE + 1)`` → the same shape; column 0 is "no answer"."""
+    scaled = pools / temperature
+    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    shares: Scores = scaled / scaled.sum(axis=-1, keepdims=True)
+    return shares
+
+
+def expected_calibration_error(confidence: Scores, right: npt.NDArray[np.bool_], n_bins: int = N_BINS) -> float:
+    """Mean gap between confidence and share right over bins of equal width, weighted by the bins' sizes.
+
+    Args:
+        confidence: ``(n,)`` from 0 to 1; n > 0.
+        right: ``(n,)`` whether the answer was right.
+        n_bins: number of bins.
+
+    """
+    bins = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
+    gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(confidence))
+
+
+def fit_temperature(pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDArray[np.bool_]) -> float:
+    """The temperature at which the confidence of the answer given says best whether it is right (least log loss).
+
+    Golden-section search over the logarithm of the temperature; 1.0 where all or none of the answers are right or
+    there are fewer than `MIN_QUESTIONS`, since nothing can be learned from these.
+
+    Args:
+        pools: ``(n, POOL_SIZE + 1)`` as `pool` makes them.
+        chosen: ``(n,)`` column of the answer given; 0 is "no answer".
+        right: ``(n,)`` whether it was right.
+
+    """
+    if len(right) < MIN_QUESTIONS or bool(right.all()) or not bool(right.any()):
+        return 1.0
+
+    def loss(log_temperature: float) -> float:
+        given = confidences(pools, math.exp(log_temperature))[np.arange(len(chosen)), chosen]
+        given = np.clip(given, 1e-12, 1.0 - 1e-12)
+        return float(-np.where(right, np.log(given), np.log1p(-given)).mean())
+
+    low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
+    for _ in range(_N_CUTS):
+        step = _GOLDEN * (high - low)
+        if loss(high - step) <= loss(low + step):
+            high = low + step
+        else:
+            low = high - step
+    return math.exp((low + high) / 2.0)
+
+
+def calibrate(
+    pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDArray[np.bool_], temperature: float | None = None
+) -> Calibration:
+    """Fit a temperature, unless one is given, and measure the error with and without it."""
+    if temperature is None:
+        temperature = fit_temperature(pools, chosen, right)
+    rows = np.arange(len(chosen))
+    before, after = (confidences(pools, each)[rows, chosen] for each in (1.0, temperature))
+    return Calibration(
+        temperature=temperature,
+        error_before=expected_calibration_error(before, right),
+        error_after=expected_calibration_error(after, right),
+        n=len(right),
+    )
+
+
+class AnswerRecord:
+    """Keeps, question by question, what `calibrate` needs: a few numbers and no text."""
+
+    def __init__(self) -> None:
+        self._pools: list[Scores] = []
+        self._best_is_right: list[bool] = []
+        self._none_is_right: list[bool] = []
+
+    def add(self, scores: Sequence[float], null_score: float, *, best_is_right: bool, none_is_right: bool) -> None:
+        """Add one question: its candidates' scores, best first, and whether the best, or no answer, is right."""
+        self._pools.append(pool(scores, null_score))
+        self._best_is_right.append(best_is_right)
+        self._none_is_right.append(none_is_right)
+
+    def calibrate(self, null_threshold: float | None, temperature: float | None = None) -> Calibration | None:
+        """As the function `calibrate`; None with fewer than `MIN_QUESTIONS`.
+
+        Args:
+            null_threshold: null score difference above which "no answer" is given; None: always an answer.
+            temperature: the one to measure; by default one is fitted.
+
+        """
+        if len(self._pools) < MIN_QUESTIONS:
+            return None
+        pools = np.stack(self._pools)
+        threshold = np.inf if null_threshold is None else null_threshold
+        says_none = np.isneginf(pools[:, 1]) | (pools[:, 0] - pools[:, 1] > threshold)
+        right = np.where(says_none, self._none_is_right, self._best_is_right)
+        return calibrate(pools, np.where(says_none, 0, 1), right, temperature)

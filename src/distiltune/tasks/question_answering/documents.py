@@ -1,0 +1,88 @@
+"""The texts that a question is asked about: documents, the parts of them that are read, and places in them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from distiltune.errors import DataError
+
+Documents = str | Sequence[str] | Mapping[str, str]
+"""One text, several, or several by name."""
+
+# A sentence ends at one of these and white space, or at an empty line.
+_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|\n\s*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text and what it is called; the name is empty if it has none."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch of a document that is read in one piece: ``text`` begins at the document's code point ``start``."""
+
+    document: int
+    start: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a stretch of a text stands: line and column counted from 1, and the sentence around it."""
+
+    line: int
+    column: int
+    sentence: str
+    sentence_start: int
+
+
+def as_documents(given: Documents) -> tuple[Document, ...]:
+    """The documents, checked.
+
+    Raises:
+        DataError: if there is none that holds any text.
+
+    """
+    if isinstance(given, str):
+        documents: tuple[Document, ...] = (Document("", given),)
+    elif isinstance(given, Mapping):
+        documents = tuple(Document(name, text) for name, text in given.items())
+    else:
+        documents = tuple(Document("", text) for text in given)
+    if not any(document.text.strip() for document in documents):
+        raise DataError("The text is empty.", fix="give a text that may hold the answer")
+    return documents
+
+
+def place_of(text: str, start: int, end: int) -> Place:
+    """Where ``text[start:end]`` stands."""
+    sentence_start, sentence_end = sentence_around(text, start, end)
+    return Place(
+        line=text.count("\n", 0, start) + 1,
+        column=start - text.rfind("\n", 0, start),
+        sentence=text[sentence_start:sentence_end],
+        sentence_start=sentence_start,
+    )
+
+
+def sentence_around(text: str, start: int, end: int, reach: int = 400) -> tuple[int, int]:
+    """Where the sentence or sentences that hold ``text[start:end]`` begin and end, white space left out.
+
+    Looks at most ``reach`` characters to either side.
+    """
+    low, high = max(0, start - reach), min(len(text), end + reach)
+    for match in _SENTENCE_END.finditer(text, low, start):
+        low = match.end()
+    following = _SENTENCE_END.search(text, max(start, end - 1), high)
+    high = following.end() if following else high
+    while low < start and text[low].isspace():
+        low += 1
+    while high > end and text[high - 1].isspace():
+        high -= 1
+    return low, high

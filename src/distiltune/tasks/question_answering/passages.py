@@ -1,0 +1,111 @@
+"""A first pass over long texts: cut them into passages, rank these by BM25, read only the likeliest.
+
+The ranking is bm25s (Robertson et al.'s BM25 in Lucene's form). What it leaves out is not read at all: a passage that
+shares no word with the question is found only by reading everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from distiltune.errors import DataError
+from distiltune.tasks.question_answering.documents import Document, Part
+
+PASSAGE_CHARACTERS = 1_000
+MARGIN_CHARACTERS = 200
+"""Read beyond a passage's ends, so that an answer at its edge has its surroundings."""
+
+_CUTS = ("\n\n", "\n", ". ", " ")  # where to cut, the best first
+
+
+def cut_passages(text: str, max_characters: int = PASSAGE_CHARACTERS) -> list[tuple[int, int]]:
+    """Stretches of at most ``max_characters`` that make up the text, cut between paragraphs or words if possible."""
+    spans = []
+    start = 0
+    while start < len(text):
+        limit = start + max_characters
+        end = limit
+        if limit < len(text):
+            cuts = ((text.rfind(sign, start + max_characters // 2, limit), len(sign)) for sign in _CUTS)
+            end = next((at + length for at, length in cuts if at >= 0), limit)
+        end = min(end, len(text))
+        spans.append((start, end))
+        start = end
+    return spans
+
+
+class PassageIndex:
+    """The passages of some documents, ready to be ranked; made once for all questions."""
+
+    def __init__(self, documents: Sequence[Document], max_characters: int = PASSAGE_CHARACTERS) -> None:
+        """Cut and index the documents.
+
+        Raises:
+            DataError: if bm25s is not installed.
+
+        """
+        try:
+            import bm25s
+        except ImportError as error:
+            raise DataError(
+                "Ranking passages first needs the library bm25s.",
+                fix="install it: pip install 'distiltune[rank]', or read everything (no --passages)",
+            ) from error
+        self._documents = documents
+        self._spans = [
+            (number, start, end)
+            for number, document in enumerate(documents)
+            for start, end in cut_passages(document.text, max_characters)
+        ]
+        texts = [documents[number].text[start:end] for number, start, end in self._spans]
+        self._ranker = bm25s.BM25()
+        tokens = bm25s.tokenize(texts, stopwords="en", show_progress=False)
+        self._is_empty = not tokens.vocab
+        if not self._is_empty:
+            self._ranker.index(tokens, show_progress=False)
+
+    def __len__(self) -> int:
+        return len(self._spans)
+
+    def best(self, question: str, n: int) -> list[int]:
+        """Numbers of the ``n`` likeliest passages, best first; the first ones where no word is shared."""
+        n = min(n, len(self._spans))
+        if self._is_empty or n == len(self._spans):
+            return list(range(n))
+        import bm25s
+
+        asked = bm25s.tokenize(question, stopwords="en", return_ids=False, show_progress=False)
+        scores = self._ranker.get_scores(asked[0]) if asked[0] else np.zeros(len(self._spans))
+        return [int(number) for number in np.argsort(-scores, kind="stable")[:n]]
+
+    def parts(self, question: str, n: int) -> list[Part]:
+        """The ``n`` likeliest passages with a margin, in the texts' order, neighbours joined."""
+        parts: list[Part] = []
+        low = high = document = -1
+
+        def close() -> None:
+            if document >= 0:
+                parts.append(Part(document, low, self._documents[document].text[low:high]))
+
+        for number in sorted(self.best(question, n)):
+            of, start, end = self._spans[number]
+            start, end = _widen(self._documents[of].text, start, end)
+            if of == document and start <= high:
+                high = max(high, end)
+                continue
+            close()
+            document, low, high = of, start, end
+        close()
+        return parts
+
+
+def _widen(text: str, start: int, end: int) -> tuple[int, int]:
+    """The stretch with its margins, which begin and end between words where there is white space."""
+    low, high = max(0, start - MARGIN_CHARACTERS), min(len(text), end + MARGIN_CHARACTERS)
+    if low > 0:
+        low = next((at + 1 for at in range(low, start) if text[at].isspace()), low)
+    if high < len(text):
+        high = next((at for at in range(high - 1, end - 1, -1) if text[at].isspace()), high)
+    return low, high

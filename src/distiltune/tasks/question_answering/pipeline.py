@@ -1,0 +1,198 @@
+"""The call shapes and result keys of the question-answering pipeline that transformers had until version 4.
+
+    qa = pipeline("question-answering", model="runs/squad/model")
+    qa(question="Who signs the lease?", context=text)      # {"score": …, "start": …, "end": …, "answer": …}
+
+What differs, on purpose: a score is a probability over all of a window's tokens, the question's included; the same
+characters seen in several windows are one answer; and equal texts at several places are one answer, the best of them.
+Code that is written anew is better off with `Answerer`, which also tells line, sentence and confidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from tokenizers import Tokenizer
+
+from distiltune.tasks.question_answering.answerer import Answerer
+from distiltune.tasks.question_answering.decode import Candidate, decode
+from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.features import WindowSettings, make_features
+from distiltune.tasks.question_answering.reading import ReadingSettings, read_windows
+
+Found = dict[str, Any]
+"""One answer: ``score``, ``start``, ``end`` and ``answer``."""
+
+_WORD_REACH = 100  # characters to either side in which the words around an answer are looked for
+
+
+def pipeline(
+    task: Literal["question-answering"] = "question-answering", model: str | Path = "", **settings: Any
+) -> QuestionAnsweringPipeline:
+    """A drop-in for ``transformers.pipeline("question-answering", model=…)``.
+
+    Args:
+        task: ``question-answering``.
+        model: a model directory, a run, an exported ONNX directory, or a name on the hub.
+        **settings: those of `Answerer`, such as ``device``, and of a call, such as ``top_k``, as its defaults.
+
+    Raises:
+        ValueError: for any other task, or no model.
+        ModelError: if the model cannot be read.
+
+    """
+    if task != "question-answering":
+        raise ValueError(f"distiltune has no pipeline for {task!r}, only for 'question-answering'")
+    if not str(model):
+        raise ValueError("name a model: pipeline('question-answering', model='runs/squad/model')")
+    call = {name: settings.pop(name) for name in CallSettings.__dataclass_fields__ if name in settings}
+    return QuestionAnsweringPipeline(Answerer(model, **settings), CallSettings(**call))
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """The settings of a call, with the names and defaults that transformers gave them.
+
+    Attributes:
+        top_k: most answers to return.
+        doc_stride: tokens that neighbouring windows share; by default 128, or half of a shorter window.
+        max_answer_len: longest answer, in tokens.
+        max_seq_len: most tokens in a window; by default 384, or what the model has.
+        max_question_len: longer questions are cut.
+        handle_impossible_answer: whether "" may be an answer.
+        align_to_words: whether answers are widened to whole words.
+
+    """
+
+    top_k: int = 1
+    doc_stride: int | None = None
+    max_answer_len: int = 15
+    max_seq_len: int | None = None
+    max_question_len: int = 64
+    handle_impossible_answer: bool = False
+    align_to_words: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("top_k", "max_answer_len", "max_question_len"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+    def windows(self, n_positions: int) -> WindowSettings:
+        """The windows that these settings mean for a model with so many positions.
+
+        Raises:
+            ValueError: if windows could not move on.
+
+        """
+        max_length = min(self.max_seq_len or 384, n_positions)
+        stride = min(max_length // 2, 128) if self.doc_stride is None else self.doc_stride
+        return WindowSettings(max_length, stride, min(self.max_question_len, max(1, (max_length - 4 - stride))))
+
+
+class QuestionAnsweringPipeline:
+    """Callable as ``transformers.QuestionAnsweringPipeline`` was; see the module's text for what differs."""
+
+    def __init__(self, answerer: Answerer, settings: CallSettings = CallSettings()) -> None:
+        self._answerer = answerer
+        self._settings = settings
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Found | list[Found] | list[Found | list[Found]]:
+        """Answer one question on one text, or many.
+
+        Takes ``question=`` and ``context=`` (texts or lists of them), a dictionary with these two, a list of such, the
+        same as ``data=`` or ``X=``, or two texts; and any of `CallSettings`. Returns one dictionary, or a list of them
+        where ``top_k`` is over 1 and there are several; for several questions a list of these.
+
+        Raises:
+            ValueError: if the arguments have no such form.
+
+        """
+        names = CallSettings.__dataclass_fields__
+        changes = {name: kwargs.pop(name) for name in tuple(kwargs) if name in names and kwargs[name] is not None}
+        values = {name: getattr(self._settings, name) for name in names} | changes
+        examples = [_as_example(number, each) for number, each in enumerate(_as_inputs(args, kwargs))]
+        results = self._answer(examples, CallSettings(**values))
+        return results[0] if len(results) == 1 else results
+
+    def _answer(self, examples: Sequence[Example], settings: CallSettings) -> list[Found | list[Found]]:
+        loaded = self._answerer.loaded
+        windows = settings.windows(loaded.source.config.max_position_embeddings)
+        features = make_features(examples, loaded.tokenizer, windows)
+        results: list[Found | list[Found]] = []
+        for example, own in read_windows(loaded.model, examples, features, ReadingSettings().batch_tokens):
+            n = 4 * settings.top_k
+            while True:  # equal texts are merged, so look further down until there are enough
+                decoded = decode(example.context, own, max_answer_tokens=settings.max_answer_len, n_best=n)
+                found = _distinct(example.context, decoded.candidates, settings.align_to_words, loaded.tokenizer)
+                if len(found) >= settings.top_k or len(decoded.candidates) < n:
+                    break
+                n *= 4
+            if settings.handle_impossible_answer:
+                found.append({"score": decoded.null_probability, "start": 0, "end": 0, "answer": ""})
+            best = sorted(found, key=lambda each: -each["score"])[: settings.top_k]
+            results.append(best[0] if len(best) == 1 else best)
+        return results
+
+
+def _distinct(context: str, candidates: Iterable[Candidate], align: bool, tokenizer: Tokenizer) -> list[Found]:
+    """The candidates as results, best first, the first of each text."""
+    found: dict[str, Found] = {}
+    for candidate in candidates:
+        start, end = candidate.start, candidate.end
+        if align:
+            start, end = _whole_words(context, start, end, tokenizer)
+        text = context[start:end]
+        found.setdefault(text.lower(), {"score": candidate.probability, "start": start, "end": end, "answer": text})
+    return list(found.values())
+
+
+def _whole_words(context: str, start: int, end: int, tokenizer: Tokenizer) -> tuple[int, int]:
+    """The stretch widened to the words, as the tokenizer sees them, that its ends lie in."""
+    if tokenizer.pre_tokenizer is None:
+        return start, end
+    low = max(0, start - _WORD_REACH)
+    for _, (first, last) in tokenizer.pre_tokenizer.pre_tokenize_str(context[low : end + _WORD_REACH]):
+        first, last = first + low, last + low
+        if first < start < last:
+            start = first
+        if first < end < last:
+            end = last
+    return start, end
+
+
+def _as_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+    """The inputs of a call as a list with one entry a question."""
+    if not args and ("data" in kwargs or "X" in kwargs):
+        args = (kwargs.pop("data") if "data" in kwargs else kwargs.pop("X"),)
+    if not args and {"question", "context"} <= kwargs.keys():
+        return _pairs(kwargs.pop("question"), kwargs.pop("context"))
+    if kwargs:
+        raise ValueError(f"unknown arguments: {', '.join(sorted(kwargs))}")
+    if len(args) == 2 and all(isinstance(each, str) for each in args):
+        return [{"question": args[0], "context": args[1]}]
+    inputs = args[0] if len(args) == 1 else list(args)
+    inputs = [inputs] if isinstance(inputs, Mapping) else inputs
+    if not args or isinstance(inputs, str) or not isinstance(inputs, Iterable):
+        raise ValueError("give question= and context=, or dictionaries with these two")
+    return list(inputs)
+
+
+def _pairs(question: Any, context: Any) -> list[Any]:
+    if isinstance(question, str):
+        return [{"question": question, "context": context}]
+    contexts = [context] * len(question) if isinstance(context, str) else list(context)
+    if len(contexts) != len(question):
+        raise ValueError(f"{len(question)} questions and {len(contexts)} contexts do not fit each other")
+    return [{"question": each, "context": text} for each, text in zip(question, contexts, strict=True)]
+
+
+def _as_example(number: int, given: Any) -> Example:
+    if not isinstance(given, Mapping) or not all(isinstance(given.get(name), str) for name in ("question", "context")):
+        raise ValueError(f"input {number} is no dictionary with the texts `question` and `context`")
+    for name in ("question", "context"):
+        if not given[name].strip():
+            raise ValueError(f"input {number}: `{name}` is empty")
+    return Example(str(number), given["question"], given["context"], ())

@@ -1,0 +1,75 @@
+"""Using a trained model: texts in, entities with their places out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from distiltune.data.findings import Findings
+from distiltune.data.reading import ReadSet, text_problem
+from distiltune.device import set_threads
+from distiltune.errors import DataError
+from distiltune.tasks.labels import labels_of
+from distiltune.tasks.token_classification.evaluation import as_spans, entities_found, mark_words
+from distiltune.tasks.token_classification.examples import TokenExample
+from distiltune.tasks.token_classification.features import TokenWindows, featurise
+from distiltune.tasks.token_classification.read import words_of
+from distiltune.tasks.trained import load_trained
+
+BATCH_TOKENS = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedEntity:
+    """An entity in a text: exactly the characters ``start:end``, and the mean probability of its words' tags."""
+
+    label: str
+    start: int
+    end: int
+    text: str
+    score: float
+
+
+class EntityMarker:
+    """Marks the entities in texts of any length.
+
+    >>> marker = EntityMarker("runs/mine")
+    >>> marker(["Ada Byron was born in London."])[0][0].label
+    """
+
+    def __init__(
+        self, model: str | Path, *, device: str = "auto", threads: int = 0, max_length: int = 384, stride: int = 128
+    ) -> None:
+        """Load a model directory, a run, or a name on the hub.
+
+        Raises:
+            ModelError: if the model cannot be read, or has no head for this task.
+            HubError: if a hub name cannot be fetched.
+
+        """
+        set_threads(threads)
+        self._loaded = load_trained(str(model), "token-classification", device)
+        self.tags = labels_of(self._loaded.source.config_hf)
+        limit = self._loaded.source.config.max_position_embeddings
+        self._windows = TokenWindows(min(max_length, limit), stride)
+
+    def __call__(self, texts: Sequence[str]) -> list[list[MarkedEntity]]:
+        """The entities of each text, in order.
+
+        Raises:
+            DataError: if a text is empty.
+
+        """
+        for number, text in enumerate(texts, start=1):
+            problem = text_problem(text, "text")
+            if problem is not None:
+                raise DataError(problem.message, where=f"text {number}", fix="give something to read")
+        examples = tuple(TokenExample(str(i), text, words_of(text), None) for i, text in enumerate(texts))
+        read = ReadSet(examples, Findings(), "", ())
+        data = featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
+        marked = mark_words(self._loaded.model, data, BATCH_TOKENS)
+        return [
+            [MarkedEntity(**span) for span in as_spans(example, found)]
+            for example, found in entities_found(data, marked, self.tags)
+        ]

@@ -1,0 +1,24 @@
+"""A trained model of a task, ready to be asked."""
+
+from __future__ import annotations
+
+from distiltune.device import choose_device
+from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.build import LoadedModel
+from distiltune.model.source import model_config
+from distiltune.recipe import Recipe
+from distiltune.tasks.table import TASKS
+
+
+def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
+    """Load a model that has a trained head for that task, in evaluation mode; also one exported to ONNX.
+
+    Raises:
+        ModelError: if the model cannot be read, or has no such head.
+        HubError: if a hub name cannot be fetched.
+
+    """
+    task = TASKS[task_name](Recipe(task=task_name)).for_model(model_config(name))
+    loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
+    loaded.model.eval()
+    return loaded

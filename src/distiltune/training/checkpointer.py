@@ -1,0 +1,240 @@
+"""When a checkpoint is due, and writing it beside the training: at most an interval's work is ever lost."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import torch
+from torch import nn
+
+from distiltune.errors import TrainingError
+from distiltune.training.checkpoint import Place, Snapshot, places_in, take_snapshot, write_checkpoint
+
+KEPT: Final = 2
+"""Checkpoints on the disk: the last, and the one before it in case that the last turns out to be damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Work that may be lost: optimiser steps, or minutes, whichever comes first; 0 means that this one does not count.
+
+    A checkpoint is begun after half of it, and waited for when the whole has passed, so that at no moment there is
+    more to lose, however slow the disk.
+    """
+
+    steps: int = 0
+    minutes: float = 0.0
+
+    def passed(self, steps: int, seconds: float) -> float:
+        """How much of the interval this is, as a share."""
+        by_steps = steps / self.steps if self.steps else 0.0
+        by_time = seconds / (60 * self.minutes) if self.minutes else 0.0
+        return max(by_steps, by_time)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A checkpoint that is known to be whole: its place, the best epoch that it refers to, when it was taken."""
+
+    place: Place
+    best_epoch: int
+    taken: float
+
+
+class Checkpointer:
+    """Writes the checkpoints of one run, one at a time, on a thread of its own, from copies.
+
+    An error of the writing is raised at the next call, after one more try with as much room as can be made.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        interval: Interval,
+        *,
+        came_from: tuple[Place, int] | None = None,
+        before_writing: Callable[[], None] = lambda: None,
+        make_again: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Get ready to write into ``folder``.
+
+        Args:
+            folder: of the checkpoints.
+            model: the model in training.
+            optimiser: its optimiser.
+            interval: the most work that may be lost.
+            came_from: the place that was resumed, with its best epoch.
+            before_writing: called on the writing thread before each checkpoint.
+            make_again: makes the folder and what is around it anew, should it vanish.
+            clock: seconds.
+
+        """
+        self._folder, self._model, self._optimiser, self._interval = folder, model, optimiser, interval
+        self._before_writing, self._make_again, self._clock = before_writing, make_again, clock
+        place, best = came_from or (Place(0, 0), -1)
+        self._kept = [Kept(place, best, clock())]
+        self._thread: threading.Thread | None = None
+        self._error: BaseException | None = None
+
+    @property
+    def last(self) -> Place:
+        """The place of the last checkpoint that is whole."""
+        return self._kept[-1].place
+
+    def is_due(self, step: int) -> bool:
+        """Whether one should be taken now, after ``step`` steps; waits where too much would be at stake."""
+        if self._is_writing():
+            if self._passed(step) < 1.0:
+                return False
+            self.wait()
+        else:
+            self.wait()  # which raises what went wrong
+        return self._passed(step) >= 0.5
+
+    def save(self, place: Place, best_epoch: int, state: Mapping[str, Any]) -> None:
+        """Take a checkpoint now and write it while training goes on.
+
+        Raises:
+            TrainingError: if it, or the one before, could not be written.
+
+        """
+        self.wait()
+        if place == self.last and self.is_there():
+            return
+        snapshot = take_snapshot(self._model, self._optimiser, state)
+        kept = Kept(place, best_epoch, self._clock())
+        self._thread = threading.Thread(target=self._write, args=(kept, snapshot), name="checkpoint", daemon=True)
+        self._thread.start()
+        if self._passed(place.steps_done) >= 1.0:
+            self.wait()
+
+    def save_best(self, epoch: int, files: Mapping[str, bytes], state: Mapping[str, Any]) -> None:
+        """Write the weights as those of the best epoch; the best one before stays while a checkpoint refers to it.
+
+        Raises:
+            TrainingError: if it cannot be written.
+
+        """
+        self.wait()
+        snapshot = take_snapshot(self._model, None, state)
+        directory = best_checkpoint(self._folder, epoch)
+        try:
+            try:
+                write_checkpoint(directory, snapshot, files)
+            except OSError:
+                self._make_room(epoch)
+                write_checkpoint(directory, snapshot, files)
+        except OSError as error:
+            raise self._cannot_write(error) from error
+
+    def wait(self) -> None:
+        """Wait until what is being written is whole.
+
+        Raises:
+            TrainingError: if it could not be written.
+
+        """
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        if self._error is not None:
+            error, self._error = self._error, None
+            raise self._cannot_write(error) from error
+
+    def is_there(self) -> bool:
+        """Whether the last checkpoint is on the disk; at the very start of a run there is none."""
+        return (self._folder / self.last.name).is_dir()
+
+    def tidy(self, best_epoch: int) -> None:
+        """The run is done: keep the last checkpoint and the best epoch's, nothing else."""
+        self.wait()
+        self._prune(self._kept[-1:], {best_epoch})
+
+    def _is_writing(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _passed(self, step: int) -> float:
+        last = self._kept[-1]
+        return self._interval.passed(step - last.place.steps_done, self._clock() - last.taken)
+
+    def _write(self, kept: Kept, snapshot: Snapshot) -> None:
+        directory = self._folder / kept.place.name
+        try:
+            self._before_writing()
+            if self._make_again is not None and not self._folder.is_dir():
+                self._rescue(directory, snapshot)
+            try:
+                write_checkpoint(directory, snapshot)
+            except OSError:
+                self._make_room(kept.best_epoch)
+                write_checkpoint(directory, snapshot)
+            self._kept.append(kept)
+            self._prune(self._kept[-KEPT:], {each.best_epoch for each in self._kept[-KEPT:]})
+            del self._kept[:-KEPT]
+        except BaseException as error:  # raised at the next call, on the thread that trains
+            self._error = error
+
+    def _rescue(self, directory: Path, snapshot: Snapshot) -> NoReturn:
+        """Write what is in memory where everything else is gone, and say so. The best epoch's weights are gone too."""
+        assert self._make_again is not None
+        self._make_again()
+        best = {**snapshot.state["best"], "epoch": -1, "value": math.nan, "n_since": 0}
+        write_checkpoint(directory, replace(snapshot, state={**snapshot.state, "best": best, "log_bytes": 0}))
+        raise TrainingError(
+            "The run directory has vanished. It was made again, and what was in memory is saved there; the log and the "
+            "best epoch so far are lost.",
+            where=str(self._folder.parent),
+            fix=f"go on with: distiltune train --resume {self._folder.parent}",
+        )
+
+    def _make_room(self, best_epoch: int) -> None:
+        """Give up the spare checkpoint, so that the disk has room for another try of one that has this best epoch."""
+        self._prune(self._kept[-1:], {best_epoch, *(each.best_epoch for each in self._kept)})
+
+    def _prune(self, kept: list[Kept], best_epochs: set[int]) -> None:
+        """Remove all other checkpoints, as far as that can be done."""
+        names = {each.place.name for each in kept}
+        for place in places_in(self._folder):
+            if place.name not in names:
+                remove(self._folder / place.name)
+        bests = {best_checkpoint(self._folder, epoch).name for epoch in best_epochs}
+        for path in self._folder.glob("best-epoch-*"):
+            if path.name not in bests:
+                remove(path)
+
+    def _cannot_write(self, error: BaseException) -> TrainingError:
+        if isinstance(error, TrainingError):
+            return error
+        reason = (error.strerror if isinstance(error, OSError) else None) or f"{type(error).__name__}: {error}"
+        kept = f"the checkpoint of step {self.last.steps_done} is kept; " if self.is_there() else ""
+        return TrainingError(
+            f"The checkpoint cannot be written: {reason}.",
+            where=str(self._folder),
+            fix=f"{kept}make room or rights there, then: distiltune train --resume {self._folder.parent}",
+        )
+
+
+def best_checkpoint(folder: Path, epoch: int) -> Path:
+    """Where the weights and answers of the best epoch are, if it is this one."""
+    return folder / f"best-epoch-{epoch}"
+
+
+def remove(directory: Path) -> None:
+    """Remove a checkpoint; its list of checksums goes first, so that a part of it is never taken for a whole one."""
+    hidden = directory.with_name(f".{directory.name}.gone")
+    shutil.rmtree(hidden, ignore_errors=True)
+    try:
+        directory.rename(hidden)
+    except OSError:
+        hidden = directory
+    shutil.rmtree(hidden, ignore_errors=True)

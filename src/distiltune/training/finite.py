@@ -1,0 +1,87 @@
+"""Non-finite numbers: a step whose loss or gradient is NaN or infinite never reaches the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from distiltune.data.loader import FeatureIds
+
+MAX_SKIPPED_IN_A_ROW = 10
+"""Beyond these it is no single bad batch."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadStep:
+    """A step, and what is needed to find what was wrong with it: its number, learning rate and features."""
+
+    epoch: int
+    step: int
+    learning_rate: float
+    batches: tuple[FeatureIds, ...]
+
+    @property
+    def feature_ids(self) -> list[int]:
+        """All features of the step."""
+        return [int(feature) for ids in self.batches for feature in ids]
+
+
+def is_finite(sums: Tensor, parameters: list[nn.Parameter]) -> Tensor:
+    """Whether all of ``sums`` and all gradients are finite; a scalar on their device.
+
+    One pass over the gradients (1 % of a step of DistilBERT on a CPU). A norm that overflows counts as infinite: its
+    gradients are beyond 1e19.
+    """
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    norms = torch._foreach_norm(gradients) if gradients else []
+    return torch.isfinite(torch.stack([sums.sum().float(), *norms]).sum())
+
+
+class AdmittedSteps:
+    """Looks at every step before the optimiser takes it.
+
+    On a CPU the answer is there at once. On a GPU the optimiser's own kernel leaves the weights alone where the
+    answer is no (``found_inf`` of PyTorch's fused optimisers, made for mixed precision), and the host learns of it at
+    the next log line, so that it need not wait at every step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimiser: torch.optim.Optimizer,
+        device: torch.device,
+        on_bad_step: Callable[[BadStep], None],
+    ) -> None:
+        self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        self._optimiser, self._at_once, self._on_bad_step = optimiser, device.type == "cpu", on_bad_step
+        self._waiting: list[tuple[BadStep, Tensor]] = []
+        self._n_skipped = 0
+
+    def look(self, step: BadStep, sums: Tensor) -> Tensor | bool:
+        """Whether the step may be taken: a bool, or on a GPU a scalar of the device."""
+        good = is_finite(sums, self._parameters)
+        if not self._at_once:
+            self._optimiser.found_inf = (~good).float()  # type: ignore[attr-defined]
+            self._optimiser.grad_scale = None  # type: ignore[attr-defined]
+            self._waiting.append((step, good))
+            return good
+        if bool(good):
+            return True
+        self._on_bad_step(step)
+        self._n_skipped += 1
+        return False
+
+    def settle(self) -> int:
+        """Report what the device has found since; returns how many steps were skipped since the last call."""
+        if self._waiting:
+            answers = torch.stack([good for _, good in self._waiting]).tolist()
+            waiting, self._waiting = self._waiting, []
+            for (step, _), good in zip(waiting, answers, strict=True):
+                if not good:
+                    self._on_bad_step(step)
+                    self._n_skipped += 1
+        n_skipped, self._n_skipped = self._n_skipped, 0
+        return n_skipped

@@ -1,0 +1,53 @@
+"""The log's figures as TensorBoard events too, under the log's names; needs the extra ``tensorboard``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from distiltune.errors import TrainingError
+from distiltune.training.loop import EpochReport, StepReport, Watcher
+
+
+def open_events(directory: Path) -> Any:
+    """A writer of TensorBoard events into ``directory``.
+
+    Raises:
+        TrainingError: if TensorBoard is not installed.
+
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise TrainingError(
+            "TensorBoard events were asked for, and TensorBoard is not installed.",
+            where="recipe: tensorboard",
+            fix="pip install 'distiltune[tensorboard]', or leave --tensorboard out",
+        ) from error
+    return SummaryWriter(str(directory))
+
+
+class EventsWatcher:
+    """A loop's watcher around another one that writes what it passes on as events."""
+
+    def __init__(self, watcher: Watcher, writer: Any) -> None:
+        self._watcher, self._writer = watcher, writer
+
+    def on_step(self, report: StepReport) -> None:
+        """``step/loss``, ``step/learning_rate``, ``step/tokens_per_second`` at the step's number."""
+        self._watcher.on_step(report)
+        for name in ("loss", "learning_rate", "tokens_per_second"):
+            self._add(f"step/{name}", getattr(report, name), report.step)
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        """``epoch/train/…`` and ``epoch/validation/…`` at the epoch's number."""
+        for of, metrics in (("train", report.train), ("validation", report.validation)):
+            for name, value in metrics.items():
+                self._add(f"epoch/{of}/{name}", value, report.epoch)
+        self._writer.flush()
+        return self._watcher.on_epoch(report)
+
+    def _add(self, name: str, value: float, at: int) -> None:
+        if math.isfinite(value):
+            self._writer.add_scalar(name, value, at)

@@ -1,0 +1,82 @@
+"""How strongly each part of a model is being trained, read off Adam's own state: no hook in the step, no gradient kept.
+
+Adam keeps running means of the gradients and of their squares. From these follow the size of recent gradients and the
+size of the update that a step makes, which is what tells a learning rate that is too low from one that is too high.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+STEPS_BETWEEN_VITALS = 50
+"""A look takes about as long as the optimiser's step itself, some milliseconds to a tenth of a second."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartVitals:
+    """One part of the model, such as ``encoder.layers.3``.
+
+    Attributes:
+        name: the parameters' common prefix.
+        weight_norm: of all its parameters together.
+        gradient_norm: root of the running mean of squared gradients; 0 where nothing is trained.
+        update_ratio: norm of one step's update over the norm of the weights; 0 where nothing is trained.
+
+    """
+
+    name: str
+    weight_norm: float
+    gradient_norm: float
+    update_ratio: float
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """All parts at one step, counted from 0 over the run."""
+
+    step: int
+    parts: tuple[PartVitals, ...]
+
+
+@torch.no_grad()
+def take_vitals(model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> Vitals:
+    """Look at every part of ``model``; the optimiser is Adam or AdamW as `make_optimiser` makes it."""
+    groups = {id(parameter): group for group in optimiser.param_groups for parameter in group["params"]}
+    sums: dict[str, list[Tensor]] = {}
+    for name, parameter in model.named_parameters():
+        zero = torch.zeros((), device=parameter.device)
+        gradient, update = zero, zero
+        group = groups.get(id(parameter))
+        state = optimiser.state.get(parameter) if group is not None else None
+        if group is not None and state:
+            gradient, update = _gradient_and_update(state, group)
+        weight = parameter.float().square().sum()
+        sums.setdefault(part_name(name), []).append(torch.stack([weight, gradient, update]))
+    parts = []
+    for part, values in sums.items():
+        weight_sum, gradient_sum, update_sum = torch.stack(values).sum(0).tolist()
+        ratio = math.sqrt(update_sum / weight_sum) if weight_sum > 0 else 0.0
+        parts.append(PartVitals(part, math.sqrt(weight_sum), math.sqrt(gradient_sum), ratio))
+    return Vitals(step, tuple(parts))
+
+
+def part_name(parameter: str) -> str:
+    """The part that a parameter belongs to: ``encoder.layers.3.attention.…`` → ``encoder.layers.3``."""
+    pieces = parameter.split(".")
+    if len(pieces) > 3 and pieces[2].isdigit():
+        return ".".join(pieces[:3])
+    return ".".join(pieces[: max(1, min(2, len(pieces) - 1))])
+
+
+def _gradient_and_update(state: dict[str, Tensor], group: dict[str, float]) -> tuple[Tensor, Tensor]:
+    """Squared norms of recent gradients and of the update, weight decay aside."""
+    beta1, beta2 = group["betas"]  # type: ignore[misc]
+    n_steps = float(state["step"])
+    square = state["exp_avg_sq"] / (1 - beta2**n_steps)  # type: ignore[has-type]
+    mean = state["exp_avg"] / (1 - beta1**n_steps)  # type: ignore[has-type]
+    update = mean / (square.sqrt() + group["eps"]) * group["lr"]
+    return square.sum().float(), update.square().sum().float()

@@ -1,0 +1,126 @@
+"""check, find-lr, compare and tune as a person uses them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from distiltune import cli
+from tests.helpers import TINY, people, write_squad, write_tiny_model
+
+Run = Callable[..., int]
+SMALL = ("--epochs", "1", "--max-length", "48", "--stride", "8", "--threads", "1")
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Run:
+    def call(*arguments: str | Path) -> int:
+        monkeypatch.setattr(sys, "argv", ["distiltune", *map(str, arguments)])
+        try:
+            cli.main()
+        except SystemExit as leave:
+            return int(leave.code or 0)
+        return 0
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model, data, and a validation set that shares a passage with it."""
+    made = tmp_path_factory.mktemp("folder")
+    known = people()
+    config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size(), max_position_embeddings=64)
+    write_tiny_model(made / "tiny", known.tokenizer, config)
+    write_squad(made / "train.json", known.examples)
+    write_squad(made / "dev.json", known.examples[:4])
+    return made
+
+
+def test_check_tells_finds_and_fixes(
+    run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ("check", folder / "train.json", "--against", folder / "dev.json", "--model", folder / "tiny", *SMALL)
+    assert run(*asked, "--fix", tmp_path / "clean.json") == 0
+    text = capsys.readouterr().out
+    assert "32 questions on 8 passages" in text
+    assert "[question_leaked]" in text
+    assert "training on this machine: about" in text
+    clean = json.loads((tmp_path / "clean.json").read_text(encoding="utf-8"))
+    assert sum(len(p["qas"]) for p in clean["data"][0]["paragraphs"]) == 28
+    assert run(*asked, "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {concern["kind"]: concern["count"] for concern in found["concerns"]}["question_leaked"] == 4
+    assert run(*asked, "--fix", tmp_path / "clean.json") == 1
+    assert "what to do: give --fix another name" in capsys.readouterr().err
+
+
+def test_check_of_what_is_not_there_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "not-there.json") == 1
+    assert "not-there.json" in capsys.readouterr().err
+
+
+def test_find_lr_tells_and_writes(run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("find-lr", "--train", folder / "train.json", "--model", folder / "tiny", *SMALL, "--validation-share", "0")
+    assert run(*asked, "--steps", "30", "--output", tmp_path / "lr") == 0
+    text = capsys.readouterr().out
+    assert "learning rate:" in text or "no suggestion:" in text
+    assert {path.name for path in (tmp_path / "lr").iterdir()} == {"learning_rate.json", "learning_rate.svg"}
+    assert run(*asked, "--steps", "30", "--json") == 0
+    again = json.loads(capsys.readouterr().out)
+    assert again == json.loads((tmp_path / "lr" / "learning_rate.json").read_text())  # the same seed, the same curve
+
+
+def test_compare_and_tune(run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    data = ("--train", folder / "train.json", "--validation", folder / "dev.json", "--model", folder / "tiny", *SMALL)
+    search = (
+        "tune",
+        *data,
+        "--search",
+        "learning_rate=1e-4:1e-2:log",
+        "--trials",
+        "2",
+        "--output",
+        tmp_path / "search",
+    )
+    assert run(*search) == 0
+    text = capsys.readouterr().out
+    assert "2 trials" in text
+    assert "best.toml" in text
+    trials = tmp_path / "search" / "trials"
+    assert run("compare", trials / "000", trials / "001", "--picture", tmp_path / "curves.svg") == 0
+    text = capsys.readouterr().out
+    assert "001 against 000" in text
+    assert "learning_rate" in text
+    assert (tmp_path / "curves.svg").is_file()
+    assert run("compare", trials / "000", trials / "001", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["pairs"]
+    assert run("compare", trials / "000", tmp_path) == 1
+
+
+def test_without_optuna_tune_says_what_to_install(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    assert run("tune", "--train", folder / "train.json", "--output", tmp_path / "search") == 1
+    assert "pip install 'distiltune[tune]'" in capsys.readouterr().err
+
+
+def test_without_tensorboard_training_says_what_to_install(
+    run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    asked = ("train", "--train", folder / "train.json", "--model", folder / "tiny", *SMALL, "--tensorboard")
+    assert run(*asked, "--output", tmp_path / "run") == 1
+    assert "pip install 'distiltune[tensorboard]'" in capsys.readouterr().err
+
+
+def test_a_search_of_nothing_is_wrong_usage(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("tune", "--search", "learning_rte=1:2", "--output", tmp_path / "search") == cli.EXIT_USAGE
+    assert "did you mean 'learning_rate'" in capsys.readouterr().err

@@ -1,0 +1,120 @@
+"""`push` against the loopback stand-in of the hub: what is sent, what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from distiltune.cli import main
+from distiltune.errors import HubError, ModelError
+from distiltune.export.push import push
+from tests.hub_stand_in import HubStandIn
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubStandIn]:
+    with HubStandIn() as running:
+        running.patch(monkeypatch, tmp_path / "home")
+        monkeypatch.setenv("HF_TOKEN", running.token)
+        yield running
+
+
+@pytest.fixture
+def model(people_model: Path, tmp_path: Path) -> Path:
+    """A copy that may be changed, with what does not belong to a model beside it."""
+    copy = tmp_path / "model"
+    shutil.copytree(people_model, copy)
+    (copy / "notes-on-customers.txt").write_text("private")
+    (copy / "optimiser.pt").write_bytes(b"x")
+    return copy
+
+
+def test_the_model_is_sent_and_can_be_fetched_again(hub: HubStandIn, model: Path, tmp_path: Path) -> None:
+    pushed = push(model, "me/people")
+    assert pushed.name == "me/people"
+    assert pushed.url == f"{hub.url}/me/people"
+    sent = hub.repos["model", "me/people"].files
+    assert set(sent) == set(pushed.files)
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= set(sent)
+    assert not {"notes-on-customers.txt", "optimiser.pt"} & set(sent)
+    for name, content in sent.items():
+        assert content == (model / name).read_bytes()
+    from distiltune.model.source import resolve_model
+
+    fetched = resolve_model("me/people")
+    assert (fetched / "model.safetensors").read_bytes() == (model / "model.safetensors").read_bytes()
+    push(model, "me/people")  # a second time is a further commit
+    create, validate, commit = (
+        next(i for i, each in enumerate(hub.requests) if word in each) for word in ("create", "validate", "/commit/")
+    )
+    assert validate < create < commit
+
+
+def test_a_run_stands_for_its_model(
+    hub: HubStandIn, people_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "sys.argv", ["distiltune", "push", str(people_model.parent), "me/people", "--private", "--json"]
+    )
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0
+    assert json.loads(capsys.readouterr().out)["name"] == "me/people"
+    assert "model.safetensors" in hub.repos["model", "me/people"].files
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda card: card.replace("---", "", 1), "front matter has no library_name"),
+        (lambda card: card.replace("tags:", "tags: [", 1), "front matter cannot be read"),
+        (lambda card: card + "\nTrained on /home/ada/secret/data.csv\n", "/home/ada/secret/data.csv"),
+        (lambda card: card.partition("\n# ")[0] + "\n", "no title"),
+    ],
+)
+def test_a_bad_card_is_refused_before_anything_is_sent(
+    hub: HubStandIn, model: Path, change: object, message: str
+) -> None:
+    card = model / "README.md"
+    assert callable(change)
+    card.write_text(change(card.read_text(encoding="utf-8")), encoding="utf-8")
+    with pytest.raises(ModelError, match=message):
+        push(model, "me/people")
+    assert hub.requests == []
+
+
+def test_a_directory_that_is_not_whole_is_refused(hub: HubStandIn, model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "tokenizer.json").unlink()
+    with pytest.raises(ModelError, match=r"no tokenizer\.json, no model\.safetensors"):
+        push(model, "me/people")
+    with pytest.raises(ModelError, match="no model"):
+        push("no/such/directory", "me/people")
+    assert hub.requests == []
+
+
+def test_nobody_logged_in(hub: HubStandIn, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HF_TOKEN")
+    with pytest.raises(HubError, match="hf auth login"):
+        push(model, "me/people")
+    assert hub.requests == []
+
+
+def test_what_the_hub_refuses_is_said(hub: HubStandIn, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hub.bad_card = "license must be one of these"
+    with pytest.raises(ModelError, match="license must be one of these"):
+        push(model, "me/people")
+    assert hub.repos == {}
+    hub.bad_card = ""
+    monkeypatch.setenv("HF_TOKEN", "hf_somebody_else")
+    with pytest.raises(HubError, match="does not let you write"):
+        push(model, "me/people")
+    with pytest.raises(HubError, match="no name"):
+        push(model, "a/b/c")
+    hub.stop()
+    with pytest.raises(HubError, match="cannot be reached"):
+        push(model, "me/people")

@@ -1,0 +1,150 @@
+"""Model directories from strangers: nothing in them runs, and nonsense is refused before anything is allocated."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distiltune.errors import ModelError
+from distiltune.model import tokenizer as tokenizer_module
+from distiltune.model.build import load_model
+from distiltune.model.source import UNTRAINED, load_source
+from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
+from tests.helpers import TINY, people, write_tiny_model
+
+KNOWN = people()
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    return write_tiny_model(
+        tmp_path / "model", KNOWN.tokenizer, replace(TINY, vocab_size=KNOWN.tokenizer.get_vocab_size())
+    )
+
+
+def change(file: Path, **values: Any) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), **values}))
+
+
+def load(model: Path) -> None:
+    load_model(str(model), HEAD_RULES, make_span_head, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"n_layers": 10**9},
+        {"n_layers": 256, "dim": 16_384, "hidden_dim": 131_072},
+        {"vocab_size": 1_000_000, "dim": 16_384},
+        {"dim": -16},
+        {"dim": 10**400},
+        {"dim": 16.0},
+        {"n_heads": True},
+        {"pad_token_id": float("nan")},
+        {"pad_token_id": 10**400},
+        {"pad_token_id": -1},
+        {"initializer_range": -0.1},
+        {"initializer_range": float("inf")},
+        {"dropout": float("nan")},
+        {"qa_dropout": 1.5},
+        {"qa_dropout": 10**400},
+        {"activation": ["gelu"]},
+        {"model_type": {"x": 1}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("untrained", [False, True])
+def test_a_config_that_claims_nonsense_is_refused(model: Path, values: dict[str, Any], untrained: bool) -> None:
+    change(model / "config.json", **values, **({UNTRAINED: True} if untrained else {}))
+    with pytest.raises(ModelError) as caught:
+        load(model)
+    assert "config.json" in caught.value.where
+
+
+def test_a_config_is_looked_at_before_the_weights(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    change(model / "config.json", n_layers=10**9)
+    monkeypatch.setattr("distiltune.model.source.read_weights", lambda directory: pytest.fail("weights were read"))
+    with pytest.raises(ModelError, match="n_layers"):
+        load_source(str(model), HEAD_RULES)
+
+
+def test_files_far_too_large_are_not_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenizer_module, "MAX_FILE_BYTES", 100)
+    with pytest.raises(ModelError, match="larger than any such file"):
+        load(model)
+
+
+def test_a_tokenizer_of_another_size_is_refused(model: Path) -> None:
+    """The model has many more embeddings than the tokenizer has tokens: they do not belong together."""
+    change(model / "config.json", vocab_size=30_522, **{UNTRAINED: True})
+    with pytest.raises(ModelError, match="embeddings for 30,522"):
+        load(model)
+
+
+def test_a_vocabulary_padded_up_is_fine(tmp_path: Path) -> None:
+    shape = replace(TINY, vocab_size=KNOWN.tokenizer.get_vocab_size() + 63)
+    load(write_tiny_model(tmp_path / "model", KNOWN.tokenizer, shape))
+
+
+def test_two_vocabularies_that_disagree_are_refused(model: Path) -> None:
+    lines = (model / "vocab.txt").read_text().splitlines()
+    lines[10], lines[11] = lines[11], lines[10]
+    (model / "vocab.txt").write_text("\n".join(lines) + "\n")
+    with pytest.raises(ModelError, match=r"vocab\.txt gives"):
+        load(model)
+
+
+@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder", "post_processor"])
+def test_regular_expressions_are_refused(model: Path, part: str) -> None:
+    hostile = {"type": "Sequence", "x": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"}]}
+    change(model / "tokenizer.json", **{part: hostile})
+    with pytest.raises(ModelError, match="regular expression"):
+        load(model)
+
+
+def test_a_tokenizer_without_a_token_for_the_unknown_is_refused(model: Path) -> None:
+    (model / "tokenizer.json").unlink()
+    lines = (model / "vocab.txt").read_text().replace("[UNK]", "unknown")
+    (model / "vocab.txt").write_text(lines)
+    with pytest.raises(ModelError, match=r"no \[UNK\]"):
+        load(model)
+
+
+@pytest.mark.parametrize("file", ["config.json", "tokenizer.json"])
+@pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"a":' * 50_000, "\ud800", "9" * 9_999])
+def test_json_that_is_none(model: Path, file: str, text: str) -> None:
+    (model / file).write_text(text, encoding="utf-8", errors="surrogatepass")
+    with pytest.raises(ModelError):
+        load(model)
+
+
+class Runs:
+    """What a pickle of another's making may hold."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_no_code_runs_from_a_pickle(model: Path, tmp_path: Path, new_format: bool) -> None:
+    (model / "model.safetensors").unlink()
+    torch.save({"x": Runs(tmp_path / "ran")}, model / "pytorch_model.bin", _use_new_zipfile_serialization=new_format)
+    with pytest.raises(ModelError):
+        load(model)
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", ["../x.safetensors", "/etc/x.safetensors", "a/b.safetensors", "..\\x.safetensors", 7])
+def test_an_index_names_files_beside_it_only(model: Path, name: object) -> None:
+    (model / "model.safetensors").rename(model.parent / "x.safetensors")
+    (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
+    with pytest.raises(ModelError, match="The index names"):
+        load(model)

@@ -1,0 +1,158 @@
+"""Dynamic batching: everybody gets the outputs of their own features, whatever else is going on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from distiltune.data.packing import PackedBatch
+from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, OverloadedError
+from tests.helpers import feature_set, random_features, tiny_qa_model
+
+
+class Echo(nn.Module):
+    """Gives each token's id and position back; waits where it is told to; fails at the token 99."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.anchor = nn.Parameter(torch.empty(0))
+        self.go = threading.Event()
+        self.go.set()
+        self.sizes: list[list[int]] = []
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        self.go.wait(10)
+        self.sizes.append(list(batch.lengths))
+        if 99 in batch.token_ids.tolist():
+            raise ZeroDivisionError("the token 99")
+        return torch.stack([batch.token_ids, batch.position_ids], dim=1).float()
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def batcher(echo: Echo) -> Iterator[DynamicBatcher]:
+    made = DynamicBatcher(echo, BatchSettings(max_batch_tokens=50, max_wait_s=0.02, max_queued_tokens=200))
+    yield made
+    echo.go.set()
+    made.close()
+
+
+def test_each_request_gets_its_own_outputs_in_order(batcher: DynamicBatcher) -> None:
+    rng = np.random.default_rng(0)
+    requests = [
+        [rng.integers(1, 90, rng.integers(1, 30)).tolist() for _ in range(rng.integers(1, 6))] for _ in range(30)
+    ]
+    jobs = []
+    for request in requests:
+        while True:
+            try:
+                jobs.append(batcher.submit(feature_set(request)))
+                break
+            except OverloadedError:
+                time.sleep(0.001)
+    for request, job in zip(requests, jobs, strict=True):
+        outputs = job.future.result(timeout=10)
+        assert [output[:, 0].astype(int).tolist() for output in outputs] == request
+        assert [output[:, 1].astype(int).tolist() for output in outputs] == [list(range(len(row))) for row in request]
+        assert job.n_done == job.n_features == len(request)
+    assert batcher.queued_tokens == 0
+
+
+def test_the_outputs_are_those_of_the_model_alone() -> None:
+    model, features = tiny_qa_model().eval(), random_features(40)
+    batcher = DynamicBatcher(model, BatchSettings(max_batch_tokens=64))
+    outputs = batcher.submit(features).future.result(timeout=10)
+    batcher.close()
+    with torch.inference_mode():
+        for i, output in enumerate(outputs):
+            alone = model(features.batch(np.array([i]))).numpy()
+            np.testing.assert_allclose(output, alone, atol=1e-5)
+
+
+def test_requests_that_wait_together_go_together(batcher: DynamicBatcher, echo: Echo) -> None:
+    echo.go.clear()
+    jobs = [batcher.submit(feature_set([[1, 2, 3]])) for _ in range(9)]
+    echo.go.set()
+    for job in jobs:
+        job.future.result(timeout=10)
+    assert max(map(len, echo.sizes)) > 4
+    assert all(sum(sizes) <= 50 for sizes in echo.sizes)
+
+
+def test_a_long_request_does_not_hold_up_a_short_one(echo: Echo) -> None:
+    batcher = DynamicBatcher(echo, BatchSettings(max_batch_tokens=50, max_wait_s=0.0, max_queued_tokens=10_000))
+    echo.go.clear()
+    long = batcher.submit(feature_set([[1] * 25] * 60))
+    while batcher.queued_tokens == 60 * 25:
+        time.sleep(0.001)  # until a batch of it is on its way
+    short = batcher.submit(feature_set([[2, 2]]))
+    echo.go.set()
+    short.future.result(timeout=10)
+    long.future.result(timeout=10)
+    batcher.close()
+    assert next(i for i, sizes in enumerate(echo.sizes) if 2 in sizes) <= 3
+
+
+def test_more_than_may_wait_is_refused_with_a_time(batcher: DynamicBatcher, echo: Echo) -> None:
+    echo.go.clear()
+    accepted: list[Job] = []
+
+    def submit_many() -> None:
+        for _ in range(100):
+            accepted.append(batcher.submit(feature_set([[1] * 20])))
+
+    with pytest.raises(OverloadedError) as refused:
+        submit_many()
+    assert 1 <= refused.value.retry_after_s <= 30
+    assert batcher.queued_tokens <= 200
+    echo.go.set()
+    for job in accepted:
+        assert len(job.future.result(timeout=10)) == 1
+    assert batcher.submit(feature_set([[1] * 20])).future.result(timeout=10)
+
+
+def test_a_request_longer_than_the_queue_is_taken_when_nothing_waits(batcher: DynamicBatcher) -> None:
+    assert len(batcher.submit(feature_set([[1] * 30] * 20)).future.result(timeout=10)) == 20
+
+
+def test_what_is_given_up_is_not_run(batcher: DynamicBatcher, echo: Echo) -> None:
+    echo.go.clear()
+    first = batcher.submit(feature_set([[1] * 40]))
+    while batcher.queued_tokens:
+        time.sleep(0.001)
+    second = batcher.submit(feature_set([[7] * 30] * 3))
+    second.cancel()
+    third = batcher.submit(feature_set([[3] * 10]))
+    echo.go.set()
+    first.future.result(timeout=10)
+    third.future.result(timeout=10)
+    assert [30] not in echo.sizes
+    assert batcher.queued_tokens == 0
+
+
+def test_an_error_reaches_those_in_its_batch_and_nobody_else(batcher: DynamicBatcher) -> None:
+    bad = batcher.submit(feature_set([[99]] + [[5] * 30] * 5))
+    with pytest.raises(ZeroDivisionError):
+        bad.future.result(timeout=10)
+    assert batcher.submit(feature_set([[5, 6]])).future.result(timeout=10)[0][:, 0].tolist() == [5.0, 6.0]
+    assert batcher.queued_tokens == 0
+
+
+def test_closing_ends_the_threads_and_refuses(echo: Echo) -> None:
+    before = {thread for thread in threading.enumerate() if thread.name == "serving"}
+    batcher = DynamicBatcher(echo)
+    assert batcher.submit(feature_set([])).future.result() == []
+    batcher.close()
+    assert {thread for thread in threading.enumerate() if thread.name == "serving"} <= before
+    with pytest.raises(OverloadedError):
+        batcher.submit(feature_set([[1]]))

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distiltune.tasks.analysis import Stretch
+from distiltune.tasks.question_answering.analysis import (
+    NO_ANSWER,
+    analyse,
+    chance_losses,
+    marked_stretches,
+    mean_interval,
+    share_interval,
+)
+from distiltune.tasks.question_answering.examples import Example
+from tests.helpers import example, feature_set
+
+TEXT = "Ada eats plums. Bob drives a red car. Cem likes jazz very much. Dee fears bats."
+
+
+def line(of: Example, answer: str, probability: float) -> dict[str, Any]:
+    start = of.context.find(answer) if answer else 0
+    candidate = {"text": answer or of.context[:3], "start": max(0, start), "end": max(0, start) + len(answer or "abc")}
+    return {"id": of.id, "answer": answer, "candidates": [{**candidate, "probability": probability}]}
+
+
+def nbest(folder: Path, lines: list[dict[str, Any]]) -> Path:
+    path = folder / "nbest.jsonl"
+    path.write_text("".join(json.dumps(each) + "\n" for each in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def examples() -> list[Example]:
+    return [
+        example(TEXT, "plums", "What does Ada eat?", "a"),
+        example(TEXT, "a red car", "What does Bob drive?", "b"),
+        example(TEXT, "jazz", "Who likes what?", "c"),
+        example(TEXT, "", "When was Eli born?", "d"),
+    ]
+
+
+def test_scores_by_kind_of_question_and_answer(examples: list[Example], tmp_path: Path) -> None:
+    answers = [("plums", 0.95), ("red car", 0.85), ("bats", 0.9), ("", 0.2)]
+    analysis, scored = analyse(
+        examples, nbest(tmp_path, [line(e, text, p) for e, (text, p) in zip(examples, answers, strict=True)])
+    )
+    assert [(each.id, each.exact, each.f1) for each in scored] == [
+        ("a", 1.0, 1.0),
+        ("b", 1.0, 1.0),  # articles do not count
+        ("c", 0.0, 0.0),
+        ("d", 1.0, 1.0),
+    ]
+    by_title = {breakdown.title: breakdown for breakdown in analysis.breakdowns}
+    assert all(
+        sum(row.n for row in breakdown.rows) == 4 for title, breakdown in by_title.items() if "place" not in title
+    )
+    lengths = {row.label: row for row in by_title["By length of the answer"].rows}
+    assert lengths["1 word"].n == 2
+    assert lengths["1 word"].scores["Exact match"].value == 50.0
+    assert lengths[NO_ANSWER].scores["F1"].value == 100.0
+    places = by_title["By place of the answer in the passage"].rows
+    assert sum(row.n for row in places) == 3  # what has no answer has no place
+    assert analysis.facts["null_share"] == 0.25
+    assert analysis.facts["null_share_wanted"] == 0.25
+    assert analysis.facts["score"] == 75.0
+
+
+def test_calibration_counts_the_answers_that_were_given(examples: list[Example], tmp_path: Path) -> None:
+    answers = [("plums", 0.9), ("a red car", 0.92), ("bats", 0.98), ("", 0.2)]
+    analysis, _ = analyse(
+        examples, nbest(tmp_path, [line(e, text, p) for e, (text, p) in zip(examples, answers, strict=True)])
+    )
+    (only,) = analysis.calibration
+    assert only.n == 3
+    assert only.confidence == pytest.approx((0.9 + 0.92 + 0.98) / 3)
+    assert only.right.value == pytest.approx(2 / 3)
+    assert analysis.calibration_error == pytest.approx(abs(only.confidence - 2 / 3))
+
+
+def test_the_surest_wrong_answers_are_shown_in_their_passage(examples: list[Example], tmp_path: Path) -> None:
+    analysis, _ = analyse(
+        examples,
+        nbest(
+            tmp_path, [line(examples[0], "jazz", 0.5), line(examples[2], "bats", 0.9), line(examples[3], "bats", 0.8)]
+        ),
+    )
+    (hardest,) = analysis.wrong  # one passage is shown once, by the answer that was surest
+    assert hardest.title == "Who likes what?"
+    assert (hardest.given, hardest.wanted) == ("bats", "jazz")
+    marked = {"".join(each.text for each in hardest.passage if mark in each.marks) for mark in ("gold", "given")}
+    assert marked == {"jazz", "bats"}
+    assert "".join(each.text for each in hardest.passage) == TEXT
+
+
+def test_long_passages_are_cut_around_the_marks_and_lose_no_character_of_them() -> None:
+    context = "x" * 1000 + "GOLD" + "y" * 1000 + "GIVEN" + "z" * 1000
+    stretches = marked_stretches(context, [(1000, 1004, "gold"), (2004, 2009, "given")])
+    assert Stretch("GOLD", frozenset({"gold"})) in stretches
+    assert Stretch("GIVEN", frozenset({"given"})) in stretches
+    shown = "".join(each.text for each in stretches)
+    assert shown.startswith("… x")
+    assert shown.endswith("z …")
+    assert len(shown) < 700
+
+
+def test_marks_may_overlap() -> None:
+    stretches = marked_stretches("abcdef", [(1, 4, "gold"), (3, 5, "given")])
+    assert [(each.text, set(each.marks)) for each in stretches] == [
+        ("a", set()),
+        ("bc", {"gold"}),
+        ("d", {"gold", "given"}),
+        ("e", {"given"}),
+        ("f", set()),
+    ]
+
+
+def test_the_chance_losses_are_what_such_a_model_would_have() -> None:
+    features = feature_set([[1] * 10, [1] * 20, [1] * 40, [1] * 80], [[3, 4], [5, 6], [0, 0], [7, 7]])
+    uniform, blind = chance_losses(features)
+    assert uniform == pytest.approx(np.mean(np.log([10, 20, 40, 80])))
+    # CLS gets its share 1/4, the rest is spread over the window
+    expected = [math.log(10 / 0.75), math.log(20 / 0.75), -math.log(0.25), math.log(80 / 0.75)]
+    assert blind == pytest.approx(np.mean(expected))
+    none = feature_set([[1] * 10], [[0, 0]])
+    assert list(chance_losses(none)) == pytest.approx([math.log(10), 0.0])
+
+
+@pytest.mark.parametrize(
+    ("right", "n", "low", "high"), [(0, 10, 0.0, 0.278), (10, 10, 0.722, 1.0), (50, 100, 0.404, 0.596)]
+)
+def test_wilsons_interval(right: int, n: int, low: float, high: float) -> None:
+    interval = share_interval(right, n)
+    assert [interval.low, interval.high] == pytest.approx([low, high], abs=1e-3)
+
+
+def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
+    draw = np.random.default_rng(1)
+    hits = 0
+    for _ in range(400):
+        interval = mean_interval(draw.choice([0.0, 0.5, 1.0], 60, p=[0.3, 0.2, 0.5]).tolist())
+        hits += interval.low <= 60.0 <= interval.high
+    assert 0.92 <= hits / 400 <= 0.98
+    assert mean_interval([1.0]).low == 0.0  # one answer says nothing
+
+
+def test_nothing_to_analyse(tmp_path: Path) -> None:
+    analysis, scored = analyse([], nbest(tmp_path, []))
+    assert analysis.breakdowns == ()
+    assert scored == ()

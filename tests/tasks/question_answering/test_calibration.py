@@ -1,0 +1,84 @@
+"""Calibration: the temperature that was put in is found again, and the error is what its definition says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distiltune.tasks.question_answering.calibration import (
+    MIN_QUESTIONS,
+    POOL_SIZE,
+    AnswerRecord,
+    calibrate,
+    confidences,
+    expected_calibration_error,
+    fit_temperature,
+    pool,
+)
+
+
+def random_pools(n: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return np.stack([pool(sorted(rng.normal(-3.0, 2.0, 8), reverse=True), rng.normal(-6.0, 1.0)) for _ in range(n)])
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
+def test_the_temperature_that_made_the_outcomes_is_found_again(temperature: float) -> None:
+    pools = random_pools(20_000)
+    chosen = np.ones(len(pools), dtype=np.int64)
+    truth = confidences(pools, temperature)[:, 1]
+    right = np.random.default_rng(1).random(len(pools)) < truth
+    found = calibrate(pools, chosen, right)
+    assert found.temperature == pytest.approx(temperature, rel=0.06)
+    assert found.error_after < 0.02
+    if temperature != 1.0:
+        assert found.error_before > 3 * found.error_after
+
+
+def test_confidences_are_the_plain_softmax() -> None:
+    row = pool([-0.5, -1.5], -2.0)
+    expected = np.exp(np.array([-2.0, -0.5, -1.5]) / 2)
+    assert confidences(row, 2.0)[:3] == pytest.approx(expected / expected.sum())
+    assert confidences(row, 2.0)[3:].tolist() == [0.0] * (POOL_SIZE - 2)
+    assert confidences(pool([], -0.1), 1.0)[0] == 1.0
+
+
+def test_the_pool_holds_a_fixed_number_of_candidates() -> None:
+    assert pool([-float(i) for i in range(50)], -1.0).tolist() == [-1.0, *(-float(i) for i in range(POOL_SIZE))]
+
+
+def test_the_error_is_the_weighted_gap_of_the_bins() -> None:
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.05, 0.05])
+    right = np.array([True, True, True, False, False, True])
+    # Bin of 0.95: 75 % right, gap 0.20, four of six; bin of 0.05: 50 % right, gap 0.45, two of six.
+    assert expected_calibration_error(confidence, right) == pytest.approx((4 * 0.20 + 2 * 0.45) / 6)
+    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_the_error_is_a_share(given_pairs: list[tuple[float, bool]]) -> None:
+    confidence, right = map(np.array, zip(*given_pairs, strict=True))
+    assert 0.0 <= expected_calibration_error(confidence, right) <= 1.0 + 1e-12
+
+
+def test_nothing_is_fitted_where_nothing_can_be_learned() -> None:
+    pools, chosen = random_pools(100), np.ones(100, dtype=np.int64)
+    assert fit_temperature(pools, chosen, np.ones(100, dtype=np.bool_)) == 1.0
+    assert fit_temperature(pools, chosen, np.zeros(100, dtype=np.bool_)) == 1.0
+    few = slice(0, MIN_QUESTIONS - 1)
+    assert fit_temperature(pools[few], chosen[few], np.arange(MIN_QUESTIONS - 1) % 2 == 0) == 1.0
+
+
+def test_the_record_takes_the_answer_that_the_threshold_gives() -> None:
+    record = AnswerRecord()
+    for i in range(40):
+        record.add([-1.0, -2.0], -0.5, best_is_right=i % 4 == 0, none_is_right=i % 4 != 0)
+    always, sometimes = record.calibrate(None, 1.0), record.calibrate(0.0, 1.0)
+    assert always is not None
+    assert sometimes is not None
+    shares = confidences(pool([-1.0, -2.0], -0.5), 1.0)
+    assert always.error_after == pytest.approx(abs(shares[1] - 0.25))
+    assert sometimes.error_after == pytest.approx(abs(shares[0] - 0.75))
+    assert AnswerRecord().calibrate(None) is None

@@ -1,0 +1,314 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distiltune.coach.concerns import Concern, concern_lines
+from distiltune.errors import DataError
+from distiltune.report.data_check import report_lines
+from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
+from distiltune.tasks.question_answering.check_examples import asks_nothing
+from distiltune.tasks.question_answering.check_fix import check_output, fix, write_fixed
+from distiltune.tasks.question_answering.check_spans import slipped_span
+from distiltune.tasks.question_answering.examples import Answer
+from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.question_class import question_class
+from distiltune.tasks.question_answering.read import read_examples
+from tests.helpers import word_pieces
+
+PASSAGES = [
+    f"{name} was born in {town} and moved to {other} at the age of {age}. There {name} opened {shop}, "
+    f"which {name} kept until {year}. Most people came on {day} to see {thing} in the window."
+    for name, town, other, age, shop, year, day, thing in (
+        ("Ada", "Lund", "Bergen", "twelve", "a bakery", "1951", "Friday", "the red clock"),
+        ("Bob", "Turin", "Porto", "thirty", "a print shop", "1962", "Sunday", "two brass scales"),
+        ("Cem", "Izmir", "Graz", "nineteen", "a tea house", "1973", "Monday", "an old samovar"),
+        ("Dee", "Cork", "Lyon", "forty", "a book shop", "1984", "Tuesday", "a globe of glass"),
+    )
+]
+ASKED = (
+    ("Where was {} born?", "born in ", " and"),
+    ("How old was {} when moving away?", "age of ", ". There"),
+    ("What did {} open there?", "opened ", ", which"),
+    ("Until what year did {} keep the shop?", "until ", ". Most"),
+    ("On which day did most people come to see what {} had?", "came on ", " to see"),
+)
+
+
+def rows() -> list[dict[str, Any]]:
+    """20 sound questions on 4 passages."""
+    made = []
+    for number, passage in enumerate(PASSAGES):
+        for which, (question, before, after) in enumerate(ASKED):
+            start = passage.index(before) + len(before)
+            text = passage[start : passage.index(after, start)]
+            made.append(
+                {
+                    "id": f"{number}-{which}",
+                    "question": question.format(passage.split()[0]),
+                    "context": passage,
+                    "answers": [{"text": text, "answer_start": start}],
+                }
+            )
+    return made
+
+
+WORDS = {word.strip(".,?").lower() for row in rows() for word in f"{row['context']} {row['question']}".split()}
+TOKENIZER = word_pieces([*".,?", *sorted(WORDS)])
+
+
+def check(
+    folder: Path, train: list[dict[str, Any]], dev: list[dict[str, Any]] | None = None, **settings: Any
+) -> DataReport:
+    paths = []
+    for name, lines in (("train", train), ("dev", dev)):
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in lines or []), encoding="utf-8")
+        paths.append(str(path))
+    windows = WindowSettings(settings.pop("max_length", 128), settings.pop("stride", 32), settings.pop("limit", 40))
+    against = paths[1:] if dev is not None else []
+    return check_data(paths[:1], TOKENIZER, CheckSettings(windows, **settings), against=against)
+
+
+def kinds(report: DataReport) -> dict[str, Concern]:
+    return {concern.kind: concern for concern in report.concerns}
+
+
+def changed(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {**row, **changes}
+
+
+def with_answer(row: dict[str, Any], text: str, start: int) -> dict[str, Any]:
+    return changed(row, answers=[{"text": text, "answer_start": start}])
+
+
+def test_sound_data_is_not_accused(tmp_path: Path) -> None:
+    report = check(tmp_path, rows())
+    assert set(kinds(report)) == {"few_questions"}
+    assert report.n_examples == 20
+    assert report.statistics["passages"] == 4
+    assert report.statistics["windows"] == 20
+    assert report.statistics["question_classes"] == {"when": 8, "where": 4, "how": 4, "what": 4}
+    assert sum(report.statistics["answer_position_tenths"]) == pytest.approx(1.0, abs=1e-3)
+
+
+ROW = rows()[2]
+ANSWER = ROW["answers"][0]["text"]
+START = ROW["answers"][0]["answer_start"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "row"),
+    [
+        ("answer_moved", with_answer(ROW, ANSWER, START + 3)),
+        ("answer_respelled", with_answer(ROW, ANSWER.upper(), START)),
+        ("answer_not_found", with_answer(ROW, "a submarine", START)),
+        ("answer_cut_into_word", with_answer(ROW, ROW["context"][START + 3 : START + 9], START + 3)),
+        ("answer_with_space", with_answer(ROW, f" {ANSWER}", START - 1)),
+        ("no_question", changed(ROW, question="N/A")),
+        ("impossible_with_answers", changed(ROW, is_impossible=True)),
+        ("id_repeated", changed(ROW, id="0-0")),
+        ("hardly_covered", changed(ROW, context="ღმერთო ".join(["", *ROW["context"].split(" ")]), answers=[])),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_found(kind: str, row: dict[str, Any], tmp_path: Path) -> None:
+    data = rows()
+    data[2] = row
+    report = check(tmp_path, data)
+    assert kind in kinds(report)
+    (case,) = kinds(report)[kind].cases
+    assert case.row_id in (row["id"], "0-0-2", "train.jsonl:3")
+    assert kinds(report)[kind].count == 1
+
+
+def test_copies_near_copies_and_contradictions(tmp_path: Path) -> None:
+    data = rows()
+    data.append(changed(data[0], id="copy", question=data[0]["question"].upper()))
+    data.append(changed(data[9], id="near", question=data[9]["question"].replace("which", "whch")))
+    data.append(with_answer(changed(data[6], id="other"), "Porto", data[6]["context"].index("Porto")))
+    found = kinds(check(tmp_path, data))
+    assert [case.row_id for case in found["question_repeated"].cases] == ["copy"]
+    assert [case.row_id for case in found["question_nearly_repeated"].cases] == ["near"]
+    assert [case.row_id for case in found["answers_contradict"].cases] == ["other"]
+
+
+def test_leaks_of_questions_and_of_passages(tmp_path: Path) -> None:
+    train = rows()
+    dev = [changed(train[0], id="d0"), changed(train[7], id="d1", question="Which town did Bob leave as a young man?")]
+    dev[0]["context"] = dev[0]["context"].replace("Most people", "Many people")  # nearly the same passage is the same
+    found = kinds(check(tmp_path, train, dev))
+    assert [case.row_id for case in found["question_leaked"].cases] == ["0-0"]
+    assert found["question_leaked"].severity == "error"
+    assert {case.row_id for case in found["passage_leaked"].cases} == {
+        *("0-1", "0-2", "0-3", "0-4", "1-0", "1-1", "1-2", "1-3", "1-4")
+    }
+
+
+def test_what_windows_cut(tmp_path: Path) -> None:
+    found = kinds(check(tmp_path, rows(), max_length=128))
+    assert "answer_in_no_window" not in found
+    long = [with_answer(r, r["context"][:150], 0) for r in rows()]
+    found = kinds(check(tmp_path, long, max_length=40, stride=8, limit=12, max_answer_tokens=10))
+    assert found["answer_in_no_window"].count == 20
+    assert found["answer_in_no_window"].severity == "error"
+    assert "--stride" in found["answer_in_no_window"].repair
+    found = kinds(check(tmp_path, [changed(r, question=f"{r['question']} " * 9) for r in rows()]))
+    assert found["question_truncated"].severity == "error"
+    found = kinds(check(tmp_path, long, max_answer_tokens=10))
+    assert found["answer_too_long"].severity == "note"
+
+
+def test_what_the_set_as_a_whole_shows(tmp_path: Path) -> None:
+    assert "nothing_answerable" in kinds(check(tmp_path, [changed(r, answers=[]) for r in rows()]))
+    mostly = [changed(r, answers=[]) if i else r for i, r in enumerate(rows())]
+    assert "mostly_unanswerable" in kinds(check(tmp_path, mostly))
+    tail = "So it was, year by year."
+    crowd = [changed(r, id=f"{r['id']}-{i}", context=f"{r['context']} {tail} {i}") for r in rows() for i in range(2)]
+    place = [with_answer(r, r["context"][:3], 0) for r in crowd]
+    report = check(tmp_path, place)
+    assert kinds(report)["position_bias"].severity == "error"
+    assert "first tenth" in kinds(report)["position_bias"].message
+    differs = kinds(check(tmp_path, rows(), [changed(r, id=f"d{r['id']}", answers=[]) for r in rows()]))
+    assert "unanswerable_differs" in differs
+
+
+def test_findings_are_ranked(tmp_path: Path) -> None:
+    data = rows()
+    data[0] = with_answer(data[0], "a submarine", 3)
+    data[1] = changed(data[1], question="?")
+    ranks = [concern.severity for concern in check(tmp_path, data).concerns]
+    assert ranks == sorted(ranks, key=["error", "warning", "note"].index)
+    assert ranks[0] == "error"
+
+
+def test_fix_mends_what_is_certain_and_lists_every_change(tmp_path: Path) -> None:
+    sound = rows()
+    data = rows()
+    data[0] = with_answer(data[0], data[0]["answers"][0]["text"], 3)
+    data[1] = with_answer(data[1], data[1]["answers"][0]["text"].upper(), data[1]["answers"][0]["answer_start"])
+    start = data[2]["answers"][0]["answer_start"]
+    data[2] = with_answer(data[2], f" {ANSWER}", start - 1)
+    data[3] = changed(data[3], question="todo")
+    data[4] = with_answer(data[4], "a submarine", 0)
+    data.append(changed(data[8], id="copy"))
+    dev = [changed(data[19], id="d")]
+    report = check(tmp_path, data, dev)
+    fixed = fix(report.examples, report.repeats)
+    by_id = {example.id: example for example in fixed.examples}
+    # 3-* share their passage with the validation question, so all of them leave this set
+    assert set(by_id) == {row["id"] for row in sound} - {"0-3", "0-4"} - {f"3-{i}" for i in range(5)}
+    for row in sound[:3]:
+        expected = Answer(row["answers"][0]["text"], row["answers"][0]["answer_start"])
+        assert by_id[row["id"]].answers == (expected,)
+    listed = {(change.action, change.row_id) for change in fixed.changes}
+    assert {
+        ("repaired", "0-0"),
+        ("repaired", "0-1"),
+        ("repaired", "0-2"),
+        ("removed", "0-3"),
+        ("removed", "copy"),
+    } <= listed
+    assert ("removed", "3-4") in listed
+
+    for name in ("clean.json", "clean.jsonl"):
+        write_fixed(fixed, tmp_path / name)
+        again = read_examples([tmp_path / name], split="train")
+        assert {e.id: (e.question, e.context, e.answers) for e in again.examples} == {
+            e.id: (e.question, e.context, e.answers) for e in fixed.examples
+        }
+        assert again.findings.items == []
+    lines = (tmp_path / "clean.changes.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(fixed.changes)
+
+
+def test_fix_gives_the_first_of_two_copies_the_answers_of_both(tmp_path: Path) -> None:
+    data = rows()
+    extra = data[0]["context"].index("in Lund")
+    data.append(with_answer(changed(data[0], id="copy"), "in Lund", extra))
+    report = check(tmp_path, data)
+    fixed = fix(report.examples, report.repeats)
+    first = next(example for example in fixed.examples if example.id == "0-0")
+    assert [answer.text for answer in first.answers] == ["Lund", "in Lund"]
+    assert any(change.action == "merged" for change in fixed.changes)
+
+
+def test_fix_does_not_write_over_anything(tmp_path: Path) -> None:
+    (tmp_path / "there.json").write_text("{}")
+    with pytest.raises(DataError, match="already"):
+        check_output(tmp_path / "there.json", [])
+    with pytest.raises(DataError, match="csv"):
+        check_output(tmp_path / "new.csv", [])
+
+
+def test_the_report_for_people_and_for_programs(tmp_path: Path) -> None:
+    report = check(tmp_path, rows())
+    lines = report_lines(report)
+    assert "20 questions on 4 passages" in lines[0]
+    assert any("few" in line or "only 20 questions" in line for line in lines)
+    assert json.loads(json.dumps(report.as_json()))["n_examples"] == 20
+    lines = concern_lines([Concern("error", "kind", "message", "repair", 2, 10)])
+    assert lines == ["error    2 of 10: message  [kind]", "         what to do: repair"]
+
+
+CONTEXT = "The Romans left York City in 410, taking DistilBERT along; 北京市 remained."
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "repaired"),
+    [
+        ("York City", 16, None),
+        ("ork City ", 17, "York City"),  # both ends one to the right
+        (" York Cit", 15, "York City"),  # one to the left
+        ("Yor", 16, "York"),
+        ("ity in", 22, "City in"),
+        ("Roman", 4, None),  # an ending left out is meant
+        ("BERT", 47, None),  # capitals inside part a word
+        ("北京", CONTEXT.index("北"), None),  # no gaps between words
+        (" York City", 15, "York City"),
+        ("410", 29, None),
+    ],
+)
+def test_slipped_spans(text: str, start: int, repaired: str | None) -> None:
+    assert CONTEXT.startswith(text, start)
+    slipped = slipped_span(CONTEXT, Answer(text, start))
+    assert (slipped.repaired.text if slipped else None) == repaired
+
+
+@pytest.mark.parametrize(
+    ("question", "nothing"),
+    [
+        *[("?", True), ("", True), ("N/A", True), ("what?", True), ("12", True), ("Question", True), ("TODO", True)],
+        *[("Who won?", False), ("Why?!", True), ("北京在哪里在哪里呢", False), ("Name a river.", False)],
+    ],
+)
+def test_questions_that_ask_nothing(question: str, nothing: bool) -> None:
+    assert asks_nothing(question) == nothing
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("In what year did it end?", "when"),
+        ("To whom was it given?", "who"),
+        ("How many were there?", "how many, how much"),
+        ("How did it end?", "how"),
+        ("How old was she when it ended?", "how"),
+        ("When did they say what it was?", "when"),
+        ("Is it red?", "yes or no"),
+        ("Is it red or blue?", "other"),
+        ("Name the river.", "other"),
+    ],
+)
+def test_the_class_of_a_question(question: str, kind: str) -> None:
+    assert question_class(question) == kind
+
+
+def test_examples_keep_their_titles_when_they_are_fixed(tmp_path: Path) -> None:
+    report = check(tmp_path, rows())
+    titled = replace(report.examples, examples=tuple(replace(e, title="A town") for e in report.examples.examples))
+    write_fixed(fix(titled, report.repeats), tmp_path / "clean.json")
+    assert json.loads((tmp_path / "clean.json").read_text())["data"][0]["title"] == "A town"

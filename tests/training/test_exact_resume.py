@@ -1,0 +1,127 @@
+"""Stopped between any two steps and gone on with, a training is bit for bit the one that was not stopped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import pytest
+import torch
+
+from distiltune.model.encoder import TaskModel
+from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.training.checkpoint import Snapshot, restore, take_snapshot
+from distiltune.training.gradients import make_gradients
+from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
+from distiltune.training.optimiser import make_optimiser
+from distiltune.training.schedule import PolynomialDecay
+from tests.helpers import TINY, random_features, tiny_qa_model, weights_of
+
+FEATURES = random_features(37)
+SETTINGS = LoopSettings(epochs=2, batch_size=4, accumulation_steps=2, max_gradient_norm=1.0, seed=3, log_every=2)
+N_STEPS = 10  # 5 an epoch, the last of one batch
+
+
+class Saver(Unguarded):
+    """Saves at one step (and goes on), and remembers what it hears."""
+
+    def __init__(self, model: TaskModel, optimiser: torch.optim.Optimizer, save_at: int = -1) -> None:
+        self.model, self.optimiser, self.save_at = model, optimiser, save_at
+        self.saved: tuple[Snapshot, LoopState] | None = None
+        self.steps: list[StepReport] = []
+        self.epochs: list[EpochReport] = []
+
+    def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
+        if step == self.save_at:
+            self.saved = take_snapshot(self.model, self.optimiser, {}), state()
+
+    def after_epoch(self, state: LoopState) -> None:
+        if -1 - state.epoch == self.save_at:
+            self.saved = take_snapshot(self.model, self.optimiser, {}), state
+
+    def on_step(self, report: StepReport) -> None:
+        self.steps.append(report)
+
+    def on_epoch(self, report: EpochReport) -> bool:
+        self.epochs.append(report)
+        return True
+
+
+def run(save_at: int = -1, start: tuple[Snapshot, LoopState] | None = None, seed: int = 0) -> Saver:
+    shape = replace(TINY, dropout=0.1, attention_dropout=0.1)
+    model = tiny_qa_model(shape, seed=seed, head_dropout=0.1)
+    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
+    saver = Saver(model, optimiser, save_at)
+    if start is not None:
+        restore(start[0], model, optimiser)
+    with make_gradients(model, span_loss, max_length=16) as gradients:
+        train(
+            model,
+            FEATURES,
+            gradients,
+            METRIC_NAMES,
+            optimiser,
+            PolynomialDecay(1e-2, 0.0, 1.0, 2, N_STEPS),
+            SETTINGS,
+            lambda: {"loss": float(weights_of(model)["head.output.weight"].sum())},
+            saver,
+            torch.device("cpu"),
+            start=start[1] if start is not None else LoopState(),
+            guard=saver,
+        )
+    return saver
+
+
+def figures(report: StepReport | EpochReport) -> Mapping[str, Any]:
+    times = ("tokens_per_second", "train_seconds", "validation_seconds")
+    return {name: value for name, value in asdict(report).items() if name not in times}
+
+
+@pytest.fixture(scope="module")
+def whole() -> Saver:
+    return run()
+
+
+@pytest.mark.parametrize("save_at", [*range(1, N_STEPS + 1), -2, -3], ids=lambda at: f"{at}")
+def test_from_every_step_and_every_epochs_end(whole: Saver, save_at: int) -> None:
+    """A negative number is the end of an epoch after its evaluation."""
+    stopped = run(save_at)
+    assert stopped.saved is not None
+    state = stopped.saved[1]
+    resumed = run(start=stopped.saved, seed=9)
+    expected = weights_of(whole.model)
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(resumed.model).items())
+    steps = [figures(each) for each in whole.steps if each.step >= state.step]
+    assert [figures(each) for each in resumed.steps] == steps
+    assert [figures(each) for each in resumed.epochs] == [
+        figures(each) for each in whole.epochs if each.epoch >= state.epoch
+    ]
+    for ours, theirs in zip(
+        take_snapshot(resumed.model, resumed.optimiser, {}).optimiser.values(),
+        take_snapshot(whole.model, whole.optimiser, {}).optimiser.values(),
+        strict=True,
+    ):
+        assert torch.equal(ours, theirs)
+
+
+def test_without_the_random_states_it_would_not_be_the_same(whole: Saver) -> None:
+    """The test above can fail."""
+    stopped = run(4)
+    assert stopped.saved is not None
+    snapshot, state = stopped.saved
+    torch.manual_seed(99)
+    other = Snapshot(snapshot.weights, snapshot.optimiser, take_snapshot(stopped.model, None, {}).state)
+    resumed = run(start=(other, state))
+    expected = weights_of(whole.model)
+    assert not all(torch.equal(value, expected[name]) for name, value in weights_of(resumed.model).items())
+
+
+def test_the_time_of_an_epoch_goes_on(whole: Saver) -> None:
+    stopped = run(3)
+    assert stopped.saved is not None
+    snapshot, state = stopped.saved
+    assert state.seconds > 0
+    resumed = run(start=(snapshot, replace(state, seconds=1_000.0)))
+    assert resumed.epochs[0].train_seconds > 1_000.0
+    assert resumed.epochs[1].train_seconds < 1_000.0
