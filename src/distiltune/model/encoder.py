@@ -124,11 +124,11 @@ class TaskModel(nn.Module):
         It has few products, and eight bits are too few to tell one logit from the next.
         """
         hidden = self.encoder(batch)
-        if not torch.is_autocast_enabled(hidden.device.type):
-            out: Tensor = self.head(hidden)
-            return out
-        with torch.autocast(hidden.device.type, enabled=False):
-            out = self.head(hidden.float())
+        if torch.is_autocast_enabled(hidden.device.type):
+            with torch.autocast(hidden.device.type, enabled=False):
+                exact: Tensor = self.head(hidden.float())
+            return exact
+        out: Tensor = self.head(hidden)
         return out
 
 
