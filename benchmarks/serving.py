@@ -87,7 +87,7 @@ class Server:
 def requests_of(model: str, data: Sequence[str], n: int, folder: Path) -> tuple[Path, Path]:
     """Files of requests for either server, ours with the answers that it must give."""
     examples = load_examples(data, "validation", "", 0.05).examples[:n]
-    answerer = Answerer(model)
+    answerer = Answerer(model, precision="auto")  # as `serve`
     ours, plain = [], []
     for example in examples:
         question, context = example.question, example.context

@@ -9,6 +9,7 @@ import traceback
 import types
 import typing
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -348,7 +349,14 @@ def convert(
 
 @app.command()
 @_settings_as_flags(
-    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+    "max_length",
+    "stride",
+    "max_question_tokens",
+    "max_answer_tokens",
+    "null_threshold",
+    "device",
+    "threads",
+    "precision",
 )
 def serve(
     model: Annotated[
@@ -397,7 +405,11 @@ def serve(
         answer_s=answer_seconds,
         hosts=served_names(host, allow_host or ()),
     )
-    answerer = Answerer(model, **given)
+    # On a thread that ends, and its OpenMP threads with it: those of the one that serves would be too many.
+    with ThreadPoolExecutor(1) as loading:
+        answerer = loading.submit(Answerer, model, **{"precision": "auto", **given}).result()
+    for note in answerer.notes:
+        _say(console, note)
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
     app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
