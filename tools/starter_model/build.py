@@ -2,34 +2,77 @@
 
     python -m tools.starter_model.build --shared ../shared --work runs/starter
 
-Each step is one `distiltune` command, printed before it runs, and is passed over where its result is there already:
-after a stop, the same command goes on. On two cores all of it takes about four hours. With ``--install`` the two
-models are written into the package in float16, with their cards.
+Each step is one `distiltune` command, printed before it runs. After a stop, however it happened, the same command goes
+on: a run that is finished is passed over, one that is not is resumed from its last checkpoint, and what the teachers
+said is kept chunk by chunk. docs/starter.md says how long it takes. With ``--install`` the two models are written into
+the package in float16, with their cards.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PACKAGED = HERE.parents[1] / "src" / "distiltune" / "starter"
 
+SHAPE = ("--student-layers", "6", "--student-width", "160", "--student-heads", "5")
 QUESTIONS = 40_000
-"""Of SQuAD's 87,599 that `starter-qa` is fine-tuned on; more help, and cost two seconds of two cores for 30."""
+"""Of SQuAD's 87,599 that `starter-qa` is fine-tuned on."""
 
 FINE_TUNING = (
-    *("--epochs", "3", "--warmup-share", "0.05", "--max-gradient-norm", "1"),
+    *("--warmup-share", "0.05", "--max-gradient-norm", "1"),
     *("--dropout", "0", "--attention-dropout", "0", "--head-dropout", "0"),
     *("--validation-questions", "1000", "--monitor", "f1"),
 )
-"""The settings of every fine-tuning of the starter that is measured, beside its learning rate."""
+"""The settings of every fine-tuning of the starter that is measured, beside its learning rate and its epochs."""
 
-LEARNING_RATE = "5e-4"
+EPOCHS = 3
+PILOT_RATES = ("3e-4", "6e-4", "1.2e-3")
+PILOT = ("--train-questions", "4000", "--epochs", "2", "--validation-questions", "500")
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie, and how they are made.
+
+    Attributes:
+        shared: holds data/squad-v1.1 and models/minilm-l6-distilbert.
+        work: where the runs are made.
+        teacher_model: a fine-tuned teacher that is there already, None to make it.
+        more: flags of every training, such as the precision.
+        tiny: a trial of the whole chain in minutes, whose figures say nothing.
+
+    """
+
+    shared: Path
+    work: Path
+    teacher_model: Path | None = None
+    more: tuple[str, ...] = ()
+    tiny: bool = False
+
+    @property
+    def large(self) -> Path:
+        """The encoder that all is distilled from."""
+        return self.shared / "models" / "minilm-l6-distilbert"
+
+    @property
+    def squad(self) -> Path:
+        """SQuAD's folder."""
+        return self.shared / "data" / "squad-v1.1"
+
+    @property
+    def data(self) -> tuple[str | Path, ...]:
+        """The flags that name SQuAD's two parts."""
+        return "--train", self.squad / "train.json.gz", "--validation", self.squad / "dev.json.gz"
 
 
 def distiltune(*arguments: str | Path) -> None:
@@ -39,45 +82,72 @@ def distiltune(*arguments: str | Path) -> None:
     subprocess.run(command, check=True)
 
 
-def train(run: Path, *command: str | Path) -> Path:
-    """A run by ``distiltune train`` or ``distill``, made unless it is there; its model directory."""
-    if not (run / "model" / "config.json").is_file():
-        distiltune(*command, "--output", run, "--overwrite")
+def is_finished(run: Path) -> bool:
+    """Whether a run has come to its end; one that was interrupted has a model too."""
+    try:
+        last = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        end: dict[str, Any] = json.loads(last)
+    except (OSError, IndexError, ValueError):
+        return False
+    return end.get("kind") == "end" and end.get("outcome") == "done"
+
+
+def train(run: Path, command: Sequence[str | Path], places: Places) -> Path:
+    """A run of ``distiltune train`` or ``distill``: passed over if it is finished, resumed if it was begun; its model."""
+    if not is_finished(run):
+        if (run / "recipe.toml").is_file():
+            distiltune("train", "--resume", run)
+        else:
+            trial = ("--train-questions", "60", "--validation-questions", "40", "--epochs", "1") if places.tiny else ()
+            trial = ("--epochs", "1") if places.tiny and "--encoder" in command else trial
+            distiltune(*command, *places.more, *trial, "--output", run)
     return run / "model"
 
 
-def make_starter(work: Path, teacher: Path) -> Path:
+def make_starter(places: Places) -> Path:
     """`starter`, an encoder distilled on plain text."""
-    model = train(
-        work / "encoder",
-        *("distill", "--encoder", "--teacher", teacher, "--train", work / "texts"),
-        *("--student-layers", "6", "--student-width", "160", "--student-heads", "5", "--log-every", "20"),
-    )
-    return halved(model, work / "starter", HERE / "card_starter.md")
+    texts = places.work / "texts"
+    if not texts.is_dir():
+        beside = texts.with_name(".texts")
+        command = [sys.executable, HERE / "texts.py", places.shared / "data", beside]
+        subprocess.run(command, check=True)
+        beside.rename(texts)
+    if places.tiny:
+        texts = texts / "starter.txt"
+    command = ("distill", "--encoder", "--teacher", places.large, "--train", texts, *SHAPE, "--log-every", "20")
+    return halved(train(places.work / "encoder", command, places), places.work / "starter", HERE / "card_starter.md")
 
 
-def make_teacher(work: Path, model: Path, squad: Path) -> Path:
+def make_teacher(places: Places) -> Path:
     """The teacher of `starter-qa`: the larger model, fine-tuned on 20,000 questions (docs/results.md, the long run)."""
-    return train(
-        work / "teacher",
-        *("train", "--model", model, *data(squad)),
-        *("--train-questions", "20000", "--epochs", "2"),
-    )
+    if places.teacher_model is not None:
+        return places.teacher_model
+    how = ("--train-questions", "20000", "--epochs", "2")
+    return train(places.work / "teacher", ("train", "--model", places.large, *places.data, *how), places)
 
 
-def make_answering(work: Path, starter: Path, teacher: Path, squad: Path, learning_rate: str) -> Path:
+def find_learning_rate(places: Places, starter: Path) -> str:
+    """The best of a few learning rates, by the F1 of short trainings."""
+    scores = {}
+    for rate in PILOT_RATES:
+        run = places.work / f"pilot-{rate}"
+        train(run, ("train", "--model", starter, *places.data, *FINE_TUNING, "--learning-rate", rate, *PILOT), places)
+        scores[rate] = max(float(epoch["validation"]["f1"]) for epoch in epochs_of(run))
+        print(f"learning rate {rate}: F1 {scores[rate]:.2f}", flush=True)
+    return max(scores, key=lambda rate: scores[rate])
+
+
+def make_answering(places: Places, starter: Path, teacher: Path, rate: str) -> Path:
     """`starter-qa`: the starter fine-tuned on SQuAD with the teacher's answers beside the labels."""
-    model = train(
-        work / "qa",
-        *("distill", "--teacher", teacher, "--model", starter, *data(squad)),
-        *("--train-questions", str(QUESTIONS), "--learning-rate", learning_rate, *FINE_TUNING),
-    )
-    return halved(model, work / "starter-qa", HERE / "card_starter_qa.md")
+    how = ("--train-questions", str(QUESTIONS), "--epochs", str(EPOCHS), "--learning-rate", rate)
+    command = ("distill", "--teacher", teacher, "--model", starter, *places.data, *FINE_TUNING, *how)
+    return halved(train(places.work / "qa", command, places), places.work / "starter-qa", HERE / "card_starter_qa.md")
 
 
-def data(squad: Path) -> tuple[str | Path, ...]:
-    """The flags that name SQuAD's two parts."""
-    return "--train", squad / "train.json.gz", "--validation", squad / "dev.json.gz"
+def epochs_of(run: Path) -> list[dict[str, Any]]:
+    """What the log says of each epoch."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["kind"] == "epoch"]
 
 
 def halved(model: Path, directory: Path, card: Path) -> Path:
@@ -90,6 +160,7 @@ def halved(model: Path, directory: Path, card: Path) -> Path:
         return directory
     source = load_source(str(model), HEAD_RULES)
     answers = not source.missing
+    kept = {name: source.config_hf[name] for name in ("distiltune",) if answers and name in source.config_hf}
     write_model_directory(
         directory,
         config=source.config,
@@ -97,33 +168,52 @@ def halved(model: Path, directory: Path, card: Path) -> Path:
         tokenizer=load_tokenizer(source.directory),
         head_rules=HEAD_RULES,
         architectures=("DistilBertForQuestionAnswering" if answers else "DistilBertModel",),
-        extra_config={"qa_dropout": 0.0},
+        extra_config={"qa_dropout": 0.0, **kept},
         extra_files={"README.md": card.read_bytes()},
         dtype="float16",
     )
     size = sum(file.stat().st_size for file in directory.iterdir())
-    print(f"{directory}: {size / 1e6:.1f} MB")
+    print(f"{directory}: {size / 1e6:.1f} MB", flush=True)
     return directory
+
+
+def install(starter: Path, answering: Path) -> None:
+    """Put the two models into the package."""
+    for model, name in ((starter, "model"), (answering, "model-qa")):
+        shutil.rmtree(PACKAGED / name, ignore_errors=True)
+        shutil.copytree(model, PACKAGED / name)
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """The flags that say where things lie."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="holds data/ and models/")
+    parser.add_argument("--work", type=Path, default=Path("runs/starter"), help="where the runs are made")
+    parser.add_argument("--teacher-model", type=Path, help="a fine-tuned teacher that is there already")
+    parser.add_argument("--learning-rate", help="of the fine-tunings; found by short trainings if left out")
+    parser.add_argument("--precision", default="auto", help="of the trainings that are begun")
+    parser.add_argument("--tiny", action="store_true", help="a trial of the whole chain; its figures say nothing")
+    parser.add_argument("--install", action="store_true", help="write the two models into the package")
+    return parser
+
+
+def places_of(arguments: argparse.Namespace) -> Places:
+    """What the flags say; makes the work directory."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    more = ("--precision", arguments.precision)
+    return Places(arguments.shared, arguments.work, arguments.teacher_model, more, arguments.tiny)
 
 
 def main() -> None:
     """Run every step that is not done."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="holds data/ and models/")
-    parser.add_argument("--work", type=Path, default=Path("runs/starter"), help="where the runs are made")
-    parser.add_argument("--install", action="store_true", help="write the two models into the package")
-    arguments = parser.parse_args()
-    work, squad = arguments.work, arguments.shared / "data" / "squad-v1.1"
-    large = arguments.shared / "models" / "minilm-l6-distilbert"
-
-    if not (work / "texts").is_dir():
-        subprocess.run([sys.executable, HERE / "texts.py", arguments.shared / "data", work / "texts"], check=True)
-    starter = make_starter(work, large)
-    answering = make_answering(work, starter, make_teacher(work, large, squad), squad, LEARNING_RATE)
+    arguments = parser_of(__doc__).parse_args()
+    places = places_of(arguments)
+    starter = make_starter(places)
+    teacher = make_teacher(places)
+    rate = arguments.learning_rate or find_learning_rate(places, starter)
+    answering = make_answering(places, starter, teacher, rate)
     if arguments.install:
-        for model, name in ((starter, "model"), (answering, "model-qa")):
-            shutil.rmtree(PACKAGED / name, ignore_errors=True)
-            shutil.copytree(model, PACKAGED / name)
+        install(starter, answering)
 
 
 if __name__ == "__main__":

@@ -1,33 +1,66 @@
-"""What the starter is worth: fine-tuned plainly, distilled, from random weights; on all of SQuAD's validation part.
+"""Make the starters and measure what they are worth: fine-tuned plainly, distilled, and from random weights.
 
     python -m tools.starter_model.measure --shared ../shared --work runs/starter
 
-Runs are made in the order of their worth, each passed over where its result is there; after each the table is written.
-``build.py`` must have made the starter and the teacher.
+One command for all of it, ``build.py``'s steps too, in the order of their worth; started again after a stop, it goes
+on where it was. The results are written after each run. All of SQuAD's validation part is asked, 10,570 questions; the
+starter data's runs are those of `make quickstart`.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import os
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tools.starter_model.build import (
+    EPOCHS,
     FINE_TUNING,
-    LEARNING_RATE,
     QUESTIONS,
-    data,
+    Places,
+    epochs_of,
+    find_learning_rate,
+    install,
     make_answering,
     make_starter,
     make_teacher,
+    parser_of,
+    places_of,
     train,
 )
 
 SEEDS = (0, 1, 2)
-FEWER = 20_000
+FEWER, FEWER_EPOCHS = 20_000, 2
+QUICKSTART = (
+    *("train", "--train", "starter", "--epochs", "10", "--learning-rate", "1e-3", "--warmup-share", "0.1"),
+    *("--max-gradient-norm", "1", "--monitor", "f1"),
+)
+"""As the Makefile has it, beside the seed; a test holds the two together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Results:
+    """What was measured, in one file."""
+
+    file: Path
+
+    def note(self, name: str, metrics: dict[str, Any], run: Path | None = None) -> None:
+        """Add a run's figures, or replace them."""
+        results = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else {}
+        epochs = epochs_of(run) if run is not None else []
+        seconds = round(sum(epoch["train_seconds"] for epoch in epochs), 1)
+        results[name] = {**metrics, **({"train_seconds": seconds, "epochs": len(epochs)} if epochs else {})}
+        beside = self.file.with_name(f".{self.file.name}.new")
+        beside.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, self.file)
+        print(f"{name}: " + ", ".join(f"{k} {v}" for k, v in metrics.items() if k in _SHOWN), flush=True)
+
+
+_SHOWN = ("exact_match", "f1", "loss", "learning_rate")
 
 
 def random_model(starter: Path, directory: Path) -> Path:
@@ -42,59 +75,69 @@ def random_model(starter: Path, directory: Path) -> Path:
     return directory
 
 
-def score(model: Path, squad: Path) -> dict[str, Any]:
-    """EM and F1 on all 10,570 questions, kept beside the model."""
-    kept = model.parent / f"{model.name}-all-questions.json"
+def score(model: Path, kept: Path, places: Places) -> dict[str, Any]:
+    """Exact match and F1 on all 10,570 questions, kept in a file."""
     if not kept.is_file():
-        flags = ("--model", str(model), "--data", str(squad / "dev.json.gz"), "--json")
-        command = [sys.executable, "-m", "distiltune", "evaluate", *flags]
+        flags = ("--model", str(model), "--data", str(places.squad / "dev.json.gz"), "--json")
+        trial = ("--validation-questions", "50") if places.tiny else ()
+        command = [sys.executable, "-m", "distiltune", "evaluate", *flags, *trial]
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        kept.write_bytes(done.stdout)
+        beside = kept.with_name(f".{kept.name}.new")
+        beside.write_bytes(done.stdout)
+        os.replace(beside, kept)
     metrics: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))["metrics"]
     return metrics
 
 
+def quickstarts(places: Places, results: Results, starter: Path) -> None:
+    """The starter data: three seeds, and from random weights."""
+    shape = random_model(starter, places.work / "shape")
+    cases = [(f"quickstart-seed{seed}", starter, seed) for seed in SEEDS] + [("quickstart-random", shape, 0)]
+    for name, model, seed in cases:
+        run = places.work / name
+        train(run, (*QUICKSTART, "--model", model, "--seed", str(seed)), places)
+        epochs = epochs_of(run)
+        best = max(epochs, key=lambda epoch: float(epoch["validation"]["f1"]))
+        results.note(name, {**best["validation"], "epoch_0_f1": epochs[0]["validation"]["f1"]}, run)
+
+
+def fine_tunings(places: Places, results: Results, starter: Path, teacher: Path, rate: str) -> None:
+    """SQuAD: plain and from random weights beside `starter-qa`; then plain and distilled on fewer questions."""
+
+    def fine_tuned(name: str, model: Path, n: int, epochs: int, seed: int, learned_from: Path | None = None) -> None:
+        how = ("distill", "--teacher", learned_from) if learned_from else ("train",)
+        flags = ("--train-questions", str(n), "--epochs", str(epochs), "--seed", str(seed), "--learning-rate", rate)
+        run = places.work / name
+        trained = train(run, (*how, "--model", model, *places.data, *FINE_TUNING, *flags), places)
+        results.note(name, score(trained, places.work / f"{name}-all-questions.json", places), run)
+
+    shape = random_model(starter, places.work / "shape")
+    fine_tuned("plain", starter, QUESTIONS, EPOCHS, 0)
+    fine_tuned("random", shape, QUESTIONS, EPOCHS, 0)
+    for seed in SEEDS:
+        fine_tuned(f"plain-20k-seed{seed}", starter, FEWER, FEWER_EPOCHS, seed)
+        fine_tuned(f"distilled-20k-seed{seed}", starter, FEWER, FEWER_EPOCHS, seed, teacher)
+
+
 def main() -> None:
     """Make every run that is not done and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shared", type=Path, default=Path("../shared"))
-    parser.add_argument("--work", type=Path, default=Path("runs/starter"))
+    parser = parser_of(__doc__)
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/starter.json"))
-    parser.add_argument("--seeds", type=int, default=len(SEEDS), help="how many of the seeds")
-    parser.add_argument("--learning-rate", default=LEARNING_RATE)
     arguments = parser.parse_args()
-    rate: str = arguments.learning_rate
-    work, squad = arguments.work, arguments.shared / "data" / "squad-v1.1"
-    large = arguments.shared / "models" / "minilm-l6-distilbert"
-    starter, teacher = make_starter(work, large), make_teacher(work, large, squad)
-    results: dict[str, Any] = {}
-
-    def note(name: str, model: Path) -> None:
-        results[name] = score(model, squad)
-        arguments.results.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        print(f"{name}: EM {results[name]['exact_match']:.2f}, F1 {results[name]['f1']:.2f}", flush=True)
-
-    def fine_tuned(name: str, model: Path, n_questions: int, seed: int, learned_from: Path | None = None) -> None:
-        how = ("distill", "--teacher", learned_from) if learned_from else ("train",)
-        flags = (
-            "--model",
-            model,
-            *data(squad),
-            "--train-questions",
-            str(n_questions),
-            "--seed",
-            str(seed),
-            "--learning-rate",
-            rate,
-        )
-        note(name, train(work / name, *how, *flags, "--seed", str(seed), *FINE_TUNING))
-
-    note("starter-qa", make_answering(work, starter, teacher, squad, rate))
-    fine_tuned("plain", starter, QUESTIONS, 0)
-    fine_tuned("random", random_model(starter, work / "shape"), QUESTIONS, 0)
-    for seed in SEEDS[: arguments.seeds]:
-        fine_tuned(f"plain-20k-seed{seed}", starter, FEWER, seed)
-        fine_tuned(f"distilled-20k-seed{seed}", starter, FEWER, seed, teacher)
+    places, results = places_of(arguments), Results(arguments.results)
+    starter = make_starter(places)
+    encoder = places.work / "encoder"
+    results.note("encoder", epochs_of(encoder)[-1]["validation"], encoder)
+    quickstarts(places, results, starter)
+    teacher = make_teacher(places)
+    rate = arguments.learning_rate or find_learning_rate(places, starter)
+    results.note("pilot", {"learning_rate": rate})
+    answering = make_answering(places, starter, teacher, rate)
+    kept = places.work / "starter-qa-all-questions.json"
+    results.note("starter-qa", score(answering, kept, places), places.work / "qa")
+    if arguments.install:
+        install(starter, answering)
+    fine_tunings(places, results, starter, teacher, rate)
 
 
 if __name__ == "__main__":
