@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
+import shutil
+import subprocess
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,7 @@ from distiltune.distillation.student import StudentShape
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.fine_tuning import FineTuned, fine_tune
 from distiltune.model.source import load_source
+from tests.faults import trainings
 from tests.helpers import TINY, people, read_log, word_pieces, write_squad, write_tiny_model
 
 PEOPLE = people()
@@ -128,6 +134,34 @@ def test_the_log_is_a_fine_tunings(distilled: FineTuned) -> None:
         *itertools.chain.from_iterable(("epoch", "evaluation") for _ in range(8)),
         "end",
     ]
+
+
+def test_a_killed_run_goes_on_with_one_command_to_the_same_bits(
+    places: dict[str, str], cache: Path, tmp_path: Path
+) -> None:
+    """By a signal that cannot be caught, in the middle of an epoch, and without what the teacher is called now."""
+    teacher = shutil.copytree(places["teacher"], tmp_path / "teacher")
+    settings = ["--student-width", "16", "--student-heads", "2", "--epochs", "12", "--max-length", "32", "--dropout"]
+    settings += ["0.1", "--batch-size", "8", "--threads", "1", "--checkpoint-steps", "5", "--log-every", "1"]
+    source = ["--teacher", str(teacher), "--train", places["train"], "--validation-share", "0.2"]
+
+    def distil(*arguments: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "distiltune", "distill", *arguments]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "DISTILTUNE_CACHE": str(cache)})
+
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert distil("--encoder", *source, *settings, "--output", str(whole)).wait(600) == 0
+    child = distil("--encoder", *source, *settings, "--output", str(cut))
+    while trainings.last_step(cut) < 13 and child.poll() is None:
+        time.sleep(0.001)
+    child.kill()
+    assert child.wait(600) < 0  # it was not done yet
+    moved = shutil.move(teacher, tmp_path / "moved")
+    assert distil("--resume", str(cut), "--teacher", str(moved)).wait(600) == 0
+    assert trainings.resumed_at(cut)[0] >= 10
+    for name in ("model.safetensors", "config.json"):
+        assert (cut / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
+    assert trainings.figures(cut) == trainings.figures(whole)
 
 
 def test_what_cannot_be_is_refused(places: dict[str, str], tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from distiltune.data import array_cache
 from distiltune.data.packing import pack
 from distiltune.distillation.soft_labels import SoftLabels
-from distiltune.errors import DistiltuneError, ModelError, RecipeError
-from distiltune.fine_tuning import FineTuned, fine_tune
+from distiltune.errors import DistiltuneError, ModelError, RecipeError, TrainingError
+from distiltune.fine_tuning import FineTuned, fine_tune, resume
 from distiltune.recipe import Recipe
 from distiltune.tasks.question_answering.head import span_divergence, span_loss
+from distiltune.training import gradients
+from tests.faults import trainings
 from tests.helpers import TINY, people, random_features, read_log, word_pieces, write_squad, write_tiny_model
 
 FEATURES = random_features(5)
@@ -111,6 +116,60 @@ def test_the_teacher_is_run_once(places: dict[str, str], tmp_path: Path, monkeyp
     assert "from the cache" in note(again)
     assert "computed in" in note(soft_only(places, tmp_path / "other", max_length=16, stride=2))
     assert read_log(first.directory / "log.jsonl")[0]["recipe"]["soft_weight"] == 1.0  # type: ignore[index]
+
+
+class PulledPlugError(BaseException):
+    """Whatever ends a training in the middle of a step."""
+
+
+def test_a_stopped_run_goes_on_with_its_teacher_to_the_same_bits(
+    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
+    settings = {**QUICK, **places, "epochs": 3, "batch_size": 8, "dropout": 0.1, "checkpoint_steps": 2, "log_every": 1}
+    whole = fine_tune(output=tmp_path / "whole", **settings)
+    real, steps = gradients.backward, itertools.count()
+
+    def pulled(*arguments: Any) -> torch.Tensor:
+        if next(steps) == 7:
+            raise PulledPlugError
+        return real(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gradients, "backward", pulled)
+        with pytest.raises(PulledPlugError):
+            fine_tune(output=tmp_path / "cut", **settings)
+    again = resume(tmp_path / "cut")
+    assert trainings.resumed_at(tmp_path / "cut") == [6]
+    assert [epoch.train for epoch in again.epochs] == [epoch.train for epoch in whole.epochs]
+    weights = [(run.model / "model.safetensors").read_bytes() for run in (again, whole)]
+    assert weights[0] == weights[1]
+
+
+def test_a_run_does_not_go_on_with_another_teacher(
+    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
+    soft_only(places, tmp_path / "run")
+    data: dict[str, Any] = {"train": places["train"], "validation": places["validation"]}
+    other = fine_tune(model=places["model"], output=tmp_path / "other", **data, **QUICK)
+    with pytest.raises(TrainingError, match="teacher, outputs"):
+        resume(tmp_path / "run", teacher=str(other.model))
+
+
+def test_a_step_that_is_not_finite_never_reaches_the_weights(
+    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where only the teacher's part of the loss is not, which no figure shows."""
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
+    soft_only(places, tmp_path / "first")
+    (kept,) = (tmp_path / "cache").glob("*/targets.npy")
+    rows = np.load(kept)
+    rows[5] = np.inf
+    np.save(kept, rows)
+    (kept.parent / "manifest.json").write_text(json.dumps({"sample": array_cache._sample(kept)}), encoding="utf-8")
+    with pytest.raises(TrainingError, match="finite"):
+        soft_only(places, tmp_path / "again")
 
 
 def test_a_damaged_cache_is_made_anew(places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

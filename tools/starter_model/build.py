@@ -93,13 +93,13 @@ def is_finished(run: Path) -> bool:
 
 
 def train(run: Path, command: Sequence[str | Path], places: Places) -> Path:
-    """A run of ``distiltune train`` or ``distill``: passed over if it is finished, resumed if it was begun; its model."""
+    """A training's model: it is passed over if it is finished, resumed if it was begun, and made if not."""
     if not is_finished(run):
         if (run / "recipe.toml").is_file():
             distiltune("train", "--resume", run)
         else:
-            trial = ("--train-questions", "60", "--validation-questions", "40", "--epochs", "1") if places.tiny else ()
-            trial = ("--epochs", "1") if places.tiny and "--encoder" in command else trial
+            less = () if "--encoder" in command else ("--train-questions", "60", "--validation-questions", "40")
+            trial = ("--epochs", "1", *less) if places.tiny else ()
             distiltune(*command, *places.more, *trial, "--output", run)
     return run / "model"
 
@@ -109,8 +109,7 @@ def make_starter(places: Places) -> Path:
     texts = places.work / "texts"
     if not texts.is_dir():
         beside = texts.with_name(".texts")
-        command = [sys.executable, HERE / "texts.py", places.shared / "data", beside]
-        subprocess.run(command, check=True)
+        subprocess.run([sys.executable, HERE / "texts.py", places.shared / "data", beside], check=True)
         beside.rename(texts)
     if places.tiny:
         texts = texts / "starter.txt"

@@ -10,7 +10,6 @@ starter data's runs are those of `make quickstart`.
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -56,7 +55,7 @@ class Results:
         results[name] = {**metrics, **({"train_seconds": seconds, "epochs": len(epochs)} if epochs else {})}
         beside = self.file.with_name(f".{self.file.name}.new")
         beside.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, self.file)
+        beside.replace(self.file)
         print(f"{name}: " + ", ".join(f"{k} {v}" for k, v in metrics.items() if k in _SHOWN), flush=True)
 
 
@@ -84,7 +83,7 @@ def score(model: Path, kept: Path, places: Places) -> dict[str, Any]:
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         beside = kept.with_name(f".{kept.name}.new")
         beside.write_bytes(done.stdout)
-        os.replace(beside, kept)
+        beside.replace(kept)
     metrics: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))["metrics"]
     return metrics
 

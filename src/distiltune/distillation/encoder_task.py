@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.data.array_cache import cache_directory
+from distiltune.data.array_cache import Arrays, cache_directory, cache_key, load_or_make
 from distiltune.distillation import TASK
 from distiltune.distillation.guide import encoder_guide
 from distiltune.distillation.losses import METRIC_NAMES, EncoderLoss
@@ -22,7 +23,7 @@ from distiltune.distillation.narrowing import can_be_narrowed, narrow
 from distiltune.distillation.states import Heights, Projections, TaughtStudent, TeacherStates
 from distiltune.distillation.student import StudentShape, shrink
 from distiltune.distillation.teacher import check_same_tokens, fingerprint, teacher_encoder, variances, with_targets
-from distiltune.distillation.text import TextData, Texts, cached_features, part_texts, read_texts, text_features
+from distiltune.distillation.text import TextData, Texts, cached_features, ignore, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
@@ -36,6 +37,8 @@ from distiltune.tasks.guide import TaskGuide
 MAX_RELATION_HEADS = 12
 SAMPLE_TEXTS = 128
 """That a narrower student is fitted on; of the starter, 21,000 tokens."""
+
+_STUDENT = "student."
 
 EPOCH_COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),
@@ -90,6 +93,8 @@ class EncoderDistillation:
     def __init__(self, teacher: str, shape: StudentShape, texts: TextSettings, weights: Weights) -> None:
         self._teacher_name, self._shape, self._texts, self._weights = teacher, shape, texts, weights
         self._teacher: ModelSource | None = None
+        self._encoder: Encoder | None = None
+        self._fingerprint = ""
         self._heights: Heights | None = None
         self._device = torch.device("cpu")
         self._width = 0
@@ -108,6 +113,8 @@ class EncoderDistillation:
         """
         source = shrink(load_source(name), self._shape)
         self._teacher = load_source(self._teacher_name)
+        self._encoder = teacher_encoder(self._teacher, device)
+        self._fingerprint = fingerprint(self._encoder)
         self._device = device
         check_same_tokens(self._teacher, load_tokenizer(source.directory))
         config, theirs = source.config, self._teacher.config
@@ -190,16 +197,36 @@ class EncoderDistillation:
         """The student cut out of the teacher, where it is a narrower one of the same make."""
         assert self._teacher is not None
         assert self._heights is not None
-        teacher, student = teacher_encoder(self._teacher, self._device), cast(Encoder, loaded.model.encoder)
+        assert self._encoder is not None
+        teacher, student = self._encoder, cast(Encoder, loaded.model.encoder)
         if not can_be_narrowed(teacher, student):
             return loaded
         texts = read_texts(self._texts.train).texts
         sample = random.Random(self._texts.sample_seed).sample(texts, min(len(texts), SAMPLE_TEXTS))
         features = text_features(sample, loaded.tokenizer, self._texts.max_length, self._texts.stride)
-        batch = features.batch(np.arange(len(features))).to(self._device)
         student.eval()
-        found = narrow(teacher, student, batch)
-        cast(Projections, loaded.model.head).start_from(found.basis, found.means[list(self._heights.teacher)])
+
+        def make() -> Arrays:
+            found = narrow(teacher, student, features.batch(np.arange(len(features))).to(self._device))
+            made = {"basis": found.basis, "means": found.means}
+            made |= {f"{_STUDENT}{name}": tensor for name, tensor in student.state_dict().items()}
+            return {name: tensor.cpu().numpy() for name, tensor in made.items()}
+
+        key = cache_key(
+            {
+                "narrowed": self._fingerprint,
+                "student": repr(student.config),
+                "tokens": hashlib.sha256(features.token_ids.tobytes() + features.offsets.tobytes()).hexdigest(),
+                "device": self._device.type,
+            }
+        )
+        arrays, _ = load_or_make(cache_directory(), key, make, ignore)
+        tensors = {name: torch.tensor(array, device=self._device) for name, array in arrays.items()}
+        student.load_state_dict(
+            {name.removeprefix(_STUDENT): tensor for name, tensor in tensors.items() if name.startswith(_STUDENT)}
+        )
+        means = tensors["means"][list(self._heights.teacher)]
+        cast(Projections, loaded.model.head).start_from(tensors["basis"], means)
         source = loaded.source
         notes = (*source.notes[:-1], "The student starts cut out of its teacher, layer by layer.")
         return replace(loaded, source=replace(source, notes=notes))
@@ -209,11 +236,11 @@ class EncoderDistillation:
         assert self._heights is not None, "load_model comes first"
         cache = cache_directory()
         features = cached_features(texts, tokenizer, self._texts.max_length, self._texts.stride, cache)
-        encoder = teacher_encoder(self._teacher, self._device)
+        assert self._encoder is not None
         heights = self._heights.teacher
         says = with_targets(
-            TeacherStates(encoder, heights),
-            f"{fingerprint(encoder)}/states-{heights}",
+            TeacherStates(self._encoder, heights),
+            f"{self._fingerprint}/states-{heights}",
             features,
             len(heights) * self._teacher.config.hidden_size,
             cache,
