@@ -158,7 +158,7 @@ def check_same_tokens(teacher: ModelSource, student_tokenizer: Tokenizer) -> Non
         )
 
 
-def variances(states: TokenRows, n_rows: int, size: int, n_sampled: int = 20_000) -> torch.Tensor:
+def variances(states: TokenRows, n_rows: int, size: int, n_sampled: int = 8_000) -> torch.Tensor:
     """Of each block of ``size`` columns, the variances of its columns over the rows summed: ``(n_blocks,)``.
 
     Taken from about ``n_sampled`` rows in a hundred stretches, which is as good as all of them.
