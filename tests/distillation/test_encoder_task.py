@@ -137,7 +137,7 @@ def test_the_log_is_a_fine_tunings(distilled: FineTuned) -> None:
 
 
 def test_a_killed_run_goes_on_with_one_command_to_the_same_bits(
-    places: dict[str, str], cache: Path, tmp_path: Path
+    places: dict[str, str], cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By a signal that cannot be caught, in the middle of an epoch, and without what the teacher is called now."""
     teacher = shutil.copytree(places["teacher"], tmp_path / "teacher")
@@ -145,19 +145,23 @@ def test_a_killed_run_goes_on_with_one_command_to_the_same_bits(
     settings += ["0.1", "--batch-size", "8", "--threads", "1", "--checkpoint-steps", "5", "--log-every", "1"]
     source = ["--teacher", str(teacher), "--train", places["train"], "--validation-share", "0.2"]
 
-    def distil(*arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "distiltune", "distill", *arguments]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, "DISTILTUNE_CACHE": str(cache)})
+    def distil(*arguments: str) -> None:
+        monkeypatch.setattr("sys.argv", ["distiltune", "distill", *arguments])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        assert left.value.code == 0
 
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    assert distil("--encoder", *source, *settings, "--output", str(whole)).wait(600) == 0
-    child = distil("--encoder", *source, *settings, "--output", str(cut))
+    distil("--encoder", *source, *settings, "--output", str(whole))
+    command = [sys.executable, "-m", "distiltune", "distill", "--encoder", *source, *settings, "--output", str(cut)]
+    environment = {**os.environ, "DISTILTUNE_CACHE": str(cache)}
+    child = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=environment)
     while trainings.last_step(cut) < 13 and child.poll() is None:
         time.sleep(0.001)
     child.kill()
     assert child.wait(600) < 0  # it was not done yet
     moved = shutil.move(teacher, tmp_path / "moved")
-    assert distil("--resume", str(cut), "--teacher", str(moved)).wait(600) == 0
+    distil("--resume", str(cut), "--teacher", str(moved))
     assert trainings.resumed_at(cut)[0] >= 10
     for name in ("model.safetensors", "config.json"):
         assert (cut / "model" / name).read_bytes() == (whole / "model" / name).read_bytes()
