@@ -12,16 +12,22 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import DataSettings, draw, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.checking import in_training, labelled_concerns
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
+from distiltune.tasks.text_classification.analysis import analyse, chance_losses
+from distiltune.tasks.text_classification.check import labelled_texts
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (
     PREDICTION_FILES,
@@ -200,6 +206,19 @@ class TextClassification:
         if predictions is not None:
             write_predictions(predictions, texts, self.targets, scores, evaluation)
         return evaluation
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        others = labelled_texts(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
+        return chance_losses(features, self.targets)
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
+        return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
 
     def _read(self, sources: Sequence[str], split: Split) -> TextSet:
         return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)

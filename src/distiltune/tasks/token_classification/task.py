@@ -11,6 +11,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import DataSettings, draw, keep_if, train_and_validation
 from distiltune.errors import DataError
@@ -18,11 +20,15 @@ from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.checking import in_training, labelled_concerns
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
+from distiltune.tasks.token_classification.analysis import analyse, chance_losses
+from distiltune.tasks.token_classification.check import labelled_texts
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
     PREDICTION_FILES,
@@ -155,6 +161,19 @@ class TokenClassification:
         if predictions is not None:
             write_predictions(predictions, texts, marked, self.tags, evaluation)
         return evaluation
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        others = labelled_texts(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
+        return chance_losses(features, len(self.tags))
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by label and length, calibration, the hardest wrong entities; and each text's score."""
+        return analyse(predictions / PREDICTION_FILES[0])
 
     def _read(self, sources: Sequence[str], split: Split) -> TokenSet:
         return read_marked(sources, split, TokenColumns.parse(self.data.columns), self.data.max_rejected_share)
