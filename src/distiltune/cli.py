@@ -220,11 +220,10 @@ def convert(
     """
     from distiltune.model.convert import convert as run
     from distiltune.model.source import model_config
-    from distiltune.tasks.choose import USUAL, task_of_model
+    from distiltune.tasks.choose import entry_of_model
 
-    config = model_config(model)
-    entry = TASKS[task_of_model(config) or USUAL]
-    task = entry(Recipe(task=entry.name)).for_model(config)
+    entry = entry_of_model(model)
+    task = entry(Recipe(task=entry.name)).for_model(model_config(model))
     console = make_console()
     for note in run(model, output, head_rules=task.head_rules, architectures=(task.architecture,)):
         say(console, note)
@@ -254,7 +253,7 @@ def serve(
     ] = None,
     **settings: Any,
 ) -> None:
-    """Serve a page and a JSON API that answer questions about texts.
+    """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
 
     Example: `distiltune serve runs/mine --port 8000`
     """
@@ -271,8 +270,7 @@ def serve(
     from distiltune.serving.batching import BatchSettings
     from distiltune.serving.gate import Limits
     from distiltune.serving.server import run, served_names
-    from distiltune.tasks.question_answering.answerer import Answerer
-    from distiltune.tasks.question_answering.service import question_answering_app
+    from distiltune.tasks.choose import entry_of_model
 
     console = make_console()
     limits = Limits(
@@ -282,10 +280,12 @@ def serve(
         answer_s=answer_seconds,
         hosts=served_names(host, allow_host or ()),
     )
-    answerer = Answerer(model, **given)
+    entry = entry_of_model(model)
+    Recipe.build({**given, "task": entry.name})  # which says if a setting is another task's
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
-    app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
+    batches = BatchSettings(max_queued_tokens=max_queued_tokens)
+    app = entry.load(entry.server)(model, name, limits, batches, given)
     run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
 
 
@@ -296,22 +296,23 @@ def export(
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="Questions to check with; by default the run's validation data.")
+        list[str] | None, typer.Option("--data", help="Data to check with; by default the run's validation data.")
     ] = None,
     questions: Annotated[int, typer.Option(min=0, help="Check with at most so many of them (0: all).")] = 500,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of F1.")
+        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of the score.")
     ] = False,
     threads: Annotated[int, typer.Option(min=0, help="Threads (0: as many as there are usable cores).")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a model as an ONNX folder, checked against the original on real questions.
+    """Write a model as an ONNX folder, checked against the original on real examples.
 
     Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
     """
     if form != "onnx":
         raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
     from distiltune.export.onnx import export_onnx
+    from distiltune.tasks.choose import entry_of_model
 
     console = error_console() if as_json else make_console()
     exported = export_onnx(
@@ -328,7 +329,7 @@ def export(
         typer.echo(json.dumps(exported.as_json(), indent=2))
         return
     say(console, f"model:  {exported.directory} ({exported.precision})")
-    say(console, f'ask it: distiltune ask --model {exported.directory} --document TEXT.txt "A question?"')
+    say(console, entry_of_model(model).after_training.format(model=exported.directory))
 
 
 @app.command()
@@ -344,6 +345,7 @@ def push(
     Example: `distiltune push runs/mine my-name/lease-questions --private`
     """
     from distiltune.export.push import push as run
+    from distiltune.tasks.choose import entry_of_model
 
     pushed = run(model, name, private=private, message=message)
     if as_json:
@@ -351,7 +353,7 @@ def push(
         return
     console = make_console()
     say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
-    say(console, f'ask it: distiltune ask --model {pushed.name} --document TEXT.txt "A question?"')
+    say(console, entry_of_model(model).after_training.format(model=pushed.name))
 
 
 def _read_questions(path: Path | None) -> list[str]:

@@ -8,6 +8,7 @@ import logging
 import mimetypes
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any, Final
 
@@ -78,7 +79,7 @@ def make_app(
         title: of the API.
         router: the task's routes.
         batcher: which these use; it is closed with the application.
-        page: a folder with ``index.html`` and the files that it names.
+        page: a folder with ``index.html`` and files that it names; those of `serving/static` are served beside them.
         limits: what the server takes on.
 
     """
@@ -97,6 +98,7 @@ def make_app(
     app.include_router(router)
     app.include_router(_own_routes(batcher, metrics))
     _add_page(app, page)
+    _add_page(app, files("distiltune.serving").joinpath("static"))
     _add_error_handlers(app)
     app.add_middleware(Gate, limits=limits, metrics=metrics)
     return app

@@ -6,7 +6,7 @@ from distiltune.device import choose_device
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
-from distiltune.recipe import Recipe
+from distiltune.recipe import Recipe, stored_settings
 from distiltune.tasks.table import TASKS
 
 
@@ -22,3 +22,12 @@ def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
     loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
     loaded.model.eval()
     return loaded
+
+
+def windows_of(loaded: LoadedModel, max_length: int | None, stride: int | None) -> tuple[int, int]:
+    """Most tokens in a window and tokens shared: as given, else as trained, else the recipe's, within the model's."""
+    stored = stored_settings(loaded.source.config_hf) if max_length is None and stride is None else {}
+    usual = Recipe()
+    length = max_length or stored.get("max_length", usual.max_length)
+    shared = stride if stride is not None else stored.get("stride", usual.stride)
+    return min(length, loaded.source.config.max_position_embeddings), shared
