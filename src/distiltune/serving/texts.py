@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Final, Protocol, TypeVar
@@ -122,9 +122,10 @@ def _router(
     threads, file_threads = ThreadPoolExecutor(2, "preparing"), ThreadPoolExecutor(2, "files")
     strict = ConfigDict(strict=True, extra="forbid")
     bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
+    said: Any = result
     texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
     results_out: Any = create_model(
-        "ResultsOut", __doc__="What is said of each text, in order.", results=(list[result], ...), seconds=(float, ...)
+        "ResultsOut", __doc__="What is said of each text, in order.", results=(list[said], ...), seconds=(float, ...)
     )
 
     @router.get("/model", summary="What reads, and what the server takes")
@@ -140,7 +141,7 @@ def _router(
             )
         return prepared, batcher.submit(prepared.features)
 
-    async def say(prepared: Any, job: Job) -> list[Mapping[str, Any]]:
+    async def say(prepared: Any, job: Job) -> list[dict[str, Any]]:
         outputs = await asyncio.wrap_future(job.future)
         return await asyncio.get_running_loop().run_in_executor(threads, reader.results, prepared, outputs)
 
