@@ -109,7 +109,7 @@ def compare(
 
 
 def _logit_difference(one: nn.Module, other: nn.Module, data: Dataset, first_token: bool) -> float:
-    """Of all tokens or of each feature's first, over features spread through the whole set, so that all lengths are among them."""
+    """Of all tokens or of each feature's first; over features spread through the set, so that all lengths are there."""
     features = data.features
     numbers = np.unique(np.linspace(0, len(features) - 1, _FEATURES_COMPARED).astype(np.int64))
     pairs = zip(
