@@ -33,7 +33,7 @@ AUTOMATIC_CHARACTERS: Final = 60_000
 AUTOMATIC_PASSAGES: Final = 32
 _CHARACTERS_A_WINDOW: Final = 1_200  # roughly what a window moves on by
 _PROGRESS_S: Final = 0.1
-_GONE_S: Final = 0.5  # how often it is checked whether who asked is still there
+_GONE_S: Final = 2.0  # how often it is checked whether who asked is still there
 
 _NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
 _Text = Annotated[str, Field(min_length=1, pattern=_NOT_BLANK)]
