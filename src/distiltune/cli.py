@@ -232,7 +232,14 @@ def convert(
 
 @app.command()
 @settings_as_flags(
-    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+    "max_length",
+    "stride",
+    "max_question_tokens",
+    "max_answer_tokens",
+    "null_threshold",
+    "device",
+    "threads",
+    "precision",
 )
 def serve(
     model: Annotated[
@@ -285,7 +292,9 @@ def serve(
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
     batches = BatchSettings(max_queued_tokens=max_queued_tokens)
-    app = entry.load(entry.server)(model, name, limits, batches, given)
+    app = entry.load(entry.server)(model, name, limits, batches, {"precision": "auto", **given})
+    for note in app.state.notes:
+        say(console, note)
     run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
 
 

@@ -133,7 +133,7 @@ class EngineSettings(BaseModel):
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
-    """Of the matrix products in training; `auto` is bfloat16 on a GPU or a processor made for it, else float32."""
+    """Of the matrix products; `auto` is bfloat16 on a GPU or a processor made for it, else float32."""
     threads: Count = 0
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Positive = 10

@@ -45,6 +45,14 @@ def test_inference_is_the_formula() -> None:
     torch.testing.assert_close(attend(projections()), plain_attention(projections()), rtol=1e-12, atol=1e-12)
 
 
+def test_inference_in_bfloat16_is_the_formula_to_its_digits() -> None:
+    exact = plain_attention(projections().bfloat16().double())
+    rounded = attend(projections().bfloat16())
+    assert rounded.dtype == torch.bfloat16
+    torch.testing.assert_close(rounded.double(), exact, rtol=0.0, atol=0.02)
+    assert not torch.equal(rounded.double(), exact)
+
+
 def test_training_is_the_formula_and_so_is_its_gradient() -> None:
     flat, plain = projections().requires_grad_(), projections().requires_grad_()
     factors = torch.randn(sum(LENGTHS), HIDDEN, dtype=torch.float64, generator=torch.Generator().manual_seed(1))

@@ -79,6 +79,39 @@ def test_the_outputs_are_those_of_the_model_alone() -> None:
             np.testing.assert_allclose(output, alone, atol=1e-5)
 
 
+def test_one_window_alone_has_all_threads_and_others_wait_for_it() -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    threads: list[tuple[int, int]] = []
+
+    class Told(Echo):
+        def forward(self, batch: PackedBatch) -> Tensor:
+            threads.append((torch.get_num_threads(), batch.n_features))
+            return super().forward(batch)
+
+    try:
+        echo = Told()
+        batcher = DynamicBatcher(echo, BatchSettings(max_batch_tokens=600, max_wait_s=0.0))
+        for _ in range(5):
+            batcher.submit(feature_set([[1, 2]])).future.result(timeout=10)
+        assert threads == [(2, 1)] * 5
+        threads.clear()
+        echo.go.clear()
+        first = batcher.submit(feature_set([[1, 2]]))
+        while not threads:
+            time.sleep(0.001)
+        second = batcher.submit(feature_set([[3] * 500, [4] * 500]))
+        time.sleep(0.05)
+        assert threads == [(2, 1)]  # the other worker does not begin beside it
+        echo.go.set()
+        for job in (first, second):
+            job.future.result(timeout=10)
+        assert sorted(threads[1:]) == [(1, 1), (1, 1)]
+        batcher.close()
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_requests_that_wait_together_go_together(batcher: DynamicBatcher, echo: Echo) -> None:
     echo.go.clear()
     jobs = [batcher.submit(feature_set([[1, 2, 3]])) for _ in range(9)]

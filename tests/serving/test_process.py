@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import re
@@ -72,6 +73,20 @@ def test_it_answers_and_says_nothing_of_it(server: Server) -> None:
     said = "".join(server.stop())
     assert ASKED[3].question not in said
     assert "Traceback" not in said
+
+
+def test_an_answer_is_sent_at_once(server: Server) -> None:
+    """Without TCP_NODELAY the end of an answer waits 40 ms for an acknowledgement, on a connection that is kept."""
+    host, port = server.url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port))
+    seconds = []
+    for _ in range(9):
+        began = time.perf_counter()
+        connection.request("GET", "/healthz")
+        connection.getresponse().read()
+        seconds.append(time.perf_counter() - began)
+    connection.close()
+    assert min(seconds[1:]) < 0.03
 
 
 def test_a_stop_lets_what_has_begun_finish(server: Server) -> None:

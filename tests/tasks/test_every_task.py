@@ -65,7 +65,11 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row(i)) + "\n" for i in numbers), encoding="utf-8")
     tokenizer = word_pieces([*NAMES, *PLACES, *FILLERS, *map(str, range(150))])
     model = write_tiny_model(folder / "tiny", tokenizer, replace(TINY, vocab_size=tokenizer.get_vocab_size()))
-    files = {"train": str(folder / "train.jsonl"), "validation": str(folder / "validation.jsonl"), "model": str(model)}
+    files: dict[str, Any] = {
+        "train": str(folder / "train.jsonl"),
+        "validation": str(folder / "validation.jsonl"),
+        "model": str(model),
+    }
     run = fine_tune(output=folder / "run", **files, **SETTINGS)
     return Made(request.param, **files, run=run)
 
@@ -131,7 +135,7 @@ def test_find_lr_and_tune(made: Made, call: Callable[..., str], tmp_path: Path) 
 
 
 def test_compare_says_by_the_tasks_own_scores(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
-    files = {"train": made.train, "validation": made.validation, "model": made.model}
+    files: dict[str, Any] = {"train": made.train, "validation": made.validation, "model": made.model}
     other = fine_tune(output=tmp_path / "other", **files, **{**SETTINGS, "epochs": 1, "learning_rate": 1e-5})
     found = compare_runs([made.run.directory, other.directory])
     assert found.pairs[0].scores[0].n == 30
@@ -174,9 +178,23 @@ def test_it_is_served(made: Made) -> None:
                     (each["label"], each["start"], each["end"]) for each in given["entities"]
                 ]
             assert results[1]["entities"]
-        for bad in ({"texts": []}, {"texts": [" "]}, {"texts": ["a"], "more": 1}, {"texts": [3]}):
+        refused: list[Any] = [{"texts": []}, {"texts": [" "]}, {"texts": ["a"], "more": 1}, {"texts": [3]}]
+        for bad in refused:
             assert client.post("/api/predictions", json=bad).status_code == 422
         assert client.post("/api/text?kind=text", content=b"some words").json()["text"] == "some words"
+
+
+def test_half_precision_says_nearly_the_same(made: Made) -> None:
+    texts = ["the likes rome in 3", "ada sees rome ."]
+    kind: Any = TextClassifier if made.task == TASKS[0] else EntityMarker
+    exact, rounded = kind(made.run.model)(texts), kind(made.run.model, precision="bfloat16")(texts)
+    if made.task == TASKS[0]:
+        for one, other in zip(exact, rounded, strict=True):
+            assert dict(other.scores) == pytest.approx(dict(one.scores), abs=0.05)
+    else:
+        assert [[each.text for each in found] for found in exact] == [
+            [each.text for each in found] for found in rounded
+        ]
 
 
 def test_it_is_exported(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
@@ -208,7 +226,7 @@ def test_it_is_exported(made: Made, call: Callable[..., str], tmp_path: Path) ->
 
 
 def test_a_run_goes_on_without_its_base_model(made: Made, tmp_path: Path) -> None:
-    files = {"train": made.train, "validation": made.validation}
+    files: dict[str, Any] = {"train": made.train, "validation": made.validation}
     whole = fine_tune(output=tmp_path / "whole", model=made.model, **files, **SETTINGS)
     base = write_again(Path(made.model), tmp_path / "base")
 
@@ -243,7 +261,7 @@ def test_the_coach_sums_up_the_predictions_of_the_best_epoch(
         return write_results(run, *arguments)
 
     monkeypatch.setattr("distiltune.fine_tuning.write_results", lose_them_first)
-    files = {"train": made.train, "validation": made.validation, "model": made.model}
+    files: dict[str, Any] = {"train": made.train, "validation": made.validation, "model": made.model}
     fine_tune(output=tmp_path / "run", **files, **{**SETTINGS, "epochs": 1})
     assert len((tmp_path / "run" / "answers.jsonl").read_text().splitlines()) == 30
 

@@ -119,8 +119,16 @@ class TaskModel(nn.Module):
         self.head = head
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """Encode a packed batch and apply the head."""
-        out: Tensor = self.head(self.encoder(batch))
+        """Encode a packed batch and apply the head, which works in float32 also where the encoder does not.
+
+        It has few products, and eight bits are too few to tell one logit from the next.
+        """
+        hidden = self.encoder(batch)
+        if torch.is_autocast_enabled(hidden.device.type):
+            with torch.autocast(hidden.device.type, enabled=False):
+                exact: Tensor = self.head(hidden.float())
+            return exact
+        out: Tensor = self.head(hidden)
         return out
 
 

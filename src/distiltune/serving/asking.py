@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Annotated, Final, TypeVar
 
@@ -16,7 +16,7 @@ from distiltune.serving.server import PROBLEMS, AnswerTimeoutError
 
 NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
 
-_GONE_S: Final = 0.5  # how often it is checked whether who asked is still there
+_GONE_S: Final = 2.0  # how often it is checked whether who asked is still there
 
 R = TypeVar("R")
 
@@ -26,6 +26,12 @@ class TextOut(BaseModel):
 
     text: str
     characters: int
+
+
+def load_apart(load: Callable[[], R]) -> R:
+    """Load a model on a thread that ends, and its OpenMP threads with it: with those there would be too many later."""
+    with ThreadPoolExecutor(1) as loading:
+        return loading.submit(load).result()
 
 
 async def unless_gone(request: Request, work: Awaitable[R]) -> R:

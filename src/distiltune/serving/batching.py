@@ -93,13 +93,20 @@ class DynamicBatcher:
         self._jobs: deque[Job] = deque()
         self._queued_tokens = 0
         self._tokens_per_second = 0.0
+        self._n_running = 0
+        self._is_alone = False
         self._closed = False
         self._changed = threading.Condition()
         plan = plan_workers(torch.get_num_threads())
         n_workers = plan.n_workers if self._device.type == "cpu" else 1
         self._threads = [
-            threading.Thread(target=self._work, args=(plan.threads_each,), name="serving", daemon=True)
-            for _ in range(n_workers)
+            threading.Thread(
+                target=self._work,
+                args=(plan.threads_each, plan.threads_each * n_workers if number == 0 else 0),
+                name="serving",
+                daemon=True,
+            )
+            for number in range(n_workers)
         ]
         for thread in self._threads:
             thread.start()
@@ -145,10 +152,15 @@ class DynamicBatcher:
             return 1
         return min(30, max(1, math.ceil(self._queued_tokens / self._tokens_per_second)))
 
-    def _work(self, n_threads: int) -> None:
-        torch.set_num_threads(n_threads)
-        while taken := self._take():
+    def _work(self, n_threads: int, n_threads_alone: int) -> None:
+        """Run batches until closed.
+
+        A single window that nobody waits behind has all workers' threads. Only one worker does that: OpenMP keeps
+        threads for each thread that ever used them, and with more of them than cores they wait asleep, which is slow.
+        """
+        while taken := self._take(may_be_alone=bool(n_threads_alone)):
             began = time.perf_counter()
+            torch.set_num_threads(n_threads_alone if self._is_alone else n_threads)
             try:
                 batch = _pack(taken)
                 with torch.inference_mode():
@@ -161,7 +173,7 @@ class DynamicBatcher:
             self._deliver(taken, parts, batch.n_tokens / seconds)
             self.on_batch(batch.n_features, batch.n_tokens, seconds)
 
-    def _take(self) -> list[tuple[Job, int]]:
+    def _take(self, *, may_be_alone: bool) -> list[tuple[Job, int]]:
         """The next batch as (job, number of the feature in it); empty when closed."""
         with self._changed:
             waited_until = 0.0
@@ -169,7 +181,7 @@ class DynamicBatcher:
                 self._drop_cancelled()
                 if self._closed:
                     return []
-                if not self._jobs:
+                if not self._jobs or self._is_alone or (self._is_for_one_alone() and not may_be_alone):
                     self._changed.wait()
                     waited_until = 0.0
                 elif self._queued_tokens < self._settings.max_batch_tokens and waited_until == 0.0:
@@ -178,6 +190,7 @@ class DynamicBatcher:
                 elif self._queued_tokens < self._settings.max_batch_tokens and time.monotonic() < waited_until:
                     self._changed.wait(max(0.0, waited_until - time.monotonic()))
                 else:
+                    self._is_alone = self._is_for_one_alone()
                     return self._take_in_turn()
 
     def _take_in_turn(self) -> list[tuple[Job, int]]:
@@ -198,7 +211,18 @@ class DynamicBatcher:
             if job.n_taken < job.n_features:
                 self._jobs.append(job)
         self._queued_tokens -= n_tokens
+        self._n_running += 1
         return taken
+
+    def _is_for_one_alone(self) -> bool:
+        """Whether all that is to be done is a single window; to be called with the lock held."""
+        return self._n_running == 0 and len(self._jobs) == 1 and self._jobs[0].n_features - self._jobs[0].n_taken == 1
+
+    def _end_batch(self) -> None:
+        """To be called with the lock held."""
+        self._n_running -= 1
+        self._is_alone = False
+        self._changed.notify_all()
 
     def _drop_cancelled(self) -> None:
         if any(job.future.cancelled() for job in self._jobs):
@@ -209,7 +233,9 @@ class DynamicBatcher:
     def _deliver(self, taken: list[tuple[Job, int]], parts: list[Output], rate: float) -> None:
         finished = []
         with self._changed:
-            rate *= len(self._threads)
+            was_alone = self._is_alone
+            self._end_batch()
+            rate *= 1 if was_alone else len(self._threads)
             known = self._tokens_per_second
             self._tokens_per_second = rate if known == 0.0 else _RATE_MEMORY * known + (1 - _RATE_MEMORY) * rate
             for (job, number), part in zip(taken, parts, strict=True):
@@ -224,6 +250,7 @@ class DynamicBatcher:
     def _fail(self, taken: list[tuple[Job, int]], error: Exception) -> None:
         failed = {id(job): job for job, _ in taken}
         with self._changed:
+            self._end_batch()
             for job in failed.values():
                 if job in self._jobs:
                     self._jobs.remove(job)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -72,6 +73,7 @@ def make_app(
     batcher: DynamicBatcher,
     page: Traversable,
     limits: Limits,
+    notes: Sequence[str] = (),
 ) -> FastAPI:
     """Put an application together; everything that it will ever serve is read now.
 
@@ -81,6 +83,7 @@ def make_app(
         batcher: which these use; it is closed with the application.
         page: a folder with ``index.html`` and files that it names; those of `serving/static` are served beside them.
         limits: what the server takes on.
+        notes: what there is to say of the model, kept as the application's ``state.notes``.
 
     """
     metrics = Metrics(lambda: batcher.queued_tokens)
@@ -95,6 +98,7 @@ def make_app(
     has_telemetry = "telemetry" in inspect.signature(FastAPI.__init__).parameters
     quiet: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}} if has_telemetry else {}
     app = FastAPI(title=title, version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan, **quiet)
+    app.state.notes = tuple(notes)
     app.include_router(router)
     app.include_router(_own_routes(batcher, metrics))
     _add_page(app, page)
@@ -211,6 +215,8 @@ def run(app: FastAPI, host: str, port: int, limits: Limits, on_ready: Callable[[
         raise DistiltuneError(
             f"The address {host}:{port} cannot be used.", fix="choose another --port, or stop what uses it"
         ) from error
+    # asyncio does this for the sockets that it opens itself; without it a client waits 40 ms for the end of an answer.
+    socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
     socket.listen(config.backlog)  # so that whoever reads the next line and connects at once is not refused
     name = f"[{host}]" if ":" in host else host
     on_ready(f"http://{name}:{socket.getsockname()[1]}")

@@ -107,7 +107,7 @@ def texts_app(
         max_answer_seconds=limits.answer_s,
     )
     router = _router(reader, batcher, limits, about, text, result)
-    return make_app(f"distiltune {task.replace('-', ' ')}", router, batcher, page, limits)
+    return make_app(f"distiltune {task.replace('-', ' ')}", router, batcher, page, limits, reader.notes)
 
 
 def _router(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from distiltune.device import choose_device
+from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
@@ -10,8 +11,10 @@ from distiltune.recipe import Recipe, stored_settings
 from distiltune.tasks.table import TASKS
 
 
-def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
+def load_trained(name: str, task_name: str, device: str, precision: str) -> LoadedModel:
     """Load a model that has a trained head for that task, in evaluation mode; also one exported to ONNX.
+
+    ``precision`` is of the matrix products, as `Answerer` has it.
 
     Raises:
         ModelError: if the model cannot be read, or has no such head.
@@ -21,7 +24,7 @@ def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
     task = TASKS[task_name](Recipe(task=task_name)).for_model(model_config(name))
     loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
     loaded.model.eval()
-    return loaded
+    return in_precision(loaded, precision)
 
 
 def windows_of(loaded: LoadedModel, max_length: int | None, stride: int | None) -> tuple[int, int]:

@@ -33,6 +33,25 @@ def test_it_answers_what_it_learned(model: Path) -> None:
     assert right >= 30
 
 
+def test_bfloat16_is_told_and_answers_alike(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: True)
+    exact, rounded = Answerer(model, threads=1), Answerer(model, threads=1, precision="bfloat16")
+    assert "bfloat16" in rounded.notes[-1]
+    assert not any("bfloat16" in note for note in exact.notes)
+    first = people().examples[0]
+    one, other = (each(first.question, first.context) for each in (exact, rounded))
+    assert one.text == other.text
+    assert one.candidates[0].probability == pytest.approx(other.candidates[0].probability, abs=0.05)
+    assert one.candidates[0].probability != other.candidates[0].probability
+
+
+def test_a_precision_that_the_processor_lacks_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: False)
+    with pytest.raises(RecipeError, match="no bfloat16 instructions"):
+        Answerer(model, threads=1, precision="bfloat16")
+    assert not any("bfloat16" in note for note in Answerer(model, threads=1, precision="auto").notes)
+
+
 def test_the_answer_is_the_exact_characters_wherever_it_stands(model: Path) -> None:
     answerer = Answerer(model, threads=1, max_length=48, stride=8)
     first = people().examples[0]

@@ -17,11 +17,12 @@ from distiltune.tasks.question_answering.decode import (
     WindowLogits,
     decode,
     log_softmax,
-    without_overlaps,
 )
 
 
-def plain_decode(context: str, windows: list[WindowLogits], max_answer_tokens: int, n_best: int) -> Decoded:
+def plain_decode(
+    context: str, windows: list[WindowLogits], max_answer_tokens: int, n_best: int, n_apart: int = 0
+) -> Decoded:
     """`decode` as its definition reads: every window, every start, every end."""
     found: dict[tuple[int, int], tuple[float, int]] = {}
     null_scores = []
@@ -37,13 +38,17 @@ def plain_decode(context: str, windows: list[WindowLogits], max_answer_tokens: i
                 score = float(starts[window.first_context_token + first] + ends[window.first_context_token + last])
                 if span not in found or score > found[span][0]:
                     found[span] = score, index
-    ranked = sorted(found, key=lambda span: (-found[span][0], *span))[:n_best]
-    candidates = tuple(
+    ranked = sorted(found, key=lambda span: (-found[span][0], *span))
+    every = tuple(
         Candidate(context[start:end], start, end, score, math.exp(score), index)
         for start, end in ranked
         for score, index in [found[start, end]]
     )
-    return Decoded(candidates, min(null_scores, default=0.0))
+    apart: list[Candidate] = []
+    for candidate in every:
+        if len(apart) < n_apart and all(candidate.end <= one.start or one.end <= candidate.start for one in apart):
+            apart.append(candidate)
+    return Decoded(every[:n_best], min(null_scores, default=0.0), tuple(apart))
 
 
 def window_of(spans: list[tuple[int, int]], starts: list[float], ends: list[float], n_before: int = 1) -> WindowLogits:
@@ -80,11 +85,13 @@ def contexts_and_windows(draw: st.DrawFn) -> tuple[str, list[WindowLogits]]:
     return context, windows
 
 
-@given(contexts_and_windows(), st.integers(1, 8), st.integers(1, 25))
-def test_equals_the_plain_search(case: tuple[str, list[WindowLogits]], max_answer_tokens: int, n_best: int) -> None:
+@given(contexts_and_windows(), st.integers(1, 8), st.integers(1, 25), st.integers(0, 6))
+def test_equals_the_plain_search(
+    case: tuple[str, list[WindowLogits]], max_answer_tokens: int, n_best: int, n_apart: int
+) -> None:
     context, windows = case
-    decoded = decode(context, windows, max_answer_tokens=max_answer_tokens, n_best=n_best)
-    assert decoded == plain_decode(context, windows, max_answer_tokens, n_best)
+    decoded = decode(context, windows, max_answer_tokens=max_answer_tokens, n_best=n_best, n_apart=n_apart)
+    assert decoded == plain_decode(context, windows, max_answer_tokens, n_best, n_apart)
     for candidate in decoded.candidates:
         assert candidate.start < candidate.end
         assert candidate.text == context[candidate.start : candidate.end]
@@ -103,8 +110,8 @@ def test_equals_the_plain_search_at_full_size(n_best: int) -> None:
         )
         for first in (0, 125, 250)
     ]
-    decoded = decode(context, windows, n_best=n_best)
-    assert decoded == plain_decode(context, windows, 30, n_best)
+    decoded = decode(context, windows, n_best=n_best, n_apart=9)
+    assert decoded == plain_decode(context, windows, 30, n_best, 9)
 
 
 SPANS = [(0, 3), (4, 7), (8, 11)]
@@ -238,15 +245,3 @@ def test_log_softmax_is_stable_and_leaves_its_input_alone() -> None:
     doubles = np.zeros(4)
     log_softmax(doubles)
     assert (doubles == 0).all()
-
-
-def candidate_at(start: int, end: int) -> Candidate:
-    return Candidate("x" * (end - start), start, end, -1.0, math.exp(-1), 0)
-
-
-def test_without_overlaps_takes_the_best_that_fit() -> None:
-    spans = [(4, 8), (0, 5), (8, 9), (0, 4), (7, 20), (20, 21)]
-    candidates = [candidate_at(*span) for span in spans]
-    assert without_overlaps(candidates, 9) == tuple(candidates[index] for index in (0, 2, 3, 5))
-    assert without_overlaps(candidates, 2) == (candidates[0], candidates[2])
-    assert without_overlaps(candidates, 0) == without_overlaps([], 3) == ()

@@ -8,13 +8,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.device import choose_device, set_threads
+from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError, RecipeError
+from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import stored_settings
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidences, pool
-from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, without_overlaps
+from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
@@ -140,6 +141,7 @@ class Answerer:
         *,
         device: str = "auto",
         threads: int = 0,
+        precision: str = "float32",
         max_length: int | None = None,
         stride: int | None = None,
         max_question_tokens: int = 0,
@@ -152,6 +154,9 @@ class Answerer:
             model: a model directory, a run, an exported ONNX directory, or a name on the Hugging Face hub.
             device: ``auto``, ``cpu`` or ``cuda``.
             threads: threads of tensor work on the CPU; 0 means as many as there are usable cores.
+            precision: of the matrix products: ``float32``; ``bfloat16``, quicker on a processor or GPU made for it,
+                where few answers differ, nearly all of them close calls; or ``auto``, which is bfloat16 where it gains.
+                An exported ONNX model has its own.
             max_length: most tokens in a window; by default as the model was trained, 384 where that is not known. A
                 model with positions for fewer is asked in windows of what it has.
             stride: tokens that neighbouring windows share; by default as the model was trained, 128 where that is not
@@ -168,7 +173,8 @@ class Answerer:
 
         """
         set_threads(threads)
-        self._loaded = load_question_answerer(str(model), device)
+        keep_freed_memory()
+        self._loaded = in_precision(load_question_answerer(str(model), device), precision)
         config = self._loaded.source.config_hf
         stored = stored_settings(config)
         limit = self._loaded.source.config.max_position_embeddings
@@ -313,15 +319,9 @@ class Answerer:
 
     def _read(self, part: Part, windows: Sequence[WindowLogits], n_best: int) -> _Read:
         """The best candidates of one part: the first of all, and the best that share no character."""
-        n = max(POOL_SIZE, 4 * n_best)
-        while True:
-            decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=n)
-            apart = without_overlaps(decoded.candidates, n_best)
-            if len(apart) == n_best or len(decoded.candidates) < n:
-                break
-            n *= 4  # many spans share characters with better ones: look further down
-        first = tuple(candidate.score for candidate in decoded.candidates[:POOL_SIZE])
-        return _Read(part, apart, first, decoded.null_score)
+        decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
+        first = tuple(candidate.score for candidate in decoded.candidates)
+        return _Read(part, decoded.apart, first, decoded.null_score)
 
     def _reply(
         self, question: str, documents: Sequence[Document], read: Sequence[_Read], n_best: int, n_all: int

@@ -8,6 +8,7 @@ of every window.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,11 +61,13 @@ class Decoded:
     """The best answers to one example, best first, and the score of giving none.
 
     `null_score` is the log probability of "no answer" (start and end at `[CLS]`) in the window where it is
-    least, so that it is high only if every window says so; 0.0, certainty, without windows.
+    least, so that it is high only if every window says so; 0.0, certainty, without windows. `apart` are, from the
+    best down, the candidates that share no character with those before.
     """
 
     candidates: tuple[Candidate, ...]
     null_score: float
+    apart: tuple[Candidate, ...] = ()
 
     @property
     def best_text(self) -> str:
@@ -90,7 +93,31 @@ def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64
     return shifted
 
 
-def decode(context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: int = 30, n_best: int = 20) -> Decoded:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spans:
+    """What a window's spans are scored from; the scores of all spans would take too much memory for long texts.
+
+    Attributes:
+        starts: `(n_context_tokens,)` log probabilities.
+        ends: `(n_context_tokens,)` log probabilities.
+        char_starts: `(n_context_tokens,)`, as in `WindowLogits`.
+        char_ends: `(n_context_tokens,)`, as in `WindowLogits`.
+
+    """
+
+    starts: npt.NDArray[np.float64]
+    ends: npt.NDArray[np.float64]
+    char_starts: npt.NDArray[np.integer[Any]]
+    char_ends: npt.NDArray[np.integer[Any]]
+
+
+_Key = tuple[float, int, int, int]
+"""What candidates are ordered by: the score's opposite, first character, one past the last, window."""
+
+
+def decode(
+    context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: int = 30, n_best: int = 20, n_apart: int = 0
+) -> Decoded:
     """Find the `n_best` likeliest answers to one example over all its windows.
 
     Allowed are the spans of context tokens with start <= end < start + `max_answer_tokens` whose characters
@@ -103,6 +130,7 @@ def decode(context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: 
         windows: one record for each of the example's features, in any order.
         max_answer_tokens: longest span, in tokens.
         n_best: most candidates to return.
+        n_apart: most candidates that share no character to return.
 
     Raises:
         ValueError: a logit is not finite, the parts of a window do not fit each other or the context, or a
@@ -113,34 +141,72 @@ def decode(context: str, windows: Sequence[WindowLogits], *, max_answer_tokens: 
     n_inked_before = _count_ink(context)
     null_score = math.inf
     found: dict[tuple[int, int], tuple[float, int]] = {}  # characters → best score, its window
+    all_spans: list[_Spans] = []
+    best_of_each: list[_Key] = []
     for index, window in enumerate(windows):
         _check_window(window, index, len(context))
         starts = log_softmax(window.start_logits)
         ends = log_softmax(window.end_logits)
         null_score = min(null_score, float(starts[0] + ends[0]))
         context_part = slice(window.first_context_token, window.first_context_token + len(window.char_starts))
-        scores = _span_scores(starts[context_part], ends[context_part], max_answer_tokens)
-        _forbid_blank_spans(scores, window.char_starts, window.char_ends, n_inked_before)
+        spans = _Spans(starts[context_part], ends[context_part], window.char_starts, window.char_ends)
+        scores = _allowed_scores(spans, max_answer_tokens, n_inked_before)
         # An answer among the best of all windows is among the best of the window that scores it highest.
-        for score, span in _best_spans(scores, window.char_starts, window.char_ends, n_best):
+        best = _best_spans(scores, window.char_starts, window.char_ends, n_best)
+        for score, span in best:
             if span not in found or score > found[span][0]:
                 found[span] = score, index
+        if n_apart:
+            all_spans.append(spans)
+            best_of_each += [(-score, *span, index) for score, span in best[:1]]
     ranked = sorted((-score, *span, window) for span, (score, window) in found.items())[:n_best]
-    candidates = tuple(
-        Candidate(context[start:end], start, end, -cost, math.exp(-cost), window) for cost, start, end, window in ranked
+    apart = _apart(all_spans, best_of_each, max_answer_tokens, n_inked_before, n_apart)
+    return Decoded(
+        tuple(_candidate(context, key) for key in ranked),
+        null_score if windows else 0.0,
+        tuple(_candidate(context, key) for key in apart),
     )
-    return Decoded(candidates, null_score if windows else 0.0)
 
 
-def without_overlaps(candidates: Sequence[Candidate], k: int) -> tuple[Candidate, ...]:
-    """At most `k` candidates that share no character: from the first down, each that fits with those kept."""
-    kept: list[Candidate] = []
-    for candidate in candidates:
-        if len(kept) >= k:
-            break
-        if all(candidate.end <= other.start or other.end <= candidate.start for other in kept):
-            kept.append(candidate)
-    return tuple(kept)
+def _candidate(context: str, key: _Key) -> Candidate:
+    cost, start, end, window = key
+    return Candidate(context[start:end], start, end, -cost, math.exp(-cost), window)
+
+
+def _apart(
+    windows: Sequence[_Spans],
+    best_of_each: Sequence[_Key],
+    max_answer_tokens: int,
+    n_inked_before: npt.NDArray[np.int64],
+    n_wanted: int,
+) -> list[_Key]:
+    """From the best span down, each that shares no character with those before.
+
+    The best span of a window can only get worse when more characters are taken, so it is looked for again only where
+    it would be the next one.
+    """
+    chosen: list[_Key] = []
+    heap = [(key, 0) for key in best_of_each]  # with the number of spans that were taken when it was the best
+    heapq.heapify(heap)
+    while heap and len(chosen) < n_wanted:
+        key, n_taken = heapq.heappop(heap)
+        if n_taken == len(chosen):
+            chosen.append(key)
+            heapq.heappush(heap, (key, n_taken))  # its window may hold further ones
+            continue
+        spans = windows[key[-1]]
+        scores = _allowed_scores(spans, max_answer_tokens, n_inked_before)
+        if not scores.size:
+            continue
+        ends = spans.char_ends[_last_tokens(*scores.shape)]
+        for _, start, end, _ in chosen:
+            scores[(spans.char_starts < end)[:, None] & (ends > start)] = -np.inf
+        best = float(scores.max())
+        if best > -math.inf:
+            first, extra = np.nonzero(scores == best)
+            span = min(zip(spans.char_starts[first].tolist(), ends[first, extra].tolist(), strict=True))
+            heapq.heappush(heap, ((-best, *span, key[-1]), len(chosen)))
+    return chosen
 
 
 def _check_window(window: WindowLogits, index: int, n_characters: int) -> None:
@@ -192,6 +258,21 @@ def _span_scores(
     return scores
 
 
+def _allowed_scores(
+    spans: _Spans, max_answer_tokens: int, n_inked_before: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """`(n_context_tokens, width)` scores of the spans from token i to token i + j; -inf where there is none."""
+    scores = _span_scores(spans.starts, spans.ends, max_answer_tokens)
+    _forbid_blank_spans(scores, spans.char_starts, spans.char_ends, n_inked_before)
+    return scores
+
+
+def _last_tokens(n_context_tokens: int, width: int) -> npt.NDArray[np.int64]:
+    """`(n_context_tokens, width)` the last token of each span, the very last where there would be none."""
+    last: npt.NDArray[np.int64] = np.arange(n_context_tokens)[:, None] + np.arange(width)
+    return np.minimum(last, n_context_tokens - 1, out=last)
+
+
 def _forbid_blank_spans(
     scores: npt.NDArray[np.float64],
     char_starts: npt.NDArray[np.integer[Any]],
@@ -203,9 +284,7 @@ def _forbid_blank_spans(
     # Nearly always every token has ink and they stand in order; then so does every span.
     if np.all(ink_at_ends > ink_at_starts) and np.all(ink_at_starts[1:] >= ink_at_starts[:-1]):
         return
-    n_context_tokens, width = scores.shape
-    last_tokens = np.minimum(np.arange(n_context_tokens)[:, None] + np.arange(width), n_context_tokens - 1)
-    scores[ink_at_ends[last_tokens] <= ink_at_starts[:, None]] = -np.inf
+    scores[ink_at_ends[_last_tokens(*scores.shape)] <= ink_at_starts[:, None]] = -np.inf
 
 
 def _best_spans(

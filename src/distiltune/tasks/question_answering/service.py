@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from distiltune.serving.asking import NOT_BLANK, add_text_route, took_too_long, unless_gone
+from distiltune.serving.asking import NOT_BLANK, add_text_route, load_apart, took_too_long, unless_gone
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, make_app
@@ -174,7 +174,7 @@ def _too_much() -> TooMuchError:
 
 def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
     """What `distiltune serve` serves."""
-    return question_answering_app(Answerer(model, **settings), name, limits, batches)
+    return question_answering_app(load_apart(lambda: Answerer(model, **settings)), name, limits, batches)
 
 
 def question_answering_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
@@ -195,6 +195,7 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
         batcher=batcher,
         page=files("distiltune.tasks.question_answering").joinpath("page"),
         limits=limits,
+        notes=answerer.notes,
     )
 
 

@@ -58,6 +58,7 @@ class TextClassifier:
         *,
         device: str = "auto",
         threads: int = 0,
+        precision: str = "float32",
         max_length: int | None = None,
         stride: int | None = None,
         truncate: bool = False,
@@ -70,7 +71,7 @@ class TextClassifier:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), "text-classification", device)
+        self._loaded = load_trained(str(model), "text-classification", device, precision)
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
         self._windows = TextWindows(*windows_of(self._loaded, max_length, stride), truncate)
 

@@ -55,6 +55,7 @@ class EntityMarker:
         *,
         device: str = "auto",
         threads: int = 0,
+        precision: str = "float32",
         max_length: int | None = None,
         stride: int | None = None,
     ) -> None:
@@ -66,7 +67,7 @@ class EntityMarker:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), "token-classification", device)
+        self._loaded = load_trained(str(model), "token-classification", device, precision)
         self.tags = labels_of(self._loaded.source.config_hf)
         self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
 

@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from pydantic import BaseModel, Field
 from torch import nn
 
+from distiltune.serving.asking import load_apart
 from distiltune.serving.batching import BatchSettings, Output
 from distiltune.serving.gate import Limits
 from distiltune.serving.texts import OneText, texts_app
@@ -55,7 +56,7 @@ class _Reader:
 
 def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
     """What `distiltune serve` serves."""
-    return marking_app(EntityMarker(model, **settings), name, limits, batches)
+    return marking_app(load_apart(lambda: EntityMarker(model, **settings)), name, limits, batches)
 
 
 def marking_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:

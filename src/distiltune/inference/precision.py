@@ -1,0 +1,48 @@
+"""A trained model whose products are taken in another precision than its weights'."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from distiltune.data.packing import PackedBatch
+from distiltune.device import Precision, allow_tf32, arithmetic, choose_precision
+from distiltune.inference.onnx_model import OnnxModel
+from distiltune.model.build import LoadedModel
+from distiltune.model.encoder import Linear, TaskModel, model_device
+
+
+class InPrecision(nn.Module):
+    """Runs a model with its matrix products in that precision; everything else stays as it is."""
+
+    def __init__(self, model: nn.Module, precision: Precision) -> None:
+        """Take a model over: where that is bfloat16, its weights are rounded now, and not again for every batch."""
+        super().__init__()
+        self.model = model
+        self.precision = precision
+        # The head works in float32 in any case.
+        for part in (model.encoder if isinstance(model, TaskModel) else model).modules():
+            if precision == "bfloat16" and isinstance(part, Linear):
+                part.to(torch.bfloat16)
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """As the model's own; the output is in float32."""
+        with arithmetic(self.precision, model_device(self.model)):
+            out: Tensor = self.model(batch)
+        return out.float()
+
+
+def in_precision(loaded: LoadedModel, name: str) -> LoadedModel:
+    """The model with its products in that precision; its notes say so where it is not float32."""
+    if isinstance(loaded.model, OnnxModel):
+        return loaded
+    device = model_device(loaded.model)
+    precision = choose_precision(name, device, loaded.source.config.hidden_size)
+    if precision == "float32":
+        return loaded
+    allow_tf32(precision == "tf32")
+    note = f"Matrix products are taken in {precision}; float32 is slower and exact to the last digits."
+    source = replace(loaded.source, notes=(*loaded.source.notes, note))
+    return replace(loaded, model=InPrecision(loaded.model, precision).eval(), source=source)
