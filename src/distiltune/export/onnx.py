@@ -192,11 +192,12 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
     package = TASKS[recipe.task].module.rpartition(".")[0]
-    example = files(package).joinpath("onnx_example.py.txt").read_text(encoding="utf-8")
+    place = files(package).joinpath("onnx_example.py.txt")
+    example = place.read_text(encoding="utf-8") if place.is_file() else ""
     values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens")}
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True) + "\n",
-        "example.py": example.format(**values),
+        **({"example.py": example.format(**values)} if example else {}),
         "README.md": _readme(chosen, guide, example),
     }
     contents = {
@@ -221,8 +222,7 @@ def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
         f"---\nlibrary_name: onnx\n{tag}tags:\n{tags}\n---\n\n"
         f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
         f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
-        "`example.py` uses it with numpy, onnxruntime and tokenizers; distiltune takes the folder as `--model`.\n\n"
-        f"```shell\n{_usage(example)}\n```\n\n"
+        f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"
         f"Checked on {comparison.n_examples:,} examples beside the model that it was made from: "
         f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
         f"{_title(comparison)} {comparison.score:.2f} ({comparison.score_original:.2f} before).\n"
@@ -230,8 +230,10 @@ def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
 
 
 def _usage(example: str) -> str:
-    """The command in an example's first line."""
-    return example.partition(": ")[2].partition("   (")[0]
+    """The command in an example's first line, if there is an example."""
+    command = example.partition(": ")[2].partition("   (")[0]
+    uses = " `example.py` uses it with numpy, onnxruntime and tokenizers only."
+    return f"{uses}\n\n```shell\n{command}\n```" if example else ""
 
 
 def _title(comparison: Comparison) -> str:
