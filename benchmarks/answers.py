@@ -25,10 +25,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from distiltune.data.reading import draw
 from distiltune.device import describe_machine
 from distiltune.inference.evaluate import evaluate
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.data import draw, load_examples
+from distiltune.tasks.question_answering.data import load_examples
 from distiltune.tasks.question_answering.decode import WindowLogits, decode, log_softmax
 from distiltune.tasks.question_answering.documents import as_documents
 from distiltune.tasks.question_answering.examples import Example

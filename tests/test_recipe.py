@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from distiltune.errors import RecipeError
 from distiltune.recipe import MONITORS, Recipe, allowed, read_settings
+from distiltune.tasks.question_answering.settings import question_limit
 
 WORDS = st.text(max_size=12)
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
@@ -129,7 +130,7 @@ BAD = [
     ("seed", 2**63, f"below {2**63}"),
     ("evaluation_tokens", 5, "at least 512"),
     ("min_change", -1.0, "at least 0"),
-    ("monitor", "accuracy", "'start_accuracy'"),
+    ("monitor", "acuracy", "'start_accuracy'"),
     ("task", "sums", "'question-answering'"),
     ("train", 5, ""),
     ("model", None, ""),
@@ -147,14 +148,18 @@ def test_a_bad_value_is_refused_with_the_value_and_what_is_allowed(name: str, va
     assert caught.value.fix
 
 
+QA = {"task": "question-answering"}
 EXCLUSIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"warmup_steps": 5, "warmup_share": 0.1}, ("warmup_steps", "warmup_share")),
     (
         {"learning_rate": 1e-5, "end_learning_rate": 2e-5},
         ("learning_rate", "end_learning_rate", "1e-05", "2e-05"),
     ),
-    ({"max_length": 100, "stride": 50, "max_question_tokens": 47}, ("max_length", "stride", "max_question_tokens")),
-    ({"max_length": 64}, ("max_length", "stride", "64", "128")),
+    (
+        {**QA, "max_length": 100, "stride": 50, "max_question_tokens": 47},
+        ("max_length", "stride", "max_question_tokens"),
+    ),
+    ({**QA, "max_length": 64}, ("max_length", "stride", "64", "128")),
 ]
 
 
@@ -174,12 +179,12 @@ def test_no_training_data_is_refused() -> None:
 @given(st.integers(16, 600), st.integers(0, 300), st.integers(0, 300))
 def test_what_is_accepted_leaves_windows_room_to_move_on(max_length: int, stride: int, question: int) -> None:
     try:
-        recipe = Recipe.build({"max_length": max_length, "stride": stride, "max_question_tokens": question})
+        recipe = Recipe.build({**QA, "max_length": max_length, "stride": stride, "max_question_tokens": question})
     except RecipeError:
         assert max_length - 3 - (question or 1) <= stride
         return
-    assert recipe.question_limit >= 1
-    assert max_length - 3 - recipe.question_limit > stride
+    assert question_limit(recipe) >= 1
+    assert max_length - 3 - question_limit(recipe) > stride
 
 
 @pytest.mark.parametrize(

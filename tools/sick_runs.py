@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from distiltune import fine_tuning
+from distiltune import fine_tuning, results
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.run import CoachFindings
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import Recipe
+from distiltune.tasks.question_answering import task
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.read import read_examples
 
@@ -173,19 +174,19 @@ def run(
     """One training, what the coach says about it, and what it goes by."""
     began = time.perf_counter()
     train, validation = draw_data(case, pool, held_out, seed)
-    load = fine_tuning.load_model  # type: ignore[attr-defined]
+    load = task.load_model  # type: ignore[attr-defined]
 
     def load_frozen(*arguments: Any) -> LoadedModel:
-        loaded = load(*arguments)
+        loaded: LoadedModel = load(*arguments)
         for parameter in loaded.model.encoder.parameters():  # type: ignore[union-attr]
             parameter.requires_grad_(not case.freeze)
         return loaded
 
-    sum_up = fine_tuning.sum_up_run  # type: ignore[attr-defined]
+    sum_up = results.sum_up_run  # type: ignore[attr-defined]
     known: list[Evidence] = []
 
-    def sum_up_and_keep(run: Any, task: Any, data: Any, coached: CoachedWatcher, probe: Any) -> CoachFindings:
-        findings = sum_up(run, task, data, coached, probe)
+    def sum_up_and_keep(run: Any, of: Any, data: Any, coached: CoachedWatcher, probe: Any) -> CoachFindings:
+        findings = sum_up(run, of, data, coached, probe)
         known.append(coached.evidence)
         return findings
 
@@ -201,13 +202,13 @@ def run(
                 **case.settings,
             }
         )
-        fine_tuning.load_model = load_frozen  # type: ignore[attr-defined, assignment]
-        fine_tuning.sum_up_run = sum_up_and_keep  # type: ignore[attr-defined, assignment]
+        task.load_model = load_frozen  # type: ignore[attr-defined, assignment]
+        results.sum_up_run = sum_up_and_keep  # type: ignore[attr-defined, assignment]
         try:
             done = fine_tuning.fine_tune(recipe, output=Path(folder) / "run")
         finally:
-            fine_tuning.load_model = load  # type: ignore[attr-defined]
-            fine_tuning.sum_up_run = sum_up  # type: ignore[attr-defined]
+            task.load_model = load  # type: ignore[attr-defined]
+            results.sum_up_run = sum_up  # type: ignore[attr-defined]
     line = judge(case, seed, known[-1])
     line["f1"] = round(done.best.validation["f1"], 2)
     line["seconds"] = round(time.perf_counter() - began, 1)

@@ -18,14 +18,29 @@ if TYPE_CHECKING:
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
+    from distiltune.tasks.text_classification.classifier import TextClassifier
+    from distiltune.tasks.token_classification.marker import EntityMarker
 
 __version__ = "0.1.0"
-__all__ = ["Answerer", "DistiltuneError", "Recipe", "__version__", "evaluate", "fine_tune", "pipeline", "resume"]
+__all__ = [
+    "Answerer",
+    "DistiltuneError",
+    "EntityMarker",
+    "Recipe",
+    "TextClassifier",
+    "__version__",
+    "evaluate",
+    "fine_tune",
+    "pipeline",
+    "resume",
+]
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
     "DistiltuneError": "distiltune.errors",
+    "EntityMarker": "distiltune.tasks.token_classification.marker",
     "Recipe": "distiltune.recipe",
+    "TextClassifier": "distiltune.tasks.text_classification.classifier",
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
     "pipeline": "distiltune.tasks.question_answering.pipeline",

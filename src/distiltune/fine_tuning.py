@@ -5,61 +5,39 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from distiltune.coach.advice import Advice
-from distiltune.coach.probe import overfit_probe
-from distiltune.coach.run import CoachFindings, sum_up_run, training_facts
+from distiltune.coach.run import training_facts
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.device import (
-    Machine,
-    Precision,
-    allow_tf32,
     choose_device,
-    choose_precision,
-    describe_machine,
-    keep_freed_memory,
-    seed_everything,
-    set_threads,
-    usable_cores,
 )
-from distiltune.errors import RecipeError, TrainingError
-from distiltune.model.build import Dropouts, LoadedModel, check_window, load_model
-from distiltune.model.encoder import count_parameters, model_device
-from distiltune.model.save import write_model_directory
+from distiltune.errors import TrainingError
+from distiltune.model.encoder import model_device
+from distiltune.preparing import Prepared, prepare, prepare_again, tell
 from distiltune.recipe import MONITORS, Recipe
-from distiltune.report.curves import draw_curves
-from distiltune.report.model_card import model_card
-from distiltune.report.page import report_page
-from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
+from distiltune.results import write_results
 from distiltune.resuming import (
-    Resumed,
-    as_in_the_run,
-    check_data,
     check_recipe,
     clear_leftovers,
     find_resumable,
-    fingerprints,
-    surroundings,
     write_base,
 )
-from distiltune.run_directory import RunDirectory, recipe_as_run, versions, write_run_start
+from distiltune.run_directory import RunDirectory, recipe_as_run, write_run_start
 from distiltune.run_lock import RunLock
 from distiltune.safekeeping import at_once, make_again, make_bad_steps, tell_resumed
-from distiltune.tasks.base import Dataset, Task
-from distiltune.tasks.table import TASKS
-from distiltune.training.checkpoint import read_weights
-from distiltune.training.checkpointer import Checkpointer, Interval, best_checkpoint
-from distiltune.training.distributed import Processes, Summed, in_turn, joined, largest_of_all, processes
+from distiltune.training.checkpointer import Checkpointer, Interval
+from distiltune.training.distributed import Summed, joined, largest_of_all, processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.gradients import make_gradients
 from distiltune.training.interruption import Interruption, Terminated
 from distiltune.training.keeper import Asking, Follower, Keeper
-from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, count_steps, train
+from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog
@@ -80,6 +58,7 @@ class FineTuned:
         epochs: one report an epoch.
         best_epoch: which of them ``model`` holds.
         recipe: the recipe as run.
+        scores: the best epoch's main scores in words, empty without validation data.
         advice: what the coach says, the first thing to do first.
 
     """
@@ -89,6 +68,7 @@ class FineTuned:
     epochs: tuple[EpochReport, ...]
     best_epoch: int
     recipe: Recipe
+    scores: str = ""
     advice: tuple[Advice, ...] = ()
 
     @property
@@ -218,24 +198,6 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return recipe.with_changes(**changes) if changes else recipe
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """All that is ready before the first step."""
-
-    began: float
-    here: Processes
-    precision: Precision
-    recipe: Recipe
-    task: Task
-    loaded: LoadedModel
-    training: Dataset
-    validation: Dataset | None
-    machine: Machine
-    steps_per_epoch: int
-    surroundings: Mapping[str, Any]
-    resumed: Resumed | None = None
-
-
 def _run(
     prepared: Prepared,
     run: RunDirectory,
@@ -248,7 +210,7 @@ def _run(
     if resumed is None:
         write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
         write_base(run, prepared.loaded)
-    _tell(reporter, prepared)
+    tell(reporter, prepared)
     if resumed is not None:
         tell_resumed(reporter, log, resumed, prepared.surroundings)
         clear_leftovers(run, resumed)
@@ -308,20 +270,22 @@ def _run(
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
         if keeper.epochs and not isinstance(stopped, Terminated):
-            best = keeper.best_epoch()
-            _write_results(run, prepared, keeper, best, _sum_up(run, prepared, coached))
-            reporter.note(f"interrupted; {run.model} holds epoch {best}, the best of {len(keeper.epochs)}")
+            write_results(run, prepared, keeper, coached)
+            reporter.note(
+                f"interrupted; {run.model} holds epoch {keeper.best_epoch()}, the best of {len(keeper.epochs)}"
+            )
         raise
     finally:
         if events is not None:
             events.close()
+    findings = write_results(run, prepared, keeper, coached)
     best = keeper.best_epoch()
-    findings = _sum_up(run, prepared, coached)
-    _write_results(run, prepared, keeper, best, findings)
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     checkpointer.tidy(best)
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, findings.advice)
+    metrics = keeper.epochs[best].validation
+    scores = task.guide(metrics).scores(metrics)
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, scores, findings.advice)
 
 
 def _recipe_as_run(prepared: Prepared) -> str:
@@ -398,60 +362,6 @@ def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
     )
 
 
-def prepare_again(
-    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed
-) -> Prepared:
-    """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with."""
-    check_recipe(resumed.state["recipe"], recipe, run)
-    prepared = prepare(recipe, here, device, str(run.base))
-    check_data(resumed.state["data"], fingerprints(prepared.training, prepared.validation), run)
-    kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
-    return replace(
-        prepared,
-        loaded=as_in_the_run(prepared.loaded, resumed.state),
-        surroundings={**prepared.surroundings, **kept},
-        resumed=resumed,
-    )
-
-
-def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = "") -> Prepared:
-    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
-
-    ``model``, if given, is loaded in place of the recipe's.
-    """
-    began = time.perf_counter()
-    keep_freed_memory()
-    set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
-    seed_everything(recipe.seed)
-    task = TASKS[recipe.task](recipe)
-    dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = load_model(model or recipe.model, task.head_rules, task.make_head, device, dropouts)
-    precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
-    allow_tf32(precision == "tf32")
-    check_window(recipe.max_length, loaded.source.config)
-    with in_turn(here):  # the first process on a machine fills the cache that the others read
-        training, validation = task.load_training(loaded.tokenizer)
-    if device.type == "cuda":  # whose dropout each process draws for itself
-        torch.cuda.manual_seed(recipe.seed + here.place)
-    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
-    _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
-    return Prepared(
-        began,
-        here,
-        precision,
-        recipe,
-        task,
-        loaded,
-        training,
-        validation,
-        describe_machine(device),
-        steps_per_epoch,
-        surroundings(
-            recipe, fingerprints(training, validation), loaded, torch.get_num_threads(), here.count, precision
-        ),
-    )
-
-
 def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
     return PolynomialDecay(
         start=recipe.learning_rate,
@@ -470,126 +380,4 @@ def _loop_settings(recipe: Recipe) -> LoopSettings:
         max_gradient_norm=recipe.max_gradient_norm,
         seed=recipe.seed,
         log_every=recipe.log_every,
-    )
-
-
-def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:
-    if validation is None and (recipe.patience or recipe.monitor != "validation_loss"):
-        raise RecipeError(
-            f"There is no validation data, so {recipe.monitor} cannot be watched.",
-            where="recipe: monitor, patience",
-            fix="name validation data, or leave --patience and --monitor out",
-        )
-    if recipe.warmup_steps >= n_steps:
-        raise RecipeError(
-            f"The warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}.",
-            where="recipe: warmup_steps",
-            fix="shorten it, or use --warmup-share 0.1",
-        )
-
-
-def _tell(reporter: Reporter, prepared: Prepared) -> None:
-    """What the user should know before the first step."""
-    source = prepared.loaded.source
-    n_parameters = count_parameters(prepared.loaded.model)
-    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters, in {prepared.precision}")
-    for note in source.notes:
-        reporter.note(note)
-    if source.missing:
-        reporter.note(f"started from random weights: {', '.join(source.missing)}")
-    for name, data in (("train", prepared.training), ("validation", prepared.validation)):
-        if data is None:
-            reporter.note("no validation data: the last epoch is kept")
-            continue
-        reporter.note(
-            f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
-            f"{data.features.lengths.mean():.0f} tokens on average"
-        )
-        for kind, count in data.findings.counts().items():
-            outcome, _, what = kind.partition("/")
-            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
-        for note in data.notes:
-            reporter.note(note)
-
-
-def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher) -> CoachFindings:
-    """What the coach has to say at the end."""
-    return sum_up_run(
-        run,
-        prepared.task,
-        prepared.validation,
-        coached,
-        lambda: overfit_probe(prepared.loaded.model, prepared.training.features, prepared.task.objective),
-    )
-
-
-def _write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, findings: CoachFindings) -> None:
-    """Write the model directory of the best epoch with its card, the curves and the report."""
-    total_seconds = time.perf_counter() - prepared.began
-    summary = replace(
-        _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
-    )
-    loaded, task = prepared.loaded, prepared.task
-    best_directory = best_checkpoint(run.checkpoints, best)
-    write_model_directory(
-        run.model,
-        config=loaded.source.config,
-        tensors=read_weights(best_directory),
-        tokenizer=loaded.tokenizer,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
-        extra_files={"README.md": model_card(summary).encode()},
-    )
-    run.publish_predictions(best_directory)
-    draw_curves(summary, run.curves_svg, run.curves_png)
-    page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
-    run.report.write_text(page, encoding="utf-8")
-
-
-def _summary(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
-    recipe, epochs = prepared.recipe, tuple(keeper.epochs)
-    found = versions()
-    values = recipe.model_dump(mode="json")
-    return RunSummary(
-        name=run.path.resolve().name,
-        task=prepared.task.name,
-        guide=prepared.task.guide(epochs[best].validation),
-        architecture=prepared.task.architecture,
-        base_model=recipe.model,
-        train=_data_summary(prepared.training),
-        validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
-        recipe=tuple(RecipeEntry(name, value, Recipe.describe(name)) for name, value in values.items()),
-        precision=prepared.precision,
-        columns=prepared.task.table,
-        epochs=epochs,
-        steps=tuple(keeper.steps),
-        steps_per_epoch=prepared.steps_per_epoch,
-        best_epoch=best,
-        monitor=recipe.monitor,
-        final_metrics=epochs[best].validation,
-        train_seconds=sum(epoch.train_seconds for epoch in epochs),
-        validation_seconds=sum(epoch.validation_seconds for epoch in epochs),
-        total_seconds=total_seconds,
-        machine=prepared.machine,
-        versions={name: value for name, value in found.items() if name != "git_revision"},
-        git_revision=found.get("git_revision", ""),
-        hub_names=find_hub_names((recipe.model, *recipe.train, *recipe.validation)),
-        notes=(
-            *prepared.loaded.source.notes,
-            *prepared.training.notes,
-            *(prepared.validation.notes if prepared.validation is not None else ()),
-        ),
-        n_parameters=count_parameters(prepared.loaded.model),
-    )
-
-
-def _data_summary(data: Dataset) -> DataSummary:
-    return DataSummary(
-        sources=data.sources,
-        n_rows=data.findings.n_rows,
-        n_examples=data.n_examples,
-        n_features=len(data.features),
-        fingerprint=data.fingerprint,
-        findings=data.findings.counts(),
     )

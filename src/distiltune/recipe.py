@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
 
 import annotated_types
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from distiltune.errors import RecipeError
+from distiltune.tasks.settings import TaskSettings
+from distiltune.tasks.table import AUTO, TASKS
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -21,11 +23,7 @@ Positive = Annotated[int, Field(ge=1)]
 _MAX_RECIPE_BYTES = 1024**2
 
 MONITORS: dict[str, Literal["lower", "higher"]] = {
-    "validation_loss": "lower",
-    "exact_match": "higher",
-    "f1": "higher",
-    "start_accuracy": "higher",
-    "end_accuracy": "higher",
+    name: better for entry in TASKS.values() for name, better in entry.monitors.items()
 }
 """What early stopping and the choice of the best epoch may watch, and which way is better."""
 
@@ -37,45 +35,54 @@ STORED_UNDER = "distiltune"
 """The entry of config.json that holds these, and what else a task stores."""
 
 
-class Recipe(BaseModel):
-    """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number."""
+def _listed(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-        protected_namespaces=(),
-    )
 
-    task: Literal["question-answering"] = "question-answering"
-    """What the fine-tuning is for."""
+def _known_task(name: str) -> str:
+    if name not in (AUTO, *TASKS):
+        raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}")
+    return name
+
+
+def _known_monitor(name: str) -> str:
+    if name not in MONITORS:
+        raise ValueError(f"there is {_listed([repr(each) for each in MONITORS])}")
+    return name
+
+
+class EngineSettings(BaseModel):
+    """The settings that hold for every task."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
+
+    task: Annotated[str, AfterValidator(_known_task)] = AUTO
+    """What the fine-tuning is for; `auto`: what the data, or else the model, is plainly for."""
     model: str = "starter"
     """Where the weights come from: a model directory, a run, `starter`, or a name on the Hugging Face hub."""
     train: tuple[str, ...] = ("starter",)
     """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
     validation: tuple[str, ...] = ()
-    """Validation data, as for training; if empty, passages are set aside by `validation_share`."""
+    """Validation data, as for training; if empty, some of the training data is set aside by `validation_share`."""
     validation_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1
-    """Share of the training passages set aside when no validation data is named (0: none); `starter` and hub names use
+    """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
     columns: str = ""
-    """Names of the columns of flat data where they differ, as `question=q,context=passage`."""
+    """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`."""
     max_rejected_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
     """Largest share of rows that may be unusable before the run stops."""
-    train_questions: Count = 0
-    """Use only this many training questions, drawn by `sample_seed` (0: all)."""
-    validation_questions: Count = 0
-    """Use only this many validation questions, drawn by `sample_seed` (0: all)."""
+    train_examples: Count = 0
+    """Use only this many training examples, drawn by `sample_seed` (0: all)."""
+    validation_examples: Count = 0
+    """Use only this many validation examples, drawn by `sample_seed` (0: all)."""
     sample_seed: Count = 0
-    """Seed of those draws: questions in file order, `random.Random(seed).shuffle`, the first N."""
+    """Seed of those draws: examples in file order, `random.Random(seed).shuffle`, the first N."""
 
     max_length: Annotated[int, Field(ge=16, le=131_072)] = 384
-    """Most tokens in a window, question and special tokens included."""
+    """Most tokens in a window, special tokens (and a question) included."""
     stride: Annotated[int, Field(ge=0)] = 128
-    """Tokens that neighbouring windows of one context share."""
-    max_question_tokens: Count = 0
-    """Longest question kept whole, in tokens; 0 means half of what a window leaves beside the stride."""
+    """Tokens that neighbouring windows of one text share."""
 
     epochs: Positive = 5
     """Passes over the training data."""
@@ -108,24 +115,18 @@ class Recipe(BaseModel):
     attention_dropout: Probability | None = None
     """Dropout of the attention weights; by default what the model's config.json says (0.1 for DistilBERT)."""
     head_dropout: Probability | None = None
-    """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT)."""
+    """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT, 0.2 where it
+    classifies texts)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
 
-    monitor: Literal["validation_loss", "exact_match", "f1", "start_accuracy", "end_accuracy"] = "validation_loss"
+    monitor: Annotated[str, AfterValidator(_known_monitor)] = "validation_loss"
     """What decides which epoch is best; `model/` holds that one."""
     patience: Count = 0
     """Stop after this many epochs without an improvement of `monitor` (0: never)."""
     min_change: Annotated[float, Field(ge=0.0)] = 0.0
     """Smallest change of `monitor` that counts as an improvement."""
 
-    max_answer_tokens: Positive = 30
-    """Longest answer read out, in tokens."""
-    n_best: Positive = 20
-    """Candidates kept for each question when answers are read out."""
-    null_threshold: float | None = None
-    """"No answer" is given where its score exceeds the best answer's by more than this; by default 0 if the training
-    data has unanswerable questions, and never if it has none."""
     evaluation_tokens: Annotated[int, Field(ge=512)] = 4_096
     """Tokens in a batch of evaluation; changes speed and memory, not results."""
 
@@ -148,6 +149,18 @@ class Recipe(BaseModel):
     non_finite: Literal["stop", "skip"] = "stop"
     """What happens at a step whose loss or gradient is NaN or infinite: `stop`, or `skip` it (counted and logged)."""
 
+
+class Recipe(TaskSettings, EngineSettings):
+    """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        protected_namespaces=(),
+    )
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
         if self.warmup_steps and self.warmup_share:
@@ -156,19 +169,27 @@ class Recipe(BaseModel):
             raise ValueError(
                 f"end_learning_rate ({self.end_learning_rate}) is above learning_rate ({self.learning_rate})"
             )
-        if self.question_limit + self.stride + 4 > self.max_length or self.question_limit < 1:
-            raise ValueError(
-                f"max_length ({self.max_length}) must be at least max_question_tokens ({self.question_limit}) + "
-                f"stride ({self.stride}) + 4, or windows cannot move on"
-            )
         if not self.train:
             raise ValueError("train names no data")
+        self._fits_its_task()
         return self
 
+    def _fits_its_task(self) -> None:
+        entry = TASKS.get(self.task)
+        if entry is None:  # not known yet
+            return
+        if self.monitor not in entry.monitors:
+            raise ValueError(f"monitor is {self.monitor!r}, and {self.task} has {_listed(entry.monitors)}")
+        for name in sorted(self.model_fields_set - set(self.names)):
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is a setting of another task than {self.task}; they exclude each other")
+        entry.check(self)
+
     @property
-    def question_limit(self) -> int:
-        """Longest question kept whole, in tokens, with the default worked out."""
-        return self.max_question_tokens or (self.max_length - 3 - self.stride) // 2
+    def names(self) -> tuple[str, ...]:
+        """The settings that matter: every task's and this task's own; all while the task is not known."""
+        owner = {name: entry.name for entry in TASKS.values() for name in entry.settings.model_fields}
+        return tuple(n for n in type(self).model_fields if self.task == AUTO or owner.get(n, self.task) == self.task)
 
     @classmethod
     def describe(cls, name: str) -> str:
@@ -224,9 +245,9 @@ class Recipe(BaseModel):
         return cls.build(read_settings(path))
 
     def to_toml(self) -> str:
-        """The recipe as TOML, each setting under the sentence that describes it."""
+        """The recipe as TOML, each setting that matters under the sentence that describes it."""
         lines = []
-        for name, value in self.model_dump(mode="json", exclude_none=True).items():
+        for name, value in self.model_dump(mode="json", exclude_none=True, include=set(self.names)).items():
             lines.append(f"# {self.describe(name)}\n{tomli_w.dumps({name: value})}")
         return "\n".join(lines)
 

@@ -129,7 +129,7 @@ def test_8_bits_are_smaller_and_measured(people_model: Path, data: str, tmp_path
     assert result.size_bytes < 0.8 * (exported / ONNX_FILE).stat().st_size
     checked = json.loads((tmp_path / "int8" / "config.json").read_text())["distiltune_onnx"]["checked"]
     assert checked["f1"] == pytest.approx(evaluate(tmp_path / "int8", data, threads=1).metrics["f1"])
-    assert checked["f1_original"] == pytest.approx(evaluate(people_model, data, threads=1).metrics["f1"])
+    assert checked["score_original"] == pytest.approx(evaluate(people_model, data, threads=1).metrics["f1"])
 
 
 def test_embeddings_in_8_bits_keep_small_rows_beside_large_ones(tmp_path: Path) -> None:
@@ -177,7 +177,7 @@ def test_8_bits_that_lose_too_much_are_refused_unless_told(
         export_onnx(people_model, tmp_path / "out", int8=True, data=(data,), threads=1)
     assert not (tmp_path / "out").exists()
     taken = export_onnx(people_model, tmp_path / "out", int8=True, data=(data,), threads=1, accept_loss=True)
-    assert taken.comparison.f1_lost > 1.0
+    assert taken.comparison.lost > 1.0
     # Where dynamic loses and static does not, static it is.
     monkeypatch.setattr(export_module, "quantise_static", lambda graph, output, features: copy(None, output, None))
     assert export_onnx(people_model, tmp_path / "b", int8=True, data=(data,), threads=1).precision == "int8 static"

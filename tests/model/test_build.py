@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distiltune.model.build import Dropouts, LoadedModel, load_model, with_dropouts
+from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model, with_dropouts
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder
 from distiltune.tasks.question_answering.head import SpanHead
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 def load(directory: Path, dropouts: Dropouts = Dropouts(), seed: int = 0) -> LoadedModel:  # noqa: B008 (frozen)
     torch.manual_seed(seed)
-    return load_model(str(directory), HEAD_RULES, SpanHead, CPU, dropouts)
+    return load_model(str(directory), HEAD_RULES, SpanHead, CPU, dropouts, HeadDropout("qa_dropout", 0.1))
 
 
 @pytest.fixture

@@ -43,6 +43,7 @@ def write(directory: Path, source: ModelSource, **changes: Any) -> Path:
         "tensors": source.tensors,
         "tokenizer": load_tokenizer(source.directory),
         "head_rules": HEAD_RULES,
+        "architectures": ("DistilBertForQuestionAnswering",),
     }
     write_model_directory(directory, **{**given, **changes})
     return directory

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distiltune.coach.learning_rate import RangeSettings, RangeTest, range_test
 from distiltune.device import choose_device
-from distiltune.fine_tuning import prepare
+from distiltune.preparing import prepare
 from distiltune.recipe import Recipe
 from distiltune.report.range_picture import draw_range
 from distiltune.training.distributed import Processes

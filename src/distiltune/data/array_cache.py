@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ def cache_key(parts: Mapping[str, object]) -> str:
     """A name for what these parts (plain values) make: equal parts, equal key."""
     text = json.dumps({"format": FORMAT, **parts}, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def fingerprint_of(texts: Iterable[str]) -> str:
+    """Hash of these texts in their order."""
+    digest = hashlib.sha256()
+    for text in texts:
+        digest.update(text.encode("utf-8", "surrogatepass") + b"\x1e")
+    return digest.hexdigest()
 
 
 def load_or_make(

@@ -15,6 +15,7 @@ import io
 import itertools
 import json
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -44,6 +45,8 @@ than many a context has."""
 
 _PARQUET_BATCH_ROWS = 2048
 _BLOCK_BYTES = 1024**2
+_START_CHARACTERS = 1 << 16
+_JSON_NAME = re.compile(r'"(\w+)"\s*:')
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,19 @@ def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
     """
     for file in data_files(path).files:
         yield from _iter_file(file)
+
+
+def first_columns(path: Path) -> list[str]:
+    """The columns of a file's first row, or nearly: of a JSON document the names that occur near its start.
+
+    Nothing is read but the start of the file. Empty if there is no row.
+    """
+    if format_suffix(path) == ".json":
+        with open_text(path, newline="") as stream:
+            start = stream.read(_START_CHARACTERS)
+        return list(dict.fromkeys(_JSON_NAME.findall(start)))
+    row = next((row for row in _iter_file(path) if isinstance(row, Row)), None)
+    return [] if row is None else [str(name) for name in row.value]
 
 
 def fingerprint(paths: Iterable[str | Path]) -> str:
@@ -236,13 +252,13 @@ def _encoding(head: bytes) -> str:
     return "utf-8-sig"
 
 
-def _open_text(path: Path, newline: str, max_bytes: int | None = None) -> io.TextIOWrapper:
+def open_text(path: Path, newline: str, max_bytes: int | None = None) -> io.TextIOWrapper:
     """The file's text; ``newline`` as for ``open``, so that line ends are never changed."""
     stream = _open_bytes(path, max_bytes)
     return io.TextIOWrapper(stream, encoding=_encoding(stream.peek(4)[:4]), newline=newline)
 
 
-def _lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
+def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
     """The lines of a text with their ends. Raises `DataError` at one longer than `MAX_LINE_CHARACTERS`."""
     number = 0
     while line := stream.readline(MAX_LINE_CHARACTERS + 1):
@@ -283,7 +299,7 @@ def _wrong_encoding(path: Path) -> DataError:
 
 def _iter_json(path: Path) -> Iterator[Row | BadRow]:
     """The elements of a JSON list, or of the list ``data`` of a JSON object."""
-    with _open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
         text = stream.read()
     try:
         document = json.loads(text)
@@ -327,8 +343,8 @@ def _row_of_json(value: object, where: str) -> Row | BadRow:
 
 def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
     """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
-    with _open_text(path, newline="\n") as stream:
-        for number, line in enumerate(_lines(stream, path), start=1):
+    with open_text(path, newline="\n") as stream:
+        for number, line in enumerate(bounded_lines(stream, path), start=1):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
@@ -341,8 +357,8 @@ def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
 
 
 def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
-    with _open_text(path, newline="") as stream:
-        lines = _lines(stream, path)
+    with open_text(path, newline="") as stream:
+        lines = bounded_lines(stream, path)
         first_line = next(lines, "")
         # The header tells: of several delimiters that give as many columns, the first of these.
         delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([first_line], delimiter=each), ())))
@@ -350,8 +366,8 @@ def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
 
 
 def _iter_tsv(path: Path) -> Iterator[Row | BadRow]:
-    with _open_text(path, newline="") as stream:
-        yield from _iter_table(_lines(stream, path), "\t", path)
+    with open_text(path, newline="") as stream:
+        yield from _iter_table(bounded_lines(stream, path), "\t", path)
 
 
 def _iter_table(lines: Iterable[str], delimiter: str, path: Path) -> Iterator[Row | BadRow]:
@@ -426,6 +442,22 @@ def _iter_parquet(path: Path) -> Iterator[Row | BadRow]:
         ) from error
 
 
+def parquet_class_names(path: Path, column: str) -> tuple[str, ...]:
+    """The names of a column's classes as the hub's data sets keep them in a Parquet file; none if there are none."""
+    if path.suffix.lower() != ".parquet":
+        return ()
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        found: Any = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        feature = found["info"]["features"][column]
+        names = (feature.get("feature") or feature)["names"]
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return ()
+    return tuple(map(str, names)) if isinstance(names, list) else ()
+
+
 def _iter_batches(file: Any, path: Path) -> Iterator[Row | BadRow]:
     index = itertools.count()
     for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
@@ -449,7 +481,10 @@ def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
         return BadRow(where, f"has a value that cannot be read: {_first_line(error)}.")
 
 
-_READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
+Reader = Callable[[Path], Iterator[Row | BadRow]]
+"""Gives the rows of one file."""
+
+_READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
@@ -457,6 +492,11 @@ _READERS: dict[str, Callable[[Path], Iterator[Row | BadRow]]] = {
     ".tsv": _iter_tsv,
     ".parquet": _iter_parquet,
 }
+
+
+def add_format(suffix: str, reader: Reader) -> None:
+    """Read files that end in ``suffix``, such as ``.conll``, by ``reader`` from now on."""
+    _READERS[suffix] = reader
 
 
 def read_text(path: str | Path) -> str:
@@ -479,7 +519,7 @@ def read_text(path: str | Path) -> str:
             ) from error
     path = Path(path)
     try:
-        with _open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+        with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
             return stream.read()
     except UnicodeError as error:
         raise _wrong_encoding(path) from error

@@ -15,6 +15,7 @@ from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.choose import with_task_of_model
 from distiltune.tasks.table import TASKS
 
 
@@ -23,6 +24,7 @@ class Evaluated:
     """What a model is worth on a data set.
 
     Attributes:
+        task: what the model does.
         model: as it was named.
         data: as it was named.
         n_examples: examples evaluated.
@@ -30,9 +32,11 @@ class Evaluated:
         metrics: the task's figures by name; shares from 0 to 1, exact match and F1 in percent.
         rejected: the rows that were left out, and why.
         notes: sentences for a person.
+        written: the files of predictions.
 
     """
 
+    task: str
     model: str
     data: tuple[str, ...]
     n_examples: int
@@ -40,6 +44,7 @@ class Evaluated:
     metrics: dict[str, float]
     rejected: tuple[Finding, ...]
     notes: tuple[str, ...]
+    written: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
@@ -71,7 +76,7 @@ def evaluate(
     """
     recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
     sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
-    task, loaded = _load(recipe)
+    task, loaded = _load(recipe, sources)
     dataset = task.load_validation(sources, loaded.tokenizer)
     if predictions is not None:
         _prepare_output(Path(predictions), dataset)
@@ -82,6 +87,7 @@ def evaluate(
         lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
     )
     return Evaluated(
+        task=task.name,
         model=str(model),
         data=tuple(sources),
         n_examples=dataset.n_examples,
@@ -89,19 +95,25 @@ def evaluate(
         metrics=dict(evaluation.metrics),
         rejected=tuple(dataset.findings.of("rejected")),
         notes=_notes(loaded, dataset),
+        written=_written(predictions, task),
     )
 
 
-def _load(recipe: Recipe) -> tuple[Task, LoadedModel]:
+def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
+    paths = [Path(predictions) / name for name in task.prediction_files] if predictions is not None else []
+    return tuple(str(path) for path in paths if path.is_file())
+
+
+def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     """The task as the model was trained for it, and the model, which must have a trained head."""
     keep_freed_memory()
     set_threads(recipe.threads)
-    task = TASKS[recipe.task](recipe)
-    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
-    config = loaded.source.config_hf
+    recipe, config = with_task_of_model(recipe, sources)
     recipe = recipe.with_stored(config)
+    task = TASKS[recipe.task](recipe).for_model(config)
+    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
     check_window(recipe.max_length, loaded.source.config)
-    return TASKS[recipe.task](recipe).for_model(config), loaded
+    return task, loaded
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -37,12 +37,35 @@ class Dropouts:
     head: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class HeadDropout:
+    """Where a model's config.json keeps the dropout of a head, and what it is where it does not."""
+
+    name: str = "dropout"
+    usual: float = 0.1
+
+    def of(self, config_hf: Mapping[str, object]) -> float:
+        """The probability.
+
+        Raises:
+            ModelError: if it is none.
+
+        """
+        value = config_hf.get(self.name, self.usual)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return self.usual
+        if not 0.0 <= value < 1.0:
+            raise ModelError(f"{self.name} is {shown(value)}; it must be at least 0 and below 1.", where="config.json")
+        return float(value)
+
+
 def load_model(
     name: str,
     head_rules: Sequence[KeyRule],
     make_head: MakeHead,
     device: torch.device,
     dropouts: Dropouts = Dropouts(),
+    head_dropout: HeadDropout = HeadDropout(),
 ) -> LoadedModel:
     """Load a model by name and put a task's head on it; what the checkpoint lacks starts from random weights.
 
@@ -54,13 +77,23 @@ def load_model(
         HubError: if a hub name cannot be fetched.
 
     """
-    source = load_source(name, head_rules)
+    return build_model(load_source(name, head_rules), make_head, device, dropouts, head_dropout)
+
+
+def build_model(
+    source: ModelSource,
+    make_head: MakeHead,
+    device: torch.device,
+    dropouts: Dropouts = Dropouts(),
+    head_dropout: HeadDropout = HeadDropout(),
+) -> LoadedModel:
+    """The model of a source that was read, as ``load_model`` makes it."""
     config = with_dropouts(source.config, dropouts)
-    head_dropout = dropouts.head if dropouts.head is not None else _head_dropout(source)
-    model = TaskModel(Encoder(config), make_head(config.hidden_size, head_dropout))
+    probability = dropouts.head if dropouts.head is not None else head_dropout.of(source.config_hf)
+    model = TaskModel(Encoder(config), make_head(config.hidden_size, probability))
     initialise(model, config.initializer_range)
     model.load_state_dict(source.tensors, strict=False)
-    return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), head_dropout)
+    return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), probability)
 
 
 def check_window(max_length: int, config: EncoderConfig) -> None:
@@ -85,12 +118,3 @@ def with_dropouts(config: EncoderConfig, dropouts: Dropouts) -> EncoderConfig:
         dropout=config.dropout if dropouts.hidden is None else dropouts.hidden,
         attention_dropout=config.attention_dropout if dropouts.attention is None else dropouts.attention,
     )
-
-
-def _head_dropout(source: ModelSource) -> float:
-    value = source.config_hf.get("qa_dropout", 0.1)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return 0.1
-    if not 0.0 <= value < 1.0:
-        raise ModelError(f"qa_dropout is {shown(value)}; it must be at least 0 and below 1.", where="config.json")
-    return float(value)

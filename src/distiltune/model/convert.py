@@ -19,7 +19,7 @@ def convert(
     output: Path,
     *,
     head_rules: Sequence[KeyRule] = (),
-    architectures: Sequence[str] = ("DistilBertForQuestionAnswering",),
+    architectures: Sequence[str] = ("DistilBertModel",),
 ) -> list[str]:
     """Write the model ``name`` as a model directory in float32 safetensors; → notes on what was done.
 

@@ -38,7 +38,7 @@ def write_model_directory(
     tensors: Mapping[str, Tensor],
     tokenizer: Tokenizer,
     head_rules: Sequence[KeyRule] = (),
-    architectures: Sequence[str] = ("DistilBertForQuestionAnswering",),
+    architectures: Sequence[str] = ("DistilBertModel",),
     extra_config: Mapping[str, object] | None = None,
     extra_files: Mapping[str, bytes] | None = None,
     dtype: SavedDtype = "float32",

@@ -118,6 +118,17 @@ def resolve_model(name: str) -> Path:
     return _fetch(name)
 
 
+def model_config(name: str) -> dict[str, Any]:
+    """The ``config.json`` of the model that ``name`` means.
+
+    Raises:
+        ModelError: as `resolve_model`, or if the file cannot be read.
+        HubError: as `resolve_model`.
+
+    """
+    return read_json(resolve_model(name) / _CONFIG)
+
+
 def _local_model(path: Path) -> Path | None:
     """The directory itself if it is a model's, its ``model`` if it is a run's, else None."""
     return next((place for place in (path, path / "model") if (place / _CONFIG).is_file()), None)

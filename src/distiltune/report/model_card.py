@@ -46,7 +46,7 @@ def model_card(summary: RunSummary) -> str:
         "## How well it does",
         *_results(summary, guide),
         "## Training, epoch by epoch",
-        _about_epochs(summary),
+        f"{_about_epochs(summary)} {guide.figures}",
         as_markdown(summary.epochs, summary.columns),
         "## Hyperparameters",
         _recipe(summary),
@@ -173,7 +173,7 @@ def _about_epochs(summary: RunSummary) -> str:
         f"Trained in {escape(summary.precision)}, {counted(len(summary.epochs), 'epoch')} in "
         f"{shown_seconds(summary.train_seconds)} and {shown_seconds(summary.validation_seconds)} more for "
         "validation. Train figures are means over the epoch as it ran, with dropout on; validation figures "
-        "were measured at its end. Loss is in nats, accuracies are shares of the windows."
+        "were measured at its end."
     )
 
 

@@ -153,7 +153,7 @@ def _epochs(summary: RunSummary) -> str:
         lines.append(f'{opening}<th scope="row">{epoch}{tag}</th>{cells}</tr>')
     caption = (
         "Train figures are means over the epoch as it ran, with dropout on; validation figures were measured "
-        "at its end. Loss in nats, accuracies as shares of the windows."
+        f"at its end. {summary.guide.figures}"
     )
     return scrolling_table(caption, header(summary.columns), lines, kind="figures")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -14,6 +15,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
+from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
@@ -24,7 +26,8 @@ class StepSums:
     """What a task's loss says of one batch.
 
     Attributes:
-        loss: scalar, the SUM of the features' losses; whoever differentiates it divides by the features of the step.
+        loss: scalar, the SUM of the features' losses, each as heavy as it weighs (`FeatureSet.weights`); whoever
+            differentiates it divides by the weight of the step's features.
         metrics: ``(n_metrics,)`` sums over the features in the order of the task's metric names, detached.
 
     """
@@ -35,6 +38,11 @@ class StepSums:
 
 Objective = Callable[[Tensor, PackedBatch], StepSums]
 """A task's loss: the head's output and its batch → loss and metrics as sums."""
+
+
+Divergence = Callable[[Tensor, Tensor, PackedBatch, float], Tensor]
+"""How far a student's output is from a teacher's: both outputs, their batch, and the temperature → a scalar, the sum
+over the features, which weighs as much against the task's loss whatever the temperature is."""
 
 
 OnProgress = Callable[[int], None]
@@ -131,12 +139,37 @@ class Task(Protocol):
         """What the head's columns are called where the model is exported."""
 
     @property
+    def reads_first_token(self) -> bool:
+        """Whether only the head's scores of a feature's first token mean something."""
+
+    @property
     def table(self) -> tuple[TableColumn, ...]:
         """The epoch table's columns after the epoch's number."""
 
     @property
+    def prediction_files(self) -> tuple[str, ...]:
+        """The names of the files that `evaluate` writes."""
+
+    @property
     def objective(self) -> Objective:
         """The loss to train on."""
+
+    def ready(self) -> Task:
+        """The task with what it must know of the training data before there is a model, such as the labels.
+
+        Raises:
+            DataError: as `load_training`.
+
+        """
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with this task's head.
+
+        Raises:
+            ModelError: if the source cannot be read or does not fit.
+            HubError: if a hub name cannot be fetched.
+
+        """
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[Dataset, Dataset | None]:
         """Read and featurise the training data and the validation data, None if there is none.
@@ -155,7 +188,7 @@ class Task(Protocol):
         """
 
     def for_model(self, config: Mapping[str, object]) -> Task:
-        """The same task with what a model's config.json says of it."""
+        """The same task with what a model's config.json says of it; asked before that model is loaded."""
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""

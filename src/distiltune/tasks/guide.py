@@ -17,6 +17,16 @@ class MetricLabel:
     unit: Unit = "score"
     remark: str = ""
 
+    @property
+    def in_a_sentence(self) -> str:
+        """Its title where no sentence begins."""
+        return self.title[0].lower() + self.title[1:] if self.title[1:2].islower() else self.title
+
+    @property
+    def decimals(self) -> str:
+        """The format of its figures in a sentence."""
+        return ".2f" if self.unit == "percent" else ".4f"
+
 
 @dataclass(frozen=True, slots=True)
 class UsageExample:
@@ -40,6 +50,7 @@ class TaskGuide:
         headlines: the metrics that stand at the top of the page and in the card's metadata.
         usage: the ways to use the model.
         limits: sentences on what not to expect.
+        figures: what the epoch table's figures are.
 
     """
 
@@ -50,6 +61,12 @@ class TaskGuide:
     headlines: tuple[str, ...]
     usage: tuple[UsageExample, ...]
     limits: tuple[str, ...]
+    figures: str = "Loss is in nats, accuracies are shares of the windows."
+
+    def scores(self, metrics: Mapping[str, float]) -> str:
+        """The headlines with their figures in words, as far as they were measured."""
+        labels = {name: self.label(name) for name in self.headlines if name in metrics}
+        return ", ".join(f"{label.in_a_sentence} {metrics[n]:{label.decimals}}" for n, label in labels.items())
 
     def label(self, metric: str) -> MetricLabel:
         """The metric in words; one that the guide does not know gets its name, made readable."""

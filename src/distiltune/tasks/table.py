@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from distiltune.data.files import add_format
+from distiltune.tasks import question_answering, text_classification, token_classification
+from distiltune.tasks.entry import TaskEntry
 
-from distiltune.recipe import Recipe
-from distiltune.tasks import question_answering
-from distiltune.tasks.base import Task
+_ENTRIES = (
+    question_answering.TASK,
+    text_classification.TASK,
+    token_classification.TASK,
+)
 
-TASKS: dict[str, Callable[[Recipe], Task]] = {
-    "question-answering": question_answering.from_recipe,
-}
-"""From the recipe's ``task`` to what builds it."""
+TASKS: dict[str, TaskEntry] = {entry.name: entry for entry in _ENTRIES}
+"""The tasks by name. Calling an entry with a recipe makes the task."""
+
+AUTO = "auto"
+"""Instead of a task's name: the one that the data or the model is of."""
+
+for _entry in _ENTRIES:
+    for _suffix, _reader in _entry.formats.items():
+        add_format(_suffix, _reader)

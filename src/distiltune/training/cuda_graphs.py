@@ -116,9 +116,9 @@ class Replayed:
         for parameter in self._parameters:
             parameter.grad = torch.zeros_like(parameter)
 
-    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
+    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
         """See ``Gradients``."""
-        return total([self._add(fill(part, self._max_length), 1 / n_step_features) for part in parts])
+        return total([self._add(fill(part, self._max_length), 1 / step_weight) for part in parts])
 
     def finish(self) -> None:
         """See ``Gradients``."""

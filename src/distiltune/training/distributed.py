@@ -121,9 +121,9 @@ class Summed:
         """As the process itself cuts its share."""
         return self._inner.n_parts
 
-    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
+    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
         """See ``Gradients``; a process may have no part of a small batch. The metrics are of all processes."""
-        metrics = self._inner.add(parts, n_step_features)  # also without parts: it draws its random numbers
+        metrics = self._inner.add(parts, step_weight)  # also without parts: it draws its random numbers
         if not parts:
             metrics = self._no_metrics.clone()
         dist.all_reduce(metrics)

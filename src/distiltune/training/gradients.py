@@ -25,8 +25,8 @@ class Gradients(Protocol):
     def n_parts(self) -> int:
         """Into how many parts a batch is best cut."""
 
-    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
-        """Add the gradients of a batch's parts, each feature weighing 1 / ``n_step_features``.
+    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
+        """Add the gradients of a batch's parts, each feature weighing 1 / ``step_weight``.
 
         Returns the objective's metrics, ``(n_metrics,)``, summed over the features, on the model's device; without
         parts they are empty, ``(0,)``.
@@ -48,10 +48,10 @@ class WholeBatch:
         self._model, self._objective, self._precision = model, objective, precision
         self._device = model_device(model)
 
-    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
+    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
         """See ``Gradients``."""
         sums = [
-            backward(self._model, self._objective, part.to(self._device), 1 / n_step_features, self._precision)
+            backward(self._model, self._objective, part.to(self._device), 1 / step_weight, self._precision)
             for part in parts
         ]
         return total(sums)
@@ -95,14 +95,14 @@ class SharedOut:
         """One a worker."""
         return len(self._replicas)
 
-    def add(self, parts: Sequence[PackedBatch], n_step_features: int) -> Tensor:
+    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
         """See ``Gradients``."""
         # Every process draws the seeds of all, so that their random states stay the same.
         seeds = draw_seeds(self.n_parts * self._n_places)[self._place * self.n_parts :]
 
         def job(replica: nn.Module, part: PackedBatch, seed: int) -> Tensor:
             with dropout_seed(seed):
-                return backward(replica, self._objective, part, 1 / n_step_features, self._precision)
+                return backward(replica, self._objective, part, 1 / step_weight, self._precision)
 
         jobs = [
             lambda replica=replica, part=part, seed=seed: job(replica, part, seed)

@@ -77,7 +77,7 @@ class LoopState:
     Attributes:
         epoch: the epoch under way; with all of its steps done, its evaluation is what comes next.
         step: optimiser steps done in the whole run.
-        epoch_sums: of each metric over the epoch until the last log line, then the number of features.
+        epoch_sums: of each metric over the epoch until the last log line, then the features' weight and number.
         lap_sums: the same since that line.
         epoch_tokens: real tokens of the epoch until the last log line.
         lap_tokens: the same since that line.
@@ -191,10 +191,10 @@ def train(
         for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places, n_done):
             learning_rate = learning_rate_at(step)
             set_learning_rate(optimiser, learning_rate)
-            n_step_features = sum(map(len, batches))
+            step_weight = sum(map(features.weight, batches)) or 1.0
             for ids in batches:
-                metrics = gradients.add(next(packed), n_step_features)
-                clock.add(metrics, len(ids), int(lengths[ids].sum()))
+                metrics = gradients.add(next(packed), step_weight)
+                clock.add(metrics, len(ids), features.weight(ids), int(lengths[ids].sum()))
             gradients.finish()
             is_good = admitted.look(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums)
             clock.admit(is_good)
@@ -258,12 +258,13 @@ def _steps(
 class _Clock:
     """Sums of a step, of the stretch since the last log line and of the epoch, kept on the device.
 
-    Each is ``(n_metrics + 1,)``: the metrics' sums and the number of features.
+    Each is ``(n_metrics + 2,)``: the metrics' sums, what the features weigh, by which means are taken as the loss of
+    a step is, and the number of features.
     """
 
     def __init__(self, n_metrics: int, device: torch.device, start: LoopState) -> None:
         def sums(values: tuple[float, ...]) -> Tensor:
-            return torch.tensor(values or (0.0,) * (n_metrics + 1), dtype=torch.float64, device=device)
+            return torch.tensor(values or (0.0,) * (n_metrics + 2), dtype=torch.float64, device=device)
 
         self.step_sums, self.lap_sums, self.epoch_sums = sums(()), sums(start.lap_sums), sums(start.epoch_sums)
         self.step_tokens, self.lap_tokens, self.epoch_tokens = 0, start.lap_tokens, start.epoch_tokens
@@ -272,9 +273,10 @@ class _Clock:
         self.lap_began = time.perf_counter()
         self.began = self.lap_began - start.seconds
 
-    def add(self, sums: Tensor, n_features: int, n_tokens: int) -> None:
+    def add(self, sums: Tensor, n_features: int, weight: float, n_tokens: int) -> None:
         """Count one batch of the step under way."""
-        self.step_sums[:-1] += sums
+        self.step_sums[:-2] += sums
+        self.step_sums[-2:-1] += weight
         self.step_sums[-1:] += n_features
         self.step_tokens += n_tokens
 
@@ -290,9 +292,9 @@ class _Clock:
         self.step_tokens = 0
 
     def lap(self) -> tuple[float, float]:
-        """Close a stretch: its mean loss a feature and its tokens a second. Waits for the device."""
+        """Close a stretch: its mean loss and its tokens a second. Waits for the device."""
         sums = self.lap_sums.tolist()
-        loss = sums[0] / sums[-1] if sums[-1] else math.nan
+        loss = _mean(sums[0], *sums[-2:])
         now = time.perf_counter()
         rate = self.rate_tokens / (now - self.lap_began)
         self.epoch_sums += self.lap_sums
@@ -308,9 +310,9 @@ class _Clock:
         return int(self.epoch_sums[-1])
 
     def means(self) -> list[float]:
-        """The epoch's means a feature, in the order of the metric names."""
-        *sums, n_features = self.epoch_sums.tolist()
-        return [value / n_features if n_features else math.nan for value in sums]
+        """The epoch's means, in the order of the metric names."""
+        *sums, weight, n_features = self.epoch_sums.tolist()
+        return [_mean(value, weight, n_features) for value in sums]
 
     def state(self, epoch: int, step: int, admitted: AdmittedSteps) -> LoopState:
         """What a later process goes on from. Waits for the device."""
@@ -325,3 +327,8 @@ class _Clock:
             self.n_skipped,
             time.perf_counter() - self.began,
         )
+
+
+def _mean(total: float, weight: float, n_features: float) -> float:
+    """By weight, which is 0 where nothing was to be learnt; not a number where every step was skipped."""
+    return total / (weight or 1.0) if n_features else math.nan

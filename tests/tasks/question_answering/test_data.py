@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.data.findings import Finding, Findings
+from distiltune.data.reading import draw, set_aside
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering import data
-from distiltune.tasks.question_answering.data import draw, featurise, part_by_context
+from distiltune.tasks.question_answering.data import featurise
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
 from distiltune.tasks.question_answering.read import ExampleSet
@@ -22,6 +23,10 @@ from tests.helpers import example, people, word_pieces
 PEOPLE = people()
 WINDOWS = WindowSettings(24, 3, 6)
 REJECTED = Finding("rejected", "answer_not_found", "a.json#q", "q", "its answer is not there")
+
+
+def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[ExampleSet, ExampleSet]:
+    return set_aside(examples, share, seed, lambda each: each.context, "text")
 
 
 def set_of(examples: Sequence[Example]) -> ExampleSet:

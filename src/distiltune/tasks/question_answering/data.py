@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -15,12 +13,10 @@ from tokenizers import Tokenizer
 from distiltune.data.array_cache import Arrays, cache_key, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Finding, Findings
-from distiltune.errors import DataError
+from distiltune.data.hub import Split
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
 from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
-
-Split = Literal["train", "validation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,56 +43,6 @@ class QuestionData:
     def example_id(self, index: int) -> str:
         """The question's id."""
         return self.examples[index].id
-
-
-def draw(examples: ExampleSet, n: int, seed: int) -> ExampleSet:
-    """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
-    if n == 0 or n >= len(examples.examples):
-        return examples
-    shuffled = list(examples.examples)
-    random.Random(seed).shuffle(shuffled)
-    return replace(
-        examples,
-        examples=tuple(shuffled[:n]),
-        fingerprint=f"{examples.fingerprint}/drawn-{n}-seed-{seed}",
-    )
-
-
-def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[ExampleSet, ExampleSet]:
-    """Set aside about ``share`` of the examples for validation so that no context is on both sides.
-
-    Raises:
-        DataError: if there is only one context, so that nothing can be set aside.
-
-    """
-    contexts = list(dict.fromkeys(example.context for example in examples.examples))
-    if len(contexts) < 2:
-        raise DataError(
-            "All training questions share one text, so none can be set aside for validation.",
-            where=", ".join(examples.sources),
-            fix="name a validation set with --validation, or train without one: --validation-share 0",
-        )
-    random.Random(seed).shuffle(contexts)
-    aside: set[str] = set()
-    n_aside = 0
-    counts = dict.fromkeys(contexts, 0)
-    for example in examples.examples:
-        counts[example.context] += 1
-    for context in contexts[:-1]:
-        if aside and n_aside >= share * len(examples.examples):
-            break
-        aside.add(context)
-        n_aside += counts[context]
-
-    def part(inside: bool) -> ExampleSet:
-        return replace(
-            examples,
-            examples=tuple(e for e in examples.examples if (e.context in aside) == inside),
-            fingerprint=f"{examples.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}",
-            findings=Findings() if inside else examples.findings,
-        )
-
-    return part(False), part(True)
 
 
 def load_examples(sources: Sequence[str], split: Split, columns: str, max_rejected_share: float) -> ExampleSet:

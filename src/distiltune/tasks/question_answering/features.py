@@ -15,8 +15,8 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import cumulative_lengths, positions
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
+from distiltune.data.windows import Part, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
@@ -82,15 +82,6 @@ class QuestionFeatures:
         return self.features.lengths - self.first_context_token - 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Windows:
-    """Where each window lies: ``(n_features,)`` each."""
-
-    example: npt.NDArray[np.int64]
-    first: npt.NDArray[np.int64]  # first context token, counted from the context's start
-    n_tokens: npt.NDArray[np.int64]
-
-
 def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: WindowSettings) -> QuestionFeatures:
     """Cut every example into windows and label them.
 
@@ -108,18 +99,17 @@ def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: W
     question_lengths = np.minimum(full_question_lengths, settings.max_question_tokens)
     context_lengths = np.diff(context_tokens.offsets)[context_of]
     room = settings.max_length - N_SPECIAL_TOKENS - question_lengths
-    windows = _cut(context_lengths, room, settings.stride)
+    windows = cut_windows(context_lengths, room, settings.stride)
 
     window_start = context_tokens.offsets[context_of[windows.example]] + windows.first
     first_context_token = question_lengths[windows.example] + 2
-    token_ids, offsets = _lay_out(
+    question_start = question_tokens.offsets[question_of[windows.example]]
+    token_ids, offsets = lay_out(
         special,
-        question_tokens.ids,
-        question_tokens.offsets[question_of[windows.example]],
-        question_lengths[windows.example],
-        context_tokens.ids,
-        window_start,
-        windows.n_tokens,
+        (
+            Part(question_tokens.ids, question_start, question_lengths[windows.example]),
+            Part(context_tokens.ids, window_start, windows.n_tokens),
+        ),
     )
     labels = _label(examples, context_of, context_tokens, windows, window_start, first_context_token)
     return QuestionFeatures(
@@ -132,45 +122,11 @@ def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: W
     )
 
 
-def _cut(context_lengths: npt.NDArray[np.int64], room: npt.NDArray[np.int64], stride: int) -> _Windows:
-    """Windows of ``room`` tokens, each ``room - stride`` after the one before, up to the first that reaches the end.
-
-    A context without any token still has one (empty) window, so that its question is asked.
-    """
-    step = room - stride
-    n_windows = np.where(context_lengths <= room, 1, 1 + -(-(context_lengths - room) // step))
-    example = np.repeat(np.arange(len(context_lengths)), n_windows)
-    first = positions(n_windows) * step[example]
-    return _Windows(example=example, first=first, n_tokens=np.minimum(room[example], context_lengths[example] - first))
-
-
-def _lay_out(
-    special: SpecialTokens,
-    question_ids: npt.NDArray[np.int32],
-    question_start: npt.NDArray[np.int64],
-    question_length: npt.NDArray[np.int64],
-    context_ids: npt.NDArray[np.int32],
-    window_start: npt.NDArray[np.int64],
-    window_length: npt.NDArray[np.int64],
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """``[CLS] question [SEP] window [SEP]`` for every feature, laid end to end."""
-    offsets = cumulative_lengths(question_length + window_length + N_SPECIAL_TOKENS)
-    token_ids = np.full(offsets[-1], special.sep, dtype=np.int32)
-    token_ids[offsets[:-1]] = special.cls
-    for source, start, length, target in (
-        (question_ids, question_start, question_length, offsets[:-1] + 1),
-        (context_ids, window_start, window_length, offsets[:-1] + question_length + 2),
-    ):
-        within = positions(length)
-        token_ids[np.repeat(target, length) + within] = source[np.repeat(start, length) + within]
-    return token_ids, offsets
-
-
 def _label(
     examples: Sequence[Example],
     context_of: npt.NDArray[np.int64],
     context_tokens: TokenTable,
-    windows: _Windows,
+    windows: Windows,
     window_start: npt.NDArray[np.int64],
     first_context_token: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int32]:

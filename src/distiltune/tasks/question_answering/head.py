@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from distiltune.data.packing import PackedBatch, token_places
-from distiltune.model.dropout import dropout
 from distiltune.tasks.base import StepSums
+from distiltune.tasks.heads import TokenHead
 
 METRIC_NAMES = ("loss", "end_accuracy", "start_accuracy")
 
 
-class SpanHead(nn.Module):
-    """Dropout and one linear layer, as ``DistilBertForQuestionAnswering`` has them."""
-
-    def __init__(self, hidden_size: int, dropout_probability: float) -> None:
-        super().__init__()
-        self.output = nn.Linear(hidden_size, 2)
-        self.dropout = dropout_probability
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """``(total_tokens, hidden)`` → ``(total_tokens, 2)``, start and end logits."""
-        out: Tensor = self.output(dropout(hidden, self.dropout, self.training))
-        return out
+SpanHead = partial(TokenHead, n_columns=2)
+"""Start and end logits, as ``DistilBertForQuestionAnswering`` has them: ``SpanHead(hidden_size, dropout)``."""
 
 
 def unpack_logits(logits: Tensor, batch: PackedBatch) -> Tensor:

@@ -5,15 +5,13 @@ Only the layout is read here. Whether a question is text and where an answer is,
 
 from __future__ import annotations
 
-import dataclasses
-import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self, cast
+from typing import cast
 
 from distiltune.data.files import BadRow, Row
 from distiltune.data.findings import Finding
-from distiltune.errors import DataError
+from distiltune.data.reading import parse_columns, rejected, writable
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,30 +25,10 @@ class ColumnMap:
     answers: str = "answers"
     id: str = "id"
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Read ``question=q,context=passage``; what is not named keeps its default, as does an empty text.
-
-        Raises `DataError` for a field that does not exist, is named twice, or has no column.
-        """
-        fields = [field.name for field in dataclasses.fields(cls)]
-        columns: dict[str, str] = {}
-        for part in filter(str.strip, text.split(",")):
-            name, equals, column = (piece.strip() for piece in part.partition("="))
-            if not equals or not column:
-                raise DataError(f"{part.strip()!r} maps no column.", where=text, fix="write field=column.")
-            if name not in fields:
-                close = difflib.get_close_matches(name, fields, n=1)
-                meant = f"did you mean {close[0]!r}? " if close else ""
-                raise DataError(
-                    f"There is no field {name!r} to map.",
-                    where=text,
-                    fix=f"{meant}Fields: {', '.join(fields)}.",
-                )
-            if name in columns:
-                raise DataError(f"The field {name!r} is mapped twice.", where=text, fix="name it once.")
-            columns[name] = column
-        return cls(**columns)
+    @staticmethod
+    def parse(text: str) -> ColumnMap:
+        """Read ``question=q,context=passage``; raises `DataError` as `parse_columns` says."""
+        return parse_columns(ColumnMap, text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +65,6 @@ def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[R
         yield from _questions_of_article(row, file)
     else:
         yield _question_of_flat_row(row, columns)
-
-
-def rejected(kind: str, where: str, row_id: object, message: str) -> Finding:
-    """A finding that leaves a row out."""
-    return Finding("rejected", kind, where, "" if row_id is None else writable(str(row_id)), message)
-
-
-def writable(text: str) -> str:
-    """``text`` with lone surrogates escaped, so that reports can be written."""
-    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _questions_of_article(row: Row, file: str) -> Iterator[RawQuestion | Finding]:

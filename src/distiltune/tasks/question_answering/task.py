@@ -8,12 +8,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.coach.concerns import Concern
 from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.hub import Split
+from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -23,11 +27,8 @@ from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check import training_concerns
 from distiltune.tasks.question_answering.data import (
     QuestionData,
-    Split,
-    draw,
     featurise,
     load_examples,
-    part_by_context,
 )
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
@@ -41,10 +42,12 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss
-from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
+from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.reading import ReadingSettings
+from distiltune.tasks.question_answering.settings import question_limit
 
 ARCHITECTURE = "DistilBertForQuestionAnswering"
+HEAD_DROPOUT = HeadDropout("qa_dropout", 0.1)
 
 NULL_THRESHOLD = "null_threshold"
 """Name in config.json of the null score difference above which a model says "no answer"."""
@@ -65,20 +68,6 @@ EPOCH_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class DataSettings:
-    """Which questions, read how; the recipe says what each means."""
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    validation_share: float
-    columns: str
-    max_rejected_share: float
-    train_questions: int
-    validation_questions: int
-    sample_seed: int
-
-
-@dataclass(frozen=True, slots=True)
 class QuestionAnswering:
     """The task, with the settings that it alone understands."""
 
@@ -93,8 +82,18 @@ class QuestionAnswering:
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
     output_names: tuple[str, ...] = ("start_logits", "end_logits")
+    reads_first_token: bool = False
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
+    prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
     objective: Objective = span_loss
+
+    def ready(self) -> QuestionAnswering:
+        """The task itself: nothing of the data shapes the model."""
+        return self
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with a span head."""
+        return load_model(name, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT)
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
         """Read and featurise the training and the validation questions.
@@ -106,17 +105,7 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        train = self._read(self.data.train, "train")
-        validation = None
-        if self.data.validation:
-            validation = self._read(self.data.validation, "validation")
-        elif self.data.validation_share > 0 and all(map(has_own_validation, self.data.train)):
-            validation = self._read(self.data.train, "validation")
-        elif self.data.validation_share > 0:
-            train, validation = part_by_context(train, self.data.validation_share, self.data.sample_seed)
-        train = draw(train, self.data.train_questions, self.data.sample_seed)
-        if validation is not None:
-            validation = draw(validation, self.data.validation_questions, self.data.sample_seed)
+        train, validation = train_and_validation(self._read, self.data, lambda example: example.context, "text")
         return (
             self._featurise(train, tokenizer),
             self._featurise(validation, tokenizer) if validation is not None else None,
@@ -129,7 +118,7 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        examples = draw(self._read(sources, "validation"), self.data.validation_questions, self.data.sample_seed)
+        examples = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
         return self._featurise(examples, tokenizer)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
@@ -255,11 +244,11 @@ def from_recipe(recipe: Recipe) -> QuestionAnswering:
             validation_share=recipe.validation_share,
             columns=recipe.columns,
             max_rejected_share=recipe.max_rejected_share,
-            train_questions=recipe.train_questions,
-            validation_questions=recipe.validation_questions,
+            n_train=recipe.train_questions or recipe.train_examples,
+            n_validation=recipe.validation_questions or recipe.validation_examples,
             sample_seed=recipe.sample_seed,
         ),
-        windows=WindowSettings(recipe.max_length, recipe.stride, recipe.question_limit),
+        windows=WindowSettings(recipe.max_length, recipe.stride, question_limit(recipe)),
         reading=ReadingSettings(recipe.max_answer_tokens, recipe.n_best, recipe.evaluation_tokens),
         null_threshold=recipe.null_threshold,
     )

@@ -1,0 +1,394 @@
+"""What reading the examples of any task shares: sources to a set, checks of texts and ids, draws and parts.
+
+Every row becomes an example or a rejected finding with the place and the reason. Whatever was repaired or is
+remarkable is a finding too; nothing is dropped or changed silently.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import gc
+import hashlib
+import random
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from distiltune.data.files import fingerprint
+from distiltune.data.findings import Finding, Findings
+from distiltune.data.hub import Split
+from distiltune.data.sources import find_source, has_splits
+from distiltune.errors import DataError
+
+E = TypeVar("E")
+C = TypeVar("C")
+
+MAX_TEXT_CHARACTERS = 1_000_000
+"""The longest text of an example, such as a context: a novel has as many."""
+
+_SHOWN_REJECTIONS = 5
+_GENERATED_ID_DIGITS = 16
+
+
+@dataclass(frozen=True)
+class ReadSet(Generic[E]):
+    """The examples of one split, everything noticed while reading them, and where they are from.
+
+    ``findings.n_rows`` is the number of examples plus the number of rejected findings. ``fingerprint`` is the
+    SHA-256 of the files' contents; ``sources`` are as the user named them.
+    """
+
+    examples: tuple[E, ...]
+    findings: Findings
+    fingerprint: str
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSettings:
+    """Which examples, read how; the recipe says what each means."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    validation_share: float
+    columns: str
+    max_rejected_share: float
+    n_train: int
+    n_validation: int
+    sample_seed: int
+
+
+@dataclass(slots=True)
+class Ids:
+    """The ids given so far; ``n_of`` counts how often one was asked for."""
+
+    taken: set[str] = field(default_factory=set)
+    n_of: dict[str, int] = field(default_factory=dict)
+
+    def unique(self, wanted: str) -> str:
+        """``wanted``, or with ``-2``, ``-3``, ... if it is taken."""
+        unique = wanted
+        while unique in self.taken:
+            self.n_of[wanted] = self.n_of.get(wanted, 1) + 1
+            unique = f"{wanted}-{self.n_of[wanted]}"
+        self.taken.add(unique)
+        return unique
+
+
+@dataclass(slots=True)
+class Reading(Generic[E]):
+    """What has been read so far. ``columns_seen`` are the columns of the first flat row, for messages."""
+
+    examples: list[E] = field(default_factory=list)
+    findings: Findings = field(default_factory=Findings)
+    ids: Ids = field(default_factory=Ids)
+    columns_seen: tuple[str, ...] = ()
+
+    def unique_id(self, given: object, wanted: str, where: str) -> str:
+        """``wanted`` if it is free, or like it; says so if the file gave it."""
+        unique = self.ids.unique(wanted)
+        if unique != wanted and id_text(given):
+            message = f"The id {shown(wanted)} is taken by a row before; this one is now {shown(unique)}."
+            self.findings.add(Finding("noted", "id_repeated", where, unique, message))
+        return unique
+
+    def missing(self, wanted: dict[str, str]) -> list[str]:
+        """The fields of ``wanted`` (field → column) that the first flat row does not have."""
+        return [name for name, column in wanted.items() if self.columns_seen and column not in self.columns_seen]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why something cannot be used: a kind and a sentence."""
+
+    kind: str
+    message: str
+
+
+def read_sources(
+    sources: Sequence[str | Path],
+    split: Split,
+    starter: str,
+    reading: Reading[E],
+    read_file: Callable[[Path], None],
+    required: dict[str, str],
+    max_rejected_share: float,
+) -> ReadSet[E]:
+    """Read the examples of one split from all sources, in order.
+
+    Args:
+        sources: paths to data files or directories, ``starter``, or names of data sets on the hub.
+        split: which part of ``starter`` and of hub data sets; files are read as they are.
+        starter: the file that ``starter`` stands for, inside ``distiltune/starter``.
+        reading: which ``read_file`` adds to.
+        read_file: adds all rows of a file.
+        required: the columns that every row needs, field → column, for the message where they are missing.
+        max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
+
+    Raises:
+        DataError: if a source cannot be read, if no row can be used, or if more than ``max_rejected_share``
+            of the rows had to be rejected.
+        HubError: if a data set on the hub cannot be fetched.
+
+    """
+    sources = [sources] if isinstance(sources, str | Path) else list(sources)
+    packaged = resources.files("distiltune.starter").joinpath(starter)
+    with resources.as_file(packaged) as starter_path, _no_garbage_collection():
+        found = [find_source(source, split, starter_path) for source in sources]
+        for source in found:
+            for path in source.ignored:
+                message = "The file is in the data directory but is no data file."
+                reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
+            for path in source.files:
+                read_file(path)
+        digest = fingerprint(file for source in found for file in source.files)
+    _check_share(reading, required, max_rejected_share, where=", ".join(map(str, sources)))
+    names = tuple(source.source for source in found)
+    return ReadSet(tuple(reading.examples), reading.findings, digest, names)
+
+
+def train_and_validation(
+    read: Callable[[Sequence[str], Split], ReadSet[E]],
+    settings: DataSettings,
+    group: Callable[[E], Hashable],
+    told_apart_by: str,
+) -> tuple[ReadSet[E], ReadSet[E] | None]:
+    """The examples to train on, and those to validate on, None if there are none.
+
+    Without named validation data, the validation split of `starter` and of hub data sets is used; of other sources,
+    examples are set aside, those of one ``group`` together.
+
+    Raises:
+        DataError: as ``read`` does, or if nothing can be set aside.
+
+    """
+    train = read(settings.train, "train")
+    validation = None
+    if settings.validation:
+        validation = read(settings.validation, "validation")
+    elif settings.validation_share > 0 and all(map(has_splits, settings.train)):
+        validation = read(settings.train, "validation")
+    elif settings.validation_share > 0:
+        train, validation = set_aside(train, settings.validation_share, settings.sample_seed, group, told_apart_by)
+    train = draw(train, settings.n_train, settings.sample_seed)
+    return train, validation and draw(validation, settings.n_validation, settings.sample_seed)
+
+
+def keep_if(
+    read: ReadSet[E], reason_against: Callable[[E], str], kind: str, max_rejected_share: float, fix: str
+) -> ReadSet[E]:
+    """The set without the examples that there is a reason against, each with a finding of that kind.
+
+    Raises:
+        DataError: if these are more than may be.
+
+    """
+    kept, findings = [], Findings(read.findings.n_rows, list(read.findings.items))
+    reasons: list[str] = []
+    for example in read.examples:
+        reason = reason_against(example)
+        if not reason:
+            kept.append(example)
+            continue
+        reasons.append(reason)
+        findings.add(rejected(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
+    if len(reasons) > max_rejected_share * len(read.examples):
+        raise DataError(
+            f"{len(reasons):,} of {len(read.examples):,} rows cannot be used. {reasons[0]}",
+            where=", ".join(read.sources),
+            fix=fix,
+        )
+    return replace(read, examples=tuple(kept), findings=findings) if reasons else read
+
+
+def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
+    """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
+    if n == 0 or n >= len(read.examples):
+        return read
+    shuffled = list(read.examples)
+    random.Random(seed).shuffle(shuffled)
+    return replace(read, examples=tuple(shuffled[:n]), fingerprint=f"{read.fingerprint}/drawn-{n}-seed-{seed}")
+
+
+def set_aside(
+    read: ReadSet[E], share: float, seed: int, group: Callable[[E], Hashable], told_apart_by: str
+) -> tuple[ReadSet[E], ReadSet[E]]:
+    """Set aside about ``share`` of the examples for validation so that no group is on both sides.
+
+    Args:
+        read: all of them.
+        share: 0 to 1.
+        seed: of the draw.
+        group: what examples have in common that must not be parted.
+        told_apart_by: that, in a word, for the message.
+
+    Raises:
+        DataError: if there is only one group, so that nothing can be set aside.
+
+    """
+    counts: dict[Hashable, int] = {}
+    for example in read.examples:
+        key = group(example)
+        counts[key] = counts.get(key, 0) + 1
+    groups = list(counts)
+    if len(groups) < 2:
+        raise DataError(
+            f"All training examples share one {told_apart_by}, so none can be set aside for validation.",
+            where=", ".join(read.sources),
+            fix="name a validation set with --validation, or train without one: --validation-share 0",
+        )
+    random.Random(seed).shuffle(groups)
+    aside: set[Hashable] = set()
+    n_aside = 0
+    for key in groups[:-1]:
+        if aside and n_aside >= share * len(read.examples):
+            break
+        aside.add(key)
+        n_aside += counts[key]
+
+    def part(inside: bool) -> ReadSet[E]:
+        return replace(
+            read,
+            examples=tuple(e for e in read.examples if (group(e) in aside) == inside),
+            fingerprint=f"{read.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}",
+            findings=Findings() if inside else read.findings,
+        )
+
+    return part(False), part(True)
+
+
+def parse_columns(kind: Callable[..., C], text: str) -> C:
+    """Read ``question=q,context=passage`` into a record whose fields name columns; the others keep their defaults.
+
+    Raises `DataError` for a field that does not exist, is named twice, or has no column.
+    """
+    record: Any = kind
+    fields = [each.name for each in dataclasses.fields(record)]
+    columns: dict[str, str] = {}
+    for part in filter(str.strip, text.split(",")):
+        name, equals, column = (piece.strip() for piece in part.partition("="))
+        if not equals or not column:
+            raise DataError(f"{part.strip()!r} maps no column.", where=text, fix="write field=column.")
+        if name not in fields:
+            close = difflib.get_close_matches(name, fields, n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise DataError(
+                f"There is no field {name!r} to map.",
+                where=text,
+                fix=f"{meant}Fields: {', '.join(fields)}.",
+            )
+        if name in columns:
+            raise DataError(f"The field {name!r} is mapped twice.", where=text, fix="name it once.")
+        columns[name] = column
+    return kind(**columns)
+
+
+def text_problem(value: object, name: str) -> Problem | None:
+    """What is wrong with a text called ``name``; None if it is a usable text."""
+    words = name.replace("_", " ")
+    if value is None:
+        return Problem(f"{name}_missing", f"There is no {words}.")
+    if not isinstance(value, str):
+        return Problem(f"{name}_not_text", f"The {words} is {shown(value)}, not text.")
+    if len(value) > MAX_TEXT_CHARACTERS:
+        return Problem(
+            f"{name}_too_long",
+            f"The {words} has {len(value):,} characters; at most {MAX_TEXT_CHARACTERS:,} can be used.",
+        )
+    if not value or value.isspace():
+        return Problem(f"{name}_empty", f"The {words} is empty or white space only.")
+    if not is_encodable(value):
+        return Problem(f"{name}_not_encodable", f"The {words} has half of a surrogate pair, which is not a character.")
+    return None
+
+
+def id_problem(value: object) -> Problem | None:
+    """What is wrong with an id; None if it is absent, text that can be written, or a whole number."""
+    fits = is_encodable(value) if isinstance(value, str) else value is None or type(value) is int
+    return None if fits else Problem("id_not_text", f"The id is {shown(value)}, neither text nor a whole number.")
+
+
+def id_text(value: object) -> str:
+    """The id as text; empty if the row has none."""
+    return "" if value is None else str(value).strip()
+
+
+def generated_id(*parts: str) -> str:
+    """An id for a row without one: the same for the same row, in every run."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_GENERATED_ID_DIGITS]
+
+
+def is_encodable(text: str) -> bool:
+    """Whether the text is free of lone surrogates, which no encoding can write."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def writable(text: str) -> str:
+    """``text`` with lone surrogates escaped, so that reports can be written."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def shown(value: object) -> str:
+    """A value for a message, cut short; lone surrogates come out escaped."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deep; a number of too many digits
+        return f"a {type(value).__name__}"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def rejected(kind: str, where: str, row_id: object, message: str) -> Finding:
+    """A finding that leaves a row out."""
+    return Finding("rejected", kind, where, "" if row_id is None else writable(str(row_id)), message)
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """While objects grow in number Python looks for cycles again and again: a third of the time, and here are none."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _check_share(reading: Reading[E], required: dict[str, str], max_rejected_share: float, where: str) -> None:
+    """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
+    rejections = reading.findings.of("rejected")
+    n_rows = reading.findings.n_rows
+    if n_rows == 0:
+        raise DataError("There is no row in the data.", where=where, fix="give a file that holds rows.")
+    if reading.examples and len(rejections) <= max_rejected_share * n_rows:
+        return
+    counts = reading.findings.counts()
+    lines = [
+        f"  {kind.removeprefix('rejected/')}: {count:,}"
+        for kind, count in counts.items()
+        if kind.startswith("rejected/")
+    ]
+    lines += [f"  {item.where}: {item.message}" for item in rejections[:_SHOWN_REJECTIONS]]
+    if reading.examples:
+        share = 100 * len(rejections) / n_rows
+        allowed = f"more than the {100 * max_rejected_share:.3g} % that may be"
+        what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"
+        fix = "mend them, or go on without them: --max-rejected-share 1."
+    else:
+        what = f"None of the {n_rows:,} rows can be used:"
+        fix = "mend the data."
+    if missing := reading.missing(required):
+        option = f"--columns {','.join(f'{name}=...' for name in missing)}"
+        seen = ", ".join(reading.columns_seen)
+        fix += f" The first row has the columns {seen}; if they are only named otherwise, use {option}."
+    raise DataError("\n".join([what, *lines]), where=where, fix=fix)

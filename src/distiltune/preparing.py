@@ -1,0 +1,153 @@
+"""What a training needs before its first step: machine, model and data, and what the user should know of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from distiltune.device import (
+    Machine,
+    Precision,
+    allow_tf32,
+    choose_precision,
+    describe_machine,
+    keep_freed_memory,
+    seed_everything,
+    set_threads,
+    usable_cores,
+)
+from distiltune.errors import RecipeError
+from distiltune.model.build import Dropouts, LoadedModel, check_window
+from distiltune.model.encoder import count_parameters
+from distiltune.recipe import Recipe
+from distiltune.resuming import (
+    Resumed,
+    as_in_the_run,
+    check_data,
+    check_recipe,
+    fingerprints,
+    surroundings,
+)
+from distiltune.run_directory import RunDirectory
+from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.choose import with_task_of_training
+from distiltune.tasks.table import TASKS
+from distiltune.training.distributed import Processes, in_turn
+from distiltune.training.loop import count_steps
+from distiltune.training.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is ready before the first step."""
+
+    began: float
+    here: Processes
+    precision: Precision
+    recipe: Recipe
+    task: Task
+    loaded: LoadedModel
+    training: Dataset
+    validation: Dataset | None
+    machine: Machine
+    steps_per_epoch: int
+    surroundings: Mapping[str, Any]
+    resumed: Resumed | None = None
+
+
+def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = "") -> Prepared:
+    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
+
+    ``model``, if given, is loaded in place of the recipe's.
+    """
+    began = time.perf_counter()
+    keep_freed_memory()
+    set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
+    seed_everything(recipe.seed)
+    recipe = with_task_of_training(recipe)
+    task = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe).ready()
+    dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
+    loaded = task.load_model(model or recipe.model, device, dropouts)
+    precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
+    allow_tf32(precision == "tf32")
+    check_window(recipe.max_length, loaded.source.config)
+    with in_turn(here):  # the first process on a machine fills the cache that the others read
+        training, validation = task.load_training(loaded.tokenizer)
+    if device.type == "cuda":  # whose dropout each process draws for itself
+        torch.cuda.manual_seed(recipe.seed + here.place)
+    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
+    _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
+    return Prepared(
+        began,
+        here,
+        precision,
+        recipe,
+        task,
+        loaded,
+        training,
+        validation,
+        describe_machine(device),
+        steps_per_epoch,
+        surroundings(
+            recipe, fingerprints(training, validation), loaded, torch.get_num_threads(), here.count, precision
+        ),
+    )
+
+
+def prepare_again(
+    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed
+) -> Prepared:
+    """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with."""
+    check_recipe(resumed.state["recipe"], recipe, run)
+    prepared = prepare(recipe, here, device, str(run.base))
+    check_data(resumed.state["data"], fingerprints(prepared.training, prepared.validation), run)
+    kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
+    return replace(
+        prepared,
+        loaded=as_in_the_run(prepared.loaded, resumed.state),
+        surroundings={**prepared.surroundings, **kept},
+        resumed=resumed,
+    )
+
+
+def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:
+    if validation is None and (recipe.patience or recipe.monitor != "validation_loss"):
+        raise RecipeError(
+            f"There is no validation data, so {recipe.monitor} cannot be watched.",
+            where="recipe: monitor, patience",
+            fix="name validation data, or leave --patience and --monitor out",
+        )
+    if recipe.warmup_steps >= n_steps:
+        raise RecipeError(
+            f"The warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}.",
+            where="recipe: warmup_steps",
+            fix="shorten it, or use --warmup-share 0.1",
+        )
+
+
+def tell(reporter: Reporter, prepared: Prepared) -> None:
+    """What the user should know before the first step."""
+    source = prepared.loaded.source
+    n_parameters = count_parameters(prepared.loaded.model)
+    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters, in {prepared.precision}")
+    for note in source.notes:
+        reporter.note(note)
+    if source.missing:
+        reporter.note(f"started from random weights: {', '.join(source.missing)}")
+    for name, data in (("train", prepared.training), ("validation", prepared.validation)):
+        if data is None:
+            reporter.note("no validation data: the last epoch is kept")
+            continue
+        reporter.note(
+            f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
+            f"{data.features.lengths.mean():.0f} tokens on average"
+        )
+        for kind, count in data.findings.counts().items():
+            outcome, _, what = kind.partition("/")
+            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
+        for note in data.notes:
+            reporter.note(note)

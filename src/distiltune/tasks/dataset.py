@@ -1,0 +1,93 @@
+"""A set of examples with its features, as a task hands it to the engine: a ``Dataset`` for any kind of example."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Findings
+from distiltune.data.reading import DataSettings
+from distiltune.recipe import Recipe
+from distiltune.tasks.base import Dataset
+
+E = TypeVar("E")
+
+
+@dataclass(frozen=True)
+class TaskData(Generic[E]):
+    """Examples as the task read them, with their features, in order; ``arrays`` is what else goes with these."""
+
+    examples: tuple[E, ...]
+    features: FeatureSet
+    findings: Findings
+    fingerprint: str
+    sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    arrays: Arrays = field(default_factory=dict)
+
+    @property
+    def n_examples(self) -> int:
+        """How many examples."""
+        return len(self.examples)
+
+    def example_id(self, index: int) -> str:
+        """An example's id."""
+        return str(getattr(self.examples[index], "id", index))
+
+
+def cached_arrays(
+    task: str,
+    texts: list[str],
+    tokenizer: Tokenizer,
+    settings: dict[str, object],
+    make: Callable[[], Arrays],
+    *,
+    cached: bool = True,
+) -> tuple[Arrays, tuple[str, ...]]:
+    """What ``make`` makes of these texts, from the cache if it was made before; and what there is to say of that."""
+    if not cached:
+        return make(), ()
+    notes: list[str] = []
+    key = cache_key(
+        {"task": task, "texts": fingerprint_of(texts), "tokenizer": fingerprint_of([tokenizer.to_str()]), **settings}
+    )
+    arrays, _ = load_or_make(cache_directory(), key, make, notes.append)
+    return arrays, tuple(notes)
+
+
+def labelled(arrays: Arrays, labels: np.ndarray, weights: np.ndarray | None) -> FeatureSet:
+    """The features of cached arrays with labels and weights, which cost little to make."""
+    return FeatureSet(
+        token_ids=arrays["token_ids"],
+        offsets=arrays["offsets"],
+        labels=labels.astype(np.int32),
+        example_of=arrays["example_of"],
+        weights=None if weights is None else weights.astype(np.float32),
+    )
+
+
+def of_examples(data: Dataset, kind: type[E]) -> TaskData[E]:
+    """The set as the task made it that is now asked about it."""
+    assert isinstance(data, TaskData)
+    assert all(isinstance(example, kind) for example in data.examples[:1])
+    return data
+
+
+def data_settings(recipe: Recipe) -> DataSettings:
+    """Which examples, read how."""
+    return DataSettings(
+        train=recipe.train,
+        validation=recipe.validation,
+        validation_share=recipe.validation_share,
+        columns=recipe.columns,
+        max_rejected_share=recipe.max_rejected_share,
+        n_train=recipe.train_examples,
+        n_validation=recipe.validation_examples,
+        sample_seed=recipe.sample_seed,
+    )

@@ -1,0 +1,172 @@
+"""Examples → features: ``[CLS] text [SEP]`` or ``[CLS] text [SEP] text [SEP]``, windowed or cut, with labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from distiltune.data.array_cache import Arrays
+from distiltune.data.findings import Finding, Findings
+from distiltune.data.tokens import SpecialTokens, tokenise
+from distiltune.data.windows import Part, cut_windows, lay_out
+from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
+from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.read import TextSet
+from distiltune.tasks.text_classification.targets import Targets, names_of
+
+N_EXTRA_COLUMNS = 2
+"""Columns of the labels before the label itself: what the feature weighs in the loss, and its share of its text."""
+
+NO_LABEL = -1
+
+TextData = TaskData[TextExample]
+
+
+@dataclass(frozen=True, slots=True)
+class TextWindows:
+    """How long texts are read: most tokens in a window, tokens shared by neighbours, or cut off."""
+
+    max_length: int = 384
+    stride: int = 128
+    truncate: bool = False
+
+    @property
+    def shared(self) -> int:
+        """The stride, or a third of a window where that is not longer than the stride."""
+        room = self.max_length - 2
+        return self.stride if self.stride < room else room // 3
+
+
+def featurise(
+    read: TextSet,
+    tokenizer: Tokenizer,
+    windows: TextWindows,
+    targets: Targets,
+    weights: npt.NDArray[np.float64],
+    *,
+    cached: bool = True,
+) -> TextData:
+    """The examples with their features.
+
+    Args:
+        read: whose labels are all among the targets'.
+        tokenizer: the model's.
+        windows: how long texts are read.
+        targets: what is to be predicted.
+        weights: ``(n_labels,)`` of the labels; all 1 for evaluation.
+        cached: whether the features are kept on disk for the next time.
+
+    """
+    examples = read.examples
+    texts = [part for example in examples for part in (example.text, example.pair or "\0")]
+    settings: dict[str, object] = {
+        "max_length": windows.max_length,
+        "stride": windows.shared,
+        "truncate": windows.truncate,
+    }
+    arrays, notes = cached_arrays(
+        "text-classification",
+        texts,
+        tokenizer,
+        settings,
+        lambda: make_arrays(examples, tokenizer, windows),
+        cached=cached,
+    )
+    shares = _shares(arrays["example_of"], len(examples))
+    labels, loss_weights = _labels(examples, targets, weights, arrays["example_of"], shares)
+    findings = Findings(read.findings.n_rows, list(read.findings.items))
+    for index in arrays["truncated"].tolist():
+        message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
+        findings.add(Finding("noted", "text_cut", examples[index].where, examples[index].id, message))
+    return TaskData(examples, labelled(arrays, labels, loss_weights), findings, read.fingerprint, read.sources, notes)
+
+
+def make_arrays(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: TextWindows) -> Arrays:
+    """The features' tokens, boundaries and examples, and which examples were cut."""
+    special = SpecialTokens.of(tokenizer)
+    first = tokenise(tokenizer, [example.text for example in examples])
+    second = tokenise(tokenizer, [example.pair or "" for example in examples])
+    is_pair = np.array([example.pair is not None for example in examples], dtype=bool)
+    lengths, pair_lengths = np.diff(first.offsets), np.diff(second.offsets)
+    room = np.where(is_pair, windows.max_length - 3, windows.max_length - 2)
+    kept, pair_kept = longest_first(lengths, pair_lengths, room)
+    if not windows.truncate:
+        kept = np.where(is_pair, kept, lengths)
+    cut = cut_windows(kept, np.where(is_pair, np.maximum(room, 1), room), windows.shared)
+    start = first.offsets[cut.example] + cut.first
+    # A single text has no second part, not even an empty one with its [SEP]: these are laid out apart and put in order.
+    token_ids, offsets = _lay_out_both(
+        special,
+        Part(first.ids, start, cut.n_tokens),
+        Part(second.ids, second.offsets[cut.example], pair_kept[cut.example]),
+        is_pair[cut.example],
+    )
+    truncated = np.flatnonzero((kept < lengths) | (pair_kept < pair_lengths))
+    return {"token_ids": token_ids, "offsets": offsets, "example_of": cut.example, "truncated": truncated}
+
+
+def longest_first(
+    first: npt.NDArray[np.int64], second: npt.NDArray[np.int64], room: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Lengths of which the longer was cut until both fit into ``room`` together, as `tokenizers` cuts pairs."""
+    short, long = np.minimum(first, second), np.maximum(first, second)
+    long_kept = np.where(short > room, short, np.minimum(np.maximum(short, room - short), long))
+    over = short + long_kept > room
+    short_kept = np.where(over, room // 2, short)
+    long_kept = np.where(over, room // 2 + room % 2, long_kept)
+    swapped = first > second
+    return np.where(swapped, long_kept, short_kept), np.where(swapped, short_kept, long_kept)
+
+
+def _lay_out_both(
+    special: SpecialTokens, first: Part, second: Part, is_pair: npt.NDArray[np.bool_]
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    if not is_pair.any():
+        return lay_out(special, (first,))
+    token_ids, offsets = lay_out(special, (first, second))
+    # Where there is no pair, the last [SEP] is one too many.
+    extra = (offsets[1:] - 1)[~is_pair]
+    lengths = np.diff(offsets) - ~is_pair
+    return np.delete(token_ids, extra), np.concatenate([[0], np.cumsum(lengths)])
+
+
+def _shares(example_of: npt.NDArray[np.int64], n_examples: int) -> npt.NDArray[np.float64]:
+    """``(n_features,)`` what part of its text each window is: texts count the same, however long."""
+    return 1.0 / np.bincount(example_of, minlength=n_examples)[example_of]
+
+
+def _labels(
+    examples: Sequence[TextExample],
+    targets: Targets,
+    weights: npt.NDArray[np.float64],
+    example_of: npt.NDArray[np.int64],
+    shares: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+    """Columns: the weight and the share as bits of float32, then the label's id, each label's 0 or 1, or the number."""
+    n_columns = len(targets.labels) if targets.problem == "multi-label" else 1
+    of_example = np.full((len(examples), n_columns), NO_LABEL, dtype=np.int32)
+    heavy = np.ones(len(examples))
+    for i, example in enumerate(examples):
+        if example.gold is None:
+            continue
+        if targets.is_regression:
+            of_example[i] = as_bits(np.array([float(names_of(example)[0])], dtype=np.float32))
+            continue
+        ids = list(targets.ids(example))
+        if targets.problem == "multi-label":
+            of_example[i] = 0
+            of_example[i, ids] = 1
+        else:
+            of_example[i], heavy[i] = ids[0], weights[ids[0]]
+    loss_weights = (heavy[example_of] * shares).astype(np.float32)
+    extra = np.stack([as_bits(loss_weights), as_bits(shares.astype(np.float32))], axis=1)
+    return np.concatenate([extra, of_example[example_of]], axis=1), loss_weights
+
+
+def as_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+    """Numbers as the whole numbers of the same bits: labels are whole numbers everywhere else."""
+    return np.ascontiguousarray(values).view(np.int32)

@@ -1,0 +1,132 @@
+"""The head that classifies a text by its first token, and its losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from distiltune.data.packing import PackedBatch
+from distiltune.model.dropout import dropout
+from distiltune.model.encoder import Linear
+from distiltune.tasks.base import StepSums
+from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
+from distiltune.tasks.text_classification.settings import Problem
+
+
+class SequenceHead(nn.Module):
+    """A linear layer, ReLU, dropout and a linear layer, as ``DistilBertForSequenceClassification`` has them.
+
+    It is applied to every token, as all heads are, and read at the first: that costs about 1 % of the encoder.
+    """
+
+    def __init__(self, hidden_size: int, n_labels: int, dropout_probability: float) -> None:
+        super().__init__()
+        self.inner = Linear(hidden_size, hidden_size)
+        self.output = nn.Linear(hidden_size, n_labels)
+        self.dropout = dropout_probability
+
+    def forward(self, hidden: Tensor) -> Tensor:
+        """``(total_tokens, hidden)`` → ``(total_tokens, n_labels)``."""
+        out: Tensor = self.output(dropout(F.relu(self.inner(hidden)), self.dropout, self.training))
+        return out
+
+
+def of_features(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """``(total_tokens, n_labels)`` → ``(n_features, n_labels)`` float32, those of each feature's first token."""
+    return logits.index_select(0, batch.cu_seqlens[: batch.n_features].long()).float()
+
+
+@dataclass(frozen=True, slots=True)
+class TextLoss:
+    """The loss of a batch, each feature as heavy as it weighs; with it the accuracy, each as heavy as its share.
+
+    Cross-entropy; the mean over labels of binary cross-entropies; or the squared error. Smoothing and weights of labels
+    are as in PyTorch's losses of these names.
+
+    Attributes:
+        problem: which of the three.
+        smoothing: share of the label that is spread.
+        positive_weights: of several labels a text, what the presence of each weighs; None: 1.
+
+    """
+
+    problem: Problem
+    smoothing: float = 0.0
+    positive_weights: Tensor | None = None
+    _on_device: dict[torch.device, Tensor] = field(default_factory=dict, compare=False)
+
+    def __call__(self, logits: Tensor, batch: PackedBatch) -> StepSums:
+        """See ``Objective``; metrics are the loss and, of labels, the accuracy."""
+        scores = of_features(logits, batch)
+        bits = batch.labels[:, :N_EXTRA_COLUMNS].to(torch.int32).view(torch.float32)
+        labels = batch.labels[:, N_EXTRA_COLUMNS:]
+        loss = (bits[:, 0] * self.losses(scores, labels)).sum()
+        if self.problem == "regression":
+            return StepSums(loss, loss.detach()[None])
+        right = self._right(scores.detach(), labels)
+        return StepSums(loss, torch.stack([loss.detach(), (bits[:, 1] * right).sum()]))
+
+    def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
+        """``(n_features, n_labels)`` and the label columns → ``(n_features,)``."""
+        if self.problem == "regression":
+            return (scores[:, 0] - labels[:, 0].to(torch.int32).view(torch.float32)) ** 2
+        if self.problem == "single-label":
+            return F.cross_entropy(scores, labels[:, 0], reduction="none", label_smoothing=self.smoothing)
+        wanted = labels.to(scores.dtype) * (1 - self.smoothing) + self.smoothing / 2
+        weights = self._weights(scores.device)
+        return F.binary_cross_entropy_with_logits(scores, wanted, pos_weight=weights, reduction="none").mean(dim=1)
+
+    def _right(self, scores: Tensor, labels: Tensor) -> Tensor:
+        if self.problem == "single-label":
+            return (scores.argmax(dim=1) == labels[:, 0]).to(scores.dtype)
+        return ((scores > 0) == labels.bool()).all(dim=1).to(scores.dtype)
+
+    def _weights(self, device: torch.device) -> Tensor | None:
+        """The weights on the device; kept there, since a recording on a GPU may copy nothing from the host."""
+        if self.positive_weights is None:
+            return None
+        if device not in self._on_device:
+            self._on_device[device] = self.positive_weights.to(device)
+        return self._on_device[device]
+
+
+def metric_names(problem: Problem) -> tuple[str, ...]:
+    """What the loss's sums are."""
+    return ("loss",) if problem == "regression" else ("loss", "accuracy")
+
+
+def probabilities(problem: Problem) -> Callable[[Tensor], Tensor]:
+    """From logits to what is shown: probabilities of the labels, or the number itself."""
+    if problem == "regression":
+        return lambda scores: scores
+    return torch.sigmoid if problem == "multi-label" else lambda scores: scores.softmax(dim=1)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDivergence:
+    """How far a student's logits are from a teacher's: see ``Divergence``.
+
+    Kullback-Leibler divergence of the softened distributions times the temperature squared (Hinton et al. 2015), of
+    several labels a text the mean over their two-way distributions; of numbers the squared difference.
+    """
+
+    problem: Problem
+
+    def __call__(self, logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:
+        """→ scalar, the sum over the features, each as heavy as it weighs."""
+        ours, theirs = of_features(logits, batch), of_features(teacher_logits, batch)
+        heavy = batch.labels[:, 0].to(torch.int32).view(torch.float32)
+        if self.problem == "regression":
+            return (heavy * (ours - theirs).square()[:, 0]).sum()
+        ours, theirs = ours / temperature, theirs / temperature
+        if self.problem == "multi-label":
+            ours, theirs = (torch.stack([F.logsigmoid(x), F.logsigmoid(-x)], dim=-1) for x in (ours, theirs))
+            each = (theirs.exp() * (theirs - ours)).sum(dim=-1).mean(dim=1)
+        else:
+            ours, theirs = ours.log_softmax(dim=1), theirs.log_softmax(dim=1)
+            each = (theirs.exp() * (theirs - ours)).sum(dim=1)
+        return (heavy * each).sum() * temperature**2

@@ -1,0 +1,44 @@
+"""What of the recipe is text classification's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from distiltune.tasks.entry import SETTINGS
+
+if TYPE_CHECKING:
+    from distiltune.recipe import Recipe
+
+Problem = Literal["single-label", "multi-label", "regression"]
+
+
+class TextClassificationSettings(BaseModel):
+    """The settings; the recipe mixes them in."""
+
+    model_config = SETTINGS
+
+    problem: Literal["auto", "single-label", "multi-label", "regression"] = "auto"
+    """One label a text, any number of labels, or a number; `auto`: as the training data has it (lists of labels:
+    `multi-label`; numbers that are not all whole: `regression`)."""
+    class_weights: str = ""
+    """What each label weighs in the training loss: `balanced` (the rarer the heavier), or `joy=2,anger=1.5` (others 1);
+    all 1 if empty. With several labels a text, what its presence weighs against its absence."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """Share of the label that is spread over all labels in the training loss."""
+    long_texts: Literal["windows", "truncate"] = "windows"
+    """Texts longer than `max_length`: read in windows whose scores are averaged, or cut off. Pairs are always cut, the
+    longer text first."""
+
+
+def check(recipe: Recipe) -> None:
+    """Check that the settings fit together.
+
+    Raises:
+        ValueError: naming those that do not.
+
+    """
+    for name in ("class_weights", "label_smoothing"):
+        if recipe.problem == "regression" and getattr(recipe, name):
+            raise ValueError(f"{name} and the problem regression exclude each other: a number has no label")

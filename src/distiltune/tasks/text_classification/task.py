@@ -1,0 +1,238 @@
+"""Text classification as the engine sees it: the one place where the stages of this task are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from distiltune.coach.concerns import Concern
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.hub import Split
+from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
+from distiltune.model.hf_keys import KeyRule
+from distiltune.model.source import model_config
+from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
+from distiltune.tasks.base import Dataset, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.checking import in_training, labelled_concerns
+from distiltune.tasks.dataset import data_settings, of_examples
+from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
+from distiltune.tasks.text_classification.analysis import analyse, chance_losses
+from distiltune.tasks.text_classification.check import labelled_texts
+from distiltune.tasks.text_classification.columns import TextColumns
+from distiltune.tasks.text_classification.evaluation import (
+    PREDICTION_FILES,
+    TextEvaluation,
+    evaluate_texts,
+    score_texts,
+    write_predictions,
+)
+from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
+from distiltune.tasks.text_classification.guide import text_guide
+from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
+from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.targets import (
+    UNKNOWN,
+    Targets,
+    class_weights,
+    find_targets,
+    keep_known,
+    targets_of,
+)
+
+HEAD_DROPOUT = HeadDropout("seq_classif_dropout", 0.2)
+
+INNER_RULES = (
+    KeyRule("head.inner.weight", ("pre_classifier.weight",), ("hidden_size", "hidden_size")),
+    KeyRule("head.inner.bias", ("pre_classifier.bias",), ("hidden_size",)),
+)
+
+_LABEL_COLUMNS = (
+    TableColumn("Train Loss", "train", "loss"),
+    TableColumn("Train Accuracy", "train", "accuracy"),
+    TableColumn("Validation Loss", "validation", "loss"),
+    TableColumn("Validation Accuracy", "validation", "accuracy"),
+    TableColumn("Validation Macro F1", "validation", "macro_f1"),
+)
+_NUMBER_COLUMNS = (
+    TableColumn("Train Loss", "train", "loss"),
+    TableColumn("Validation Loss", "validation", "loss"),
+    TableColumn("Validation Pearson", "validation", "pearson"),
+    TableColumn("Validation Spearman", "validation", "spearman"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TextClassification:
+    """The task, with the settings that it alone understands.
+
+    Attributes:
+        data: which texts, read how.
+        model: as the recipe names it, whose labels go on if they fit.
+        windows: how long texts are read.
+        problem: as the recipe has it.
+        label_weights: as the recipe has them.
+        smoothing: of the labels.
+        batch_tokens: most tokens in a batch of evaluation.
+        targets: what is predicted; known once the training data or the model's config.json is.
+        weights: ``(n_labels,)`` of the labels in the training loss.
+        read: the training and the validation texts, once they are read.
+
+    """
+
+    data: DataSettings
+    model: str
+    windows: TextWindows
+    problem: str
+    label_weights: str
+    smoothing: float
+    batch_tokens: int
+    targets: Targets = UNKNOWN
+    weights: tuple[float, ...] = ()
+    read: tuple[TextSet, TextSet | None] | None = None
+
+    name: str = "text-classification"
+    architecture: str = "DistilBertForSequenceClassification"
+    prediction_files: tuple[str, ...] = PREDICTION_FILES
+    output_names: tuple[str, ...] = ("logits",)
+    reads_first_token: bool = True
+
+    @property
+    def head_rules(self) -> Sequence[KeyRule]:
+        """The head's tensors under our names and theirs."""
+        return (*INNER_RULES, *output_rules(len(self.targets.labels)))
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """What the objective's sums are."""
+        return metric_names(self.targets.problem)
+
+    @property
+    def table(self) -> tuple[TableColumn, ...]:
+        """The epoch table's columns after the epoch's number."""
+        return _NUMBER_COLUMNS if self.targets.is_regression else _LABEL_COLUMNS
+
+    @property
+    def objective(self) -> TextLoss:
+        """The loss to train on; of one label a text, the labels' weights are the features'."""
+        many = self.targets.problem == "multi-label" and self.label_weights
+        positive = torch.tensor(self.weights, dtype=torch.float32) if many else None
+        return TextLoss(self.targets.problem, self.smoothing, positive)
+
+    @property
+    def divergence(self) -> TextDivergence:
+        """What a student of a fine-tuned teacher learns beside that loss."""
+        return TextDivergence(self.targets.problem)
+
+    def ready(self) -> TextClassification:
+        """The task with the labels of its training data, or the model's own if they hold all of these."""
+        train, validation = train_and_validation(
+            self._read, self.data, lambda example: (example.text, example.pair), "text"
+        )
+        targets = find_targets(train.examples, self.problem, model_config(self.model))
+        share = self.data.max_rejected_share
+        train = keep_known(train, targets, share)
+        validation = keep_known(validation, targets, share) if validation is not None else None
+        weights = class_weights(self.label_weights, targets, train.examples)
+        return replace(self, targets=targets, weights=tuple(weights.tolist()), read=(train, validation))
+
+    def for_model(self, config: Mapping[str, Any]) -> TextClassification:
+        """The task with the model's labels."""
+        return replace(self, targets=targets_of(config) or self.targets)
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with its own head if that is for these labels, else with a new one."""
+        return load_labelled_model(
+            name, self.targets.labels, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT
+        )
+
+    def load_training(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
+        """Featurise the training and the validation texts that `ready` has read."""
+        assert self.read is not None, "ready comes first"
+        train, validation = self.read
+        plain = np.ones(len(self.targets.labels))
+        # Of several labels a text the weights are the loss's own.
+        weights = np.array(self.weights) if self.targets.problem == "single-label" else plain
+        return (
+            featurise(train, tokenizer, self.windows, self.targets, weights),
+            featurise(validation, tokenizer, self.windows, self.targets, plain) if validation is not None else None,
+        )
+
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TextData:
+        """Read and featurise texts to evaluate on, or to predict where they have no labels."""
+        read = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
+        read = keep_known(read, self.targets, self.data.max_rejected_share)
+        return featurise(read, tokenizer, self.windows, self.targets, np.ones(len(self.targets.labels)))
+
+    def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
+        """A head with weights yet to be set."""
+        return SequenceHead(hidden_size, len(self.targets.labels), dropout)
+
+    def model_config(
+        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, object]:
+        """The labels, the problem and the dropout, as ``transformers`` reads them."""
+        return {
+            **labels_config(self.targets.labels),
+            "problem_type": self.targets.config(),
+            HEAD_DROPOUT.name: head_dropout,
+            STORED_UNDER: {"max_length": self.windows.max_length, "stride": self.windows.shared},
+        }
+
+    def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
+        """Words for the model card and the report."""
+        return text_guide(metrics, self.targets, self.windows.max_length, truncate=self.windows.truncate)
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        predictions: Path | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> TextEvaluation:
+        """Evaluate on every text, dropout off; write `PREDICTION_FILES` into ``predictions`` if given."""
+        texts = of_examples(data, TextExample)
+        scores = score_texts(model, texts, self.targets, self.batch_tokens, on_progress)
+        evaluation = evaluate_texts(texts, self.targets, scores)
+        if predictions is not None:
+            write_predictions(predictions, texts, self.targets, scores, evaluation)
+        return evaluation
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        others = labelled_texts(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
+        return chance_losses(features, self.targets)
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
+        return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
+
+    def _read(self, sources: Sequence[str], split: Split) -> TextSet:
+        return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)
+
+
+def from_recipe(recipe: Recipe) -> TextClassification:
+    """The task with its part of the recipe."""
+    return TextClassification(
+        data=data_settings(recipe),
+        model=recipe.model,
+        windows=TextWindows(recipe.max_length, recipe.stride, recipe.long_texts == "truncate"),
+        problem=recipe.problem,
+        label_weights=recipe.class_weights,
+        smoothing=recipe.label_smoothing,
+        batch_tokens=recipe.evaluation_tokens,
+    )

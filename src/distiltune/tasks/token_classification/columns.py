@@ -1,0 +1,34 @@
+"""The columns of rows whose words are to be marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from distiltune.data.reading import parse_columns
+
+
+@dataclass(frozen=True, slots=True)
+class TokenColumns:
+    """What the columns are called: each field names the column that holds it.
+
+    Attributes:
+        tokens: a list of words.
+        tags: as many tags, IOB1, IOB2, BIOES or bare labels.
+        ner_tags: the same, as the hub's data sets call them, where ``tags`` is absent.
+        text: the text, where ``tokens`` is absent.
+        spans: a list of ``{"start", "end", "label"}`` in code points of the text.
+        id: of the row.
+
+    """
+
+    tokens: str = "tokens"
+    tags: str = "tags"
+    ner_tags: str = "ner_tags"
+    text: str = "text"
+    spans: str = "spans"
+    id: str = "id"
+
+    @staticmethod
+    def parse(text: str) -> TokenColumns:
+        """Read ``tokens=words,tags=entities``; raises `DataError` as `parse_columns` says."""
+        return parse_columns(TokenColumns, text)

@@ -1,0 +1,201 @@
+"""Token classification as the engine sees it: the one place where the stages of this task are put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from distiltune.coach.concerns import Concern
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.hub import Split
+from distiltune.data.reading import DataSettings, draw, keep_if, train_and_validation
+from distiltune.errors import DataError
+from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
+from distiltune.model.hf_keys import KeyRule
+from distiltune.model.source import model_config
+from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
+from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.checking import in_training, labelled_concerns
+from distiltune.tasks.dataset import data_settings, of_examples
+from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.heads import TokenHead
+from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
+from distiltune.tasks.token_classification.analysis import analyse, chance_losses
+from distiltune.tasks.token_classification.check import labelled_texts
+from distiltune.tasks.token_classification.columns import TokenColumns
+from distiltune.tasks.token_classification.evaluation import (
+    PREDICTION_FILES,
+    TokenEvaluation,
+    evaluate_marked,
+    mark_words,
+    write_predictions,
+)
+from distiltune.tasks.token_classification.examples import TokenExample
+from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
+from distiltune.tasks.token_classification.guide import token_guide
+from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
+from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag, tag_names
+
+EPOCH_COLUMNS = (
+    TableColumn("Train Loss", "train", "loss"),
+    TableColumn("Train Accuracy", "train", "accuracy"),
+    TableColumn("Validation Loss", "validation", "loss"),
+    TableColumn("Validation Accuracy", "validation", "accuracy"),
+    TableColumn("Validation Precision", "validation", "precision"),
+    TableColumn("Validation Recall", "validation", "recall"),
+    TableColumn("Validation F1", "validation", "f1"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClassification:
+    """The task, with the settings that it alone understands.
+
+    Attributes:
+        data: which texts, read how.
+        model: as the recipe names it, whose tags go on if they fit.
+        windows: how long texts are read.
+        batch_tokens: most tokens in a batch of evaluation.
+        tags: in the order of their ids; known once the training data or the model's config.json is.
+        read: the training and the validation texts, once they are read.
+
+    """
+
+    data: DataSettings
+    model: str
+    windows: TokenWindows
+    batch_tokens: int
+    tags: tuple[str, ...] = (OUTSIDE,)
+    read: tuple[TokenSet, TokenSet | None] | None = None
+
+    name: str = "token-classification"
+    architecture: str = "DistilBertForTokenClassification"
+    metric_names: tuple[str, ...] = METRIC_NAMES
+    table: tuple[TableColumn, ...] = EPOCH_COLUMNS
+    prediction_files: tuple[str, ...] = PREDICTION_FILES
+    output_names: tuple[str, ...] = ("logits",)
+    reads_first_token: bool = False
+    objective: Objective = token_loss
+    divergence: Divergence | None = token_divergence
+
+    @property
+    def head_rules(self) -> Sequence[KeyRule]:
+        """The head's tensors under our names and theirs."""
+        return output_rules(len(self.tags))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is marked."""
+        return tuple(dict.fromkeys(split_tag(tag)[1] for tag in self.tags if tag != OUTSIDE))
+
+    def ready(self) -> TokenClassification:
+        """The task with the tags of its training data, or the model's own if they hold all of these."""
+        train, validation = train_and_validation(self._read, self.data, lambda example: example.text, "text")
+        labels = {entity.label for example in train.examples for entity in example.gold or ()}
+        if not labels:
+            raise DataError(
+                "Nothing is marked in the training data.",
+                where=", ".join(train.sources),
+                fix="give tags beside the tokens, or spans beside the text",
+            )
+        task = replace(self, tags=keep_labels_of(model_config(self.model), tag_names(labels)))
+        return replace(task, read=(train, task._known(validation) if validation is not None else None))
+
+    def for_model(self, config: Mapping[str, Any]) -> TokenClassification:
+        """The task with the model's tags."""
+        return replace(self, tags=labels_of(config) or self.tags)
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with its own head if that is for these tags, else with a new one."""
+        return load_labelled_model(
+            name, self.tags, self.head_rules, self.make_head, device, dropouts, HeadDropout("dropout", 0.1)
+        )
+
+    def load_training(self, tokenizer: Tokenizer) -> tuple[TokenData, TokenData | None]:
+        """Featurise the training and the validation texts that `ready` has read."""
+        assert self.read is not None, "ready comes first"
+        train, validation = self.read
+        return (
+            featurise(train, tokenizer, self.windows, self.tags),
+            featurise(validation, tokenizer, self.windows, self.tags) if validation is not None else None,
+        )
+
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TokenData:
+        """Read and featurise texts to evaluate on, or to predict where nothing is marked."""
+        read = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
+        return featurise(self._known(read), tokenizer, self.windows, self.tags)
+
+    def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
+        """A head with weights yet to be set."""
+        return TokenHead(hidden_size, dropout, len(self.tags))
+
+    def model_config(
+        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
+    ) -> dict[str, object]:
+        """The tags, as ``transformers`` reads them; the dropout of its head is that of the encoder."""
+        stored = {"max_length": self.windows.max_length, "stride": self.windows.shared}
+        return {**labels_config(self.tags), STORED_UNDER: stored}
+
+    def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
+        """Words for the model card and the report."""
+        return token_guide(self.labels, self.windows.max_length)
+
+    def evaluate(
+        self,
+        model: nn.Module,
+        data: Dataset,
+        predictions: Path | None = None,
+        on_progress: OnProgress = ignore_progress,
+    ) -> TokenEvaluation:
+        """Evaluate on every text, dropout off; write `PREDICTION_FILES` into ``predictions`` if given."""
+        texts = of_examples(data, TokenExample)
+        marked = mark_words(model, texts, self.batch_tokens, on_progress)
+        evaluation = evaluate_marked(texts, marked, self.tags)
+        if predictions is not None:
+            write_predictions(predictions, texts, marked, self.tags, evaluation)
+        return evaluation
+
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        others = labelled_texts(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
+        return chance_losses(features, len(self.tags))
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by label and length, calibration, the hardest wrong entities; and each text's score."""
+        return analyse(predictions / PREDICTION_FILES[0])
+
+    def _read(self, sources: Sequence[str], split: Split) -> TokenSet:
+        return read_marked(sources, split, TokenColumns.parse(self.data.columns), self.data.max_rejected_share)
+
+    def _known(self, read: TokenSet) -> TokenSet:
+        """The set without the examples that mark what the model does not, each with a finding."""
+
+        def unknown(example: TokenExample) -> str:
+            tags = set(gold_tags(example)) - set(self.tags)
+            return f"It marks {split_tag(min(tags))[1]!r}, which the model does not." if tags else ""
+
+        return keep_if(
+            read, unknown, "label_unknown", self.data.max_rejected_share, f"the model marks: {', '.join(self.labels)}"
+        )
+
+
+def from_recipe(recipe: Recipe) -> TokenClassification:
+    """The task with its part of the recipe."""
+    return TokenClassification(
+        data=data_settings(recipe),
+        model=recipe.model,
+        windows=TokenWindows(recipe.max_length, recipe.stride),
+        batch_tokens=recipe.evaluation_tokens,
+    )

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distiltune.errors import DataError, RecipeError
+from distiltune.tasks.text_classification.columns import TextColumns
+from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.targets import (
+    Targets,
+    class_weights,
+    find_targets,
+    keep_known,
+    targets_of,
+)
+
+
+def read_rows(tmp_path: Path, *rows: dict[str, Any], columns: str = "") -> TextSet:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return read_texts([str(path)], "train", TextColumns.parse(columns), 1.0)
+
+
+def gold(read: TextSet) -> list[tuple[str, ...] | None]:
+    return [example.gold for example in read.examples]
+
+
+def test_labels_of_every_form(tmp_path: Path) -> None:
+    read = read_rows(
+        tmp_path,
+        {"text": "a", "label": "joy"},
+        {"text": "b", "label": 3},
+        {"text": "c", "label": True},
+        {"text": "d", "label": 2.5},
+        {"text": "e", "label": ["x", "y"]},
+        {"text": "f", "labels": "y | x"},
+        {"text": "g", "labels": []},
+    )
+    assert gold(read) == [("joy",), ("3",), ("true",), ("2.5",), ("x", "y"), ("x", "y"), ()]
+    assert [example.listed for example in read.examples] == [False] * 4 + [True] * 3
+
+
+def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    read = read_rows(
+        tmp_path,
+        {"text": "a", "label": "joy"},
+        {"text": "", "label": "joy"},
+        {"label": "joy"},
+        {"text": "b"},
+        {"text": "c", "label": {"a": 1}},
+        {"text": "d", "label": "joy", "id": "1"},
+        {"text": "e", "label": "joy", "id": "1"},
+    )
+    assert {finding.kind for finding in read.findings.of("rejected")} == {
+        *("text_empty", "text_missing", "label_missing", "label_not_text")
+    }
+    assert [example.id for example in read.examples][1:] == ["1", "1-2"]
+
+
+def test_data_without_any_label_is_for_predicting(tmp_path: Path) -> None:
+    read = read_rows(tmp_path, {"text": "a"}, {"text": "b"})
+    assert gold(read) == [None, None]
+    with pytest.raises(DataError, match="no labels"):
+        find_targets(read.examples, "auto", {})
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    row = {"tweet": "a", "mood": "joy", "reply": "b"}
+    read = read_rows(tmp_path, row, columns="text=tweet,label=mood,pair=reply")
+    assert (read.examples[0].text, read.examples[0].pair, read.examples[0].gold) == ("a", "b", ("joy",))
+
+
+def test_names_of_classes_are_taken_from_parquet(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    features = {"label": {"names": ["sad", "glad"], "_type": "ClassLabel"}}
+    table = pa.table({"text": ["a", "b"], "label": [1, 0]})
+    table = table.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    pq.write_table(table, tmp_path / "a.parquet")
+    read = read_texts([tmp_path / "a.parquet"], "train", TextColumns(), 0.0)
+    assert gold(read) == [("glad",), ("sad",)]
+
+
+def examples_of(*labels: tuple[str, ...], listed: bool = False) -> list[TextExample]:
+    return [TextExample(str(i), "a", None, each, listed) for i, each in enumerate(labels)]
+
+
+def test_what_is_to_be_predicted_is_plain_from_the_labels() -> None:
+    assert find_targets(examples_of(("b",), ("a",)), "auto", {}) == Targets("single-label", ("a", "b"))
+    assert find_targets(examples_of(("10",), ("9",)), "auto", {}).labels == ("9", "10")
+    assert find_targets(examples_of(("1.5",), ("2",)), "auto", {}).problem == "regression"
+    assert find_targets(examples_of(("1",), ("2",)), "regression", {}).problem == "regression"
+    assert find_targets(examples_of(("a",), ("b",), listed=True), "auto", {}).problem == "multi-label"
+    with pytest.raises(DataError, match="no numbers"):
+        find_targets(examples_of(("a",), ("b",)), "regression", {})
+    with pytest.raises(DataError, match="several labels"):
+        find_targets(examples_of(("a", "b"), ("b",), listed=True), "single-label", {})
+    with pytest.raises(DataError, match="same label"):
+        find_targets(examples_of(("a",), ("a",)), "auto", {})
+
+
+def test_a_models_labels_stay_where_they_hold_all_that_are_found() -> None:
+    model = {"id2label": {"0": "c", "1": "a", "2": "b"}, "problem_type": "single_label_classification"}
+    assert find_targets(examples_of(("b",), ("a",)), "auto", model).labels == ("c", "a", "b")
+    assert find_targets(examples_of(("b",), ("x",)), "auto", model).labels == ("b", "x")
+    assert targets_of(model) == Targets("single-label", ("c", "a", "b"))
+    assert targets_of({}) is None
+
+
+def test_labels_that_the_model_does_not_have(tmp_path: Path) -> None:
+    read = read_rows(tmp_path, {"text": "a", "label": "x"}, {"text": "b", "label": "new"})
+    targets = Targets("single-label", ("x", "y"))
+    kept = keep_known(read, targets, 0.5)
+    assert [example.text for example in kept.examples] == ["a"]
+    assert [finding.kind for finding in kept.findings.of("rejected")] == ["label_unknown"]
+    with pytest.raises(DataError, match="'new' is not one"):
+        keep_known(read, targets, 0.1)
+
+
+def test_class_weights() -> None:
+    targets = Targets("single-label", ("a", "b"))
+    examples = examples_of(("a",), ("a",), ("a",), ("b",))
+    np.testing.assert_allclose(class_weights("balanced", targets, examples), [4 / 6, 2.0])
+    named = class_weights("b=3", targets, examples)
+    assert named[1] / named[0] == pytest.approx(3)
+    assert named @ [3, 1] == pytest.approx(4)  # texts weigh 1 on average
+    many = class_weights("balanced", Targets("multi-label", ("a", "b")), examples)
+    np.testing.assert_allclose(many, [1 / 3, 3.0])
+    for text in ("c=1", "a=-1", "a=x"):
+        with pytest.raises(RecipeError):
+            class_weights(text, targets, examples)

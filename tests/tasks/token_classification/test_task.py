@@ -1,0 +1,122 @@
+"""The whole way from files to entities."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distiltune import EntityMarker, evaluate, fine_tune
+from distiltune.errors import DataError, RecipeError
+from distiltune.fine_tuning import FineTuned
+from tests.helpers import TINY, word_pieces, write_tiny_model
+
+PEOPLE = ("ada", "bob", "cem", "dee")
+PLACES = ("rome", "oslo", "new york", "lima")
+WINDOWS: dict[str, Any] = {"max_length": 24, "stride": 6}
+FAST: dict[str, Any] = {
+    **WINDOWS,
+    "epochs": 10,
+    "learning_rate": 5e-3,
+    "batch_size": 8,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "validation_share": 0.0,
+}
+
+
+def sentences() -> list[tuple[list[str], list[str]]]:
+    """Who went where, as words and tags; some rows of several sentences, so that no place in a window is new."""
+    found = []
+    for verb in ("saw", "left", "likes"):
+        for person in PEOPLE:
+            for place in PLACES:
+                words = [person, verb, *place.split(), "."]
+                n = len(place.split())
+                found.append((words, ["B-person", "O", "B-place", *["I-place"] * (n - 1), "O"]))
+    long = [([*chain(*(found[j][0] for j in ids))], [*chain(*(found[j][1] for j in ids))]) for ids in _FOURS]
+    return [*found, *long]
+
+
+_FOURS = [[(7 * i + 11 * j) % 48 for j in range(4)] for i in range(40)]
+
+
+def write_columns(path: Path) -> str:
+    text = "\n\n".join(
+        "\n".join(f"{word}\t{tag}" for word, tag in zip(words, tags, strict=True)) for words, tags in sentences()
+    )
+    path.write_text(text + "\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> FineTuned:
+    folder = tmp_path_factory.mktemp("tokens")
+    words = sorted({word for words, _ in sentences() for word in words})
+    tokenizer = word_pieces([word for word in words if word != "lima"] + ["li", "##ma"])
+    config = replace(TINY, vocab_size=tokenizer.get_vocab_size())
+    model = write_tiny_model(folder / "tiny", tokenizer, config)
+    data = write_columns(folder / "train.conll")
+    return fine_tune(model=str(model), train=data, validation=data, output=folder / "run", **FAST)
+
+
+def test_entities_are_learnt_and_the_run_holds_what_it_says(trained: FineTuned) -> None:
+    assert trained.recipe.task == "token-classification"
+    assert trained.best.validation["f1"] == 1.0
+    assert trained.best.train["accuracy"] > 0.9
+    config = json.loads((trained.model / "config.json").read_text())
+    assert list(config["id2label"].values()) == ["O", "B-person", "I-person", "B-place", "I-place"]
+    lines = [json.loads(line) for line in (trained.directory / "predictions.jsonl").read_text().splitlines()]
+    first = lines[2]
+    assert first["text"] == "ada saw new york ."
+    assert [(each["label"], each["text"]) for each in first["entities"]] == [("person", "ada"), ("place", "new york")]
+    assert first["text"][first["entities"][1]["start"] : first["entities"][1]["end"]] == "new york"
+    assert "new\tB-place\tB-place\nyork\tI-place\tI-place" in (trained.directory / "predictions.conll").read_text()
+    assert json.loads((trained.directory / "entities.json").read_text())["place"]["f1"] == 1.0
+    assert "pipeline_tag: token-classification" in (trained.model / "README.md").read_text()
+
+
+def test_transformers_finds_the_same_entities(trained: FineTuned) -> None:
+    transformers = pytest.importorskip("transformers")
+    text = "dee left new york."
+    pipe = transformers.pipeline(
+        "token-classification", model=str(trained.model), tokenizer=str(trained.model), aggregation_strategy="first"
+    )
+    theirs = [(each["entity_group"], each["start"], each["end"]) for each in pipe(text)]
+    ours = EntityMarker(trained.model, **WINDOWS)([text])[0]
+    assert [(each.label, each.start, each.end) for each in ours] == theirs
+    assert [each.text for each in ours] == ["dee", "new york"]
+
+
+def test_long_texts_are_marked_from_end_to_end(trained: FineTuned) -> None:
+    text = " ".join("bob saw lima ." for _ in range(20))
+    found = EntityMarker(trained.model, **WINDOWS)([text])[0]
+    assert [each.text for each in found] == ["bob", "lima"] * 20
+    assert all(text[each.start : each.end] == each.text for each in found)
+
+
+def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
+    text = "Ada saw Lima."
+    marked = {"text": text, "spans": [{"start": 8, "end": 12, "label": "place"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(marked) + "\n")
+    found = evaluate(trained.model, tmp_path / "a.jsonl", **WINDOWS).metrics
+    assert (found["recall"], found["precision"]) == (1.0, 0.5)  # Ada is not marked there
+    (tmp_path / "new.jsonl").write_text(json.dumps({"text": text}) + "\n")
+    result = evaluate(trained.model, tmp_path / "new.jsonl", predictions=tmp_path / "out", **WINDOWS)
+    assert result.metrics == {}
+    line = json.loads((tmp_path / "out" / "predictions.jsonl").read_text())
+    assert [each["text"] for each in line["entities"]] == ["Ada", "Lima"]
+    marked["spans"][0]["label"] = "river"  # type: ignore[index]
+    (tmp_path / "other.jsonl").write_text(json.dumps(marked) + "\n")
+    with pytest.raises(DataError, match="'river', which the model does not"):
+        evaluate(trained.model, tmp_path / "other.jsonl", **WINDOWS)
+
+
+def test_texts_to_classify_are_refused(trained: FineTuned, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a", "label": "b"}) + "\n")
+    with pytest.raises(RecipeError, match="data is for text-classification"):
+        evaluate(trained.model, tmp_path / "a.jsonl", **WINDOWS)
