@@ -90,7 +90,7 @@ def train_theirs(recipe: Recipe, output: Path) -> tuple[float, int]:
     is_text = recipe.task == "text-classification"
     kind = AutoModelForSequenceClassification if is_text else AutoModelForTokenClassification
     torch.manual_seed(recipe.seed)
-    model = kind.from_pretrained(directory, **labels)
+    model = kind.from_pretrained(directory, dtype=torch.float32, **labels)  # as ours, whatever the file holds
     tokenizer = AutoTokenizer.from_pretrained(directory)
     collator = (DataCollatorWithPadding if is_text else DataCollatorForTokenClassification)(tokenizer)
     arguments = TrainingArguments(

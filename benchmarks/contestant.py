@@ -173,7 +173,7 @@ def train_transformers(model_directory: str, seed: int, turns: Turns, batching: 
         bf16="bfloat16" in batching,
         disable_tqdm=True,
     )
-    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory)
+    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory, dtype=torch.float32)
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -208,7 +208,7 @@ def infer_transformers(model_directory: str, seed: int, turns: Turns, batching: 
 
     features = workload.features(INFERENCE_FEATURES)
     rows = Rows(features)
-    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory).eval()
+    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory, dtype=torch.float32).eval()
     turns.wait()
     for part in inference_parts(seed):
         order = part if batching == "dynamic" else part[np.argsort(-features.lengths[part])]

@@ -58,7 +58,7 @@ class Padded(nn.Module):
         super().__init__()
         import transformers
 
-        self.model = transformers.AutoModelForQuestionAnswering.from_pretrained(directory).eval()
+        self.model = transformers.AutoModelForQuestionAnswering.from_pretrained(directory, dtype=torch.float32).eval()
 
     def forward(self, batch: PackedBatch) -> Tensor:
         """Logits ``(total_tokens, 2)``."""

@@ -28,7 +28,7 @@ class Asked(BaseModel):
 def make_app(model_directory: str) -> FastAPI:
     """The application."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_directory)
-    model = transformers.AutoModelForQuestionAnswering.from_pretrained(model_directory).eval()
+    model = transformers.AutoModelForQuestionAnswering.from_pretrained(model_directory, dtype=torch.float32).eval()
     turn = threading.Lock()
     app = FastAPI()
 

@@ -30,6 +30,7 @@ import torch
 from distiltune.device import describe_machine
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.data import load_examples
+from distiltune.tasks.question_answering.examples import Example
 
 RESULTS = Path("benchmarks/results")
 PACKAGES = ("distiltune", "torch", "transformers", "fastapi", "uvicorn")
@@ -84,21 +85,36 @@ class Server:
         return self.process.wait(90)
 
 
-def requests_of(model: str, data: Sequence[str], n: int, folder: Path) -> tuple[Path, Path]:
-    """Files of requests for either server, ours with the answers that it must give."""
-    examples = load_examples(data, "validation", "", 0.05).examples[:n]
-    answerer = Answerer(model, precision="auto")  # as `serve`
-    ours, plain = [], []
-    for example in examples:
-        question, context = example.question, example.context
-        body = {"questions": [question], "documents": [{"text": context}]}
-        expected = answerer(question, context, n_best=1).text
-        ours.append({"path": "/api/answers", "body": body, "expected": expected})
-        plain.append({"path": "/answer", "body": {"question": question, "context": context}, "expected": ""})
-    paths = folder / "ours.json", folder / "plain.json"
-    for path, rows in zip(paths, (ours, plain), strict=True):
-        path.write_text(json.dumps(rows), encoding="utf-8")
-    return paths
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One of distiltune's servers: what it is called here, its model, its precision."""
+
+    name: str
+    model: str
+    precision: str
+
+    def start(self, port: int) -> Server:
+        """Start it."""
+        command = ("distiltune", "serve", self.model, "--precision", self.precision, "--port", str(port))
+        return Server(*command, url=f"http://127.0.0.1:{port}")
+
+    def requests(self, examples: Sequence[Example], file: Path) -> Path:
+        """A file of requests with the answers that it must give: those that the same model gives one by one."""
+        answerer = Answerer(self.model, precision=self.precision)
+        rows = []
+        for example in examples:
+            body = {"questions": [example.question], "documents": [{"text": example.context}]}
+            expected = answerer(example.question, example.context, n_best=1).text
+            rows.append({"path": "/api/answers", "body": body, "expected": expected})
+        file.write_text(json.dumps(rows), encoding="utf-8")
+        return file
+
+
+def plain_requests(examples: Sequence[Example], file: Path) -> Path:
+    """A file of requests for the plain server."""
+    bodies = [{"question": example.question, "context": example.context} for example in examples]
+    file.write_text(json.dumps([{"path": "/answer", "body": body, "expected": ""} for body in bodies]))
+    return file
 
 
 def load(server: Server, requests: Path, clients: int, seconds: float, interval: float = 0.0) -> dict[str, Any]:
@@ -174,19 +190,25 @@ def main() -> None:
     """Run, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="starter", help="a fine-tuned model directory")
+    parser.add_argument("--onnx", help="an export of it, served as well")
     parser.add_argument("--data", nargs="+", default=["starter"], help="questions to send")
     parser.add_argument("--questions", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each stretch")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
+    ways = [Served("distiltune", arguments.model, "auto"), Served("distiltune float32", arguments.model, "float32")]
+    if arguments.onnx:
+        ways.append(Served("distiltune ONNX", arguments.onnx, "auto"))
     with tempfile.TemporaryDirectory() as folder:
-        ours_file, plain_file = requests_of(arguments.model, arguments.data, arguments.questions, Path(folder))
+        examples = load_examples(arguments.data, "validation", "", 0.05).examples[: arguments.questions]
+        files = {way.name: way.requests(examples, Path(folder) / f"{way.name}.json") for way in ways}
+        files["plain"] = plain_requests(examples, Path(folder) / "plain.json")
         plain = Server(
             "benchmarks.plain_server", arguments.model, str(PLAIN_PORT), url=f"http://127.0.0.1:{PLAIN_PORT}"
         )
-        serve = ("distiltune", "serve", arguments.model, "--port", str(OUR_PORT))
-        ours = Server(*serve, url=f"http://127.0.0.1:{OUR_PORT}")
-        contestants = {"plain": (plain, plain_file), "distiltune": (ours, ours_file)}
+        servers = {"plain": plain} | {way.name: way.start(OUR_PORT + i) for i, way in enumerate(ways)}
+        contestants = {name: (server, files[name]) for name, server in servers.items()}
+        ours, ours_file = contestants["distiltune"]
         try:
             for server, file in contestants.values():
                 load(server, file, 8, min(2.0, arguments.seconds))  # warm up
@@ -197,10 +219,13 @@ def main() -> None:
                     for name, (server, file) in contestants.items():
                         outcomes[name].append(load(server, file, clients, arguments.seconds))
                 rows += [row(name, clients, found) for name, found in outcomes.items()]
-                for each in rows[-2:]:
+                for each in rows[-len(contestants) :]:
                     print(json.dumps(asdict(each)), flush=True)
-            plain.stop()
-            most = overload(ours, ours_file, rows[-1].requests_per_second, arguments.seconds)
+            at_most = {each.server: each.requests_per_second for each in rows if each.clients == CLIENTS[-1]}
+            for name, server in servers.items():
+                if name != "distiltune":
+                    server.stop()
+            most = overload(ours, ours_file, at_most["distiltune"], arguments.seconds)
             print(json.dumps(most), flush=True)
             restart = kill_and_restart(ours, ours_file, max(12.0, arguments.seconds))
             print(json.dumps(restart), flush=True)
@@ -214,14 +239,15 @@ def main() -> None:
         "versions": {name: version(name) for name in PACKAGES},
         "model": Path(arguments.model).name,
         "rows": [asdict(each) for each in rows],
-        "ratio_at_most_clients": rows[-1].requests_per_second / rows[-2].requests_per_second,
+        "ratios_at_most_clients": {name: each / at_most["plain"] for name, each in at_most.items()},
         "overload": most,
         "kill_and_restart": restart,
     }
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / "serving.json"
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    print(f"{results['ratio_at_most_clients']:.2f} times the plain server at {CLIENTS[-1]} clients; written: {path}")
+    ratios = ", ".join(f"{name} {each / at_most['plain']:.2f}" for name, each in at_most.items() if name != "plain")
+    print(f"times the plain server at {CLIENTS[-1]} clients: {ratios}; written: {path}")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ BAD = [
     ("seed", 2**63, f"below {2**63}"),
     ("evaluation_tokens", 5, "at least 512"),
     ("min_change", -1.0, "at least 0"),
-    ("monitor", "loss", "'start_accuracy'"),
+    ("monitor", "acuracy", "'start_accuracy'"),
     ("task", "sums", "'question-answering'"),
     ("train", 5, ""),
     ("model", None, ""),

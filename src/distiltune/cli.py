@@ -2,120 +2,36 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import traceback
-import types
 import typing
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from distiltune import __version__
+from distiltune.command_line import (
+    READING,
+    DataOption,
+    JsonOption,
+    ModelOption,
+    app,
+    error_console,
+    make_console,
+    say,
+    settings_as_flags,
+    used,
+)
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
 
-if TYPE_CHECKING:
-    from rich.console import Console
+__all__ = ["app", "main"]
 
 EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 2, 130, 143
-
-app = typer.Typer(
-    name="distiltune",
-    help="Fine-tune DistilBERT to answer questions from your own texts, and put the model to work.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-_PANELS = {
-    "task": "Model and data",
-    "max_length": "Windows",
-    "epochs": "Training",
-    "teacher": "Distillation",
-    "monitor": "Choosing the best epoch",
-    "evaluation_tokens": "Machine",
-    **{
-        name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.settings.model_fields
-    },
-}
-"""Under which heading the settings from this one on are listed by `--help`."""
-
-_READING = (
-    "task",
-    "columns",
-    "max_rejected_share",
-    "validation_examples",
-    "sample_seed",
-    "max_length",
-    "stride",
-    *(name for entry in TASKS.values() for name in entry.reading),
-    "device",
-    "threads",
-)
-"""Settings of the recipe that matter for using a trained model."""
-
-ModelOption = Annotated[
-    str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
-]
-DataOption = Annotated[
-    list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-
-
-def _settings_as_flags(*names: str) -> Callable[[Any], Any]:
-    """Give ``command(flags, **settings)`` a flag for each of these settings of the recipe, with its sentence as help.
-
-    A flag that is not used is None, so that what was said can be told from what was left to the recipe.
-    """
-
-    def decorate(command: Any) -> Any:
-        parameters = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        hints = typing.get_type_hints(command, include_extras=True)
-        panel = "Settings"
-        for name, field in Recipe.model_fields.items():
-            panel = _PANELS.get(name, panel)
-            if name not in names:
-                continue
-            default = "" if field.default is None else f" [default: {_shown(field.default)}]"
-            option = typer.Option(
-                f"--{name.replace('_', '-')}",
-                help=Recipe.describe(name) + default,
-                rich_help_panel=panel,
-                show_default=False,
-            )
-            hints[name] = Annotated[_flag_type(field.annotation) | None, option]
-            parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
-        command.__signature__ = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
-        command.__annotations__ = hints
-        return command
-
-    return decorate
-
-
-def _flag_type(annotation: Any) -> Any:
-    """The plain type that a flag takes for a setting of this type."""
-    origin = typing.get_origin(annotation)
-    if origin in (typing.Union, types.UnionType):
-        return _flag_type(next(part for part in typing.get_args(annotation) if part is not type(None)))
-    if origin is Annotated:
-        return _flag_type(typing.get_args(annotation)[0])
-    if origin is typing.Literal:
-        return str
-    return list[str] if origin is tuple else annotation
-
-
-def _shown(default: object) -> str:
-    return (" ".join(default) or "none") if isinstance(default, tuple) else str(default) or "none"
 
 
 def _show_version(wanted: bool) -> None:
@@ -135,7 +51,7 @@ def _distiltune(
 
 
 @app.command()
-@_settings_as_flags(*Recipe.model_fields)
+@settings_as_flags(*Recipe.model_fields)
 def train(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
@@ -149,12 +65,12 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    given = {**(read_settings(recipe) if recipe else {}), **_given(settings)}
+    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
     _run_training(resume, output, given, overwrite=overwrite)
 
 
 @app.command()
-@_settings_as_flags(*(name for name in Recipe.model_fields if name != "task"))
+@settings_as_flags(*Recipe.model_fields)
 def distill(
     output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
     encoder: Annotated[
@@ -173,7 +89,7 @@ def distill(
 
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
-    given = {**(read_settings(recipe) if recipe else {}), **_given(settings)}
+    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
     if resume is None and not given.get("teacher"):
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
@@ -194,7 +110,7 @@ def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any
     from distiltune.report.console import ConsoleReporter
     from distiltune.training.interruption import Terminated
 
-    console = _console()
+    console = make_console()
     reporter = ConsoleReporter(console)
     try:
         if resume is not None:
@@ -208,14 +124,14 @@ def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any
         raise typer.Exit(EXIT_TERMINATED) from None
     console.print()
     if fine_tuned.scores:
-        _say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
-    _say(console, f"model:  {fine_tuned.model}")
-    _say(console, f"report: {fine_tuned.directory / 'report.html'}")
-    _say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))
+        say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
+    say(console, f"model:  {fine_tuned.model}")
+    say(console, f"report: {fine_tuned.directory / 'report.html'}")
+    say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))
 
 
 @app.command()
-@_settings_as_flags(*_READING)
+@settings_as_flags(*READING)
 def evaluate(
     model: ModelOption,
     data: DataOption,
@@ -226,27 +142,27 @@ def evaluate(
 
     Example: `distiltune evaluate --model runs/mine --data dev.json`
     """
-    recipe = Recipe.build(_given(settings))
+    recipe = Recipe.build(used(settings))
     from distiltune.inference.evaluate import evaluate as run
     from distiltune.report.console import counting
 
-    console = _console()
-    with counting(_error_console() if as_json else console, "evaluating") as on_progress:
+    console = make_console()
+    with counting(error_console() if as_json else console, "evaluating") as on_progress:
         result = run(model, data, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
     for note in result.notes:
-        _say(console, note)
+        say(console, note)
     for name, value in result.metrics.items():
-        _say(
+        say(
             console,
             f"{name.replace('_', ' '):<28} {value:.4f}" if value % 1 else f"{name.replace('_', ' '):<28} {value:.0f}",
         )
 
 
 @app.command()
-@_settings_as_flags(*_READING, "n_best")
+@settings_as_flags(*READING, "n_best")
 def predict(
     model: ModelOption,
     data: DataOption,
@@ -258,24 +174,24 @@ def predict(
 
     Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
     """
-    recipe = Recipe.build(_given(settings))
+    recipe = Recipe.build(used(settings))
     from distiltune.inference.evaluate import evaluate as run
     from distiltune.report.console import counting
 
-    console = _console()
-    with counting(_error_console() if as_json else console, "predicting") as on_progress:
+    console = make_console()
+    with counting(error_console() if as_json else console, "predicting") as on_progress:
         result = run(model, data, predictions=output, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
     for note in result.notes:
-        _say(console, note)
+        say(console, note)
     written = ", ".join(map(str, result.written))
-    _say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
+    say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
 
 
 @app.command()
-@_settings_as_flags(
+@settings_as_flags(
     "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
 )
 def ask(
@@ -302,7 +218,7 @@ def ask(
     asked = [*(questions or []), *_read_questions(questions_file)]
     if not asked:
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
-    given = _given(settings)
+    given = used(settings)
     Recipe.build(given)  # which says what is wrong with a value
     documents = _read_documents(document or [], text)
 
@@ -310,14 +226,14 @@ def ask(
     from distiltune.tasks.question_answering.answerer import Answerer
 
     answerer = Answerer(model, **given)
-    with counting(_error_console(), "reading") as on_progress:
+    with counting(error_console(), "reading") as on_progress:
         replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
         return
     from distiltune.report.answers import answer_lines
 
-    console = _console()
+    console = make_console()
     for i, reply in enumerate(replies):
         if i:
             console.print()
@@ -336,19 +252,18 @@ def convert(
     """
     from distiltune.model.convert import convert as run
     from distiltune.model.source import model_config
-    from distiltune.tasks.choose import USUAL, task_of_model
+    from distiltune.tasks.choose import entry_of_model
 
-    config = model_config(model)
-    entry = TASKS[task_of_model(config) or USUAL]
-    task = entry(Recipe(task=entry.name)).for_model(config)
-    console = _console()
+    entry = entry_of_model(model)
+    task = entry(Recipe(task=entry.name)).for_model(model_config(model))
+    console = make_console()
     for note in run(model, output, head_rules=task.head_rules, architectures=(task.architecture,)):
-        _say(console, note)
-    _say(console, f"model: {output}")
+        say(console, note)
+    say(console, f"model: {output}")
 
 
 @app.command()
-@_settings_as_flags(
+@settings_as_flags(
     "max_length",
     "stride",
     "max_question_tokens",
@@ -377,11 +292,11 @@ def serve(
     ] = None,
     **settings: Any,
 ) -> None:
-    """Serve a page and a JSON API that answer questions about texts.
+    """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
 
     Example: `distiltune serve runs/mine --port 8000`
     """
-    given = _given(settings)
+    given = used(settings)
     Recipe.build(given)
     try:
         import fastapi  # noqa: F401
@@ -394,10 +309,9 @@ def serve(
     from distiltune.serving.batching import BatchSettings
     from distiltune.serving.gate import Limits
     from distiltune.serving.server import run, served_names
-    from distiltune.tasks.question_answering.answerer import Answerer
-    from distiltune.tasks.question_answering.service import question_answering_app
+    from distiltune.tasks.choose import entry_of_model
 
-    console = _console()
+    console = make_console()
     limits = Limits(
         max_body_bytes=int(max_body_mb * 1e6),
         max_requests=max_requests,
@@ -405,15 +319,15 @@ def serve(
         answer_s=answer_seconds,
         hosts=served_names(host, allow_host or ()),
     )
-    # On a thread that ends, and its OpenMP threads with it: those of the one that serves would be too many.
-    with ThreadPoolExecutor(1) as loading:
-        answerer = loading.submit(Answerer, model, **{"precision": "auto", **given}).result()
-    for note in answerer.notes:
-        _say(console, note)
+    entry = entry_of_model(model)
+    Recipe.build({**given, "task": entry.name})  # which says if a setting is another task's
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
-    app = question_answering_app(answerer, name, limits, BatchSettings(max_queued_tokens=max_queued_tokens))
-    run(app, host, port, limits, lambda url: _say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
+    batches = BatchSettings(max_queued_tokens=max_queued_tokens)
+    app = entry.load(entry.server)(model, name, limits, batches, {"precision": "auto", **given})
+    for note in app.state.notes:
+        say(console, note)
+    run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
 
 
 @app.command()
@@ -423,24 +337,25 @@ def export(
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
     data: Annotated[
-        list[str] | None, typer.Option("--data", help="Questions to check with; by default the run's validation data.")
+        list[str] | None, typer.Option("--data", help="Data to check with; by default the run's validation data.")
     ] = None,
     questions: Annotated[int, typer.Option(min=0, help="Check with at most so many of them (0: all).")] = 500,
     accept_loss: Annotated[
-        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of F1.")
+        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of the score.")
     ] = False,
     threads: Annotated[int, typer.Option(min=0, help="Threads (0: as many as there are usable cores).")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a model as an ONNX folder, checked against the original on real questions.
+    """Write a model as an ONNX folder, checked against the original on real examples.
 
     Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
     """
     if form != "onnx":
         raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
     from distiltune.export.onnx import export_onnx
+    from distiltune.tasks.choose import entry_of_model
 
-    console = _error_console() if as_json else _console()
+    console = error_console() if as_json else make_console()
     exported = export_onnx(
         model,
         output,
@@ -449,13 +364,13 @@ def export(
         questions=questions,
         accept_loss=accept_loss,
         threads=threads,
-        on_note=lambda note: _say(console, note),
+        on_note=lambda note: say(console, note),
     )
     if as_json:
         typer.echo(json.dumps(exported.as_json(), indent=2))
         return
-    _say(console, f"model:  {exported.directory} ({exported.precision})")
-    _say(console, f'ask it: distiltune ask --model {exported.directory} --document TEXT.txt "A question?"')
+    say(console, f"model:  {exported.directory} ({exported.precision})")
+    say(console, entry_of_model(model).after_training.format(model=exported.directory))
 
 
 @app.command()
@@ -471,19 +386,15 @@ def push(
     Example: `distiltune push runs/mine my-name/lease-questions --private`
     """
     from distiltune.export.push import push as run
+    from distiltune.tasks.choose import entry_of_model
 
     pushed = run(model, name, private=private, message=message)
     if as_json:
         typer.echo(json.dumps(asdict(pushed), indent=2))
         return
-    console = _console()
-    _say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
-    _say(console, f'ask it: distiltune ask --model {pushed.name} --document TEXT.txt "A question?"')
-
-
-def _given(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings whose flags were used."""
-    return {name: value for name, value in settings.items() if value is not None}
+    console = make_console()
+    say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
+    say(console, entry_of_model(model).after_training.format(model=pushed.name))
 
 
 def _read_questions(path: Path | None) -> list[str]:
@@ -513,23 +424,6 @@ def _read_text(path: Path) -> str:
     from distiltune.data.files import read_text
 
     return read_text(path)
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-def _error_console() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-def _say(console: Console, line: str) -> None:
-    """Print a line as it is: no markup, no colours, not wrapped where it is piped."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The coach's commands: check, compare, find-lr, tune. Imported by `cli`, on whose app they hang."""
+"""The coach's commands: check, compare, find-lr, tune. Imported by `cli`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,30 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.cli import JsonOption, _console, _error_console, _given, _say, _settings_as_flags, app
+from distiltune.command_line import JsonOption, app, error_console, make_console, say, settings_as_flags, used
 from distiltune.recipe import Recipe, read_settings
+from distiltune.tasks.table import TASKS
 
-_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tensorboard", "task"))
+_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
 
 
 @app.command()
-@_settings_as_flags(
-    *("model", "columns", "max_length", "stride", "max_question_tokens", "epochs", "batch_size", "max_answer_tokens"),
+@settings_as_flags(
+    *(
+        "task",
+        "model",
+        "columns",
+        "max_length",
+        "stride",
+        "max_question_tokens",
+        "epochs",
+        "batch_size",
+        "max_answer_tokens",
+    ),
     *("device", "threads"),
 )
 def check(
-    data: Annotated[list[str], typer.Argument(help="Questions: files, directories, `starter`, or hub names.")],
+    data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],
     against: Annotated[
         list[str] | None,
         typer.Option("--against", help="The other set, usually the validation data: what do the two share?"),
@@ -36,25 +47,18 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
-    recipe = Recipe.build({**_given(settings), "train": tuple(data)})
-    from distiltune.report.data_check import report_lines
-    from distiltune.tasks.question_answering.check import check_sources
-    from distiltune.tasks.question_answering.check_fix import changes_path, check_output, write_fixed
-    from distiltune.tasks.question_answering.check_fix import fix as mend
+    recipe = Recipe.build({**used(settings), "train": tuple(data)})
+    from distiltune.tasks.choose import with_task_of_training
 
-    console = _console()
-    if fix is not None:
-        check_output(fix, data)
-    report = check_sources(data, against or [], recipe)
-    if fix is not None:
-        write_fixed(mend(report.examples, report.repeats), fix)
+    recipe = with_task_of_training(recipe)
+    entry = TASKS[recipe.task]
+    found = entry.load(entry.checker)(data, against or [], recipe, fix)
     if as_json:
-        typer.echo(json.dumps(report.as_json(), indent=2, ensure_ascii=False))
+        typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
         return
-    for line in report_lines(report):
-        _say(console, line)
-    if fix is not None:
-        _say(console, f"cleaned data: {fix}; what was changed: {changes_path(fix)}")
+    console = make_console()
+    for line in found.lines:
+        say(console, line)
 
 
 @app.command()
@@ -81,13 +85,13 @@ def compare(
         return
     from distiltune.report.comparison import comparison_lines
 
-    console = _console()
+    console = make_console()
     for line in comparison_lines(comparison):
-        _say(console, line)
+        say(console, line)
 
 
 @app.command("find-lr")
-@_settings_as_flags(*_RUN_SETTINGS)
+@settings_as_flags(*_RUN_SETTINGS)
 def find_lr(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
@@ -101,25 +105,25 @@ def find_lr(
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
     from distiltune.coach.find_rate import find_learning_rate, range_lines, write_range
     from distiltune.report.console import counting
 
-    console = _console()
-    with counting(_error_console() if as_json else console, "range test") as on_progress:
+    console = make_console()
+    with counting(error_console() if as_json else console, "range test") as on_progress:
         test = find_learning_rate(built, n_steps=steps, on_step=lambda n_done: on_progress(n_done, steps))
     written = write_range(test, output) if output is not None else ()
     if as_json:
         typer.echo(json.dumps(test.as_json(), indent=2))
         return
     for line in range_lines(test):
-        _say(console, line)
+        say(console, line)
     for path in written:
-        _say(console, f"written: {path}")
+        say(console, f"written: {path}")
 
 
 @app.command()
-@_settings_as_flags(*_RUN_SETTINGS)
+@settings_as_flags(*_RUN_SETTINGS)
 def tune(
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the search; one that is there goes on.")],
     search: Annotated[
@@ -138,7 +142,7 @@ def tune(
 
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **_given(settings)})
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
     from distiltune.coach.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)
@@ -146,7 +150,7 @@ def tune(
     from distiltune.coach.tune import tune as run
     from distiltune.report.console import ConsoleReporter
 
-    console = _error_console() if as_json else _console()
+    console = error_console() if as_json else make_console()
     found = run(built, space, output, n_trials=trials, make_reporter=lambda: ConsoleReporter(console))
     written = write_search(found, output)
     if as_json:
@@ -154,8 +158,8 @@ def tune(
         return
     console.print()
     for line in search_lines(found):
-        _say(console, line)
+        say(console, line)
     for path in written:
-        _say(console, f"written: {path}")
+        say(console, f"written: {path}")
     if found.best is not None:
-        _say(console, f"train with it: distiltune train --recipe {output / 'best.toml'} --output RUN")
+        say(console, f"train with it: distiltune train --recipe {output / 'best.toml'} --output RUN")

@@ -10,6 +10,7 @@ from distiltune.coach.advice import Advice, advise, needs_probe
 from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import Evidence, ProbeResult
 from distiltune.coach.overfitting import find_turn
+from distiltune.tasks.question_answering.check_training import in_training
 from tests.coach.evidence import epoch, evidence
 
 GOOD = {"n": 1000.0, "score": 80.0, "score_margin": 2.0, "confidence": 0.7, "null_share": 0.0, "one_place_share": 0.02}
@@ -114,17 +115,17 @@ def test_half_unanswerable_and_all_null_is_seen_only_beyond_what_is_wanted() -> 
     ],
 )
 def test_what_is_wrong_with_the_data_comes_first_if_it_is_much(concern: Concern, first: str | None) -> None:
-    case = evidence((1.4, 0.9, 0.5), (1.2, 1.3, 1.6), answers=GOOD, facts={"concerns": (concern,)})
+    case = evidence((1.4, 0.9, 0.5), (1.2, 1.3, 1.6), answers=GOOD, facts={"concerns": in_training((concern,))})
     # a few questions are a warning like the overfitting that follows from them
     assert severe(advise(case))[0] == (first or "overfitting")
 
 
 def test_a_leak_does_not_hide_what_else_is_wrong() -> None:
     leak = Concern("error", "question_leaked", "they are there too", count=50, of=100)
-    found = severe(advise(evidence(STUCK, STUCK, ratio=4e-7, facts={"concerns": (leak,)})))
+    found = severe(advise(evidence(STUCK, STUCK, ratio=4e-7, facts={"concerns": in_training((leak,))})))
     assert found == ["question_leaked", "learning_rate_too_low"]
     shifted = Concern("error", "answer_cut_into_word", "inside a word", count=90, of=100)
-    found = severe(advise(evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"concerns": (shifted,)})))
+    found = severe(advise(evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"concerns": in_training((shifted,))})))
     assert found == ["answer_cut_into_word"]  # which explains the rest
 
 

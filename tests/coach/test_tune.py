@@ -91,7 +91,7 @@ def test_a_search_goes_on_where_it_was_broken_off(recipe: Recipe, tmp_path: Path
     data, picture, best = write_search(found, tmp_path / "search")
     assert json.loads(data.read_text())["best"] == found.best.number
     assert picture.stat().st_size > 5_000
-    assert Recipe.from_toml(best) == recipe.with_changes(**found.best.settings)
+    assert Recipe.from_toml(best) == recipe.with_changes(task="question-answering", **found.best.settings)
     assert "6 trials" in search_lines(found)[0]
 
     with pytest.raises(TrainingError, match="other settings"):

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NOT_RUN = ("serve", "push")  # they need a port or the hub, and have tests of their own
 
-RUN = ("csv", "unanswerable", "long-documents", "onnx", "from-pipelines")
+RUN = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
 EXTRAS = {"how-to/onnx": ("onnxscript", "onnxruntime"), "how-to/long-documents": ("bm25s",)}
 
 

@@ -128,8 +128,8 @@ def test_8_bits_are_smaller_and_measured(people_model: Path, data: str, tmp_path
     assert result.precision.startswith("int8")
     assert result.size_bytes < 0.8 * (exported / ONNX_FILE).stat().st_size
     checked = json.loads((tmp_path / "int8" / "config.json").read_text())["distiltune_onnx"]["checked"]
-    assert checked["f1"] == pytest.approx(evaluate(tmp_path / "int8", data, threads=1).metrics["f1"])
-    assert checked["f1_original"] == pytest.approx(evaluate(people_model, data, threads=1).metrics["f1"])
+    assert checked["score"] == pytest.approx(evaluate(tmp_path / "int8", data, threads=1).metrics["f1"])
+    assert checked["score_original"] == pytest.approx(evaluate(people_model, data, threads=1).metrics["f1"])
 
 
 def test_embeddings_in_8_bits_keep_small_rows_beside_large_ones(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_embeddings_in_8_bits_keep_small_rows_beside_large_ones(tmp_path: Path) 
 def test_a_graph_that_says_something_else_is_never_written(
     people_model: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: Path
 ) -> None:
-    def wrong(model: object, file: Path, names: object) -> None:
+    def wrong(model: object, file: Path, *more: object) -> None:
         file.write_bytes((exported / ONNX_FILE).read_bytes())
         spoil(file, 1.01)
 
@@ -163,7 +163,7 @@ def test_a_graph_that_says_something_else_is_never_written(
 def test_8_bits_that_lose_too_much_are_refused_unless_told(
     people_model: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: Path
 ) -> None:
-    def copy(model: object, file: Path, names: object) -> None:
+    def copy(model: object, file: Path, *more: object) -> None:
         file.write_bytes((exported / ONNX_FILE).read_bytes())
 
     def lossy(graph: Path, output: Path, *features: object, **how: object) -> None:
@@ -177,9 +177,9 @@ def test_8_bits_that_lose_too_much_are_refused_unless_told(
         export_onnx(people_model, tmp_path / "out", int8=True, data=(data,), threads=1)
     assert not (tmp_path / "out").exists()
     taken = export_onnx(people_model, tmp_path / "out", int8=True, data=(data,), threads=1, accept_loss=True)
-    assert taken.comparison.f1_lost > 1.0
+    assert taken.comparison.lost > 1.0
     # Where dynamic loses and static does not, static it is.
-    monkeypatch.setattr(export_module, "quantise_static", lambda graph, output, features: copy(None, output, None))
+    monkeypatch.setattr(export_module, "quantise_static", lambda graph, output, features: copy(None, output))
     assert export_onnx(people_model, tmp_path / "b", int8=True, data=(data,), threads=1).precision == "int8 static"
 
 

@@ -98,8 +98,10 @@ def fuzz(reader: Reader, base: Path, work: Path, first: int, n: int) -> dict[str
         if pid == 0:
             try:
                 run_stretch(reader, base, work / reader.name, first + done, size, results)
-            finally:
-                os._exit(0)
+            except BaseException:
+                (work / f"{reader.name}.broken.txt").write_text(traceback.format_exc(), encoding="utf-8")
+                os._exit(1)
+            os._exit(0)
         _, status = os.waitpid(pid, 0)
         lines = (
             [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()] if results.exists() else []

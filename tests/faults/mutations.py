@@ -146,6 +146,14 @@ def mutate_bytes(data: bytes, draw: random.Random) -> bytes:
     return bytes(out)
 
 
+def _copy(value: Any) -> Any:
+    """A copy, or the value itself where it is nested too deep for one."""
+    try:
+        return copy.deepcopy(value)
+    except RecursionError:
+        return value
+
+
 def mutate_value(value: Any, draw: random.Random) -> Any:
     """A JSON value with a few of its parts replaced, removed, repeated or renamed."""
     value = copy.deepcopy(value)
@@ -160,7 +168,7 @@ def mutate_value(value: Any, draw: random.Random) -> Any:
         elif kind == 3:
             del parent[key]
         elif kind == 4 and isinstance(parent, list):
-            parent.insert(draw.randrange(len(parent) + 1), copy.deepcopy(parent[key]))
+            parent.insert(draw.randrange(len(parent) + 1), _copy(parent[key]))
         elif isinstance(parent, dict):
             parent[draw.choice(ODD_TEXTS)] = parent[key]
         else:

@@ -14,7 +14,7 @@ from distiltune.errors import ModelError
 from distiltune.model import tokenizer as tokenizer_module
 from distiltune.model.build import load_model
 from distiltune.model.source import UNTRAINED, load_source
-from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
+from distiltune.tasks.question_answering.task import HEAD_DROPOUT, HEAD_RULES, make_span_head
 from tests.helpers import TINY, people, write_tiny_model
 
 KNOWN = people()
@@ -32,7 +32,7 @@ def change(file: Path, **values: Any) -> None:
 
 
 def load(model: Path) -> None:
-    load_model(str(model), HEAD_RULES, make_span_head, torch.device("cpu"))
+    load_model(str(model), HEAD_RULES, make_span_head, torch.device("cpu"), head_dropout=HEAD_DROPOUT)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,43 @@ def test_room_is_not_made_at_the_new_best_epochs_cost(tmp_path: Path, monkeypatc
 
 
 @pytest.mark.parametrize("best", [False, True])
+def test_what_is_whole_stays_where_only_its_name_could_not_be_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool
+) -> None:
+    """It may be the only one there is."""
+    folder = Folder(tmp_path)
+    n_left = 1
+
+    def write(directory: Path, snapshot: Snapshot, files: Mapping[str, bytes] | None = None) -> None:
+        nonlocal n_left
+        if n_left:
+            write_checkpoint(directory, snapshot, files)
+        n_left -= 1
+        raise OSError(errno.EIO, "Input/output error")
+
+    def save() -> None:
+        if best:
+            folder.it.save_best(0, {}, STATE)
+        folder.save(2)
+        folder.it.wait()
+
+    monkeypatch.setattr(module, "write_checkpoint", write)
+    with pytest.raises(TrainingError, match="Input/output error"):
+        save()
+    assert folder.names == {"best-epoch-0" if best else "step-00000002-epochs-0"}
+
+
+def test_what_a_failed_removal_left_goes_with_the_next(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    for name in (".step-00000001-epochs-0.gone", ".best-epoch-0.new"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "weights.safetensors").write_bytes(b"x")
+    folder.save(2)
+    folder.it.wait()
+    assert folder.names == {"step-00000002-epochs-0"}
+
+
+@pytest.mark.parametrize("best", [False, True])
 def test_a_disk_that_stays_full_is_said_and_the_last_one_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, best: bool
 ) -> None:

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from distiltune.coach.concerns import Concern, Severity
+from distiltune.coach.concerns import LEAKED, Severity
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.overfitting import STILL_IMPROVING, find_turn
 
@@ -28,21 +28,6 @@ ONE_SIDE_LEARNED, ONE_SIDE_DEAD = 0.3, 0.25
 """An accuracy of the first with another below this share of it: only one side of the answer is learned."""
 MUCH_LEFT = 0.1
 """A fall of the validation loss in the last epoch, as a share, that means the run was broken off."""
-
-_SETTINGS_OF_DATA = {
-    "question_leaked": "the same questions are in the training and in the validation data",
-    "nothing_answerable": "no question has an answer",
-    "position_bias": "nearly all answers are in one place of their texts",
-    "answer_cut_into_word": "the answers are shifted against their texts",
-    "answer_moved": "the answers' offsets are wrong",
-    "answer_in_no_window": "windows cut answers apart",
-    "question_truncated": "questions are cut short",
-    "answer_not_found": "answers are not in their texts",
-    "answer_ambiguous": "answers cannot be placed in their texts",
-    "hardly_covered": "the vocabulary hardly covers the texts",
-}
-_MANY_REJECTED = 0.02
-_MANY_LEAKED = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +69,7 @@ def advise(evidence: Evidence) -> tuple[Advice, ...]:
         found += rule(evidence)
         # Who does not learn for one reason does not for another: the rules behind would only name consequences.
         # A leak explains nothing of the kind: it only makes the figures too good.
-        errors = [advice for advice in found if advice.severity == "error" and advice.sickness != "question_leaked"]
+        errors = [advice for advice in found if advice.severity == "error" and not advice.sickness.endswith(LEAKED)]
         if rule in _FINAL and errors:
             break
     order: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
@@ -100,49 +85,17 @@ def needs_probe(evidence: Evidence) -> bool:
 
 
 def _data(evidence: Evidence) -> Iterable[Advice]:
-    """What was wrong before the first step."""
+    """What was wrong before the first step; the task has left out what does not matter to a training."""
     for concern in evidence.facts.concerns:
-        severity = _severity_in_training(concern)
-        if severity is None:
-            continue
-        what = _SETTINGS_OF_DATA.get(concern.kind, concern.message)
         yield Advice(
-            severity,
+            concern.severity,
             concern.kind,
-            f"the data: {what}",
+            f"the data: {concern.headline or concern.message}",
             f"{concern.count:,} of {concern.of:,} ({concern.share:.1%}): {concern.message}"
             if concern.count
             else concern.message,
-            _data_command(concern),
+            concern.repair,
         )
-
-
-def _severity_in_training(concern: Concern) -> Severity | None:
-    """How much a concern about the data matters to a training; None if it does not."""
-    if concern.kind in ("question_leaked", "passage_leaked"):
-        if concern.share < _MANY_LEAKED:
-            return None
-        return "error" if concern.kind == "question_leaked" else None
-    if concern.kind == "few_questions":
-        return "warning"
-    if concern.kind not in _SETTINGS_OF_DATA:
-        return None
-    if concern.kind in ("answer_not_found", "answer_ambiguous"):
-        return "error" if concern.share >= _MANY_REJECTED else None
-    return "error" if concern.severity == "error" else None
-
-
-def _data_command(concern: Concern) -> str:
-    by_kind = {
-        "question_leaked": "distiltune check TRAIN --against VALIDATION --fix clean.json, and train on clean.json",
-        "answer_in_no_window": concern.repair,
-        "question_truncated": concern.repair,
-        "hardly_covered": concern.repair,
-        "nothing_answerable": concern.repair,
-        "position_bias": concern.repair,
-        "few_questions": concern.repair,
-    }
-    return by_kind.get(concern.kind, "distiltune check TRAIN --fix clean.json shows and mends them")
 
 
 def _frozen(evidence: Evidence) -> Iterable[Advice]:
@@ -188,7 +141,7 @@ def _diverged(evidence: Evidence) -> Iterable[Advice]:
         yield Advice("error", "learning_rate_too_high", message, f"from {where} on{ratio_words}", lower)
     elif uniform and len(losses) >= 4 and median(late) > 1.15 * uniform:
         message = "the training diverged: the loss is above that of knowing nothing"
-        shown = f"loss {median(late):.2f}, ln(tokens) {uniform:.2f}{ratio_words}"
+        shown = f"loss {median(late):.2f}, knowing nothing gives {uniform:.2f}{ratio_words}"
         yield Advice("error", "learning_rate_too_high", message, shown, lower)
 
 
@@ -226,16 +179,16 @@ def _labels_or_budget(evidence: Evidence, shown: str) -> Advice:
     """Updates of a healthy size and nothing learned: wrong labels, too few steps, or a model that cannot learn."""
     probe = evidence.probe
     if probe is not None and not probe.learned:
-        shown += f"; {probe.n_features} questions cannot be learned by heart either: {_probe_words(evidence)}"
+        shown += f"; {probe.n_features} examples cannot be learned by heart either: {_probe_words(evidence)}"
         message = "nothing is learned, not even by heart: model, head and data do not fit together"
         return Advice("error", "cannot_learn", message, shown, "use a pretrained model; look at its first answers")
     if probe is not None:
-        shown += f"; {probe.n_features} questions can be learned by heart: {_probe_words(evidence)}"
+        shown += f"; {probe.n_features} examples can be learned by heart: {_probe_words(evidence)}"
     if evidence.facts.from_scratch:
         message = "nothing is learned yet: the model began from random weights, and reading takes far more than this"
         return Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
     if probe is not None and _steps_done(evidence) >= FEW_STEPS:
-        message = "nothing is learned although the model moves: the answers do not follow from the questions"
+        message = "nothing is learned although the model moves: the labels do not follow from the texts"
         return Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
     message = "nothing is learned yet"
     shown += f"; {_steps_done(evidence)} steps"
@@ -280,7 +233,7 @@ def _memorising(evidence: Evidence) -> Iterable[Advice]:
         f"training loss {train[0]:.2f} → {train[-1]:.2f}, but the validation loss is {validation[turn.best_epoch]:.2f} "
         f"at best, and blind guessing gives {blind:.2f}"
     )
-    message = "what is learned does not carry over: the answers do not follow from the questions"
+    message = "what is learned does not carry over: the labels do not follow from the texts"
     yield Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
 
 
@@ -301,7 +254,7 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
         "overfitting",
         f"overfitting from epoch {turn.overfits_from} on; the best epoch is {best}, which is the one kept",
         shown,
-        f"stop there (--epochs {best + 1}, or --patience 1) or regularise: more training questions, "
+        f"stop there (--epochs {best + 1}, or --patience 1) or regularise: more training examples, "
         "--weight-decay 0.01, a little more --dropout",
     )
 
@@ -365,8 +318,8 @@ def _validation_size(evidence: Evidence) -> Iterable[Advice]:
         "warning" if n < 50 else "note",
         "validation_too_small",
         "the validation data is too small to tell small differences",
-        f"on {n:,} questions the score of {score:.1f} is known to within ±{margin:.1f} points",
-        f"use about {_enough(n, margin):,} validation questions to know it to within ±2 points",
+        f"on {n:,} examples the score of {score:.1f} is known to within ±{margin:.1f} points",
+        f"use about {_enough(n, margin):,} validation examples to know it to within ±2 points",
     )
 
 

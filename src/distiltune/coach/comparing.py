@@ -15,6 +15,7 @@ import numpy.typing as npt
 from distiltune.errors import TrainingError
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import ScoredAnswer
+from distiltune.tasks.choose import USUAL
 from distiltune.training.loop import EpochReport, StepReport
 
 N_RESAMPLES = 10_000
@@ -35,6 +36,11 @@ class RunRecord:
     answers: Mapping[str, ScoredAnswer]
 
     @property
+    def task(self) -> str:
+        """What it was trained for; runs of early versions do not say."""
+        return str(self.settings.get("task", USUAL))
+
+    @property
     def best(self) -> EpochReport:
         """The epoch that the model is from."""
         return next(epoch for epoch in self.epochs if epoch.epoch == self.best_epoch)
@@ -42,7 +48,7 @@ class RunRecord:
 
 @dataclass(frozen=True, slots=True)
 class ScoreDifference:
-    """How much better the second of two runs scored, in points, over the questions that both answered.
+    """How much better the second of two runs scored, in points, over the examples that both answered.
 
     Attributes:
         metric: "exact match" or "F1".
@@ -50,7 +56,7 @@ class ScoreDifference:
         low: lower end of the interval that holds it with 95 %, by the paired bootstrap (Efron & Tibshirani 1993).
         high: upper end.
         p_value: how likely a difference at least so far from 0 is by chance, two-sided.
-        n: questions.
+        n: examples.
 
     """
 
@@ -69,7 +75,7 @@ class ScoreDifference:
 
 @dataclass(frozen=True, slots=True)
 class ChangedAnswer:
-    """A question that two runs answer with different scores."""
+    """An example that two runs answer with different scores."""
 
     id: str
     asked: str
@@ -137,6 +143,11 @@ def compare_runs(paths: Sequence[str | Path]) -> Comparison:
     if len(paths) < 2:
         raise TrainingError("There is only one run.", fix="name two runs or more")
     runs = [read_run(Path(path)) for path in paths]
+    tasks = list(dict.fromkeys(run.task for run in runs))
+    if len(tasks) > 1:
+        raise TrainingError(
+            f"The runs are of different tasks: {', '.join(tasks)}.", fix="compare runs of one task with each other"
+        )
     names = [run.settings for run in runs]
     keys = [key for key in dict.fromkeys(key for each in names for key in each) if key not in _OF_NO_CONSEQUENCE]
     differing = {key: tuple(each.get(key) for each in names) for key in keys}
@@ -148,25 +159,27 @@ def compare_runs(paths: Sequence[str | Path]) -> Comparison:
 def _notes(runs: Sequence[RunRecord], pairs: Sequence[PairComparison]) -> list[str]:
     notes = []
     if any(run.fingerprints.get("validation") != runs[0].fingerprints.get("validation") for run in runs):
-        notes.append("the runs were validated on different data; only questions that they share are compared")
+        notes.append("the runs were validated on different data; only examples that they share are compared")
     for pair in pairs:
         if not pair.scores:
-            notes.append(f"{pair.first} and {pair.second} share no validation question, so their scores say little")
+            notes.append(f"{pair.first} and {pair.second} share no validation example, so their scores say little")
     return notes
 
 
 def compare_pair(first: RunRecord, second: RunRecord) -> PairComparison:
-    """The second run against the first, over the questions that both answered."""
+    """The second run against the first, over the examples that both answered."""
     shared = [id for id in first.answers if id in second.answers]
-    scores, changed = [], []
+    scores: list[ScoreDifference] = []
+    changed: list[ChangedAnswer] = []
     if shared:
-        for name, values in (("exact match", "exact"), ("F1", "f1")):
-            a = np.array([getattr(first.answers[id], values) for id in shared])
-            b = np.array([getattr(second.answers[id], values) for id in shared])
-            scores.append(paired_bootstrap(name, a, b))
+        exact = _of_both(first, second, shared, "exact")
+        partial = _of_both(first, second, shared, "f1")
+        scores.append(paired_bootstrap("exact match", *exact))
+        if not np.array_equal(exact, partial):  # an answer of one label is right or wrong
+            scores.append(paired_bootstrap("F1", *partial))
         for id in shared:
             one, other = first.answers[id], second.answers[id]
-            if one.f1 != other.f1:
+            if one.f1 != other.f1 or one.exact != other.exact:
                 changed.append(ChangedAnswer(id, one.asked, one.wanted, one.given, other.given, other.f1 - one.f1))
     changed.sort(key=lambda each: -abs(each.f1_change))
     return PairComparison(
@@ -179,21 +192,28 @@ def compare_pair(first: RunRecord, second: RunRecord) -> PairComparison:
     )
 
 
+def _of_both(
+    first: RunRecord, second: RunRecord, ids: Sequence[str], score: str
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    one, other = (np.array([getattr(run.answers[id], score) for id in ids]) for run in (first, second))
+    return one, other
+
+
 def paired_bootstrap(
     metric: str, first: npt.NDArray[np.float64], second: npt.NDArray[np.float64], seed: int = 0
 ) -> ScoreDifference:
-    """Whether two runs' scores on the same questions differ: the questions are drawn anew with replacement.
+    """Whether two runs' scores on the same examples differ: these are drawn anew with replacement.
 
     Args:
         metric: its name.
-        first: ``(n_questions,)`` from 0 to 1.
-        second: the same questions in the same order.
+        first: ``(n_examples,)`` from 0 to 1.
+        second: the same examples in the same order.
         seed: of the draws.
 
     """
     n = len(first)
     values, counts = np.unique(second - first, return_counts=True)
-    # Drawing n questions with replacement is one multinomial draw over the distinct differences.
+    # Drawing n examples with replacement is one multinomial draw over the distinct differences.
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=N_RESAMPLES)
     means = 100 * (drawn @ values) / n
     low, high = np.percentile(means, [2.5, 97.5])

@@ -9,6 +9,9 @@ from typing import Any, Literal
 Severity = Literal["error", "warning", "note"]
 
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
+LEAKED = "_leaked"
+"""How the kinds end that say that validation data is in the training data, which hurts figures, not the training."""
+
 SHOWN_CASES = 3
 JSON_CASES = 20
 
@@ -34,6 +37,7 @@ class Concern:
         of: how many rows were looked at.
         fixable: whether ``--fix`` takes care of it.
         cases: the rows, all of them where they are known one by one.
+        headline: what it is to a training, in a few words; empty: as the message says.
 
     """
 
@@ -45,6 +49,7 @@ class Concern:
     of: int = 0
     fixable: bool = False
     cases: tuple[Case, ...] = ()
+    headline: str = ""
 
     @property
     def share(self) -> float:

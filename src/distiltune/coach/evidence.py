@@ -21,8 +21,8 @@ class TrainingFacts:
         dropout: the largest dropout probability in use.
         n_train: training examples.
         n_validation: validation examples, 0 without validation data.
-        uniform_loss: the loss of a model that knows nothing, the mean of ln(tokens) over the training windows.
-        blind_loss: the loss of a model that knows only how many windows hold no answer and guesses evenly otherwise.
+        uniform_loss: the loss of a model that knows nothing; 0 if that has no bound.
+        blind_loss: the loss of a model that knows only how often which label occurs.
         frozen_share: share of the parameters that are not trained.
         from_scratch: whether the whole model started from random weights.
         concerns: what is wrong with the data.

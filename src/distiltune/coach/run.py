@@ -65,7 +65,7 @@ def sum_up_run(
     """
     analysis = None
     evidence = replace(coached.evidence, ended=True)
-    if validation is not None and isinstance(task, Coached) and (run.path / "nbest.jsonl").is_file():
+    if validation is not None and isinstance(task, Coached) and (run.path / task.prediction_files[0]).is_file():
         analysis, scored = task.analyse(validation, run.path)
         write_answers(run, scored)
         evidence = replace(evidence, answers=analysis.facts)

@@ -19,6 +19,7 @@ from distiltune.coach.search_space import Range, SearchSpace
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.fine_tuning import FineTuned, fine_tune
 from distiltune.recipe import MONITORS, Recipe
+from distiltune.tasks.choose import with_task_of_training
 from distiltune.training.keeper import monitored
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet, Reporter
@@ -115,6 +116,7 @@ def tune(
         raise RecipeError(
             "A search needs validation data to judge by.", where="recipe: validation", fix="name --validation data"
         )
+    recipe = with_task_of_training(recipe)
     study = _open_study(recipe, space, output)
     while len(trials := _trials(study)) < n_trials:
         _run_trial(study, recipe, space, output, make_reporter(), seed=recipe.seed + len(trials))

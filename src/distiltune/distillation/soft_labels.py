@@ -124,7 +124,7 @@ def taught(
         max_tokens: most tokens in a batch of the teacher.
 
     Raises:
-        ModelError: if it has no trained head for the task, or cuts texts into other tokens.
+        ModelError: if it has no trained head for the task, other labels, or cuts texts into other tokens.
         RecipeError: if a window is longer than the teacher has positions for.
 
     """
@@ -134,6 +134,12 @@ def taught(
             f"The teacher has no trained head for {task.name}, so it has no answers to learn from.",
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=f"fine-tune it first: distiltune train --model {teacher} --train DATA --output RUN",
+        )
+    if isinstance(task, Teachable) and not task.means_the_same(loaded.source.config_hf):
+        raise ModelError(
+            "The teacher has other labels than the training data, so what it says of one would be learnt of another.",
+            where=f"{loaded.source.directory}: config.json: id2label",
+            fix=f"fine-tune a teacher on data with these labels: distiltune train --model {teacher} --train DATA --output RUN",
         )
     check_same_tokens(loaded.source, tokenizer)
     check_window(int(features.lengths.max(initial=0)), loaded.source.config)

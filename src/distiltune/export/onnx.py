@@ -32,8 +32,8 @@ from distiltune.tasks.choose import USUAL, task_of_model
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.table import TASKS
 
-MAX_F1_LOST: Final = 1.0
-"""Points of F1 that 8 bits may cost unless the user says otherwise."""
+MAX_LOST: Final = 1.0
+"""Points of the task's score, as F1, that 8 bits may cost unless the user says otherwise."""
 
 OnNote = Callable[[str], None]
 
@@ -91,9 +91,9 @@ def export_onnx(
         model: a model directory, a run, or a name on the hub.
         output: the folder to make.
         int8: also bring weights and products to 8 bits.
-        data: questions to check with; by default the run's validation data, or else the starter's.
+        data: examples to check with; by default the run's validation data, or else the starter's.
         questions: at most so many of them (0: all).
-        accept_loss: write it even if int8 costs more than `MAX_F1_LOST` points of F1.
+        accept_loss: write it even if int8 costs more than `MAX_LOST` points of the score.
         threads: of tensor work; 0 means as many as there are usable cores.
         on_note: told what is going on.
 
@@ -115,15 +115,15 @@ def export_onnx(
     task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
     sources = data or _validation_of(Path(model)) or ("starter",)
     dataset = task.load_validation(list(sources), loaded.tokenizer)
-    on_note(f"checking with {dataset.n_examples:,} questions of {', '.join(sources)}")
+    on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(sources)}")
     before = measure(task, loaded.model.eval(), dataset)
     with tempfile.TemporaryDirectory() as working:
         chosen = _make(task, loaded, dataset, before, Path(working), int8=int8, on_note=on_note)
         comparison = chosen.comparison
-        if int8 and comparison.f1_lost > MAX_F1_LOST and not accept_loss:
+        if int8 and comparison.lost > MAX_LOST and not accept_loss:
             raise ModelError(
-                f"In 8 bits the model loses {comparison.f1_lost:.2f} points of F1 "
-                f"({comparison.f1_original:.2f} to {comparison.f1:.2f}), more than {MAX_F1_LOST:g}.",
+                f"In 8 bits the model loses {comparison.lost:.2f} points of {_title(comparison)} "
+                f"({comparison.score_original:.2f} to {comparison.score:.2f}), more than {MAX_LOST:g}.",
                 where=", ".join(sources),
                 fix="export without --int8, or take the loss with --accept-loss",
             )
@@ -135,20 +135,20 @@ def export_onnx(
 def _make(
     task: Task, loaded: LoadedModel, data: Dataset, before: Measured, working: Path, *, int8: bool, on_note: OnNote
 ) -> _Candidate:
-    """The float32 graph, checked; with ``int8``, the first 8-bit graph made from it that keeps F1."""
+    """The float32 graph, checked; with ``int8``, the first 8-bit graph made from it that keeps the score."""
     assert isinstance(loaded.model, TaskModel)
 
     def check(precision: str, file: Path) -> _Candidate:
         exported = OnnxModel(file, torch.device("cpu"))
-        comparison = compare(loaded.model, exported, data, before, measure(task, exported, data))
+        comparison = compare(task, loaded.model, exported, data, before, measure(task, exported, data))
         on_note(
             f"{precision}: {file.stat().st_size / 1e6:.1f} MB, {comparison.n_equal} of {comparison.n_examples} answers "
-            f"as before, F1 {comparison.f1:.2f} ({comparison.f1_original:.2f} before)"
+            f"as before, {_title(comparison)} {comparison.score:.2f} ({comparison.score_original:.2f} before)"
         )
         return _Candidate(precision, file, comparison)
 
     graph = working / "float32.onnx"
-    write_graph(loaded.model, graph, task.output_names)
+    write_graph(loaded.model, graph, task.output_names, task.reads_first_token)
     plain = check("float32", graph)
     if not plain.comparison.is_faithful:
         raise ModelError(
@@ -170,9 +170,9 @@ def _make(
         file = working / f"{len(tried)}.onnx"
         make(file)
         tried.append(check(precision, file))
-        if tried[-1].comparison.f1_lost <= MAX_F1_LOST:
+        if tried[-1].comparison.lost <= MAX_LOST:
             return tried[-1]
-    return max(tried, key=lambda each: each.comparison.f1)
+    return max(tried, key=lambda each: each.comparison.score)
 
 
 def _validation_of(run: Path) -> tuple[str, ...]:
@@ -191,12 +191,14 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
-    example = files("distiltune.export").joinpath("example.py.txt").read_text(encoding="utf-8")
+    package = TASKS[recipe.task].module.rpartition(".")[0]
+    place = files(package).joinpath("onnx_example.py.txt")
+    example = place.read_text(encoding="utf-8") if place.is_file() else ""
     values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens")}
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True) + "\n",
-        "example.py": example.format(**values),
-        "README.md": _readme(chosen, guide),
+        **({"example.py": example.format(**values)} if example else {}),
+        "README.md": _readme(chosen, guide, example),
     }
     contents = {
         **tokenizer_files(loaded.tokenizer, loaded.source.config.max_position_embeddings),
@@ -211,7 +213,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     replace_directory(directory, write)
 
 
-def _readme(chosen: _Candidate, guide: TaskGuide) -> str:
+def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
     """A model card, so that the folder can be put on the hub as it is."""
     comparison = chosen.comparison
     tags = "\n".join(f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", "onnx", *guide.tags))
@@ -220,9 +222,19 @@ def _readme(chosen: _Candidate, guide: TaskGuide) -> str:
         f"---\nlibrary_name: onnx\n{tag}tags:\n{tags}\n---\n\n"
         f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
         f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
-        "`example.py` asks it with numpy, onnxruntime and tokenizers; distiltune takes the folder as `--model`.\n\n"
-        '```shell\npython example.py "A question?" text.txt\n```\n\n'
-        f"Checked on {comparison.n_examples:,} questions beside the model that it was made from: "
+        f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"
+        f"Checked on {comparison.n_examples:,} examples beside the model that it was made from: "
         f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
-        f"F1 {comparison.f1:.2f} ({comparison.f1_original:.2f} before), exact match {comparison.exact_match:.2f}.\n"
+        f"{_title(comparison)} {comparison.score:.2f} ({comparison.score_original:.2f} before).\n"
     )
+
+
+def _usage(example: str) -> str:
+    """The command in an example's first line, if there is an example."""
+    command = example.partition(": ")[2].partition("   (")[0]
+    uses = " `example.py` uses it with numpy, onnxruntime and tokenizers only."
+    return f"{uses}\n\n```shell\n{command}\n```" if example else ""
+
+
+def _title(comparison: Comparison) -> str:
+    return comparison.score_name.replace("_", " ").replace("f1", "F1")

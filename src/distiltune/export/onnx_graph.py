@@ -26,20 +26,28 @@ class PaddedModel(nn.Module):
     Written out in plain operations, since the packed one's have no ONNX form.
     """
 
-    def __init__(self, model: TaskModel) -> None:
+    def __init__(self, model: TaskModel, n_outputs: int, reads_first_token: bool) -> None:
         super().__init__()
+        self.n_outputs, self.reads_first_token = n_outputs, reads_first_token
         self.encoder = model.encoder
         self.head = model.head
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, ...]:
-        """``(n, length)`` int64 twice → one ``(n, length)`` for each column of the head."""
+        """``(n, length)`` int64 twice → as exporters of such models have it.
+
+        One ``(n, length)`` for each column of the head; or where it has one name, ``(n, length, n_columns)``, of a head
+        that is read at the first token ``(n, n_columns)``.
+        """
         embeddings = self.encoder.embeddings
         position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)
         hidden = embeddings.norm(embeddings.token(input_ids) + embeddings.position(position_ids)[None])
         bias = (1.0 - attention_mask[:, None, None, :].to(hidden.dtype)) * _MASKED
         for layer in self.encoder.layers:
             hidden = _layer(layer, hidden, bias)
-        return tuple(self.head(hidden).unbind(-1))
+        if self.reads_first_token:
+            hidden = hidden[:, 0]
+        scores = self.head(hidden)
+        return (scores,) if self.n_outputs == 1 else tuple(scores.unbind(-1))
 
 
 def _layer(layer: nn.Module, hidden: Tensor, bias: Tensor) -> Tensor:
@@ -64,13 +72,14 @@ def _linear(module: nn.Module, values: Tensor) -> Tensor:
     return F.linear(values, weight, bias)
 
 
-def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...]) -> None:
+def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...], reads_first_token: bool = False) -> None:
     """Write the model as one ONNX file with any number of sequences and any length up to its positions.
 
     Args:
         model: in evaluation mode, on the CPU.
         file: where to write it.
-        output_names: one name for each column of the head.
+        output_names: one name for each column of the head, or one for all of them.
+        reads_first_token: whether only the head's scores of each sequence's first token mean something.
 
     Raises:
         ModelError: if the libraries of the extra `export` are not installed.
@@ -94,7 +103,7 @@ def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...]) -> 
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own insides
             program = torch.onnx.export(
-                PaddedModel(model).eval(),
+                PaddedModel(model, len(output_names), reads_first_token).eval(),
                 (ids, torch.ones_like(ids)),
                 input_names=["input_ids", "attention_mask"],
                 output_names=list(output_names),

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,7 +25,7 @@ _BATCH_TOKENS = 4_096
 class Measured:
     """A model on a data set: every answer by the example's id, and the task's figures."""
 
-    answers: Mapping[str, str]
+    answers: Mapping[str, Any]
     metrics: Mapping[str, float]
 
 
@@ -36,30 +37,30 @@ class Comparison:
         n_examples: how many both were asked.
         n_equal: how many got the same answer.
         max_logit_difference: largest difference of any logit, over at most 256 windows.
-        exact_match: of the exported model, in percent.
-        f1: likewise.
-        f1_original: of the original, in percent.
+        score_name: of the figure that is compared: the task's own, the higher the better.
+        score: of the exported model, in percent.
+        score_original: of the original, likewise.
 
     """
 
     n_examples: int
     n_equal: int
     max_logit_difference: float
-    exact_match: float
-    f1: float
-    f1_original: float
+    score_name: str
+    score: float
+    score_original: float
 
     @property
-    def f1_lost(self) -> float:
-        """Points of F1 that the export costs; below 0 if it gains."""
-        return self.f1_original - self.f1
+    def lost(self) -> float:
+        """Points of the score that the export costs; below 0 if it gains."""
+        return self.score_original - self.score
 
     @property
     def is_faithful(self) -> bool:
         """Whether all answers are the same, and all logits within `LOGIT_TOLERANCE`."""
         return self.n_equal == self.n_examples and self.max_logit_difference <= LOGIT_TOLERANCE
 
-    def as_json(self) -> dict[str, float]:
+    def as_json(self) -> dict[str, Any]:
         """The figures as plain values."""
         return asdict(self)
 
@@ -68,27 +69,55 @@ def measure(task: Task, model: nn.Module, data: Dataset) -> Measured:
     """Answer every example of a data set."""
     with tempfile.TemporaryDirectory() as directory:
         metrics = task.evaluate(model, data, Path(directory)).metrics
-        answers = json.loads((Path(directory) / "predictions.json").read_text(encoding="utf-8"))
+        answers = _read_answers(Path(directory) / task.prediction_files[0])
     return Measured(answers, metrics)
 
 
-def compare(original: nn.Module, exported: nn.Module, data: Dataset, before: Measured, after: Measured) -> Comparison:
+def _read_answers(path: Path) -> dict[str, Any]:
+    """Answers by id: one JSON object of them, or a line for each, of which figures of confidence are no part."""
+    text = path.read_text(encoding="utf-8")
+    if path.suffix == ".json":
+        answers: dict[str, Any] = json.loads(text)
+        return answers
+    return {line["id"]: _without_scores(line) for line in map(json.loads, text.splitlines())}
+
+
+def _without_scores(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _without_scores(v) for k, v in value.items() if k not in ("score", "scores")}
+    if isinstance(value, list):
+        return [_without_scores(each) for each in value]
+    return round(value, 3) if isinstance(value, float) else value
+
+
+def compare(
+    task: Task, original: nn.Module, exported: nn.Module, data: Dataset, before: Measured, after: Measured
+) -> Comparison:
     """Put the measurements of two models on the same data beside each other, and compare their logits."""
+    measured = [each for each in task.guide(before.metrics).headlines if each in before.metrics]
+    # An F1 counts what is right in part too, so it moves sooner than a share of what is wholly right.
+    name = next((each for each in measured if each.endswith("f1")), next(iter(measured), "loss"))
+    unit = 1.0 if task.guide(before.metrics).label(name).unit == "percent" else 100.0
     return Comparison(
         n_examples=len(before.answers),
         n_equal=sum(after.answers.get(name) == answer for name, answer in before.answers.items()),
-        max_logit_difference=_logit_difference(original, exported, data),
-        exact_match=after.metrics.get("exact_match", float("nan")),
-        f1=after.metrics.get("f1", float("nan")),
-        f1_original=before.metrics.get("f1", float("nan")),
+        max_logit_difference=_logit_difference(original, exported, data, task.reads_first_token),
+        score_name=name,
+        score=unit * after.metrics.get(name, float("nan")),
+        score_original=unit * before.metrics.get(name, float("nan")),
     )
 
 
-def _logit_difference(one: nn.Module, other: nn.Module, data: Dataset) -> float:
-    """Over features spread through the whole set, so that all lengths are among them."""
+def _logit_difference(one: nn.Module, other: nn.Module, data: Dataset, first_token: bool) -> float:
+    """Of all tokens or of each feature's first; over features spread through the set, so that all lengths are there."""
     features = data.features
     numbers = np.unique(np.linspace(0, len(features) - 1, _FEATURES_COMPARED).astype(np.int64))
     pairs = zip(
         outputs(one, features, numbers, _BATCH_TOKENS), outputs(other, features, numbers, _BATCH_TOKENS), strict=True
     )
-    return max(float(torch.max(torch.abs(left.cpu() - right.cpu()))) for (_, left), (_, right) in pairs)
+    differences = []
+    for (batch, left), (_, right) in pairs:
+        difference = torch.abs(left.cpu() - right.cpu())
+        counted = difference[batch.cu_seqlens[: batch.n_features].long().cpu()] if first_token else difference
+        differences.append(float(counted.max()))
+    return max(differences)

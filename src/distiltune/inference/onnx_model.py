@@ -24,8 +24,10 @@ _LEAST_FILLED = 0.8
 class OnnxModel(nn.Module):
     """Runs ``model.onnx`` through onnxruntime.
 
-    The graph takes ``input_ids`` and ``attention_mask``, both ``(n_sequences, length)`` int64; each of its outputs is
-    ``(n_sequences, length)``. A session may be called from several threads at once.
+    The graph takes ``input_ids`` and ``attention_mask``, both ``(n_sequences, length)`` int64. It has an output
+    ``(n_sequences, length)`` for each column, or one for all: ``(n_sequences, length, n_columns)``, or
+    ``(n_sequences, n_columns)`` where the first token of each sequence is read. A session may be called from several
+    threads at once.
     """
 
     def __init__(self, file: Path, device: torch.device) -> None:
@@ -39,13 +41,15 @@ class OnnxModel(nn.Module):
         # Who runs a model asks its first parameter where it lives.
         self.anchor = nn.Parameter(torch.empty(0), requires_grad=False)
         self._session = _open_session(file, device)
-        self._outputs = [output.name for output in self._session.get_outputs()]
+        outputs = self._session.get_outputs()
+        self._outputs = [output.name for output in outputs]
+        self._reads_first_token = len(outputs) == 1 and len(outputs[0].shape) == 2
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """``(total_tokens, n_outputs)`` for a packed batch on the CPU."""
+        """``(total_tokens, n_columns)`` for a packed batch on the CPU; what the graph does not give is 0."""
         tokens = batch.token_ids.numpy()
         offsets = batch.cu_seqlens.numpy().astype(np.int64)
-        out = np.empty((len(tokens), len(self._outputs)), dtype=np.float32)
+        out = np.zeros((0, 0), dtype=np.float32)
         for rows in _groups(batch.lengths):
             lengths = np.diff(offsets)[rows]
             mask = np.arange(lengths.max()) < lengths[:, None]
@@ -53,7 +57,15 @@ class OnnxModel(nn.Module):
             ids[mask] = gather_rows(tokens, offsets, rows)
             results = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask.astype(np.int64)})
             places = gather_rows(np.arange(len(tokens)), offsets, rows)
-            out[places] = np.stack([result[mask] for result in results], axis=1)
+            if self._reads_first_token:
+                places, scores = offsets[rows], results[0]
+            elif results[0].ndim == 3:
+                scores = results[0][mask]
+            else:
+                scores = np.stack([result[mask] for result in results], axis=1)
+            if not len(out):
+                out = np.zeros((len(tokens), scores.shape[1]), dtype=np.float32)
+            out[places] = scores
         return torch.from_numpy(out)
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
-from distiltune.device import Precision, arithmetic
-from distiltune.model.encoder import Linear, model_device
+from distiltune.device import Precision, allow_tf32, arithmetic, choose_precision
+from distiltune.inference.onnx_model import OnnxModel
+from distiltune.model.build import LoadedModel
+from distiltune.model.encoder import Linear, TaskModel, model_device
 
 
 class InPrecision(nn.Module):
@@ -18,7 +22,8 @@ class InPrecision(nn.Module):
         super().__init__()
         self.model = model
         self.precision = precision
-        for part in model.modules():
+        # The head works in float32 in any case.
+        for part in (model.encoder if isinstance(model, TaskModel) else model).modules():
             if precision == "bfloat16" and isinstance(part, Linear):
                 part.to(torch.bfloat16)
 
@@ -27,3 +32,17 @@ class InPrecision(nn.Module):
         with arithmetic(self.precision, model_device(self.model)):
             out: Tensor = self.model(batch)
         return out.float()
+
+
+def in_precision(loaded: LoadedModel, name: str) -> LoadedModel:
+    """The model with its products in that precision; its notes say so where it is not float32."""
+    if isinstance(loaded.model, OnnxModel):
+        return loaded
+    device = model_device(loaded.model)
+    precision = choose_precision(name, device, loaded.source.config.hidden_size)
+    if precision == "float32":
+        return loaded
+    allow_tf32(precision == "tf32")
+    note = f"Matrix products are taken in {precision}; float32 is slower and exact to the last digits."
+    source = replace(loaded.source, notes=(*loaded.source.notes, note))
+    return replace(loaded, model=InPrecision(loaded.model, precision).eval(), source=source)

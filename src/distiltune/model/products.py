@@ -58,7 +58,8 @@ def product(left: Tensor, right: Tensor, out: Tensor) -> Tensor:
 
 def linear(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """``values @ weight.T + bias``: ``(n, n_in)``, ``(n_out, n_in)`` and ``(n_out,)`` → ``(n, n_out)``."""
-    if not _numpy_multiplies(values) or torch.is_autocast_enabled(values.device.type):
+    is_traced = torch.compiler.is_compiling()  # an export knows PyTorch's own operations only
+    if is_traced or not _numpy_multiplies(values) or torch.is_autocast_enabled(values.device.type):
         return F.linear(values, weight, bias)
     out: Tensor = _Linear.apply(values, weight, bias)  # type: ignore[no-untyped-call]
     return out

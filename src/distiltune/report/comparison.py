@@ -14,6 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.coach.comparing import SHOWN_CHANGES, Comparison, PairComparison, RunRecord
 from distiltune.report.curves import STYLE
+from distiltune.tasks.table import TASKS
 
 # Okabe & Ito (2008), the darker ones first; marks and dashes differ too.
 _LOOKS = (
@@ -24,12 +25,7 @@ _LOOKS = (
     ("#e69f00", "v", "-"),
     ("#56b4e9", "P", "--"),
 )
-_TABLE = (
-    ("train loss", "train", "loss"),
-    ("validation loss", "validation", "loss"),
-    ("exact match", "validation", "exact_match"),
-    ("F1", "validation", "f1"),
-)
+_SHOWN_SCORES = 2
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
@@ -42,11 +38,13 @@ def comparison_lines(comparison: Comparison) -> list[str]:
 
 
 def _table(runs: Sequence[RunRecord]) -> list[str]:
-    titles = ["run", "best epoch", *(title for title, _, _ in _TABLE), "minutes"]
+    columns = [("train loss", "train", "loss"), ("validation loss", "validation", "loss")]
+    columns += [(metric_title(name), "validation", name) for name in _scores(runs)]
+    titles = ["run", "best epoch", *(title for title, _, _ in columns), "minutes"]
     rows = [titles]
     for run in runs:
         seconds = sum(epoch.train_seconds + epoch.validation_seconds for epoch in run.epochs)
-        figures = [_figure(getattr(run.best, of).get(metric)) for _, of, metric in _TABLE]
+        figures = [_figure(getattr(run.best, of).get(metric)) for _, of, metric in columns]
         rows.append([run.name, str(run.best_epoch), *figures, f"{seconds / 60:.1f}"])
     widths = [max(len(row[i]) for row in rows) for i in range(len(titles))]
     return [
@@ -55,6 +53,17 @@ def _table(runs: Sequence[RunRecord]) -> list[str]:
         )
         for row in rows
     ]
+
+
+def _scores(runs: Sequence[RunRecord]) -> list[str]:
+    """The scores that the runs were measured by, the task's most important ones first."""
+    names = [name for name in TASKS[runs[0].task].monitors if name != "validation_loss"]
+    return [name for name in names if any(name in run.best.validation for run in runs)][:_SHOWN_SCORES]
+
+
+def metric_title(name: str) -> str:
+    """A metric's name for people."""
+    return name.replace("_", " ").replace("f1", "F1")
 
 
 def _figure(value: float | None) -> str:
@@ -80,12 +89,12 @@ def _pair_lines(pair: PairComparison) -> list[str]:
         verdict = "a real difference" if score.is_real else "no difference that could be told from chance"
         lines.append(
             f"  {score.metric}: {score.difference:+.2f} points (95 %: {score.low:+.2f} to {score.high:+.2f}, "
-            f"p = {score.p_value:.4f}) on {score.n:,} questions: {verdict}"
+            f"p = {score.p_value:.4f}) on {score.n:,} examples: {verdict}"
         )
     better = sum(each.f1_change > 0 for each in pair.changed)
     lines.append(f"  answers changed: {better:,} for the better, {len(pair.changed) - better:,} for the worse")
     for each in pair.changed[:SHOWN_CHANGES]:
-        wanted = each.wanted[0] if each.wanted else "no answer"
+        wanted = (each.wanted[0] if each.wanted else "") or "no answer"
         lines.append(
             f"    {'+' if each.f1_change > 0 else '-'} {each.asked.strip()[:80]}  wanted {wanted[:40]!r}: "
             f"{each.first[:40]!r} → {each.second[:40]!r}"
@@ -94,13 +103,15 @@ def _pair_lines(pair: PairComparison) -> list[str]:
 
 
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw the runs' validation losses and F1 over the epochs, as SVG or PNG by the path's suffix."""
+    """Draw the runs' validation losses and a score over the epochs, as SVG or PNG by the path's suffix."""
+    scores = _scores(comparison.runs)
+    score = "f1" if "f1" in scores else next(iter(scores), "loss")
     with matplotlib.style.context(["default", STYLE]):
         figure = Figure(figsize=(10.0, 6.6), layout=ConstrainedLayoutEngine(h_pad=0.09, w_pad=0.09))
         FigureCanvasAgg(figure)
         upper, lower = figure.subplots(2, 1, sharex=True)
         _draw(upper, comparison.runs, "loss", "Validation loss (nats)")
-        _draw(lower, comparison.runs, "f1", "F1 (%)")
+        _draw(lower, comparison.runs, score, metric_title(score).capitalize())
         lower.set_xlabel("Epoch")
         lower.xaxis.get_major_locator().set_params(integer=True)
         upper.legend(

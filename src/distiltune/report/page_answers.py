@@ -158,8 +158,8 @@ def calibration_picture(bins: Sequence[CalibrationBin]) -> str:
 
 def _wrong(answers: Sequence[WrongAnswer]) -> str:
     intro = (
-        f"<p>{counted(len(answers), 'answer')} that share no word with the right one, those first of which the model "
-        'was surest. In the passages: <mark class="gold">the right answer</mark>, '
+        f"<p>{counted(len(answers), 'answer')} that have nothing in common with the right one, those first of which "
+        'the model was surest. In the texts: <mark class="gold">the right answer</mark>, '
         '<mark class="given">the answer given</mark>.</p>'
     )
     return intro + "\n".join(map(_wrong_answer, answers))

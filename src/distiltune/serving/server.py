@@ -8,6 +8,7 @@ import logging
 import mimetypes
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from socket import IPPROTO_TCP, TCP_NODELAY
 from typing import Any, Final
@@ -72,6 +73,7 @@ def make_app(
     batcher: DynamicBatcher,
     page: Traversable,
     limits: Limits,
+    notes: Sequence[str] = (),
 ) -> FastAPI:
     """Put an application together; everything that it will ever serve is read now.
 
@@ -79,8 +81,9 @@ def make_app(
         title: of the API.
         router: the task's routes.
         batcher: which these use; it is closed with the application.
-        page: a folder with ``index.html`` and the files that it names.
+        page: a folder with ``index.html`` and files that it names; those of `serving/static` are served beside them.
         limits: what the server takes on.
+        notes: what there is to say of the model, kept as the application's ``state.notes``.
 
     """
     metrics = Metrics(lambda: batcher.queued_tokens)
@@ -95,9 +98,11 @@ def make_app(
     has_telemetry = "telemetry" in inspect.signature(FastAPI.__init__).parameters
     quiet: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}} if has_telemetry else {}
     app = FastAPI(title=title, version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan, **quiet)
+    app.state.notes = tuple(notes)
     app.include_router(router)
     app.include_router(_own_routes(batcher, metrics))
     _add_page(app, page)
+    _add_page(app, files("distiltune.serving").joinpath("static"))
     _add_error_handlers(app)
     app.add_middleware(Gate, limits=limits, metrics=metrics)
     return app

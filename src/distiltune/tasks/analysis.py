@@ -14,6 +14,10 @@ class Interval:
     low: float
     high: float
 
+    def in_percent(self) -> Interval:
+        """The same of a hundred."""
+        return Interval(100 * self.value, 100 * self.low, 100 * self.high)
+
 
 @dataclass(frozen=True, slots=True)
 class BreakdownRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from tokenizers import Tokenizer
@@ -109,6 +109,9 @@ class Teachable(Protocol):
     def divergence(self) -> Divergence:
         """How far a student's output for each token is from the teacher's."""
 
+    def means_the_same(self, config: Mapping[str, Any]) -> bool:
+        """Whether the outputs of a model with that config.json are those of a student, number by number."""
+
 
 @runtime_checkable
 class Coached(Protocol):
@@ -146,6 +149,10 @@ class Task(Protocol):
     @property
     def output_names(self) -> tuple[str, ...]:
         """What the head's columns are called where the model is exported."""
+
+    @property
+    def reads_first_token(self) -> bool:
+        """Whether only the head's scores of a feature's first token mean something."""
 
     @property
     def table(self) -> tuple[TableColumn, ...]:

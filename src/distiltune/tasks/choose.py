@@ -14,6 +14,7 @@ from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe import Recipe
+from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.table import AUTO, TASKS
 
 USUAL = "question-answering"
@@ -72,6 +73,16 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, 
     task = said or models or (next(iter(fitting)) if len(fitting) == 1 else USUAL)
     _check_data(task, "the model is one for" if models else "the task is", fitting, seen)
     return recipe.with_changes(task=task), config
+
+
+def entry_of_model(name: str) -> TaskEntry:
+    """The task that a trained model is for; question answering where it does not say.
+
+    Raises:
+        ModelError, HubError: if the model cannot be found.
+
+    """
+    return TASKS[task_of_model(model_config(name)) or USUAL]
 
 
 def task_of_model(config: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict
 
@@ -38,6 +38,10 @@ class TaskEntry:
         reading: those of them that matter for using a trained model.
         check: raises ValueError where settings of a recipe do not fit together.
         formats: file suffix → what reads such files, beside those that all tasks read.
+        checker: ``module:function`` that checks data for `distiltune check`: sources, the other set's sources, recipe,
+            where to write mended data → `Checked`; empty: there is none.
+        server: ``module:function`` that makes the application for `distiltune serve`: model, its name on the page,
+            limits, how requests are put together, settings → FastAPI; empty: there is none.
 
     """
 
@@ -53,10 +57,27 @@ class TaskEntry:
     reading: tuple[str, ...] = ()
     check: Callable[[Recipe], None] = lambda recipe: None
     formats: Mapping[str, Reader] = field(default_factory=dict)
+    checker: str = ""
+    server: str = ""
 
     def __call__(self, recipe: Recipe) -> Task:
         """The task with its part of the recipe."""
         return cast("Task", import_module(self.module).from_recipe(recipe))
+
+    def load(self, place: str) -> Callable[..., Any]:
+        """The function at a ``module:function`` of the entry.
+
+        Raises:
+            RecipeError: if the task has none.
+
+        """
+        from distiltune.errors import RecipeError
+
+        module, _, function = place.partition(":")
+        if not module:
+            raise RecipeError(f"This cannot be done yet for {self.name}.", where="--task", fix="see docs/add-a-task.md")
+        found: Callable[..., Any] = getattr(import_module(module), function)
+        return found
 
     def fits(self, row: Mapping[str, object], columns: str) -> bool:
         """Whether rows like this one can be this task's, with columns renamed as the recipe says."""

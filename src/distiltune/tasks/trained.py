@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from distiltune.device import choose_device
+from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
-from distiltune.recipe import Recipe
+from distiltune.recipe import Recipe, stored_settings
 from distiltune.tasks.table import TASKS
 
 
-def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
+def load_trained(name: str, task_name: str, device: str, precision: str) -> LoadedModel:
     """Load a model that has a trained head for that task, in evaluation mode; also one exported to ONNX.
+
+    ``precision`` is of the matrix products, as `Answerer` has it.
 
     Raises:
         ModelError: if the model cannot be read, or has no such head.
@@ -21,4 +24,13 @@ def load_trained(name: str, task_name: str, device: str) -> LoadedModel:
     task = TASKS[task_name](Recipe(task=task_name)).for_model(model_config(name))
     loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
     loaded.model.eval()
-    return loaded
+    return in_precision(loaded, precision)
+
+
+def windows_of(loaded: LoadedModel, max_length: int | None, stride: int | None) -> tuple[int, int]:
+    """Most tokens in a window and tokens shared: as given, else as trained, else the recipe's, within the model's."""
+    stored = stored_settings(loaded.source.config_hf) if max_length is None and stride is None else {}
+    usual = Recipe()
+    length = max_length or stored.get("max_length", usual.max_length)
+    shared = stride if stride is not None else stored.get("stride", usual.stride)
+    return min(length, loaded.source.config.max_position_embeddings), shared

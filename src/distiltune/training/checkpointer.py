@@ -132,7 +132,7 @@ class Checkpointer:
             try:
                 write_checkpoint(directory, snapshot, files)
             except OSError:
-                self._make_room(epoch)
+                self._make_room(epoch, directory)
                 write_checkpoint(directory, snapshot, files)
         except OSError as error:
             raise self._cannot_write(error) from error
@@ -176,7 +176,7 @@ class Checkpointer:
             try:
                 write_checkpoint(directory, snapshot)
             except OSError:
-                self._make_room(kept.best_epoch)
+                self._make_room(kept.best_epoch, directory)
                 write_checkpoint(directory, snapshot)
             self._kept.append(kept)
             self._prune(self._kept[-KEPT:], {each.best_epoch for each in self._kept[-KEPT:]})
@@ -197,20 +197,26 @@ class Checkpointer:
             fix=f"go on with: distiltune train --resume {self._folder.parent}",
         )
 
-    def _make_room(self, best_epoch: int) -> None:
-        """Give up the spare checkpoint, so that the disk has room for another try of one that has this best epoch."""
-        self._prune(self._kept[-1:], {best_epoch, *(each.best_epoch for each in self._kept)})
+    def _make_room(self, best_epoch: int, directory: Path) -> None:
+        """Give up the spare checkpoint, so that the disk has room for another try of this one with this best epoch.
 
-    def _prune(self, kept: list[Kept], best_epochs: set[int]) -> None:
-        """Remove all other checkpoints, as far as that can be done."""
-        names = {each.place.name for each in kept}
+        The one to be tried again may be there already, if only bringing its name to the disk failed: it stays.
+        """
+        self._prune(self._kept[-1:], {best_epoch, *(each.best_epoch for each in self._kept)}, directory.name)
+
+    def _prune(self, kept: list[Kept], best_epochs: set[int], *more: str) -> None:
+        """Remove all other checkpoints and what earlier removals and failed writes left, as far as that can be done."""
+        names = {*more, *(each.place.name for each in kept)}
         for place in places_in(self._folder):
             if place.name not in names:
                 remove(self._folder / place.name)
-        bests = {best_checkpoint(self._folder, epoch).name for epoch in best_epochs}
+        bests = {best_checkpoint(self._folder, epoch).name for epoch in best_epochs} | set(more)
         for path in self._folder.glob("best-epoch-*"):
             if path.name not in bests:
                 remove(path)
+        for path in self._folder.glob(".*"):
+            if path.name.endswith((".gone", ".new")):
+                shutil.rmtree(path, ignore_errors=True)
 
     def _cannot_write(self, error: BaseException) -> TrainingError:
         if isinstance(error, TrainingError):
@@ -237,4 +243,5 @@ def remove(directory: Path) -> None:
         directory.rename(hidden)
     except OSError:
         hidden = directory
-    shutil.rmtree(hidden, ignore_errors=True)
+    for _ in range(2):  # what fails once may well succeed
+        shutil.rmtree(hidden, ignore_errors=True)

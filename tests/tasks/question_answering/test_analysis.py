@@ -8,15 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from distiltune.tasks.analysing import marked_stretches, mean_interval, share_interval
 from distiltune.tasks.analysis import Stretch
-from distiltune.tasks.question_answering.analysis import (
-    NO_ANSWER,
-    analyse,
-    chance_losses,
-    marked_stretches,
-    mean_interval,
-    share_interval,
-)
+from distiltune.tasks.question_answering.analysis import NO_ANSWER, analyse, chance_losses
 from distiltune.tasks.question_answering.examples import Example
 from tests.helpers import example, feature_set
 

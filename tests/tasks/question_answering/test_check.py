@@ -9,10 +9,10 @@ import pytest
 
 from distiltune.coach.concerns import Concern, concern_lines
 from distiltune.errors import DataError
-from distiltune.report.data_check import report_lines
 from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
 from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_fix import check_output, fix, write_fixed
+from distiltune.tasks.question_answering.check_lines import report_lines
 from distiltune.tasks.question_answering.check_spans import slipped_span
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.features import WindowSettings

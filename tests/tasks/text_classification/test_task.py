@@ -162,7 +162,7 @@ def test_data_model_and_flag_that_disagree_are_told(trained: FineTuned, model: s
         evaluate(trained.model, texts, task="question-answering")
     with pytest.raises(RecipeError, match="data is for question-answering"):
         evaluate(trained.model, questions)
-    with pytest.raises(ModelError, match="no trained head"):
+    with pytest.raises(ModelError, match="no trained text-classification head"):
         evaluate(model, texts, **WINDOWS)
     with pytest.raises(RecipeError, match="cannot be told from its columns, word") as caught:
         fine_tune(model=model, train=write(tmp_path / "odd.jsonl", [{"word": "a"}]), output=tmp_path / "x")

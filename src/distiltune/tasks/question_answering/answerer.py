@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.device import allow_tf32, choose_device, choose_precision, keep_freed_memory, set_threads
+from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError, RecipeError
-from distiltune.inference.onnx_model import OnnxModel
-from distiltune.inference.precision import InPrecision
+from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
-from distiltune.model.encoder import model_device
 from distiltune.recipe import stored_settings
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidences, pool
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode
@@ -176,7 +174,7 @@ class Answerer:
         """
         set_threads(threads)
         keep_freed_memory()
-        self._loaded = _in_precision(load_question_answerer(str(model), device), precision)
+        self._loaded = in_precision(load_question_answerer(str(model), device), precision)
         config = self._loaded.source.config_hf
         stored = stored_settings(config)
         limit = self._loaded.source.config.max_position_embeddings
@@ -395,20 +393,6 @@ def load_question_answerer(name: str, device: str) -> LoadedModel:
     loaded = load_trained_model(name, "question-answering", HEAD_RULES, make_span_head, choose_device(device))
     loaded.model.eval()
     return loaded
-
-
-def _in_precision(loaded: LoadedModel, name: str) -> LoadedModel:
-    """The model with its products in that precision; its notes say so where it is not float32."""
-    if isinstance(loaded.model, OnnxModel):
-        return loaded
-    device = model_device(loaded.model)
-    precision = choose_precision(name, device, loaded.source.config.hidden_size)
-    if precision == "float32":
-        return loaded
-    allow_tf32(precision == "tf32")
-    note = f"Matrix products are taken in {precision}; float32 is slower and exact to the last digits."
-    source = replace(loaded.source, notes=(*loaded.source.notes, note))
-    return replace(loaded, model=InPrecision(loaded.model, precision).eval(), source=source)
 
 
 def _windows(

@@ -20,6 +20,7 @@ from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
 from distiltune.recipe import Recipe
+from distiltune.tasks.checking import spread
 from distiltune.tasks.question_answering.check_examples import (
     answer_concerns,
     answer_tenth,
@@ -28,6 +29,7 @@ from distiltune.tasks.question_answering.check_examples import (
     span_concerns,
 )
 from distiltune.tasks.question_answering.check_repeats import Repeats, find_repeats, repeat_concerns
+from distiltune.tasks.question_answering.check_training import in_training
 from distiltune.tasks.question_answering.check_windows import pieces_per_word, unknown_share, window_concerns
 from distiltune.tasks.question_answering.data import QuestionData, featurise, load_examples
 from distiltune.tasks.question_answering.examples import Example
@@ -182,9 +184,9 @@ def training_concerns(
     windows: WindowSettings,
     max_answer_tokens: int,
 ) -> tuple[Concern, ...]:
-    """What is wrong with data that is read already, for the coach of a training."""
+    """What is wrong with data that is read already and matters to a training, for its coach."""
     repeats = find_repeats(training.examples, others)
-    return list_concerns(training, tokenizer, CheckSettings(windows, max_answer_tokens), repeats, others)
+    return in_training(list_concerns(training, tokenizer, CheckSettings(windows, max_answer_tokens), repeats, others))
 
 
 def list_concerns(
@@ -236,28 +238,17 @@ def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
         "questions": len(examples),
         "passages": len({example.context for example in examples}),
         "unanswerable_share": round(1 - len(answered) / len(examples), 4),
-        "question_words": _spread([len(example.question.split()) for example in examples]),
-        "answer_words": _spread(answer_words),
-        "passage_words": _spread([len(context.split()) for context in {example.context for example in examples}]),
+        "question_words": spread([len(example.question.split()) for example in examples]),
+        "answer_words": spread(answer_words),
+        "passage_words": spread([len(context.split()) for context in {example.context for example in examples}]),
         "answer_position_tenths": [round(tenths[i] / len(answered), 4) if answered else 0.0 for i in range(10)],
         "question_classes": {name: classes[name] for name in QUESTION_CLASSES if classes[name]},
         "windows": len(features),
-        "windows_a_question": _spread(windows.tolist()),
+        "windows_a_question": spread(windows.tolist()),
         "tokens": int(lengths.sum()),
-        "tokens_a_window": _spread(lengths.tolist()),
+        "tokens_a_window": spread(lengths.tolist()),
         "unknown_token_share": round(float(np.average(unknown, weights=lengths)), 5),
         "pieces_a_word": round(float(np.mean(pieces_per_word(examples, data.question_features))), 3),
-    }
-
-
-def _spread(values: Sequence[int]) -> dict[str, float]:
-    """Middle, 95th percentile and largest of some counts."""
-    if not values:
-        return {"median": 0, "p95": 0, "max": 0}
-    return {
-        "median": float(np.median(values)),
-        "p95": float(np.percentile(values, 95)),
-        "max": float(max(values)),
     }
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from distiltune.serving.asking import NOT_BLANK, add_text_route, load_apart, took_too_long, unless_gone
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
-from distiltune.serving.files_to_text import FileKind, file_to_text
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, make_app
 from distiltune.tasks.question_answering.answerer import Answerer, FoundAnswer, Prepared, Reply
@@ -33,10 +33,8 @@ AUTOMATIC_CHARACTERS: Final = 60_000
 AUTOMATIC_PASSAGES: Final = 32
 _CHARACTERS_A_WINDOW: Final = 1_200  # roughly what a window moves on by
 _PROGRESS_S: Final = 0.1
-_GONE_S: Final = 0.5  # how often it is checked whether who asked is still there
 
-_NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
-_Text = Annotated[str, Field(min_length=1, pattern=_NOT_BLANK)]
+_Text = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
 
 
 def _whole(value: object) -> object:
@@ -62,7 +60,7 @@ class AskIn(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     questions: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=2_000, pattern=_NOT_BLANK)]],
+        list[Annotated[str, Field(min_length=1, max_length=2_000, pattern=NOT_BLANK)]],
         Field(min_length=1, max_length=MAX_QUESTIONS),
     ]
     documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
@@ -110,13 +108,6 @@ class RepliesOut(BaseModel):
 
     replies: list[ReplyOut]
     seconds: float
-
-
-class TextOut(BaseModel):
-    """The text of a file."""
-
-    text: str
-    characters: int
 
 
 class ModelOut(BaseModel):
@@ -181,6 +172,11 @@ def _too_much() -> TooMuchError:
     )
 
 
+def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
+    """What `distiltune serve` serves."""
+    return question_answering_app(load_apart(lambda: Answerer(model, **settings)), name, limits, batches)
+
+
 def question_answering_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
     """The page and the API around one model.
 
@@ -199,6 +195,7 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
         batcher=batcher,
         page=files("distiltune.tasks.question_answering").joinpath("page"),
         limits=limits,
+        notes=answerer.notes,
     )
 
 
@@ -226,9 +223,9 @@ def _router(service: Service, name: str) -> APIRouter:
             async with asyncio.timeout(limits.answer_s):
                 prepared = await service.prepare(asked)
                 job = service.batcher.submit(prepared.features.features)
-                replies = await _unless_gone(request, service.replies(prepared, job, asked.n_best))
+                replies = await unless_gone(request, service.replies(prepared, job, asked.n_best))
         except TimeoutError:
-            raise _timeout(limits) from None
+            raise took_too_long(limits) from None
         finally:
             if job is not None:
                 job.cancel()
@@ -252,43 +249,13 @@ def _router(service: Service, name: str) -> APIRouter:
             async with asyncio.timeout(limits.answer_s):
                 prepared = await service.prepare(asked)
         except TimeoutError:
-            raise _timeout(limits) from None
+            raise took_too_long(limits) from None
         job = service.batcher.submit(prepared.features.features)
         lines = _lines(service, prepared, job, asked.n_best, began)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    @router.post(
-        "/text",
-        summary="The text of a file: plain text or Markdown, HTML, PDF",
-        responses=PROBLEMS,
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-            }
-        },
-    )
-    async def text(request: Request, kind: Annotated[FileKind, Query(description="What kind of file.")]) -> TextOut:
-        content = await request.body()
-        found = await asyncio.get_running_loop().run_in_executor(service.file_threads, file_to_text, content, kind)
-        return TextOut(text=found, characters=len(found))
-
+    add_text_route(router, service.file_threads)
     return router
-
-
-async def _unless_gone(request: Request, work: Any) -> list[Reply]:
-    """Do the work, unless whoever asked goes away meanwhile."""
-    task = asyncio.ensure_future(work)
-    try:
-        while True:
-            done, _ = await asyncio.wait({task}, timeout=_GONE_S)
-            if done:
-                replies: list[Reply] = task.result()
-                return replies
-            if await request.is_disconnected():
-                raise AnswerTimeoutError("Nobody waits for the answer any more.")
-    finally:
-        task.cancel()
 
 
 async def _lines(service: Service, prepared: Prepared, job: Job, n_best: int, began: float) -> AsyncIterator[bytes]:
@@ -301,7 +268,7 @@ async def _lines(service: Service, prepared: Prepared, job: Job, n_best: int, be
                 said = job.n_done
                 yield as_line("progress", {"read": said, "of": job.n_features})
             if time.perf_counter() - began > service.limits.answer_s:
-                raise _timeout(service.limits)
+                raise took_too_long(service.limits)
             await asyncio.wait({task}, timeout=_PROGRESS_S)
         yield as_line("replies", _replies_out(task.result(), began).model_dump())
     except AnswerTimeoutError as error:
@@ -309,12 +276,6 @@ async def _lines(service: Service, prepared: Prepared, job: Job, n_best: int, be
     finally:
         task.cancel()
         job.cancel()
-
-
-def _timeout(limits: Limits) -> AnswerTimeoutError:
-    return AnswerTimeoutError(
-        f"The answer took over {limits.answer_s:g} s.", fix="send less text, or have only some passages read"
-    )
 
 
 def _replies_out(replies: Sequence[Reply], began: float) -> RepliesOut:

@@ -82,6 +82,7 @@ class QuestionAnswering:
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
     output_names: tuple[str, ...] = ("start_logits", "end_logits")
+    reads_first_token: bool = False
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
     objective: Objective = span_loss
@@ -152,6 +153,10 @@ class QuestionAnswering:
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""
         return question_answering_guide(metrics, self.windows.max_length, self.reading.max_answer_tokens)
+
+    def means_the_same(self, config: Mapping[str, object]) -> bool:
+        """Always: starts and ends have no other names."""
+        return True
 
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
         """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""

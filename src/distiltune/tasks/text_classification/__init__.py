@@ -30,6 +30,8 @@ TASK = TaskEntry(
     columns=(("text", "label"), ("text", "labels")),
     renamed=_renamed,
     after_training="predict: distiltune predict --model {model} --data TEXTS.jsonl --output labels",
+    checker="distiltune.tasks.text_classification.check:check",
+    server="distiltune.tasks.text_classification.service:serve",
     examples_predicted="texts labelled",
     check=check,
 )

@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
 
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet, text_problem
@@ -15,9 +18,10 @@ from distiltune.device import set_threads
 from distiltune.errors import DataError
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.features import TextWindows, featurise
+from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
+from distiltune.tasks.text_classification.head import probabilities
 from distiltune.tasks.text_classification.targets import UNKNOWN, targets_of
-from distiltune.tasks.trained import load_trained
+from distiltune.tasks.trained import load_trained, windows_of
 
 BATCH_TOKENS = 4_096
 
@@ -54,11 +58,12 @@ class TextClassifier:
         *,
         device: str = "auto",
         threads: int = 0,
-        max_length: int = 384,
-        stride: int = 128,
+        precision: str = "float32",
+        max_length: int | None = None,
+        stride: int | None = None,
         truncate: bool = False,
     ) -> None:
-        """Load a model directory, a run, or a name on the hub.
+        """Load a model directory, a run, or a name on the hub; windows that are not given are as it was trained.
 
         Raises:
             ModelError: if the model cannot be read, or has no head for this task.
@@ -66,10 +71,9 @@ class TextClassifier:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), "text-classification", device)
+        self._loaded = load_trained(str(model), "text-classification", device, precision)
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
-        limit = self._loaded.source.config.max_position_embeddings
-        self._windows = TextWindows(min(max_length, limit), stride, truncate)
+        self._windows = TextWindows(*windows_of(self._loaded, max_length, stride), truncate)
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:
         """Classify texts, or pairs of texts.
@@ -78,12 +82,40 @@ class TextClassifier:
             DataError: if a text is empty.
 
         """
+        scores = score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS)
+        return [self._classified(values) for values in scores.values.tolist()]
+
+    @property
+    def model(self) -> nn.Module:
+        """Packed batches in, a row of scores a token out."""
+        return self._loaded.model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the model."""
+        return self._loaded.source.notes
+
+    def prepare(self, texts: Sequence[str | tuple[str, str]]) -> TextData:
+        """The texts' windows.
+
+        Raises:
+            DataError: if a text is empty.
+
+        """
         examples = tuple(_example(i, text) for i, text in enumerate(texts))
         read = ReadSet(examples, Findings(), "", ())
         weights = np.ones(len(self.targets.labels))
-        data = featurise(read, self._loaded.tokenizer, self._windows, self.targets, weights, cached=False)
-        scores = score_texts(self._loaded.model, data, self.targets, BATCH_TOKENS)
-        return [self._classified(values) for values in scores.values.tolist()]
+        return featurise(read, self._loaded.tokenizer, self._windows, self.targets, weights, cached=False)
+
+    def classified(self, data: TextData, outputs: Sequence[npt.NDArray[np.float32]]) -> list[Classified]:
+        """What the model's outputs of these windows, ``(n_tokens, n_labels)`` each, say of every text."""
+        first = torch.from_numpy(np.stack([output[0] for output in outputs]))
+        values = probabilities(self.targets.problem)(first).double().numpy()
+        example_of = data.features.example_of
+        sums = np.zeros((data.n_examples, values.shape[1]))
+        np.add.at(sums, example_of, values)
+        means = sums / np.bincount(example_of, minlength=data.n_examples)[:, None]
+        return [self._classified(each) for each in means.tolist()]
 
     def _classified(self, values: list[float]) -> Classified:
         said: dict[str, Any] = prediction(self.targets, values)

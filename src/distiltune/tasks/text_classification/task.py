@@ -12,16 +12,22 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import DataSettings, draw, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.checking import in_training, labelled_concerns
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
+from distiltune.tasks.text_classification.analysis import analyse, chance_losses
+from distiltune.tasks.text_classification.check import labelled_texts
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (
     PREDICTION_FILES,
@@ -72,7 +78,7 @@ class TextClassification:
 
     Attributes:
         data: which texts, read how.
-        model: as the recipe names it, whose labels go on if they fit.
+        labelled: the teacher, or else the model, as the recipe names it; its labels go on if they fit.
         windows: how long texts are read.
         problem: as the recipe has it.
         label_weights: as the recipe has them.
@@ -85,7 +91,7 @@ class TextClassification:
     """
 
     data: DataSettings
-    model: str
+    labelled: str
     windows: TextWindows
     problem: str
     label_weights: str
@@ -99,6 +105,7 @@ class TextClassification:
     architecture: str = "DistilBertForSequenceClassification"
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
+    reads_first_token: bool = True
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
@@ -127,12 +134,16 @@ class TextClassification:
         """What a student of a fine-tuned teacher learns beside that loss."""
         return TextDivergence(self.targets.problem)
 
+    def means_the_same(self, config: Mapping[str, Any]) -> bool:
+        """Whether a model with that config.json has the same labels in the same order."""
+        return targets_of(config) == self.targets
+
     def ready(self) -> TextClassification:
         """The task with the labels of its training data, or the model's own if they hold all of these."""
         train, validation = train_and_validation(
             self._read, self.data, lambda example: (example.text, example.pair), "text"
         )
-        targets = find_targets(train.examples, self.problem, model_config(self.model))
+        targets = find_targets(train.examples, self.problem, model_config(self.labelled))
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         validation = keep_known(validation, targets, share) if validation is not None else None
@@ -201,6 +212,19 @@ class TextClassification:
             write_predictions(predictions, texts, self.targets, scores, evaluation)
         return evaluation
 
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        others = labelled_texts(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
+        return chance_losses(features, self.targets)
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
+        return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
+
     def _read(self, sources: Sequence[str], split: Split) -> TextSet:
         return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)
 
@@ -209,7 +233,7 @@ def from_recipe(recipe: Recipe) -> TextClassification:
     """The task with its part of the recipe."""
     return TextClassification(
         data=data_settings(recipe),
-        model=recipe.model,
+        labelled=recipe.teacher or recipe.model,
         windows=TextWindows(recipe.max_length, recipe.stride, recipe.long_texts == "truncate"),
         problem=recipe.problem,
         label_weights=recipe.class_weights,

@@ -28,6 +28,8 @@ TASK = TaskEntry(
     columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans")),
     renamed=_renamed,
     after_training="mark entities: distiltune predict --model {model} --data TEXTS.jsonl --output entities",
+    checker="distiltune.tasks.token_classification.check:check",
+    server="distiltune.tasks.token_classification.service:serve",
     examples_predicted="texts marked",
     formats=dict.fromkeys((".conll", ".bio", ".iob"), read_conll),
 )

@@ -99,6 +99,13 @@ def mark_words(
     return Marked(tags[place], confidence[place], loss, right)
 
 
+def marked_by(data: TokenData, scores: npt.NDArray[np.float32]) -> Marked:
+    """What ``(all_tokens, n_tags)`` scores of all windows, in order, say; of gold tags nothing is asked."""
+    best = torch.from_numpy(scores).softmax(dim=1).max(dim=1)
+    place = data.arrays["word_place"]
+    return Marked(best.indices.numpy()[place], best.values.double().numpy()[place], float("nan"), float("nan"))
+
+
 def entities_found(
     data: TokenData, marked: Marked, tags: Sequence[str]
 ) -> Iterator[tuple[TokenExample, list[FoundEntity]]]:

@@ -6,16 +6,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet, text_problem
 from distiltune.device import set_threads
 from distiltune.errors import DataError
 from distiltune.tasks.labels import labels_of
-from distiltune.tasks.token_classification.evaluation import as_spans, entities_found, mark_words
+from distiltune.tasks.token_classification.evaluation import (
+    Marked,
+    as_spans,
+    entities_found,
+    mark_words,
+    marked_by,
+)
 from distiltune.tasks.token_classification.examples import TokenExample
-from distiltune.tasks.token_classification.features import TokenWindows, featurise
+from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.read import words_of
-from distiltune.tasks.trained import load_trained
+from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag
+from distiltune.tasks.trained import load_trained, windows_of
 
 BATCH_TOKENS = 4_096
 
@@ -39,9 +50,16 @@ class EntityMarker:
     """
 
     def __init__(
-        self, model: str | Path, *, device: str = "auto", threads: int = 0, max_length: int = 384, stride: int = 128
+        self,
+        model: str | Path,
+        *,
+        device: str = "auto",
+        threads: int = 0,
+        precision: str = "float32",
+        max_length: int | None = None,
+        stride: int | None = None,
     ) -> None:
-        """Load a model directory, a run, or a name on the hub.
+        """Load a model directory, a run, or a name on the hub; windows that are not given are as it was trained.
 
         Raises:
             ModelError: if the model cannot be read, or has no head for this task.
@@ -49,13 +67,37 @@ class EntityMarker:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), "token-classification", device)
+        self._loaded = load_trained(str(model), "token-classification", device, precision)
         self.tags = labels_of(self._loaded.source.config_hf)
-        limit = self._loaded.source.config.max_position_embeddings
-        self._windows = TokenWindows(min(max_length, limit), stride)
+        self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is marked."""
+        return tuple(dict.fromkeys(split_tag(tag)[1] for tag in self.tags if tag != OUTSIDE))
 
     def __call__(self, texts: Sequence[str]) -> list[list[MarkedEntity]]:
         """The entities of each text, in order.
+
+        Raises:
+            DataError: if a text is empty.
+
+        """
+        data = self.prepare(texts)
+        return self._entities(data, mark_words(self._loaded.model, data, BATCH_TOKENS))
+
+    @property
+    def model(self) -> nn.Module:
+        """Packed batches in, a row of scores a token out."""
+        return self._loaded.model
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What there is to say of the model."""
+        return self._loaded.source.notes
+
+    def prepare(self, texts: Sequence[str]) -> TokenData:
+        """The texts' windows.
 
         Raises:
             DataError: if a text is empty.
@@ -67,8 +109,13 @@ class EntityMarker:
                 raise DataError(problem.message, where=f"text {number}", fix="give something to read")
         examples = tuple(TokenExample(str(i), text, words_of(text), None) for i, text in enumerate(texts))
         read = ReadSet(examples, Findings(), "", ())
-        data = featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
-        marked = mark_words(self._loaded.model, data, BATCH_TOKENS)
+        return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
+
+    def entities(self, data: TokenData, outputs: Sequence[npt.NDArray[np.float32]]) -> list[list[MarkedEntity]]:
+        """What the model's outputs of these windows, ``(n_tokens, n_tags)`` each, mark in every text."""
+        return self._entities(data, marked_by(data, np.concatenate(list(outputs))))
+
+    def _entities(self, data: TokenData, marked: Marked) -> list[list[MarkedEntity]]:
         return [
             [MarkedEntity(**span) for span in as_spans(example, found)]
             for example, found in entities_found(data, marked, self.tags)

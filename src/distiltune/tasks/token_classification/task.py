@@ -11,6 +11,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.coach.concerns import Concern
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import DataSettings, draw, keep_if, train_and_validation
 from distiltune.errors import DataError
@@ -18,11 +20,15 @@ from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.checking import in_training, labelled_concerns
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
+from distiltune.tasks.token_classification.analysis import analyse, chance_losses
+from distiltune.tasks.token_classification.check import labelled_texts
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
     PREDICTION_FILES,
@@ -55,7 +61,7 @@ class TokenClassification:
 
     Attributes:
         data: which texts, read how.
-        model: as the recipe names it, whose tags go on if they fit.
+        labelled: the teacher, or else the model, as the recipe names it; its tags go on if they fit.
         windows: how long texts are read.
         batch_tokens: most tokens in a batch of evaluation.
         tags: in the order of their ids; known once the training data or the model's config.json is.
@@ -64,7 +70,7 @@ class TokenClassification:
     """
 
     data: DataSettings
-    model: str
+    labelled: str
     windows: TokenWindows
     batch_tokens: int
     tags: tuple[str, ...] = (OUTSIDE,)
@@ -76,8 +82,9 @@ class TokenClassification:
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
+    reads_first_token: bool = False
     objective: Objective = token_loss
-    divergence: Divergence | None = token_divergence
+    divergence: Divergence = token_divergence
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
@@ -99,8 +106,12 @@ class TokenClassification:
                 where=", ".join(train.sources),
                 fix="give tags beside the tokens, or spans beside the text",
             )
-        task = replace(self, tags=keep_labels_of(model_config(self.model), tag_names(labels)))
+        task = replace(self, tags=keep_labels_of(model_config(self.labelled), tag_names(labels)))
         return replace(task, read=(train, task._known(validation) if validation is not None else None))
+
+    def means_the_same(self, config: Mapping[str, Any]) -> bool:
+        """Whether a model with that config.json has the same tags in the same order."""
+        return labels_of(config) == self.tags
 
     def for_model(self, config: Mapping[str, Any]) -> TokenClassification:
         """The task with the model's tags."""
@@ -156,6 +167,19 @@ class TokenClassification:
             write_predictions(predictions, texts, marked, self.tags, evaluation)
         return evaluation
 
+    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        others = labelled_texts(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+
+    def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
+        """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
+        return chance_losses(features, len(self.tags))
+
+    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by label and length, calibration, the hardest wrong entities; and each text's score."""
+        return analyse(predictions / PREDICTION_FILES[0])
+
     def _read(self, sources: Sequence[str], split: Split) -> TokenSet:
         return read_marked(sources, split, TokenColumns.parse(self.data.columns), self.data.max_rejected_share)
 
@@ -175,7 +199,7 @@ def from_recipe(recipe: Recipe) -> TokenClassification:
     """The task with its part of the recipe."""
     return TokenClassification(
         data=data_settings(recipe),
-        model=recipe.model,
+        labelled=recipe.teacher or recipe.model,
         windows=TokenWindows(recipe.max_length, recipe.stride),
         batch_tokens=recipe.evaluation_tokens,
     )

@@ -1,29 +1,12 @@
 "use strict";
 // The page: a text, a question, the answer marked in the text. Nothing is stored; the sitting ends with the page.
 
-const $ = (id) => document.getElementById(id);
-const FILE_KINDS = { txt: "text", text: "text", md: "text", markdown: "text", html: "html", htm: "html", pdf: "pdf" };
 const MAX_QUESTIONS = 32;
 const LEAST_CONFIDENCE = 0.001;
 
-let server = { max_body_bytes: Infinity, always_answers: false };
 let asking = null; // the AbortController of the request on its way
 const sitting = []; // { text, reply }, in the order asked
 let shown = null; // the entry that is on the page
-
-const percent = (share) => (share > 0 && share < 0.01 ? "under 1\u00a0%" : `${Math.round(share * 100)}\u00a0%`);
-const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
-const oneLine = (text) => text.replace(/\s+/g, " ").trim();
-
-function say(text) { $("status").textContent = text; }
-function complain(text) { $("problem").textContent = text; }
-
-function element(name, text, attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
-}
 
 // The text
 
@@ -71,31 +54,11 @@ function point(number) {
   }
 }
 
-async function openFile(file) {
-  complain("");
-  const kind = FILE_KINDS[file.name.split(".").pop().toLowerCase()];
-  if (!kind) return complain(`${file.name} is no file of a known kind: .txt, .md, .html or .pdf.`);
-  if (file.size > server.max_body_bytes) return complain(tooLarge(file.size));
-  say(`Opening ${file.name}…`);
-  try {
-    const response = await fetch(`api/text?kind=${kind}`, {
-      method: "POST", body: file, headers: { "Content-Type": "application/octet-stream" },
-    });
-    const found = await response.json();
-    say("");
-    if (!response.ok) return complain(problemText(found));
-    $("text").value = found.text;
-    editText();
-    say(`${file.name} is open: ${found.characters.toLocaleString("en")} characters.`);
-    $("question").focus();
-  } catch {
-    say("");
-    complain("The server cannot be reached. Is it still running?");
-  }
+function opened(text, isFile) {
+  $("text").value = text;
+  editText();
+  if (isFile) $("question").focus();
 }
-
-const tooLarge = (bytes) => `The text is too large: ${megabytes(bytes)}. This server takes ${megabytes(server.max_body_bytes)} at once.`;
-const problemText = (problem) => [problem.what, problem.fix && `What to do: ${problem.fix}.`].filter(Boolean).join(" ");
 
 // Asking
 
@@ -317,28 +280,11 @@ async function start() {
   $("change").addEventListener("click", () => { editText(); $("text").focus(); });
   $("text").addEventListener("input", showSize);
   $("link").addEventListener("click", makeLink);
-  $("open").addEventListener("click", () => $("file").click());
-  $("file").addEventListener("change", () => { if ($("file").files.length) openFile($("file").files[0]); $("file").value = ""; });
   arrows($("others"));
   arrows($("history"));
-  const area = $("text-section");
-  const dropping = (isOver) => (event) => { event.preventDefault(); area.classList.toggle("dropping", isOver); };
-  document.addEventListener("dragover", dropping(true));
-  document.addEventListener("dragleave", dropping(false));
-  document.addEventListener("drop", (event) => {
-    dropping(false)(event);
-    const [file] = event.dataTransfer.files;
-    const text = event.dataTransfer.getData("text/plain");
-    if (file) openFile(file);
-    else if (text) { $("text").value = text; editText(); }
-  });
+  takeFiles(opened);
   window.addEventListener("hashchange", restore);
-  try {
-    server = await (await fetch("api/model")).json();
-    $("model").textContent = [server.name, ...server.notes].join(" · ");
-  } catch {
-    complain("The server cannot be reached. Is it still running?");
-  }
+  await meetServer();
   await restore();
 }
 

@@ -1,0 +1,122 @@
+"""What the tasks' analyses of their answers share: intervals, scores by kind, calibration, marked passages."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+
+from distiltune.tasks.analysis import Breakdown, BreakdownRow, CalibrationBin, Interval, Stretch
+
+G = TypeVar("G")
+
+N_BINS = 10
+_Z95 = 1.959964
+_CONTEXT_CHARACTERS = 160  # shown on either side of a marked answer
+_LONG_SPAN = 400
+
+
+def mean_interval(values: Sequence[float]) -> Interval:
+    """The mean and its interval by the normal approximation, in percent, within 0 and 100.
+
+    Where all values are 0 or all are 1 that has no width; then it is Wilson's, as of a share.
+    """
+    if len(values) > 1 and values[0] in (0.0, 1.0) and all(value == values[0] for value in values):
+        share = share_interval(sum(values), len(values))
+        return share.in_percent()
+    array = 100 * np.asarray(values, dtype=np.float64)
+    mean = float(array.mean())
+    margin = _Z95 * float(array.std(ddof=1)) / math.sqrt(len(array)) if len(array) > 1 else 100.0
+    return Interval(mean, max(0.0, mean - margin), min(100.0, mean + margin))
+
+
+def share_interval(n_right: float, n: int) -> Interval:
+    """A share, 0 to 1, with Wilson's interval (1927), which stays sensible for few answers and near 0 and 1."""
+    share = n_right / n
+    centre = (share + _Z95**2 / (2 * n)) / (1 + _Z95**2 / n)
+    margin = _Z95 * math.sqrt(share * (1 - share) / n + _Z95**2 / (4 * n**2)) / (1 + _Z95**2 / n)
+    return Interval(share, max(0.0, min(share, centre - margin)), min(1.0, max(share, centre + margin)))
+
+
+def breakdown(
+    title: str,
+    given: Sequence[G],
+    label: Callable[[G], str],
+    order: Sequence[str],
+    scores: Callable[[Sequence[G]], Mapping[str, Interval]],
+) -> Breakdown:
+    """The scores of each group of answers that have one label, in this order; labels of no answer are left out."""
+    groups: dict[str, list[G]] = {}
+    for each in given:
+        groups.setdefault(label(each), []).append(each)
+    rows = [BreakdownRow(name, len(groups[name]), scores(groups[name])) for name in order if name in groups]
+    return Breakdown(title, tuple(rows))
+
+
+def step(steps: Sequence[tuple[int, str]], value: int) -> str:
+    """The name of the first step that is not below the value."""
+    return next(name for limit, name in steps if value <= limit)
+
+
+def calibrate(answers: Iterable[tuple[float, float]]) -> tuple[tuple[CalibrationBin, ...], float]:
+    """Answers in bins by confidence, and their calibration error; each is a confidence and 1 if it is right, else 0."""
+    groups: list[list[tuple[float, float]]] = [[] for _ in range(N_BINS)]
+    for confidence, right in answers:
+        groups[min(N_BINS - 1, int(confidence * N_BINS))].append((confidence, right))
+    bins = tuple(
+        CalibrationBin(
+            len(group),
+            sum(confidence for confidence, _ in group) / len(group),
+            share_interval(sum(right for _, right in group), len(group)),
+        )
+        for group in groups
+        if group
+    )
+    n = sum(each.n for each in bins)
+    return bins, sum(each.n * abs(each.confidence - each.right.value) for each in bins) / max(1, n)
+
+
+def marked_stretches(context: str, spans: Sequence[tuple[int, int, str]]) -> list[Stretch]:
+    """The passage around the spans, cut where they begin and end; "…" where something is left out."""
+    if not spans:
+        text = context[: 2 * _CONTEXT_CHARACTERS]
+        return [Stretch(text + (" …" if len(context) > len(text) else ""))]
+    windows: list[list[int]] = []
+    for start, end, _ in sorted(spans):
+        end = min(end, start + _LONG_SPAN)
+        low = _word_before(context, start, start - _CONTEXT_CHARACTERS)
+        high = _word_after(context, end, end + _CONTEXT_CHARACTERS)
+        if windows and low <= windows[-1][1]:
+            windows[-1][1] = max(windows[-1][1], high)
+        else:
+            windows.append([low, high])
+    stretches: list[Stretch] = []
+    for low, high in windows:
+        if low > 0:
+            stretches.append(Stretch("… " if not stretches else " … "))
+        cuts = sorted({low, high, *(place for start, end, _ in spans for place in (start, end) if low < place < high)})
+        for first, last in pairwise(cuts):
+            marks = frozenset(mark for start, end, mark in spans if start <= first and last <= end)
+            stretches.append(Stretch(context[first:last], marks))
+    if windows[-1][1] < len(context):
+        stretches.append(Stretch(" …"))
+    return stretches
+
+
+def _word_before(context: str, start: int, low: int) -> int:
+    """The first place from ``low`` on at which a word begins, if there is one before ``start``."""
+    if low <= 0:
+        return 0
+    blank = context.find(" ", low - 1, start)
+    return blank + 1 if blank >= 0 else low
+
+
+def _word_after(context: str, end: int, high: int) -> int:
+    """The last place up to ``high`` at which a word ends, if there is one behind ``end``."""
+    if high >= len(context):
+        return len(context)
+    blank = context.rfind(" ", end, high + 1)
+    return blank if blank >= 0 else high

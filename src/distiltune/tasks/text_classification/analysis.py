@@ -1,0 +1,161 @@
+"""Where a model of texts is right and where it is wrong: by label, by length, by confidence; the hardest wrong ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from distiltune.data.feature_set import FeatureSet
+from distiltune.tasks.analysing import breakdown, calibrate, marked_stretches, mean_interval, share_interval, step
+from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
+from distiltune.tasks.text_classification.targets import Targets
+
+N_WRONG = 8
+NO_LABEL = "no label"
+_TITLE_CHARACTERS = 80
+_WORDS = ((5, "up to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"), (50, "21 to 50 words"))
+_MORE_WORDS = (10**9, "over 50 words")
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What was said of one text."""
+
+    example: TextExample
+    labels: tuple[str, ...]
+    wanted: tuple[str, ...]
+    confidence: float
+
+    @property
+    def exact(self) -> float:
+        return float(set(self.labels) == set(self.wanted))
+
+    @property
+    def f1(self) -> float:
+        """Of this text's labels; 1 where there are none and none is given."""
+        n = len(self.labels) + len(self.wanted)
+        return 2 * len(set(self.labels) & set(self.wanted)) / n if n else 1.0
+
+
+def analyse(
+    examples: Sequence[TextExample], targets: Targets, predictions: Path
+) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+    """Analyse the file of predictions that an evaluation of ``examples`` wrote; numbers are not right or wrong."""
+    if targets.is_regression:
+        return Analysis(), ()
+    by_id = {example.id: example for example in examples}
+    with predictions.open(encoding="utf-8") as file:
+        lines = [line for line in map(json.loads, file) if "gold" in line and line["id"] in by_id]
+    given = [_given(by_id[line["id"]], line) for line in lines]
+    if not given:
+        return Analysis(), ()
+    bins, error = calibrate((each.confidence, each.exact) for each in given)
+    exact = mean_interval([each.exact for each in given])
+    facts = {
+        "n": float(len(given)),
+        "score": exact.value,
+        "score_margin": (exact.high - exact.low) / 2,
+        "confidence": sum(each.confidence for each in given) / len(given),
+    }
+    wrong = sorted((each for each in given if not each.exact), key=lambda each: -each.confidence)
+    analysis = Analysis(
+        breakdowns=_breakdowns(given, targets),
+        calibration=bins,
+        calibration_error=error,
+        wrong=tuple(map(_wrong_answer, wrong[:N_WRONG])),
+        facts=facts,
+    )
+    return analysis, tuple(map(_scored, given))
+
+
+def chance_losses(features: FeatureSet, targets: Targets) -> tuple[float, float]:
+    """The loss of guessing evenly among the labels, and that of knowing how often each occurs.
+
+    Of numbers there is no even guess; the second is their variance.
+    """
+    labels = features.labels[:, N_EXTRA_COLUMNS:]
+    weights = np.ones(len(labels)) if features.weights is None else features.weights.astype(np.float64)
+    total = float(weights.sum()) or 1.0
+    if targets.is_regression:
+        numbers = np.ascontiguousarray(labels).view(np.float32)[:, 0].astype(np.float64)
+        mean = float(weights @ numbers) / total
+        return 0.0, float(weights @ (numbers - mean) ** 2) / total
+    if targets.problem == "multi-label":
+        shares = (weights @ labels) / total
+        return math.log(2), float(np.mean(_entropy(shares) + _entropy(1 - shares)))
+    counts = np.bincount(labels[:, 0], weights=weights, minlength=len(targets.labels))
+    return math.log(len(targets.labels)), float(_entropy(counts / total).sum())
+
+
+def _entropy(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return -shares * np.log(np.where(shares > 0, shares, 1.0))
+
+
+def _given(example: TextExample, line: dict[str, object]) -> _Given:
+    gold = line["gold"]
+    wanted = tuple(map(str, gold)) if isinstance(gold, list) else (str(gold),)
+    scores = line["scores"]
+    assert isinstance(scores, dict)
+    if "labels" not in line:
+        return _Given(example, (str(line["label"]),), wanted, float(scores[line["label"]]))
+    labels = line["labels"]
+    assert isinstance(labels, list)
+    # All of several decisions are right with the product of their chances.
+    chances = (score if name in labels else 1 - score for name, score in scores.items())
+    return _Given(example, tuple(labels), wanted, math.prod(chances))
+
+
+def _breakdowns(given: Sequence[_Given], targets: Targets) -> tuple[Breakdown, ...]:
+    order = (*targets.labels, *sorted({_joined(each.wanted) for each in given} - set(targets.labels)))
+    steps = (*_WORDS, _MORE_WORDS)
+    return (
+        breakdown("By right label", given, lambda each: _joined(each.wanted), order, _scores),
+        breakdown(
+            "By length of the text",
+            given,
+            lambda each: step(steps, len(each.example.text.split())),
+            tuple(name for _, name in steps),
+            _scores,
+        ),
+    )
+
+
+def _scores(group: Sequence[_Given]) -> dict[str, Interval]:
+    return {"Right": share_interval(sum(each.exact for each in group), len(group)).in_percent()}
+
+
+def _joined(labels: Sequence[str]) -> str:
+    return ", ".join(sorted(labels)) or NO_LABEL
+
+
+def _wrong_answer(each: _Given) -> WrongAnswer:
+    text = each.example.text
+    title = text if len(text) <= _TITLE_CHARACTERS else f"{text[:_TITLE_CHARACTERS]}…"
+    more = [] if each.example.pair is None else marked_stretches(f" / {each.example.pair}", [])
+    return WrongAnswer(
+        title=title,
+        given=_joined(each.labels),
+        wanted=_joined(each.wanted),
+        confidence=each.confidence,
+        passage=(*marked_stretches(text, []), *more),
+    )
+
+
+def _scored(each: _Given) -> ScoredAnswer:
+    return ScoredAnswer(
+        id=each.example.id,
+        asked=each.example.text,
+        given=", ".join(each.labels),
+        wanted=(", ".join(each.wanted),),
+        exact=each.exact,
+        f1=round(each.f1, 6),
+        confidence=round(each.confidence, 6),
+    )

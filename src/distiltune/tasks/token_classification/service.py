@@ -1,0 +1,74 @@
+"""Token classification over HTTP: texts in, entities with their places out, and a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib.resources import files
+from typing import Annotated, Any
+
+from fastapi import FastAPI
+from pydantic import BaseModel, Field
+from torch import nn
+
+from distiltune.serving.asking import load_apart
+from distiltune.serving.batching import BatchSettings, Output
+from distiltune.serving.gate import Limits
+from distiltune.serving.texts import OneText, texts_app
+from distiltune.tasks.token_classification.features import TokenData
+from distiltune.tasks.token_classification.marker import EntityMarker
+
+
+class EntityOut(BaseModel):
+    """An entity; offsets count Unicode code points of its text, from 0."""
+
+    label: str
+    start: int
+    end: int
+    text: str
+    score: Annotated[float, Field(ge=0, le=1, description="Mean probability of its words' tags.")]
+
+
+class EntitiesOut(BaseModel):
+    """What the model marks in one text, in order."""
+
+    entities: list[EntityOut]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    marker: EntityMarker
+
+    @property
+    def model(self) -> nn.Module:
+        return self.marker.model
+
+    @property
+    def notes(self) -> Sequence[str]:
+        return self.marker.notes
+
+    def prepare(self, texts: Sequence[Any]) -> TokenData:
+        return self.marker.prepare(texts)
+
+    def results(self, prepared: TokenData, outputs: Sequence[Output]) -> list[dict[str, Any]]:
+        return [{"entities": [asdict(each) for each in found]} for found in self.marker.entities(prepared, outputs)]
+
+
+def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
+    """What `distiltune serve` serves."""
+    return marking_app(load_apart(lambda: EntityMarker(model, **settings)), name, limits, batches)
+
+
+def marking_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
+    """The page and the API around one model."""
+    return texts_app(
+        _Reader(marker),
+        task="token-classification",
+        name=name,
+        labels=marker.labels,
+        text=OneText,
+        result=EntitiesOut,
+        page=files("distiltune.tasks.token_classification").joinpath("page"),
+        limits=limits,
+        batches=batches,
+    )

@@ -1,0 +1,281 @@
+"""Every command for the tasks beside question answering: the coach, the report, the server, the export, going on."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from distiltune import EntityMarker, TextClassifier, cli, evaluate, fine_tune, resume
+from distiltune.coach.comparing import compare_runs
+from distiltune.fine_tuning import FineTuned
+from distiltune.results import write_results
+from tests.helpers import TINY, word_pieces, write_tiny_model
+
+NAMES = ("ada", "ben", "cleo", "dan", "eva", "finn")
+PLACES = ("rome", "oslo", "bern", "lima", "york", "kyiv")
+FILLERS = ("sees", "likes", "leaves", "finds", "calls", "in", "at", "the", "old", "new", ".")
+SETTINGS: dict[str, Any] = {
+    "max_length": 16,
+    "stride": 4,
+    "epochs": 4,
+    "learning_rate": 5e-3,
+    "batch_size": 8,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+    "head_dropout": 0.0,
+    "threads": 1,
+}
+FLAGS = [f"--{name.replace('_', '-')}={value}" for name, value in SETTINGS.items()]
+TASKS = ("text-classification", "token-classification")
+
+
+def text_row(i: int) -> dict[str, Any]:
+    word = (NAMES if i % 2 else PLACES)[i % 6]
+    return {"id": f"t{i}", "text": f"the {FILLERS[i % 5]} {word} {FILLERS[5 + i % 6]} {i}", "label": "pn"[i % 2]}
+
+
+def token_row(i: int) -> dict[str, Any]:
+    tokens = [NAMES[i % 6], FILLERS[i % 5], PLACES[(i // 6) % 6], FILLERS[5 + i % 6], str(i)]
+    return {"id": f"t{i}", "tokens": tokens, "tags": ["B-person", "O", "B-place", "O", "O"]}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A task's files and a run."""
+
+    task: str
+    model: str
+    train: str
+    validation: str
+    run: FineTuned
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    folder = tmp_path_factory.mktemp("made")
+    row = text_row if request.param == TASKS[0] else token_row
+    for name, numbers in (("train", range(120)), ("validation", range(120, 150))):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row(i)) + "\n" for i in numbers), encoding="utf-8")
+    tokenizer = word_pieces([*NAMES, *PLACES, *FILLERS, *map(str, range(150))])
+    model = write_tiny_model(folder / "tiny", tokenizer, replace(TINY, vocab_size=tokenizer.get_vocab_size()))
+    files: dict[str, Any] = {
+        "train": str(folder / "train.jsonl"),
+        "validation": str(folder / "validation.jsonl"),
+        "model": str(model),
+    }
+    run = fine_tune(output=folder / "run", **files, **SETTINGS)
+    return Made(request.param, **files, run=run)
+
+
+@pytest.fixture
+def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    def run(*arguments: object, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", ["distiltune", *map(str, arguments)])
+        try:
+            cli.main()
+            left = 0
+        except SystemExit as leave:
+            left = int(leave.code or 0)
+        printed = capsys.readouterr()
+        assert left == code, printed.err
+        return printed.out if code == 0 else printed.err
+
+    return run
+
+
+def test_the_report_shows_where_it_is_right_and_wrong(made: Made) -> None:
+    page = made.run.directory.joinpath("report.html").read_text(encoding="utf-8")
+    assert made.task.replace("-", " ") in page
+    assert "What the coach says" in page
+    assert "By length of the text" in page
+    assert ("By right label" if made.task == TASKS[0] else "Found (recall)") in page
+    answers = [json.loads(line) for line in (made.run.directory / "answers.jsonl").read_text().splitlines()]
+    assert len(answers) == 30
+    score = "accuracy" if made.task == TASKS[0] else "f1"
+    if made.task == TASKS[0]:
+        assert np.mean([each["exact"] for each in answers]) == pytest.approx(made.run.best.validation[score])
+    assert all(0 <= each["confidence"] <= 1 for each in answers)
+
+
+def test_check_finds_what_is_wrong(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
+    rows = [json.loads(line) for line in Path(made.train).read_text().splitlines()]
+    wrong = dict(rows[0], id="again")
+    if made.task == TASKS[0]:
+        wrong["label"] = "n"
+    else:
+        wrong["tags"] = ["O"] * len(wrong["tags"])
+    held_out = Path(made.validation).read_text().splitlines()
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text("\n".join([*map(json.dumps, [*rows, wrong, {"id": "none"}]), *held_out[:3]]) + "\n")
+    asked = ("check", bad, "--against", made.validation, "--model", made.model, "--threads", "1")
+    found = json.loads(call(*asked, "--json"))
+    kinds = {concern["kind"]: concern for concern in found["concerns"]}
+    assert kinds["label_conflict"]["count"] == 1
+    assert kinds["text_leaked"]["count"] == 3
+    assert any(concern["severity"] in ("warning", "error") and concern["count"] == 1 for concern in found["concerns"])
+    assert found["task"] == made.task
+    assert "training on this machine: about" in call(*asked)
+    assert "--fix" in call(*asked, "--fix", tmp_path / "clean.jsonl", code=2)
+
+
+def test_find_lr_and_tune(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
+    files = ("--train", made.train, "--validation", made.validation, "--model", made.model, *FLAGS)
+    assert len(json.loads(call("find-lr", *files, "--steps", 20, "--json"))["rates"]) > 5
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    search = ("tune", *files, "--epochs", 1, "--search", "batch_size=8,16", "--trials", 2, "--output", tmp_path / "s")
+    assert len(json.loads(call(*search, "--json"))["trials"]) == 2
+    assert f'task = "{made.task}"' in (tmp_path / "s" / "best.toml").read_text()
+
+
+def test_compare_says_by_the_tasks_own_scores(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
+    files: dict[str, Any] = {"train": made.train, "validation": made.validation, "model": made.model}
+    other = fine_tune(output=tmp_path / "other", **files, **{**SETTINGS, "epochs": 1, "learning_rate": 1e-5})
+    found = compare_runs([made.run.directory, other.directory])
+    assert found.pairs[0].scores[0].n == 30
+    assert found.pairs[0].scores[0].difference < 0
+    text = call("compare", made.run.directory, other.directory, "--picture", tmp_path / "curves.svg")
+    assert ("accuracy  macro F1" if made.task == TASKS[0] else "F1  precision") in text
+    assert (tmp_path / "curves.svg").stat().st_size > 5_000
+
+
+def test_it_is_served(made: Made) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra `serve`")
+    pytest.importorskip("httpx", reason="needs the extra `dev`")
+    from fastapi.testclient import TestClient
+
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+    from distiltune.tasks.table import TASKS as ENTRIES
+
+    entry = ENTRIES[made.task]
+    app = entry.load(entry.server)(str(made.run.model), "mine", Limits(), BatchSettings(), {"threads": 1})
+    texts = ["the likes rome in 3", "ada sees rome . " * 8]
+    with TestClient(app, base_url="http://localhost") as client:
+        page = client.get("/")
+        assert page.status_code == 200
+        for name in ("common.js", "session.js", "texts.js", "result.js", "page.css", "result.css", "icon.svg"):
+            assert name in page.text
+            assert client.get(f"/{name}").status_code == 200
+        about = client.get("/api/model").json()
+        assert about["task"] == made.task
+        assert set(about["labels"]) == ({"p", "n"} if made.task == TASKS[0] else {"person", "place"})
+        results = client.post("/api/predictions", json={"texts": texts}).json()["results"]
+        if made.task == TASKS[0]:
+            for ours, given in zip(TextClassifier(made.run.model)(texts), results, strict=True):
+                assert given["labels"] == list(ours.labels)
+                assert given["scores"] == pytest.approx(dict(ours.scores), abs=1e-5)
+                assert given["number"] is None
+        else:
+            for found, given in zip(EntityMarker(made.run.model)(texts), results, strict=True):
+                assert [(each.label, each.start, each.end) for each in found] == [
+                    (each["label"], each["start"], each["end"]) for each in given["entities"]
+                ]
+            assert results[1]["entities"]
+        refused: list[Any] = [{"texts": []}, {"texts": [" "]}, {"texts": ["a"], "more": 1}, {"texts": [3]}]
+        for bad in refused:
+            assert client.post("/api/predictions", json=bad).status_code == 422
+        assert client.post("/api/text?kind=text", content=b"some words").json()["text"] == "some words"
+
+
+def test_half_precision_says_nearly_the_same(made: Made) -> None:
+    texts = ["the likes rome in 3", "ada sees rome ."]
+    kind: Any = TextClassifier if made.task == TASKS[0] else EntityMarker
+    exact, rounded = kind(made.run.model)(texts), kind(made.run.model, precision="bfloat16")(texts)
+    if made.task == TASKS[0]:
+        for one, other in zip(exact, rounded, strict=True):
+            assert dict(other.scores) == pytest.approx(dict(one.scores), abs=0.05)
+    else:
+        assert [[each.text for each in found] for found in exact] == [
+            [each.text for each in found] for found in rounded
+        ]
+
+
+def test_it_is_exported(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
+    for name in ("onnx", "onnxscript", "onnxruntime"):
+        pytest.importorskip(name, reason="needs the extra `export`")
+    import subprocess
+
+    folder = tmp_path / "onnx"
+    asked = ("export", made.run.directory, "--output", folder, "--data", made.validation, "--threads", "1")
+    said = json.loads(call(*asked, "--json"))
+    assert said["n_equal"] == said["n_examples"] == 30
+    assert said["max_logit_difference"] < 1e-4
+    assert said["score"] == pytest.approx(said["score_original"])
+    assert said["score_name"] == ("macro_f1" if made.task == TASKS[0] else "f1")
+    assert evaluate(folder, made.validation).metrics == pytest.approx(evaluate(made.run.model, made.validation).metrics)
+    # The folder's own example, which needs nothing of ours, says the same.
+    (tmp_path / "text.txt").write_text("ada sees rome .", encoding="utf-8")
+    command = [sys.executable, str(folder / "example.py"), str(tmp_path / "text.txt")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    if made.task == TASKS[0]:
+        assert printed.split()[0] == TextClassifier(made.run.model)(["ada sees rome ."])[0].label
+    else:
+        tagged = dict(line.split("\t") for line in printed.splitlines() if line)
+        marked = {each.text: each.label for each in EntityMarker(made.run.model)(["ada sees rome ."])[0]}
+        assert {word: tag[2:] for word, tag in tagged.items() if tag != "O"} == marked
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert "python example.py text.txt" in readme
+    assert "question" not in readme
+
+
+def test_a_run_goes_on_without_its_base_model(made: Made, tmp_path: Path) -> None:
+    files: dict[str, Any] = {"train": made.train, "validation": made.validation}
+    whole = fine_tune(output=tmp_path / "whole", model=made.model, **files, **SETTINGS)
+    base = write_again(Path(made.model), tmp_path / "base")
+
+    def stop(report: Any) -> bool:
+        if report.epoch == 1:
+            raise KeyboardInterrupt
+        return True
+
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", model=str(base), go_on=stop, **files, **SETTINGS)
+    for path in base.iterdir():
+        path.unlink()
+    gone_on = resume(tmp_path / "run")
+    assert [epoch.train for epoch in gone_on.epochs] == [epoch.train for epoch in whole.epochs]
+    assert gone_on.best.validation == whole.best.validation
+
+
+def write_again(model: Path, directory: Path) -> Path:
+    directory.mkdir()
+    for path in model.iterdir():
+        (directory / path.name).write_bytes(path.read_bytes())
+    return directory
+
+
+def test_the_coach_sums_up_the_predictions_of_the_best_epoch(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They lie in the best epoch's checkpoint; what the run directory has may be gone, or of another epoch."""
+
+    def lose_them_first(run: Any, *arguments: Any) -> Any:
+        (run.path / "predictions.jsonl").unlink()
+        return write_results(run, *arguments)
+
+    monkeypatch.setattr("distiltune.fine_tuning.write_results", lose_them_first)
+    files: dict[str, Any] = {"train": made.train, "validation": made.validation, "model": made.model}
+    fine_tune(output=tmp_path / "run", **files, **{**SETTINGS, "epochs": 1})
+    assert len((tmp_path / "run" / "answers.jsonl").read_text().splitlines()) == 30
+
+
+def test_runs_of_two_tasks_are_not_compared(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
+    recipe = (made.run.directory / "recipe.toml").read_text()
+    other = write_again_run(made.run.directory, tmp_path / "other")
+    changed = recipe.replace(f'task = "{made.task}"', 'task = "question-answering"')
+    (other / "recipe.toml").write_text(changed)
+    assert "different tasks" in call("compare", made.run.directory, other, code=1)
+
+
+def write_again_run(run: Path, directory: Path) -> Path:
+    directory.mkdir()
+    for name in ("log.jsonl", "answers.jsonl"):
+        (directory / name).write_bytes((run / name).read_bytes())
+    return directory
