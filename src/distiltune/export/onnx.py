@@ -148,7 +148,7 @@ def _make(
         return _Candidate(precision, file, comparison)
 
     graph = working / "float32.onnx"
-    write_graph(loaded.model, graph, task.output_names, task.reads_first_token)
+    write_graph(loaded.model, graph, task.output_names)
     plain = check("float32", graph)
     if not plain.comparison.is_faithful:
         raise ModelError(
