@@ -30,7 +30,7 @@ from distiltune.device import describe_machine
 from distiltune.inference.evaluate import evaluate
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.data import load_examples
-from distiltune.tasks.question_answering.decode import WindowLogits, decode, log_softmax
+from distiltune.tasks.question_answering.decode import WindowLogits, decode
 from distiltune.tasks.question_answering.documents import as_documents
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import score_answer
@@ -61,7 +61,9 @@ def every_span(windows: Sequence[WindowLogits], text: str, most_tokens: int) -> 
     best: dict[tuple[int, int], float] = {}
     for window in windows:
         first = window.first_context_token
-        starts, ends = log_softmax(window.start_logits)[first:], log_softmax(window.end_logits)[first:]
+        starts, ends = (
+            logits[first:].astype(np.float64) - logits[0] for logits in (window.start_logits, window.end_logits)
+        )
         n = len(window.char_starts)
         for start in range(n):
             for end in range(start, min(n, start + most_tokens)):

@@ -83,7 +83,7 @@ def contestant(name: str, directory: str, data: Sequence[str], n: int) -> None:
     os.dup2(2, 1)
     keep_freed_memory()
     set_threads(0)
-    recipe = Recipe(model=directory, validation_questions=n)
+    recipe = Recipe(task="question-answering", model=directory, validation_examples=n)
     task = TASKS[recipe.task](recipe)
     loaded = load_trained_model(directory, task.name, task.head_rules, task.make_head, choose_device("cpu"))
     task = TASKS[recipe.task](recipe.with_stored(loaded.source.config_hf)).for_model(loaded.source.config_hf)
@@ -114,7 +114,7 @@ def compete(places: dict[str, Path], data: Sequence[str], n: int, rounds: int) -
     processes = {
         name: subprocess.Popen(
             [sys.executable, "-m", "benchmarks.onnx", "--contestant", name, "--model", str(place), *arguments],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )
         for name, place in places.items()
     }  # fmt: skip

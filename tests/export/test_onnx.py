@@ -132,6 +132,17 @@ def test_8_bits_are_smaller_and_measured(people_model: Path, data: str, tmp_path
     assert checked["score_original"] == pytest.approx(evaluate(people_model, data, threads=1).metrics["f1"])
 
 
+def test_in_8_bits_an_answer_does_not_depend_on_who_else_asks(people_model: Path, data: str, tmp_path: Path) -> None:
+    """The ranges of a dynamic graph's numbers are those of all that is computed together."""
+    result = export_onnx(people_model, tmp_path / "int8", int8=True, data=(data,), threads=1, accept_loss=True)
+    assert "dynamic" in result.precision
+    model = Answerer(tmp_path / "int8", threads=1).loaded.model
+    rng = np.random.default_rng(0)
+    sequences = [rng.integers(5, 40, length).tolist() for length in (20, 19, 18, 20, 3)]
+    apart = torch.cat([model(batch_of([each])) for each in sequences])
+    assert torch.equal(model(batch_of(sequences)), apart)
+
+
 def test_embeddings_in_8_bits_keep_small_rows_beside_large_ones(tmp_path: Path) -> None:
     """One value of 100 in the table must not cost the other rows their digits."""
     table = np.random.default_rng(0).normal(0, 0.01, (50, 16)).astype(np.float32)

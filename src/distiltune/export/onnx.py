@@ -19,7 +19,7 @@ from distiltune.export.onnx_graph import OPSET, write_graph
 from distiltune.export.quantise import quantise_dynamic, quantise_static
 from distiltune.export.verify import Comparison, Measured, compare, measure
 from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
-from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model
+from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import TaskModel
 from distiltune.model.save import replace_directory
@@ -139,7 +139,7 @@ def _make(
     assert isinstance(loaded.model, TaskModel)
 
     def check(precision: str, file: Path) -> _Candidate:
-        exported = OnnxModel(file, torch.device("cpu"))
+        exported = OnnxModel(file, torch.device("cpu"), alone=ranges_are_dynamic(precision))
         comparison = compare(task, loaded.model, exported, data, before, measure(task, exported, data))
         on_note(
             f"{precision}: {file.stat().st_size / 1e6:.1f} MB, {comparison.n_equal} of {comparison.n_examples} answers "
@@ -148,7 +148,7 @@ def _make(
         return _Candidate(precision, file, comparison)
 
     graph = working / "float32.onnx"
-    write_graph(loaded.model, graph, task.output_names, task.reads_first_token)
+    write_graph(loaded.model, graph, task.output_names)
     plain = check("float32", graph)
     if not plain.comparison.is_faithful:
         raise ModelError(

@@ -26,9 +26,9 @@ class PaddedModel(nn.Module):
     Written out in plain operations, since the packed one's have no ONNX form.
     """
 
-    def __init__(self, model: TaskModel, n_outputs: int, reads_first_token: bool) -> None:
+    def __init__(self, model: TaskModel, n_outputs: int) -> None:
         super().__init__()
-        self.n_outputs, self.reads_first_token = n_outputs, reads_first_token
+        self.n_outputs, self.reads_first_token = n_outputs, model.reads_first_token
         self.encoder = model.encoder
         self.head = model.head
 
@@ -42,16 +42,15 @@ class PaddedModel(nn.Module):
         position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)
         hidden = embeddings.norm(embeddings.token(input_ids) + embeddings.position(position_ids)[None])
         bias = (1.0 - attention_mask[:, None, None, :].to(hidden.dtype)) * _MASKED
-        for layer in self.encoder.layers:
-            hidden = _layer(layer, hidden, bias)
-        if self.reads_first_token:
-            hidden = hidden[:, 0]
+        last = len(self.encoder.layers) - 1
+        for number, layer in enumerate(self.encoder.layers):
+            hidden = _layer(layer, hidden, bias, first_only=self.reads_first_token and number == last)
         scores = self.head(hidden)
         return (scores,) if self.n_outputs == 1 else tuple(scores.unbind(-1))
 
 
-def _layer(layer: nn.Module, hidden: Tensor, bias: Tensor) -> Tensor:
-    """``(n, length, hidden)`` → the same shape, as `distiltune.model.encoder.Layer` has it."""
+def _layer(layer: nn.Module, hidden: Tensor, bias: Tensor, *, first_only: bool) -> Tensor:
+    """``(n, length, hidden)`` → the same shape, as `distiltune.model.encoder.Layer` has it; or of the first tokens."""
     attention, feed_forward = layer.get_submodule("attention"), layer.get_submodule("feed_forward")
     n, length, width = hidden.shape
     n_heads = attention.n_heads
@@ -60,6 +59,8 @@ def _layer(layer: nn.Module, hidden: Tensor, bias: Tensor) -> Tensor:
     query, key, value = qkv.permute(2, 0, 3, 1, 4).unbind(0)
     scores = query @ key.transpose(-1, -2) / math.sqrt(width // n_heads) + bias
     mixed = (scores.softmax(-1) @ value).transpose(1, 2).reshape(n, length, width)
+    if first_only:
+        mixed, hidden = mixed[:, 0], hidden[:, 0]
     hidden = layer.get_submodule("attention_norm")(_linear(attention.get_submodule("output"), mixed) + hidden)
     activation = F.relu if feed_forward.activation is F.relu else F.gelu
     inner = activation(_linear(feed_forward.get_submodule("up"), hidden))
@@ -72,14 +73,13 @@ def _linear(module: nn.Module, values: Tensor) -> Tensor:
     return F.linear(values, weight, bias)
 
 
-def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...], reads_first_token: bool = False) -> None:
+def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...]) -> None:
     """Write the model as one ONNX file with any number of sequences and any length up to its positions.
 
     Args:
         model: in evaluation mode, on the CPU.
         file: where to write it.
         output_names: one name for each column of the head, or one for all of them.
-        reads_first_token: whether only the head's scores of each sequence's first token mean something.
 
     Raises:
         ModelError: if the libraries of the extra `export` are not installed.
@@ -103,7 +103,7 @@ def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...], rea
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter warns of its own insides
             program = torch.onnx.export(
-                PaddedModel(model, len(output_names), reads_first_token).eval(),
+                PaddedModel(model, len(output_names)).eval(),
                 (ids, torch.ones_like(ids)),
                 input_names=["input_ids", "attention_mask"],
                 output_names=list(output_names),

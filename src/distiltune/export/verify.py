@@ -101,23 +101,18 @@ def compare(
     return Comparison(
         n_examples=len(before.answers),
         n_equal=sum(after.answers.get(name) == answer for name, answer in before.answers.items()),
-        max_logit_difference=_logit_difference(original, exported, data, task.reads_first_token),
+        max_logit_difference=_logit_difference(original, exported, data),
         score_name=name,
         score=unit * after.metrics.get(name, float("nan")),
         score_original=unit * before.metrics.get(name, float("nan")),
     )
 
 
-def _logit_difference(one: nn.Module, other: nn.Module, data: Dataset, first_token: bool) -> float:
-    """Of all tokens or of each feature's first; over features spread through the set, so that all lengths are there."""
+def _logit_difference(one: nn.Module, other: nn.Module, data: Dataset) -> float:
+    """Over features spread through the set, so that all lengths are there."""
     features = data.features
     numbers = np.unique(np.linspace(0, len(features) - 1, _FEATURES_COMPARED).astype(np.int64))
     pairs = zip(
         outputs(one, features, numbers, _BATCH_TOKENS), outputs(other, features, numbers, _BATCH_TOKENS), strict=True
     )
-    differences = []
-    for (batch, left), (_, right) in pairs:
-        difference = torch.abs(left.cpu() - right.cpu())
-        counted = difference[batch.cu_seqlens[: batch.n_features].long().cpu()] if first_token else difference
-        differences.append(float(counted.max()))
-    return max(differences)
+    return max(float(torch.abs(left.cpu() - right.cpu()).max()) for (_, left), (_, right) in pairs)

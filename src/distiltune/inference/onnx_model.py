@@ -30,8 +30,14 @@ class OnnxModel(nn.Module):
     threads at once.
     """
 
-    def __init__(self, file: Path, device: torch.device) -> None:
+    def __init__(self, file: Path, device: torch.device, *, alone: bool = False) -> None:
         """Load the graph.
+
+        Args:
+            file: the graph.
+            device: where it runs.
+            alone: run each sequence by itself. A graph that takes the ranges of its 8-bit numbers from what it is
+                given takes them from everything padded together, so that an answer would depend on who else asked.
 
         Raises:
             ModelError: if onnxruntime is not installed or cannot read the file.
@@ -41,6 +47,7 @@ class OnnxModel(nn.Module):
         # Who runs a model asks its first parameter where it lives.
         self.anchor = nn.Parameter(torch.empty(0), requires_grad=False)
         self._session = _open_session(file, device)
+        self._alone = alone
         outputs = self._session.get_outputs()
         self._outputs = [output.name for output in outputs]
         self._reads_first_token = len(outputs) == 1 and len(outputs[0].shape) == 2
@@ -50,7 +57,8 @@ class OnnxModel(nn.Module):
         tokens = batch.token_ids.numpy()
         offsets = batch.cu_seqlens.numpy().astype(np.int64)
         out = np.zeros((0, 0), dtype=np.float32)
-        for rows in _groups(batch.lengths):
+        groups = (np.array([row]) for row in range(len(batch.lengths))) if self._alone else _groups(batch.lengths)
+        for rows in groups:
             lengths = np.diff(offsets)[rows]
             mask = np.arange(lengths.max()) < lengths[:, None]
             ids = np.zeros(mask.shape, dtype=np.int64)

@@ -49,12 +49,17 @@ def is_onnx(directory: Path) -> bool:
     return (directory / ONNX_FILE).is_file() and not any((directory / name).is_file() for name in WEIGHT_FILES)
 
 
+def ranges_are_dynamic(precision: str) -> bool:
+    """Whether a graph that was made so takes the ranges of its 8-bit numbers from its input."""
+    return "dynamic" in precision
+
+
 def _load_onnx(directory: Path, device: torch.device) -> LoadedModel:
     config = read_json(directory / "config.json")
     entry = config.get(ONNX_ENTRY)
-    precision = entry.get("precision", "float32") if isinstance(entry, dict) else "float32"
+    precision = str(entry.get("precision", "float32")) if isinstance(entry, dict) else "float32"
     return LoadedModel(
-        model=OnnxModel(directory / ONNX_FILE, device),
+        model=OnnxModel(directory / ONNX_FILE, device, alone=ranges_are_dynamic(precision)),
         tokenizer=load_tokenizer(directory),
         source=ModelSource(
             directory=directory,

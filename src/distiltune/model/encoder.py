@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal, Protocol, runtime_checkable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -49,13 +51,13 @@ class SelfAttention(nn.Module):
         self.n_heads = n_heads
         self.dropout = dropout
 
-    def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
-        """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
+    def forward(self, hidden: Tensor, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
+        """``(total_tokens, hidden)`` → the same shape, or of the tokens ``rows`` only ``(n_rows, hidden)``."""
         probability = self.dropout if self.training else 0.0
         mixed = packed_attention(
             self.qkv(hidden), batch.cu_seqlens, batch.lengths, batch.max_length, self.n_heads, probability
         )
-        out: Tensor = self.output(mixed)
+        out: Tensor = self.output(_taken(mixed, rows))
         return out
 
 
@@ -84,9 +86,9 @@ class Layer(nn.Module):
         self.feed_forward = FeedForward(config.hidden_size, config.intermediate_size, config.activation, config.dropout)
         self.feed_forward_norm = nn.LayerNorm(config.hidden_size, eps=LAYER_NORM_EPSILON)
 
-    def forward(self, hidden: Tensor, batch: PackedBatch) -> Tensor:
-        """``(total_tokens, hidden)`` → ``(total_tokens, hidden)``."""
-        hidden = self.attention_norm(self.attention(hidden, batch) + hidden)
+    def forward(self, hidden: Tensor, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
+        """``(total_tokens, hidden)`` → the same shape, or of the tokens ``rows`` only ``(n_rows, hidden)``."""
+        hidden = self.attention_norm(self.attention(hidden, batch, rows) + _taken(hidden, rows))
         out: Tensor = self.feed_forward_norm(self.feed_forward(hidden) + hidden)
         return out
 
@@ -102,12 +104,27 @@ class Encoder(nn.Module):
         )
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.n_layers))
 
-    def forward(self, batch: PackedBatch) -> Tensor:
-        """Encode a packed batch: → ``(total_tokens, hidden)``."""
+    def forward(self, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
+        """Encode a packed batch: → ``(total_tokens, hidden)``.
+
+        Of ``rows``, ``(n_rows,)`` int64, only these tokens' vectors, ``(n_rows, hidden)``: the last layer is then
+        worked out for them alone, which of six layers saves an eighth of the products.
+        """
         hidden: Tensor = self.embeddings(batch.token_ids, batch.position_ids)
-        for layer in self.layers:
-            hidden = layer(hidden, batch)
+        for number, layer in enumerate(self.layers, start=1):
+            hidden = layer(hidden, batch, rows if number == len(self.layers) else None)
         return hidden
+
+
+def _taken(values: Tensor, rows: Tensor | None) -> Tensor:
+    return values if rows is None else values.index_select(0, rows)
+
+
+@runtime_checkable
+class ReadsFirstToken(Protocol):
+    """A head that is read at the first token of every sequence, so that no other's vector is needed."""
+
+    reads_first_token: Literal[True]
 
 
 class TaskModel(nn.Module):
@@ -118,12 +135,24 @@ class TaskModel(nn.Module):
         self.encoder = encoder
         self.head = head
 
-    def forward(self, batch: PackedBatch) -> Tensor:
-        """Encode a packed batch and apply the head, which works in float32 also where the encoder does not.
+    @property
+    def reads_first_token(self) -> bool:
+        """Whether only what is said of the first token of every sequence means something; of the others it is 0."""
+        return isinstance(self.head, ReadsFirstToken)
 
-        It has few products, and eight bits are too few to tell one logit from the next.
+    def forward(self, batch: PackedBatch) -> Tensor:
+        """Encode a packed batch and apply the head, ``(total_tokens, n_columns)``.
+
+        The head works in float32 also where the encoder does not: it has few products, and eight bits are too few to
+        tell one logit from the next.
         """
-        hidden = self.encoder(batch)
+        if not self.reads_first_token:
+            return self._apply_head(self.encoder(batch))
+        rows = batch.cu_seqlens[: batch.n_features].long()
+        scores = self._apply_head(self.encoder(batch, rows))
+        return scores.new_zeros(batch.n_tokens, scores.shape[1]).index_copy(0, rows, scores)
+
+    def _apply_head(self, hidden: Tensor) -> Tensor:
         if torch.is_autocast_enabled(hidden.device.type):
             with torch.autocast(hidden.device.type, enabled=False):
                 exact: Tensor = self.head(hidden.float())

@@ -151,10 +151,6 @@ class Task(Protocol):
         """What the head's columns are called where the model is exported."""
 
     @property
-    def reads_first_token(self) -> bool:
-        """Whether only the head's scores of a feature's first token mean something."""
-
-    @property
     def table(self) -> tuple[TableColumn, ...]:
         """The epoch table's columns after the epoch's number."""
 

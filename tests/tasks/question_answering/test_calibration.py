@@ -21,7 +21,7 @@ from distiltune.tasks.question_answering.calibration import (
 
 def random_pools(n: int, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return np.stack([pool(sorted(rng.normal(-3.0, 2.0, 8), reverse=True), rng.normal(-6.0, 1.0)) for _ in range(n)])
+    return np.stack([pool(sorted(rng.normal(3.0, 2.0, 8), reverse=True)) for _ in range(n)])
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.5])
@@ -38,15 +38,15 @@ def test_the_temperature_that_made_the_outcomes_is_found_again(temperature: floa
 
 
 def test_confidences_are_the_plain_softmax() -> None:
-    row = pool([-0.5, -1.5], -2.0)
-    expected = np.exp(np.array([-2.0, -0.5, -1.5]) / 2)
+    row = pool([1.5, 0.5])
+    expected = np.exp(np.array([0.0, 1.5, 0.5]) / 2)
     assert confidences(row, 2.0)[:3] == pytest.approx(expected / expected.sum())
     assert confidences(row, 2.0)[3:].tolist() == [0.0] * (POOL_SIZE - 2)
-    assert confidences(pool([], -0.1), 1.0)[0] == 1.0
+    assert confidences(pool([]), 1.0)[0] == 1.0
 
 
 def test_the_pool_holds_a_fixed_number_of_candidates() -> None:
-    assert pool([-float(i) for i in range(50)], -1.0).tolist() == [-1.0, *(-float(i) for i in range(POOL_SIZE))]
+    assert pool([-float(i) for i in range(50)]).tolist() == [0.0, *(-float(i) for i in range(POOL_SIZE))]
 
 
 def test_the_error_is_the_weighted_gap_of_the_bins() -> None:
@@ -74,11 +74,11 @@ def test_nothing_is_fitted_where_nothing_can_be_learned() -> None:
 def test_the_record_takes_the_answer_that_the_threshold_gives() -> None:
     record = AnswerRecord()
     for i in range(40):
-        record.add([-1.0, -2.0], -0.5, best_is_right=i % 4 == 0, none_is_right=i % 4 != 0)
+        record.add([-0.5, -1.5], best_is_right=i % 4 == 0, none_is_right=i % 4 != 0)
     always, sometimes = record.calibrate(None, 1.0), record.calibrate(0.0, 1.0)
     assert always is not None
     assert sometimes is not None
-    shares = confidences(pool([-1.0, -2.0], -0.5), 1.0)
+    shares = confidences(pool([-0.5, -1.5]), 1.0)
     assert always.error_after == pytest.approx(abs(shares[1] - 0.25))
     assert sometimes.error_after == pytest.approx(abs(shares[0] - 0.75))
     assert AnswerRecord().calibrate(None) is None

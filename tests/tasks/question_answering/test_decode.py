@@ -17,6 +17,7 @@ from distiltune.tasks.question_answering.decode import (
     WindowLogits,
     decode,
     log_softmax,
+    weigh_together,
 )
 
 
@@ -25,10 +26,11 @@ def plain_decode(
 ) -> Decoded:
     """`decode` as its definition reads: every window, every start, every end."""
     found: dict[tuple[int, int], tuple[float, int]] = {}
-    null_scores = []
+    weight = 1.0
     for index, window in enumerate(windows):
         starts, ends = log_softmax(window.start_logits), log_softmax(window.end_logits)
-        null_scores.append(float(starts[0] + ends[0]))
+        weight += math.exp(-float(starts[0] + ends[0])) - 1.0
+        starts, ends = starts - starts[0], ends - ends[0]
         n_context_tokens = len(window.char_starts)
         for first in range(n_context_tokens):
             for last in range(first, min(first + max_answer_tokens, n_context_tokens)):
@@ -40,7 +42,7 @@ def plain_decode(
                     found[span] = score, index
     ranked = sorted(found, key=lambda span: (-found[span][0], *span))
     every = tuple(
-        Candidate(context[start:end], start, end, score, math.exp(score), index)
+        Candidate(context[start:end], start, end, score, math.exp(score) / weight, index)
         for start, end in ranked
         for score, index in [found[start, end]]
     )
@@ -48,7 +50,16 @@ def plain_decode(
     for candidate in every:
         if len(apart) < n_apart and all(candidate.end <= one.start or one.end <= candidate.start for one in apart):
             apart.append(candidate)
-    return Decoded(every[:n_best], min(null_scores, default=0.0), tuple(apart))
+    return Decoded(every[:n_best], math.log(weight), tuple(apart))
+
+
+def assert_same(one: Decoded, other: Decoded) -> None:
+    """Equal, but for the last digits of the probabilities."""
+    pairs = ((one.candidates, other.candidates), (one.apart, other.apart))
+    for ours, theirs in pairs:
+        assert [replace(each, probability=0.0) for each in ours] == [replace(each, probability=0.0) for each in theirs]
+        assert [each.probability for each in ours] == pytest.approx([each.probability for each in theirs], rel=1e-9)
+    assert one.log_total == pytest.approx(other.log_total, abs=1e-9)
 
 
 def window_of(spans: list[tuple[int, int]], starts: list[float], ends: list[float], n_before: int = 1) -> WindowLogits:
@@ -91,7 +102,7 @@ def test_equals_the_plain_search(
 ) -> None:
     context, windows = case
     decoded = decode(context, windows, max_answer_tokens=max_answer_tokens, n_best=n_best, n_apart=n_apart)
-    assert decoded == plain_decode(context, windows, max_answer_tokens, n_best, n_apart)
+    assert_same(decoded, plain_decode(context, windows, max_answer_tokens, n_best, n_apart))
     for candidate in decoded.candidates:
         assert candidate.start < candidate.end
         assert candidate.text == context[candidate.start : candidate.end]
@@ -111,7 +122,7 @@ def test_equals_the_plain_search_at_full_size(n_best: int) -> None:
         for first in (0, 125, 250)
     ]
     decoded = decode(context, windows, n_best=n_best, n_apart=9)
-    assert decoded == plain_decode(context, windows, 30, n_best, 9)
+    assert_same(decoded, plain_decode(context, windows, 30, n_best, 9))
 
 
 SPANS = [(0, 3), (4, 7), (8, 11)]
@@ -123,8 +134,9 @@ def test_answers_lie_in_the_context_part_only() -> None:
     decoded = decode(CONTEXT, [window])
     assert decoded.best_text == "one two six"
     assert len(decoded.candidates) == 6
+    assert decoded.candidates[0].score == 2.0  # above [CLS]
     # The question and [SEP] took part in the softmax: 1 is 89 below three equals.
-    assert decoded.candidates[0].score == pytest.approx(2 * (-89 - math.log(3)), abs=1e-6)
+    assert math.log(decoded.candidates[0].probability) == pytest.approx(2 * (-89 - math.log(3)), abs=1e-6)
 
 
 def test_no_span_ends_before_it_starts_or_is_too_long() -> None:
@@ -148,18 +160,37 @@ def test_probabilities_are_those_of_the_softmax() -> None:
     by_text = {candidate.text: candidate for candidate in decode(CONTEXT, [window]).candidates}
     total = sum(math.exp(value) for value in range(1, 6))
     assert by_text["two six"].probability == pytest.approx(math.exp(3) / total * math.exp(2) / total)
-    assert by_text["two six"].score == pytest.approx(math.log(by_text["two six"].probability))
+    assert by_text["two six"].score == pytest.approx(3 + 2 - 1 - 5)
+    assert decode(CONTEXT, [window]).null_probability == pytest.approx(math.exp(1 + 5) / total**2)
 
 
-def test_null_score_is_the_least_over_windows() -> None:
+def test_windows_share_one_no_answer() -> None:
     says_null = window_of(SPANS[:2], [9, 0, 0, 0], [9, 0, 0, 0])
     says_two = window_of(SPANS[1:], [0, 9, 0, 0], [0, 9, 0, 0])
     decoded = decode(CONTEXT, [says_null, says_two])
     assert decoded.best_text == "two"
     assert decoded.candidates[0].window == 1
-    assert decoded.null_score == pytest.approx(2 * (0 - math.log(math.exp(9) + 3)))
+    odds = (1 + 3 * math.exp(-9)) ** 2 - 1, (3 + math.exp(9)) ** 2 - 1  # of all spans of each
+    assert decoded.null_probability == pytest.approx(1 / (1 + sum(odds)))
+    assert decoded.candidates[0].probability == pytest.approx(math.exp(18) / (1 + sum(odds)))
     assert decoded.null_score_difference == pytest.approx(-18)
     assert decode(CONTEXT, [says_null]).null_score_difference == pytest.approx(18)
+
+
+def test_a_window_that_is_sure_of_no_answer_does_not_win() -> None:
+    """Its likeliest span has more of its window's probability and a higher logit than the other's."""
+    elsewhere = window_of(SPANS[:2], [14, 12, 0, 0], [14, 12, 0, 0])
+    here = window_of(SPANS[1:], [1, 9, 8, 0], [1, 9, 8, 0])
+    decoded = decode(CONTEXT, [elsewhere, here])
+    assert decoded.best_text == "two"
+
+
+def test_parts_weigh_together_as_their_windows_do() -> None:
+    windows = [window_of(SPANS, [0, i, 1, 2, 3], [3, 2, i, 1, 0]) for i in range(4)]
+    parts = [decode(CONTEXT, some).log_total for some in (windows[:1], windows[1:3], windows[3:])]
+    assert weigh_together(parts) == pytest.approx(decode(CONTEXT, windows).log_total)
+    assert weigh_together([]) == weigh_together([0.0]) == weigh_together([0.0, 0.0]) == 0.0
+    assert weigh_together([5e4, 1.0]) == pytest.approx(5e4)
 
 
 def test_same_characters_in_two_windows_are_one_candidate() -> None:
@@ -199,8 +230,8 @@ def test_nothing_to_search_gives_no_candidates() -> None:
         assert decoded.candidates == ()
         assert decoded.best_text == ""
         assert decoded.null_score_difference == NO_CANDIDATE_DIFFERENCE
-    assert decode("", []).null_score == 0.0
-    assert decode("", [no_tokens]).null_score == pytest.approx(2 * (1 - math.log(math.e + 2)))
+    assert decode("", []).null_probability == 1.0
+    assert decode("", [no_tokens]).null_probability == pytest.approx((math.e / (math.e + 2)) ** 2)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])

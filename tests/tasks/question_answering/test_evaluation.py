@@ -123,13 +123,14 @@ def test_the_files_are_as_the_official_scorer_reads_them(tmp_path: Path) -> None
     assert predictions == {each.id: decoded.best_text for each, decoded in answers}
     lines = [json.loads(line) for line in (tmp_path / "n.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [line["id"] for line in lines] == list(predictions)
-    for line, each in zip(lines, examples, strict=True):
+    for line, each, (_, decoded) in zip(lines, examples, answers, strict=True):
         assert line["answer"] == predictions[each.id]
         scores = [candidate["score"] for candidate in line["candidates"]]
         assert scores == sorted(scores, reverse=True)
         for candidate in line["candidates"]:
             assert each.context[candidate["start"] : candidate["end"]] == candidate["text"]
-            assert candidate["probability"] == pytest.approx(math.exp(candidate["score"]), abs=2e-6)
+            share = decoded.null_probability * math.exp(candidate["score"])
+            assert candidate["probability"] == pytest.approx(share, abs=2e-6)
 
 
 def test_an_evaluation_that_breaks_off_leaves_no_predictions(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def assert_same(ours: list[tuple[Example, Decoded]], theirs: list[tuple[Example,
     for (_, a), (_, b) in zip(ours, theirs, strict=True):
         assert [c.text for c in a.candidates] == [c.text for c in b.candidates]
         assert [c.score for c in a.candidates] == pytest.approx([c.score for c in b.candidates], rel=1e-4)
-        assert a.null_score == pytest.approx(b.null_score, rel=1e-4)
+        assert a.log_total == pytest.approx(b.log_total, rel=1e-4)
 
 
 def test_every_example_comes_once_in_order(model: TaskModel) -> None:

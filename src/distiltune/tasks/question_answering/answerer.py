@@ -15,7 +15,7 @@ from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import stored_settings
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidences, pool
-from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode
+from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
@@ -50,7 +50,7 @@ class FoundAnswer:
         end: one past its last.
         confidence: from 0 to 1, how sure the model is of this among all candidates and "no answer", at the temperature
             that the model directory holds (1 if none).
-        probability: of its start times that of its end, in the window where it is likeliest; what ranks the candidates.
+        probability: its share of everything that was read for the question; what ranks the candidates.
         line: line of the document that it starts on, counted from 1.
         column: code point of that line that it starts at, counted from 1.
         sentence: the sentence or sentences around it, as they stand in the document.
@@ -83,7 +83,7 @@ class Reply:
         candidates: the best possible answers that share no character, best first, also where ``answer`` is None.
         no_answer_confidence: from 0 to 1, as the candidates' confidence; it means something only for a model trained
             with unanswerable questions.
-        no_answer_probability: probability of "the text does not tell" in the window where it is least.
+        no_answer_probability: probability of "the text does not tell", among the same.
         read_share: share of the characters that were read; below 1 after a first pass over passages.
 
     """
@@ -321,14 +321,14 @@ class Answerer:
         """The best candidates of one part: the first of all, and the best that share no character."""
         decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
         first = tuple(candidate.score for candidate in decoded.candidates)
-        return _Read(part, decoded.apart, first, decoded.null_score)
+        return _Read(part, decoded.apart, first, decoded.log_total)
 
     def _reply(
         self, question: str, documents: Sequence[Document], read: Sequence[_Read], n_best: int, n_all: int
     ) -> Reply:
         scores = sorted((score for each in read for score in each.scores), reverse=True)
-        null = min(each.null_score for each in read)
-        shares = confidences(pool(scores, null), self.temperature)
+        log_total = weigh_together([each.log_total for each in read])
+        shares = confidences(pool(scores), self.temperature)
         best = sorted(
             ((each.part, candidate) for each in read for candidate in each.candidates),
             key=lambda found: (-found[1].score, found[0].document, found[0].start + found[1].start),
@@ -339,22 +339,25 @@ class Answerer:
                 documents[part.document],
                 part,
                 candidate,
+                math.exp(candidate.score - log_total),
                 float(shares[1]) * math.exp((candidate.score - scores[0]) / self.temperature),
             )
             for part, candidate in best
         )
-        says_none = bool(scores) and self.null_threshold is not None and null - scores[0] > self.null_threshold
+        says_none = bool(scores) and self.null_threshold is not None and -scores[0] > self.null_threshold
         return Reply(
             question=question,
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
             no_answer_confidence=float(shares[0]),
-            no_answer_probability=math.exp(null),
+            no_answer_probability=math.exp(-log_total),
             read_share=sum(len(each.part.text) for each in read) / n_all,
         )
 
     @staticmethod
-    def _found(document: Document, part: Part, candidate: Candidate, confidence: float) -> FoundAnswer:
+    def _found(
+        document: Document, part: Part, candidate: Candidate, probability: float, confidence: float
+    ) -> FoundAnswer:
         start, end = part.start + candidate.start, part.start + candidate.end
         place = place_of(document.text, start, end)
         return FoundAnswer(
@@ -362,7 +365,7 @@ class Answerer:
             start=start,
             end=end,
             confidence=confidence,
-            probability=candidate.probability,
+            probability=probability,
             line=place.line,
             column=place.column,
             sentence=place.sentence,
@@ -374,12 +377,12 @@ class Answerer:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was found in one part: candidates that share no character, and the best scores of all candidates."""
+    """What was found in one part: candidates that share no character, the best scores of all, and `log_total`."""
 
     part: Part
     candidates: tuple[Candidate, ...]
     scores: tuple[float, ...]
-    null_score: float
+    log_total: float
 
 
 def load_question_answerer(name: str, device: str) -> LoadedModel:

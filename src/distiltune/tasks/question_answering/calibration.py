@@ -46,16 +46,15 @@ class Calibration:
     n: int
 
 
-def pool(scores: Sequence[float], null_score: float) -> Scores:
-    """``(POOL_SIZE + 1,)``: the null score, then the best candidates' scores, filled up with -inf.
+def pool(scores: Sequence[float]) -> Scores:
+    """``(POOL_SIZE + 1,)``: the 0 of "no answer", then the best candidates' scores, filled up with -inf.
 
     Args:
-        scores: log probabilities of the candidates, best first.
-        null_score: log probability of "no answer".
+        scores: logarithms of the candidates' odds against "no answer", best first.
 
     """
     row = np.full(POOL_SIZE + 1, -np.inf)
-    row[0] = null_score
+    row[0] = 0.0
     best = scores[:POOL_SIZE]
     row[1 : 1 + len(best)] = best
     return row
@@ -137,9 +136,9 @@ class AnswerRecord:
         self._best_is_right: list[bool] = []
         self._none_is_right: list[bool] = []
 
-    def add(self, scores: Sequence[float], null_score: float, *, best_is_right: bool, none_is_right: bool) -> None:
+    def add(self, scores: Sequence[float], *, best_is_right: bool, none_is_right: bool) -> None:
         """Add one question: its candidates' scores, best first, and whether the best, or no answer, is right."""
-        self._pools.append(pool(scores, null_score))
+        self._pools.append(pool(scores))
         self._best_is_right.append(best_is_right)
         self._none_is_right.append(none_is_right)
 

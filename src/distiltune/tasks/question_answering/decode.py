@@ -1,9 +1,11 @@
 """From the logits of an example's windows to its best answers: for evaluation, prediction and asking alike.
 
-A span's score is log p(start) + log p(end), each under the softmax over all tokens of its own window
-(question, `[CLS]` and `[SEP]` included), as in training. Unlike raw logits, such scores can be compared
-between windows, and their exponential is a probability. The search is exact: it looks at every allowed span
-of every window.
+A span's score is the logarithm of its odds against "no answer" in its own window: what its start and its end have
+above the `[CLS]` of that window. Training sets a window without the answer to `[CLS]`, so this tells such a window
+from one with it, where neither raw logits nor each window's own probabilities do (Clark & Gardner 2018 on the
+latter; docs/results.md has the figures). Probabilities are shared among the windows, as if all spans of all of them and
+one "no answer" were one distribution; of a single window they are its softmax over all tokens, as in training. The
+search is exact: it looks at every allowed span of every window.
 """
 
 from __future__ import annotations
@@ -44,8 +46,8 @@ class WindowLogits:
 class Candidate:
     """A possible answer: exactly the characters `context[start:end]`.
 
-    `score` is its log probability in the window where it is likeliest, `probability` the exponential of that,
-    and `window` that window's place in the sequence that was decoded (the first, should several be equal).
+    `score` is the logarithm of its odds against "no answer" in the window where they are best, `probability` its share
+    of all that was decoded together, and `window` that window's place (the first, should several be equal).
     """
 
     text: str
@@ -58,15 +60,14 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """The best answers to one example, best first, and the score of giving none.
+    """The best answers to one example, best first, and the weight of all.
 
-    `null_score` is the log probability of "no answer" (start and end at `[CLS]`) in the window where it is
-    least, so that it is high only if every window says so; 0.0, certainty, without windows. `apart` are, from the
-    best down, the candidates that share no character with those before.
+    `log_total` is the logarithm of what everything weighs together, "no answer" weighing 1: 0.0 without windows.
+    `apart` are, from the best down, the candidates that share no character with those before.
     """
 
     candidates: tuple[Candidate, ...]
-    null_score: float
+    log_total: float
     apart: tuple[Candidate, ...] = ()
 
     @property
@@ -76,13 +77,21 @@ class Decoded:
 
     @property
     def null_probability(self) -> float:
-        """The probability of "no answer" in the window where it is least."""
-        return math.exp(self.null_score)
+        """The probability of "no answer"."""
+        return math.exp(-self.log_total)
 
     @property
     def null_score_difference(self) -> float:
-        """`null_score` minus the best candidate's score; above 0, no answer is likelier than the best one."""
-        return self.null_score - self.candidates[0].score if self.candidates else NO_CANDIDATE_DIFFERENCE
+        """The best candidate's score, turned round; above 0, no answer is likelier than the best one."""
+        return -self.candidates[0].score if self.candidates else NO_CANDIDATE_DIFFERENCE
+
+
+def weigh_together(log_totals: Sequence[float]) -> float:
+    """`Decoded.log_total` of several parts read together, in which "no answer" is one and the same; 0.0 of none."""
+    if not log_totals:
+        return 0.0
+    most = max(log_totals)
+    return most + math.log(sum(math.exp(t - most) for t in log_totals) - (len(log_totals) - 1) * math.exp(-most))
 
 
 def log_softmax(logits: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.float64]:
@@ -98,8 +107,8 @@ class _Spans:
     """What a window's spans are scored from; the scores of all spans would take too much memory for long texts.
 
     Attributes:
-        starts: `(n_context_tokens,)` log probabilities.
-        ends: `(n_context_tokens,)` log probabilities.
+        starts: `(n_context_tokens,)` logits above that of `[CLS]`.
+        ends: likewise.
         char_starts: `(n_context_tokens,)`, as in `WindowLogits`.
         char_ends: `(n_context_tokens,)`, as in `WindowLogits`.
 
@@ -139,7 +148,7 @@ def decode(
     if max_answer_tokens < 1 or n_best < 1:
         raise ValueError(f"{max_answer_tokens=} and {n_best=} must both be at least 1")
     n_inked_before = _count_ink(context)
-    null_score = math.inf
+    log_totals: list[float] = []
     found: dict[tuple[int, int], tuple[float, int]] = {}  # characters → best score, its window
     all_spans: list[_Spans] = []
     best_of_each: list[_Key] = []
@@ -147,7 +156,9 @@ def decode(
         _check_window(window, index, len(context))
         starts = log_softmax(window.start_logits)
         ends = log_softmax(window.end_logits)
-        null_score = min(null_score, float(starts[0] + ends[0]))
+        log_totals.append(-float(starts[0] + ends[0]))
+        starts -= starts[0]
+        ends -= ends[0]
         context_part = slice(window.first_context_token, window.first_context_token + len(window.char_starts))
         spans = _Spans(starts[context_part], ends[context_part], window.char_starts, window.char_ends)
         scores = _allowed_scores(spans, max_answer_tokens, n_inked_before)
@@ -161,16 +172,17 @@ def decode(
             best_of_each += [(-score, *span, index) for score, span in best[:1]]
     ranked = sorted((-score, *span, window) for span, (score, window) in found.items())[:n_best]
     apart = _apart(all_spans, best_of_each, max_answer_tokens, n_inked_before, n_apart)
+    log_total = weigh_together(log_totals)
     return Decoded(
-        tuple(_candidate(context, key) for key in ranked),
-        null_score if windows else 0.0,
-        tuple(_candidate(context, key) for key in apart),
+        tuple(_candidate(context, key, log_total) for key in ranked),
+        log_total,
+        tuple(_candidate(context, key, log_total) for key in apart),
     )
 
 
-def _candidate(context: str, key: _Key) -> Candidate:
+def _candidate(context: str, key: _Key, log_total: float) -> Candidate:
     cost, start, end, window = key
-    return Candidate(context[start:end], start, end, -cost, math.exp(-cost), window)
+    return Candidate(context[start:end], start, end, -cost, math.exp(-cost - log_total), window)
 
 
 def _apart(
@@ -246,8 +258,7 @@ def _span_scores(
 ) -> npt.NDArray[np.float64]:
     """`(n_context_tokens, width)` scores of the spans from token i to token i + j; -inf past the last token.
 
-    `starts` and `ends` are `(n_context_tokens,)` log probabilities; width is `max_answer_tokens` or, if
-    fewer, all tokens.
+    `starts` and `ends` are `(n_context_tokens,)`; width is `max_answer_tokens` or, if fewer, all tokens.
     """
     n_context_tokens = len(starts)
     width = min(max_answer_tokens, n_context_tokens)

@@ -176,7 +176,6 @@ def evaluate_questions(
         score = keeper.add(example, as_prediction(example, decoded))
         record.add(
             [candidate.score for candidate in decoded.candidates[:POOL_SIZE]],
-            decoded.null_score,
             best_is_right=score.exact == 1.0,
             none_is_right=not example.answers,
         )

@@ -82,7 +82,6 @@ class QuestionAnswering:
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
     output_names: tuple[str, ...] = ("start_logits", "end_logits")
-    reads_first_token: bool = False
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
     objective: Objective = span_loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,10 +19,9 @@ from distiltune.tasks.text_classification.settings import Problem
 
 
 class SequenceHead(nn.Module):
-    """A linear layer, ReLU, dropout and a linear layer, as ``DistilBertForSequenceClassification`` has them.
+    """A linear layer, ReLU, dropout and a linear layer, as ``DistilBertForSequenceClassification`` has them."""
 
-    It is applied to every token, as all heads are, and read at the first: that costs about 1 % of the encoder.
-    """
+    reads_first_token: Literal[True] = True
 
     def __init__(self, hidden_size: int, n_labels: int, dropout_probability: float) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class SequenceHead(nn.Module):
         self.dropout = dropout_probability
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """``(total_tokens, hidden)`` → ``(total_tokens, n_labels)``."""
+        """``(n, hidden)`` → ``(n, n_labels)``."""
         out: Tensor = self.output(dropout(F.relu(self.inner(hidden)), self.dropout, self.training))
         return out
 

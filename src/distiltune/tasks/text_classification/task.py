@@ -105,7 +105,6 @@ class TextClassification:
     architecture: str = "DistilBertForSequenceClassification"
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
-    reads_first_token: bool = True
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:

@@ -82,7 +82,6 @@ class TokenClassification:
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
-    reads_first_token: bool = False
     objective: Objective = token_loss
     divergence: Divergence = token_divergence
 
