@@ -44,11 +44,11 @@ def test_answers_are_held_to_evaluate_and_to_every_span(people_model: Path, data
     assert answers.whole_text_order(answerer, [document], 1)["same_order"] == 1
 
 
-def test_each_seed_has_every_contestant_and_ratios_are_within_a_seed() -> None:
+def test_each_seed_has_every_contestant_and_ratios_are_within_a_seed(people_model: Path) -> None:
     import argparse
 
     options = argparse.Namespace(
-        train="a.conll", test="b.conll", model=str(ROOT), epochs=1, learning_rate=1e-4, examples=0, threads=1,
+        train="a.conll", test="b.conll", model=str(people_model), epochs=1, learning_rate=1e-4, examples=0, threads=1,
         seeds=[0, 1], contestants=list(CONTESTANTS),
     )  # fmt: skip
     turns = plan(options)
