@@ -48,7 +48,7 @@ def test_each_seed_has_every_contestant_and_ratios_are_within_a_seed(people_mode
     import argparse
 
     options = argparse.Namespace(
-        train="a.conll", test="b.conll", model=str(people_model), epochs=1, learning_rate=1e-4, examples=0, threads=1,
+        kind="token", train="a.conll", test="b.conll", model=str(people_model), epochs=1, learning_rate=1e-4, examples=0, threads=1,
         seeds=[0, 1], contestants=list(CONTESTANTS),
     )  # fmt: skip
     turns = plan(options)
