@@ -21,7 +21,7 @@ QUICK: dict[str, Any] = {
     "max_length": 16,
     "stride": 4,
     "epochs": 12,
-    "learning_rate": 1e-2,
+    "learning_rate": 5e-3,
     "batch_size": 8,
     "dropout": 0.0,
     "attention_dropout": 0.0,
@@ -75,7 +75,7 @@ def learn(folder: Path, tokenizer: Tokenizer, task: str, names: dict[str, str], 
     """A student that hears its teacher only: the labels have no weight."""
     student = write_tiny_model(folder / "bare", tokenizer, replace(TINY, vocab_size=tokenizer.get_vocab_size()))
     data = write(folder / "train.jsonl", ROWS[task](names))
-    told = {"teacher": str(teacher.model), "soft_weight": 1.0}
+    told: dict[str, Any] = {"teacher": str(teacher.model), "soft_weight": 1.0}
     return fine_tune(model=str(student), train=data, validation=data, output=folder / "student", **told, **QUICK)
 
 
