@@ -48,8 +48,8 @@ def test_each_seed_has_every_contestant_and_ratios_are_within_a_seed(people_mode
     import argparse
 
     options = argparse.Namespace(
-        kind="token", train="a.conll", test="b.conll", model=str(people_model), epochs=1, learning_rate=1e-4, examples=0, threads=1,
-        seeds=[0, 1], contestants=list(CONTESTANTS),
+        kind="token", train="a.conll", test="b.conll", model=str(people_model), epochs=1, learning_rate=1e-4,
+        examples=0, threads=1, seeds=[0, 1], contestants=list(CONTESTANTS),
     )  # fmt: skip
     turns = plan(options)
     assert [(turn["seed"], turn["contestant"]) for turn in turns] == [(s, c) for s in (0, 1) for c in CONTESTANTS]
