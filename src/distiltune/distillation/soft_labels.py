@@ -139,7 +139,7 @@ def taught(
         raise ModelError(
             "The teacher has other labels than the training data, so what it says of one would be learnt of another.",
             where=f"{loaded.source.directory}: config.json: id2label",
-            fix=f"fine-tune a teacher on data with these labels: distiltune train --model {teacher} --train DATA --output RUN",
+            fix="fine-tune a teacher on data with these labels",
         )
     check_same_tokens(loaded.source, tokenizer)
     check_window(int(features.lengths.max(initial=0)), loaded.source.config)
