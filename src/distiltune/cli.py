@@ -421,7 +421,7 @@ def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]
 
 
 def _read_text(path: Path) -> str:
-    from distiltune.data.files import read_text
+    from distiltune.data.streams import read_text
 
     return read_text(path)
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data import files
+from distiltune.data import streams
 from distiltune.data.files import BadRow, Row, data_files, fingerprint, format_suffix, iter_rows
 from distiltune.errors import DataError
 
@@ -236,7 +236,7 @@ def test_text_that_is_not_utf8_inside_parquet_is_one_bad_row(tmp_path: Path) -> 
 
 
 def test_unpacked_size_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "MAX_FILE_BYTES", 5_000_000)
+    monkeypatch.setattr(streams, "MAX_FILE_BYTES", 5_000_000)
     for suffix in (".json", ".csv", ".parquet"):
         path = tmp_path / f"bomb{suffix}.gz"
         path.write_bytes(gzip.compress(b" " * 20_000_000))

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from distiltune.data import files
-from distiltune.data.files import BadRow, Row, iter_rows, read_text
+from distiltune.data import files, streams
+from distiltune.data.files import BadRow, Row, iter_rows
 from distiltune.data.sources import find_source
+from distiltune.data.streams import read_text
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.read import ExampleSet, read_examples
 
@@ -37,7 +38,7 @@ def reasons(found: ExampleSet) -> list[str]:
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "bomb.json.gz"
     path.write_bytes(gzip.compress(b" " * 3_000_000, 9))
-    monkeypatch.setattr(files, "MIN_UNPACKED_BYTES", 1_000_000)
+    monkeypatch.setattr(streams, "MIN_UNPACKED_BYTES", 1_000_000)
     with pytest.raises(DataError, match="MiB once unpacked") as caught:
         list(iter_rows(path))
     assert caught.value.where == str(path)
@@ -46,7 +47,7 @@ def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path: Path, monkeypa
 def test_an_ordinary_archive_may_grow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "rows.jsonl.gz"
     path.write_bytes(gzip.compress("\n".join([json.dumps(ROW)] * 2_000).encode()))
-    monkeypatch.setattr(files, "MIN_UNPACKED_BYTES", 1_000)
+    monkeypatch.setattr(streams, "MIN_UNPACKED_BYTES", 1_000)
     assert len(list(iter_rows(path))) == 2_000
 
 
@@ -61,7 +62,7 @@ def test_a_json_document_has_a_bound_of_its_own(tmp_path: Path, monkeypatch: pyt
 @pytest.mark.parametrize("name", ["x.jsonl", "x.csv", "x.tsv"])
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     (tmp_path / name).write_text("question,context\n" + "a" * 5_000)
-    monkeypatch.setattr(files, "MAX_LINE_CHARACTERS", 2_000)
+    monkeypatch.setattr(streams, "MAX_LINE_CHARACTERS", 2_000)
     monkeypatch.setattr(csv, "field_size_limit", lambda *limit: 2_000)
     with pytest.raises(DataError, match="longer than 2,000 characters") as caught:
         list(iter_rows(tmp_path / name))

@@ -143,7 +143,7 @@ _TOKENIZER = people().tokenizer
 
 
 def _read_text(folder: Path) -> None:
-    from distiltune.data.files import read_text
+    from distiltune.data.streams import read_text
 
     (file,) = folder.iterdir()
     read_text(file).encode("utf-8", "surrogatepass")

@@ -7,44 +7,34 @@ it takes a while.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import gzip
 import hashlib
-import io
 import itertools
 import json
-import os
 import re
 import shutil
-import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
+from distiltune.data.streams import (
+    BLOCK_BYTES,
+    MAX_JSON_BYTES,
+    MAX_LINE_CHARACTERS,
+    bounded_lines,
+    first_line,
+    not_readable,
+    open_bytes,
+    open_text,
+    wrong_encoding,
+)
 from distiltune.errors import DataError
 
-MAX_FILE_BYTES = 4 * 1024**3
-"""The most bytes read from one file, counted after decompression: a small archive can hold a huge file."""
-
-MAX_UNPACKED_RATIO = 500
-"""The most times that a gzipped file may grow, beyond `MIN_UNPACKED_BYTES`; text grows 3 to 20 times."""
-
-MIN_UNPACKED_BYTES = 64 * 1024**2
-"""A gzipped file may grow to this in any case."""
-
-MAX_JSON_BYTES = 512 * 1024**2
-"""The most bytes of one JSON document, which has to be in memory as a whole; JSON lines have no such bound."""
-
-MAX_LINE_CHARACTERS = 64 * 1024**2
-"""The longest line of JSON lines, CSV or TSV, and the longest field; the csv module's own limit of 131,072 is less
-than many a context has."""
-
 _PARQUET_BATCH_ROWS = 2048
-_BLOCK_BYTES = 1024**2
 _START_CHARACTERS = 1 << 16
 _JSON_NAME = re.compile(r'"(\w+)"\s*:')
 
@@ -85,7 +75,7 @@ def data_files(path: str | Path) -> DataFiles:
         try:
             inside = sorted(each for each in path.iterdir() if each.is_file())
         except OSError as error:
-            raise _not_readable(path, error) from error
+            raise not_readable(path, error) from error
         files = tuple(each for each in inside if format_suffix(each) is not None)
         if not files:
             raise DataError(
@@ -162,7 +152,7 @@ def fingerprint(paths: Iterable[str | Path]) -> str:
             with path.open("rb") as stream:
                 digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
         except OSError as error:
-            raise _not_readable(path, error) from error
+            raise not_readable(path, error) from error
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
@@ -180,121 +170,13 @@ def _iter_file(path: Path) -> Iterator[Row | BadRow]:
         _check_name(path)
         yield from _READERS[suffix](path)
     except UnicodeError as error:
-        raise _wrong_encoding(path) from error
+        raise wrong_encoding(path) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"The gzip file is damaged or cut short: {error}.", where=str(path), fix="fetch or pack it again."
         ) from error
     except OSError as error:
-        raise _not_readable(path, error) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _not_readable(path: Path, error: OSError) -> DataError:
-    return DataError(
-        f"The file cannot be read: {error.strerror or _first_line(error)}.",
-        where=str(path),
-        fix="check that it exists and that you may read it.",
-    )
-
-
-class _Bounded(io.RawIOBase):
-    """A binary stream that raises `DataError` when more than ``max_bytes`` have been read from it."""
-
-    def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
-        self._stream = stream
-        self._path = path
-        self._max_bytes = max_bytes
-        self._n_bytes = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        block = self._stream.read(len(buffer))
-        buffer[: len(block)] = block
-        self._n_bytes += len(block)
-        if self._n_bytes > self._max_bytes:
-            raise DataError(
-                f"The file holds more than {self._max_bytes / 1024**2:,.0f} MiB once unpacked.",
-                where=str(self._path),
-                fix="split it into several files in one directory.",
-            )
-        return len(block)
-
-    def close(self) -> None:
-        self._stream.close()
-        super().close()
-
-
-def _open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
-    """The file's contents, unpacked if they are gzipped, bounded by ``max_bytes`` and by `MAX_FILE_BYTES`."""
-    max_bytes = MAX_FILE_BYTES if max_bytes is None else min(max_bytes, MAX_FILE_BYTES)
-    with path.open("rb") as start:
-        packed = path.suffix.lower() == ".gz" or start.read(2) == b"\x1f\x8b"
-        size = os.fstat(start.fileno()).st_size
-    if packed:
-        max_bytes = min(max_bytes, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size))
-    # closed by _Bounded, which the reader closes
-    stream = cast(IO[bytes], gzip.GzipFile(path)) if packed else path.open("rb")
-    return io.BufferedReader(_Bounded(stream, path, max_bytes), _BLOCK_BYTES)
-
-
-def _encoding(head: bytes) -> str:
-    """The encoding that the first four bytes of a text tell of."""
-    if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
-        return "utf-32"
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return "utf-16"
-    return "utf-8-sig"
-
-
-def open_text(path: Path, newline: str, max_bytes: int | None = None) -> io.TextIOWrapper:
-    """The file's text; ``newline`` as for ``open``, so that line ends are never changed."""
-    stream = _open_bytes(path, max_bytes)
-    return io.TextIOWrapper(stream, encoding=_encoding(stream.peek(4)[:4]), newline=newline)
-
-
-def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
-    """The lines of a text with their ends. Raises `DataError` at one longer than `MAX_LINE_CHARACTERS`."""
-    number = 0
-    while line := stream.readline(MAX_LINE_CHARACTERS + 1):
-        number += 1
-        if len(line) > MAX_LINE_CHARACTERS:
-            raise DataError(
-                f"The line is longer than {MAX_LINE_CHARACTERS:,} characters.",
-                where=f"{path}:{number}",
-                fix="check that the file has one row a line.",
-            )
-        yield line
-
-
-def _wrong_encoding(path: Path) -> DataError:
-    """The `DataError` for a file that is not in its encoding; reads it again to find the place."""
-    with _open_bytes(path) as stream:
-        encoding = _encoding(stream.peek(4)[:4])
-        decoder = codecs.getincrementaldecoder(encoding)()
-        n_bytes, n_lines = 0, 0
-        for block in itertools.chain(iter(lambda: stream.read(_BLOCK_BYTES), b""), [b""]):
-            state = decoder.getstate()
-            try:
-                n_lines += decoder.decode(block, final=not block).count("\n")
-            except UnicodeDecodeError as error:
-                # the error counts from the bytes that the decoder kept from the block before
-                n_good = error.start - len(state[0])
-                decoder.setstate(state)
-                n_lines += decoder.decode(block[: max(n_good, 0)]).count("\n")
-                n_bytes += n_good
-                break
-            n_bytes += len(block)
-    return DataError(
-        f"The text is not {encoding.removesuffix('-sig').upper()}: byte {n_bytes} (from 0) does not fit.",
-        where=f"{path}:{n_lines + 1}",
-        fix="save it as UTF-8, or as UTF-16 with a byte order mark.",
-    )
+        raise not_readable(path, error) from error
 
 
 def _iter_json(path: Path) -> Iterator[Row | BadRow]:
@@ -315,7 +197,7 @@ def _iter_json(path: Path) -> Iterator[Row | BadRow]:
         ) from error
     except (ValueError, RecursionError) as error:
         raise DataError(
-            f"The JSON cannot be read: {_first_line(error)}.", where=str(path), fix="mend the file."
+            f"The JSON cannot be read: {first_line(error)}.", where=str(path), fix="mend the file."
         ) from error
     rows = document.get("data") if isinstance(document, dict) else document
     if not isinstance(rows, list):
@@ -353,7 +235,7 @@ def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:
-                yield BadRow(where, f"is not JSON that can be read: {_first_line(error)}.")
+                yield BadRow(where, f"is not JSON that can be read: {first_line(error)}.")
 
 
 def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
@@ -432,13 +314,13 @@ def _iter_parquet(path: Path) -> Iterator[Row | BadRow]:
                 yield from _iter_batches(file, path)
             return
         # Parquet is read from its end, so that a packed one must be unpacked first
-        with _open_bytes(path) as packed, tempfile.TemporaryFile() as unpacked:
-            shutil.copyfileobj(packed, unpacked, _BLOCK_BYTES)
+        with open_bytes(path) as packed, tempfile.TemporaryFile() as unpacked:
+            shutil.copyfileobj(packed, unpacked, BLOCK_BYTES)
             unpacked.seek(0)
             yield from _iter_batches(pq.ParquetFile(unpacked), path)
     except pa.ArrowException as error:
         raise DataError(
-            f"The Parquet file cannot be read: {_first_line(error)}", where=str(path), fix="write it again."
+            f"The Parquet file cannot be read: {first_line(error)}", where=str(path), fix="write it again."
         ) from error
 
 
@@ -478,7 +360,7 @@ def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
     except UnicodeDecodeError:
         return BadRow(where, "has text that is not UTF-8.")
     except (ValueError, OverflowError) as error:
-        return BadRow(where, f"has a value that cannot be read: {_first_line(error)}.")
+        return BadRow(where, f"has a value that cannot be read: {first_line(error)}.")
 
 
 Reader = Callable[[Path], Iterator[Row | BadRow]]
@@ -497,33 +379,3 @@ _READERS: dict[str, Reader] = {
 def add_format(suffix: str, reader: Reader) -> None:
     """Read files that end in ``suffix``, such as ``.conll``, by ``reader`` from now on."""
     _READERS[suffix] = reader
-
-
-def read_text(path: str | Path) -> str:
-    """The whole text of a file, or of standard input if ``path`` is ``-``, with its line ends as they are.
-
-    UTF-8, or UTF-16 with a byte order mark; gzipped or not. Raises `DataError` if it cannot be read.
-    """
-    if str(path) == "-":
-        try:
-            data = sys.stdin.buffer.read(MAX_JSON_BYTES + 1)
-            if len(data) > MAX_JSON_BYTES:
-                raise DataError(
-                    f"Standard input holds more than {MAX_JSON_BYTES / 1024**2:,.0f} MiB.", fix="cut it up."
-                )
-            return data.decode(_encoding(data[:4]))
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"Standard input is not UTF-8: byte {error.start} does not fit.",
-                fix="save the text as UTF-8.",
-            ) from error
-    path = Path(path)
-    try:
-        with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
-            return stream.read()
-    except UnicodeError as error:
-        raise _wrong_encoding(path) from error
-    except (EOFError, zlib.error) as error:
-        raise DataError(f"The gzip file is damaged or cut short: {error}.", where=str(path)) from error
-    except OSError as error:
-        raise _not_readable(path, error) from error
