@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 
 from distiltune.data.array_cache import Arrays, cache_key, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.files import read_text
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.packing import cumulative_lengths, positions
+from distiltune.data.streams import read_text
 from distiltune.data.tokens import SpecialTokens, TokenTable, tokenise
 from distiltune.errors import DataError
 
