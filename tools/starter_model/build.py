@@ -25,6 +25,9 @@ HERE = Path(__file__).resolve().parent
 PACKAGED = HERE.parents[1] / "src" / "distiltune" / "starter"
 
 SHAPE = ("--student-layers", "6", "--student-width", "160", "--student-heads", "5")
+ASKED = "encoder-asked"
+"""The run of the second stage."""
+
 QUESTIONS = 40_000
 """Of SQuAD's 87,599 that `starter-qa` is fine-tuned on."""
 
@@ -104,21 +107,32 @@ def train(run: Path, command: Sequence[str | Path], places: Places) -> Path:
     return run / "model"
 
 
-def make_starter(places: Places) -> Path:
-    """`starter`, an encoder distilled on plain text."""
-    texts = places.work / "texts"
-    if not texts.is_dir():
-        beside = texts.with_name(".texts")
-        subprocess.run([sys.executable, HERE / "texts.py", places.shared / "data", beside], check=True)
-        beside.rename(texts)
-    if places.tiny:
-        texts = texts / "starter.txt"
-    command = ("distill", "--encoder", "--teacher", places.large, "--train", texts, *SHAPE, "--log-every", "20")
-    return halved(train(places.work / "encoder", command, places), places.work / "starter", HERE / "card_starter.md")
+def make_starter(places: Places, teacher: Path) -> Path:
+    """`starter`: an encoder distilled on plain text, from the larger model and then from that one fine-tuned.
+
+    The first teaches it words, the second what a question has to do with a passage, of which the first knows nothing.
+    """
+    how = ("--log-every", "20")
+    first = ("distill", "--encoder", "--teacher", places.large, "--train", texts(places, "texts", "1", "0"))
+    encoder = train(places.work / "encoder", (*first, *SHAPE, *how), places)
+    then = ("distill", "--encoder", "--teacher", teacher, "--train", texts(places, "texts-asked", "2", "1"))
+    asked = (*then, "--model", encoder, "--epochs", "2", "--learning-rate", "5e-4", *how)
+    return halved(train(places.work / ASKED, asked, places), places.work / "starter", HERE / "card_starter.md")
+
+
+def texts(places: Places, name: str, each: str, seed: str) -> Path:
+    """The texts of one stage: every passage behind so many of its questions."""
+    directory = places.work / name
+    if not directory.is_dir():
+        beside = directory.with_name(f".{name}")
+        drawn = ("--each", each, "--seed", seed)
+        subprocess.run([sys.executable, HERE / "texts.py", places.shared / "data", beside, *drawn], check=True)
+        beside.rename(directory)
+    return directory / "starter.txt" if places.tiny else directory
 
 
 def make_teacher(places: Places) -> Path:
-    """The teacher of `starter-qa`: the larger model, fine-tuned on 20,000 questions (docs/results.md, the long run)."""
+    """The second teacher: the larger model, fine-tuned on 20,000 questions (docs/results.md, the long run)."""
     if places.teacher_model is not None:
         return places.teacher_model
     how = ("--train-questions", "20000", "--epochs", "2")
@@ -207,8 +221,8 @@ def main() -> None:
     """Run every step that is not done."""
     arguments = parser_of(__doc__).parse_args()
     places = places_of(arguments)
-    starter = make_starter(places)
     teacher = make_teacher(places)
+    starter = make_starter(places, teacher)
     rate = arguments.learning_rate or find_learning_rate(places, starter)
     answering = make_answering(places, starter, teacher, rate)
     if arguments.install:

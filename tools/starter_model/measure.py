@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.starter_model.build import (
+    ASKED,
     EPOCHS,
     FINE_TUNING,
     QUESTIONS,
@@ -124,11 +125,12 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/starter.json"))
     arguments = parser.parse_args()
     places, results = places_of(arguments), Results(arguments.results)
-    starter = make_starter(places)
-    encoder = places.work / "encoder"
-    results.note("encoder", epochs_of(encoder)[-1]["validation"], encoder)
-    quickstarts(places, results, starter)
     teacher = make_teacher(places)
+    starter = make_starter(places, teacher)
+    for stage in ("encoder", ASKED):
+        run = places.work / stage
+        results.note(stage, epochs_of(run)[-1]["validation"], run)
+    quickstarts(places, results, starter)
     rate = arguments.learning_rate or find_learning_rate(places, starter)
     results.note("pilot", {"learning_rate": rate})
     answering = make_answering(places, starter, teacher, rate)
