@@ -218,24 +218,7 @@ def _run(
     model, task = prepared.loaded.model, prepared.task
     optimiser = _optimiser(recipe, model)
 
-    def evaluate() -> Mapping[str, float]:
-        data = prepared.validation
-        if data is None:
-            return {}
-        run.new_predictions.mkdir(exist_ok=True)
-        return task.evaluate(
-            model, data, run.new_predictions, lambda n_done: reporter.evaluating(n_done, data.n_examples)
-        ).metrics
-
-    checkpointer = Checkpointer(
-        run.checkpoints,
-        model,
-        optimiser,
-        Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
-        came_from=resumed.came_from if resumed is not None else None,
-        before_writing=log.sync,
-        make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
-    )
+    checkpointer = _checkpointer(prepared, run, log, optimiser)
     keeper = Keeper(
         run,
         log,
@@ -265,7 +248,8 @@ def _run(
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
         if not keeper.is_finished:
-            _train(prepared, optimiser, at_once(evaluate, interruption), watcher, keeper, interruption)
+            evaluate = at_once(lambda: _evaluate(prepared, run, reporter), interruption)
+            _train(prepared, optimiser, evaluate, watcher, keeper, interruption)
         checkpointer.wait()
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
@@ -278,14 +262,46 @@ def _run(
     finally:
         if events is not None:
             events.close()
+    fine_tuned = _finish(prepared, run, log, keeper, coached)
+    checkpointer.tidy(fine_tuned.best_epoch)
+    return fine_tuned
+
+
+def _checkpointer(prepared: Prepared, run: RunDirectory, log: RunLog, optimiser: torch.optim.Optimizer) -> Checkpointer:
+    recipe, resumed = prepared.recipe, prepared.resumed
+    return Checkpointer(
+        run.checkpoints,
+        prepared.loaded.model,
+        optimiser,
+        Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
+        came_from=resumed.came_from if resumed is not None else None,
+        before_writing=log.sync,
+        make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
+    )
+
+
+def _evaluate(prepared: Prepared, run: RunDirectory, reporter: Reporter) -> Mapping[str, float]:
+    """The validation metrics, with the predictions beside the run's; none without validation data."""
+    data = prepared.validation
+    if data is None:
+        return {}
+    run.new_predictions.mkdir(exist_ok=True)
+
+    def on_progress(n_done: int) -> None:
+        reporter.evaluating(n_done, data.n_examples)
+
+    return prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress).metrics
+
+
+def _finish(prepared: Prepared, run: RunDirectory, log: RunLog, keeper: Keeper, coached: CoachedWatcher) -> FineTuned:
+    """Write the best epoch's model and all results, and close the log."""
     findings = write_results(run, prepared, keeper, coached)
     best = keeper.best_epoch()
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
-    checkpointer.tidy(best)
     metrics = keeper.epochs[best].validation
-    scores = task.guide(metrics).scores(metrics)
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, recipe, scores, findings.advice)
+    scores = prepared.task.guide(metrics).scores(metrics)
+    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
 
 
 def _recipe_as_run(prepared: Prepared) -> str:

@@ -83,11 +83,15 @@ def test_one_window_alone_has_all_threads_and_others_wait_for_it() -> None:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     threads: list[tuple[int, int]] = []
+    both_run = threading.Barrier(2)
 
     class Told(Echo):
         def forward(self, batch: PackedBatch) -> Tensor:
             threads.append((torch.get_num_threads(), batch.n_features))
-            return super().forward(batch)
+            output = super().forward(batch)
+            if batch.n_tokens == 500:
+                both_run.wait(10)  # else the last could find itself alone, rightly
+            return output
 
     try:
         echo = Told()

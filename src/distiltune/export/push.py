@@ -21,7 +21,7 @@ _MODEL_FILES: Final = (
 )
 _SHARD: Final = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 _NEEDED: Final = ("config.json", "tokenizer.json", "README.md")
-_OWN_MACHINE: Final = re.compile(r"(?:/home/|/Users/|/root/|/tmp/|[A-Za-z]:\\Users\\)[^\s`'\")<]*")
+_OWN_MACHINE: Final = re.compile(r"(?:/(?:home|Users|root|tmp)/|[A-Za-z]:\\Users\\)[^\s`'\")<]*")
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,27 +214,33 @@ def train(
 
         train_metrics = dict(zip(metric_names, clock.means(), strict=True))
         state = clock.state(epoch, step, admitted)
-        began = time.perf_counter()
-        try:
-            validation = evaluate()
-        except BaseException:
-            guard.on_broken_off(state)
-            raise
-        report = EpochReport(
-            epoch=epoch,
-            train=train_metrics,
-            validation=validation,
-            learning_rate=learning_rate,
-            train_seconds=state.seconds,
-            validation_seconds=time.perf_counter() - began,
-            n_features=clock.n_features,
-            n_tokens=clock.epoch_tokens,
-            n_skipped=clock.n_skipped,
-        )
-        go_on = watcher.on_epoch(report)
+        go_on = watcher.on_epoch(_end_epoch(clock, state, train_metrics, learning_rate, evaluate, guard))
         guard.after_epoch(LoopState(epoch + 1, step))
         if not go_on:
             return
+
+
+def _end_epoch(
+    clock: _Clock, state: LoopState, train_metrics: Metrics, learning_rate: float, evaluate: Evaluate, guard: Guard
+) -> EpochReport:
+    """Evaluate, and put the epoch's figures together; an evaluation that is broken off is told to the guard."""
+    began = time.perf_counter()
+    try:
+        validation = evaluate()
+    except BaseException:
+        guard.on_broken_off(state)
+        raise
+    return EpochReport(
+        epoch=state.epoch,
+        train=train_metrics,
+        validation=validation,
+        learning_rate=learning_rate,
+        train_seconds=state.seconds,
+        validation_seconds=time.perf_counter() - began,
+        n_features=clock.n_features,
+        n_tokens=clock.epoch_tokens,
+        n_skipped=clock.n_skipped,
+    )
 
 
 def _steps(
