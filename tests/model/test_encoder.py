@@ -7,7 +7,7 @@ import torch
 
 from distiltune.data.packing import PackedBatch
 from distiltune.model.config import EncoderConfig
-from distiltune.model.encoder import Encoder, count_parameters, initialise, model_device
+from distiltune.model.encoder import Encoder, TaskModel, count_parameters, initialise, model_device
 from distiltune.model.hf_keys import to_hf
 from distiltune.tasks.question_answering.head import span_loss
 from distiltune.training.optimiser import make_optimiser, set_learning_rate
@@ -203,3 +203,22 @@ def test_count_parameters_counts_what_can_be_trained() -> None:
 
 def test_a_model_knows_its_device() -> None:
     assert model_device(tiny_qa_model()) == torch.device("cpu")
+
+
+class FirstTokenHead(torch.nn.Linear):
+    reads_first_token = True
+
+
+def test_a_head_that_reads_the_first_token_pays_for_no_other_in_the_last_layer() -> None:
+    torch.manual_seed(0)
+    batch = batch_of([[5, 6, 7], [8, 9], [10]])
+    encoder = Encoder(TINY).eval()
+    model = TaskModel(encoder, FirstTokenHead(TINY.hidden_size, 3))
+    everywhere = model.head(encoder(batch))
+    rows_done: list[int] = []
+    for layer in (encoder.layers[0], encoder.layers[-1]):
+        layer.get_submodule("feed_forward").register_forward_hook(lambda _, __, out: rows_done.append(len(out)))
+    first = torch.tensor([0, 3, 5])
+    expected = torch.zeros_like(everywhere).index_copy(0, first, everywhere[first])
+    torch.testing.assert_close(model(batch), expected, atol=1e-6, rtol=0)
+    assert rows_done == [6, 3]
