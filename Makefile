@@ -39,15 +39,15 @@ quickstart: setup  ## fine-tune the starter model on the starter data and ask it
 		--monitor f1 --output $(RUN) --overwrite
 	@echo
 	@echo "2. Ask it about a passage that it has not seen"
-	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/halcyon-wren.txt \
-		"From which country was the ship ordered?" "How many people can the new ferry take?" \
-		"Who took over as captain from Ingrid Sølvberg?"
+	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/stannick-bells.txt \
+		"Why do they pour the metal in the dark?" "What did the foundry turn out during the blockade?" \
+		"In what year was the foundry's heaviest bell made?"
 	@echo
 	@echo "The report of the run, with its curves: $(RUN)/report.html"
 	@echo "Next: a model that has seen far more questions, on your own text"
-	@echo "  distiltune ask --model starter-qa --document YOURS.txt \"A question?\""
+	@echo "  $(BIN)/distiltune ask --model starter-qa --document YOURS.txt \"A question?\""
 	@echo "and your own questions, in CSV or SQuAD form (docs/data.md):"
-	@echo "  distiltune train --train mine.csv --model starter --output runs/mine"
+	@echo "  $(BIN)/distiltune train --train mine.csv --model starter --output runs/mine"
 
 lint: setup-dev  ## ruff and strict mypy
 	$(BIN)/ruff check .
