@@ -69,7 +69,7 @@ def test_starter_qa_answers() -> None:
 
 
 def test_one_epoch_of_the_quickstart_teaches_the_starter_to_answer(tmp_path: Path) -> None:
-    """Random weights, and an encoder that knows words only, get what "no answer" to everything gets: 9 (docs/starter.md)."""
+    """Random weights, and an encoder that knows words only, get 9, as "no answer" to everything does."""
     directory("starter")
     torch.set_num_threads(1)
     run = distiltune.fine_tune(
