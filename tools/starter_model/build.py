@@ -39,7 +39,7 @@ FINE_TUNING = (
 """The settings of every fine-tuning of the starter that is measured, beside its learning rate and its epochs."""
 
 EPOCHS = 3
-PILOT_RATES = ("3e-4", "6e-4", "1.2e-3")
+PILOT_RATES = ("1.5e-4", "3e-4", "6e-4", "1.2e-3")
 PILOT = ("--train-questions", "4000", "--epochs", "2", "--validation-questions", "500")
 
 
