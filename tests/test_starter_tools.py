@@ -72,3 +72,21 @@ def test_the_quickstart_is_measured_as_it_is_run() -> None:
     flags = shlex.split(line.partition("distiltune ")[2].partition("--output")[0])
     given = [*measure.QUICKSTART, "--model", "starter"]
     assert sorted(flags) == sorted(given)
+
+
+def test_a_log_that_is_shown_names_no_place_of_the_machine_that_made_it(tmp_path: Path) -> None:
+    places = build.Places(tmp_path / "there", tmp_path / "work", tmp_path / "work" / "taught" / "model")
+    data, teacher = str(places.shared / "data"), str(places.teacher_model)
+    lines = [
+        {"kind": "start", "recipe": {"train": [data], "teacher": teacher, "model": str(places.work / "encoder")}},
+        {"kind": "event", "event": "vitals"},
+        {"kind": "step", "step": 3, "loss": 0.5},
+    ]
+    told = build.public_log("".join(json.dumps(line) + "\n" for line in lines), places).splitlines()
+    assert [json.loads(line)["kind"] for line in told] == ["start", "step"]
+    assert json.loads(told[0])["recipe"] == {
+        "train": ["../shared/data"],
+        "teacher": "runs/starter/teacher/model",
+        "model": "runs/starter/encoder",
+    }
+    assert str(tmp_path) not in "".join(told)

@@ -23,10 +23,14 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 PACKAGED = HERE.parents[1] / "src" / "distiltune" / "starter"
+LOGS = HERE.parents[1] / "docs" / "starter-logs"
 
 SHAPE = ("--student-layers", "6", "--student-width", "160", "--student-heads", "5")
 ASKED = "encoder-asked"
 """The run of the second stage."""
+
+MADE_BY = ("encoder", ASKED, "qa")
+"""The runs that the two models come from."""
 
 QUESTIONS = 40_000
 """Of SQuAD's 87,599 that `starter-qa` is fine-tuned on."""
@@ -190,11 +194,28 @@ def halved(model: Path, directory: Path, card: Path) -> Path:
     return directory
 
 
-def install(starter: Path, answering: Path) -> None:
-    """Put the two models into the package."""
+def install(starter: Path, answering: Path, places: Places) -> None:
+    """Put the two models into the package, and the logs of the runs that made them into the documentation."""
     for model, name in ((starter, "model"), (answering, "model-qa")):
         shutil.rmtree(PACKAGED / name, ignore_errors=True)
         shutil.copytree(model, PACKAGED / name)
+    LOGS.mkdir(exist_ok=True)
+    for run in MADE_BY:
+        log = (places.work / run / "log.jsonl").read_text(encoding="utf-8")
+        (LOGS / f"{run}.jsonl").write_text(public_log(log, places), encoding="utf-8")
+
+
+def public_log(log: str, places: Places) -> str:
+    """A run's recipe, versions, steps and epochs; places are named as in docs/starter.md, not as on this machine."""
+    kept = [line for line in log.splitlines() if json.loads(line)["kind"] in ("start", "step", "epoch", "end")]
+    text = "".join(f"{line}\n" for line in kept)
+    named = [(places.work, "runs/starter"), (places.shared, "../shared")]
+    if places.teacher_model is not None:
+        named.insert(0, (places.teacher_model, "runs/starter/teacher/model"))
+    for place, name in named:
+        for spelling in (str(place.resolve()), str(place)):
+            text = text.replace(spelling, name)
+    return text
 
 
 def parser_of(description: str | None) -> argparse.ArgumentParser:
@@ -226,7 +247,7 @@ def main() -> None:
     rate = arguments.learning_rate or find_learning_rate(places, starter)
     answering = make_answering(places, starter, teacher, rate)
     if arguments.install:
-        install(starter, answering)
+        install(starter, answering, places)
 
 
 if __name__ == "__main__":

@@ -137,7 +137,7 @@ def main() -> None:
     kept = places.work / "starter-qa-all-questions.json"
     results.note("starter-qa", score(answering, kept, places), places.work / "qa")
     if arguments.install:
-        install(starter, answering)
+        install(starter, answering, places)
     fine_tunings(places, results, starter, teacher, rate)
 
 
