@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-import torch
 
 import distiltune
 from distiltune.errors import DistiltuneError
@@ -61,7 +60,6 @@ def test_each_card_names_teacher_data_and_licences(name: str) -> None:
 
 def test_starter_qa_answers() -> None:
     directory("starter-qa")
-    torch.set_num_threads(1)
     answerer = distiltune.Answerer("starter-qa")
     text = "The bridge was designed by Maria Lopez in 1911. It crosses the river Orr near the town of Hale."
     assert answerer("Who designed the bridge?", text).text == "Maria Lopez"
@@ -71,7 +69,6 @@ def test_starter_qa_answers() -> None:
 def test_one_epoch_of_the_quickstart_teaches_the_starter_to_answer(tmp_path: Path) -> None:
     """Random weights, and an encoder that knows words only, get 9, as "no answer" to everything does."""
     directory("starter")
-    torch.set_num_threads(1)
     run = distiltune.fine_tune(
         train="starter",
         model="starter",
@@ -79,6 +76,7 @@ def test_one_epoch_of_the_quickstart_teaches_the_starter_to_answer(tmp_path: Pat
         learning_rate=3e-4,
         warmup_share=0.1,
         max_gradient_norm=1.0,
+        threads=1,
         output=tmp_path / "run",
     )
     assert run.best.validation["f1"] > 25
