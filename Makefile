@@ -10,6 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
+SHARED ?= ../shared
 
 .PHONY: help setup setup-dev quickstart test test-slow soak audit benchmark benchmark-short lint format docs starter clean
 
@@ -32,20 +33,21 @@ setup: $(VENV)/.user  ## set up .venv for use
 
 setup-dev: $(VENV)/.dev  ## set up .venv for development
 
-quickstart: setup  ## train on the packaged starter, measure the model, ask it something
-	@echo "1. Train: 128 questions of the starter, a small model from random weights (no network needed)"
-	$(BIN)/distiltune train --train starter --train-questions 128 --validation-share 0 --model starter \
-		--epochs 30 --learning-rate 2e-3 --dropout 0 --attention-dropout 0 --head-dropout 0 \
-		--output $(RUN) --overwrite
+quickstart: setup  ## fine-tune the starter model on the starter data and ask it about a text that it has not seen
+	@echo "1. Fine-tune: the starter model on the 416 questions of the starter data (no network needed)"
+	$(BIN)/distiltune train --train starter --model starter --epochs 4 --learning-rate 3e-4 --warmup-share 0.1 --max-gradient-norm 1 \
+		--monitor f1 --output $(RUN) --overwrite
 	@echo
-	@echo "2. Ask it about a passage that it was trained on"
-	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/calder-quay.txt "Who had the stone pier put up?"
+	@echo "2. Ask it about a passage that it has not seen"
+	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/stannick-bells.txt \
+		"Why do they pour the metal in the dark?" "What did the foundry turn out during the blockade?" \
+		"In what year was the foundry's heaviest bell made?"
 	@echo
-	@echo "3. Measure it on passages that it never saw: without pretrained weights it has only learned by heart"
-	$(BIN)/distiltune evaluate --model $(RUN) --data starter
-	@echo
-	@echo "Next, with your own texts and a pretrained model:"
-	@echo "  distiltune train --train mine.csv --model distilbert-base-uncased --output runs/mine"
+	@echo "The report of the run, with its curves: $(RUN)/report.html"
+	@echo "Next: a model that has seen far more questions, on your own text"
+	@echo "  $(BIN)/distiltune ask --model starter-qa --document YOURS.txt \"A question?\""
+	@echo "and your own questions, in CSV or SQuAD form (docs/data.md):"
+	@echo "  $(BIN)/distiltune train --train mine.csv --model starter --output runs/mine"
 
 lint: setup-dev  ## ruff and strict mypy
 	$(BIN)/ruff check .
@@ -77,9 +79,9 @@ docs: setup-dev  ## the documentation as a site, in build/site
 	$(BIN)/python tools/docs/commands.py
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
 
-starter: setup  ## make the packaged starter data and model shape again
+starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)
 	$(BIN)/python tools/starter_data/build.py
-	$(BIN)/python tools/starter_model/build.py
+	$(BIN)/python -m tools.starter_model.build --shared $(SHARED) --install
 
 soak: setup-dev  ## the long part of the fault suite: hours; results in runs/soak
 	nice -n 19 $(BIN)/python -m tests.faults.soak --folder runs/soak

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     directory = tmp_path_factory.getbasetemp() / "distiltune-cache"
     monkeypatch.setenv("DISTILTUNE_CACHE", str(directory))
     return directory
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A test that trains with all threads leaves one to the next."""
+    yield
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ import pytest
 from distiltune import cli
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
-COMMANDS = ("train", "evaluate", "predict", "ask", "convert", "check", "compare", "find-lr", "tune")
+COMMANDS = ("train", "distill", "evaluate", "predict", "ask", "convert", "check", "compare", "find-lr", "tune")
 Run = Callable[..., int]
 
 

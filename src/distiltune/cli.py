@@ -8,7 +8,7 @@ import traceback
 import typing
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -28,9 +28,6 @@ from distiltune.command_line import (
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["app", "main"]
 
@@ -68,10 +65,45 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
+    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
+    _run_training(resume, output, given, overwrite=overwrite)
+
+
+@app.command()
+@settings_as_flags(*Recipe.model_fields)
+def distill(
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
+    encoder: Annotated[
+        bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
+    ] = False,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Train a student on a teacher, while fine-tuning or, with `--encoder`, on plain text; or go on with a run.
+
+    Example: `distiltune distill --teacher runs/large --model starter --train train.json --output runs/small`
+
+    Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
+    """
+    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
+    if resume is None and not given.get("teacher"):
+        raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
+    if encoder and resume is None:
+        from distiltune.distillation.defaults import ENCODER_SETTINGS
+
+        given = {**ENCODER_SETTINGS, "model": given["teacher"], **given, "task": "encoder"}
+    _run_training(resume, output, given, overwrite=overwrite)
+
+
+def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any], *, overwrite: bool) -> None:
+    """Begin a run, or go on with one, and say what came of it."""
     if (output is None) == (resume is None):
         what = "--output and --resume exclude each other" if output else "There is no directory to write a run into"
         raise RecipeError(f"{what}.", fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one")
-    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
     built = Recipe.build(given)
 
     from distiltune import fine_tuning

@@ -30,6 +30,7 @@ _PANELS = {
     "task": "Model and data",
     "max_length": "Windows",
     "epochs": "Training",
+    "teacher": "Distillation",
     "monitor": "Choosing the best epoch",
     "evaluation_tokens": "Machine",
     **{
@@ -52,7 +53,9 @@ READING = (
 )
 """Settings of the recipe that matter for using a trained model."""
 
-ModelOption = Annotated[str, typer.Option("--model", help="A model directory, a run, `starter`, or a name on the hub.")]
+ModelOption = Annotated[
+    str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
+]
 DataOption = Annotated[
     list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
 ]

@@ -343,16 +343,16 @@ def _train(
         interruption.deferred(),
         make_gradients(
             model,
-            task.objective,
+            prepared.lesson.objective,
             prepared.precision,
-            max_length=int(prepared.training.features.lengths.max()),
+            max_length=int(prepared.lesson.features.lengths.max()),
             place=here.place,
             n_places=here.count,
         ) as gradients,
     ):
         train(
             model,
-            prepared.training.features,
+            prepared.lesson.features,
             gradients if here.count == 1 else Summed(gradients, model, len(task.metric_names)),
             task.metric_names,
             optimiser,

@@ -20,6 +20,7 @@ from distiltune.device import (
     set_threads,
     usable_cores,
 )
+from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters
@@ -43,7 +44,11 @@ from distiltune.training.reporter import Reporter
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """All that is ready before the first step."""
+    """All that is ready before the first step.
+
+    ``lesson`` is what the training goes by: the training data's features and the task's loss, with a teacher in them
+    if there is one.
+    """
 
     began: float
     here: Processes
@@ -55,6 +60,7 @@ class Prepared:
     validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
+    lesson: Lesson
     surroundings: Mapping[str, Any]
     resumed: Resumed | None = None
 
@@ -77,6 +83,7 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = 
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
+        lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
     if device.type == "cuda":  # whose dropout each process draws for itself
         torch.cuda.manual_seed(recipe.seed + here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
@@ -92,10 +99,22 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = 
         validation,
         describe_machine(device),
         steps_per_epoch,
+        lesson,
         surroundings(
-            recipe, fingerprints(training, validation), loaded, torch.get_num_threads(), here.count, precision
+            recipe,
+            fingerprints(training, validation, lesson.features.targets),
+            loaded,
+            torch.get_num_threads(),
+            here.count,
+            precision,
         ),
     )
+
+
+def _teaching(recipe: Recipe) -> Teaching | None:
+    if not recipe.teacher:
+        return None
+    return Teaching(recipe.teacher, recipe.temperature, recipe.soft_weight, recipe.evaluation_tokens)
 
 
 def prepare_again(
@@ -104,7 +123,7 @@ def prepare_again(
     """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with."""
     check_recipe(resumed.state["recipe"], recipe, run)
     prepared = prepare(recipe, here, device, str(run.base))
-    check_data(resumed.state["data"], fingerprints(prepared.training, prepared.validation), run)
+    check_data(resumed.state["data"], prepared.surroundings["data"], run)
     kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
     return replace(
         prepared,
@@ -138,6 +157,8 @@ def tell(reporter: Reporter, prepared: Prepared) -> None:
         reporter.note(note)
     if source.missing:
         reporter.note(f"started from random weights: {', '.join(source.missing)}")
+    for note in prepared.lesson.notes:
+        reporter.note(note)
     for name, data in (("train", prepared.training), ("validation", prepared.validation)):
         if data is None:
             reporter.note("no validation data: the last epoch is kept")

@@ -58,9 +58,11 @@ class EngineSettings(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
 
     task: Annotated[str, AfterValidator(_known_task)] = AUTO
-    """What the fine-tuning is for; `auto`: what the data, or else the model, is plainly for."""
+    """What the training is for; `auto`: what the data, or else the model, is plainly for; `encoder` distils an encoder
+    on plain text, before any task."""
     model: str = "starter"
-    """Where the weights come from: a model directory, a run, `starter`, or a name on the Hugging Face hub."""
+    """Where the weights come from: a model directory, a run, `starter`, `starter-qa`, or a name on the Hugging Face
+    hub."""
     train: tuple[str, ...] = ("starter",)
     """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
     validation: tuple[str, ...] = ()
@@ -120,6 +122,13 @@ class EngineSettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
 
+    teacher: str = ""
+    """A model to learn from besides the data, named as `model` is; none if empty."""
+    temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
+    """What the logits of teacher and student are divided by before they are compared."""
+    soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    """Weight of the teacher's softened answers in the loss; the labels have the rest."""
+
     monitor: Annotated[str, AfterValidator(_known_monitor)] = "validation_loss"
     """What decides which epoch is best; `model/` holds that one."""
     patience: Count = 0
@@ -171,6 +180,9 @@ class Recipe(TaskSettings, EngineSettings):
             )
         if not self.train:
             raise ValueError("train names no data")
+        for name in ("temperature", "soft_weight"):
+            if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
         self._fits_its_task()
         return self
 

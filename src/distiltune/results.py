@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
+
+from torch import Tensor
 
 from distiltune.coach.probe import overfit_probe
 from distiltune.coach.run import CoachFindings, sum_up_run
@@ -17,7 +20,7 @@ from distiltune.report.model_card import model_card
 from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.run_directory import RunDirectory, versions
-from distiltune.tasks.base import Dataset
+from distiltune.tasks.base import Dataset, Task
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpointer import best_checkpoint
 from distiltune.training.keeper import Keeper
@@ -38,7 +41,7 @@ def write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, coached
     write_model_directory(
         run.model,
         config=loaded.source.config,
-        tensors=read_weights(best_directory),
+        tensors=_to_keep(read_weights(best_directory), task),
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
@@ -51,6 +54,11 @@ def write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, coached
     return findings
 
 
+def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
+    """The trained tensors without a head that has no names to be saved under."""
+    return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
+
+
 def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher) -> CoachFindings:
     """What the coach has to say at the end."""
     return sum_up_run(
@@ -58,7 +66,7 @@ def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher) -> C
         prepared.task,
         prepared.validation,
         coached,
-        lambda: overfit_probe(prepared.loaded.model, prepared.training.features, prepared.task.objective),
+        lambda: overfit_probe(prepared.loaded.model, prepared.lesson.features, prepared.lesson.objective),
     )
 
 
@@ -89,9 +97,10 @@ def _summary(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, t
         machine=prepared.machine,
         versions={name: value for name, value in found.items() if name != "git_revision"},
         git_revision=found.get("git_revision", ""),
-        hub_names=find_hub_names((recipe.model, *recipe.train, *recipe.validation)),
+        hub_names=find_hub_names((recipe.model, recipe.teacher, *recipe.train, *recipe.validation)),
         notes=(
             *prepared.loaded.source.notes,
+            *prepared.lesson.notes,
             *prepared.training.notes,
             *(prepared.validation.notes if prepared.validation is not None else ()),
         ),

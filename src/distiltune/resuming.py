@@ -13,7 +13,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from distiltune.data.packing import TokenRows
 from distiltune.device import Precision
+from distiltune.distillation.teacher import Chunks
 from distiltune.durable import find_damage, sync, write_whole
 from distiltune.errors import TrainingError
 from distiltune.model.build import LoadedModel
@@ -33,7 +35,7 @@ MAY_CHANGE: Final = frozenset(
 )
 """Settings that decide neither what is learnt nor in which order; everything else must be as the run was begun."""
 
-_BY_CONTENT: Final = frozenset({"train", "validation"})
+_BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
 """Settings that name files: the files may have moved as long as they hold the same."""
 
 _BEST_FILES: Final = frozenset({"weights.safetensors", "state.json"})
@@ -137,10 +139,18 @@ def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> Non
     _refuse(differences, "recipe", "leave these settings out", run)
 
 
-def fingerprints(training: Dataset, validation: Dataset | None) -> dict[str, Any]:
-    """What the data come to: hashes of the files and of the features made from them."""
+def fingerprints(training: Dataset, validation: Dataset | None, targets: TokenRows | None = None) -> dict[str, Any]:
+    """What the data come to: hashes of the files, of the features made from them, and of what a teacher says of these.
+
+    Args:
+        training: the training data.
+        validation: the validation data.
+        targets: the teacher's outputs, if there is one.
+
+    """
     sets = {"training data": training, "validation data": validation}
-    return {name: None if data is None else _fingerprint(data) for name, data in sets.items()}
+    found = {name: None if data is None else _fingerprint(data) for name, data in sets.items()}
+    return {**found, "teacher": {"outputs": targets.fingerprint} if isinstance(targets, Chunks) else None}
 
 
 def check_data(then: Mapping[str, Any], now: Mapping[str, Any], run: RunDirectory) -> None:

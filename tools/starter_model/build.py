@@ -1,66 +1,253 @@
-"""Make the starter model's directory: a small DistilBERT's shape and a tokenizer, without weights for now.
+"""Make the starter models again: `starter`, a distilled encoder, and `starter-qa`, which answers questions.
 
-The word pieces are learned from the starter's own training passages and questions, so that nothing in the package is
-somebody else's. Run from the repository: `python tools/starter_model/build.py`.
+    python -m tools.starter_model.build --shared ../shared --work runs/starter
+
+Each step is one `distiltune` command, printed before it runs. After a stop, however it happened, the same command goes
+on: a run that is finished is passed over, one that is not is resumed from its last checkpoint, and what the teachers
+said is kept chunk by chunk. docs/starter.md says how long it takes. With ``--install`` the two models are written into
+the package in float16, with their cards.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tokenizers import Tokenizer
-from tokenizers.decoders import WordPiece as WordPieceDecoder
-from tokenizers.models import WordPiece
-from tokenizers.normalizers import BertNormalizer
-from tokenizers.pre_tokenizers import BertPreTokenizer
-from tokenizers.trainers import WordPieceTrainer
+HERE = Path(__file__).resolve().parent
+PACKAGED = HERE.parents[1] / "src" / "distiltune" / "starter"
+LOGS = HERE.parents[1] / "docs" / "starter-logs"
 
-from distiltune.model.config import EncoderConfig
-from distiltune.model.source import UNTRAINED
-from distiltune.model.tokenizer import tokenizer_files
+SHAPE = ("--student-layers", "6", "--student-width", "160", "--student-heads", "5")
+ASKED = "encoder-asked"
+"""The run of the second stage."""
 
-N_PIECES = 4_096
-STARTER = Path(__file__).parents[2] / "src" / "distiltune" / "starter"
-SPECIAL_TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+MADE_BY = ("encoder", ASKED, "qa")
+"""The runs that the two models come from."""
+
+QUESTIONS = 40_000
+"""Of SQuAD's 87,599 that `starter-qa` is fine-tuned on."""
+
+FINE_TUNING = (
+    *("--warmup-share", "0.05", "--max-gradient-norm", "1"),
+    *("--dropout", "0", "--attention-dropout", "0", "--head-dropout", "0"),
+    *("--validation-questions", "1000", "--monitor", "f1"),
+)
+"""The settings of every fine-tuning of the starter that is measured, beside its learning rate and its epochs."""
+
+EPOCHS = 3
+PILOT_RATES = ("1.5e-4", "3e-4", "6e-4", "1.2e-3")
+PILOT = ("--train-questions", "4000", "--epochs", "2", "--validation-questions", "500")
 
 
-def training_texts(squad: Path) -> list[str]:
-    """Every passage and question of a SQuAD file."""
-    articles = json.loads(squad.read_text(encoding="utf-8"))["data"]
-    paragraphs = [paragraph for article in articles for paragraph in article["paragraphs"]]
-    return [p["context"] for p in paragraphs] + [q["question"] for p in paragraphs for q in p["qas"]]
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where things lie, and how they are made.
+
+    Attributes:
+        shared: holds data/squad-v1.1 and models/minilm-l6-distilbert.
+        work: where the runs are made.
+        teacher_model: a fine-tuned teacher that is there already, None to make it.
+        more: flags of every training, such as the precision.
+        tiny: a trial of the whole chain in minutes, whose figures say nothing.
+
+    """
+
+    shared: Path
+    work: Path
+    teacher_model: Path | None = None
+    more: tuple[str, ...] = ()
+    tiny: bool = False
+
+    @property
+    def large(self) -> Path:
+        """The encoder that all is distilled from."""
+        return self.shared / "models" / "minilm-l6-distilbert"
+
+    @property
+    def squad(self) -> Path:
+        """SQuAD's folder."""
+        return self.shared / "data" / "squad-v1.1"
+
+    @property
+    def data(self) -> tuple[str | Path, ...]:
+        """The flags that name SQuAD's two parts."""
+        return "--train", self.squad / "train.json.gz", "--validation", self.squad / "dev.json.gz"
 
 
-def train_tokenizer(texts: list[str]) -> Tokenizer:
-    """An uncased BERT tokenizer with word pieces learned from the texts."""
-    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]"))
-    tokenizer.normalizer = BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = BertPreTokenizer()
-    tokenizer.decoder = WordPieceDecoder()
-    trainer = WordPieceTrainer(vocab_size=N_PIECES, special_tokens=SPECIAL_TOKENS, show_progress=False)
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
+def distiltune(*arguments: str | Path) -> None:
+    """Run a command of distiltune and stop where it fails."""
+    command = [sys.executable, "-m", "distiltune", *map(str, arguments)]
+    print("$", shlex.join(["distiltune", *command[3:]]), flush=True)
+    subprocess.run(command, check=True)
+
+
+def is_finished(run: Path) -> bool:
+    """Whether a run has come to its end; one that was interrupted has a model too."""
+    try:
+        last = (run / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1]
+        end: dict[str, Any] = json.loads(last)
+    except (OSError, IndexError, ValueError):
+        return False
+    return end.get("kind") == "end" and end.get("outcome") == "done"
+
+
+def train(run: Path, command: Sequence[str | Path], places: Places) -> Path:
+    """A training's model: it is passed over if it is finished, resumed if it was begun, and made if not."""
+    if not is_finished(run):
+        if (run / "recipe.toml").is_file():
+            distiltune("train", "--resume", run)
+        else:
+            less = () if "--encoder" in command else ("--train-questions", "60", "--validation-questions", "40")
+            trial = ("--epochs", "1", *less) if places.tiny else ()
+            distiltune(*command, *places.more, *trial, "--output", run)
+    return run / "model"
+
+
+def make_starter(places: Places, teacher: Path) -> Path:
+    """`starter`: an encoder distilled on plain text, from the larger model and then from that one fine-tuned.
+
+    The first teaches it words, the second what a question has to do with a passage, of which the first knows nothing.
+    """
+    how = ("--log-every", "20")
+    first = ("distill", "--encoder", "--teacher", places.large, "--train", texts(places, "texts", "1", "0"))
+    encoder = train(places.work / "encoder", (*first, *SHAPE, *how), places)
+    then = ("distill", "--encoder", "--teacher", teacher, "--train", texts(places, "texts-asked", "2", "1"))
+    asked = (*then, "--model", encoder, "--epochs", "2", "--learning-rate", "5e-4", *how)
+    return halved(train(places.work / ASKED, asked, places), places.work / "starter", HERE / "card_starter.md")
+
+
+def texts(places: Places, name: str, each: str, seed: str) -> Path:
+    """The texts of one stage: every passage behind so many of its questions."""
+    directory = places.work / name
+    if not directory.is_dir():
+        beside = directory.with_name(f".{name}")
+        drawn = ("--each", each, "--seed", seed)
+        subprocess.run([sys.executable, HERE / "texts.py", places.shared / "data", beside, *drawn], check=True)
+        beside.rename(directory)
+    return directory / "starter.txt" if places.tiny else directory
+
+
+def make_teacher(places: Places) -> Path:
+    """The second teacher: the larger model, fine-tuned on 20,000 questions (docs/results.md, the long run)."""
+    if places.teacher_model is not None:
+        return places.teacher_model
+    how = ("--train-questions", "20000", "--epochs", "2")
+    return train(places.work / "teacher", ("train", "--model", places.large, *places.data, *how), places)
+
+
+def find_learning_rate(places: Places, starter: Path) -> str:
+    """The best of a few learning rates, by the F1 of short trainings."""
+    scores = {}
+    for rate in PILOT_RATES:
+        run = places.work / f"pilot-{rate}"
+        train(run, ("train", "--model", starter, *places.data, *FINE_TUNING, "--learning-rate", rate, *PILOT), places)
+        scores[rate] = max(float(epoch["validation"]["f1"]) for epoch in epochs_of(run))
+        print(f"learning rate {rate}: F1 {scores[rate]:.2f}", flush=True)
+    return max(scores, key=lambda rate: scores[rate])
+
+
+def make_answering(places: Places, starter: Path, teacher: Path, rate: str) -> Path:
+    """`starter-qa`: the starter fine-tuned on SQuAD with the teacher's answers beside the labels."""
+    how = ("--train-questions", str(QUESTIONS), "--epochs", str(EPOCHS), "--learning-rate", rate)
+    command = ("distill", "--teacher", teacher, "--model", starter, *places.data, *FINE_TUNING, *how)
+    return halved(train(places.work / "qa", command, places), places.work / "starter-qa", HERE / "card_starter_qa.md")
+
+
+def epochs_of(run: Path) -> list[dict[str, Any]]:
+    """What the log says of each epoch."""
+    lines = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [line for line in lines if line["kind"] == "epoch"]
+
+
+def halved(model: Path, directory: Path, card: Path) -> Path:
+    """A model as it ships: float16, with its card, and nothing of the run that made it."""
+    from distiltune.model.save import write_model_directory
+    from distiltune.model.source import load_source, load_tokenizer
+    from distiltune.tasks.question_answering.task import HEAD_RULES
+
+    if (directory / "config.json").is_file():
+        return directory
+    source = load_source(str(model), HEAD_RULES)
+    answers = not source.missing
+    kept = {name: source.config_hf[name] for name in ("distiltune",) if answers and name in source.config_hf}
+    write_model_directory(
+        directory,
+        config=source.config,
+        tensors=source.tensors,
+        tokenizer=load_tokenizer(source.directory),
+        head_rules=HEAD_RULES,
+        architectures=("DistilBertForQuestionAnswering" if answers else "DistilBertModel",),
+        extra_config={"qa_dropout": 0.0, **kept},
+        extra_files={"README.md": card.read_bytes()},
+        dtype="float16",
+    )
+    size = sum(file.stat().st_size for file in directory.iterdir())
+    print(f"{directory}: {size / 1e6:.1f} MB", flush=True)
+    return directory
+
+
+def install(starter: Path, answering: Path, places: Places) -> None:
+    """Put the two models into the package, and the logs of the runs that made them into the documentation."""
+    for model, name in ((starter, "model"), (answering, "model-qa")):
+        shutil.rmtree(PACKAGED / name, ignore_errors=True)
+        shutil.copytree(model, PACKAGED / name)
+    LOGS.mkdir(exist_ok=True)
+    for run in MADE_BY:
+        log = (places.work / run / "log.jsonl").read_text(encoding="utf-8")
+        (LOGS / f"{run}.jsonl").write_text(public_log(log, places), encoding="utf-8")
+
+
+def public_log(log: str, places: Places) -> str:
+    """A run's recipe, versions, steps and epochs; places are named as in docs/starter.md, not as on this machine."""
+    kept = [line for line in log.splitlines() if json.loads(line)["kind"] in ("start", "step", "epoch", "end")]
+    text = "".join(f"{line}\n" for line in kept)
+    named = [(places.work, "runs/starter"), (places.shared, "../shared")]
+    if places.teacher_model is not None:
+        named.insert(0, (places.teacher_model, "runs/starter/teacher/model"))
+    for place, name in named:
+        for spelling in (str(place.resolve()), str(place)):
+            text = text.replace(spelling, name)
+    return text
+
+
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """The flags that say where things lie."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--shared", type=Path, default=Path("../shared"), help="holds data/ and models/")
+    parser.add_argument("--work", type=Path, default=Path("runs/starter"), help="where the runs are made")
+    parser.add_argument("--teacher-model", type=Path, help="a fine-tuned teacher that is there already")
+    parser.add_argument("--learning-rate", help="of the fine-tunings; found by short trainings if left out")
+    parser.add_argument("--precision", default="auto", help="of the trainings that are begun")
+    parser.add_argument("--tiny", action="store_true", help="a trial of the whole chain; its figures say nothing")
+    parser.add_argument("--install", action="store_true", help="write the two models into the package")
+    return parser
+
+
+def places_of(arguments: argparse.Namespace) -> Places:
+    """What the flags say; makes the work directory."""
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    more = ("--precision", arguments.precision)
+    return Places(arguments.shared, arguments.work, arguments.teacher_model, more, arguments.tiny)
 
 
 def main() -> None:
-    """Write ``starter/model``."""
-    tokenizer = train_tokenizer(training_texts(STARTER / "data" / "train.json"))
-    config = EncoderConfig(
-        vocab_size=tokenizer.get_vocab_size(),
-        hidden_size=128,
-        n_layers=2,
-        n_heads=4,
-        intermediate_size=512,
-        max_position_embeddings=384,
-    )
-    directory = STARTER / "model"
-    directory.mkdir(parents=True, exist_ok=True)
-    hf = {**config.to_hf(), "architectures": ["DistilBertModel"], UNTRAINED: True}
-    (directory / "config.json").write_text(json.dumps(hf, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    for name, content in tokenizer_files(tokenizer, config.max_position_embeddings).items():
-        (directory / name).write_bytes(content)
-    print(f"{config.vocab_size} word pieces, written to {directory}")
+    """Run every step that is not done."""
+    arguments = parser_of(__doc__).parse_args()
+    places = places_of(arguments)
+    teacher = make_teacher(places)
+    starter = make_starter(places, teacher)
+    rate = arguments.learning_rate or find_learning_rate(places, starter)
+    answering = make_answering(places, starter, teacher, rate)
+    if arguments.install:
+        install(starter, answering, places)
 
 
 if __name__ == "__main__":

@@ -38,8 +38,8 @@ def find_learning_rate(
     )
     return range_test(
         prepared.loaded.model,
-        prepared.training.features,
-        prepared.task.objective,
+        prepared.lesson.features,
+        prepared.lesson.objective,
         prepared.task.metric_names,
         settings,
         recipe.learning_rate,

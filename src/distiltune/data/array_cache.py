@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import shutil
 import tempfile
@@ -15,12 +16,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distiltune.errors import DataError
+
 Arrays = dict[str, npt.NDArray[Any]]
 
 FORMAT = 1
 """Raise this whenever the meaning of any cached array changes: entries of another format are made anew."""
 
 _MANIFEST = "manifest.json"
+_BLOCK_BYTES = 1 << 16
 
 
 def cache_directory() -> Path:
@@ -72,6 +76,74 @@ def load_or_make(
     except OSError as error:
         on_problem(f"the features cannot be cached in {directory} ({error.strerror}); the next run makes them again")
     return arrays, False
+
+
+def map_or_fill(
+    directory: Path,
+    key: str,
+    shape: tuple[int, ...],
+    fill: Callable[[npt.NDArray[np.float16]], None],
+) -> tuple[npt.NDArray[np.float16], bool]:
+    """One large half-precision array under ``key``, memory-mapped; ``fill`` writes it where it is not there.
+
+    For arrays larger than memory: it is filled on disk, beside, and renamed when whole. On reading, its size and some
+    blocks of it are checked, since a checksum of everything would take longer than a start may.
+
+    Args:
+        directory: the cache; created if need be.
+        key: from :func:`cache_key`.
+        shape: of the array.
+        fill: is given the array, all zeros, to write into.
+
+    Returns:
+        The array, read-only, and whether it came from the cache.
+
+    Raises:
+        DataError: if the array cannot be written.
+
+    """
+    entry = directory / key
+    path = entry / "targets.npy"
+    if entry.exists():
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            stored = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            if array.shape == shape and array.dtype == np.float16 and _sample(path) == stored["sample"]:
+                return array, True
+        _remove(entry)
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=directory))
+        try:
+            new = np.lib.format.open_memmap(beside / path.name, mode="w+", dtype=np.float16, shape=shape)
+            fill(new)
+            new.flush()
+            del new
+            manifest = {"sample": _sample(beside / path.name)}
+            (beside / _MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
+            with contextlib.suppress(OSError):  # another process may have been quicker; its entry is as good
+                beside.rename(entry)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        return np.load(path, mmap_mode="r", allow_pickle=False), False
+    except OSError as error:
+        size = math.prod(shape) * 2 / 1024**3
+        raise DataError(
+            f"The teacher's outputs cannot be kept on disk: {error.strerror or error}.",
+            where=str(directory),
+            fix=f"make {size:.1f} GiB of room there, or name another place in DISTILTUNE_CACHE",
+        ) from error
+
+
+def _sample(path: Path) -> str:
+    """Hash of a file's size and of 64 blocks spread over it."""
+    size = path.stat().st_size
+    digest = hashlib.sha256(str(size).encode())
+    with path.open("rb") as opened:
+        for i in range(64):
+            opened.seek(max(0, size - _BLOCK_BYTES) * i // 63)
+            digest.update(opened.read(_BLOCK_BYTES))
+    return digest.hexdigest()
 
 
 def _read(entry: Path) -> Arrays:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.data.packing import PackedBatch, pack
+from distiltune.data.packing import PackedBatch, TokenRows, pack
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,7 @@ class FeatureSet:
         example_of: ``(n_features,)`` int64, index of the example that the feature is a window of, ascending.
         weights: ``(n_features,)`` float32, what each feature weighs in the mean that a step's loss is, and in the
             metrics; None: each 1.
+        targets: ``(all_tokens, n_targets)`` float16, what a teacher says of every token; None without one.
 
     """
 
@@ -29,6 +30,7 @@ class FeatureSet:
     labels: npt.NDArray[np.int32]
     example_of: npt.NDArray[np.int64]
     weights: npt.NDArray[np.float32] | None = None
+    targets: TokenRows | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -44,4 +46,4 @@ class FeatureSet:
 
     def batch(self, feature_ids: npt.NDArray[np.int64]) -> PackedBatch:
         """Pack these features, in this order."""
-        return pack(self.token_ids, self.offsets, self.labels, feature_ids)
+        return pack(self.token_ids, self.offsets, self.labels, feature_ids, self.targets)

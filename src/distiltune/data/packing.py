@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,13 @@ import torch
 from torch import Tensor
 
 IntArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
+
+
+class TokenRows(Protocol):
+    """Half-precision numbers, a row for each token of a set: an array, or several on disk."""
+
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[np.float16]:
+        """The rows from ``start`` to ``stop``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +33,7 @@ class PackedBatch:
         max_length: the longest of them, or a bound that holds for all batches of a kind.
         labels: ``(n_features, n_label_columns)`` int64; what the columns mean is the task's business.
         feature_ids: ``(n_features,)`` int64 on the host; which features of the set these are.
+        targets: ``(total_tokens, n_targets)`` float16, what a teacher says of every token; None without one.
 
     Behind the features there may be one more sequence, of filler (see ``fill_up``): it has no labels and no id.
     """
@@ -36,6 +45,7 @@ class PackedBatch:
     max_length: int
     labels: Tensor
     feature_ids: npt.NDArray[np.int64]
+    targets: Tensor | None = None
 
     @property
     def n_features(self) -> int:
@@ -59,6 +69,7 @@ class PackedBatch:
             max_length=self.max_length,
             labels=self.labels.to(device, non_blocking=True),
             feature_ids=self.feature_ids,
+            targets=None if self.targets is None else self.targets.to(device, non_blocking=True),
         )
 
 
@@ -112,6 +123,7 @@ def pack(
     offsets: npt.NDArray[np.int64],
     labels: npt.NDArray[np.integer],
     feature_ids: npt.NDArray[np.int64],
+    targets: TokenRows | None = None,
 ) -> PackedBatch:
     """Lay the features ``feature_ids`` of a columnar set end to end, in that order.
 
@@ -120,6 +132,7 @@ def pack(
         offsets: ``(all_features + 1,)`` boundaries of the features in ``token_ids``.
         labels: ``(all_features, n_label_columns)``.
         feature_ids: ``(n_features,)`` which features, in which order.
+        targets: ``(all_tokens, n_targets)``, if there are some.
 
     """
     lengths = offsets[feature_ids + 1] - offsets[feature_ids]
@@ -131,7 +144,13 @@ def pack(
         max_length=int(lengths.max(initial=0)),
         labels=torch.from_numpy(labels[feature_ids].astype(np.int64)),
         feature_ids=feature_ids,
+        targets=None if targets is None else torch.from_numpy(_blocks(targets, offsets, feature_ids)),
     )
+
+
+def _blocks(flat: TokenRows, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+    """As ``gather_rows``, block by block: wide rows of a memory map are copied once and in order."""
+    return np.concatenate([flat[0:0], *(flat[offsets[row] : offsets[row + 1]] for row in rows)])
 
 
 def token_places(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
@@ -171,4 +190,7 @@ def fill_up(batch: PackedBatch, n_tokens: int, max_length: int) -> PackedBatch:
         max_length=max_length,
         labels=batch.labels,
         feature_ids=batch.feature_ids,
+        targets=None
+        if batch.targets is None
+        else torch.cat([batch.targets, batch.targets.new_zeros(n_filler, batch.targets.shape[1])]),
     )

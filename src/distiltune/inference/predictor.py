@@ -16,13 +16,13 @@ from distiltune.workers import Workers, plan_workers
 
 
 def outputs(
-    model: nn.Module, features: FeatureSet, feature_ids: FeatureIds, max_tokens: int
+    model: nn.Module, features: FeatureSet, feature_ids: FeatureIds, max_tokens: int, *, alone: bool = False
 ) -> Iterator[tuple[PackedBatch, Tensor]]:
     """Run the features ``feature_ids`` in batches of at most ``max_tokens`` tokens, dropout off.
 
     Yields each packed batch with the head's output, both on the model's device. The order is by length: a batch's
     ``feature_ids`` say which features it holds. The model is left in evaluation mode. On the CPU several batches run
-    side by side.
+    side by side. Of several processes each runs its share, unless it does so ``alone``.
     """
     device = model_device(model)
     model.eval()
@@ -34,7 +34,7 @@ def outputs(
         with torch.inference_mode():
             return batch, model(batch)
 
-    if dist.is_available() and dist.is_initialized():
+    if not alone and dist.is_available() and dist.is_initialized():
         yield from _shared_outputs(run, features, batches)
         return
     packed = packed_ahead(features, batches)

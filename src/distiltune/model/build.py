@@ -86,11 +86,12 @@ def build_model(
     device: torch.device,
     dropouts: Dropouts = Dropouts(),
     head_dropout: HeadDropout = HeadDropout(),
+    put_together: Callable[[Encoder, nn.Module], TaskModel] = TaskModel,
 ) -> LoadedModel:
-    """The model of a source that was read, as ``load_model`` makes it."""
+    """The model of a source that was read, as ``load_model`` makes it; ``put_together`` joins encoder and head."""
     config = with_dropouts(source.config, dropouts)
     probability = dropouts.head if dropouts.head is not None else head_dropout.of(source.config_hf)
-    model = TaskModel(Encoder(config), make_head(config.hidden_size, probability))
+    model = put_together(Encoder(config), make_head(config.hidden_size, probability))
     initialise(model, config.initializer_range)
     model.load_state_dict(source.tensors, strict=False)
     return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), probability)

@@ -1,4 +1,4 @@
-"""From the name of a model to its pieces: a directory, a run, ``starter`` or a name on the hub."""
+"""From the name of a model to its pieces: a directory, a run, ``starter``, ``starter-qa`` or a name on the hub."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, read_
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
 
-STARTER: Final = "starter"
-"""The name of the small model inside the package."""
+PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
+"""The small models inside the package, by name, and their directories: an encoder, and one that answers questions."""
 
 UNTRAINED: Final = "distiltune_untrained"
 """Entry of config.json that says: this directory has no weights on purpose, a training starts from random ones."""
@@ -80,10 +80,10 @@ class ModelSource:
 def resolve_model(name: str) -> Path:
     """The model directory that ``name`` means.
 
-    In this order: a directory with a ``config.json``; a run, which means its ``model``; ``starter``, the
-    model inside the package; a name on the Hugging Face hub, fetched once and then taken from the local
-    cache. Of a hub repository only the configuration, the tokenizer and one form of the weights are fetched,
-    safetensors if it can be.
+    In this order: a directory with a ``config.json``; a run, which means its ``model``; ``starter`` or
+    ``starter-qa``, the models inside the package; a name on the Hugging Face hub, fetched once and then taken
+    from the local cache. Of a hub repository only the configuration, the tokenizer and one form of the weights
+    are fetched, safetensors if it can be.
 
     Raises:
         ModelError: if a path does not exist or is not a model directory, or a hub repository has no
@@ -99,8 +99,8 @@ def resolve_model(name: str) -> Path:
         raise ModelError("The model directory cannot be opened.", where=f"{name} ({error})") from error
     if local is not None:
         return local
-    if name == STARTER:
-        return _starter()
+    if name in PACKAGED:
+        return _packaged(name)
     if path.is_dir():
         raise ModelError(
             "The directory holds no model.",
@@ -138,11 +138,11 @@ def _looks_like_a_path(name: str) -> bool:
     return not name or name.startswith((".", "/", "~")) or name.count("/") > 1 or "\\" in name
 
 
-def _starter() -> Path:
-    directory = Path(str(files("distiltune.starter").joinpath("model")))
+def _packaged(name: str) -> Path:
+    directory = Path(str(files("distiltune.starter").joinpath(PACKAGED[name])))
     if not (directory / _CONFIG).is_file():
         raise ModelError(
-            "This installation lacks the starter model.", where=str(directory), fix="reinstall distiltune."
+            f"This installation lacks the starter model {name!r}.", where=str(directory), fix="reinstall distiltune."
         )
     return directory
 

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from distiltune.coach.advice import Advice
-from distiltune.data.sources import STARTER, has_splits
+from distiltune.data.sources import has_splits
 from distiltune.device import Machine
+from distiltune.model.source import PACKAGED
 from distiltune.tasks.analysis import Analysis
 from distiltune.tasks.base import TableColumn
 from distiltune.tasks.guide import TaskGuide
@@ -118,8 +119,8 @@ class RunSummary:
 
 
 def find_hub_names(names: Iterable[str]) -> frozenset[str]:
-    """Which names of models or data mean a repository on the hub: no path that exists, and not ``starter``.
+    """Which names of models or data mean a repository on the hub: no path that exists, and none of the package.
 
     It looks at the disk, so it is to be asked where the names were used; nothing is fetched.
     """
-    return frozenset(name for name in names if name != STARTER and has_splits(name))
+    return frozenset(name for name in names if name not in PACKAGED and has_splits(name))

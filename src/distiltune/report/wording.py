@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
-from distiltune.data.sources import STARTER
+from distiltune.model.source import PACKAGED
 from distiltune.report.run_summary import DataSummary, RunSummary
 from distiltune.tasks.guide import MetricLabel, TaskGuide
 
@@ -24,8 +24,8 @@ def shown_name(name: str, hub_names: frozenset[str]) -> str:
     """A model's or data set's name fit to be published: of a path only its last part."""
     if name in hub_names:
         return plain(name)
-    if name == STARTER:
-        return "starter (inside the distiltune package)"
+    if name in PACKAGED:
+        return f"{name} (inside the distiltune package)"
     return plain(_last_part(name)) or "(unnamed)"
 
 
@@ -48,7 +48,7 @@ def shown_value(value: object, summary: RunSummary) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(shown_value(item, summary) for item in value) or "none"
     if isinstance(value, str):
-        local = value != STARTER and value in _local_names(summary)
+        local = value not in PACKAGED and value in _local_names(summary)
         return shown_name(value, summary.hub_names) if local else shown_text(value, summary) or "none"
     return plain(str(value))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from tokenizers import Tokenizer
@@ -102,6 +102,18 @@ class Evaluation(Protocol):
 
 
 @runtime_checkable
+class Teachable(Protocol):
+    """What a task has whose models can learn from a teacher's outputs, beside the labels."""
+
+    @property
+    def divergence(self) -> Divergence:
+        """How far a student's output for each token is from the teacher's."""
+
+    def means_the_same(self, config: Mapping[str, Any]) -> bool:
+        """Whether the outputs of a model with that config.json are those of a student, number by number."""
+
+
+@runtime_checkable
 class Coached(Protocol):
     """What a task may do beside, so that the coach can say more about its runs."""
 
@@ -128,7 +140,7 @@ class Task(Protocol):
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
-        """The head's tensors under our names and theirs."""
+        """The head's tensors under our names and theirs; without any, the head is thrown away after the training."""
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -148,7 +160,7 @@ class Task(Protocol):
 
     @property
     def objective(self) -> Objective:
-        """The loss to train on."""
+        """The loss to train on; asked for once the training data are loaded."""
 
     def ready(self) -> Task:
         """The task with what it must know of the training data before there is a model, such as the labels.

@@ -29,6 +29,8 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
         ModelError, DataError, HubError: if the model or the data cannot be found.
 
     """
+    if recipe.task != AUTO and not TASKS[recipe.task].columns:  # it reads no rows
+        return recipe
     fitting, seen = _tasks_of_data(recipe.train, "train", recipe.columns)
     if recipe.task != AUTO:
         _check_data(recipe.task, "--task says", fitting, seen)
@@ -88,8 +90,9 @@ def task_of_model(config: Mapping[str, Any]) -> str:
     architectures = config.get("architectures")
     names = architectures if isinstance(architectures, list) else []
     for entry in TASKS.values():
-        # A BERT's classes have other names before the "For".
-        if any(str(name).partition("For")[2] == entry.architecture.partition("For")[2] for name in names):
+        # A BERT's classes have other names before the "For"; an encoder alone is for no task.
+        head = entry.architecture.partition("For")[2]
+        if head and any(str(name).partition("For")[2] == head for name in names):
             return entry.name
     return ""
 
@@ -126,7 +129,7 @@ def _cannot_tell(sources: Sequence[str], fitting: set[str], seen: Sequence[str])
     wanted = "; ".join(
         f"{entry.name}: {' or '.join(_listed(kind) for kind in entry.columns)}"
         for entry in TASKS.values()
-        if not fitting or entry.name in fitting
+        if entry.columns and (not fitting or entry.name in fitting)
     )
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",

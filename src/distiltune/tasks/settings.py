@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from distiltune.distillation.settings import EncoderSettings
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
 from distiltune.tasks.text_classification.settings import TextClassificationSettings
 
 
-class TaskSettings(TextClassificationSettings, QuestionAnsweringSettings):
+class TaskSettings(EncoderSettings, TextClassificationSettings, QuestionAnsweringSettings):
     """Every setting that only one task has."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distiltune import distillation
 from distiltune.data.files import add_format
 from distiltune.tasks import question_answering, text_classification, token_classification
 from distiltune.tasks.entry import TaskEntry
@@ -10,6 +11,7 @@ _ENTRIES = (
     question_answering.TASK,
     text_classification.TASK,
     token_classification.TASK,
+    distillation.TASK,
 )
 
 TASKS: dict[str, TaskEntry] = {entry.name: entry for entry in _ENTRIES}

@@ -54,7 +54,14 @@ def make_static(batch: PackedBatch, device: torch.device) -> StaticBatch:
     """A place on the device for batches of this one's shapes, holding it."""
     moved = batch.to(device)
     tensors = [tensor.clone() for tensor in _tensors(moved)]
-    static = replace(moved, token_ids=tensors[0], position_ids=tensors[1], cu_seqlens=tensors[2], labels=tensors[3])
+    static = replace(
+        moved,
+        token_ids=tensors[0],
+        position_ids=tensors[1],
+        cu_seqlens=tensors[2],
+        labels=tensors[3],
+        targets=tensors[4] if len(tensors) > 4 else None,
+    )
     return StaticBatch(static, torch.zeros((), device=device))
 
 
@@ -145,5 +152,6 @@ class Replayed:
         return backward(self._model, self._objective, batch, weight, self._precision)
 
 
-def _tensors(batch: PackedBatch) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return batch.token_ids, batch.position_ids, batch.cu_seqlens, batch.labels
+def _tensors(batch: PackedBatch) -> tuple[Tensor, ...]:
+    tensors = batch.token_ids, batch.position_ids, batch.cu_seqlens, batch.labels
+    return tensors if batch.targets is None else (*tensors, batch.targets)

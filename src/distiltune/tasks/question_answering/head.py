@@ -43,3 +43,22 @@ def span_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
         loss=loss,
         metrics=torch.stack([loss.detach(), right[1].to(loss.dtype), right[0].to(loss.dtype)]),
     )
+
+
+def span_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:
+    """Kullback-Leibler divergence from a teacher's softened start and end distributions, mean of the two, summed.
+
+    Both are softmaxes over the feature's own tokens of the logits divided by ``temperature``; the result is times its
+    square, so that gradients stay as large as those of the labels (Hinton et al. 2015, section 2).
+
+    Args:
+        logits: ``(total_tokens, 2)``, the student's.
+        teacher_logits: ``(total_tokens, 2)``.
+        batch: where the features lie.
+        temperature: above 0.
+
+    """
+    ours = unpack_logits(logits.float() / temperature, batch).log_softmax(-1)
+    theirs = unpack_logits(teacher_logits.float() / temperature, batch).log_softmax(-1)
+    differences = (theirs - ours).masked_fill(theirs == -torch.inf, 0.0)  # behind a feature's end
+    return (theirs.exp() * differences).sum() * temperature**2 / 2

@@ -21,7 +21,7 @@ from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_mode
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check import training_concerns
@@ -41,7 +41,7 @@ from distiltune.tasks.question_answering.evaluation import (
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
-from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss
+from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
 from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.reading import ReadingSettings
 from distiltune.tasks.question_answering.settings import question_limit
@@ -85,6 +85,7 @@ class QuestionAnswering:
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
     objective: Objective = span_loss
+    divergence: Divergence = span_divergence
 
     def ready(self) -> QuestionAnswering:
         """The task itself: nothing of the data shapes the model."""
@@ -151,6 +152,10 @@ class QuestionAnswering:
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""
         return question_answering_guide(metrics, self.windows.max_length, self.reading.max_answer_tokens)
+
+    def means_the_same(self, config: Mapping[str, object]) -> bool:
+        """Always: starts and ends have no other names."""
+        return True
 
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
         """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""

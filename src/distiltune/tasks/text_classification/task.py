@@ -78,7 +78,7 @@ class TextClassification:
 
     Attributes:
         data: which texts, read how.
-        model: as the recipe names it, whose labels go on if they fit.
+        labelled: the teacher, or else the model, as the recipe names it; its labels go on if they fit.
         windows: how long texts are read.
         problem: as the recipe has it.
         label_weights: as the recipe has them.
@@ -91,7 +91,7 @@ class TextClassification:
     """
 
     data: DataSettings
-    model: str
+    labelled: str
     windows: TextWindows
     problem: str
     label_weights: str
@@ -133,12 +133,16 @@ class TextClassification:
         """What a student of a fine-tuned teacher learns beside that loss."""
         return TextDivergence(self.targets.problem)
 
+    def means_the_same(self, config: Mapping[str, Any]) -> bool:
+        """Whether a model with that config.json has the same labels in the same order."""
+        return targets_of(config) == self.targets
+
     def ready(self) -> TextClassification:
         """The task with the labels of its training data, or the model's own if they hold all of these."""
         train, validation = train_and_validation(
             self._read, self.data, lambda example: (example.text, example.pair), "text"
         )
-        targets = find_targets(train.examples, self.problem, model_config(self.model))
+        targets = find_targets(train.examples, self.problem, model_config(self.labelled))
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         validation = keep_known(validation, targets, share) if validation is not None else None
@@ -228,7 +232,7 @@ def from_recipe(recipe: Recipe) -> TextClassification:
     """The task with its part of the recipe."""
     return TextClassification(
         data=data_settings(recipe),
-        model=recipe.model,
+        labelled=recipe.teacher or recipe.model,
         windows=TextWindows(recipe.max_length, recipe.stride, recipe.long_texts == "truncate"),
         problem=recipe.problem,
         label_weights=recipe.class_weights,

@@ -61,7 +61,7 @@ class TokenClassification:
 
     Attributes:
         data: which texts, read how.
-        model: as the recipe names it, whose tags go on if they fit.
+        labelled: the teacher, or else the model, as the recipe names it; its tags go on if they fit.
         windows: how long texts are read.
         batch_tokens: most tokens in a batch of evaluation.
         tags: in the order of their ids; known once the training data or the model's config.json is.
@@ -70,7 +70,7 @@ class TokenClassification:
     """
 
     data: DataSettings
-    model: str
+    labelled: str
     windows: TokenWindows
     batch_tokens: int
     tags: tuple[str, ...] = (OUTSIDE,)
@@ -83,7 +83,7 @@ class TokenClassification:
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
     objective: Objective = token_loss
-    divergence: Divergence | None = token_divergence
+    divergence: Divergence = token_divergence
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
@@ -105,8 +105,12 @@ class TokenClassification:
                 where=", ".join(train.sources),
                 fix="give tags beside the tokens, or spans beside the text",
             )
-        task = replace(self, tags=keep_labels_of(model_config(self.model), tag_names(labels)))
+        task = replace(self, tags=keep_labels_of(model_config(self.labelled), tag_names(labels)))
         return replace(task, read=(train, task._known(validation) if validation is not None else None))
+
+    def means_the_same(self, config: Mapping[str, Any]) -> bool:
+        """Whether a model with that config.json has the same tags in the same order."""
+        return labels_of(config) == self.tags
 
     def for_model(self, config: Mapping[str, Any]) -> TokenClassification:
         """The task with the model's tags."""
@@ -194,7 +198,7 @@ def from_recipe(recipe: Recipe) -> TokenClassification:
     """The task with its part of the recipe."""
     return TokenClassification(
         data=data_settings(recipe),
-        model=recipe.model,
+        labelled=recipe.teacher or recipe.model,
         windows=TokenWindows(recipe.max_length, recipe.stride),
         batch_tokens=recipe.evaluation_tokens,
     )

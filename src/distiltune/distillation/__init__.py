@@ -1,0 +1,19 @@
+"""From a teacher to a student: of the encoder on plain text, and while fine-tuning."""
+
+from __future__ import annotations
+
+from distiltune.distillation.settings import EncoderSettings, check
+from distiltune.tasks.entry import TaskEntry
+
+TASK = TaskEntry(
+    name="encoder",
+    module="distiltune.distillation.encoder_task",
+    architecture="DistilBertModel",
+    settings=EncoderSettings,
+    monitors={"validation_loss": "lower"},
+    columns=(),
+    renamed=lambda columns: {},
+    after_training="fine-tune it: distiltune train --model {model} --train DATA --output RUN",
+    examples_predicted="texts read",
+    check=check,
+)

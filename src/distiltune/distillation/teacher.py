@@ -1,0 +1,170 @@
+"""The teacher: a model directory, run once over a data set; what it says is kept on disk in half precision."""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from distiltune.data.array_cache import cache_key, fingerprint_of, map_or_fill
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import TokenRows
+from distiltune.errors import ModelError
+from distiltune.inference.predictor import outputs
+from distiltune.model.encoder import Encoder
+from distiltune.model.source import ModelSource, load_tokenizer
+
+CHUNK = 2_048
+"""Features whose outputs are kept together."""
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherSays:
+    """What a teacher says of every token of a set: features with targets, and whether these were there already."""
+
+    features: FeatureSet
+    from_cache: bool
+
+
+def with_targets(
+    model: nn.Module,
+    model_fingerprint: str,
+    features: FeatureSet,
+    width: int,
+    cache: Path,
+    max_tokens: int,
+) -> TeacherSays:
+    """The features with what ``model`` says of each of their tokens, run now or taken from the cache.
+
+    It is kept in chunks of ``CHUNK`` features, each under its own content: a run that was stopped goes on at the chunk
+    where it was, and the first 20,000 questions of 40,000 are not run again.
+
+    Args:
+        model: packed batch → ``(total_tokens, width)``.
+        model_fingerprint: of the weights and of what is read out of them.
+        features: as the student reads them; windows and tokens of other settings make other entries.
+        width: numbers a token.
+        cache: the cache's directory.
+        max_tokens: most tokens in a batch.
+
+    Raises:
+        DataError: if the outputs cannot be written.
+
+    """
+    chunks: list[npt.NDArray[np.float16]] = []
+    keys: list[str] = []
+    all_from_cache = True
+    for first in range(0, len(features), CHUNK):
+        ids = np.arange(first, min(first + CHUNK, len(features)))
+        bounds = features.offsets[first : ids[-1] + 2]
+        tokens = features.token_ids[bounds[0] : bounds[-1]]
+        content = hashlib.sha256(tokens.tobytes() + (bounds - bounds[0]).tobytes()).hexdigest()
+        key = cache_key({"teacher": model_fingerprint, "features": content, "width": width})
+        fill = _filler(model, features, ids, max_tokens)
+        chunk, from_cache = map_or_fill(cache, key, (len(tokens), width), fill)
+        chunks.append(chunk)
+        keys.append(key)
+        all_from_cache &= from_cache
+    return TeacherSays(replace(features, targets=Chunks(chunks, fingerprint_of(keys))), all_from_cache)
+
+
+def _filler(
+    model: nn.Module, features: FeatureSet, ids: npt.NDArray[np.int64], max_tokens: int
+) -> Callable[[npt.NDArray[np.float16]], None]:
+    """What writes the model's outputs for these features, which follow one another, into an array."""
+
+    def fill(array: npt.NDArray[np.float16]) -> None:
+        start = features.offsets[ids[0]]
+        for batch, output in outputs(model, features, ids, max_tokens, alone=True):
+            said = output.to(torch.float16).cpu().numpy()
+            ends = np.cumsum(batch.lengths)
+            for feature, length, end in zip(batch.feature_ids, batch.lengths, ends, strict=True):
+                row = features.offsets[feature] - start
+                array[row : row + length] = said[end - length : end]
+
+    return fill
+
+
+class Chunks:
+    """Arrays of rows that lie end to end, each of which may be a memory map; stretches of rows are taken of them.
+
+    Attributes:
+        fingerprint: of what made the rows: the teacher and the tokens that it read.
+
+    """
+
+    def __init__(self, arrays: Sequence[npt.NDArray[np.float16]], fingerprint: str = "") -> None:
+        self._arrays = arrays
+        self.fingerprint = fingerprint
+        self._ends = np.cumsum([len(array) for array in arrays]).tolist()
+
+    def __getitem__(self, rows: slice) -> npt.NDArray[np.float16]:
+        """Rows ``start:stop``; a view where they lie in one of the arrays."""
+        start, stop, _ = rows.indices(self._ends[-1])
+        parts = []
+        for number in range(bisect_right(self._ends, start), len(self._arrays)):
+            array = self._arrays[number]
+            before = self._ends[number] - len(array)
+            parts.append(array[start - before : stop - before])
+            if stop <= self._ends[number]:
+                break
+            start = self._ends[number]
+        return parts[0] if len(parts) == 1 else np.concatenate([self._arrays[0][:0], *parts])
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Hash of a module's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def teacher_encoder(source: ModelSource, device: torch.device) -> Encoder:
+    """The teacher's encoder, frozen."""
+    encoder = Encoder(source.config)
+    encoder.load_state_dict(
+        {n.removeprefix("encoder."): t for n, t in source.tensors.items() if n.startswith("encoder.")}
+    )
+    return encoder.to(device).eval().requires_grad_(False)
+
+
+def check_same_tokens(teacher: ModelSource, student_tokenizer: Tokenizer) -> None:
+    """Check that teacher and student cut texts into the same tokens.
+
+    Raises:
+        ModelError: if they do not.
+
+    """
+    ours, theirs = student_tokenizer, load_tokenizer(teacher.directory)
+    if ours.to_str() == theirs.to_str():
+        return
+    probe = "The Quick-brown fox's café: 3.14 naïve ÅNGSTRÖMS, 漢字 unbelievably!"
+    same = ours.get_vocab() == theirs.get_vocab() and ours.encode(probe).ids == theirs.encode(probe).ids
+    if not same:
+        raise ModelError(
+            "Teacher and student cut texts into different tokens, so what one says of a token is lost on the other.",
+            where=f"{teacher.tokenizer_file}",
+            fix="take a teacher with the student's tokenizer, such as one of the same family",
+        )
+
+
+def variances(states: TokenRows, n_rows: int, size: int, n_sampled: int = 8_000) -> torch.Tensor:
+    """Of each block of ``size`` columns, the variances of its columns over the rows summed: ``(n_blocks,)``.
+
+    Taken from about ``n_sampled`` rows in a hundred stretches, which is as good as all of them.
+    """
+    stretch = max(1, min(n_rows, n_sampled) // 100)
+    firsts = np.unique(np.linspace(0, n_rows - stretch, 100).astype(np.int64))
+    sample = np.concatenate([states[first : first + stretch] for first in firsts]).astype(np.float64)
+    by_column = sample.var(axis=0).reshape(-1, size)
+    return torch.from_numpy(by_column.sum(axis=1)).float()

@@ -1,0 +1,167 @@
+"""Plain text to features: a line is a text, cut into windows; what an encoder is distilled on."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from distiltune.data.array_cache import Arrays, cache_key, fingerprint_of, load_or_make
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Finding, Findings
+from distiltune.data.packing import cumulative_lengths, positions
+from distiltune.data.streams import read_text
+from distiltune.data.tokens import SpecialTokens, TokenTable, tokenise
+from distiltune.errors import DataError
+
+N_SPECIAL_TOKENS = 2  # [CLS] text [SEP]
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Distinct texts, and what was left out of the files that they were read from."""
+
+    texts: tuple[str, ...]
+    sources: tuple[str, ...]
+    findings: Findings = field(default_factory=Findings)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the texts."""
+        return fingerprint_of(self.texts)
+
+
+@dataclass(frozen=True, slots=True)
+class TextData:
+    """Texts and their features; a ``Dataset`` for the engine."""
+
+    features: FeatureSet
+    findings: Findings
+    fingerprint: str
+    sources: tuple[str, ...]
+    n_examples: int
+    notes: tuple[str, ...] = ()
+
+    def example_id(self, index: int) -> str:
+        """A text's number, counted from 1 in the order in which they were read."""
+        return f"text {index + 1}"
+
+
+def read_texts(sources: Sequence[str]) -> Texts:
+    """Read text files: each line that is not blank is a text; of equal ones the first is kept, the others are listed.
+
+    A source is a `.txt` or `.txt.gz` file or a directory of such.
+
+    Raises:
+        DataError: if a source does not exist, cannot be read, or there is no text at all.
+
+    """
+    findings = Findings()
+    seen: dict[str, None] = {}
+    for file in (file for source in sources for file in _text_files(source)):
+        for number, line in enumerate(read_text(file).splitlines(), start=1):
+            text = line.strip()
+            if not text:
+                continue
+            findings.n_rows += 1
+            if text in seen:
+                where = f"{file}:{number}"
+                findings.add(Finding("rejected", "duplicate", where, "", "the same text was read before"))
+            seen[text] = None
+    if not seen:
+        raise DataError("There is no text to learn from.", where=", ".join(sources), fix="one text a line is needed")
+    return Texts(tuple(seen), tuple(sources), findings)
+
+
+def part_texts(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
+    """Set aside about ``share`` of the texts, at least one, drawn by ``seed``.
+
+    Raises:
+        DataError: if there is only one text.
+
+    """
+    if len(texts.texts) < 2:
+        raise DataError(
+            "There is only one text, so none can be set aside for validation.",
+            where=", ".join(texts.sources),
+            fix="give one text a line, or train without validation: --validation-share 0",
+        )
+    order = list(range(len(texts.texts)))
+    random.Random(seed).shuffle(order)
+    aside = set(order[: max(1, round(share * len(order)))])
+    rest = tuple(text for i, text in enumerate(texts.texts) if i not in aside)
+    return Texts(rest, texts.sources, texts.findings), Texts(
+        tuple(text for i, text in enumerate(texts.texts) if i in aside), texts.sources
+    )
+
+
+def text_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, stride: int) -> FeatureSet:
+    """``[CLS] window [SEP]`` for windows of at most ``max_length`` tokens that share ``stride`` tokens.
+
+    `[SEP]` written in a text becomes the token, so that a line may hold a pair of texts as BERT reads them.
+    """
+    special = SpecialTokens.of(tokenizer)
+    tokens = tokenise(tokenizer, texts)
+    window_of, first, n_tokens = _cut(tokens, max_length - N_SPECIAL_TOKENS, stride)
+    offsets = cumulative_lengths(n_tokens + N_SPECIAL_TOKENS)
+    token_ids = np.full(offsets[-1], special.sep, dtype=np.int32)
+    token_ids[offsets[:-1]] = special.cls
+    within = positions(n_tokens)
+    token_ids[np.repeat(offsets[:-1] + 1, n_tokens) + within] = tokens.ids[np.repeat(first, n_tokens) + within]
+    return FeatureSet(token_ids, offsets, np.zeros((len(n_tokens), 0), dtype=np.int32), window_of)
+
+
+def cached_features(texts: Texts, tokenizer: Tokenizer, max_length: int, stride: int, cache: Path) -> FeatureSet:
+    """The same, from the cache if these texts, this tokenizer and these settings made some before."""
+    key = cache_key(
+        {
+            "task": "encoder",
+            "texts": texts.fingerprint,
+            "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+            "max_length": max_length,
+            "stride": stride,
+        }
+    )
+
+    def make() -> Arrays:
+        features = text_features(texts.texts, tokenizer, max_length, stride)
+        return {
+            "token_ids": features.token_ids,
+            "offsets": features.offsets,
+            "labels": features.labels,
+            "example_of": features.example_of,
+        }
+
+    arrays, _ = load_or_make(cache, key, make, ignore)
+    return FeatureSet(arrays["token_ids"], arrays["offsets"], arrays["labels"], arrays["example_of"])
+
+
+def ignore(problem: str) -> None:
+    """A cache that cannot be used costs speed, nothing else."""
+
+
+def _cut(tokens: TokenTable, room: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """For each window its text, its first token in the table, and how many tokens it has."""
+    lengths = np.diff(tokens.offsets)
+    step = room - stride
+    n_windows = np.where(lengths <= room, 1, 1 + -(-(lengths - room) // step))
+    window_of = np.repeat(np.arange(len(lengths)), n_windows)
+    within = positions(n_windows) * step
+    return window_of, tokens.offsets[window_of] + within, np.minimum(room, lengths[window_of] - within)
+
+
+def _text_files(source: str) -> list[Path]:
+    path = Path(source).expanduser()
+    if path.is_dir():
+        files = sorted(each for each in path.iterdir() if each.name.endswith((".txt", ".txt.gz")))
+        if not files:
+            raise DataError("The directory holds no text file.", where=str(path), fix="files end in .txt or .txt.gz")
+        return files
+    if not path.is_file():
+        raise DataError("The text file does not exist.", where=str(path), fix="check the path")
+    return [path]

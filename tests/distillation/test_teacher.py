@@ -1,0 +1,99 @@
+"""What a teacher says is run once, kept in chunks, and found again; a run that was stopped goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import PackedBatch
+from distiltune.distillation import teacher
+from distiltune.distillation.teacher import Chunks, with_targets
+from distiltune.errors import DataError
+from distiltune.inference.predictor import outputs
+from tests.helpers import TINY, random_features, tiny_qa_model
+
+FEATURES = random_features(10)
+
+
+def said_of(features: FeatureSet, cache: Path) -> teacher.TeacherSays:
+    return with_targets(tiny_qa_model(), "tiny", features, 2, cache, 32)
+
+
+def rows(features: FeatureSet) -> np.ndarray:
+    assert features.targets is not None
+    return np.asarray(features.targets[0 : int(features.offsets[-1])])
+
+
+def test_every_token_gets_its_own_output_in_half_precision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "CHUNK", 4)
+    features = said_of(FEATURES, tmp_path).features
+    model = tiny_qa_model().eval()
+    batch = features.batch(np.array([7, 2, 9]))
+    with torch.inference_mode():
+        expected = model(batch)
+    assert batch.targets is not None
+    assert batch.targets.dtype == torch.float16
+    torch.testing.assert_close(batch.targets.float(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_the_chunks_make_no_difference_but_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = rows(said_of(FEATURES, tmp_path / "whole").features)
+    monkeypatch.setattr(teacher, "CHUNK", 4)
+    cut = said_of(FEATURES, tmp_path / "cut")
+    np.testing.assert_allclose(rows(cut.features).astype(float), whole.astype(float), atol=1e-2)
+    assert len(list((tmp_path / "cut").glob("*/targets.npy"))) == 3
+    assert not cut.from_cache
+    assert said_of(FEATURES, tmp_path / "cut").from_cache
+
+
+class StoppedError(Exception):
+    pass
+
+
+def test_a_run_that_was_stopped_goes_on_at_its_chunk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "CHUNK", 4)
+    real, seen = outputs, list[int]()
+
+    def counting(model, features, ids, max_tokens, alone):  # type: ignore[no-untyped-def]
+        if stop_at is not None and ids[0] >= stop_at:
+            raise StoppedError
+        seen.extend(ids.tolist())
+        yield from real(model, features, ids, max_tokens, alone=alone)
+
+    monkeypatch.setattr(teacher, "outputs", counting)
+    stop_at: int | None = 8
+    with pytest.raises(StoppedError):
+        said_of(FEATURES, tmp_path)
+    assert seen == list(range(8))
+    stop_at = None
+    said_of(FEATURES, tmp_path)
+    assert seen == list(range(10))
+    assert not [each for each in tmp_path.iterdir() if each.name.startswith(".")]
+
+
+def test_stretches_across_chunks_are_as_of_one_array() -> None:
+    whole = np.arange(20, dtype=np.float16).reshape(10, 2)
+    chunks = Chunks([whole[:3], whole[3:4], whole[4:]])
+    for start in range(11):
+        for stop in range(start, 11):
+            np.testing.assert_array_equal(chunks[start:stop], whole[start:stop])
+    assert np.shares_memory(chunks[4:9], whole)
+
+
+def test_a_batch_carries_its_targets_to_the_device(tmp_path: Path) -> None:
+    batch: PackedBatch = said_of(FEATURES, tmp_path).features.batch(np.array([0]))
+    moved = batch.to(torch.device("meta"))
+    assert moved.targets is not None
+    assert moved.targets.device.type == "meta"
+
+
+def test_a_cache_that_cannot_be_written_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    with pytest.raises(DataError, match="cannot be kept on disk") as caught:
+        said_of(FEATURES, tmp_path / "file" / "cache")
+    assert "DISTILTUNE_CACHE" in caught.value.fix
+    assert TINY.hidden_size
