@@ -7,10 +7,12 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
 from distiltune.coach.advice import Advice, advise, needs_probe
+from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
+from distiltune.coach.known_concerns import concerns_of
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.model.build import LoadedModel
-from distiltune.recipe import Recipe
+from distiltune.recipe import STORED_SETTINGS, Recipe
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Coached, Dataset, Task
@@ -36,7 +38,12 @@ def training_facts(
     parameters = list(loaded.model.parameters())
     n_frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
     config = loaded.source.config
-    uniform, blind = task.chance_losses(training.features) if isinstance(task, Coached) else (0.0, 0.0)
+    uniform, blind = 0.0, 0.0
+    concerns: tuple[Concern, ...] = ()
+    if isinstance(task, Coached):
+        uniform, blind = task.chance_losses(training.features)
+        read_so = {name: getattr(recipe, name) for name in STORED_SETTINGS}
+        concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
     return TrainingFacts(
         planned_epochs=recipe.epochs,
         steps_per_epoch=steps_per_epoch,
@@ -48,7 +55,7 @@ def training_facts(
         blind_loss=blind,
         frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
         from_scratch=not loaded.source.tensors,
-        concerns=task.concerns(training, validation, loaded.tokenizer) if isinstance(task, Coached) else (),
+        concerns=concerns,
     )
 
 
