@@ -31,6 +31,12 @@ def test_importing_does_not_import_torch(module: str) -> None:
     assert run(code) == "[]"
 
 
+def test_a_training_does_not_wait_for_what_draws_its_curves() -> None:
+    names = ("matplotlib", "transformers")
+    code = f"import sys, distiltune.fine_tuning\nprint([name for name in {names!r} if name in sys.modules])"
+    assert run(code) == "[]"
+
+
 def test_every_public_name_can_be_imported_without_a_network() -> None:
     code = "import distiltune\nprint([name for name in distiltune.__all__ if not hasattr(distiltune, name)])"
     assert run(code) == "[]"

@@ -15,9 +15,7 @@ from distiltune.model.encoder import count_parameters
 from distiltune.model.save import write_model_directory
 from distiltune.preparing import Prepared
 from distiltune.recipe import Recipe
-from distiltune.report.curves import draw_curves
 from distiltune.report.model_card import model_card
-from distiltune.report.page import report_page
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.run_directory import RunDirectory, versions
 from distiltune.tasks.base import Dataset, Task
@@ -28,6 +26,10 @@ from distiltune.training.keeper import Keeper
 
 def write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, coached: CoachedWatcher) -> CoachFindings:
     """Write all that a run ends with, for its best epoch so far; and what the coach has to say about it."""
+    # Here, not above: matplotlib would hold up the first step by half a second.
+    from distiltune.report.curves import draw_curves
+    from distiltune.report.page import report_page
+
     best = keeper.best_epoch()
     best_directory = best_checkpoint(run.checkpoints, best)
     # First, since the coach reads them: those lying there may be of another epoch, or lost with the directory.
