@@ -129,7 +129,7 @@ SICK = (
         {"dropout": 0.9, "attention_dropout": 0.9, "head_dropout": 0.9},
     ),
     Case("leaked validation set", ("question_leaked",), spoil=leaked),
-    Case("one constant answer position", ("position_bias",), only_first=True),
+    Case("one constant answer position", ("position_bias",), n_train=110, only_first=True),
     Case("all unanswerable", ("nothing_answerable",), spoil=unanswerable),
     Case("frozen encoder", ("frozen",), freeze=True),
     Case(
