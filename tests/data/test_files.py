@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import json
+import random
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.data import streams
-from distiltune.data.files import BadRow, Row, data_files, fingerprint, format_suffix, iter_rows
+from distiltune.data.files import BadRow, Row, data_files, fingerprint, first_columns, format_suffix, iter_rows
 from distiltune.errors import DataError
 
 ROWS: list[dict[str, object]] = [
@@ -259,6 +260,65 @@ def test_no_such_files(tmp_path: Path) -> None:
     assert "no data file" in _error(tmp_path / "empty").what
     assert "does not exist" in _error(tmp_path / "none.json").what
     assert ".txt" in _error(tmp_path / "notes.txt").what
+
+
+LONG = "x" * 300_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps([{"context": LONG, "my question": "who"}]),
+        json.dumps({"version": LONG, "data": [3, {"context": LONG, "my question": [{"within": 1}]}]}, indent=1),
+        json.dumps({"data": [{"context": '"nested": [{', "my question": "who"}, 3]}),
+        '{"context": "a"}\n{"my question": "who"}\n'.replace('"a"', '"a", "my question": null'),
+    ],
+    ids=["list", "data", "marks-in-text", "lines"],
+)
+@pytest.mark.parametrize("pack", [False, True])
+def test_first_columns_are_the_first_rows(tmp_path: Path, text: str, pack: bool) -> None:
+    path = tmp_path / ("a.json.gz" if pack else "a.json")
+    path.write_bytes(gzip.compress(text.encode()) if pack else text.encode())
+    assert first_columns(path) == ["context", "my question"]
+
+
+def test_first_columns_of_a_large_file_are_read_from_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps([{"a": "x" * 10_000}] * 200))
+    monkeypatch.setattr(streams, "MAX_FILE_BYTES", 1_500_000)
+    assert first_columns(path) == ["a"]
+    _error(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "where"),
+    [
+        ("a.json", '[\n {"a": "é"}]'.encode("latin-1"), ":2"),
+        ("a.json", b'[\n {"a": 1,}]', ":2:10"),
+        ("a.json", b'[{"a": ' + b"[" * 100_000, ""),
+        ("a.json", b'[{"a": ' + b"9" * 10_000, ""),
+        ("a.json.gz", gzip.compress(json.dumps(ROWS).encode())[:-9], ""),
+        ("a.json.gz", gzip.compress(b'["\xff' + random.Random(1).randbytes(50_000))[:-9], ""),
+        ("a.jsonl.gz", gzip.compress(json.dumps(ROWS[0]).encode())[:-9], ""),
+        ("a.json", None, ""),
+    ],
+    ids=[
+        "latin-1",
+        "not-json",
+        "deep",
+        "digits",
+        "cut-short",
+        "cut-short-and-no-text",
+        "lines-cut-short",
+        "unreadable",
+    ],
+)
+def test_first_columns_of_damaged_files(tmp_path: Path, name: str, content: bytes | None, where: str) -> None:
+    path = tmp_path / name
+    path.mkdir() if content is None else path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        first_columns(path)
+    assert caught.value.where == f"{path}{where}"
 
 
 def test_format_suffix() -> None:

@@ -82,7 +82,7 @@ def _data_readers(folder: Path, known: People) -> list[Reader]:
     flat = json.dumps(rows).encode()
     lines = "\n".join(json.dumps(row) for row in [*rows, *nested]).encode()
     seeds = (squad, flat, json.dumps({"data": nested}).encode())
-    return [
+    readers = [
         Reader("json", "data.json", seeds, mutations.mutate_json, _read_data),
         Reader("json-lines", "data.jsonl", (lines,), mutations.mutate_lines, _read_data),
         Reader("csv", "data.csv", (_table(rows, ","), _table(rows, ";")), mutations.mutate_bytes, _read_data),
@@ -95,9 +95,12 @@ def _data_readers(folder: Path, known: People) -> list[Reader]:
             _read_data,
         ),
         Reader("parquet", "data.parquet", (_parquet(rows),), mutations.random_table, _read_data),
-        Reader(
-            "document", "text.txt", ("Ada é plums.\r\n".encode(), b"\xff\xfea\x00"), mutations.mutate_bytes, _read_text
-        ),
+    ]
+    documents = ("Ada é plums.\r\n".encode(), b"\xff\xfea\x00")
+    return [
+        *readers,
+        *(replace(each, name=f"task-of-{each.name}", read=_settle_task) for each in readers),
+        Reader("document", "text.txt", documents, mutations.mutate_bytes, _read_text),
     ]
 
 
@@ -140,6 +143,15 @@ def _read_data(folder: Path) -> None:
 
 
 _TOKENIZER = people().tokenizer
+
+
+def _settle_task(folder: Path) -> None:
+    from distiltune.recipe import Recipe
+    from distiltune.tasks.choose import with_task_of_training
+    from distiltune.tasks.table import TASKS
+
+    (file,) = folder.iterdir()
+    assert with_task_of_training(Recipe(train=(str(file),))).task in TASKS
 
 
 def _read_text(folder: Path) -> None:

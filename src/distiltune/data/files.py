@@ -7,15 +7,14 @@ it takes a while.
 
 from __future__ import annotations
 
+import contextlib
 import csv
-import gzip
 import hashlib
 import itertools
 import json
 import re
 import shutil
 import tempfile
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,13 +29,13 @@ from distiltune.data.streams import (
     not_readable,
     open_bytes,
     open_text,
-    wrong_encoding,
+    reading,
 )
 from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
-_JSON_NAME = re.compile(r'"(\w+)"\s*:')
+_JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +127,65 @@ def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
 
 
 def first_columns(path: Path) -> list[str]:
-    """The columns of a file's first row, or nearly: of a JSON document the names that occur near its start.
+    """The columns of a file's first row; of a JSON document those of all rows near its start.
 
-    Nothing is read but the start of the file. Empty if there is no row.
+    Nothing is read but the start of the file, as far as the first row goes. Empty if there is no row.
+    Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
     """
     if format_suffix(path) == ".json":
-        with open_text(path, newline="") as stream:
-            start = stream.read(_START_CHARACTERS)
-        return list(dict.fromkeys(_JSON_NAME.findall(start)))
+        with reading(path):
+            columns = _columns_near_start(path)
+        if columns:
+            return columns
     row = next((row for row in _iter_file(path) if isinstance(row, Row)), None)
     return [] if row is None else [str(name) for name in row.value]
+
+
+def _columns_near_start(path: Path) -> list[str]:
+    """The columns of the rows in a JSON document's first block, which grows until it holds one.
+
+    Empty if there is none, or if the document has another form or is damaged, which `_iter_json` tells.
+    """
+    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+        text = stream.read(_START_CHARACTERS)
+        more = text
+        while more:
+            columns: dict[str, None] = {}
+            with contextlib.suppress(ValueError, RecursionError):
+                for row in _rows_of_start(text):
+                    columns.update(dict.fromkeys(row))
+            if columns:
+                return list(columns)
+            more = stream.read(7 * len(text))
+            text += more
+    return []
+
+
+def _rows_of_start(start: str) -> Iterator[dict[str, object]]:
+    """The whole rows in the start of a JSON document; raises ValueError where they end or it is not JSON."""
+    decode = json.JSONDecoder().raw_decode
+    place, mark = 0, "{"
+    in_object = start.lstrip().startswith("{")
+    while in_object:
+        name, place = decode(start, _after(mark, start, place))
+        place, mark = _after(":", start, place), ","
+        if name == "data":
+            break
+        _, place = decode(start, place)
+    place = _after("[", start, place)
+    while True:
+        row, place = decode(start, place)
+        if isinstance(row, dict):
+            yield row
+        place = _after(",", start, place)
+
+
+def _after(mark: str, text: str, place: int) -> int:
+    """Where the text goes on after this mark, which must come next. Raises ValueError if it does not."""
+    found = _JSON_MARK.match(text, place)
+    if found is None or found[1] != mark:
+        raise ValueError(f"no {mark} at {place}")
+    return found.end()
 
 
 def fingerprint(paths: Iterable[str | Path]) -> str:
@@ -166,17 +214,9 @@ def _iter_file(path: Path) -> Iterator[Row | BadRow]:
     """The rows of one file; turns whatever goes wrong with reading it into a `DataError`."""
     suffix = format_suffix(path)
     assert suffix is not None  # data_files has looked
-    try:
-        _check_name(path)
+    _check_name(path)
+    with reading(path):
         yield from _READERS[suffix](path)
-    except UnicodeError as error:
-        raise wrong_encoding(path) from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"The gzip file is damaged or cut short: {error}.", where=str(path), fix="fetch or pack it again."
-        ) from error
-    except OSError as error:
-        raise not_readable(path, error) from error
 
 
 def _iter_json(path: Path) -> Iterator[Row | BadRow]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gzip
 import io
 import itertools
@@ -46,6 +47,24 @@ def not_readable(path: Path, error: OSError) -> DataError:
         where=str(path),
         fix="check that it exists and that you may read it.",
     )
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong with reading the file in this block into a `DataError` that names it."""
+    try:
+        try:
+            yield
+        except UnicodeError as error:
+            raise _wrong_encoding(path) from error  # it reads the file again, which may fail too
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(
+            f"The gzip file is damaged or cut short: {first_line(error)}.",
+            where=str(path),
+            fix="fetch or pack it again.",
+        ) from error
+    except OSError as error:
+        raise not_readable(path, error) from error
 
 
 class _Bounded(io.RawIOBase):
@@ -119,7 +138,7 @@ def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
         yield line
 
 
-def wrong_encoding(path: Path) -> DataError:
+def _wrong_encoding(path: Path) -> DataError:
     """The `DataError` for a file that is not in its encoding; reads it again to find the place."""
     with open_bytes(path) as stream:
         encoding = _encoding(stream.peek(4)[:4])
@@ -163,12 +182,5 @@ def read_text(path: str | Path) -> str:
                 fix="save the text as UTF-8.",
             ) from error
     path = Path(path)
-    try:
-        with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
-            return stream.read()
-    except UnicodeError as error:
-        raise wrong_encoding(path) from error
-    except (EOFError, zlib.error) as error:
-        raise DataError(f"The gzip file is damaged or cut short: {error}.", where=str(path)) from error
-    except OSError as error:
-        raise not_readable(path, error) from error
+    with reading(path), open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+        return stream.read()

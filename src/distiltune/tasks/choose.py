@@ -26,7 +26,7 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
 
     Raises:
         RecipeError: if the task that was said is not the data's, if data and model disagree, or if nothing tells.
-        ModelError, DataError, HubError: if the model or the data cannot be found.
+        ModelError, DataError, HubError: if the model or the data cannot be found or read.
 
     """
     if recipe.task != AUTO and not TASKS[recipe.task].columns:  # it reads no rows
@@ -57,7 +57,7 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, 
 
     Raises:
         RecipeError: if the task that was said, the model's and the data's are not one.
-        ModelError, DataError, HubError: if the model or the data cannot be found.
+        ModelError, DataError, HubError: if the model or the data cannot be found or read.
 
     """
     config = model_config(recipe.model)
@@ -125,7 +125,13 @@ def _check_data(task: str, who: str, fitting: set[str], seen: Sequence[str]) -> 
         )
 
 
-def _cannot_tell(sources: Sequence[str], fitting: set[str], seen: Sequence[str]) -> RecipeError:
+def _cannot_tell(sources: Sequence[str], fitting: set[str], seen: Sequence[str]) -> DataError | RecipeError:
+    if not seen:
+        return DataError(
+            "There is no row in the data that can be read.",
+            where=", ".join(sources),
+            fix="give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.",
+        )
     wanted = "; ".join(
         f"{entry.name}: {' or '.join(_listed(kind) for kind in entry.columns)}"
         for entry in TASKS.values()

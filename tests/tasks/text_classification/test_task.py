@@ -167,6 +167,8 @@ def test_data_model_and_flag_that_disagree_are_told(trained: FineTuned, model: s
     with pytest.raises(RecipeError, match="cannot be told from its columns, word") as caught:
         fine_tune(model=model, train=write(tmp_path / "odd.jsonl", [{"word": "a"}]), output=tmp_path / "x")
     assert "text, label" in caught.value.fix
+    with pytest.raises(DataError, match="no row in the data"):
+        fine_tune(model=model, train=write(tmp_path / "none.jsonl", []), output=tmp_path / "x")
     assert not (tmp_path / "x").exists()
 
 
