@@ -211,15 +211,16 @@ def test_it_is_exported(made: Made, call: Callable[..., str], tmp_path: Path) ->
     assert said["score_name"] == ("macro_f1" if made.task == TASKS[0] else "f1")
     assert evaluate(folder, made.validation).metrics == pytest.approx(evaluate(made.run.model, made.validation).metrics)
     # The folder's own example, which needs nothing of ours, says the same.
-    (tmp_path / "text.txt").write_text("ada sees rome .", encoding="utf-8")
+    (tmp_path / "text.txt").write_text("ada sees rome .\ne\u0301va, \u0928\u0940", encoding="utf-8")
     command = [sys.executable, str(folder / "example.py"), str(tmp_path / "text.txt")]
     printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     if made.task == TASKS[0]:
         assert printed.split()[0] == TextClassifier(made.run.model)(["ada sees rome ."])[0].label
     else:
-        tagged = dict(line.split("\t") for line in printed.splitlines() if line)
+        first, second = (dict(line.split("\t") for line in part.splitlines()) for part in printed.strip().split("\n\n"))
         marked = {each.text: each.label for each in EntityMarker(made.run.model)(["ada sees rome ."])[0]}
-        assert {word: tag[2:] for word, tag in tagged.items() if tag != "O"} == marked
+        assert {word: tag[2:] for word, tag in first.items() if tag != "O"} == marked
+        assert list(second) == ["e\u0301va", ",", "\u0928\u0940"]
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "python example.py text.txt" in readme
     assert "question" not in readme

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.coach.concerns import Case, Concern, concern_of
+from distiltune.data.words import word_spans
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
 
@@ -19,8 +19,6 @@ MANY_PIECES = 3.0
 """Pieces a word from which on it does; English has about 1.2 with the uncased vocabulary."""
 FAR_FROM_USUAL = 2.5
 """It must also be this many times the set's own median: a small vocabulary cuts everything small."""
-
-_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def unknown_share(features: QuestionFeatures, tokenizer: Tokenizer) -> npt.NDArray[np.float64]:
@@ -44,7 +42,7 @@ def pieces_per_word(examples: Sequence[Example], features: QuestionFeatures) -> 
     words: dict[str, int] = {}
     for example in examples:
         if example.context not in words:
-            words[example.context] = max(1, len(_WORD.findall(example.context)))
+            words[example.context] = max(1, len(word_spans(example.context)))
     return np.asarray((high - low) / np.array([words[example.context] for example in examples]))
 
 

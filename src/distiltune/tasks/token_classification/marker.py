@@ -12,6 +12,7 @@ from torch import nn
 
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet, text_problem
+from distiltune.data.words import word_spans
 from distiltune.device import set_threads
 from distiltune.errors import DataError
 from distiltune.tasks.labels import labels_of
@@ -24,7 +25,6 @@ from distiltune.tasks.token_classification.evaluation import (
 )
 from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
-from distiltune.tasks.token_classification.read import words_of
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag
 from distiltune.tasks.trained import load_trained, windows_of
 
@@ -107,7 +107,7 @@ class EntityMarker:
             problem = text_problem(text, "text")
             if problem is not None:
                 raise DataError(problem.message, where=f"text {number}", fix="give something to read")
-        examples = tuple(TokenExample(str(i), text, words_of(text), None) for i, text in enumerate(texts))
+        examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(texts))
         read = ReadSet(examples, Findings(), "", ())
         return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -22,14 +21,12 @@ from distiltune.data.reading import (
     shown,
     text_problem,
 )
+from distiltune.data.words import Spans, word_spans
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.tags import entities_of, iob2, split_tag
 
 TokenSet = ReadSet[TokenExample]
-
-# A word is a run of letters, digits and combining marks, or one sign.
-_WORD = re.compile(r"\w+|[^\w\s]")
 
 
 def read_marked(
@@ -102,8 +99,7 @@ def _example_of(
     return example
 
 
-Words = tuple[tuple[int, int], ...]
-_Marked = tuple[str, Words, tuple[Entity, ...] | None, str]
+_Marked = tuple[str, Spans, tuple[Entity, ...] | None, str]
 
 
 def _of_tokens(tokens: object, tags: object, names: Sequence[str]) -> _Marked | Problem:
@@ -146,7 +142,7 @@ def _of_text(text: object, spans: object) -> _Marked | Problem:
     if problem is not None:
         return problem
     assert isinstance(text, str)  # text_problem has looked
-    words = words_of(text)
+    words = word_spans(text)
     if spans is None:
         return text, words, None, ""
     if not isinstance(spans, list):
@@ -170,18 +166,13 @@ def _of_text(text: object, spans: object) -> _Marked | Problem:
     return text, words, tuple(entities), repair
 
 
-def words_of(text: str) -> Words:
-    """Where the words of a text stand: runs of letters and digits, and each other sign by itself."""
-    return tuple(match.span() for match in _WORD.finditer(text))
-
-
 def _bounds(span: object) -> tuple[int, int]:
     values = (span.get("start"), span.get("end")) if isinstance(span, dict) else (None, None)
     start, end = values
     return (start, end) if type(start) is int and type(end) is int else (-1, -1)
 
 
-def _entity(text: str, words: Words, span: object) -> Entity | Problem:
+def _entity(text: str, words: Spans, span: object) -> Entity | Problem:
     start, end = _bounds(span)
     label = span.get("label") if isinstance(span, dict) else None
     if start < 0 or text_problem(label, "label") is not None:
@@ -194,7 +185,7 @@ def _entity(text: str, words: Words, span: object) -> Entity | Problem:
     return Entity(inside[0], inside[-1] + 1, str(label).strip())
 
 
-def _shown(text: str, words: Words, entity: Entity) -> str:
+def _shown(text: str, words: Spans, entity: Entity) -> str:
     return shown(text[words[entity.start][0] : words[entity.end - 1][1]])
 
 
