@@ -77,7 +77,7 @@ benchmark-short: $(VENV)/.benchmark  ## the same with a sixth of the model: unde
 docs: setup-dev  ## the documentation as a site, in build/site
 	$(BIN)/python tools/docs/recipe.py
 	$(BIN)/python tools/docs/commands.py
-	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)
 	$(BIN)/python tools/starter_data/build.py

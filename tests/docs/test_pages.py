@@ -60,6 +60,15 @@ def test_every_link_leads_to_a_file(page: Path) -> None:
         assert link.startswith("http") or (page.parent / link).exists(), f"{page.name}: {link}"
 
 
+def test_make_setup_installs_what_the_readme_runs() -> None:
+    """A newcomer follows it from `make quickstart` on, and adds nothing."""
+    extras = {"serve": "serve", "export": "export", "tune": "tune"}
+    needed = {extras[name] for _, name, *_ in map(shlex.split, commands(ROOT / "README.md")) if name in extras}
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("$(VENV)/.user:")[2].partition("\n\n")[0]
+    installed = re.findall(r"'\.\[([\w,-]+)\]'", recipe)
+    assert "serve" in needed <= set(",".join(installed).split(","))
+
+
 def test_the_python_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All of it, in order, with a tiny model in place of the one that it names."""
     known = people()
@@ -131,7 +140,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     """No page left out, no link or anchor that leads nowhere, nothing fetched from elsewhere."""
     pytest.importorskip("material", reason="needs the extra `dev`")
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")],
         cwd=ROOT, capture_output=True, text=True, timeout=200, check=False,
         env={**os.environ, "NO_MKDOCS_2_WARNING": "true"},
     )  # fmt: skip
