@@ -22,14 +22,14 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.user: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable .
+	$(BIN)/python -m pip install --quiet --editable '.[serve]'
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.user
 
-setup: $(VENV)/.user  ## set up .venv for use
+setup: $(VENV)/.user  ## set up .venv for use: commands, Python, the page and its API
 
 setup-dev: $(VENV)/.dev  ## set up .venv for development
 

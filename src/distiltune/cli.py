@@ -25,7 +25,7 @@ from distiltune.command_line import (
     settings_as_flags,
     used,
 )
-from distiltune.errors import DistiltuneError, RecipeError
+from distiltune.errors import DistiltuneError, RecipeError, install_extra
 from distiltune.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
 
@@ -304,7 +304,7 @@ def serve(
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise DistiltuneError(
-            f"Serving needs the library {error.name}.", fix="install it: pip install 'distiltune[serve]'"
+            f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
         ) from error
     from distiltune.serving.batching import BatchSettings
     from distiltune.serving.gate import Limits

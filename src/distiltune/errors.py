@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import sys
+from pathlib import Path
+
 
 class DistiltuneError(Exception):
     """An error that tells its reader what happened, where, and what to do about it.
@@ -43,3 +48,27 @@ class RecipeError(DistiltuneError):
 
 class TrainingError(DistiltuneError):
     """Training cannot start or cannot go on."""
+
+
+def install_extra(extra: str) -> str:
+    """The command that adds one of our extras to this Python, from where distiltune itself came.
+
+    A package index is named only if distiltune was installed from one: elsewhere the name may be anybody's.
+    """
+    source = Path(__file__).parents[2]
+    if (source / "pyproject.toml").is_file():
+        what = f"--editable {shlex.quote(f'{source}[{extra}]')}"
+    else:
+        what = shlex.quote(f"distiltune[{extra}]{_came_from()}")
+    return f"{shlex.quote(sys.executable or 'python')} -m pip install {what}"
+
+
+def _came_from() -> str:
+    """`` @ URL`` of the folder, file or repository that pip installed distiltune from; empty for an index."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        record = distribution("distiltune").read_text("direct_url.json")
+        return f" @ {json.loads(record)['url']}" if record else ""
+    except (PackageNotFoundError, ValueError, KeyError, TypeError):
+        return ""

@@ -282,7 +282,7 @@ def test_tensorflow_weights(tmp_path: Path, tensors: dict[str, Tensor], outer: s
 def test_tensorflow_weights_without_h5py(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "tf_model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(ModelError, match=r"pip install 'distiltune\[tensorflow-era\]'"):
+    with pytest.raises(ModelError, match=r"-m pip install .*\[tensorflow-era\]"):
         read_weights(tmp_path)
 
 

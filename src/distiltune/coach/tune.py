@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from distiltune.coach.search_space import Range, SearchSpace
-from distiltune.errors import RecipeError, TrainingError
+from distiltune.errors import RecipeError, TrainingError, install_extra
 from distiltune.fine_tuning import FineTuned, fine_tune
 from distiltune.recipe import MONITORS, Recipe
 from distiltune.tasks.choose import with_task_of_training
@@ -131,7 +131,7 @@ def _open_study(recipe: Recipe, space: SearchSpace, output: Path) -> optuna.Stud
         from optuna.storages.journal import JournalFileBackend
     except ImportError as error:
         raise TrainingError(
-            "A search needs Optuna, which is not installed.", where="tune", fix="pip install 'distiltune[tune]'"
+            "A search needs Optuna, which is not installed.", where="tune", fix=f"install it: {install_extra('tune')}"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     output.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.errors import ModelError
+from distiltune.errors import ModelError, install_extra
 from distiltune.model.encoder import TaskModel
 
 OPSET: Final = 18
@@ -90,7 +90,7 @@ def write_graph(model: TaskModel, file: Path, output_names: tuple[str, ...]) -> 
     except ImportError as error:
         raise ModelError(
             "Exporting to ONNX needs onnx, onnxscript and onnxruntime.",
-            fix="install them: pip install 'distiltune[export]'",
+            fix=f"install them: {install_extra('export')}",
         ) from error
     longest = model.encoder.config.max_position_embeddings
     ids = torch.ones(2, min(16, longest - 1), dtype=torch.int64)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch, gather_rows
-from distiltune.errors import ModelError
+from distiltune.errors import ModelError, install_extra
 from distiltune.workers import plan_workers
 
 ONNX_FILE: Final = "model.onnx"
@@ -95,7 +95,7 @@ def _open_session(file: Path, device: torch.device) -> Any:
         raise ModelError(
             "The model is in ONNX form, which needs onnxruntime.",
             where=str(file),
-            fix="install it: pip install 'distiltune[export]', or use the model that was exported",
+            fix=f"use the model that was exported, or install it: {install_extra('export')}",
         ) from error
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = plan_workers(torch.get_num_threads()).threads_each

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distiltune.errors import ModelError
+from distiltune.errors import ModelError, install_extra
 
 # Applied once each, in this order, to the path of a data set.
 _NAME_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -70,7 +70,7 @@ def read_tf_weights(file: Path) -> dict[str, Tensor]:
         raise ModelError(
             "These weights are from the TensorFlow era, and reading them needs h5py.",
             where=str(file),
-            fix="pip install 'distiltune[tensorflow-era]'",
+            fix=f"install it: {install_extra('tensorflow-era')}",
         ) from error
     try:
         with h5py.File(file, "r") as opened:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from distiltune.errors import TrainingError
+from distiltune.errors import TrainingError, install_extra
 from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 
@@ -23,7 +23,7 @@ def open_events(directory: Path) -> Any:
         raise TrainingError(
             "TensorBoard events were asked for, and TensorBoard is not installed.",
             where="recipe: tensorboard",
-            fix="pip install 'distiltune[tensorboard]', or leave --tensorboard out",
+            fix=f"leave --tensorboard out, or install it: {install_extra('tensorboard')}",
         ) from error
     return SummaryWriter(str(directory))
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from distiltune.errors import DataError
+from distiltune.errors import DataError, install_extra
 from distiltune.tasks.question_answering.documents import Document, Part
 
 PASSAGE_CHARACTERS = 1_000
@@ -51,7 +51,7 @@ class PassageIndex:
         except ImportError as error:
             raise DataError(
                 "Ranking passages first needs the library bm25s.",
-                fix="install it: pip install 'distiltune[rank]', or read everything (no --passages)",
+                fix=f"read everything (no --passages), or install it: {install_extra('rank')}",
             ) from error
         self._documents = documents
         self._spans = [
