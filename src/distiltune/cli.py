@@ -18,6 +18,7 @@ from distiltune.command_line import (
     DataOption,
     JsonOption,
     ModelOption,
+    ReplaceModelOption,
     app,
     error_console,
     make_console,
@@ -245,6 +246,7 @@ def ask(
 def convert(
     model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
+    overwrite: ReplaceModelOption = False,
 ) -> None:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
 
@@ -257,7 +259,8 @@ def convert(
     entry = entry_of_model(model)
     task = entry(Recipe(task=entry.name)).for_model(model_config(model))
     console = make_console()
-    for note in run(model, output, head_rules=task.head_rules, architectures=(task.architecture,)):
+    notes = run(model, output, head_rules=task.head_rules, architectures=(task.architecture,), overwrite=overwrite)
+    for note in notes:
         say(console, note)
     say(console, f"model: {output}")
 
@@ -334,6 +337,7 @@ def serve(
 def export(
     model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    overwrite: ReplaceModelOption = False,
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
     data: Annotated[
@@ -359,6 +363,7 @@ def export(
     exported = export_onnx(
         model,
         output,
+        overwrite=overwrite,
         int8=int8,
         data=tuple(data or ()),
         questions=questions,

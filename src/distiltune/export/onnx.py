@@ -22,8 +22,8 @@ from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import TaskModel
-from distiltune.model.save import replace_directory
-from distiltune.model.source import model_config
+from distiltune.model.save import check_output, replace_directory, writing_to
+from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.recipe import Recipe
 from distiltune.report.model_card import yaml_string
@@ -78,6 +78,7 @@ def export_onnx(
     model: str | Path,
     output: str | Path,
     *,
+    overwrite: bool = False,
     int8: bool = False,
     data: tuple[str, ...] = (),
     questions: int = 500,
@@ -90,6 +91,7 @@ def export_onnx(
     Args:
         model: a model directory, a run, or a name on the hub.
         output: the folder to make.
+        overwrite: replace a model that is there already.
         int8: also bring weights and products to 8 bits.
         data: examples to check with; by default the run's validation data, or else the starter's.
         questions: at most so many of them (0: all).
@@ -98,14 +100,17 @@ def export_onnx(
         on_note: told what is going on.
 
     Raises:
-        ModelError: if the model cannot be exported, or the result does not answer as the model does.
+        ModelError: if the model cannot be exported, ``output`` may not be written (`check_output`), or the result does
+            not answer as the model does.
         DataError: if the data cannot be read.
 
     """
     keep_freed_memory()
     set_threads(threads)
     recipe = Recipe(model=str(model), validation_examples=questions)
-    config = model_config(recipe.model)
+    directory = resolve_model(recipe.model)
+    check_output(Path(output), directory, overwrite=overwrite)
+    config = model_config(str(directory))
     recipe = recipe.with_changes(task=task_of_model(config) or USUAL)
     task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, torch.device("cpu"))
@@ -210,7 +215,8 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
         for name, content in contents.items():
             (beside / name).write_bytes(content)
 
-    replace_directory(directory, write)
+    with writing_to(directory):
+        replace_directory(directory, write)
 
 
 def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
