@@ -54,8 +54,8 @@ class Repo:
 class HubStandIn:
     """A running stand-in; a context manager. ``requests`` lists ``METHOD path`` in the order served.
 
-    Only who brings ``token`` may write. ``bad_card`` is what it says against model cards. What writes is refused with
-    500 where its address contains ``fails_at``. ``objects`` holds large files by their SHA-256 until they are committed.
+    Only who brings ``token`` may write. ``bad_card`` is what it says against model cards. What writes gets a 500 where
+    its address contains ``fails_at``. ``objects`` holds large files by their SHA-256 until they are committed.
     """
 
     repos: dict[tuple[RepoKind, str], Repo] = field(default_factory=dict)

@@ -286,7 +286,9 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
     max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
-    max_requests: Annotated[int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")] = 256,
+    max_requests: Annotated[
+        int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
+    ] = 256,
     max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
     answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
     allow_host: Annotated[
@@ -372,7 +374,7 @@ def export(
         on_note=lambda note: say(console, note),
     )
     if as_json:
-        typer.echo(json.dumps(exported.as_json(), indent=2))
+        typer.echo(json.dumps(exported.as_json(), indent=2, allow_nan=False))
         return
     say(console, f"model:  {exported.directory} ({exported.precision})")
     say(console, entry_of_model(model).after_training.format(model=exported.directory))

@@ -81,7 +81,9 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
         if private:  # one that was there already stays as it is, whatever was asked for
             with _writing(owner_and_name, "it was asked whether the repository is private", "no file was sent"):
                 _check_private(api.model_info(owner_and_name).private, f"{api.endpoint}/{owner_and_name}")
-        with _writing(owner_and_name, "the files were sent", "the repository is there, most likely without these files"):
+        with _writing(
+            owner_and_name, "the files were sent", "the repository is there, most likely without these files"
+        ):
             done = api.create_commit(
                 owner_and_name,
                 [CommitOperationAdd(path.name, path) for path in files],

@@ -25,8 +25,7 @@ def convert(
 
     ``name`` is anything that `load_source` takes: PyTorch or TensorFlow-era weights, sharded or not, BERT or
     DistilBERT. The head that ``head_rules`` describe is kept if it is there; ``architectures`` is then what
-    ``config.json`` names, and ``DistilBertModel`` otherwise. With ``overwrite`` a model that is at ``output`` already is
-    replaced.
+    ``config.json`` names, and ``DistilBertModel`` otherwise. ``overwrite`` replaces a model that is at ``output``.
 
     Raises:
         ModelError: as `check_output` and `load_source`.

@@ -15,7 +15,7 @@ from torch import nn
 from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.data.reading import DataSettings, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
@@ -139,9 +139,7 @@ class TextClassification:
 
     def ready(self) -> TextClassification:
         """The task with the labels of its training data, or the model's own if they hold all of these."""
-        train, validation = train_and_validation(
-            self._read, self.data, lambda example: (example.text, example.pair), "text"
-        )
+        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
         targets = find_targets(train.examples, self.problem, model_config(self.labelled))
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
@@ -173,7 +171,7 @@ class TextClassification:
 
     def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TextData:
         """Read and featurise texts to evaluate on, or to predict where they have no labels."""
-        read = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
+        read = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
         read = keep_known(read, self.targets, self.data.max_rejected_share)
         return featurise(read, tokenizer, self.windows, self.targets, np.ones(len(self.targets.labels)))
 
@@ -226,6 +224,11 @@ class TextClassification:
 
     def _read(self, sources: Sequence[str], split: Split) -> TextSet:
         return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)
+
+
+def _text_of(example: TextExample) -> tuple[str, str | None]:
+    """What is never parted between training and validation."""
+    return example.text, example.pair
 
 
 def from_recipe(recipe: Recipe) -> TextClassification:
