@@ -325,7 +325,7 @@ def serve(
         hosts=served_names(host, allow_host or ()),
     )
     entry = entry_of_model(model)
-    Recipe.build({**given, "task": entry.name})  # which says if a setting is another task's
+    Recipe.build({**given, "task": entry.name}).check_used(given)
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
     batches = BatchSettings(max_queued_tokens=max_queued_tokens)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
@@ -185,6 +186,48 @@ def test_it_is_served(made: Made) -> None:
         for bad in refused:
             assert client.post("/api/predictions", json=bad).status_code == 422
         assert client.post("/api/text?kind=text", content=b"some words").json()["text"] == "some words"
+
+
+def test_a_setting_of_another_task_is_not_served(made: Made, call: Callable[..., str]) -> None:
+    """Also where it is given as it is by default, since it would be handed on."""
+    said = call("serve", made.run.directory, "--max-answer-tokens", 30, code=2)
+    assert "max_answer_tokens is a setting of another task" in said
+
+
+def test_too_slow_an_answer_gets_advice_that_can_be_followed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra `serve`")
+    pytest.importorskip("httpx", reason="needs the extra `dev`")
+    from fastapi.testclient import TestClient
+
+    from distiltune.serving import texts
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+
+    async def forever(request: object, work: Any) -> None:
+        work.close()
+        await asyncio.sleep(3_600)
+
+    monkeypatch.setattr(texts, "unless_gone", forever)
+    entry = ENTRIES[made.task]
+    app = entry.load(entry.server)(str(made.run.model), "mine", Limits(answer_s=0.2), BatchSettings(), {"threads": 1})
+    with TestClient(app, base_url="http://localhost") as client:
+        response = client.post("/api/predictions", json={"texts": ["ada sees rome"]})
+    assert response.status_code == 504
+    assert response.json()["fix"] == "send less text at once"
+
+
+def test_what_cannot_be_read_is_told_with_what_to_do(made: Made) -> None:
+    read: Any = (TextClassifier if made.task == TASKS[0] else EntityMarker)(made.run.model, threads=1)
+    asked: list[tuple[Any, str, str]] = [
+        ("bell", "where a list of texts is meant", "[text]"),
+        (["ada", " "], "white space only", "give something to read"),
+        (["ada " * 250_001], "at most 1,000,000", "cut it into several texts"),
+        ([("ada", "sees", "rome")], "not text", "give something to read"),
+    ]
+    for given, what, fix in asked:
+        with pytest.raises(DataError, match=what) as caught:
+            read(given)
+        assert fix in caught.value.fix
 
 
 def test_half_precision_says_nearly_the_same(made: Made) -> None:

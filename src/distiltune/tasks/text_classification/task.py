@@ -16,6 +16,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import DataSettings, examples_to_evaluate, train_and_validation
+from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
@@ -41,6 +42,7 @@ from distiltune.tasks.text_classification.features import TextData, TextWindows,
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
 from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.settings import check_labels
 from distiltune.tasks.text_classification.targets import (
     UNKNOWN,
     Targets,
@@ -138,9 +140,23 @@ class TextClassification:
         return targets_of(config) == self.targets
 
     def ready(self) -> TextClassification:
-        """The task with the labels of its training data, or the model's own if they hold all of these."""
+        """The task with the labels of its training data, or the model's own if they hold all of these.
+
+        Raises:
+            RecipeError: if the data turns out to have numbers, and the recipe says something of labels.
+            DataError: as `train_and_validation` and `find_targets`.
+
+        """
         train, validation = train_and_validation(self._read, self.data, _text_of, "text")
         targets = find_targets(train.examples, self.problem, model_config(self.labelled))
+        try:
+            check_labels(targets.problem, self.label_weights, self.smoothing)
+        except ValueError as error:
+            raise RecipeError(
+                f"The training data has numbers for labels: {error}.",
+                where=", ".join(train.sources),
+                fix="leave it out, or say --problem single-label if these numbers are names of classes",
+            ) from None
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         validation = keep_known(validation, targets, share) if validation is not None else None
