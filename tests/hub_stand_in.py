@@ -35,10 +35,11 @@ _FILE = re.compile(r"^/(?P<kind>datasets/)?(?P<name>.+?)/resolve/(?P<rev>[^/]+)/
 
 @dataclass(slots=True)
 class Repo:
-    """One repository: its files by path, and whether downloads are refused as gated."""
+    """One repository: its files by path, whether downloads are refused as gated, and whether it is private."""
 
     files: dict[str, bytes]
     gated: bool = False
+    private: bool = False
 
     @property
     def commit(self) -> str:
@@ -53,8 +54,8 @@ class Repo:
 class HubStandIn:
     """A running stand-in; a context manager. ``requests`` lists ``METHOD path`` in the order served.
 
-    Only who brings ``token`` may write. ``bad_card`` is what it says against model cards. ``objects`` holds large
-    files by their SHA-256 until they are committed.
+    Only who brings ``token`` may write. ``bad_card`` is what it says against model cards. What writes gets a 500 where
+    its address contains ``fails_at``. ``objects`` holds large files by their SHA-256 until they are committed.
     """
 
     repos: dict[tuple[RepoKind, str], Repo] = field(default_factory=dict)
@@ -62,6 +63,7 @@ class HubStandIn:
     url: str = ""
     token: str = "hf_stand_in"
     bad_card: str = ""
+    fails_at: str = ""
     objects: dict[str, bytes] = field(default_factory=dict)
     _server: ThreadingHTTPServer | None = None
 
@@ -169,7 +171,9 @@ class _Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         hub = self.stand_in
         hub.requests.append(f"{self.command} {path}")
-        if path.startswith("/objects/"):  # signed addresses need no token
+        if hub.fails_at and hub.fails_at in path:
+            self._refuse(500, "", "Something broke.")
+        elif path.startswith("/objects/"):  # signed addresses need no token
             hub.objects[path.removeprefix("/objects/")] = body
             self._send_json({})
         elif path == "/api/validate-yaml":  # nor does this
@@ -181,7 +185,8 @@ class _Handler(BaseHTTPRequestHandler):
             asked = json.loads(body)
             name = f"{asked.get('organization') or 'me'}/{asked['name']}"
             status = 409 if ("model", name) in hub.repos else 200
-            hub.repos.setdefault(("model", name), Repo({}))
+            private = bool(asked.get("private")) or asked.get("visibility") == "private"  # before version 2, and since
+            hub.repos.setdefault(("model", name), Repo({}, private=private))
             self._send_json({"url": f"{hub.url}/{name}", "name": name}, status)
         elif match := _WRITE.match(path):
             repo = self._repo("model", match["name"], None)
@@ -245,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             "id": name,
             "modelId": name,
             "sha": repo.commit,
-            "private": False,
+            "private": repo.private,
             "gated": "manual" if repo.gated else False,
             "tags": [],
             "downloads": 0,

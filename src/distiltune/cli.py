@@ -18,6 +18,7 @@ from distiltune.command_line import (
     DataOption,
     JsonOption,
     ModelOption,
+    ReplaceModelOption,
     app,
     error_console,
     make_console,
@@ -245,6 +246,7 @@ def ask(
 def convert(
     model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
+    overwrite: ReplaceModelOption = False,
 ) -> None:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
 
@@ -257,7 +259,8 @@ def convert(
     entry = entry_of_model(model)
     task = entry(Recipe(task=entry.name)).for_model(model_config(model))
     console = make_console()
-    for note in run(model, output, head_rules=task.head_rules, architectures=(task.architecture,)):
+    notes = run(model, output, head_rules=task.head_rules, architectures=(task.architecture,), overwrite=overwrite)
+    for note in notes:
         say(console, note)
     say(console, f"model: {output}")
 
@@ -283,7 +286,9 @@ def serve(
     ),
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
     max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
-    max_requests: Annotated[int, typer.Option(min=1, help="Most requests in process at once.")] = 256,
+    max_requests: Annotated[
+        int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
+    ] = 256,
     max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
     answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
     allow_host: Annotated[
@@ -320,7 +325,7 @@ def serve(
         hosts=served_names(host, allow_host or ()),
     )
     entry = entry_of_model(model)
-    Recipe.build({**given, "task": entry.name})  # which says if a setting is another task's
+    Recipe.build({**given, "task": entry.name}).check_used(given)
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
     batches = BatchSettings(max_queued_tokens=max_queued_tokens)
@@ -334,6 +339,7 @@ def serve(
 def export(
     model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    overwrite: ReplaceModelOption = False,
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
     data: Annotated[
@@ -359,6 +365,7 @@ def export(
     exported = export_onnx(
         model,
         output,
+        overwrite=overwrite,
         int8=int8,
         data=tuple(data or ()),
         questions=questions,
@@ -367,7 +374,7 @@ def export(
         on_note=lambda note: say(console, note),
     )
     if as_json:
-        typer.echo(json.dumps(exported.as_json(), indent=2))
+        typer.echo(json.dumps(exported.as_json(), indent=2, allow_nan=False))
         return
     say(console, f"model:  {exported.directory} ({exported.precision})")
     say(console, entry_of_model(model).after_training.format(model=exported.directory))

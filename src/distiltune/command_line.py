@@ -59,6 +59,9 @@ ModelOption = Annotated[
 DataOption = Annotated[
     list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
 ]
+ReplaceModelOption = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 
 

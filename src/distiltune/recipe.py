@@ -194,8 +194,23 @@ class Recipe(TaskSettings, EngineSettings):
             raise ValueError(f"monitor is {self.monitor!r}, and {self.task} has {_listed(entry.monitors)}")
         for name in sorted(self.model_fields_set - set(self.names)):
             if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} is a setting of another task than {self.task}; they exclude each other")
+                raise ValueError(self._foreign(name))
         entry.check(self)
+
+    def _foreign(self, name: str) -> str:
+        return f"{name} is a setting of another task than {self.task}; they exclude each other"
+
+    def check_used(self, names: Iterable[str]) -> None:
+        """Check settings that somebody gave on purpose: also at their default, another task's are refused.
+
+        A recipe in a file may have them, since it may list all settings there are.
+
+        Raises:
+            RecipeError: naming the first that is another task's.
+
+        """
+        for name in sorted(set(names) - set(self.names)):
+            raise RecipeError(self._foreign(name), where=f"recipe: {name}", fix="leave it out")
 
     @property
     def names(self) -> tuple[str, ...]:

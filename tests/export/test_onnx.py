@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +193,35 @@ def test_8_bits_that_lose_too_much_are_refused_unless_told(
     # Where dynamic loses and static does not, static it is.
     monkeypatch.setattr(export_module, "quantise_static", lambda graph, output, features: copy(None, output))
     assert export_onnx(people_model, tmp_path / "b", int8=True, data=(data,), threads=1).precision == "int8 static"
+
+
+def test_no_model_is_lost_to_an_export(
+    people_model: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exported: Path
+) -> None:
+    def copy(model: object, file: Path, *more: object) -> None:
+        file.write_bytes((exported / ONNX_FILE).read_bytes())
+
+    monkeypatch.setattr(export_module, "write_graph", copy)
+    own = shutil.copytree(people_model, tmp_path / "own")
+    other = shutil.copytree(people_model, tmp_path / "other")
+    with pytest.raises(ModelError, match="the model itself"):
+        export_onnx(own, own, data=(data,), threads=1, overwrite=True)
+    with pytest.raises(ModelError, match="holds a model already"):
+        export_onnx(own, other, data=(data,), threads=1)
+    assert (own / "model.safetensors").is_file()
+    assert (other / "model.safetensors").is_file()
+    export_onnx(own, other, data=(data,), threads=1, overwrite=True)
+    assert (other / ONNX_FILE).is_file()
+    assert not (other / "model.safetensors").exists()
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    people_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr(export_module, "load_trained_model", lambda *arguments: pytest.fail("too late"))
+    with pytest.raises(ModelError, match="cannot be written"):
+        export_onnx(people_model, tmp_path / "file" / "onnx", threads=1)
 
 
 def test_what_cannot_be_exported_says_why(exported: Path, tmp_path: Path) -> None:

@@ -65,6 +65,36 @@ def test_a_run_stands_for_its_model(
     assert left.value.code == 0
     assert json.loads(capsys.readouterr().out)["name"] == "me/people"
     assert "model.safetensors" in hub.repos["model", "me/people"].files
+    assert hub.repos["model", "me/people"].private
+
+
+def test_nothing_private_is_sent_to_a_public_repository(hub: HubStandIn, model: Path) -> None:
+    hub.add("model", "me/people", {"README.md": b"public"})
+    with pytest.raises(HubError, match="is public, and --private was asked for"):
+        push(model, "me/people", private=True)
+    with pytest.raises(HubError, match="is public, and --private was asked for"):
+        push(model, "people", private=True)  # the same, without its owner
+    assert set(hub.repos["model", "me/people"].files) == {"README.md"}
+    hub.repos["model", "me/people"].private = True
+    push(model, "me/people", private=True)
+    assert "model.safetensors" in hub.repos["model", "me/people"].files
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("validate-yaml", "500 when the model card was checked; nothing was changed there"),
+        ("repos/create", "500 when the repository was to be made; no file was sent"),
+        ("/commit/", "500 when the files were sent; the repository is there, most likely without these files"),
+    ],
+)
+def test_a_failure_says_how_far_it_went(
+    hub: HubStandIn, model: Path, monkeypatch: pytest.MonkeyPatch, place: str, said: str
+) -> None:
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # the library tries again after a while
+    hub.fails_at = place
+    with pytest.raises(HubError, match=said):
+        push(model, "me/people")
 
 
 @pytest.mark.parametrize(

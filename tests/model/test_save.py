@@ -260,14 +260,52 @@ def test_convert_bert(tmp_path: Path) -> None:
     assert not any(report.values())
 
 
-def test_convert_overwrites_nothing(source: ModelSource, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="exists already"):
-        convert(str(source.directory), source.directory)
-    with pytest.raises(ModelError, match="exists already"):
+def test_convert_overwrites_nothing_unless_told(source: ModelSource, tmp_path: Path) -> None:
+    taken = write(tmp_path / "taken", source)
+    (taken / "pytorch_model.bin").write_text("of another model")
+    with pytest.raises(ModelError, match="holds a model already") as caught:
+        convert(str(source.directory), taken)
+    assert "--overwrite" in caught.value.fix
+    with pytest.raises(ModelError, match="this is a file"):
         convert(str(source.directory), source.directory / "vocab.txt")
+    assert (taken / "pytorch_model.bin").is_file()
+    convert(str(source.directory), taken, overwrite=True)
+    assert names(taken) == FILES
     (tmp_path / "empty").mkdir()
     convert(str(source.directory), tmp_path / "empty")
     assert names(tmp_path / "empty") == FILES
+
+
+def test_a_model_never_replaces_itself(source: ModelSource, tmp_path: Path) -> None:
+    before = names(source.directory)
+    (tmp_path / "link").symlink_to(source.directory)
+    for output in (source.directory, tmp_path / "link"):
+        with pytest.raises(ModelError, match="the model itself"):
+            convert(str(source.directory), output, overwrite=True)
+    assert names(source.directory) == before
+
+
+def test_an_output_that_cannot_be_written_is_told_before_the_work(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.setattr("distiltune.model.convert.load_source", lambda *arguments: pytest.fail("too late"))
+    for output in (tmp_path / "file" / "model", tmp_path / "file" / "new" / "model"):
+        with pytest.raises(ModelError, match="cannot be written") as caught:
+            convert(str(source.directory), output)
+        assert str(output) in caught.value.where
+    assert names(tmp_path) == ["file", "source"]
+
+
+def test_a_disk_that_fills_up_is_no_bug_of_ours(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(file: Path, content: bytes) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("distiltune.model.save._write_file", no_room)
+    with pytest.raises(ModelError, match="cannot be written: No space left on device"):
+        convert(str(source.directory), tmp_path / "out")
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="needs shared/ beside the checkout")

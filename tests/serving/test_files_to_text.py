@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+import asyncio
 import io
+import os
 import sys
 
 import pytest
 
 from distiltune.errors import DataError
 from distiltune.serving import files_to_text as module
-from distiltune.serving.files_to_text import file_to_text
+from distiltune.serving.files_to_text import FileKind
+
+
+def file_to_text(content: bytes, kind: FileKind) -> str:
+    async def read() -> str:
+        return await module.file_to_text(content, kind, asyncio.Semaphore(1))
+
+    return asyncio.run(read())
 
 
 @pytest.mark.parametrize(
@@ -100,3 +109,30 @@ def test_a_file_that_takes_all_memory_is_given_up(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(module, "_child_code", lambda: f"import sys; sys.path[:] = {sys.path!r}; {code}")
     with pytest.raises(DataError, match="cannot be read"):
         file_to_text(b"x", "html")
+
+
+def test_a_parser_ends_with_whoever_waits_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()  # its end is seen when the last process that may write into it has gone
+    os.set_inheritable(write, True)
+    begin = asyncio.create_subprocess_exec
+
+    async def begin_with_pipe(*command: str, **how: int) -> asyncio.subprocess.Process:
+        child = await begin(*command, **how, pass_fds=(write,))  # type: ignore[arg-type]
+        os.close(write)
+        return child
+
+    async def give_up() -> None:
+        parsers = asyncio.Semaphore(1)
+        task = asyncio.ensure_future(module.file_to_text(b"x", "pdf", parsers))
+        await asyncio.get_running_loop().run_in_executor(None, os.read, read, 1)  # it has begun
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not parsers.locked()
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", begin_with_pipe)
+    code = f"import os, time; os.write({write}, b'1'); time.sleep(30)"
+    monkeypatch.setattr(module, "_child_code", lambda: code)
+    asyncio.run(give_up())
+    assert os.read(read, 1) == b""
+    os.close(read)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import torch
@@ -22,6 +22,7 @@ pytest.importorskip("prometheus_client", reason="needs the extra `serve`")
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from distiltune.serving import asking
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import CONTENT_SECURITY_POLICY, Limits
 from distiltune.serving.server import served_names
@@ -312,6 +313,78 @@ def test_files_become_text(client: TestClient) -> None:
     assert client.post("/api/text?kind=text", content=b"\xff").status_code == 422
     assert client.post("/api/text?kind=exe", content=b"a").status_code == 422
     assert client.post("/api/text", content=b"a").status_code == 422
+
+
+@pytest.fixture
+def slow_files(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Event]:
+    """Files that are never read to their end; an event for each that has begun, set when it is given up."""
+    begun: list[asyncio.Event] = []
+
+    async def forever(content: bytes, kind: str, parsers: object) -> str:
+        begun.append(asyncio.Event())
+        gone = begun[-1]
+        try:
+            await asyncio.sleep(3_600)
+        finally:
+            gone.set()
+        return ""
+
+    monkeypatch.setattr(asking, "file_to_text", forever)
+    return begun
+
+
+FILE: Final[dict[str, Any]] = {"path": "/api/text", "raw_path": b"/api/text", "query_string": b"kind=pdf"}
+
+
+def whole(content: bytes) -> list[Message]:
+    return [{"type": "http.request", "body": content, "more_body": False}]
+
+
+def test_a_file_that_takes_too_long_is_504(answerer: Answerer, slow_files: list[asyncio.Event]) -> None:
+    app = question_answering_app(answerer, "people", Limits(answer_s=0.05), BatchSettings())
+    sent = asyncio.run(send_raw(app, whole(b"x"), 60.0, **FILE))
+    assert sent[0]["status"] == 504
+    assert "paste its text" in json.loads(sent[1]["body"])["fix"]
+    assert slow_files[0].is_set()
+
+
+def test_a_file_that_nobody_waits_for_is_given_up(
+    answerer: Answerer, slow_files: list[asyncio.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "_GONE_S", 0.01)
+    app = question_answering_app(answerer, "people", Limits(), BatchSettings())
+    messages = [*whole(b"x"), {"type": "http.disconnect"}]
+    asyncio.run(asyncio.wait_for(send_raw(app, messages, 60.0, **FILE), 10))
+    assert slow_files[0].is_set()
+
+
+@pytest.mark.parametrize(
+    ("limits", "content", "n_taken"),
+    [(Limits(max_requests=8), b"x", 2), (Limits(max_bytes=100), b"x" * 30, 1), (Limits(max_requests=1), b"x", 1)],
+)
+def test_files_leave_room_for_questions(
+    answerer: Answerer, slow_files: list[asyncio.Event], limits: Limits, content: bytes, n_taken: int
+) -> None:
+    app = question_answering_app(answerer, "people", limits, BatchSettings())
+
+    async def ask() -> list[Message]:
+        files = [asyncio.ensure_future(send_raw(app, whole(content), 60.0, **FILE)) for _ in range(n_taken)]
+        while len(slow_files) < n_taken:
+            await asyncio.sleep(0)
+        refused = await send_raw(app, whole(content), 60.0, **FILE)
+        for each in files:
+            each.cancel()
+        await asyncio.wait(files)
+        taken_again = asyncio.ensure_future(send_raw(app, whole(content), 60.0, **FILE))
+        while len(slow_files) == n_taken:
+            await asyncio.sleep(0)
+        taken_again.cancel()
+        await asyncio.wait([taken_again])
+        return refused
+
+    refused = asyncio.run(asyncio.wait_for(ask(), 10))
+    assert refused[0]["status"] == 503
+    assert any(name == b"retry-after" for name, _ in refused[0]["headers"])
 
 
 def test_health_and_metrics(client: TestClient) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,8 +16,11 @@ import pytest
 
 from distiltune import EntityMarker, TextClassifier, cli, evaluate, fine_tune, resume
 from distiltune.coach.comparing import compare_runs
+from distiltune.errors import DataError
 from distiltune.fine_tuning import FineTuned
+from distiltune.model.source import load_tokenizer
 from distiltune.results import write_results
+from distiltune.tasks.table import TASKS as ENTRIES
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
 NAMES = ("ada", "ben", "cleo", "dan", "eva", "finn")
@@ -152,7 +157,6 @@ def test_it_is_served(made: Made) -> None:
 
     from distiltune.serving.batching import BatchSettings
     from distiltune.serving.gate import Limits
-    from distiltune.tasks.table import TASKS as ENTRIES
 
     entry = ENTRIES[made.task]
     app = entry.load(entry.server)(str(made.run.model), "mine", Limits(), BatchSettings(), {"threads": 1})
@@ -182,6 +186,48 @@ def test_it_is_served(made: Made) -> None:
         for bad in refused:
             assert client.post("/api/predictions", json=bad).status_code == 422
         assert client.post("/api/text?kind=text", content=b"some words").json()["text"] == "some words"
+
+
+def test_a_setting_of_another_task_is_not_served(made: Made, call: Callable[..., str]) -> None:
+    """Also where it is given as it is by default, since it would be handed on."""
+    said = call("serve", made.run.directory, "--max-answer-tokens", 30, code=2)
+    assert "max_answer_tokens is a setting of another task" in said
+
+
+def test_too_slow_an_answer_gets_advice_that_can_be_followed(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("fastapi", reason="needs the extra `serve`")
+    pytest.importorskip("httpx", reason="needs the extra `dev`")
+    from fastapi.testclient import TestClient
+
+    from distiltune.serving import texts
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+
+    async def forever(request: object, work: Any) -> None:
+        work.close()
+        await asyncio.sleep(3_600)
+
+    monkeypatch.setattr(texts, "unless_gone", forever)
+    entry = ENTRIES[made.task]
+    app = entry.load(entry.server)(str(made.run.model), "mine", Limits(answer_s=0.2), BatchSettings(), {"threads": 1})
+    with TestClient(app, base_url="http://localhost") as client:
+        response = client.post("/api/predictions", json={"texts": ["ada sees rome"]})
+    assert response.status_code == 504
+    assert response.json()["fix"] == "send less text at once"
+
+
+def test_what_cannot_be_read_is_told_with_what_to_do(made: Made) -> None:
+    read: Any = (TextClassifier if made.task == TASKS[0] else EntityMarker)(made.run.model, threads=1)
+    asked: list[tuple[Any, str, str]] = [
+        ("bell", "where a list of texts is meant", "[text]"),
+        (["ada", " "], "white space only", "give something to read"),
+        (["ada " * 250_001], "at most 1,000,000", "cut it into several texts"),
+        ([("ada", "sees", "rome")], "not text", "give something to read"),
+    ]
+    for given, what, fix in asked:
+        with pytest.raises(DataError, match=what) as caught:
+            read(given)
+        assert fix in caught.value.fix
 
 
 def test_half_precision_says_nearly_the_same(made: Made) -> None:
@@ -224,6 +270,58 @@ def test_it_is_exported(made: Made, call: Callable[..., str], tmp_path: Path) ->
     readme = (folder / "README.md").read_text(encoding="utf-8")
     assert "python example.py text.txt" in readme
     assert "question" not in readme
+
+
+def test_an_export_is_checked_with_what_the_run_was_validated_on(made: Made, tmp_path: Path) -> None:
+    """Named, or set aside from the training data, which no file holds; else somebody must say what to check with."""
+    onnx = pytest.importorskip("distiltune.export.onnx", reason="needs the extra `export`")
+
+    class SeenError(Exception):
+        pass
+
+    def checked_with(model: Path) -> list[str]:
+        seen: list[str] = []
+
+        def note(text: str) -> None:
+            seen.append(text)
+            raise SeenError
+
+        with pytest.raises(SeenError):
+            onnx.export_onnx(model, tmp_path / "onnx", threads=1, on_note=note)
+        return seen
+
+    assert checked_with(made.run.directory) == [f"checking with 30 examples of {made.validation}"]
+    run = tmp_path / "run"
+    shutil.copytree(made.run.model, run / "model")
+    recipe = made.run.recipe.with_changes(validation=(), validation_share=0.25, sample_seed=3)
+    (run / "recipe.toml").write_text(f"[recipe]\n{recipe.to_toml()}")
+    assert checked_with(run) == [f"checking with 30 examples of {made.train}"]
+    task = ENTRIES[made.task](recipe).ready()
+    tokenizer = load_tokenizer(made.run.model)
+    aside, again = task.load_training(tokenizer)[1], task.load_validation((), tokenizer)
+    assert aside is not None
+    ids = [[each.example_id(i) for i in range(each.n_examples)] for each in (aside, again)]
+    assert ids[0] == ids[1]
+
+    moved = recipe.with_changes(train=(str(tmp_path / "gone.jsonl"),))
+    (run / "recipe.toml").write_text(f"[recipe]\n{moved.to_toml()}")
+    with pytest.raises(DataError, match="cannot be had again") as caught:
+        onnx.export_onnx(run, tmp_path / "onnx", threads=1)
+    assert "--data" in caught.value.fix
+    (run / "recipe.toml").unlink()
+    with pytest.raises(DataError, match="nothing to check the export with") as caught:
+        onnx.export_onnx(run, tmp_path / "onnx", threads=1)
+    assert "--data" in caught.value.fix
+
+
+def test_8_bits_need_gold_to_be_measured_by(made: Made, tmp_path: Path) -> None:
+    onnx = pytest.importorskip("distiltune.export.onnx", reason="needs the extra `export`")
+    rows = [json.loads(line) for line in Path(made.validation).read_text().splitlines()]
+    bare = [{name: row[name] for name in ("text", "tokens") if name in row} for row in rows]
+    data = tmp_path / "bare.jsonl"
+    data.write_text("".join(json.dumps(row) + "\n" for row in bare), encoding="utf-8")
+    with pytest.raises(DataError, match="the data has no gold answers"):
+        onnx.export_onnx(made.run.model, tmp_path / "onnx", int8=True, data=(str(data),), threads=1)
 
 
 def test_a_run_goes_on_without_its_base_model(made: Made, tmp_path: Path) -> None:

@@ -167,15 +167,45 @@ def train_and_validation(
 
     """
     train = read(settings.train, "train")
-    validation = None
-    if settings.validation:
-        validation = read(settings.validation, "validation")
-    elif settings.validation_share > 0 and all(map(has_splits, settings.train)):
-        validation = read(settings.train, "validation")
+    named, validation = _named_validation(settings), None
+    if named:
+        validation = read(named, "validation")
     elif settings.validation_share > 0:
         train, validation = set_aside(train, settings.validation_share, settings.sample_seed, group, told_apart_by)
     train = draw(train, settings.n_train, settings.sample_seed)
     return train, validation and draw(validation, settings.n_validation, settings.sample_seed)
+
+
+def examples_to_evaluate(
+    read: Callable[[Sequence[str], Split], ReadSet[E]],
+    settings: DataSettings,
+    sources: Sequence[str],
+    group: Callable[[E], Hashable],
+    told_apart_by: str,
+) -> ReadSet[E]:
+    """The examples of ``sources``; without any, those that `train_and_validation` gives for validation.
+
+    Raises:
+        DataError: as ``read`` does, or if there are none.
+
+    """
+    sources = sources or _named_validation(settings)
+    if sources:
+        found = read(sources, "validation")
+    elif settings.validation_share > 0:
+        train = read(settings.train, "train")
+        _, found = set_aside(train, settings.validation_share, settings.sample_seed, group, told_apart_by)
+    else:
+        raise DataError("There is no validation data.", where=", ".join(settings.train), fix="name some")
+    return draw(found, settings.n_validation, settings.sample_seed)
+
+
+def _named_validation(settings: DataSettings) -> tuple[str, ...]:
+    """What is named as validation data, or else has a split for that; empty if examples must be set aside."""
+    if settings.validation:
+        return settings.validation
+    is_split = settings.validation_share > 0 and all(map(has_splits, settings.train))
+    return settings.train if is_split else ()
 
 
 def keep_if(

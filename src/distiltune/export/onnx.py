@@ -13,20 +13,22 @@ from typing import Any, Final
 
 import torch
 
+from distiltune.data.sources import STARTER
 from distiltune.device import keep_freed_memory, set_threads
-from distiltune.errors import ModelError, RecipeError
+from distiltune.errors import DataError, DistiltuneError, ModelError
 from distiltune.export.onnx_graph import OPSET, write_graph
 from distiltune.export.quantise import quantise_dynamic, quantise_static
-from distiltune.export.verify import Comparison, Measured, compare, measure
+from distiltune.export.verify import Comparison, Measured, compare, has_score, measure
 from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import TaskModel
-from distiltune.model.save import replace_directory
-from distiltune.model.source import model_config
+from distiltune.model.save import check_output, replace_directory, writing_to
+from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.recipe import Recipe
 from distiltune.report.model_card import yaml_string
+from distiltune.run_directory import RunDirectory
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import USUAL, task_of_model
 from distiltune.tasks.guide import TaskGuide
@@ -34,6 +36,8 @@ from distiltune.tasks.table import TASKS
 
 MAX_LOST: Final = 1.0
 """Points of the task's score, as F1, that 8 bits may cost unless the user says otherwise."""
+
+_DATA_SETTINGS: Final = ("train", "validation", "validation_share", "columns", "max_rejected_share", "sample_seed")
 
 OnNote = Callable[[str], None]
 
@@ -78,6 +82,7 @@ def export_onnx(
     model: str | Path,
     output: str | Path,
     *,
+    overwrite: bool = False,
     int8: bool = False,
     data: tuple[str, ...] = (),
     questions: int = 500,
@@ -90,22 +95,26 @@ def export_onnx(
     Args:
         model: a model directory, a run, or a name on the hub.
         output: the folder to make.
+        overwrite: replace a model that is there already.
         int8: also bring weights and products to 8 bits.
-        data: examples to check with; by default the run's validation data, or else the starter's.
+        data: examples to check with; by default the run's validation data, or for questions the starter's.
         questions: at most so many of them (0: all).
         accept_loss: write it even if int8 costs more than `MAX_LOST` points of the score.
         threads: of tensor work; 0 means as many as there are usable cores.
         on_note: told what is going on.
 
     Raises:
-        ModelError: if the model cannot be exported, or the result does not answer as the model does.
-        DataError: if the data cannot be read.
+        ModelError: if the model cannot be exported, ``output`` may not be written (`check_output`), or the result does
+            not answer as the model does.
+        DataError: if there is no data to check with, it cannot be read, or with ``int8`` has no gold answers.
 
     """
     keep_freed_memory()
     set_threads(threads)
     recipe = Recipe(model=str(model), validation_examples=questions)
-    config = model_config(recipe.model)
+    directory = resolve_model(recipe.model)
+    check_output(Path(output), directory, overwrite=overwrite)
+    config = model_config(str(directory))
     recipe = recipe.with_changes(task=task_of_model(config) or USUAL)
     task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, torch.device("cpu"))
@@ -113,23 +122,36 @@ def export_onnx(
         raise ModelError("The model is in ONNX form already.", where=str(loaded.source.directory))
     recipe = recipe.with_stored(loaded.source.config_hf)
     task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
-    sources = data or _validation_of(Path(model)) or ("starter",)
-    dataset = task.load_validation(list(sources), loaded.tokenizer)
-    on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(sources)}")
+    dataset = _examples_to_check(task, recipe, data, directory, loaded)
+    on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(dataset.sources)}")
     before = measure(task, loaded.model.eval(), dataset)
+    if int8 and not accept_loss:
+        _check_measurable(task, before, dataset)
     with tempfile.TemporaryDirectory() as working:
         chosen = _make(task, loaded, dataset, before, Path(working), int8=int8, on_note=on_note)
-        comparison = chosen.comparison
-        if int8 and comparison.lost > MAX_LOST and not accept_loss:
-            raise ModelError(
-                f"In 8 bits the model loses {comparison.lost:.2f} points of {_title(comparison)} "
-                f"({comparison.score_original:.2f} to {comparison.score:.2f}), more than {MAX_LOST:g}.",
-                where=", ".join(sources),
-                fix="export without --int8, or take the loss with --accept-loss",
-            )
+        if int8 and not accept_loss:
+            _check_kept(chosen.comparison, dataset)
         size = chosen.file.stat().st_size
         _write_folder(Path(output), loaded, chosen, recipe, task.guide(before.metrics))
-    return Exported(Path(output), chosen.precision, size, comparison)
+    return Exported(Path(output), chosen.precision, size, chosen.comparison)
+
+
+def _check_measurable(task: Task, before: Measured, data: Dataset) -> None:
+    if not has_score(task, before):
+        raise DataError(
+            "What 8 bits cost cannot be measured: the data has no gold answers.",
+            where=", ".join(data.sources),
+            fix="give data that has them: --data DATA; or take any loss with --accept-loss",
+        )
+
+
+def _check_kept(comparison: Comparison, data: Dataset) -> None:
+    if comparison.lost > MAX_LOST:
+        raise ModelError(
+            f"In 8 bits the model loses {comparison.lost:.2f} points of {_scores(comparison)}, more than {MAX_LOST:g}.",
+            where=", ".join(data.sources),
+            fix="export without --int8, or take the loss with --accept-loss",
+        )
 
 
 def _make(
@@ -143,7 +165,7 @@ def _make(
         comparison = compare(task, loaded.model, exported, data, before, measure(task, exported, data))
         on_note(
             f"{precision}: {file.stat().st_size / 1e6:.1f} MB, {comparison.n_equal} of {comparison.n_examples} answers "
-            f"as before, {_title(comparison)} {comparison.score:.2f} ({comparison.score_original:.2f} before)"
+            f"as before, {_scores(comparison)}"
         )
         return _Candidate(precision, file, comparison)
 
@@ -172,19 +194,36 @@ def _make(
         tried.append(check(precision, file))
         if tried[-1].comparison.lost <= MAX_LOST:
             return tried[-1]
-    return max(tried, key=lambda each: each.comparison.score)
+    return min(tried, key=lambda each: (each.comparison.lost, -each.comparison.n_equal))
 
 
-def _validation_of(run: Path) -> tuple[str, ...]:
-    """The validation data that a run names and that is still there; empty if there is none."""
-    for place in (run, run.parent):
-        if (place / "recipe.toml").is_file():
-            try:
-                named = Recipe.from_toml(place / "recipe.toml").validation
-            except RecipeError:
-                return ()
-            return named if all(Path(name).exists() for name in named) else ()
-    return ()
+def _examples_to_check(
+    task: Task, recipe: Recipe, data: tuple[str, ...], directory: Path, loaded: LoadedModel
+) -> Dataset:
+    """The data named, or else what the model's run validated on; of questions, the starter's where there is no run.
+
+    Raises:
+        DataError: if there are none, or they cannot be read.
+
+    """
+    if data:
+        return task.load_validation(data, loaded.tokenizer)
+    fix = "give data to check with: --data DATA"
+    run = RunDirectory(directory.parent)
+    ran_with = run.recipe if directory.name == run.model.name else RunDirectory(directory).recipe
+    try:
+        ran = Recipe.from_toml(ran_with) if ran_with.is_file() else None
+        if ran is not None and (ran.validation or ran.validation_share > 0):
+            as_run = recipe.with_changes(**{name: getattr(ran, name) for name in _DATA_SETTINGS})
+            own = TASKS[recipe.task](as_run).for_model(loaded.source.config_hf)
+            return own.load_validation((), loaded.tokenizer)
+    except DistiltuneError as error:
+        raise DataError(
+            f"The data that the run was validated on cannot be had again. {error.what}", where=error.where, fix=fix
+        ) from error
+    if task.name == USUAL:  # whatever such a model has learnt, it can be asked these
+        return task.load_validation((STARTER,), loaded.tokenizer)
+    raise DataError("There is nothing to check the export with: the model is of no run that was validated.", fix=fix)
 
 
 def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide) -> None:
@@ -196,7 +235,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     example = place.read_text(encoding="utf-8") if place.is_file() else ""
     values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens")}
     texts = {
-        "config.json": json.dumps(config, indent=2, sort_keys=True) + "\n",
+        "config.json": json.dumps(config, indent=2, sort_keys=True, allow_nan=False) + "\n",
         **({"example.py": example.format(**values)} if example else {}),
         "README.md": _readme(chosen, guide, example),
     }
@@ -210,7 +249,8 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
         for name, content in contents.items():
             (beside / name).write_bytes(content)
 
-    replace_directory(directory, write)
+    with writing_to(directory):
+        replace_directory(directory, write)
 
 
 def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
@@ -225,7 +265,7 @@ def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
         f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"
         f"Checked on {comparison.n_examples:,} examples beside the model that it was made from: "
         f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
-        f"{_title(comparison)} {comparison.score:.2f} ({comparison.score_original:.2f} before).\n"
+        f"{_scores(comparison)}.\n"
     )
 
 
@@ -236,5 +276,10 @@ def _usage(example: str) -> str:
     return f"{uses}\n\n```shell\n{command}\n```" if example else ""
 
 
-def _title(comparison: Comparison) -> str:
-    return comparison.score_name.replace("_", " ").replace("f1", "F1")
+def _scores(comparison: Comparison) -> str:
+    """Both scores in words."""
+    after, before = (
+        "not known" if score is None else f"{score:.2f}" for score in (comparison.score, comparison.score_original)
+    )
+    title = comparison.score_name.replace("_", " ").replace("f1", "F1") or "score"
+    return f"{title} {after} ({before} before)"

@@ -50,12 +50,13 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
     Args:
         model: a run, or a model directory; also an exported ONNX folder.
         name: ``owner/name`` on the hub.
-        private: whether a repository that is made now is private.
+        private: whether the repository is to be private; one that is there already must be.
         message: of the commit.
 
     Raises:
         ModelError: if the directory is not whole or its card is not fit to be shown.
-        HubError: if nobody is logged in, or the hub refuses or cannot be reached.
+        HubError: if nobody is logged in, the repository is public although ``private`` was asked for, or the hub
+            refuses or cannot be reached.
 
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
@@ -72,14 +73,22 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
             fix="log in with `hf auth login`, or set HF_TOKEN; the token must be allowed to write",
         )
     api = HfApi()
-    with bars_on_terminals_only(), _writing(name):
-        _let_the_hub_check(directory / "README.md")  # first, or a card that it refuses would leave an empty repository
-        owner_and_name = api.create_repo(name, private=private, exist_ok=True).repo_id
-        done = api.create_commit(
-            owner_and_name,
-            [CommitOperationAdd(path.name, path) for path in files],
-            commit_message=message,
-        )
+    with bars_on_terminals_only():
+        with _writing(name, "the model card was checked", "nothing was changed there"):
+            _let_the_hub_check(directory / "README.md")  # or a card that it refuses would leave an empty repository
+        with _writing(name, "the repository was to be made", "no file was sent"):
+            owner_and_name = api.create_repo(name, private=private, exist_ok=True).repo_id
+        if private:  # one that was there already stays as it is, whatever was asked for
+            with _writing(owner_and_name, "it was asked whether the repository is private", "no file was sent"):
+                _check_private(api.model_info(owner_and_name).private, f"{api.endpoint}/{owner_and_name}")
+        with _writing(
+            owner_and_name, "the files were sent", "the repository is there, most likely without these files"
+        ):
+            done = api.create_commit(
+                owner_and_name,
+                [CommitOperationAdd(path.name, path) for path in files],
+                commit_message=message,
+            )
     return Pushed(
         name=owner_and_name,
         url=f"{api.endpoint}/{owner_and_name}",
@@ -149,6 +158,15 @@ def _let_the_hub_check(path: Path) -> None:
         raise ModelError(f"The hub refuses the model card: {error}", where=str(path), fix="edit the card") from error
 
 
+def _check_private(is_private: bool | None, url: str) -> None:
+    if not is_private:
+        raise HubError(
+            "The repository is public, and --private was asked for; no file was sent.",
+            where=url,
+            fix="make it private in its settings, choose another name, or push without --private",
+        )
+
+
 def _bad_card(path: Path, wrong: Sequence[str]) -> ModelError:
     return ModelError(
         f"The model card is not fit to be shown: {'; '.join(wrong)}.",
@@ -158,8 +176,15 @@ def _bad_card(path: Path, wrong: Sequence[str]) -> ModelError:
 
 
 @contextmanager
-def _writing(name: str) -> Iterator[None]:
-    """Say what the hub's refusals mean to somebody who wants to write."""
+def _writing(name: str, when: str, state: str) -> Iterator[None]:
+    """Say what the hub's refusals mean to somebody who wants to write.
+
+    Args:
+        name: of the repository.
+        when: what was being done, as the end of "answered 500 when …".
+        state: how things are on the hub if that fails.
+
+    """
     from huggingface_hub import constants
     from huggingface_hub import errors as hub
     from huggingface_hub.errors import HTTPError
@@ -180,13 +205,13 @@ def _writing(name: str) -> Iterator[None]:
             ) from error
         first = next(iter(str(error).splitlines()), "")
         raise HubError(
-            f"The Hugging Face hub answered {status} when {name!r} was sent; nothing was changed there.",
-            where=f"{constants.ENDPOINT} ({first})",
+            f"The Hugging Face hub answered {status} when {when}; {state}.",
+            where=f"{constants.ENDPOINT}, {name} ({first})",
             fix="wait a while and try again",
         ) from error
     except (HTTPError, TimeoutError, ConnectionError) as error:
         raise HubError(
-            "The Hugging Face hub cannot be reached.",
-            where=f"{constants.ENDPOINT} ({type(error).__name__})",
+            f"The Hugging Face hub cannot be reached: it failed when {when}; {state}.",
+            where=f"{constants.ENDPOINT}, {name} ({type(error).__name__})",
             fix="check the network and try again; a commit is made whole or not at all",
         ) from error

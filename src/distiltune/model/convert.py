@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from distiltune.errors import ModelError
 from distiltune.model.hf_keys import KeyRule
-from distiltune.model.save import write_model_directory
-from distiltune.model.source import load_source, load_tokenizer
+from distiltune.model.save import check_output, write_model_directory, writing_to
+from distiltune.model.source import load_source, load_tokenizer, resolve_model
 
 _KEPT_CONFIG: Final = ("qa_dropout", "seq_classif_dropout", "id2label", "label2id")
 
@@ -20,35 +19,33 @@ def convert(
     *,
     head_rules: Sequence[KeyRule] = (),
     architectures: Sequence[str] = ("DistilBertModel",),
+    overwrite: bool = False,
 ) -> list[str]:
     """Write the model ``name`` as a model directory in float32 safetensors; → notes on what was done.
 
     ``name`` is anything that `load_source` takes: PyTorch or TensorFlow-era weights, sharded or not, BERT or
     DistilBERT. The head that ``head_rules`` describe is kept if it is there; ``architectures`` is then what
-    ``config.json`` names, and ``DistilBertModel`` otherwise.
+    ``config.json`` names, and ``DistilBertModel`` otherwise. ``overwrite`` replaces a model that is at ``output``.
 
     Raises:
-        ModelError: if ``output`` exists and is not an empty directory, or as `load_source`.
+        ModelError: as `check_output` and `load_source`.
         HubError: as `load_source`.
 
     """
-    if output.exists() and not (output.is_dir() and not any(output.iterdir())):
-        raise ModelError(
-            "The output exists already and is not an empty directory.",
-            where=str(output),
-            fix="give a new directory, or move that one away.",
-        )
-    source = load_source(name, head_rules)
+    directory = resolve_model(name)
+    check_output(output, directory, overwrite=overwrite)
+    source = load_source(str(directory), head_rules)
     has_head = bool(head_rules) and not source.missing
     tensors = {key: tensor for key, tensor in source.tensors.items() if has_head or key.startswith("encoder.")}
-    write_model_directory(
-        output,
-        config=source.config,
-        tensors=tensors,
-        tokenizer=load_tokenizer(source.directory),
-        head_rules=head_rules if has_head else (),
-        architectures=architectures if has_head else ("DistilBertModel",),
-        extra_config={key: source.config_hf[key] for key in _KEPT_CONFIG if key in source.config_hf},
-    )
+    with writing_to(output):
+        write_model_directory(
+            output,
+            config=source.config,
+            tensors=tensors,
+            tokenizer=load_tokenizer(source.directory),
+            head_rules=head_rules if has_head else (),
+            architectures=architectures if has_head else ("DistilBertModel",),
+            extra_config={key: source.config_hf[key] for key in _KEPT_CONFIG if key in source.config_hf},
+        )
     head_note = "The head is kept." if has_head else "There is no head for this task; the encoder is kept."
     return [*source.notes, head_note]

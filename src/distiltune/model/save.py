@@ -6,7 +6,9 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -136,6 +138,51 @@ def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
         _carry_over(before, directory)
         shutil.rmtree(before, ignore_errors=True)
     _sync_directory(directory.parent)
+
+
+@contextmanager
+def writing_to(output: Path) -> Iterator[None]:
+    """Say what keeps a model from being written to ``output`` that somebody named.
+
+    Raises:
+        ModelError: in place of what the system says.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        raise ModelError(
+            f"The output cannot be written: {error.strerror or error}.",
+            where=str(output),
+            fix="choose another --output",
+        ) from error
+
+
+def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
+    """Check, before the work is done, that what is made of the model ``source`` may and can be written to ``output``.
+
+    Raises:
+        ModelError: if it is ``source`` itself, a file, or a directory with something other than a model; if it holds a
+            model and ``overwrite`` does not allow to replace that; or if the system lets nothing be written there.
+
+    """
+    with writing_to(output):
+        _check_replaceable(output)
+        directory = output.resolve()
+        if directory == source.resolve():
+            raise ModelError(
+                "The output is the model itself, whose weights would be lost.",
+                where=str(output),
+                fix="choose another --output",
+            )
+        if directory.is_dir() and any(directory.iterdir()) and not overwrite:
+            raise ModelError(
+                "The output holds a model already, whose weights would be lost.",
+                where=str(output),
+                fix="choose another --output, or replace it with --overwrite",
+            )
+        with tempfile.TemporaryDirectory(dir=next(place for place in directory.parents if place.exists())):
+            pass
 
 
 def _check_replaceable(directory: Path) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from typing import Annotated, Final, TypeVar
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
+from distiltune.serving.batching import OverloadedError
 from distiltune.serving.files_to_text import FileKind, file_to_text
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError
@@ -17,6 +20,8 @@ from distiltune.serving.server import PROBLEMS, AnswerTimeoutError
 NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
 
 _GONE_S: Final = 2.0  # how often it is checked whether who asked is still there
+_PARSERS: Final = 2  # files that are parsed at once
+_RETRY_AFTER_S: Final = 5  # an honest file takes less
 
 R = TypeVar("R")
 
@@ -53,15 +58,55 @@ async def unless_gone(request: Request, work: Awaitable[R]) -> R:
         task.cancel()
 
 
-def took_too_long(limits: Limits) -> AnswerTimeoutError:
-    """The error for whoever still waits."""
-    return AnswerTimeoutError(
-        f"The answer took over {limits.answer_s:g} s.", fix="send less text, or have only some passages read"
-    )
+def took_too_long(limits: Limits, fix: str) -> AnswerTimeoutError:
+    """The error for whoever still waits, who is told ``fix``."""
+    return AnswerTimeoutError(f"The answer took over {limits.answer_s:g} s.", fix=fix)
 
 
-def add_text_route(router: APIRouter, threads: ThreadPoolExecutor) -> None:
-    """Add the route that makes a text of a file; ``threads`` are its own, so that slow files hold up no answer."""
+@asynccontextmanager
+async def in_time(limits: Limits, fix: str) -> AsyncIterator[None]:
+    """Bound the time of what is done for an answer.
+
+    Raises:
+        AnswerTimeoutError: with ``fix``, if it takes longer than an answer may.
+
+    """
+    try:
+        async with asyncio.timeout(limits.answer_s):
+            yield
+    except TimeoutError:
+        raise took_too_long(limits, fix) from None
+
+
+@dataclass(slots=True)
+class _FileQuota:
+    """How many files are in process, and how many bytes they have: a share of what the server takes on at all."""
+
+    limits: Limits
+    n_files: int = 0
+    n_bytes: int = 0
+
+    @contextmanager
+    def taken(self, n_bytes: int) -> Iterator[None]:
+        """Count a file in; a single one is never too large.
+
+        Raises:
+            OverloadedError: if there are too many already.
+
+        """
+        too_many_bytes = self.n_files > 0 and self.n_bytes + n_bytes > self.limits.max_bytes // 2
+        if self.n_files >= self.limits.max_files or too_many_bytes:
+            raise OverloadedError(_RETRY_AFTER_S)
+        self.n_files, self.n_bytes = self.n_files + 1, self.n_bytes + n_bytes
+        try:
+            yield
+        finally:
+            self.n_files, self.n_bytes = self.n_files - 1, self.n_bytes - n_bytes
+
+
+def add_text_route(router: APIRouter, limits: Limits) -> None:
+    """Add the route that makes a text of a file; files have a quota of their own, so that they hold up no answer."""
+    quota, parsers = _FileQuota(limits), asyncio.Semaphore(_PARSERS)
 
     @router.post(
         "/text",
@@ -76,5 +121,7 @@ def add_text_route(router: APIRouter, threads: ThreadPoolExecutor) -> None:
     )
     async def text(request: Request, kind: Annotated[FileKind, Query(description="What kind of file.")]) -> TextOut:
         content = await request.body()
-        found = await asyncio.get_running_loop().run_in_executor(threads, file_to_text, content, kind)
+        with quota.taken(len(content)):
+            async with in_time(limits, fix="paste its text instead"):
+                found = await unless_gone(request, file_to_text(content, kind, parsers))
         return TextOut(text=found, characters=len(found))

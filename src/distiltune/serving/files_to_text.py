@@ -7,11 +7,12 @@ from its standard input and writes the text to its standard output.
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import io
 import re
-import subprocess
 import sys
+from asyncio.subprocess import PIPE
 from typing import Final, Literal, get_args
 
 from distiltune.errors import DataError
@@ -29,31 +30,38 @@ _BLOCKS: Final = (
 )
 
 
-def file_to_text(content: bytes, kind: FileKind) -> str:
-    """The text of a file.
+async def file_to_text(content: bytes, kind: FileKind, parsers: asyncio.Semaphore) -> str:
+    """The text of a file; ``parsers`` bounds how many processes parse at once. Cancelled, it ends its own.
 
     Raises:
         DataError: if it cannot be read as what it is said to be, or takes too long.
 
     """
     if kind == "text":
-        return decode_text(content)
+        return await asyncio.to_thread(decode_text, content)
+    async with parsers:
+        return await _parse_apart(content, kind)
+
+
+async def _parse_apart(content: bytes, kind: FileKind) -> str:
+    """The text of a file that a process of its own parses."""
+    command = (sys.executable, "-I", "-c", _child_code(), kind)
+    child = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, stderr=PIPE)
     try:
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", _child_code(), kind],
-            input=content,
-            capture_output=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
+        async with asyncio.timeout(TIMEOUT_S):
+            text, complaint = await child.communicate(content)
+    except TimeoutError as error:
         raise DataError(f"The {kind.upper()} file took over {TIMEOUT_S:g} s to read.", fix="paste its text") from error
-    if done.returncode != 0:
-        why = done.stderr.decode("utf-8", "replace").strip().splitlines()[-1:] if done.returncode == _UNREADABLE else []
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode != 0:
+        why = complaint.decode("utf-8", "replace").strip().splitlines()[-1:] if child.returncode == _UNREADABLE else []
         raise DataError(
             f"The {kind.upper()} file cannot be read{': ' + why[0] if why else ''}.", fix="paste its text instead"
         )
-    return done.stdout.decode("utf-8")
+    return text.decode("utf-8")
 
 
 def decode_text(content: bytes) -> str:

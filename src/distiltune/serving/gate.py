@@ -56,6 +56,11 @@ class Limits:
     answer_s: float = 60.0
     hosts: tuple[str, ...] = ()
 
+    @property
+    def max_files(self) -> int:
+        """Most files in process at once: a quarter of the requests, and no more than 16, so that questions get in."""
+        return max(1, min(16, self.max_requests // 4))
+
 
 class _TooLargeError(Exception):
     """The body is over the limit."""

@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.serving.asking import NOT_BLANK, add_text_route, took_too_long, unless_gone
+from distiltune.serving.asking import NOT_BLANK, add_text_route, in_time, unless_gone
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, TooMuchError, make_app
@@ -119,7 +119,7 @@ def _router(
     result: type[BaseModel],
 ) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["texts"])
-    threads, file_threads = ThreadPoolExecutor(2, "preparing"), ThreadPoolExecutor(2, "files")
+    threads = ThreadPoolExecutor(2, "preparing")
     strict = ConfigDict(strict=True, extra="forbid")
     bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
     said: Any = result
@@ -149,11 +149,9 @@ def _router(
         began = time.perf_counter()
         job: Job | None = None
         try:
-            async with asyncio.timeout(limits.answer_s):
+            async with in_time(limits, fix="send less text at once"):
                 prepared, job = await read(asked)
                 found = await unless_gone(request, say(prepared, job))
-        except TimeoutError:
-            raise took_too_long(limits) from None
         finally:
             if job is not None:
                 job.cancel()
@@ -161,5 +159,5 @@ def _router(
 
     predictions.__annotations__ = {"asked": texts_in, "request": Request, "return": results_out}
     router.post("/predictions", summary="What the model says of each text", responses=PROBLEMS)(predictions)
-    add_text_route(router, file_threads)
+    add_text_route(router, limits)
     return router

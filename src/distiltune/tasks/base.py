@@ -188,7 +188,7 @@ class Task(Protocol):
         """
 
     def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> Dataset:
-        """Read and featurise data to evaluate on.
+        """Read and featurise data to evaluate on; without any source, the validation data of `load_training`.
 
         Raises:
             DataError: if a source cannot be read or holds too little that can be used.

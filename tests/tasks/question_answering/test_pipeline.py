@@ -94,6 +94,8 @@ def test_answers_are_widened_to_words(people_model: Path) -> None:
         (({"question": " ", "context": "a"},), {}, "`question` is empty"),
         (({"question": "a", "context": ""},), {}, "`context` is empty"),
         ((), {"question": ["a", "b"], "context": ["a"]}, "do not fit"),
+        ((), {"question": "a", "context": "b", "max_answer_tokens": 1}, "max_answer_tokens .here it is max_answer_len"),
+        (("a", "b"), {"colour": "red"}, "unknown arguments: colour"),
         (("a", "b"), {"top_k": 0}, "top_k"),
         (("a", "b"), {"max_answer_len": 0}, "max_answer_len"),
         (("a", "b"), {"doc_stride": 64}, "no room"),
@@ -111,3 +113,18 @@ def test_only_question_answering() -> None:
         distiltune.pipeline("fill-mask", model="starter")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="name a model"):
         distiltune.pipeline()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "n_best", "padding"],
+)
+def test_a_setting_that_would_do_nothing_is_refused(people_model: Path, name: str) -> None:
+    with pytest.raises(ValueError, match=f"unknown arguments: {name}"):
+        distiltune.pipeline("question-answering", people_model, **{name: 1})
+
+
+def test_a_setting_of_none_is_the_usual_one(qa: QuestionAnsweringPipeline) -> None:
+    first = ASKED[0]
+    asked = {"question": first.question, "context": first.context}
+    assert qa(**asked, top_k=None, doc_stride=None) == qa(**asked)

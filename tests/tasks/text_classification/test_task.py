@@ -179,3 +179,14 @@ def test_settings_of_another_task_are_refused() -> None:
         Recipe.build({"task": "text-classification", "monitor": "exact_match"})
     with pytest.raises(RecipeError, match="class_weights and the problem regression exclude"):
         Recipe.build({"task": "text-classification", "problem": "regression", "class_weights": "balanced"})
+
+
+@pytest.mark.parametrize("setting", [{"class_weights": "balanced"}, {"label_smoothing": 0.1}])
+def test_settings_of_labels_are_refused_once_the_labels_turn_out_to_be_numbers(
+    model: str, tmp_path: Path, setting: dict[str, Any]
+) -> None:
+    data = write(tmp_path / "data.jsonl", [{"text": "my rose", "label": i + 0.5} for i in range(4)])
+    with pytest.raises(RecipeError, match=f"{next(iter(setting))} and the problem regression exclude") as caught:
+        fine_tune(model=model, train=data, validation=data, output=tmp_path / "run", **FAST, **setting)
+    assert caught.value.where == data
+    assert not (tmp_path / "run").exists()

@@ -10,10 +10,10 @@ Code that is written anew is better off with `Answerer`, which also tells line, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from tokenizers import Tokenizer
 
@@ -26,6 +26,16 @@ from distiltune.tasks.question_answering.reading import ReadingSettings, read_wi
 Found = dict[str, Any]
 """One answer: ``score``, ``start``, ``end`` and ``answer``."""
 
+_LOADING: Final = frozenset({"device", "threads", "precision"})
+_OURS: Final = {
+    "max_length": "max_seq_len",
+    "stride": "doc_stride",
+    "max_question_tokens": "max_question_len",
+    "max_answer_tokens": "max_answer_len",
+    "n_best": "top_k",
+    "null_threshold": "handle_impossible_answer, which knows no threshold",
+}
+
 _WORD_REACH = 100  # characters to either side in which the words around an answer are looked for
 
 
@@ -37,10 +47,11 @@ def pipeline(
     Args:
         task: ``question-answering``.
         model: a model directory, a run, an exported ONNX directory, or a name on the hub.
-        **settings: those of `Answerer`, such as ``device``, and of a call, such as ``top_k``, as its defaults.
+        **settings: ``device``, ``threads`` and ``precision``, as `Answerer` has them; and those of a call, such as
+            ``top_k``, as its defaults.
 
     Raises:
-        ValueError: for any other task, or no model.
+        ValueError: for any other task or setting, or no model.
         ModelError: if the model cannot be read.
 
     """
@@ -49,7 +60,15 @@ def pipeline(
     if not str(model):
         raise ValueError("name a model: pipeline('question-answering', model='runs/squad/model')")
     call = {name: settings.pop(name) for name in CallSettings.__dataclass_fields__ if name in settings}
+    _check_names(settings.keys() - _LOADING)
     return QuestionAnsweringPipeline(Answerer(model, **settings), CallSettings(**call))
+
+
+def _check_names(unknown: Collection[str]) -> None:
+    """Refuse arguments that would do nothing; those of `Answerer` have other names here."""
+    if unknown:
+        named = (f"{name} (here it is {_OURS[name]})" if name in _OURS else name for name in sorted(unknown))
+        raise ValueError(f"unknown arguments: {', '.join(named)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +130,8 @@ class QuestionAnsweringPipeline:
 
         """
         names = CallSettings.__dataclass_fields__
-        changes = {name: kwargs.pop(name) for name in tuple(kwargs) if name in names and kwargs[name] is not None}
+        given = {name: kwargs.pop(name) for name in names if name in kwargs}
+        changes = {name: value for name, value in given.items() if value is not None}
         values = {name: getattr(self._settings, name) for name in names} | changes
         examples = [_as_example(number, each) for number, each in enumerate(_as_inputs(args, kwargs))]
         results = self._answer(examples, CallSettings(**values))
@@ -168,9 +188,10 @@ def _as_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     if not args and ("data" in kwargs or "X" in kwargs):
         args = (kwargs.pop("data") if "data" in kwargs else kwargs.pop("X"),)
     if not args and {"question", "context"} <= kwargs.keys():
-        return _pairs(kwargs.pop("question"), kwargs.pop("context"))
-    if kwargs:
-        raise ValueError(f"unknown arguments: {', '.join(sorted(kwargs))}")
+        question, context = kwargs.pop("question"), kwargs.pop("context")
+        _check_names(kwargs)
+        return _pairs(question, context)
+    _check_names(kwargs)
     if len(args) == 2 and all(isinstance(each, str) for each in args):
         return [{"question": args[0], "context": args[1]}]
     inputs = args[0] if len(args) == 1 else list(args)

@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from distiltune.serving.asking import NOT_BLANK, add_text_route, load_apart, took_too_long, unless_gone
+from distiltune.serving.asking import NOT_BLANK, add_text_route, in_time, load_apart, took_too_long, unless_gone
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, make_app
@@ -33,6 +33,7 @@ AUTOMATIC_CHARACTERS: Final = 60_000
 AUTOMATIC_PASSAGES: Final = 32
 _CHARACTERS_A_WINDOW: Final = 1_200  # roughly what a window moves on by
 _PROGRESS_S: Final = 0.1
+_LESS: Final = "send less text, or have only some passages read"
 
 _Text = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
 
@@ -130,7 +131,6 @@ class Service:
     batcher: DynamicBatcher
     limits: Limits
     threads: ThreadPoolExecutor
-    file_threads: ThreadPoolExecutor  # apart, so that files that take long hold up no answer
 
     async def prepare(self, asked: AskIn) -> Prepared:
         """Tokenise off the event loop.
@@ -188,7 +188,7 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
 
     """
     batcher = DynamicBatcher(answerer.loaded.model, batches)
-    service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"), ThreadPoolExecutor(2, "files"))
+    service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"))
     return make_app(
         title="distiltune question answering",
         router=_router(service, name),
@@ -220,12 +220,10 @@ def _router(service: Service, name: str) -> APIRouter:
         began = time.perf_counter()
         job: Job | None = None
         try:
-            async with asyncio.timeout(limits.answer_s):
+            async with in_time(limits, _LESS):
                 prepared = await service.prepare(asked)
                 job = service.batcher.submit(prepared.features.features)
                 replies = await unless_gone(request, service.replies(prepared, job, asked.n_best))
-        except TimeoutError:
-            raise took_too_long(limits) from None
         finally:
             if job is not None:
                 job.cancel()
@@ -245,16 +243,13 @@ def _router(service: Service, name: str) -> APIRouter:
     )
     async def stream(asked: AskIn) -> StreamingResponse:
         began = time.perf_counter()
-        try:
-            async with asyncio.timeout(limits.answer_s):
-                prepared = await service.prepare(asked)
-        except TimeoutError:
-            raise took_too_long(limits) from None
+        async with in_time(limits, _LESS):
+            prepared = await service.prepare(asked)
         job = service.batcher.submit(prepared.features.features)
         lines = _lines(service, prepared, job, asked.n_best, began)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
-    add_text_route(router, service.file_threads)
+    add_text_route(router, limits)
     return router
 
 
@@ -268,7 +263,7 @@ async def _lines(service: Service, prepared: Prepared, job: Job, n_best: int, be
                 said = job.n_done
                 yield as_line("progress", {"read": said, "of": job.n_features})
             if time.perf_counter() - began > service.limits.answer_s:
-                raise took_too_long(service.limits)
+                raise took_too_long(service.limits, _LESS)
             await asyncio.wait({task}, timeout=_PROGRESS_S)
         yield as_line("replies", _replies_out(task.result(), began).model_dump())
     except AnswerTimeoutError as error:

@@ -16,7 +16,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.data.reading import DataSettings, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import STORED_UNDER, Recipe
@@ -105,7 +105,7 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        train, validation = train_and_validation(self._read, self.data, lambda example: example.context, "text")
+        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
         return (
             self._featurise(train, tokenizer),
             self._featurise(validation, tokenizer) if validation is not None else None,
@@ -118,7 +118,7 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        examples = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
+        examples = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
         return self._featurise(examples, tokenizer)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
@@ -237,6 +237,11 @@ def stored_temperature(config: Mapping[str, object]) -> float | None:
 def make_span_head(hidden_size: int, dropout: float) -> nn.Module:
     """A span head with weights yet to be set."""
     return SpanHead(hidden_size, dropout)
+
+
+def _text_of(example: Example) -> str:
+    """What is never parted between training and validation."""
+    return example.context
 
 
 def from_recipe(recipe: Recipe) -> QuestionAnswering:

@@ -13,15 +13,14 @@ import torch
 from torch import nn
 
 from distiltune.data.findings import Findings
-from distiltune.data.reading import ReadSet, text_problem
+from distiltune.data.reading import ReadSet
 from distiltune.device import set_threads
-from distiltune.errors import DataError
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.head import probabilities
 from distiltune.tasks.text_classification.targets import UNKNOWN, targets_of
-from distiltune.tasks.trained import load_trained, windows_of
+from distiltune.tasks.trained import check_texts, load_trained, windows_of
 
 BATCH_TOKENS = 4_096
 
@@ -46,7 +45,7 @@ class Classified:
 
 
 class TextClassifier:
-    """Classifies texts of any length, and pairs of texts.
+    """Classifies texts of up to 1,000,000 characters, and pairs of texts.
 
     >>> classifier = TextClassifier("runs/mine")
     >>> classifier(["What a lovely day."])[0].label
@@ -76,10 +75,10 @@ class TextClassifier:
         self._windows = TextWindows(*windows_of(self._loaded, max_length, stride), truncate)
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:
-        """Classify texts, or pairs of texts.
+        """Classify a list of texts, or of pairs of texts.
 
         Raises:
-            DataError: if a text is empty.
+            DataError: if it is no list, or a text is empty or too long.
 
         """
         scores = score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS)
@@ -99,9 +98,10 @@ class TextClassifier:
         """The texts' windows.
 
         Raises:
-            DataError: if a text is empty.
+            DataError: as `check_texts` does.
 
         """
+        check_texts(texts, or_pairs=True)
         examples = tuple(_example(i, text) for i, text in enumerate(texts))
         read = ReadSet(examples, Findings(), "", ())
         weights = np.ones(len(self.targets.labels))
@@ -128,8 +128,4 @@ class TextClassifier:
 
 def _example(number: int, text: str | tuple[str, str]) -> TextExample:
     first, second = (text, None) if isinstance(text, str) else text
-    for part in (first, second):
-        problem = text_problem(part, "text") if part is not None else None
-        if problem is not None:
-            raise DataError(problem.message, where=f"text {number + 1}", fix="give something to read")
     return TextExample(str(number), first, second, None)

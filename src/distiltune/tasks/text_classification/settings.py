@@ -39,6 +39,16 @@ def check(recipe: Recipe) -> None:
         ValueError: naming those that do not.
 
     """
-    for name in ("class_weights", "label_smoothing"):
-        if recipe.problem == "regression" and getattr(recipe, name):
+    check_labels(recipe.problem, recipe.class_weights, recipe.label_smoothing)
+
+
+def check_labels(problem: str, class_weights: str, label_smoothing: float) -> None:
+    """Check that nothing is said of labels where a number is to be predicted.
+
+    Raises:
+        ValueError: naming what was said.
+
+    """
+    for name, value in (("class_weights", class_weights), ("label_smoothing", label_smoothing)):
+        if problem == "regression" and value:
             raise ValueError(f"{name} and the problem regression exclude each other: a number has no label")

@@ -15,7 +15,8 @@ from torch import nn
 from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.data.reading import DataSettings, examples_to_evaluate, train_and_validation
+from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
@@ -41,6 +42,7 @@ from distiltune.tasks.text_classification.features import TextData, TextWindows,
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
 from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.settings import check_labels
 from distiltune.tasks.text_classification.targets import (
     UNKNOWN,
     Targets,
@@ -138,11 +140,23 @@ class TextClassification:
         return targets_of(config) == self.targets
 
     def ready(self) -> TextClassification:
-        """The task with the labels of its training data, or the model's own if they hold all of these."""
-        train, validation = train_and_validation(
-            self._read, self.data, lambda example: (example.text, example.pair), "text"
-        )
+        """The task with the labels of its training data, or the model's own if they hold all of these.
+
+        Raises:
+            RecipeError: if the data turns out to have numbers, and the recipe says something of labels.
+            DataError: as `train_and_validation` and `find_targets`.
+
+        """
+        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
         targets = find_targets(train.examples, self.problem, model_config(self.labelled))
+        try:
+            check_labels(targets.problem, self.label_weights, self.smoothing)
+        except ValueError as error:
+            raise RecipeError(
+                f"The training data has numbers for labels: {error}.",
+                where=", ".join(train.sources),
+                fix="leave it out, or say --problem single-label if these numbers are names of classes",
+            ) from None
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         validation = keep_known(validation, targets, share) if validation is not None else None
@@ -173,7 +187,7 @@ class TextClassification:
 
     def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TextData:
         """Read and featurise texts to evaluate on, or to predict where they have no labels."""
-        read = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
+        read = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
         read = keep_known(read, self.targets, self.data.max_rejected_share)
         return featurise(read, tokenizer, self.windows, self.targets, np.ones(len(self.targets.labels)))
 
@@ -226,6 +240,11 @@ class TextClassification:
 
     def _read(self, sources: Sequence[str], split: Split) -> TextSet:
         return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)
+
+
+def _text_of(example: TextExample) -> tuple[str, str | None]:
+    """What is never parted between training and validation."""
+    return example.text, example.pair
 
 
 def from_recipe(recipe: Recipe) -> TextClassification:

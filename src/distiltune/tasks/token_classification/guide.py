@@ -48,7 +48,9 @@ def token_guide(labels: Sequence[str], max_length: int) -> TaskGuide:
         headlines=("f1", "precision", "recall"),
         usage=(
             UsageExample("On the command line", "In the model's directory:", "bash", _PREDICT),
-            UsageExample("In Python", "Texts of any length; entities as spans of characters:", "python", _MARKER),
+            UsageExample(
+                "In Python", "Long texts are read in windows; entities are spans of characters:", "python", _MARKER
+            ),
             UsageExample("With transformers", "For texts of one window:", "python", _TRANSFORMERS),
         ),
         limits=(

@@ -11,10 +11,9 @@ import numpy.typing as npt
 from torch import nn
 
 from distiltune.data.findings import Findings
-from distiltune.data.reading import ReadSet, text_problem
+from distiltune.data.reading import ReadSet
 from distiltune.data.words import word_spans
 from distiltune.device import set_threads
-from distiltune.errors import DataError
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.token_classification.evaluation import (
     Marked,
@@ -26,7 +25,7 @@ from distiltune.tasks.token_classification.evaluation import (
 from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag
-from distiltune.tasks.trained import load_trained, windows_of
+from distiltune.tasks.trained import check_texts, load_trained, windows_of
 
 BATCH_TOKENS = 4_096
 
@@ -43,7 +42,7 @@ class MarkedEntity:
 
 
 class EntityMarker:
-    """Marks the entities in texts of any length.
+    """Marks the entities in texts of up to 1,000,000 characters.
 
     >>> marker = EntityMarker("runs/mine")
     >>> marker(["Ada Byron was born in London."])[0][0].label
@@ -77,10 +76,10 @@ class EntityMarker:
         return tuple(dict.fromkeys(split_tag(tag)[1] for tag in self.tags if tag != OUTSIDE))
 
     def __call__(self, texts: Sequence[str]) -> list[list[MarkedEntity]]:
-        """The entities of each text, in order.
+        """The entities of each text of a list, in order.
 
         Raises:
-            DataError: if a text is empty.
+            DataError: if it is no list, or a text is empty or too long.
 
         """
         data = self.prepare(texts)
@@ -100,13 +99,10 @@ class EntityMarker:
         """The texts' windows.
 
         Raises:
-            DataError: if a text is empty.
+            DataError: as `check_texts` does.
 
         """
-        for number, text in enumerate(texts, start=1):
-            problem = text_problem(text, "text")
-            if problem is not None:
-                raise DataError(problem.message, where=f"text {number}", fix="give something to read")
+        check_texts(texts)
         examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(texts))
         read = ReadSet(examples, Findings(), "", ())
         return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)

@@ -14,7 +14,7 @@ from torch import nn
 from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, draw, keep_if, train_and_validation
+from distiltune.data.reading import DataSettings, examples_to_evaluate, keep_if, train_and_validation
 from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -97,7 +97,7 @@ class TokenClassification:
 
     def ready(self) -> TokenClassification:
         """The task with the tags of its training data, or the model's own if they hold all of these."""
-        train, validation = train_and_validation(self._read, self.data, lambda example: example.text, "text")
+        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
         labels = {entity.label for example in train.examples for entity in example.gold or ()}
         if not labels:
             raise DataError(
@@ -133,7 +133,7 @@ class TokenClassification:
 
     def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TokenData:
         """Read and featurise texts to evaluate on, or to predict where nothing is marked."""
-        read = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
+        read = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
         return featurise(self._known(read), tokenizer, self.windows, self.tags)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
@@ -192,6 +192,11 @@ class TokenClassification:
         return keep_if(
             read, unknown, "label_unknown", self.data.max_rejected_share, f"the model marks: {', '.join(self.labels)}"
         )
+
+
+def _text_of(example: TokenExample) -> str:
+    """What is never parted between training and validation."""
+    return example.text
 
 
 def from_recipe(recipe: Recipe) -> TokenClassification:
