@@ -233,9 +233,7 @@ def _run(
         more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
     )
     events = open_events(run.events) if recipe.tensorboard else None
-    facts = training_facts(
-        recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
-    )
+    facts = training_facts(prepared)
     coached = CoachedWatcher(
         EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
     )

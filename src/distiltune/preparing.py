@@ -26,6 +26,7 @@ from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters
 from distiltune.recipe import Recipe
 from distiltune.resuming import (
+    BEGAN_FROM,
     Resumed,
     as_in_the_run,
     check_data,
@@ -124,7 +125,7 @@ def prepare_again(
     check_recipe(resumed.state["recipe"], recipe, run)
     prepared = prepare(recipe, here, device, str(run.base))
     check_data(resumed.state["data"], prepared.surroundings["data"], run)
-    kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
+    kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(
         prepared,
         loaded=as_in_the_run(prepared.loaded, resumed.state),

@@ -61,6 +61,9 @@ PROBE_BADLY = ProbeResult(32, 40, 4.4, 4.0)
         (evidence(STUCK, STUCK, probe=PROBE_BADLY), "cannot_learn"),
         (evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"from_scratch": True}), "no_pretraining"),
         (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8)), "wrong_labels"),
+        (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"from_scratch": True}), "no_pretraining"),
+        (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"from_scratch": True, "n_train": 50}), "no_pretraining"),
+        (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"n_train": 50}), "overfitting"),
         (evidence((4.0, 3.5, 3.1), (3.9, 3.2, 2.8)), "underfitting"),
     ],
 )
@@ -69,6 +72,20 @@ def test_what_looks_alike_from_outside_is_told_apart(case: Evidence, sickness: s
     assert found[0].sickness == sickness
     assert found[0].evidence
     assert found[0].command
+
+
+def test_what_does_not_carry_over_is_not_blamed_on_the_labels_alone_and_hides_no_turning_point() -> None:
+    found = advise(evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), answers={**GOOD, "one_place_share": 0.95}))
+    assert severe(found) == ["wrong_labels", "overfitting"]
+    assert "or this model would need more of them" in found[0].message
+    assert "1,600 training examples" in found[0].evidence
+    assert "add examples" in found[0].command
+
+
+def test_labels_are_not_accused_while_the_validation_loss_still_falls() -> None:
+    assert severe(advise(evidence((4.4, 3.9), (4.45, 4.4), ended=False))) == []
+    assert severe(advise(evidence((4.4, 3.9, 3.5), (4.45, 4.4, 4.45), ended=False))) == ["wrong_labels"]
+    assert severe(advise(evidence((4.4, 3.9), (4.45, 4.4)))) == ["wrong_labels"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from distiltune.fine_tuning import FineTuned, fine_tune
+from distiltune.fine_tuning import FineTuned, fine_tune, resume
 from distiltune.report.console import ConsoleReporter
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet
@@ -122,6 +122,20 @@ def test_a_run_asks_whether_to_go_on(settings: dict[str, Any], tmp_path: Path) -
     assert done.epochs == tuple(seen)
     assert len(seen) == 1
     assert (done.model / "model.safetensors").is_file()
+
+
+def test_what_a_resumed_run_goes_on_from_is_not_what_it_began_from(settings: dict[str, Any], tmp_path: Path) -> None:
+    """The checkpoint's base holds no weights; the run began from a pretrained model all the same."""
+    dev = write_squad(tmp_path / "dev.json", [replace(e, context=f"{e.context} so") for e in PEOPLE.examples[:2]])
+
+    def stop(report: EpochReport) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "run", validation=str(dev), learning_rate=1e-4, stride=0, go_on=stop)
+    told = {advice.sickness for advice in resume(tmp_path / "run").advice}
+    assert {"cannot_learn", "not_learning", "wrong_labels"} & told  # no updates to blame: what it began from decides
+    assert "no_pretraining" not in told
 
 
 def test_the_log_can_be_read_while_it_grows(settings: dict[str, Any], tmp_path: Path) -> None:

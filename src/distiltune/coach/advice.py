@@ -22,6 +22,8 @@ recipe's 2e-5 makes about 4e-4."""
 HIGH_DROPOUT = 0.4
 NOT_LEARNING = 0.9
 """A training loss above this share of what blind guessing gives has learned nothing to speak of."""
+FEW_EXAMPLES = 100
+"""From fewer nobody expects that anything carries over."""
 FEW_STEPS = 30
 """After fewer steps than this nobody can say that labels are wrong."""
 ONE_SIDE_LEARNED, ONE_SIDE_DEAD = 0.3, 0.25
@@ -219,7 +221,11 @@ def _one_sided(evidence: Evidence) -> Iterable[Advice]:
 
 
 def _memorising(evidence: Evidence) -> Iterable[Advice]:
-    """Training that goes well while validation never gets better than guessing: learning by heart, or wrong labels."""
+    """Training that goes well while validation never gets better than guessing: learning by heart, or wrong labels.
+
+    A model that cannot read yet learns right labels by heart just as it does wrong ones, so that only one that was
+    pretrained can tell of the labels.
+    """
     turn = find_turn(*_losses(evidence))
     if turn is None or not evidence.facts.blind_loss:
         return
@@ -227,14 +233,23 @@ def _memorising(evidence: Evidence) -> Iterable[Advice]:
     train, validation = _losses(evidence)
     if validation[turn.best_epoch] < 0.93 * blind or train[-1] > NOT_LEARNING * blind:
         return
-    if evidence.facts.n_train < 100:
-        return  # so few can only be learned by heart, which overfitting says
+    if not evidence.ended and turn.best_epoch == len(validation) - 1:
+        return  # it may yet carry over
     shown = (
         f"training loss {train[0]:.2f} → {train[-1]:.2f}, but the validation loss is {validation[turn.best_epoch]:.2f} "
         f"at best, and blind guessing gives {blind:.2f}"
     )
-    message = "what is learned does not carry over: the labels do not follow from the texts"
-    yield Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
+    if evidence.facts.from_scratch:
+        message = "what is learned does not carry over: the model began from random weights, and learns by heart"
+        yield Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
+    elif evidence.facts.n_train >= FEW_EXAMPLES:  # fewer can only be learned by heart, which overfitting says
+        message = (
+            "what is learned does not carry over: either the labels do not follow from the texts, or this model would "
+            "need more of them"
+        )
+        shown += f"; {evidence.facts.n_train:,} training examples"
+        command = "distiltune check TRAIN, and read twenty rows yourself; if they are right, add examples"
+        yield Advice("error", "wrong_labels", message, shown, command)
 
 
 def _overfitting(evidence: Evidence) -> Iterable[Advice]:
@@ -358,8 +373,8 @@ _RULES: Sequence[Rule] = (
     _diverged,
     _not_learning,
     _one_sided,
-    _memorising,
     _overfitting,
+    _memorising,
     _answers,
     _underfitting,
     _validation_size,

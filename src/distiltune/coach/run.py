@@ -11,8 +11,8 @@ from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
 from distiltune.coach.known_concerns import concerns_of
 from distiltune.coach.watching import CoachedWatcher
-from distiltune.model.build import LoadedModel
-from distiltune.recipe import STORED_SETTINGS, Recipe
+from distiltune.preparing import Prepared
+from distiltune.recipe import STORED_SETTINGS
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Coached, Dataset, Task
@@ -26,15 +26,10 @@ class CoachFindings:
     analysis: Analysis | None
 
 
-def training_facts(
-    recipe: Recipe,
-    task: Task,
-    loaded: LoadedModel,
-    training: Dataset,
-    validation: Dataset | None,
-    steps_per_epoch: int,
-) -> TrainingFacts:
+def training_facts(prepared: Prepared) -> TrainingFacts:
     """What is known before the first step."""
+    recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
+    training, validation = prepared.training, prepared.validation
     parameters = list(loaded.model.parameters())
     n_frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
     config = loaded.source.config
@@ -46,7 +41,7 @@ def training_facts(
         concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
     return TrainingFacts(
         planned_epochs=recipe.epochs,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=prepared.steps_per_epoch,
         learning_rate=recipe.learning_rate,
         dropout=max(config.dropout, config.attention_dropout, loaded.head_dropout),
         n_train=training.n_examples,
@@ -54,7 +49,7 @@ def training_facts(
         uniform_loss=uniform,
         blind_loss=blind,
         frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
-        from_scratch=not loaded.source.tensors,
+        from_scratch=prepared.surroundings["from_scratch"],
         concerns=concerns,
     )
 
