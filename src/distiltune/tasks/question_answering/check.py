@@ -196,7 +196,6 @@ def list_concerns(
     examples = data.examples
     # Shortened questions are findings of the windows, which are looked at below.
     read = replace(data.findings, items=[item for item in data.findings.items if item.kind != "question_truncated"])
-    n_rows = max(data.findings.n_rows, len(examples))
     return ranked(
         [
             *reading_concerns(read),
@@ -204,7 +203,7 @@ def list_concerns(
             *question_concerns(examples),
             *answer_concerns(examples),
             *window_concerns(examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens),
-            *repeat_concerns(repeats, examples, others, n_rows),
+            *repeat_concerns(repeats, examples, others),
             *_between_sets(examples, others),
         ]
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from distiltune.coach.concerns import Concern, Severity
+from distiltune.coach.concerns import MANY_LEAKED, Concern, Severity
 
 HEADLINES = {
     "question_leaked": "the same questions are in the training and in the validation data",
@@ -20,7 +20,6 @@ HEADLINES = {
     "hardly_covered": "the vocabulary hardly covers the texts",
 }
 _MANY_REJECTED = 0.02
-_MANY_LEAKED = 0.02
 
 
 def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
@@ -35,10 +34,8 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
 
 def _severity(concern: Concern) -> Severity | None:
     """How much a concern about the data matters to a training; None if it does not."""
-    if concern.kind in ("question_leaked", "passage_leaked"):
-        if concern.share < _MANY_LEAKED:
-            return None
-        return "error" if concern.kind == "question_leaked" else None
+    if concern.kind == "question_leaked":
+        return "error" if concern.share >= MANY_LEAKED else None
     if concern.kind == "few_questions":
         return "warning"
     if concern.kind not in HEADLINES:
