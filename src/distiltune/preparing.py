@@ -24,7 +24,7 @@ from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters
-from distiltune.recipe import Recipe
+from distiltune.recipe import MONITORS, Recipe
 from distiltune.resuming import (
     BEGAN_FROM,
     Resumed,
@@ -39,6 +39,7 @@ from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import with_task_of_training
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, in_turn
+from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.loop import count_steps
 from distiltune.training.reporter import Reporter
 
@@ -64,6 +65,11 @@ class Prepared:
     lesson: Lesson
     surroundings: Mapping[str, Any]
     resumed: Resumed | None = None
+
+    @property
+    def choice(self) -> BestEpoch:
+        """How the best epoch is chosen, before the first."""
+        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change if self.validation is not None else 0.0)
 
 
 def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = "") -> Prepared:

@@ -11,6 +11,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import Evidence, ProbeResult
 from distiltune.coach.overfitting import find_turn
 from distiltune.tasks.question_answering.check_training import in_training
+from distiltune.training.early_stopping import BestEpoch
 from tests.coach.evidence import epoch, evidence
 
 GOOD = {"n": 1000.0, "score": 80.0, "score_margin": 2.0, "confidence": 0.7, "null_share": 0.0, "one_place_share": 0.02}
@@ -31,6 +32,33 @@ def test_the_recipes_published_table() -> None:
     assert "1.5040" in found[0].evidence
     assert "--epochs 2" in found[0].command
     assert "regularise" in found[0].command
+
+
+@pytest.mark.parametrize(
+    ("f1", "kept", "severity", "epochs"),
+    [
+        ((70.0, 71.0, 70.0, 69.0), 1, "warning", "--epochs 2"),
+        ((70.0, 71.0, 72.0, 71.0), 2, "warning", "--epochs 3"),
+        ((71.0, 70.0, 70.0, 69.0), 0, "warning", "--epochs 2"),
+        ((70.0, 71.0, 72.0, 73.0), 3, "note", ""),
+    ],
+)
+def test_the_epoch_that_is_kept_is_the_one_that_the_monitor_chose(
+    f1: tuple[float, ...], kept: int, severity: str, epochs: str
+) -> None:
+    """The loss may turn while the score that the run is judged by still improves."""
+    train, validation = (1.4, 0.9, 0.6, 0.4), (1.2, 1.1, 1.3, 1.5)
+    reports = tuple(epoch(i, train[i], validation[i], f1=f1[i]) for i in range(4))
+    facts = {"monitor": "f1", "choice": BestEpoch("higher")}
+    advice = {a.sickness: a for a in advise(evidence(train, validation, answers=GOOD, facts=facts, epochs=reports))}
+    found = advice["overfitting"]
+    assert found.severity == severity
+    if kept == 1:
+        assert "best epoch is 1, which is the one kept" in found.message
+    else:
+        assert f"lowest after epoch 1, and {kept} is kept, by f1" in found.message
+    assert epochs in found.command if epochs else "--epochs" not in found.command
+    assert "regularise" in found.command
 
 
 @pytest.mark.parametrize(

@@ -258,20 +258,24 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
     turn = find_turn(train, validation)
     if turn is None or turn.overfits_from is None or turn.rise < 0.05:
         return
-    best = turn.best_epoch
+    best, kept, n = turn.best_epoch, evidence.kept_epoch, len(validation)
     shown = (
-        f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {len(validation) - 1} it rose by "
+        f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {n - 1} it rose by "
         f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} "
         f"to {train[-1]:.4f}"
     )
-    yield Advice(
-        "warning",
-        "overfitting",
-        f"overfitting from epoch {turn.overfits_from} on; the best epoch is {best}, which is the one kept",
-        shown,
-        f"stop there (--epochs {best + 1}, or --patience 1) or regularise: more training examples, "
-        "--weight-decay 0.01, a little more --dropout",
-    )
+    message = f"overfitting from epoch {turn.overfits_from} on; "
+    cure = "regularise: more training examples, --weight-decay 0.01, a little more --dropout"
+    if kept == best:
+        message += f"the best epoch is {best}, which is the one kept"
+        command = f"stop there (--epochs {best + 1}, or --patience 1) or {cure}"
+    else:
+        message += f"the validation loss is lowest after epoch {best}, and {kept} is kept, by {evidence.facts.monitor}"
+        command = f"stop earlier (--epochs {max(best, kept) + 1}) or {cure}"
+    if kept == n - 1:  # where what the run is judged by still improves, stopping would cost
+        yield Advice("note", "overfitting", message, shown, f"if its confidence matters too, {cure}")
+    else:
+        yield Advice("warning", "overfitting", message, shown, command)
 
 
 def _underfitting(evidence: Evidence) -> Iterable[Advice]:

@@ -51,6 +51,8 @@ def training_facts(prepared: Prepared) -> TrainingFacts:
         frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
         from_scratch=prepared.surroundings["from_scratch"],
         concerns=concerns,
+        monitor=recipe.monitor,
+        choice=prepared.choice,
     )
 
 
