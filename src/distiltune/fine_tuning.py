@@ -233,7 +233,7 @@ def _run(
         more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
     )
     events = open_events(run.events) if recipe.tensorboard else None
-    facts = training_facts(prepared)
+    facts = training_facts(prepared, run)
     coached = CoachedWatcher(
         EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
     )

@@ -199,6 +199,20 @@ def test_no_validation_data_is_no_sickness() -> None:
     assert advise(evidence((1.4, 0.9), (None, None))) == ()
 
 
+def test_commands_are_those_of_the_run() -> None:
+    facts = {"find_lr": "distiltune find-lr --recipe r.toml", "check": "distiltune check t.csv --recipe r.toml"}
+    for case in (
+        evidence(STUCK, STUCK, ratio=4e-7, facts=facts),
+        evidence(STUCK, STUCK, ratio=5e-2, facts=facts),
+        evidence((4.0, math.nan), (4.0, math.nan), facts=facts),
+        evidence(STUCK, STUCK, facts=facts),
+        evidence(STUCK, STUCK, probe=PROBE_WELL, facts=facts),
+        evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts=facts),
+    ):
+        command = advise(case)[0].command
+        assert any(command.endswith(f"ask: {each}") for each in facts.values())
+
+
 def test_lines_for_a_terminal_name_evidence_and_command() -> None:
     lines = advise(evidence(STUCK, STUCK, ratio=4e-7))[0].lines()
     assert lines[0].startswith("coach: ")

@@ -96,7 +96,9 @@ def _data(evidence: Evidence) -> Iterable[Advice]:
             f"{concern.count:,} of {concern.of:,} ({concern.share:.1%}): {concern.message}"
             if concern.count
             else concern.message,
-            concern.repair,
+            f"train on what this leaves: {evidence.facts.check} --fix clean.json"
+            if concern.fixable
+            else concern.repair,
         )
 
 
@@ -133,7 +135,7 @@ def _diverged(evidence: Evidence) -> Iterable[Advice]:
         return
     ratio = _update_ratio(evidence)
     ratio_words = f", updates are {ratio:.1e} of the weights" if ratio is not None else ""
-    lower = f"--learning-rate {evidence.facts.learning_rate / 10:.0e}, or ask: distiltune find-lr"
+    lower = f"--learning-rate {evidence.facts.learning_rate / 10:.0e}, or ask: {evidence.facts.find_lr}"
     broken = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
     uniform = evidence.facts.uniform_loss
     late = losses[len(losses) // 4 :]
@@ -164,14 +166,14 @@ def _not_learning(evidence: Evidence) -> Iterable[Advice]:
     if ratio is not None:
         shown += f"; a step changes the weights by {ratio:.1e} of their size"
     if ratio is not None and ratio < LOW_UPDATE:
-        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: distiltune find-lr"
+        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: {facts.find_lr}"
         yield Advice("error", "learning_rate_too_low", "nothing is learned: the updates are too small", shown, command)
     elif facts.dropout >= HIGH_DROPOUT:
         shown += f"; dropout {facts.dropout:g}"
         command = "--dropout 0.1 --attention-dropout 0.1 --head-dropout 0.1"
         yield Advice("error", "dropout_too_high", "nothing is learned: too much is dropped out", shown, command)
     elif ratio is not None and ratio > HIGH_UPDATE:
-        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: distiltune find-lr"
+        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: {facts.find_lr}"
         yield Advice("error", "learning_rate_too_high", "nothing is learned: the updates are too large", shown, command)
     else:
         yield _labels_or_budget(evidence, shown)
@@ -191,10 +193,11 @@ def _labels_or_budget(evidence: Evidence, shown: str) -> Advice:
         return Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
     if probe is not None and _steps_done(evidence) >= FEW_STEPS:
         message = "nothing is learned although the model moves: the labels do not follow from the texts"
-        return Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
+        command = f"read twenty rows yourself, and ask: {evidence.facts.check}"
+        return Advice("error", "wrong_labels", message, shown, command)
     message = "nothing is learned yet"
     shown += f"; {_steps_done(evidence)} steps"
-    return Advice("error", "not_learning", message, shown, "train longer: --epochs, or ask: distiltune find-lr")
+    return Advice("error", "not_learning", message, shown, f"train longer: --epochs, or ask: {evidence.facts.find_lr}")
 
 
 def _probe_words(evidence: Evidence) -> str:
@@ -217,7 +220,8 @@ def _one_sided(evidence: Evidence) -> Iterable[Advice]:
     learned, dead = better.removesuffix("_accuracy"), worse.removesuffix("_accuracy")
     message = f"the model learns the {learned} of an answer and not the {dead}"
     shown = f"accuracy of the {dead} {low:.2f}, of the {learned} {high:.2f} after {len(evidence.epochs)} epochs"
-    yield Advice("error", "one_sided_head", message, shown, "distiltune check TRAIN, and look at the head's weights")
+    command = f"look at the head's weights, and ask: {evidence.facts.check}"
+    yield Advice("error", "one_sided_head", message, shown, command)
 
 
 def _memorising(evidence: Evidence) -> Iterable[Advice]:
@@ -248,7 +252,7 @@ def _memorising(evidence: Evidence) -> Iterable[Advice]:
             "need more of them"
         )
         shown += f"; {evidence.facts.n_train:,} training examples"
-        command = "distiltune check TRAIN, and read twenty rows yourself; if they are right, add examples"
+        command = f"read twenty rows yourself; if they are right, add examples; and ask: {evidence.facts.check}"
         yield Advice("error", "wrong_labels", message, shown, command)
 
 
@@ -313,9 +317,8 @@ def _answers(evidence: Evidence) -> Iterable[Advice]:
     one_place = facts.get("one_place_share", 0.0)
     if one_place > 0.8 and null_share < 0.5:
         shown = f"{one_place:.0%} of the answers begin in the same place of their text"
-        yield Advice(
-            "error", "one_place", "the model answers by place, not by question", shown, "distiltune check TRAIN"
-        )
+        command = f"ask: {evidence.facts.check}"
+        yield Advice("error", "one_place", "the model answers by place, not by question", shown, command)
     confidence, score = facts.get("confidence", 0.0), facts.get("score", 100.0) / 100
     if confidence > 0.9 and score < 0.5:
         shown = f"the model is {confidence:.0%} sure on average, and its score is {score:.0%}"

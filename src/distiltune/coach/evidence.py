@@ -29,6 +29,8 @@ class TrainingFacts:
         concerns: what is wrong with the data.
         monitor: the metric that decides which epoch is kept.
         choice: how it decides, before the first epoch.
+        find_lr: the command that finds a learning rate for this run.
+        check: the command that looks at this run's data.
 
     """
 
@@ -45,6 +47,8 @@ class TrainingFacts:
     concerns: tuple[Concern, ...] = ()
     monitor: str = "validation_loss"
     choice: BestEpoch = BestEpoch("lower")  # noqa: RUF009 (frozen)
+    find_lr: str = "distiltune find-lr --recipe RUN/recipe.toml"
+    check: str = "distiltune check TRAIN --recipe RUN/recipe.toml"
 
 
 @dataclass(frozen=True, slots=True)

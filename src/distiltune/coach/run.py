@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -12,7 +13,7 @@ from distiltune.coach.evidence import ProbeResult, TrainingFacts
 from distiltune.coach.known_concerns import concerns_of
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.preparing import Prepared
-from distiltune.recipe import STORED_SETTINGS
+from distiltune.recipe import STORED_SETTINGS, Recipe
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Coached, Dataset, Task
@@ -26,7 +27,7 @@ class CoachFindings:
     analysis: Analysis | None
 
 
-def training_facts(prepared: Prepared) -> TrainingFacts:
+def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
     recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
     training, validation = prepared.training, prepared.validation
@@ -53,7 +54,15 @@ def training_facts(prepared: Prepared) -> TrainingFacts:
         concerns=concerns,
         monitor=recipe.monitor,
         choice=prepared.choice,
+        find_lr=shlex.join(("distiltune", "find-lr", "--recipe", str(run.recipe))),
+        check=_check_command(recipe, run),
     )
+
+
+def _check_command(recipe: Recipe, run: RunDirectory) -> str:
+    """Check what the run trains on; what was set aside of it has no name to be checked against."""
+    against = [part for name in recipe.validation for part in ("--against", name)]
+    return shlex.join(("distiltune", "check", *recipe.train, *against, "--recipe", str(run.recipe)))
 
 
 def sum_up_run(

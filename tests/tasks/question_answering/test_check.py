@@ -165,6 +165,14 @@ def test_a_leak_is_as_bad_as_its_share_of_the_validation_questions(tmp_path: Pat
     assert [in_training((each,)) != () for each in (few, much)] == [False, True]
 
 
+def test_cleaned_data_is_not_written_where_nothing_is_left_of_it(tmp_path: Path) -> None:
+    report = check(tmp_path, rows(), rows())
+    with pytest.raises(DataError, match="20 of them as question_leaked") as raised:
+        write_fixed(fix(report.examples, report.repeats), tmp_path / "clean.json")
+    assert "--against" in raised.value.fix
+    assert not (tmp_path / "clean.json").exists()
+
+
 def test_what_windows_cut(tmp_path: Path) -> None:
     found = kinds(check(tmp_path, rows(), max_length=128))
     assert "answer_in_no_window" not in found

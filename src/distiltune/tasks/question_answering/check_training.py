@@ -26,7 +26,7 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
     """The concerns that matter to a training, as it is told of them."""
     found = ((concern, _severity(concern)) for concern in concerns)
     return tuple(
-        replace(concern, severity=severity, headline=HEADLINES.get(concern.kind, ""), repair=_command(concern))
+        replace(concern, severity=severity, headline=HEADLINES.get(concern.kind, ""))
         for concern, severity in found
         if severity is not None
     )
@@ -43,16 +43,3 @@ def _severity(concern: Concern) -> Severity | None:
     if concern.kind in ("answer_not_found", "answer_ambiguous"):
         return "error" if concern.share >= _MANY_REJECTED else None
     return "error" if concern.severity == "error" else None
-
-
-def _command(concern: Concern) -> str:
-    by_kind = {
-        "question_leaked": "distiltune check TRAIN --against VALIDATION --fix clean.json, and train on clean.json",
-        "answer_in_no_window": concern.repair,
-        "question_truncated": concern.repair,
-        "hardly_covered": concern.repair,
-        "nothing_answerable": concern.repair,
-        "position_bias": concern.repair,
-        "few_questions": concern.repair,
-    }
-    return by_kind.get(concern.kind, "distiltune check TRAIN --fix clean.json shows and mends them")
