@@ -28,7 +28,7 @@ _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboa
         "batch_size",
         "max_answer_tokens",
     ),
-    *("device", "threads"),
+    *("device", "precision", "threads"),
 )
 def check(
     data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],

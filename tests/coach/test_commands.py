@@ -71,8 +71,11 @@ def test_check_takes_the_settings_of_a_runs_recipe(
     found = json.loads(capsys.readouterr().out)
     assert found["data"] == [str(folder / "train.json")]
     assert found["statistics"]["windows"] > 32
+    assert found["estimate"]["precision"] == "float32"  # which auto is for a model so narrow
     assert run(*asked, "--max-length", "64") == 0
     assert json.loads(capsys.readouterr().out)["statistics"]["windows"] == 32
+    assert run(*asked, "--precision", "tf32", "--device", "cpu") == cli.EXIT_USAGE
+    assert "tf32 is a format of NVIDIA GPUs" in capsys.readouterr().err
 
 
 def test_check_of_what_is_not_there_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from distiltune.coach.concerns import LEAKED, MANY_LEAKED, Case, Concern, Severi
 from distiltune.coach.cost import Estimate, estimate_training
 from distiltune.data.findings import Findings
 from distiltune.data.sources import has_splits
-from distiltune.device import choose_device, set_threads
+from distiltune.device import choose_device, choose_precision, set_threads
 from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
@@ -278,6 +278,7 @@ def _lines(data: Dataset, figures: dict[str, Any]) -> list[str]:
 
 
 def _estimate(training: Dataset, validation: Dataset | None, recipe: Recipe, config: EncoderConfig) -> Estimate:
+    device = choose_device(recipe.device)
     return estimate_training(
         config,
         n_tokens=int(training.features.lengths.sum()),
@@ -286,7 +287,8 @@ def _estimate(training: Dataset, validation: Dataset | None, recipe: Recipe, con
         longest=int(training.features.lengths.max()),
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        device=choose_device(recipe.device),
+        device=device,
+        precision=choose_precision(recipe.precision, device, config.hidden_size),
     )
 
 
