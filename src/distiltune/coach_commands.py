@@ -28,7 +28,7 @@ _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboa
         "batch_size",
         "max_answer_tokens",
     ),
-    *("device", "threads"),
+    *("device", "precision", "threads"),
 )
 def check(
     data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],
@@ -40,6 +40,9 @@ def check(
         Path | None,
         typer.Option("--fix", help="Write a cleaned data set here (.json or .jsonl), and what was changed."),
     ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option("--recipe", help="A recipe in TOML, or a run's, for its settings; flags win over it.")
+    ] = None,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -47,12 +50,12 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
-    recipe = Recipe.build({**used(settings), "train": tuple(data)})
+    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
     from distiltune.tasks.choose import with_task_of_training
 
-    recipe = with_task_of_training(recipe)
-    entry = TASKS[recipe.task]
-    found = entry.load(entry.checker)(data, against or [], recipe, fix)
+    built = with_task_of_training(built)
+    entry = TASKS[built.task]
+    found = entry.load(entry.checker)(data, against or [], built, fix)
     if as_json:
         typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
         return

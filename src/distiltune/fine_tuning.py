@@ -20,7 +20,7 @@ from distiltune.device import (
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
 from distiltune.preparing import Prepared, prepare, prepare_again, tell
-from distiltune.recipe import MONITORS, Recipe
+from distiltune.recipe import Recipe
 from distiltune.results import write_results
 from distiltune.resuming import (
     check_recipe,
@@ -224,7 +224,7 @@ def _run(
         log,
         reporter,
         checkpointer,
-        BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
+        prepared.choice,
         monitor=recipe.monitor,
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
@@ -233,9 +233,7 @@ def _run(
         more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
     )
     events = open_events(run.events) if recipe.tensorboard else None
-    facts = training_facts(
-        recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
-    )
+    facts = training_facts(prepared, run)
     coached = CoachedWatcher(
         EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
     )
@@ -311,10 +309,8 @@ def _recipe_as_run(prepared: Prepared) -> str:
 def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
-    min_change = recipe.min_change if prepared.validation is not None else 0.0
-    best = BestEpoch(MONITORS[recipe.monitor], min_change)
     bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
-    follower = Follower(best, recipe.monitor, recipe.patience, interruption, bad_steps)
+    follower = Follower(prepared.choice, recipe.monitor, recipe.patience, interruption, bad_steps)
     if prepared.resumed is not None:
         follower.best = BestEpoch(**prepared.resumed.state["best"])
         follower.epochs = [EpochReport(**report) for report in prepared.resumed.state["epochs"]]

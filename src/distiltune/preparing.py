@@ -24,8 +24,9 @@ from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters
-from distiltune.recipe import Recipe
+from distiltune.recipe import MONITORS, Recipe
 from distiltune.resuming import (
+    BEGAN_FROM,
     Resumed,
     as_in_the_run,
     check_data,
@@ -38,6 +39,7 @@ from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import with_task_of_training
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, in_turn
+from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.loop import count_steps
 from distiltune.training.reporter import Reporter
 
@@ -63,6 +65,11 @@ class Prepared:
     lesson: Lesson
     surroundings: Mapping[str, Any]
     resumed: Resumed | None = None
+
+    @property
+    def choice(self) -> BestEpoch:
+        """How the best epoch is chosen, before the first."""
+        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change if self.validation is not None else 0.0)
 
 
 def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = "") -> Prepared:
@@ -124,7 +131,7 @@ def prepare_again(
     check_recipe(resumed.state["recipe"], recipe, run)
     prepared = prepare(recipe, here, device, str(run.base))
     check_data(resumed.state["data"], prepared.surroundings["data"], run)
-    kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
+    kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(
         prepared,
         loaded=as_in_the_run(prepared.loaded, resumed.state),

@@ -175,6 +175,10 @@ def check_data(then: Mapping[str, Any], now: Mapping[str, Any], run: RunDirector
     _refuse(differences, "data", "put the same files back; those of the run are named in its recipe.toml", run)
 
 
+BEGAN_FROM: Final = ("source_notes", "source_name", "from_scratch")
+"""Which of the ``surroundings`` are of the base model, and stay those of the run's beginning."""
+
+
 def surroundings(
     recipe: Recipe,
     data: Mapping[str, Any],
@@ -189,6 +193,7 @@ def surroundings(
         "data": dict(data),
         "source_notes": list(loaded.source.notes),
         "source_name": loaded.source.directory.name,
+        "from_scratch": not loaded.source.tensors,
         "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
     }
 

@@ -11,6 +11,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import Evidence, ProbeResult
 from distiltune.coach.overfitting import find_turn
 from distiltune.tasks.question_answering.check_training import in_training
+from distiltune.training.early_stopping import BestEpoch
 from tests.coach.evidence import epoch, evidence
 
 GOOD = {"n": 1000.0, "score": 80.0, "score_margin": 2.0, "confidence": 0.7, "null_share": 0.0, "one_place_share": 0.02}
@@ -31,6 +32,33 @@ def test_the_recipes_published_table() -> None:
     assert "1.5040" in found[0].evidence
     assert "--epochs 2" in found[0].command
     assert "regularise" in found[0].command
+
+
+@pytest.mark.parametrize(
+    ("f1", "kept", "severity", "epochs"),
+    [
+        ((70.0, 71.0, 70.0, 69.0), 1, "warning", "--epochs 2"),
+        ((70.0, 71.0, 72.0, 71.0), 2, "warning", "--epochs 3"),
+        ((71.0, 70.0, 70.0, 69.0), 0, "warning", "--epochs 2"),
+        ((70.0, 71.0, 72.0, 73.0), 3, "note", ""),
+    ],
+)
+def test_the_epoch_that_is_kept_is_the_one_that_the_monitor_chose(
+    f1: tuple[float, ...], kept: int, severity: str, epochs: str
+) -> None:
+    """The loss may turn while the score that the run is judged by still improves."""
+    train, validation = (1.4, 0.9, 0.6, 0.4), (1.2, 1.1, 1.3, 1.5)
+    reports = tuple(epoch(i, train[i], validation[i], f1=f1[i]) for i in range(4))
+    facts = {"monitor": "f1", "choice": BestEpoch("higher")}
+    advice = {a.sickness: a for a in advise(evidence(train, validation, answers=GOOD, facts=facts, epochs=reports))}
+    found = advice["overfitting"]
+    assert found.severity == severity
+    if kept == 1:
+        assert "best epoch is 1, which is the one kept" in found.message
+    else:
+        assert f"lowest after epoch 1, and {kept} is kept, by f1" in found.message
+    assert epochs in found.command if epochs else "--epochs" not in found.command
+    assert "regularise" in found.command
 
 
 @pytest.mark.parametrize(
@@ -61,6 +89,9 @@ PROBE_BADLY = ProbeResult(32, 40, 4.4, 4.0)
         (evidence(STUCK, STUCK, probe=PROBE_BADLY), "cannot_learn"),
         (evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"from_scratch": True}), "no_pretraining"),
         (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8)), "wrong_labels"),
+        (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"from_scratch": True}), "no_pretraining"),
+        (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"from_scratch": True, "n_train": 50}), "no_pretraining"),
+        (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"n_train": 50}), "overfitting"),
         (evidence((4.0, 3.5, 3.1), (3.9, 3.2, 2.8)), "underfitting"),
     ],
 )
@@ -69,6 +100,20 @@ def test_what_looks_alike_from_outside_is_told_apart(case: Evidence, sickness: s
     assert found[0].sickness == sickness
     assert found[0].evidence
     assert found[0].command
+
+
+def test_what_does_not_carry_over_is_not_blamed_on_the_labels_alone_and_hides_no_turning_point() -> None:
+    found = advise(evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), answers={**GOOD, "one_place_share": 0.95}))
+    assert severe(found) == ["wrong_labels", "overfitting"]
+    assert "or this model would need more of them" in found[0].message
+    assert "1,600 training examples" in found[0].evidence
+    assert "add examples" in found[0].command
+
+
+def test_labels_are_not_accused_while_the_validation_loss_still_falls() -> None:
+    assert severe(advise(evidence((4.4, 3.9), (4.45, 4.4), ended=False))) == []
+    assert severe(advise(evidence((4.4, 3.9, 3.5), (4.45, 4.4, 4.45), ended=False))) == ["wrong_labels"]
+    assert severe(advise(evidence((4.4, 3.9), (4.45, 4.4)))) == ["wrong_labels"]
 
 
 @pytest.mark.parametrize(
@@ -152,6 +197,20 @@ def test_a_validation_set_that_is_too_small_to_tell(n: int, margin: float, sever
 
 def test_no_validation_data_is_no_sickness() -> None:
     assert advise(evidence((1.4, 0.9), (None, None))) == ()
+
+
+def test_commands_are_those_of_the_run() -> None:
+    facts = {"find_lr": "distiltune find-lr --recipe r.toml", "check": "distiltune check t.csv --recipe r.toml"}
+    for case in (
+        evidence(STUCK, STUCK, ratio=4e-7, facts=facts),
+        evidence(STUCK, STUCK, ratio=5e-2, facts=facts),
+        evidence((4.0, math.nan), (4.0, math.nan), facts=facts),
+        evidence(STUCK, STUCK, facts=facts),
+        evidence(STUCK, STUCK, probe=PROBE_WELL, facts=facts),
+        evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts=facts),
+    ):
+        command = advise(case)[0].command
+        assert any(command.endswith(f"ask: {each}") for each in facts.values())
 
 
 def test_lines_for_a_terminal_name_evidence_and_command() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from distiltune import cli
 from distiltune.errors import install_extra
+from distiltune.recipe import Recipe
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 Run = Callable[..., int]
@@ -59,6 +60,23 @@ def test_check_tells_finds_and_fixes(
     assert {concern["kind"]: concern["count"] for concern in found["concerns"]}["question_leaked"] == 4
     assert run(*asked, "--fix", tmp_path / "clean.json") == 1
     assert "what to do: give --fix another name" in capsys.readouterr().err
+
+
+def test_check_takes_the_settings_of_a_runs_recipe(
+    run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = Recipe(model=str(folder / "tiny"), train=("other.json",), max_length=16, stride=0, threads=1)
+    (tmp_path / "recipe.toml").write_text(f"[recipe]\n{recipe.to_toml()}\n[versions]\ntorch = '2'\n")
+    asked = ("check", folder / "train.json", "--recipe", tmp_path / "recipe.toml", "--json")
+    assert run(*asked) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"] == [str(folder / "train.json")]
+    assert found["statistics"]["windows"] > 32
+    assert found["estimate"]["precision"] == "float32"  # which auto is for a model so narrow
+    assert run(*asked, "--max-length", "64") == 0
+    assert json.loads(capsys.readouterr().out)["statistics"]["windows"] == 32
+    assert run(*asked, "--precision", "tf32", "--device", "cpu") == cli.EXIT_USAGE
+    assert "tf32 is a format of NVIDIA GPUs" in capsys.readouterr().err
 
 
 def test_check_of_what_is_not_there_says_so(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from distiltune.coach.find_rate import write_range
 from distiltune.coach.learning_rate import RangeSettings, range_test, read_curve, round_rate, smooth
 from distiltune.report.range_picture import draw_range
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
@@ -82,6 +86,28 @@ def test_the_weights_are_put_back_and_the_steps_end() -> None:
     assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
     assert test.rates[0] == pytest.approx(settings.lowest)
     assert all(after > rate for rate, after in zip(test.rates, test.rates[1:], strict=False))
+
+
+@pytest.mark.parametrize("n_good", [0, 5, 15])
+def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int, tmp_path: Path) -> None:
+    model = tiny_qa_model()
+    before = {name: value.clone() for name, value in weights_of(model).items()}
+    told: list[int] = []
+
+    def poisoned(*arguments: Any) -> Any:
+        made = span_loss(*arguments)
+        return replace(made, loss=made.loss * (math.nan if len(told) >= n_good else 1.0))
+
+    settings = RangeSettings(n_steps=20, batch_size=4)
+    test = range_test(model, random_features(24), poisoned, METRIC_NAMES, settings, 2e-5, told.append)
+    assert len(test.losses) == n_good
+    assert told == list(range(1, n_good + 2))
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
+    if n_good < 12:
+        assert f"no number from step {n_good} on" in test.reason
+    data, _ = write_range(test, tmp_path)
+    written = json.loads(data.read_text(), parse_constant=pytest.fail)
+    assert (written["first_loss"] is None) == (n_good < 12)
 
 
 @pytest.mark.parametrize("name", ["curve.svg", "curve.png"])

@@ -10,10 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 
-from distiltune.fine_tuning import FineTuned, fine_tune
+from distiltune.coach.advice import advise
+from distiltune.coach.evidence import Evidence, TrainingFacts
+from distiltune.coach.run import training_facts
+from distiltune.fine_tuning import FineTuned, fine_tune, resume
+from distiltune.preparing import prepare
+from distiltune.recipe import Recipe
 from distiltune.report.console import ConsoleReporter
+from distiltune.run_directory import RunDirectory
+from distiltune.training.distributed import Processes
+from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet
 from tests.helpers import TINY, people, read_log, write_squad, write_tiny_model
@@ -77,6 +86,24 @@ def test_a_learning_rate_that_is_far_too_low_is_told_with_a_rate_that_is_not(
     assert "--learning-rate" in text
 
 
+def test_commands_are_of_the_runs_own_recipe_and_data(settings: dict[str, Any], tmp_path: Path) -> None:
+    """Data that was set aside has no name to be checked against."""
+    run = RunDirectory(tmp_path / "a run")
+
+    def facts(**changes: Any) -> TrainingFacts:
+        recipe = Recipe.build({**settings, "train": (settings["train"],), **changes})
+        return training_facts(prepare(recipe, Processes(), torch.device("cpu")), run)
+
+    found = facts(validation=(settings["validation"],), monitor="f1", min_change=0.5)
+    assert (found.monitor, found.choice) == ("f1", BestEpoch("higher", 0.5))
+    assert found.find_lr == f"distiltune find-lr --recipe '{run.recipe}'"
+    named = f"distiltune check {settings['train']} --against {settings['validation']} --recipe '{run.recipe}'"
+    assert found.check == named
+    leak = advise(Evidence(found))[0]
+    assert (leak.sickness, leak.command) == ("question_leaked", f"train on what this leaves: {named} --fix clean.json")
+    assert "--against" not in facts(validation=(), validation_share=0.2).check
+
+
 def test_terminal_log_and_report_have_one_epoch_table(settings: dict[str, Any], tmp_path: Path) -> None:
     said = io.StringIO()
     reporter = ConsoleReporter(Console(file=said, width=1_000))
@@ -122,6 +149,20 @@ def test_a_run_asks_whether_to_go_on(settings: dict[str, Any], tmp_path: Path) -
     assert done.epochs == tuple(seen)
     assert len(seen) == 1
     assert (done.model / "model.safetensors").is_file()
+
+
+def test_what_a_resumed_run_goes_on_from_is_not_what_it_began_from(settings: dict[str, Any], tmp_path: Path) -> None:
+    """The checkpoint's base holds no weights; the run began from a pretrained model all the same."""
+    dev = write_squad(tmp_path / "dev.json", [replace(e, context=f"{e.context} so") for e in PEOPLE.examples[:2]])
+
+    def stop(report: EpochReport) -> bool:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(settings, tmp_path / "run", validation=str(dev), learning_rate=1e-4, stride=0, go_on=stop)
+    told = {advice.sickness for advice in resume(tmp_path / "run").advice}
+    assert {"cannot_learn", "not_learning", "wrong_labels"} & told  # no updates to blame: what it began from decides
+    assert "no_pretraining" not in told
 
 
 def test_the_log_can_be_read_while_it_grows(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -22,6 +22,8 @@ recipe's 2e-5 makes about 4e-4."""
 HIGH_DROPOUT = 0.4
 NOT_LEARNING = 0.9
 """A training loss above this share of what blind guessing gives has learned nothing to speak of."""
+FEW_EXAMPLES = 100
+"""From fewer nobody expects that anything carries over."""
 FEW_STEPS = 30
 """After fewer steps than this nobody can say that labels are wrong."""
 ONE_SIDE_LEARNED, ONE_SIDE_DEAD = 0.3, 0.25
@@ -94,7 +96,9 @@ def _data(evidence: Evidence) -> Iterable[Advice]:
             f"{concern.count:,} of {concern.of:,} ({concern.share:.1%}): {concern.message}"
             if concern.count
             else concern.message,
-            concern.repair,
+            f"train on what this leaves: {evidence.facts.check} --fix clean.json"
+            if concern.fixable
+            else concern.repair,
         )
 
 
@@ -131,7 +135,7 @@ def _diverged(evidence: Evidence) -> Iterable[Advice]:
         return
     ratio = _update_ratio(evidence)
     ratio_words = f", updates are {ratio:.1e} of the weights" if ratio is not None else ""
-    lower = f"--learning-rate {evidence.facts.learning_rate / 10:.0e}, or ask: distiltune find-lr"
+    lower = f"--learning-rate {evidence.facts.learning_rate / 10:.0e}, or ask: {evidence.facts.find_lr}"
     broken = next((i for i, loss in enumerate(losses) if not math.isfinite(loss)), None)
     uniform = evidence.facts.uniform_loss
     late = losses[len(losses) // 4 :]
@@ -162,14 +166,14 @@ def _not_learning(evidence: Evidence) -> Iterable[Advice]:
     if ratio is not None:
         shown += f"; a step changes the weights by {ratio:.1e} of their size"
     if ratio is not None and ratio < LOW_UPDATE:
-        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: distiltune find-lr"
+        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: {facts.find_lr}"
         yield Advice("error", "learning_rate_too_low", "nothing is learned: the updates are too small", shown, command)
     elif facts.dropout >= HIGH_DROPOUT:
         shown += f"; dropout {facts.dropout:g}"
         command = "--dropout 0.1 --attention-dropout 0.1 --head-dropout 0.1"
         yield Advice("error", "dropout_too_high", "nothing is learned: too much is dropped out", shown, command)
     elif ratio is not None and ratio > HIGH_UPDATE:
-        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: distiltune find-lr"
+        command = f"--learning-rate {_usual_rate(facts.learning_rate, ratio):.0e}, or ask: {facts.find_lr}"
         yield Advice("error", "learning_rate_too_high", "nothing is learned: the updates are too large", shown, command)
     else:
         yield _labels_or_budget(evidence, shown)
@@ -189,10 +193,11 @@ def _labels_or_budget(evidence: Evidence, shown: str) -> Advice:
         return Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
     if probe is not None and _steps_done(evidence) >= FEW_STEPS:
         message = "nothing is learned although the model moves: the labels do not follow from the texts"
-        return Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
+        command = f"read twenty rows yourself, and ask: {evidence.facts.check}"
+        return Advice("error", "wrong_labels", message, shown, command)
     message = "nothing is learned yet"
     shown += f"; {_steps_done(evidence)} steps"
-    return Advice("error", "not_learning", message, shown, "train longer: --epochs, or ask: distiltune find-lr")
+    return Advice("error", "not_learning", message, shown, f"train longer: --epochs, or ask: {evidence.facts.find_lr}")
 
 
 def _probe_words(evidence: Evidence) -> str:
@@ -215,11 +220,16 @@ def _one_sided(evidence: Evidence) -> Iterable[Advice]:
     learned, dead = better.removesuffix("_accuracy"), worse.removesuffix("_accuracy")
     message = f"the model learns the {learned} of an answer and not the {dead}"
     shown = f"accuracy of the {dead} {low:.2f}, of the {learned} {high:.2f} after {len(evidence.epochs)} epochs"
-    yield Advice("error", "one_sided_head", message, shown, "distiltune check TRAIN, and look at the head's weights")
+    command = f"look at the head's weights, and ask: {evidence.facts.check}"
+    yield Advice("error", "one_sided_head", message, shown, command)
 
 
 def _memorising(evidence: Evidence) -> Iterable[Advice]:
-    """Training that goes well while validation never gets better than guessing: learning by heart, or wrong labels."""
+    """Training that goes well while validation never gets better than guessing: learning by heart, or wrong labels.
+
+    A model that cannot read yet learns right labels by heart just as it does wrong ones, so that only one that was
+    pretrained can tell of the labels.
+    """
     turn = find_turn(*_losses(evidence))
     if turn is None or not evidence.facts.blind_loss:
         return
@@ -227,14 +237,23 @@ def _memorising(evidence: Evidence) -> Iterable[Advice]:
     train, validation = _losses(evidence)
     if validation[turn.best_epoch] < 0.93 * blind or train[-1] > NOT_LEARNING * blind:
         return
-    if evidence.facts.n_train < 100:
-        return  # so few can only be learned by heart, which overfitting says
+    if not evidence.ended and turn.best_epoch == len(validation) - 1:
+        return  # it may yet carry over
     shown = (
         f"training loss {train[0]:.2f} → {train[-1]:.2f}, but the validation loss is {validation[turn.best_epoch]:.2f} "
         f"at best, and blind guessing gives {blind:.2f}"
     )
-    message = "what is learned does not carry over: the labels do not follow from the texts"
-    yield Advice("error", "wrong_labels", message, shown, "distiltune check TRAIN, and read twenty rows yourself")
+    if evidence.facts.from_scratch:
+        message = "what is learned does not carry over: the model began from random weights, and learns by heart"
+        yield Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
+    elif evidence.facts.n_train >= FEW_EXAMPLES:  # fewer can only be learned by heart, which overfitting says
+        message = (
+            "what is learned does not carry over: either the labels do not follow from the texts, or this model would "
+            "need more of them"
+        )
+        shown += f"; {evidence.facts.n_train:,} training examples"
+        command = f"read twenty rows yourself; if they are right, add examples; and ask: {evidence.facts.check}"
+        yield Advice("error", "wrong_labels", message, shown, command)
 
 
 def _overfitting(evidence: Evidence) -> Iterable[Advice]:
@@ -243,20 +262,24 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
     turn = find_turn(train, validation)
     if turn is None or turn.overfits_from is None or turn.rise < 0.05:
         return
-    best = turn.best_epoch
+    best, kept, n = turn.best_epoch, evidence.kept_epoch, len(validation)
     shown = (
-        f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {len(validation) - 1} it rose by "
+        f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {n - 1} it rose by "
         f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} "
         f"to {train[-1]:.4f}"
     )
-    yield Advice(
-        "warning",
-        "overfitting",
-        f"overfitting from epoch {turn.overfits_from} on; the best epoch is {best}, which is the one kept",
-        shown,
-        f"stop there (--epochs {best + 1}, or --patience 1) or regularise: more training examples, "
-        "--weight-decay 0.01, a little more --dropout",
-    )
+    message = f"overfitting from epoch {turn.overfits_from} on; "
+    cure = "regularise: more training examples, --weight-decay 0.01, a little more --dropout"
+    if kept == best:
+        message += f"the best epoch is {best}, which is the one kept"
+        command = f"stop there (--epochs {best + 1}, or --patience 1) or {cure}"
+    else:
+        message += f"the validation loss is lowest after epoch {best}, and {kept} is kept, by {evidence.facts.monitor}"
+        command = f"stop earlier (--epochs {max(best, kept) + 1}) or {cure}"
+    if kept == n - 1:  # where what the run is judged by still improves, stopping would cost
+        yield Advice("note", "overfitting", message, shown, f"if its confidence matters too, {cure}")
+    else:
+        yield Advice("warning", "overfitting", message, shown, command)
 
 
 def _underfitting(evidence: Evidence) -> Iterable[Advice]:
@@ -294,9 +317,8 @@ def _answers(evidence: Evidence) -> Iterable[Advice]:
     one_place = facts.get("one_place_share", 0.0)
     if one_place > 0.8 and null_share < 0.5:
         shown = f"{one_place:.0%} of the answers begin in the same place of their text"
-        yield Advice(
-            "error", "one_place", "the model answers by place, not by question", shown, "distiltune check TRAIN"
-        )
+        command = f"ask: {evidence.facts.check}"
+        yield Advice("error", "one_place", "the model answers by place, not by question", shown, command)
     confidence, score = facts.get("confidence", 0.0), facts.get("score", 100.0) / 100
     if confidence > 0.9 and score < 0.5:
         shown = f"the model is {confidence:.0%} sure on average, and its score is {score:.0%}"
@@ -358,8 +380,8 @@ _RULES: Sequence[Rule] = (
     _diverged,
     _not_learning,
     _one_sided,
-    _memorising,
     _overfitting,
+    _memorising,
     _answers,
     _underfitting,
     _validation_size,

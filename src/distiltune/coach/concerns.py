@@ -11,6 +11,8 @@ Severity = Literal["error", "warning", "note"]
 _RANK: dict[Severity, int] = {"error": 0, "warning": 1, "note": 2}
 LEAKED = "_leaked"
 """How the kinds end that say that validation data is in the training data, which hurts figures, not the training."""
+MANY_LEAKED = 0.02
+"""A share of the validation data from which on it matters that the training data has it too."""
 
 SHOWN_CASES = 3
 JSON_CASES = 20
@@ -33,8 +35,8 @@ class Concern:
         kind: a short machine-readable name such as ``answer_moved``.
         message: one sentence for a person.
         repair: what to do about it; empty if nothing has to be done.
-        count: how many rows it is about; 0 if it is about the whole set.
-        of: how many rows were looked at.
+        count: how many rows it is about; 0 if it is about the whole set. Of a leak, rows of the other set.
+        of: how many rows were looked at; of a leak, rows of the other set.
         fixable: whether ``--fix`` takes care of it.
         cases: the rows, all of them where they are known one by one.
         headline: what it is to a training, in a few words; empty: as the message says.
@@ -77,6 +79,18 @@ def concern_of(
     if not cases:
         return []
     return [Concern(severity, kind, message, repair, len(cases), of, fixable, tuple(cases))]
+
+
+def leak_concern(
+    kind: str, message: str, cases: Sequence[Case], n_there: int, of: int, repair: str, *, fixable: bool = False
+) -> list[Concern]:
+    """The concern that ``n_there`` rows of the other set's ``of`` are in this set too, empty if none is.
+
+    It is counted in the other set, whose figures it spoils; the cases are this set's rows.
+    """
+    if not cases:
+        return []
+    return [Concern("error", kind, message, repair, n_there, of, fixable, tuple(cases))]
 
 
 def ranked(concerns: Iterable[Concern]) -> tuple[Concern, ...]:

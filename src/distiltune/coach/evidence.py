@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distiltune.coach.concerns import Concern
+from distiltune.training.early_stopping import BestEpoch, monitored
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.vitals import Vitals
 
@@ -26,6 +27,10 @@ class TrainingFacts:
         frozen_share: share of the parameters that are not trained.
         from_scratch: whether the whole model started from random weights.
         concerns: what is wrong with the data.
+        monitor: the metric that decides which epoch is kept.
+        choice: how it decides, before the first epoch.
+        find_lr: the command that finds a learning rate for this run.
+        check: the command that looks at this run's data.
 
     """
 
@@ -40,6 +45,10 @@ class TrainingFacts:
     frozen_share: float = 0.0
     from_scratch: bool = False
     concerns: tuple[Concern, ...] = ()
+    monitor: str = "validation_loss"
+    choice: BestEpoch = BestEpoch("lower")  # noqa: RUF009 (frozen)
+    find_lr: str = "distiltune find-lr --recipe RUN/recipe.toml"
+    check: str = "distiltune check TRAIN --recipe RUN/recipe.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +88,11 @@ class Evidence:
     answers: Mapping[str, float] = field(default_factory=dict)
     probe: ProbeResult | None = None
     ended: bool = True
+
+    @property
+    def kept_epoch(self) -> int:
+        """The epoch that is kept as the best so far, -1 if there is none."""
+        best = self.facts.choice
+        for report in self.epochs:
+            best = best.after(report.epoch, monitored(report, self.facts.monitor))
+        return best.epoch

@@ -15,7 +15,7 @@ from distiltune.coach.concerns import Case, Concern
 from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
 from distiltune.tasks.base import Dataset
 
-FORMAT = 1
+FORMAT = 2
 """Raise this whenever a check finds anything else than before: what older checks found is not asked for then."""
 
 

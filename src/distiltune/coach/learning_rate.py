@@ -19,8 +19,9 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.device import Precision
 from distiltune.model.encoder import model_device
 from distiltune.tasks.base import Objective
+from distiltune.training.finite import BadStep
 from distiltune.training.gradients import make_gradients
-from distiltune.training.loop import EpochReport, LoopSettings, StepReport, count_steps, train
+from distiltune.training.loop import EpochReport, LoopSettings, StepReport, Unguarded, count_steps, train
 from distiltune.training.optimiser import make_optimiser
 
 SAFETY = 10.0
@@ -30,6 +31,7 @@ CLOSE = 2.0
 """A rate within this factor of the suggestion is as good: the valley is flat."""
 _SMOOTHING = 0.85
 _BROKEN_AWAY = 0.35  # of the way back from the lowest loss to the first
+_FEW_STEPS = 12
 _HOPELESS = 1.5  # times the first loss: no need to go on
 
 
@@ -59,8 +61,8 @@ class RangeTest:
         rates: of the steps, rising.
         losses: of the steps, each before its update.
         smoothed: the losses without their noise.
-        first_loss: at the lowest rates.
-        lowest_loss: of the smoothed ones.
+        first_loss: at the lowest rates, None if too few steps were seen.
+        lowest_loss: of the smoothed ones, None likewise.
         steepest: the rate at which the loss falls fastest, None if it never fell.
         breaks_away: the rate from which on it rises for good, None if it never did.
         suggestion: the rate to train with, None if nothing can be said.
@@ -73,8 +75,8 @@ class RangeTest:
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
-    first_loss: float
-    lowest_loss: float
+    first_loss: float | None
+    lowest_loss: float | None
     steepest: float | None
     breaks_away: float | None
     suggestion: float | None
@@ -91,21 +93,30 @@ class _Enough(Exception):  # noqa: N818 (no error: it ends a loop that only its 
     """The loss is beyond hope, or all rates were tried."""
 
 
-class _Recorder:
-    """A loop's watcher that keeps every step's loss."""
+class _Recorder(Unguarded):
+    """A loop's watcher and guard that keeps every step's rate and loss."""
 
     def __init__(self, n_steps: int, on_step: Callable[[int], None]) -> None:
         self._n_steps, self._tell = n_steps, on_step
-        self.steps: list[StepReport] = []
+        self.rates: list[float] = []
+        self.losses: list[float] = []
 
     def on_step(self, report: StepReport) -> None:
         """Keep it; end the training once nothing more is to be seen."""
-        self.steps.append(report)
-        self._tell(len(self.steps))
-        losses = [step.loss for step in self.steps]
-        first = float(np.mean(losses[: max(3, self._n_steps // 20)]))
-        if len(losses) >= self._n_steps or not math.isfinite(losses[-1]) or np.mean(losses[-3:]) > _HOPELESS * first:
+        self._keep(report.learning_rate, report.loss)
+        first = float(np.mean(self.losses[: max(3, self._n_steps // 20)]))
+        if len(self.losses) >= self._n_steps or np.mean(self.losses[-3:]) > _HOPELESS * first:
             raise _Enough
+
+    def on_bad_step(self, bad: BadStep) -> None:
+        """Keep it as a loss that is no number, and end the training: that is what the test is to find."""
+        self._keep(bad.learning_rate, math.nan)
+        raise _Enough
+
+    def _keep(self, rate: float, loss: float) -> None:
+        self.rates.append(rate)
+        self.losses.append(loss)
+        self._tell(len(self.losses))
 
     def on_epoch(self, report: EpochReport) -> bool:
         """Go on."""
@@ -154,12 +165,13 @@ def range_test(
                 dict,
                 recorder,
                 model_device(model),
+                guard=recorder,
             )
     except _Enough:
         pass
     finally:
         model.load_state_dict(before)
-    return read_curve([step.learning_rate for step in recorder.steps], [step.loss for step in recorder.steps], default)
+    return read_curve(recorder.rates, recorder.losses, default)
 
 
 def read_curve(rates: Sequence[float], losses: Sequence[float], default: float) -> RangeTest:
@@ -170,8 +182,8 @@ def read_curve(rates: Sequence[float], losses: Sequence[float], default: float) 
         rates=tuple(rate for rate, _ in finite),
         losses=tuple(loss for _, loss in finite),
         smoothed=tuple(smoothed.tolist()),
-        first_loss=math.nan,
-        lowest_loss=math.nan,
+        first_loss=None,
+        lowest_loss=None,
         steepest=None,
         breaks_away=None,
         suggestion=None,
@@ -179,7 +191,10 @@ def read_curve(rates: Sequence[float], losses: Sequence[float], default: float) 
         default=default,
         default_is_right=False,
     )
-    if len(finite) < 12:
+    if len(finite) < _FEW_STEPS and len(finite) < len(losses):
+        where = f"from step {len(finite)} on, at a rate of {rates[len(finite)]:.1e} already"
+        return replace(test, reason=f"the loss is no number {where}: look at the model and the data (distiltune check)")
+    if len(finite) < _FEW_STEPS:
         return test
     first, bottom = float(smoothed[: max(3, len(smoothed) // 10)].mean()), int(smoothed.argmin())
     lowest = float(smoothed[bottom])

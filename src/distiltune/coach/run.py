@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -11,7 +12,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
 from distiltune.coach.known_concerns import concerns_of
 from distiltune.coach.watching import CoachedWatcher
-from distiltune.model.build import LoadedModel
+from distiltune.preparing import Prepared
 from distiltune.recipe import STORED_SETTINGS, Recipe
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -26,15 +27,10 @@ class CoachFindings:
     analysis: Analysis | None
 
 
-def training_facts(
-    recipe: Recipe,
-    task: Task,
-    loaded: LoadedModel,
-    training: Dataset,
-    validation: Dataset | None,
-    steps_per_epoch: int,
-) -> TrainingFacts:
+def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
+    recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
+    training, validation = prepared.training, prepared.validation
     parameters = list(loaded.model.parameters())
     n_frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
     config = loaded.source.config
@@ -46,7 +42,7 @@ def training_facts(
         concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
     return TrainingFacts(
         planned_epochs=recipe.epochs,
-        steps_per_epoch=steps_per_epoch,
+        steps_per_epoch=prepared.steps_per_epoch,
         learning_rate=recipe.learning_rate,
         dropout=max(config.dropout, config.attention_dropout, loaded.head_dropout),
         n_train=training.n_examples,
@@ -54,9 +50,19 @@ def training_facts(
         uniform_loss=uniform,
         blind_loss=blind,
         frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
-        from_scratch=not loaded.source.tensors,
+        from_scratch=prepared.surroundings["from_scratch"],
         concerns=concerns,
+        monitor=recipe.monitor,
+        choice=prepared.choice,
+        find_lr=shlex.join(("distiltune", "find-lr", "--recipe", str(run.recipe))),
+        check=_check_command(recipe, run),
     )
+
+
+def _check_command(recipe: Recipe, run: RunDirectory) -> str:
+    """Check what the run trains on; what was set aside of it has no name to be checked against."""
+    against = [part for name in recipe.validation for part in ("--against", name)]
+    return shlex.join(("distiltune", "check", *recipe.train, *against, "--recipe", str(run.recipe)))
 
 
 def sum_up_run(

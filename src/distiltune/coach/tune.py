@@ -20,7 +20,7 @@ from distiltune.errors import RecipeError, TrainingError, install_extra
 from distiltune.fine_tuning import FineTuned, fine_tune
 from distiltune.recipe import MONITORS, Recipe
 from distiltune.tasks.choose import with_task_of_training
-from distiltune.training.keeper import monitored
+from distiltune.training.early_stopping import monitored
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet, Reporter
 

@@ -34,6 +34,6 @@ def found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds:
 def _estimate_line(estimate: Estimate) -> str:
     return (
         f"training on this machine: about {shown_seconds(estimate.train_seconds)} "
-        f"({estimate.n_steps:,} steps, {estimate.tokens_per_second:,.0f} tokens/s), "
+        f"({estimate.n_steps:,} steps, {estimate.tokens_per_second:,.0f} tokens/s in {estimate.precision}), "
         f"about {estimate.memory_bytes / 1e9:.1f} GB of memory"
     )

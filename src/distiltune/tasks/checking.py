@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.coach.concerns import LEAKED, Case, Concern, Severity, concern_of, ranked
+from distiltune.coach.concerns import LEAKED, MANY_LEAKED, Case, Concern, Severity, concern_of, leak_concern, ranked
 from distiltune.coach.cost import Estimate, estimate_training
 from distiltune.data.findings import Findings
 from distiltune.data.sources import has_splits
-from distiltune.device import choose_device, set_threads
+from distiltune.device import choose_device, choose_precision, set_threads
 from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
@@ -32,7 +32,7 @@ FEW_OF_A_LABEL = 5
 MUCH_OF_ONE_LABEL = 0.9
 MANY_UNKNOWN = 0.2
 """A share of tokens of a text that the vocabulary does not have."""
-_MANY_REJECTED, _MANY_CONFLICTS, _MANY_LEAKED = 0.05, 0.1, 0.02
+_MANY_REJECTED, _MANY_CONFLICTS = 0.05, 0.1
 _SHOWN_CHARACTERS = 60
 
 E = TypeVar("E")
@@ -134,7 +134,7 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
         for concern in concerns
         if concern.kind in _HEADLINES
         and (concern.severity == "error" or concern.kind == "few_examples")
-        and (not concern.kind.endswith(LEAKED) or concern.share >= _MANY_LEAKED)
+        and (not concern.kind.endswith(LEAKED) or concern.share >= MANY_LEAKED)
     )
 
 
@@ -184,12 +184,12 @@ def _repeat_concerns(texts: Sequence[LabelledText], others: Sequence[LabelledTex
             n,
             "decide which is right",
         ),
-        *concern_of(
-            "error",
+        *leak_concern(
             "text_leaked",
-            "the text is in the other set too, so figures on that one are too good",
+            "texts of the other set are in this one too, so figures on the other are too good",
             leaks,
-            n,
+            sum(_key(each) in first for each in others),
+            len(others),
             "take these texts out of one of the two",
         ),
     ]
@@ -278,6 +278,7 @@ def _lines(data: Dataset, figures: dict[str, Any]) -> list[str]:
 
 
 def _estimate(training: Dataset, validation: Dataset | None, recipe: Recipe, config: EncoderConfig) -> Estimate:
+    device = choose_device(recipe.device)
     return estimate_training(
         config,
         n_tokens=int(training.features.lengths.sum()),
@@ -286,7 +287,8 @@ def _estimate(training: Dataset, validation: Dataset | None, recipe: Recipe, con
         longest=int(training.features.lengths.max()),
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
-        device=choose_device(recipe.device),
+        device=device,
+        precision=choose_precision(recipe.precision, device, config.hidden_size),
     )
 
 

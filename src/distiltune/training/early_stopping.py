@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from distiltune.training.loop import EpochReport
+
 Better = Literal["lower", "higher"]
 
 
@@ -45,3 +47,10 @@ class BestEpoch:
             return True
         gain = self.value - value if self.better == "lower" else value - self.value
         return gain > self.min_change
+
+
+def monitored(report: EpochReport, monitor: str) -> float:
+    """The monitored metric; without validation data, a number that makes the last finite epoch the best."""
+    if report.validation:
+        return report.validation[monitor.removeprefix("validation_")]
+    return -float(report.epoch) if math.isfinite(report.train["loss"]) else math.nan

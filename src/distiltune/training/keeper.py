@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +10,7 @@ from distiltune.errors import TrainingError
 from distiltune.run_directory import RunDirectory
 from distiltune.training.checkpoint import Place
 from distiltune.training.checkpointer import Checkpointer
-from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.early_stopping import BestEpoch, monitored
 from distiltune.training.finite import MAX_SKIPPED_IN_A_ROW, BadStep
 from distiltune.training.interruption import Interruption
 from distiltune.training.loop import EpochReport, LoopState, StepReport, Watcher
@@ -22,13 +21,6 @@ NameFeatures = Callable[[Sequence[int]], list[str]]
 """From numbers of features to the ids that the data gave their examples."""
 
 _SHOWN_IDS = 32
-
-
-def monitored(report: EpochReport, monitor: str) -> float:
-    """The monitored metric; without validation data, a number that makes the last finite epoch the best."""
-    if report.validation:
-        return report.validation[monitor.removeprefix("validation_")]
-    return -float(report.epoch) if math.isfinite(report.train["loss"]) else math.nan
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_fix import check_output, fix, write_fixed
 from distiltune.tasks.question_answering.check_lines import report_lines
 from distiltune.tasks.question_answering.check_spans import slipped_span
+from distiltune.tasks.question_answering.check_training import in_training
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.question_class import question_class
@@ -143,9 +144,33 @@ def test_leaks_of_questions_and_of_passages(tmp_path: Path) -> None:
     found = kinds(check(tmp_path, train, dev))
     assert [case.row_id for case in found["question_leaked"].cases] == ["0-0"]
     assert found["question_leaked"].severity == "error"
+    leak, passages = found["question_leaked"], found["passage_leaked"]
+    assert (leak.count, leak.of) == (1, 2)  # of the validation questions, whose figures it spoils
+    assert (passages.count, passages.of) == (9, 20)  # of the training questions, which are to go
     assert {case.row_id for case in found["passage_leaked"].cases} == {
         *("0-1", "0-2", "0-3", "0-4", "1-0", "1-1", "1-2", "1-3", "1-4")
     }
+
+
+def test_a_leak_is_as_bad_as_its_share_of_the_validation_questions(tmp_path: Path) -> None:
+    """However many training questions there are, and however many of them are of the same validation question."""
+    train = rows()
+    again = [changed(train[0], id=f"again-{i}") for i in range(3)]
+    report = check(tmp_path, [*train, *again, changed(train[1], id="lost", answers=[{"text": "no such thing"}])], train)
+    leak = kinds(report)["question_leaked"]
+    assert (leak.count, leak.of, len(leak.cases)) == (20, 20, 23)
+    assert kinds(report)["question_repeated"].of == 23  # of those that can be used
+    few = Concern("error", "question_leaked", "", count=1, of=51)
+    much = Concern("error", "question_leaked", "", count=1, of=50)
+    assert [in_training((each,)) != () for each in (few, much)] == [False, True]
+
+
+def test_cleaned_data_is_not_written_where_nothing_is_left_of_it(tmp_path: Path) -> None:
+    report = check(tmp_path, rows(), rows())
+    with pytest.raises(DataError, match="20 of them as question_leaked") as raised:
+        write_fixed(fix(report.examples, report.repeats), tmp_path / "clean.json")
+    assert "--against" in raised.value.fix
+    assert not (tmp_path / "clean.json").exists()
 
 
 def test_what_windows_cut(tmp_path: Path) -> None:

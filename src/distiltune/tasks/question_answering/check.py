@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from distiltune.coach.concerns import Concern, ranked
 from distiltune.coach.cost import Estimate, estimate_training
 from distiltune.data.array_cache import cache_directory
-from distiltune.device import choose_device, set_threads
+from distiltune.device import choose_device, choose_precision, set_threads
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
@@ -50,6 +50,7 @@ class CheckSettings:
     columns: str = ""
     epochs: int = 5
     batch_size: int = 16
+    precision: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +171,7 @@ def check_sources(data: Sequence[str], against: Sequence[str], recipe: Recipe) -
             recipe.columns,
             recipe.epochs,
             recipe.batch_size,
+            recipe.precision,
         ),
         against=against or own_validation(data),
         # a BERT, which is converted when it is trained, has other names for its sizes
@@ -196,7 +198,6 @@ def list_concerns(
     examples = data.examples
     # Shortened questions are findings of the windows, which are looked at below.
     read = replace(data.findings, items=[item for item in data.findings.items if item.kind != "question_truncated"])
-    n_rows = max(data.findings.n_rows, len(examples))
     return ranked(
         [
             *reading_concerns(read),
@@ -204,7 +205,7 @@ def list_concerns(
             *question_concerns(examples),
             *answer_concerns(examples),
             *window_concerns(examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens),
-            *repeat_concerns(repeats, examples, others, n_rows),
+            *repeat_concerns(repeats, examples, others),
             *_between_sets(examples, others),
         ]
     )
@@ -272,6 +273,7 @@ def _estimate(
         epochs=settings.epochs,
         batch_size=settings.batch_size,
         device=device,
+        precision=choose_precision(settings.precision, device, config.hidden_size),
     )
 
 

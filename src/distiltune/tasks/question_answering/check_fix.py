@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from distiltune.coach.concerns import LEAKED
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_repeats import Repeats
@@ -138,9 +140,19 @@ def write_fixed(fixed: Fixed, output: Path) -> None:
     """Write the cleaned data, as SQuAD JSON or as JSON lines by its suffix, and beside it the list of changes.
 
     Raises:
-        DataError: if it cannot be written.
+        DataError: if nothing is left to be written, or it cannot be.
 
     """
+    if not fixed.examples:
+        removed = Counter(change.kind for change in fixed.changes if change.action == "removed")
+        kind, count = removed.most_common(1)[0]
+        raise DataError(
+            f"Nothing would be left: {removed.total():,} rows are to be taken out, {count:,} of them as {kind}.",
+            where=str(output),
+            fix="name another data set with --against than the one that is cleaned"
+            if kind.endswith(LEAKED)
+            else "see what the check says without --fix",
+        )
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".json":

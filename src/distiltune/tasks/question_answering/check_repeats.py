@@ -10,7 +10,7 @@ from difflib import SequenceMatcher
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.coach.concerns import Case, Concern, concern_of
+from distiltune.coach.concerns import Case, Concern, concern_of, leak_concern
 from distiltune.coach.near_duplicates import character_shingles, group, near_pairs, signatures, word_shingles
 from distiltune.data.tokens import distinct
 from distiltune.tasks.question_answering.examples import Example
@@ -176,21 +176,20 @@ def _near_passages(n: int, context_of: npt.NDArray[np.int64], passage_of: npt.ND
     return found
 
 
-def repeat_concerns(
-    repeats: Repeats, examples: Sequence[Example], against: Sequence[Example], n_all: int
-) -> list[Concern]:
+def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:
     """The repeats as concerns."""
+    n = len(examples)
 
     def cases(found: Sequence[Repeat], others: Sequence[Example]) -> list[Case]:
         return [Case(examples[each.index].id, _beside(examples[each.index], others[each.of])) for each in found]
 
     return [
-        *concern_of(
-            "error",
+        *leak_concern(
             "question_leaked",
-            "the question and its passage are in the other set too, so figures on that set are too good",
+            "questions of the other set and their passages are in this one too, so figures on the other are too good",
             cases(repeats.leaks, against),
-            n_all,
+            len({repeat.of for repeat in repeats.leaks}),
+            len(against),
             "--fix removes them from this set",
             fixable=True,
         ),
@@ -199,7 +198,7 @@ def repeat_concerns(
             "passage_leaked",
             "the passage is in the other set too, under other questions",
             cases(repeats.leaked_passages, against),
-            n_all,
+            n,
             "part the sets by passage; --fix removes these questions from this set",
             fixable=True,
         ),
@@ -208,7 +207,7 @@ def repeat_concerns(
             "answers_contradict",
             "the same question on the same passage has another answer elsewhere",
             cases(repeats.contradictions, examples),
-            n_all,
+            n,
             "decide which answer is right; only a person can, so --fix leaves both",
         ),
         *concern_of(
@@ -216,7 +215,7 @@ def repeat_concerns(
             "question_repeated",
             "the same question on the same passage occurs again",
             cases(repeats.copies, examples),
-            n_all,
+            n,
             "--fix keeps the first, with the answers of both",
             fixable=True,
         ),
@@ -225,7 +224,7 @@ def repeat_concerns(
             "question_nearly_repeated",
             "nearly the same question with the same answer occurs again on the passage",
             cases(repeats.near_copies, examples),
-            n_all,
+            n,
             "--fix keeps the first",
             fixable=True,
         ),
@@ -237,7 +236,7 @@ def repeat_concerns(
                 Case(examples[each.index].id, f"like the passage of {examples[each.of].id}")
                 for each in repeats.near_passages
             ],
-            n_all,
+            n,
             "keep such passages on one side when you part training from validation",
         ),
     ]

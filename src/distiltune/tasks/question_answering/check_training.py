@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from distiltune.coach.concerns import Concern, Severity
+from distiltune.coach.concerns import MANY_LEAKED, Concern, Severity
 
 HEADLINES = {
     "question_leaked": "the same questions are in the training and in the validation data",
@@ -20,14 +20,13 @@ HEADLINES = {
     "hardly_covered": "the vocabulary hardly covers the texts",
 }
 _MANY_REJECTED = 0.02
-_MANY_LEAKED = 0.02
 
 
 def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
     """The concerns that matter to a training, as it is told of them."""
     found = ((concern, _severity(concern)) for concern in concerns)
     return tuple(
-        replace(concern, severity=severity, headline=HEADLINES.get(concern.kind, ""), repair=_command(concern))
+        replace(concern, severity=severity, headline=HEADLINES.get(concern.kind, ""))
         for concern, severity in found
         if severity is not None
     )
@@ -35,10 +34,8 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
 
 def _severity(concern: Concern) -> Severity | None:
     """How much a concern about the data matters to a training; None if it does not."""
-    if concern.kind in ("question_leaked", "passage_leaked"):
-        if concern.share < _MANY_LEAKED:
-            return None
-        return "error" if concern.kind == "question_leaked" else None
+    if concern.kind == "question_leaked":
+        return "error" if concern.share >= MANY_LEAKED else None
     if concern.kind == "few_questions":
         return "warning"
     if concern.kind not in HEADLINES:
@@ -46,16 +43,3 @@ def _severity(concern: Concern) -> Severity | None:
     if concern.kind in ("answer_not_found", "answer_ambiguous"):
         return "error" if concern.share >= _MANY_REJECTED else None
     return "error" if concern.severity == "error" else None
-
-
-def _command(concern: Concern) -> str:
-    by_kind = {
-        "question_leaked": "distiltune check TRAIN --against VALIDATION --fix clean.json, and train on clean.json",
-        "answer_in_no_window": concern.repair,
-        "question_truncated": concern.repair,
-        "hardly_covered": concern.repair,
-        "nothing_answerable": concern.repair,
-        "position_bias": concern.repair,
-        "few_questions": concern.repair,
-    }
-    return by_kind.get(concern.kind, "distiltune check TRAIN --fix clean.json shows and mends them")
