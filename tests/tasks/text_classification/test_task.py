@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from distiltune import TextClassifier, evaluate, fine_tune
+from distiltune import TextClassifier, evaluate, fine_tune, predict
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.fine_tuning import FineTuned
 from distiltune.recipe import Recipe
@@ -98,7 +98,7 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
     data = write(tmp_path / "some.jsonl", rows()[:5])
     assert evaluate(trained.model, data, **WINDOWS).metrics["accuracy"] == 1.0
     unlabelled = write(tmp_path / "new.jsonl", [{"text": "my brick"}, {"text": "the moss " * 20}])
-    result = evaluate(trained.model, unlabelled, predictions=tmp_path / "out", **WINDOWS)
+    result = predict(trained.model, unlabelled, tmp_path / "out", **WINDOWS)
     assert result.metrics == {}
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
     assert [line["label"] for line in lines] == ["red", "green"]

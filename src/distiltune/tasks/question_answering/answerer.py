@@ -14,7 +14,7 @@ from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import stored_settings
-from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidences, pool
+from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
 from distiltune.tasks.question_answering.examples import Example
@@ -28,9 +28,9 @@ from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.task import (
     HEAD_RULES,
-    NULL_THRESHOLD,
     make_span_head,
     stored_temperature,
+    stored_threshold,
 )
 
 QUESTIONS_AT_ONCE = 64
@@ -180,10 +180,7 @@ class Answerer:
         limit = self._loaded.source.config.max_position_embeddings
         self._windows = _windows(stored, limit, max_length, stride, max_question_tokens)
         self.max_answer_tokens = max_answer_tokens or stored.get("max_answer_tokens", 30)
-        threshold = config.get(NULL_THRESHOLD)
-        if null_threshold is None and isinstance(threshold, int | float):
-            null_threshold = float(threshold)
-        self.null_threshold = null_threshold
+        self.null_threshold = stored_threshold(config) if null_threshold is None else null_threshold
         temperature = stored_temperature(config)
         self.is_calibrated = temperature is not None
         self.temperature = 1.0 if temperature is None else temperature
@@ -328,19 +325,18 @@ class Answerer:
     ) -> Reply:
         scores = sorted((score for each in read for score in each.scores), reverse=True)
         log_total = weigh_together([each.log_total for each in read])
-        shares = confidences(pool(scores), self.temperature)
+        confidence_of = confidence_among(scores, self.temperature)
         best = sorted(
             ((each.part, candidate) for each in read for candidate in each.candidates),
             key=lambda found: (-found[1].score, found[0].document, found[0].start + found[1].start),
         )[:n_best]
-        # A candidate too far down for the pool gets what its score would have had there.
         candidates = tuple(
             self._found(
                 documents[part.document],
                 part,
                 candidate,
                 math.exp(candidate.score - log_total),
-                float(shares[1]) * math.exp((candidate.score - scores[0]) / self.temperature),
+                confidence_of(candidate.score),
             )
             for part, candidate in best
         )
@@ -349,7 +345,7 @@ class Answerer:
             question=question,
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
-            no_answer_confidence=float(shares[0]),
+            no_answer_confidence=confidence_of(0.0),
             no_answer_probability=math.exp(-log_total),
             read_share=sum(len(each.part.text) for each in read) / n_all,
         )

@@ -15,7 +15,7 @@ from torch import nn
 from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, draw, train_and_validation
+from distiltune.data.reading import USE_OF, DataSettings, Use, draw, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
@@ -46,6 +46,7 @@ from distiltune.tasks.text_classification.targets import (
     Targets,
     class_weights,
     find_targets,
+    forget_unknown,
     keep_known,
     targets_of,
 )
@@ -171,10 +172,13 @@ class TextClassification:
             featurise(validation, tokenizer, self.windows, self.targets, plain) if validation is not None else None,
         )
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TextData:
-        """Read and featurise texts to evaluate on, or to predict where they have no labels."""
-        read = draw(self._read(sources, "validation"), self.data.n_validation, self.data.sample_seed)
-        read = keep_known(read, self.targets, self.data.max_rejected_share)
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
+        """Read and featurise texts to evaluate on, or to predict."""
+        read = draw(self._read(sources, "validation", use), self.data.n_validation, self.data.sample_seed)
+        if use == "prediction":
+            read = forget_unknown(read, self.targets)
+        else:
+            read = keep_known(read, self.targets, self.data.max_rejected_share)
         return featurise(read, tokenizer, self.windows, self.targets, np.ones(len(self.targets.labels)))
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
@@ -224,8 +228,9 @@ class TextClassification:
         """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
         return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
 
-    def _read(self, sources: Sequence[str], split: Split) -> TextSet:
-        return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)
+    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
+        columns = TextColumns.parse(self.data.columns)
+        return read_texts(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
 
 
 def from_recipe(recipe: Recipe) -> TextClassification:
