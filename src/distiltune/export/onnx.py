@@ -194,7 +194,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     package = TASKS[recipe.task].module.rpartition(".")[0]
     place = files(package).joinpath("onnx_example.py.txt")
     example = place.read_text(encoding="utf-8") if place.is_file() else ""
-    values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens")}
+    values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens", "long_texts")}
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True) + "\n",
         **({"example.py": example.format(**values)} if example else {}),

@@ -153,7 +153,6 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     keep_freed_memory()
     set_threads(recipe.threads)
     recipe, config = with_task_of_model(recipe, sources)
-    recipe = recipe.with_stored(config)
     task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
     check_window(recipe.max_length, loaded.source.config)

@@ -205,9 +205,13 @@ def test_a_model_keeps_how_it_was_trained_to_read(tmp_path: Path) -> None:
     assert {name: getattr(used, name) for name in reading} == reading
     assert used.n_best == 3
     assert Recipe(max_answer_tokens=4).with_stored(config).max_answer_tokens == 4
-    # One setting of the windows given means that the others are not the stored ones: they must fit together.
     given = Recipe(max_length=500).with_stored(config)
-    assert (given.max_length, given.stride, given.max_answer_tokens) == (500, 128, 9)
+    assert (given.max_length, given.stride, given.max_question_tokens, given.max_answer_tokens) == (500, 7, 15, 9)
+    # Windows given are checked together with those stored, not with the defaults.
+    short = Recipe(max_length=30).with_stored(config, "question-answering")
+    assert (short.task, short.max_length, short.stride, short.max_question_tokens) == ("question-answering", 30, 7, 10)
+    other = Recipe(max_length=30).with_stored({"distiltune": {"stride": 7}}, "text-classification")
+    assert (other.max_length, other.stride, other.max_question_tokens) == (30, 7, 0)
     assert Recipe().with_stored({"distiltune": {"max_length": "long"}}) == Recipe()
 
 

@@ -54,7 +54,7 @@ def test_conll_without_tags_is_for_predicting_and_with_a_gap_is_refused(tmp_path
 
 
 def test_to_predict_no_row_needs_marks_that_can_be_used(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"id": "0", "tokens": ["a", "b"], "tags": ["O", "B-x"]},
         {"id": "1", "tokens": ["a", "b"], "tags": ["O"]},
         {"id": "2", "tokens": ["a"]},

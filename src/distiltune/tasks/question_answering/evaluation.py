@@ -212,10 +212,12 @@ def evaluate_questions(
         )
     scores = untuned = calibration = None
     if len(keeper):
+        scores = keeper.scores(0.0 if choose_threshold else null_threshold)
         if choose_threshold:
-            untuned = keeper.scores(0.0)
-            null_threshold = untuned.best_f1_threshold or 0.0
-        scores = keeper.scores(null_threshold)
+            null_threshold = 0.0
+            if scores.best_f1_threshold is not None:
+                untuned, null_threshold = scores, scores.best_f1_threshold
+                scores = keeper.scores(null_threshold)
         calibration = record.calibrate(null_threshold, temperature)
         if temperature is None and calibration is not None:
             temperature = calibration.temperature

@@ -193,7 +193,11 @@ class TextClassification:
             **labels_config(self.targets.labels),
             "problem_type": self.targets.config(),
             HEAD_DROPOUT.name: head_dropout,
-            STORED_UNDER: {"max_length": self.windows.max_length, "stride": self.windows.shared},
+            STORED_UNDER: {
+                "max_length": self.windows.max_length,
+                "stride": self.windows.shared,
+                "long_texts": "truncate" if self.windows.truncate else "windows",
+            },
         }
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
