@@ -165,6 +165,29 @@ def test_predict_answers_every_question(run: Run, trained: Path, data: Path, tmp
     assert [line["candidates"][0]["text"] for line in lines] == list(predictions.values())
 
 
+def test_predict_answers_as_well_without_answers_or_with_bad_ones(
+    run: Run, capsys: pytest.CaptureFixture[str], trained: Path, data: Path, tmp_path: Path
+) -> None:
+    rows = [{"id": each.id, "question": each.question, "context": each.context} for each in people().examples]
+    bare, bad = tmp_path / "bare.json", tmp_path / "bad.json"
+    bare.write_text(json.dumps(rows))
+    bad.write_text(json.dumps([{**row, "answer_text": "said nowhere"} for row in rows]))
+    found = []
+    for source in (data, bare, bad):
+        assert run("predict", "--model", trained, "--data", source, "--output", tmp_path / "out") == 0
+        found.append(json.loads((tmp_path / "out" / "predictions.json").read_text()))
+    assert found[0] == found[1] == found[2]
+    assert len(found[0]) == 32
+    capsys.readouterr()
+    assert run("evaluate", "--model", trained, "--data", bare) == 1
+    assert "nothing to measure" in capsys.readouterr().err
+    assert run("evaluate", "--model", trained, "--data", bad, "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert result["metrics"]["n"] == len(result["noted"]) == 32
+    assert "loss" not in result["metrics"]
+    assert "32 rows noted: answer not placed" in result["notes"]
+
+
 def test_ask_from_a_file_from_standard_input_and_as_text_agree(trained: Path, tmp_path: Path) -> None:
     text = people().examples[0].context
     document = tmp_path / "document.txt"

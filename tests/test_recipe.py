@@ -9,7 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.errors import RecipeError
-from distiltune.recipe import MONITORS, Recipe, allowed, read_settings
+from distiltune.recipe import (
+    MONITORS,
+    WINDOW_SETTINGS,
+    Recipe,
+    allowed,
+    fill_windows,
+    read_settings,
+    stored_settings,
+)
 from distiltune.tasks.question_answering.settings import question_limit
 
 WORDS = st.text(max_size=12)
@@ -241,3 +249,37 @@ def test_ranges_in_words() -> None:
 def test_every_monitor_is_one_that_the_recipe_takes() -> None:
     for monitor in MONITORS:
         assert Recipe.build({"monitor": monitor}).monitor == monitor
+
+
+@pytest.mark.parametrize(
+    ("given", "stored", "limit", "expected"),
+    [
+        # One setting given leaves the others as the model was trained.
+        ({"max_question_tokens": 20}, (256, 64, 40), 512, (256, 64, 20)),
+        ({"stride": 32}, (256, 64, 40), 512, (256, 32, 40)),
+        ({"max_length": 200}, (256, 64, 40), 512, (200, 64, 40)),
+        ({}, (256, 64, 40), 512, (256, 64, 40)),
+        ({}, (256, 120, 100), 512, (256, 120, 100)),  # as it was trained, however odd
+        # What was not given is fitted to what was.
+        ({"max_length": 90}, (256, 64, 40), 512, (90, 30, 28)),
+        ({"max_question_tokens": 0}, (256, 64, 40), 512, (256, 64, 94)),
+        # Without anything stored, as in the recipe.
+        ({}, (), 512, (384, 128, 126)),
+        ({"max_length": 200}, (), None, (200, 66, 65)),
+        # A model that cannot read as much.
+        ({}, (), 64, (64, 21, 20)),
+        ({"max_length": 1000, "stride": 9, "max_question_tokens": 50}, (64, 8, 26), 64, (64, 9, 26)),
+    ],
+)
+def test_windows_are_filled_up_with_those_of_the_training(
+    given: dict[str, int], stored: tuple[int, ...], limit: int | None, expected: tuple[int, int, int]
+) -> None:
+    known = dict(zip(WINDOW_SETTINGS, stored, strict=False))
+    assert tuple(fill_windows(given, known, limit).values()) == expected
+
+
+def test_only_settings_that_can_be_are_taken_from_a_model() -> None:
+    entry = {"max_length": 99, "stride": 1.5, "max_answer_tokens": True, "long_texts": "truncate"}
+    assert stored_settings({"distiltune": entry}) == {"max_length": 99, "long_texts": "truncate"}
+    assert stored_settings({"distiltune": {"long_texts": ["truncate"]}}) == {}
+    assert stored_settings({"distiltune": [1]}) == {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
     from distiltune.fine_tuning import fine_tune, resume
-    from distiltune.inference.evaluate import evaluate
+    from distiltune.inference.evaluate import evaluate, predict
     from distiltune.recipe import Recipe
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
@@ -32,6 +32,7 @@ __all__ = [
     "evaluate",
     "fine_tune",
     "pipeline",
+    "predict",
     "resume",
 ]
 
@@ -44,6 +45,7 @@ _HOMES = {
     "evaluate": "distiltune.inference.evaluate",
     "fine_tune": "distiltune.fine_tuning",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
+    "predict": "distiltune.inference.evaluate",
     "resume": "distiltune.fine_tuning",
 }
 

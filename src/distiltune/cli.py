@@ -176,12 +176,12 @@ def predict(
     Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
     """
     recipe = Recipe.build(used(settings))
-    from distiltune.inference.evaluate import evaluate as run
+    from distiltune.inference.evaluate import predict as run
     from distiltune.report.console import counting
 
     console = make_console()
     with counting(error_console() if as_json else console, "predicting") as on_progress:
-        result = run(model, data, predictions=output, recipe=recipe, on_progress=on_progress)
+        result = run(model, data, output, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return

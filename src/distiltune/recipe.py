@@ -28,7 +28,7 @@ MONITORS: dict[str, Literal["lower", "higher"]] = {
 """What early stopping and the choice of the best epoch may watch, and which way is better."""
 
 WINDOW_SETTINGS = ("max_length", "stride", "max_question_tokens")
-STORED_SETTINGS = (*WINDOW_SETTINGS, "max_answer_tokens")
+STORED_SETTINGS = (*WINDOW_SETTINGS, "max_answer_tokens", "long_texts")
 """What a model directory keeps from its training, so that it is read later as it was evaluated then."""
 
 STORED_UNDER = "distiltune"
@@ -253,12 +253,18 @@ class Recipe(TaskSettings, EngineSettings):
         """
         return Recipe.build({**self.model_dump(exclude_unset=True), **changes})
 
-    def with_stored(self, config: Mapping[str, object]) -> Recipe:
-        """The same recipe with what a model's config.json keeps from its training in place of settings not given."""
+    def with_stored(self, config: Mapping[str, object], task: str = "") -> Recipe:
+        """The same recipe with what a model's config.json keeps from its training in place of settings not given.
+
+        With a ``task``, it is for that one.
+        """
         stored = stored_settings(config)
-        if not self.model_fields_set.isdisjoint(WINDOW_SETTINGS):
-            stored = {name: value for name, value in stored.items() if name not in WINDOW_SETTINGS}
-        changes = {name: value for name, value in stored.items() if name not in self.model_fields_set}
+        given = {name: getattr(self, name) for name in WINDOW_SETTINGS if name in self.model_fields_set}
+        if given or not stored.keys().isdisjoint(WINDOW_SETTINGS):
+            stored |= fill_windows(given, stored)
+        changes = {"task": task} if task else {}
+        names = set(self.model_copy(update=changes).names) - self.model_fields_set
+        changes |= {name: value for name, value in stored.items() if name in names}
         return self.with_changes(**changes) if changes else self
 
     @classmethod
@@ -298,11 +304,44 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     return dict(inner) if isinstance(inner, dict) else table
 
 
-def stored_settings(config: Mapping[str, object]) -> dict[str, int]:
-    """The settings that a model's config.json keeps from its training; what is no whole number is left out."""
+def stored_settings(config: Mapping[str, object]) -> dict[str, Any]:
+    """The settings that a model's config.json keeps from its training; what is of another type is left out."""
     entry = config.get(STORED_UNDER)
     values = entry if isinstance(entry, Mapping) else {}
-    return {name: values[name] for name in STORED_SETTINGS if type(values.get(name)) is int}
+    return {name: values[name] for name in STORED_SETTINGS if _can_be(name, values.get(name))}
+
+
+def _can_be(name: str, value: object) -> bool:
+    options = get_args(Recipe.model_fields[name].annotation)
+    return value in options if options else type(value) is int
+
+
+def fill_windows(given: Mapping[str, int], stored: Mapping[str, int], limit: int | None = None) -> dict[str, int]:
+    """All of `WINDOW_SETTINGS`: those given, and the others as a model was trained, fitted to them.
+
+    A stride that is not given is at most a third of a window that is shorter than the model's own, and a question that
+    is not given at most half of what windows of other lengths or strides leave. Whether windows can move on is not
+    checked.
+
+    Args:
+        given: some of the settings; ``max_question_tokens`` of 0 means half of what a window leaves.
+        stored: as `stored_settings` has them; what is missing is as in the recipe ``classic``.
+        limit: most tokens that the model can read; a longer window is cut down, and what goes with it as if not given.
+
+    """
+    own = {name: stored.get(name, Recipe.model_fields[name].default) for name in WINDOW_SETTINGS}
+    wanted = given.get("max_length", own["max_length"])
+    length = wanted if limit is None else min(wanted, limit)
+    is_cut = length < wanted
+    stride = given.get("stride", own["stride"])
+    if is_cut or ("stride" not in given and length < own["max_length"]):
+        stride = min(stride, length // 3)
+    half = (length - 3 - stride) // 2  # [CLS] question [SEP] context [SEP]
+    question = given.get("max_question_tokens", own["max_question_tokens"]) or half
+    as_trained = (length, stride) == (own["max_length"], own["stride"])
+    if is_cut or ("max_question_tokens" not in given and not as_trained):
+        question = min(question, half)
+    return {"max_length": length, "stride": stride, "max_question_tokens": question}
 
 
 def allowed(name: str) -> str:

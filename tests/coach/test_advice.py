@@ -122,6 +122,7 @@ def test_labels_are_not_accused_while_the_validation_loss_still_falls() -> None:
         ({"null_share": 1.0, "null_share_wanted": 0.3}, "all_null"),
         ({"one_place_share": 0.95}, "one_place"),
         ({"confidence": 0.97, "score": 30.0}, "saturated_head"),
+        ({"confidence": 0.31, "confidence_before": 0.97, "score": 30.0}, "saturated_head"),
     ],
 )
 def test_what_the_answers_show(answers: dict[str, float], sickness: str) -> None:

@@ -38,7 +38,7 @@ def load(folder: Path, recipe: Recipe) -> tuple[QuestionAnswering, QuestionData]
     file = write_squad(folder / "train.json", [*PEOPLE.examples, *PEOPLE.examples[:2]])
     task = TASKS["question-answering"](recipe.with_changes(train=(str(file),), validation_share=0.0))
     assert isinstance(task, QuestionAnswering)
-    data, _ = task.load_training(PEOPLE.tokenizer)
+    data, _ = task.ready().load_training(PEOPLE.tokenizer)
     assert isinstance(data, QuestionData)
     return task, data
 

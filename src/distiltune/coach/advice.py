@@ -319,9 +319,12 @@ def _answers(evidence: Evidence) -> Iterable[Advice]:
         shown = f"{one_place:.0%} of the answers begin in the same place of their text"
         command = f"ask: {evidence.facts.check}"
         yield Advice("error", "one_place", "the model answers by place, not by question", shown, command)
-    confidence, score = facts.get("confidence", 0.0), facts.get("score", 100.0) / 100
+    # A temperature that is fitted afterwards hides from who asks what the training has done.
+    confidence = facts.get("confidence_before", facts.get("confidence", 0.0))
+    score = facts.get("score", 100.0) / 100
     if confidence > 0.9 and score < 0.5:
-        shown = f"the model is {confidence:.0%} sure on average, and its score is {score:.0%}"
+        by_itself = ", before its temperature is fitted," if "confidence_before" in facts else ""
+        shown = f"the model{by_itself} is {confidence:.0%} sure on average, and its score is {score:.0%}"
         command = "stop earlier (--patience 1), or lower --learning-rate"
         yield Advice(
             "warning", "saturated_head", "the model is sure of nearly everything, and often wrong", shown, command

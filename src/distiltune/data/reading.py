@@ -11,12 +11,12 @@ import difflib
 import gc
 import hashlib
 import random
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from distiltune.data.files import fingerprint
 from distiltune.data.findings import Finding, Findings
@@ -26,6 +26,13 @@ from distiltune.errors import DataError
 
 E = TypeVar("E")
 C = TypeVar("C")
+
+Use = Literal["training", "evaluation", "prediction"]
+"""What examples are read for. To learn from, an example needs a gold that fits it; to evaluate on, one to compare with;
+to predict, none: there a gold that cannot be used costs the gold and not the example."""
+
+USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
+"""What the splits of a training are for."""
 
 MAX_TEXT_CHARACTERS = 1_000_000
 """The longest text of an example, such as a context: a novel has as many."""
@@ -177,9 +184,10 @@ def train_and_validation(
 
 
 def examples_to_evaluate(
-    read: Callable[[Sequence[str], Split], ReadSet[E]],
+    read: Callable[[Sequence[str], Split, Use], ReadSet[E]],
     settings: DataSettings,
     sources: Sequence[str],
+    use: Use,
     group: Callable[[E], Hashable],
     told_apart_by: str,
 ) -> ReadSet[E]:
@@ -191,9 +199,9 @@ def examples_to_evaluate(
     """
     sources = sources or _named_validation(settings)
     if sources:
-        found = read(sources, "validation")
+        found = read(sources, "validation", use)
     elif settings.validation_share > 0:
-        train = read(settings.train, "train")
+        train = read(settings.train, "train", "training")
         _, found = set_aside(train, settings.validation_share, settings.sample_seed, group, told_apart_by)
     else:
         raise DataError("There is no validation data.", where=", ".join(settings.train), fix="name some")
@@ -233,6 +241,34 @@ def keep_if(
             fix=fix,
         )
     return replace(read, examples=tuple(kept), findings=findings) if reasons else read
+
+
+def forget_gold(read: ReadSet[E], reason_against: Callable[[E], str], kind: str) -> ReadSet[E]:
+    """The set whose examples lose a ``gold`` that there is a reason against, each with a finding of that kind."""
+    examples, findings = [], Findings(read.findings.n_rows, list(read.findings.items))
+    for example in read.examples:
+        reason = reason_against(example)
+        if reason:
+            findings.add(gold_ignored(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
+        record: Any = example
+        examples.append(dataclasses.replace(record, gold=None) if reason else example)
+    return replace(read, examples=tuple(examples), findings=findings)
+
+
+def need_gold(read: ReadSet[E], has_gold: Callable[[E], bool], columns: str) -> ReadSet[E]:
+    """The set itself, if it can be evaluated on.
+
+    Raises:
+        DataError: if no example has gold; ``columns`` says where it would be.
+
+    """
+    if not any(map(has_gold, read.examples)):
+        raise DataError(
+            f"No row says what is right ({columns}), so there is nothing to measure.",
+            where=", ".join(read.sources),
+            fix="for the answers alone: distiltune predict; if the column is only named otherwise: --columns",
+        )
+    return read
 
 
 def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
@@ -380,6 +416,12 @@ def shown(value: object) -> str:
 def rejected(kind: str, where: str, row_id: object, message: str) -> Finding:
     """A finding that leaves a row out."""
     return Finding("rejected", kind, where, "" if row_id is None else writable(str(row_id)), message)
+
+
+def gold_ignored(kind: str, where: str, row_id: object, message: str) -> Finding:
+    """A finding that leaves a row in, but not the gold that it has."""
+    told = rejected(kind, where, row_id, f"{message} There is nothing to compare the answer with.")
+    return replace(told, outcome="noted")
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.data.array_cache import Arrays, cache_directory, cache_key, load_or_make
+from distiltune.data.reading import Use
 from distiltune.distillation import TASK
 from distiltune.distillation.guide import encoder_guide
 from distiltune.distillation.losses import METRIC_NAMES, EncoderLoss
@@ -147,7 +148,7 @@ class EncoderDistillation:
         self._loss = self._make_loss(training)
         return training, self._with_teacher(validation, tokenizer) if validation is not None else None
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TextData:
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
         """Read texts and what the teacher says of them."""
         return self._with_teacher(read_texts(sources), tokenizer)
 

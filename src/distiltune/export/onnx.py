@@ -207,7 +207,7 @@ def _examples_to_check(
 
     """
     if data:
-        return task.load_validation(data, loaded.tokenizer)
+        return task.load_validation(data, loaded.tokenizer, "prediction")
     fix = "give data to check with: --data DATA"
     run = RunDirectory(directory.parent)
     ran_with = run.recipe if directory.name == run.model.name else RunDirectory(directory).recipe
@@ -233,7 +233,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     package = TASKS[recipe.task].module.rpartition(".")[0]
     place = files(package).joinpath("onnx_example.py.txt")
     example = place.read_text(encoding="utf-8") if place.is_file() else ""
-    values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens")}
+    values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens", "long_texts")}
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True, allow_nan=False) + "\n",
         **({"example.py": example.format(**values)} if example else {}),

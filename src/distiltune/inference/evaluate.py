@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.findings import Finding
+from distiltune.data.reading import Use
 from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError
 from distiltune.inference.trained_model import load_trained_model
@@ -31,6 +32,7 @@ class Evaluated:
         n_features: windows that they make; the loss and the token accuracies are means over these.
         metrics: the task's figures by name; shares from 0 to 1, exact match and F1 in percent.
         rejected: the rows that were left out, and why.
+        noted: what else there is to know of rows, such as a gold answer that is not in its text.
         notes: sentences for a person.
         written: the files of predictions.
 
@@ -43,12 +45,14 @@ class Evaluated:
     n_features: int
     metrics: dict[str, float]
     rejected: tuple[Finding, ...]
+    noted: tuple[Finding, ...]
     notes: tuple[str, ...]
     written: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
-        return {**asdict(self), "rejected": [finding.as_json() for finding in self.rejected]}
+        listed = {name: [finding.as_json() for finding in getattr(self, name)] for name in ("rejected", "noted")}
+        return {**asdict(self), **listed}
 
 
 def evaluate(
@@ -65,7 +69,7 @@ def evaluate(
     Args:
         model: a model directory, a run, or a name on the hub.
         data: files, directories, `starter`, or data set names on the hub.
-        predictions: a directory to write the answers into, as `distiltune predict` does.
+        predictions: a directory to write the answers into, as `predict` does.
         recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
         on_progress: told how many examples are done, of how many.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
@@ -75,9 +79,48 @@ def evaluate(
 
     """
     recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
+    return _run(recipe, data, "evaluation", predictions, on_progress)
+
+
+def predict(
+    model: str | Path,
+    data: str | Path | Sequence[str | Path],
+    predictions: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Evaluated:
+    """Write a model's answers to every example of the data, whether or not it is known what is right.
+
+    What is answered does not depend on gold answers or labels; where the data has some, the metrics are of these.
+
+    Args:
+        model: a model directory, a run, or a name on the hub.
+        data: files, directories, `starter`, or data set names on the hub.
+        predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
+        recipe: as in `evaluate`.
+        on_progress: told how many examples are done, of how many.
+        **settings: settings that win over the recipe.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
+    return _run(recipe, data, "prediction", predictions, on_progress)
+
+
+def _run(
+    recipe: Recipe,
+    data: str | Path | Sequence[str | Path],
+    use: Use,
+    predictions: str | Path | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> Evaluated:
     sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
     task, loaded = _load(recipe, sources)
-    dataset = task.load_validation(sources, loaded.tokenizer)
+    dataset = task.load_validation(sources, loaded.tokenizer, use)
     if predictions is not None:
         _prepare_output(Path(predictions), dataset)
     evaluation = task.evaluate(
@@ -88,12 +131,13 @@ def evaluate(
     )
     return Evaluated(
         task=task.name,
-        model=str(model),
+        model=recipe.model,
         data=tuple(sources),
         n_examples=dataset.n_examples,
         n_features=len(dataset.features),
         metrics=dict(evaluation.metrics),
         rejected=tuple(dataset.findings.of("rejected")),
+        noted=tuple(dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),
         written=_written(predictions, task),
     )
@@ -109,7 +153,6 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
     keep_freed_memory()
     set_threads(recipe.threads)
     recipe, config = with_task_of_model(recipe, sources)
-    recipe = recipe.with_stored(config)
     task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
     check_window(recipe.max_length, loaded.source.config)

@@ -15,6 +15,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch
+from distiltune.data.reading import Use
 from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -187,11 +188,11 @@ class Task(Protocol):
 
         """
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> Dataset:
-        """Read and featurise data to evaluate on; without any source, the validation data of `load_training`.
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> Dataset:
+        """Read and featurise data to evaluate on, or to predict; without a source, `load_training`'s validation data.
 
         Raises:
-            DataError: if a source cannot be read or holds too little that can be used.
+            DataError: if a source cannot be read, holds too little that can be used, or nothing to evaluate with.
 
         """
 

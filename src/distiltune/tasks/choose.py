@@ -55,6 +55,8 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
 def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, Mapping[str, Any]]:
     """The recipe with its task settled for a trained model on this data, and the model's config.json.
 
+    Settings that were not given are as the model was trained.
+
     Raises:
         RecipeError: if the task that was said, the model's and the data's are not one.
         ModelError, DataError, HubError: if the model or the data cannot be found or read.
@@ -72,7 +74,7 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, 
     fitting, seen = _tasks_of_data(sources, "validation", recipe.columns)
     task = said or models or (next(iter(fitting)) if len(fitting) == 1 else USUAL)
     _check_data(task, "the model is one for" if models else "the task is", fitting, seen)
-    return recipe.with_changes(task=task), config
+    return recipe.with_stored(config, task), config
 
 
 def entry_of_model(name: str) -> TaskEntry:

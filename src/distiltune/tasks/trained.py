@@ -11,7 +11,7 @@ from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
-from distiltune.recipe import Recipe, stored_settings
+from distiltune.recipe import Recipe, fill_windows, stored_settings
 from distiltune.tasks.table import TASKS
 
 
@@ -53,8 +53,8 @@ def check_texts(texts: Sequence[object], *, or_pairs: bool = False) -> None:
 
 def windows_of(loaded: LoadedModel, max_length: int | None, stride: int | None) -> tuple[int, int]:
     """Most tokens in a window and tokens shared: as given, else as trained, else the recipe's, within the model's."""
-    stored = stored_settings(loaded.source.config_hf) if max_length is None and stride is None else {}
-    usual = Recipe()
-    length = max_length or stored.get("max_length", usual.max_length)
-    shared = stride if stride is not None else stored.get("stride", usual.stride)
-    return min(length, loaded.source.config.max_position_embeddings), shared
+    asked = {"max_length": max_length, "stride": stride}
+    given = {name: value for name, value in asked.items() if value is not None}
+    stored, limit = stored_settings(loaded.source.config_hf), loaded.source.config.max_position_embeddings
+    windows = fill_windows(given, stored, limit)
+    return windows["max_length"], windows["stride"]

@@ -17,10 +17,13 @@ from tests.helpers import example, feature_set
 TEXT = "Ada eats plums. Bob drives a red car. Cem likes jazz very much. Dee fears bats."
 
 
-def line(of: Example, answer: str, probability: float) -> dict[str, Any]:
+def line(of: Example, answer: str, confidence: float) -> dict[str, Any]:
+    """What `PredictionFiles` writes, its scores twice as sure as the confidence at the model's temperature of 2."""
     start = of.context.find(answer) if answer else 0
     candidate = {"text": answer or of.context[:3], "start": max(0, start), "end": max(0, start) + len(answer or "abc")}
-    return {"id": of.id, "answer": answer, "candidates": [{**candidate, "probability": probability}]}
+    best, none = (confidence, 1 - confidence) if answer else (1 - confidence, confidence)
+    candidate |= {"score": 2 * math.log(best / none), "probability": 0.001, "confidence": best}
+    return {"id": of.id, "answer": answer, "no_answer_confidence": none, "candidates": [candidate]}
 
 
 def nbest(folder: Path, lines: list[dict[str, Any]]) -> Path:
@@ -65,16 +68,22 @@ def test_scores_by_kind_of_question_and_answer(examples: list[Example], tmp_path
     assert analysis.facts["score"] == 75.0
 
 
-def test_calibration_counts_the_answers_that_were_given(examples: list[Example], tmp_path: Path) -> None:
-    answers = [("plums", 0.9), ("a red car", 0.92), ("bats", 0.98), ("", 0.2)]
-    analysis, _ = analyse(
+def test_calibration_is_of_the_confidence_that_is_shown_no_answer_included(
+    examples: list[Example], tmp_path: Path
+) -> None:
+    answers = [("plums", 0.94), ("a red car", 0.95), ("bats", 0.98), ("", 0.96)]
+    analysis, scored = analyse(
         examples, nbest(tmp_path, [line(e, text, p) for e, (text, p) in zip(examples, answers, strict=True)])
     )
     (only,) = analysis.calibration
-    assert only.n == 3
-    assert only.confidence == pytest.approx((0.9 + 0.92 + 0.98) / 3)
-    assert only.right.value == pytest.approx(2 / 3)
-    assert analysis.calibration_error == pytest.approx(abs(only.confidence - 2 / 3))
+    assert only.n == 4
+    assert only.confidence == pytest.approx((0.94 + 0.95 + 0.98 + 0.96) / 4)
+    assert only.right.value == pytest.approx(3 / 4)
+    assert analysis.calibration_error == pytest.approx(abs(only.confidence - 3 / 4))
+    assert [each.confidence for each in scored] == [0.94, 0.95, 0.98, 0.96]
+    assert analysis.facts["confidence"] == pytest.approx((0.94 + 0.95 + 0.98) / 3)
+    # What the coach looks at is how sure the training made it, before a temperature was fitted.
+    assert analysis.facts["confidence_before"] > analysis.facts["confidence"]
 
 
 def test_the_surest_wrong_answers_are_shown_in_their_passage(examples: list[Example], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.documents import as_documents, sentence_around
+from distiltune.tasks.question_answering.features import WindowSettings
 from tests.helpers import TINY, people, write_tiny_model
 
 
@@ -97,6 +98,18 @@ def test_no_answer_is_said_where_the_threshold_says_so(model: Path) -> None:
 def test_nothing_to_ask_or_to_look_in(model: Path, question: str, text: str) -> None:
     with pytest.raises(DataError, match="empty"):
         Answerer(model, threads=1)(question, text)
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "where"),
+    [("Who\ud800?", "Some text.", "question 1"), ("Who?", "Some \udfff text.", "text 1")],
+)
+def test_half_a_character_is_told_and_not_taken_for_a_fault_of_ours(
+    model: Path, question: str, text: str, where: str
+) -> None:
+    with pytest.raises(DataError, match="surrogate") as caught:
+        Answerer(model, threads=1)(question, text)
+    assert caught.value.where == where
 
 
 def test_a_model_without_a_head_is_refused(tmp_path: Path) -> None:
@@ -242,7 +255,8 @@ def test_confidences_of_all_candidates_and_of_no_answer_sum_to_at_most_one(model
 def test_windows_are_those_of_the_training_unless_said(model: Path) -> None:
     assert (Answerer(model, threads=1).windows.max_length, Answerer(model, threads=1).windows.stride) == (64, 8)
     given = Answerer(model, threads=1, max_length=40).windows
-    assert (given.max_length, given.stride) == (40, 13)
+    assert (given.max_length, given.stride) == (40, 8)
+    assert Answerer(model, threads=1, max_question_tokens=20).windows == WindowSettings(64, 8, 20)
     assert Answerer(model, threads=1, max_length=1_000, stride=9).windows.max_length == 64  # all positions there are
     with pytest.raises(RecipeError, match="no room"):
         Answerer(model, threads=1, max_length=40, stride=39)

@@ -331,8 +331,67 @@ def test_answers_under_another_name_do_not_become_unanswerable(tmp_path: Path) -
     with pytest.raises(DataError) as caught:
         read_examples([path], split="train")
     assert "--columns answer_text=Answer" in caught.value.fix
+    assert len(read_examples([path], split="validation", use="prediction").examples) == 1
     path.write_text("question,context\nWhere?,In Paris.\n")
     assert _kinds(_read(path)) == ["noted/no_answer_column"]
+
+
+def test_no_place_for_answers_is_not_no_answer(tmp_path: Path) -> None:
+    """An empty answer says that the text does not tell; a file without any says nothing."""
+    bare: dict[str, object] = {"id": "bare", "question": "Who?", "context": CONTEXT}
+    article = {"id": "article", "question": "Who?"}
+    for rows, known in (
+        ([bare], False),
+        ([{**bare, "answer_text": ""}], True),
+        ([{**bare, "answers": []}], True),
+        ([{**bare, "is_impossible": True}], True),
+        ([bare, _flat()], True),  # where some rows of a file have answers, the others say that there is none
+        (_squad(article), False),
+        (_squad({**article, "answers": []}), True),
+        (_squad({**article, "is_impossible": True}), True),
+    ):
+        path = _write(tmp_path / "a.json", rows)
+        read = read_examples([path], split="validation", use="prediction")
+        assert read.examples[0].has_gold is known, rows
+        assert read.examples[0].is_unanswerable is known
+        assert ("noted/no_answer_column" in _kinds(read)) is not known
+        if known:
+            assert read_examples([path], split="validation", use="evaluation").examples == read.examples
+        else:
+            with pytest.raises(DataError, match="nothing to measure"):
+                read_examples([path], split="validation", use="evaluation")
+        # To learn from, as ever: a text that does not tell.
+        assert read_examples([path], split="train").examples[0].is_unanswerable
+
+
+def test_a_gold_answer_without_a_place_costs_only_a_training_the_question(tmp_path: Path) -> None:
+    rows = [
+        _flat(id="good"),
+        _flat(id="elsewhere", answer_text="London"),
+        _flat(id="one of two", answer_text=["Paris", "Rome"], answer_start=...),
+        _flat(id="no text", answer_text=7),
+        _flat(id="no list", answer_text=..., answer_start=..., answers="Paris"),
+        _flat(id="no question", question=" "),
+    ]
+    path = _write(tmp_path / "a.json", rows)
+    found = {
+        use: read_examples([path], split="validation", use=use, max_rejected_share=1.0)
+        for use in ("training", "evaluation", "prediction")
+    }
+    for read in found.values():
+        _check(read)
+    assert [each.id for each in found["training"].examples] == ["good", "one of two"]
+    assert [each.gold_texts for each in found["training"].examples] == [("Paris",), ("Paris",)]
+    assert [each.id for each in found["evaluation"].examples] == ["good", "elsewhere", "one of two"]
+    assert [each.gold_texts for each in found["evaluation"].examples] == [("Paris",), ("London",), ("Paris", "Rome")]
+    assert found["evaluation"].findings.counts()["noted/answer_not_placed"] == 2
+    assert [each.id for each in found["prediction"].examples] == [str(row["id"]) for row in rows[:-1]]
+    assert [each.has_gold for each in found["prediction"].examples] == [True, True, True, False, False]
+    noted = found["prediction"].findings.of("noted")
+    assert [(each.kind, each.row_id) for each in noted][-2:] == [
+        ("answer_not_text", "no text"),
+        ("answers_malformed", "no list"),
+    ]
 
 
 def test_share_of_rejected_rows(tmp_path: Path) -> None:

@@ -61,26 +61,26 @@ def test_the_epoch_table_has_the_columns_of_the_published_one() -> None:
 
 
 def test_named_validation_data_is_used_and_training_stays_whole(train_file: str, dev_file: str) -> None:
-    train, validation = task_on(train=(train_file,), validation=(dev_file,)).load_training(PEOPLE.tokenizer)
+    train, validation = task_on(train=(train_file,), validation=(dev_file,)).ready().load_training(PEOPLE.tokenizer)
     assert validation is not None
     assert (train.n_examples, validation.n_examples) == (32, 4)
 
 
 def test_without_any_passages_are_set_aside(train_file: str) -> None:
     task = task_on(train=(train_file,), validation_share=0.25)
-    train, validation = task.load_training(PEOPLE.tokenizer)
+    train, validation = task.ready().load_training(PEOPLE.tokenizer)
     assert validation is not None
     assert (train.n_examples, validation.n_examples) == (24, 8)
     assert not {each.context for each in train.examples} & {each.context for each in validation.examples}
 
 
 def test_a_share_of_0_means_no_validation(train_file: str) -> None:
-    train, validation = task_on(train=(train_file,), validation_share=0.0).load_training(PEOPLE.tokenizer)
+    train, validation = task_on(train=(train_file,), validation_share=0.0).ready().load_training(PEOPLE.tokenizer)
     assert (train.n_examples, validation) == (32, None)
 
 
 def test_the_starter_data_has_a_validation_of_its_own() -> None:
-    train, validation = task_on(train_questions=10).load_training(PEOPLE.tokenizer)
+    train, validation = task_on(train_questions=10).ready().load_training(PEOPLE.tokenizer)
     assert validation is not None
     assert train.n_examples == 10
     assert not {each.context for each in train.examples} & {each.context for each in validation.examples}
@@ -89,7 +89,7 @@ def test_the_starter_data_has_a_validation_of_its_own() -> None:
 
 def test_as_many_questions_as_asked_for(train_file: str, dev_file: str) -> None:
     task = task_on(train=(train_file,), validation=(dev_file,), train_questions=5, validation_questions=3)
-    train, validation = task.load_training(PEOPLE.tokenizer)
+    train, validation = task.ready().load_training(PEOPLE.tokenizer)
     assert validation is not None
     assert (train.n_examples, validation.n_examples) == (5, 3)
     assert task.load_validation([dev_file], PEOPLE.tokenizer).examples == validation.examples
@@ -103,7 +103,7 @@ def test_several_sources_are_mixed_in_the_order_named(train_file: str, dev_file:
 
 def test_too_many_unusable_rows_stop_the_run(tmp_path: Path) -> None:
     document = json.loads(write_squad(tmp_path / "bad.json", PEOPLE.examples).read_text())
-    document["data"][0]["paragraphs"][0]["qas"][0]["answers"][0]["text"] = "never said"
+    document["data"][0]["paragraphs"][0]["qas"][0]["question"] = " "
     (tmp_path / "bad.json").write_text(json.dumps(document))
     source = str(tmp_path / "bad.json")
     assert task_on(max_rejected_share=0.05).load_validation([source], PEOPLE.tokenizer).n_examples == 31
@@ -125,15 +125,70 @@ def test_the_heads_tensors_are_those_of_the_rules() -> None:
     assert {f"head.{name}" for name in head.state_dict()} == {rule.ours for rule in HEAD_RULES}
 
 
-def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(tmp_path: Path) -> None:
-    answerable = task_on().load_validation([str(write_squad(tmp_path / "a.json", PEOPLE.examples))], PEOPLE.tokenizer)
-    with_none = [*PEOPLE.examples, example("ada eats plums .", "", "who", "none")]
-    either = task_on().load_validation([str(write_squad(tmp_path / "b.json", with_none))], PEOPLE.tokenizer)
-    assert "null_threshold" not in task_on().model_config(answerable, 0.2)
-    assert "null_threshold" not in task_on().model_config(answerable, 0.2, {"best_f1_threshold": 3.0})
-    assert task_on().model_config(either, 0.2)["null_threshold"] == 0.0
-    assert task_on().model_config(either, 0.2, {"best_f1_threshold": 3.0})["null_threshold"] == 3.0
-    assert task_on(null_threshold=-1.5).model_config(either, 0.1, {"best_f1_threshold": 3.0})["null_threshold"] == -1.5
+@pytest.fixture
+def with_none(tmp_path: Path) -> str:
+    none = [example(each.context, "", f"why is {i}", f"none-{i}") for i, each in enumerate(PEOPLE.examples[::4])]
+    return str(write_squad(tmp_path / "with-none.json", [*PEOPLE.examples, *none]))
+
+
+def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(train_file: str, with_none: str) -> None:
+    def kept(source: str, metrics: dict[str, float], **settings: object) -> object:
+        task = task_on(train=(source,), validation_share=0.0, **settings).ready()
+        return task.model_config(task.load_training(PEOPLE.tokenizer)[0], 0.2, metrics).get("null_threshold")
+
+    assert kept(train_file, {}) is None
+    assert kept(train_file, {"best_f1_threshold": 3.0}) is None
+    assert kept(with_none, {}) == 0.0
+    assert kept(with_none, {"best_f1_threshold": 3.0}) == 3.0
+    assert kept(with_none, {"best_f1_threshold": 3.0}, null_threshold=-1.5) == -1.5
+
+
+def test_a_training_is_measured_at_the_threshold_that_its_model_keeps(
+    train_file: str, with_none: str, tmp_path: Path
+) -> None:
+    task = task_on(train=(with_none,), validation=(with_none,)).ready()
+    training, validation = task.load_training(PEOPLE.tokenizer)
+    assert validation is not None
+    found = task.evaluate(tiny_qa_model(seed=9), validation, tmp_path).metrics
+    config = task.model_config(training, 0.1, found)
+    assert config["null_threshold"] == found["best_f1_threshold"] != 0.0
+    assert found["f1"] == pytest.approx(found["best_f1"])
+    as_shipped = task_on().for_model(config)
+    again = tmp_path / "again"
+    again.mkdir()
+    measured = as_shipped.evaluate(tiny_qa_model(seed=9), validation, again).metrics
+    assert measured == {name: value for name, value in found.items() if not name.startswith("untuned")}
+    for name in task.prediction_files:
+        assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
+    # At the threshold that nobody chose, it is another figure, and is kept beside.
+    plain = task_on(null_threshold=0.0).evaluate(tiny_qa_model(seed=9), validation).metrics
+    assert (found["untuned_f1"], found["untuned_exact_match"]) == (plain["f1"], plain["exact_match"])
+    # Trained without such questions it always answers, whatever the validation data has.
+    always = task_on(train=(train_file,), validation=(with_none,)).ready()
+    assert always.evaluate(tiny_qa_model(seed=9), validation).null_threshold is None
+
+
+def test_what_is_answered_does_not_depend_on_what_is_right(with_none: str, tmp_path: Path) -> None:
+    document = json.loads(Path(with_none).read_text())
+    for paragraph in document["data"][0]["paragraphs"]:
+        for question in paragraph["qas"]:
+            del question["answers"], question["is_impossible"]
+    (tmp_path / "bare.json").write_text(json.dumps(document))
+    answers = []
+    for config in ({}, {"null_threshold": -1.48}):
+        task = task_on().for_model(config)
+        for number, source in enumerate((with_none, str(tmp_path / "bare.json"))):
+            data = task.load_validation([source], PEOPLE.tokenizer, "prediction")
+            metrics = task.evaluate(tiny_qa_model(seed=9), data, tmp_path).metrics
+            assert bool(metrics) == (number == 0)
+            answers.append(json.loads((tmp_path / "predictions.json").read_text()))
+    assert answers[0] == answers[1]
+    assert answers[2] == answers[3]
+    assert all(answers[0].values())
+    assert not all(answers[2].values())
+    with pytest.raises(DataError, match="nothing to measure") as caught:
+        task_on().load_validation([str(tmp_path / "bare.json")], PEOPLE.tokenizer)
+    assert "distiltune predict" in caught.value.fix
 
 
 def test_a_model_keeps_how_it_was_trained_to_read(tmp_path: Path) -> None:
@@ -143,15 +198,20 @@ def test_a_model_keeps_how_it_was_trained_to_read(tmp_path: Path) -> None:
     reading = {"max_length": 40, "stride": 7, "max_question_tokens": 15, "max_answer_tokens": 9}
     assert config == {"qa_dropout": 0.2, "distiltune": {**reading, "confidence_temperature": 1.5}}
     assert task_on().for_model(config).temperature == 1.5
-    assert task_on().for_model({}).temperature is None
-    assert task_on().for_model({"distiltune": {"confidence_temperature": -1}}).temperature is None
+    assert task_on().temperature is None
+    assert task_on().for_model({}).temperature == 1.0
+    assert task_on().for_model({"distiltune": {"confidence_temperature": -1}}).temperature == 1.0
     used = Recipe(n_best=3).with_stored(config)
     assert {name: getattr(used, name) for name in reading} == reading
     assert used.n_best == 3
     assert Recipe(max_answer_tokens=4).with_stored(config).max_answer_tokens == 4
-    # One setting of the windows given means that the others are not the stored ones: they must fit together.
     given = Recipe(max_length=500).with_stored(config)
-    assert (given.max_length, given.stride, given.max_answer_tokens) == (500, 128, 9)
+    assert (given.max_length, given.stride, given.max_question_tokens, given.max_answer_tokens) == (500, 7, 15, 9)
+    # Windows given are checked together with those stored, not with the defaults.
+    short = Recipe(max_length=30).with_stored(config, "question-answering")
+    assert (short.task, short.max_length, short.stride, short.max_question_tokens) == ("question-answering", 30, 7, 10)
+    other = Recipe(max_length=30).with_stored({"distiltune": {"stride": 7}}, "text-classification")
+    assert (other.max_length, other.stride, other.max_question_tokens) == (30, 7, 0)
     assert Recipe().with_stored({"distiltune": {"max_length": "long"}}) == Recipe()
 
 

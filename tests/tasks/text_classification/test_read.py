@@ -15,6 +15,7 @@ from distiltune.tasks.text_classification.targets import (
     Targets,
     class_weights,
     find_targets,
+    forget_unknown,
     keep_known,
     targets_of,
 )
@@ -121,6 +122,30 @@ def test_labels_that_the_model_does_not_have(tmp_path: Path) -> None:
     assert [finding.kind for finding in kept.findings.of("rejected")] == ["label_unknown"]
     with pytest.raises(DataError, match="'new' is not one"):
         keep_known(read, targets, 0.1)
+
+
+def test_to_predict_no_row_needs_a_label_that_can_be_used(tmp_path: Path) -> None:
+    read_rows(
+        tmp_path,
+        {"id": "0", "text": "a", "label": "x"},
+        {"id": "1", "text": "b"},
+        {"id": "2", "text": "c", "label": {"a": 1}},
+        {"id": "3", "text": "d", "label": "new"},
+        {"id": "4", "text": " ", "label": "x"},
+    )
+    path = str(tmp_path / "rows.jsonl")
+    read = read_texts([path], "validation", TextColumns(), 0.2, "prediction")
+    read = forget_unknown(read, Targets("single-label", ("x", "y")))
+    assert [(each.id, each.gold) for each in read.examples] == [("0", ("x",)), ("1", None), ("2", None), ("3", None)]
+    assert [(each.kind, each.row_id) for each in read.findings.of("noted")] == [
+        ("label_not_text", "2"),
+        ("label_unknown", "3"),
+    ]
+    with pytest.raises(DataError, match="3 of 5 rows"):
+        read_texts([path], "validation", TextColumns(), 0.2, "evaluation")
+    read_rows(tmp_path, {"text": "a"})
+    with pytest.raises(DataError, match="nothing to measure"):
+        read_texts([path], "validation", TextColumns(), 0.2, "evaluation")
 
 
 def test_class_weights() -> None:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from distiltune import TextClassifier, evaluate, fine_tune
+from distiltune import TextClassifier, evaluate, fine_tune, predict
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.fine_tuning import FineTuned
 from distiltune.recipe import Recipe
+from distiltune.tasks.text_classification.task import from_recipe
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
 COLOURS = {"red": ("rose", "blood", "brick"), "green": ("grass", "leaf", "moss"), "blue": ("sky", "sea", "ink")}
@@ -98,11 +102,42 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
     data = write(tmp_path / "some.jsonl", rows()[:5])
     assert evaluate(trained.model, data, **WINDOWS).metrics["accuracy"] == 1.0
     unlabelled = write(tmp_path / "new.jsonl", [{"text": "my brick"}, {"text": "the moss " * 20}])
-    result = evaluate(trained.model, unlabelled, predictions=tmp_path / "out", **WINDOWS)
+    result = predict(trained.model, unlabelled, tmp_path / "out", **WINDOWS)
     assert result.metrics == {}
     lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
     assert [line["label"] for line in lines] == ["red", "green"]
     assert result.n_features > 2  # the long one in windows
+
+
+def test_a_model_that_was_trained_on_cut_texts_reads_them_cut(trained: FineTuned, tmp_path: Path) -> None:
+    assert json.loads((trained.model / "config.json").read_text())["distiltune"]["long_texts"] == "windows"
+    cut = from_recipe(Recipe(task="text-classification", long_texts="truncate"))
+    data = cut.load_validation(["starter"], word_pieces(FILLERS), "prediction")
+    folder = tmp_path / "cut"
+    shutil.copytree(trained.model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    config["distiltune"]["long_texts"] = cut.model_config(data, 0.0)["distiltune"]["long_texts"]  # type: ignore[index]
+    (folder / "config.json").write_text(json.dumps(config))
+    text = "the moss " * 20 + "sky " * 60
+    unlabelled = write(tmp_path / "new.jsonl", [{"text": text}])
+    windows = [predict(each, unlabelled, tmp_path / "out").n_features for each in (trained.model, folder)]
+    assert windows[0] > windows[1] == 1
+    assert len(TextClassifier(trained.model).prepare([text]).features) == windows[0]
+    assert len(TextClassifier(folder).prepare([text]).features) == 1
+    assert len(TextClassifier(folder, truncate=False).prepare([text]).features) == windows[0]
+    flagged = predict(folder, unlabelled, tmp_path / "out", long_texts="windows")
+    assert flagged.n_features == windows[0]
+
+
+@pytest.mark.parametrize(("long_texts", "n_read"), [("windows", 3), ("truncate", 1)])
+def test_the_example_beside_an_export_reads_long_texts_as_the_model_was_trained(long_texts: str, n_read: int) -> None:
+    template = files("distiltune.tasks.text_classification").joinpath("onnx_example.py.txt").read_text("utf-8")
+    code = template.format(max_length=16, stride=4, long_texts=long_texts)
+    line = next(line for line in code.splitlines() if line.startswith("windows = "))
+    names: dict[str, Any] = {"whole": SimpleNamespace(overflowing=["second", "third"])}
+    exec(line, names)
+    assert len(names["windows"]) == n_read
+    assert "for window in windows:" in code
 
 
 def test_a_model_goes_on_with_its_labels_and_gets_a_new_head_for_others(trained: FineTuned, tmp_path: Path) -> None:

@@ -53,6 +53,34 @@ def test_conll_without_tags_is_for_predicting_and_with_a_gap_is_refused(tmp_path
         read(broken, share=0.1)
 
 
+def test_to_predict_no_row_needs_marks_that_can_be_used(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": "0", "tokens": ["a", "b"], "tags": ["O", "B-x"]},
+        {"id": "1", "tokens": ["a", "b"], "tags": ["O"]},
+        {"id": "2", "tokens": ["a"]},
+        {"id": "3", "text": "a b", "spans": [{"start": 0, "end": 99, "label": "x"}]},
+        {"id": "4", "tokens": [], "tags": []},
+    ]
+    read_rows(tmp_path, *rows)
+    path = str(tmp_path / "rows.jsonl")
+    found = read_marked([path], "validation", TokenColumns(), 0.2, "prediction")
+    assert [(each.id, each.gold is None) for each in found.examples] == [
+        ("0", False),
+        ("1", True),
+        ("2", True),
+        ("3", True),
+    ]
+    assert [(each.kind, each.row_id) for each in found.findings.of("noted")] == [
+        ("tags_do_not_match", "1"),
+        ("span_outside", "3"),
+    ]
+    with pytest.raises(DataError, match="4 of 5 rows"):
+        read_marked([path], "validation", TokenColumns(), 0.2, "evaluation")
+    read_rows(tmp_path, {"text": "a b"})
+    with pytest.raises(DataError, match="nothing to measure"):
+        read_marked([path], "validation", TokenColumns(), 0.2, "evaluation")
+
+
 def test_what_is_written_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     sentences = [(["New York", "is"], [["B-loc", "O"]]), (["#", "x"], [["O", "B-x"]])]

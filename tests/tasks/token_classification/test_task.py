@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from distiltune import EntityMarker, evaluate, fine_tune
+from distiltune import EntityMarker, evaluate, fine_tune, predict
 from distiltune.errors import DataError, RecipeError
 from distiltune.fine_tuning import FineTuned
 from tests.helpers import TINY, word_pieces, write_tiny_model
@@ -106,7 +106,9 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
     found = evaluate(trained.model, tmp_path / "a.jsonl", **WINDOWS).metrics
     assert (found["recall"], found["precision"]) == (1.0, 0.5)  # Ada is not marked there
     (tmp_path / "new.jsonl").write_text(json.dumps({"text": text}) + "\n")
-    result = evaluate(trained.model, tmp_path / "new.jsonl", predictions=tmp_path / "out", **WINDOWS)
+    with pytest.raises(DataError, match="nothing to measure"):
+        evaluate(trained.model, tmp_path / "new.jsonl", **WINDOWS)
+    result = predict(trained.model, tmp_path / "new.jsonl", tmp_path / "out", **WINDOWS)
     assert result.metrics == {}
     line = json.loads((tmp_path / "out" / "predictions.jsonl").read_text())
     assert [each["text"] for each in line["entities"]] == ["Ada", "Lima"]
@@ -114,6 +116,9 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
     (tmp_path / "other.jsonl").write_text(json.dumps(marked) + "\n")
     with pytest.raises(DataError, match="'river', which the model does not"):
         evaluate(trained.model, tmp_path / "other.jsonl", **WINDOWS)
+    result = predict(trained.model, tmp_path / "other.jsonl", tmp_path / "out", **WINDOWS)
+    assert [each.kind for each in result.noted] == ["label_unknown"]
+    assert json.loads((tmp_path / "out" / "predictions.jsonl").read_text())["entities"] == line["entities"]
 
 
 def test_texts_to_classify_are_refused(trained: FineTuned, tmp_path: Path) -> None:

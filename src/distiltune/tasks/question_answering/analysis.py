@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from distiltune.tasks.analysing import (
     step,
 )
 from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.question_answering.calibration import confidence_among, expected_calibration_error
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import score_answer
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
@@ -48,22 +50,24 @@ class _Given:
     start: int  # -1 for none
     end: int
     confidence: float
+    confidence_before: float  # at temperature 1
     exact: float
     f1: float
 
 
 def analyse(examples: Sequence[Example], nbest: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
     """Analyse the answers in the file ``nbest.jsonl`` that an evaluation of ``examples`` wrote."""
-    by_id = {example.id: example for example in examples}
+    by_id = {example.id: example for example in examples if example.has_gold}
     with nbest.open(encoding="utf-8") as file:
         given = [_given(by_id[line["id"]], line) for line in map(json.loads, file) if line["id"] in by_id]
     if not given:
         return Analysis(), ()
-    bins, error = calibrate((each.confidence, each.exact) for each in given if each.text)
+    bins, _ = calibrate((each.confidence, each.exact) for each in given)
+    confidence, right = (np.array(column) for column in zip(*((g.confidence, g.exact) for g in given), strict=True))
     analysis = Analysis(
         breakdowns=tuple(_breakdowns(given)),
         calibration=bins,
-        calibration_error=error,
+        calibration_error=expected_calibration_error(confidence, right == 1.0),
         wrong=tuple(_wrong_answer(each) for each in _hardest(given)),
         facts=_facts(given),
     )
@@ -86,19 +90,26 @@ def chance_losses(features: FeatureSet) -> tuple[float, float]:
     return uniform, float(losses.mean())
 
 
-def _given(example: Example, line: dict[str, object]) -> _Given:
+def _given(example: Example, line: dict[str, Any]) -> _Given:
     candidates = line["candidates"]
-    assert isinstance(candidates, list)
     text = str(line["answer"])
-    score = score_answer(text, [answer.text for answer in example.answers])
+    score = score_answer(text, example.gold_texts)
     best = candidates[0] if candidates and text else None
-    confidence = float(best["probability"]) if best else 1.0 - float(candidates[0]["probability"] if candidates else 0)
-    start, end = (int(best["start"]), int(best["end"])) if best else (-1, -1)
-    return _Given(example, text, start, end, min(1.0, max(0.0, confidence)), score.exact, score.f1)
+    before = confidence_among([float(each["score"]) for each in candidates], 1.0)
+    return _Given(
+        example,
+        text,
+        start=int(best["start"]) if best else -1,
+        end=int(best["end"]) if best else -1,
+        confidence=float(best["confidence"] if best else line["no_answer_confidence"]),
+        confidence_before=before(float(best["score"]) if best else 0.0),
+        exact=score.exact,
+        f1=score.f1,
+    )
 
 
 def _scored(each: _Given) -> ScoredAnswer:
-    wanted = tuple(dict.fromkeys(answer.text for answer in each.example.answers))
+    wanted = tuple(dict.fromkeys(each.example.gold_texts))
     return ScoredAnswer(
         each.example.id,
         each.example.question,
@@ -135,8 +146,8 @@ def _breakdowns(given: Sequence[_Given]) -> Iterable[Breakdown]:
 
 
 def _answer_length(each: _Given) -> str:
-    answers = each.example.answers
-    return step(_ANSWER_WORDS, len(answers[0].text.split())) if answers else NO_ANSWER
+    golds = each.example.gold_texts
+    return step(_ANSWER_WORDS, len(golds[0].split())) if golds else NO_ANSWER
 
 
 def _by(title: str, given: Sequence[_Given], label: Callable[[_Given], str], order: Sequence[str]) -> Breakdown:
@@ -168,7 +179,7 @@ def _wrong_answer(each: _Given) -> WrongAnswer:
     return WrongAnswer(
         title=each.example.question,
         given=each.text or NO_ANSWER,
-        wanted=gold.text if gold is not None else NO_ANSWER,
+        wanted=next(iter(each.example.gold_texts), NO_ANSWER),
         confidence=each.confidence,
         passage=tuple(marked_stretches(each.example.context, spans)),
     )
@@ -184,7 +195,8 @@ def _facts(given: Sequence[_Given]) -> dict[str, float]:
         "score": f1.value,
         "score_margin": (f1.high - f1.low) / 2,
         "null_share": 1 - len(answered) / n,
-        "null_share_wanted": sum(not each.example.answers for each in given) / n,
+        "null_share_wanted": sum(each.example.is_unanswerable for each in given) / n,
         "confidence": sum(each.confidence for each in answered) / max(1, len(answered)),
+        "confidence_before": sum(each.confidence_before for each in answered) / max(1, len(answered)),
         "one_place_share": starts.most_common(1)[0][1] / len(answered) if answered else 0.0,
     }

@@ -8,18 +8,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from distiltune.data.reading import is_encodable, text_problem
 from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError, RecipeError
 from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
-from distiltune.recipe import stored_settings
-from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidences, pool
+from distiltune.recipe import fill_windows, stored_settings
+from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
-    N_SPECIAL_TOKENS,
     QuestionFeatures,
     WindowSettings,
     make_features,
@@ -28,9 +28,9 @@ from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.task import (
     HEAD_RULES,
-    NULL_THRESHOLD,
     make_span_head,
     stored_temperature,
+    stored_threshold,
 )
 
 QUESTIONS_AT_ONCE = 64
@@ -144,7 +144,7 @@ class Answerer:
         precision: str = "float32",
         max_length: int | None = None,
         stride: int | None = None,
-        max_question_tokens: int = 0,
+        max_question_tokens: int | None = None,
         max_answer_tokens: int | None = None,
         null_threshold: float | None = None,
     ) -> None:
@@ -160,8 +160,9 @@ class Answerer:
             max_length: most tokens in a window; by default as the model was trained, 384 where that is not known. A
                 model with positions for fewer is asked in windows of what it has.
             stride: tokens that neighbouring windows share; by default as the model was trained, 128 where that is not
-                known, and never more than a third of the window.
-            max_question_tokens: longest question kept whole; 0 means half of what a window leaves beside the stride.
+                known, and never more than a third of a window that is shorter than there.
+            max_question_tokens: longest question kept whole; 0 means half of what a window leaves beside the stride;
+                by default as the model was trained, and never more than that half of other windows than there.
             max_answer_tokens: longest answer, in tokens; by default as the model was trained, or 30.
             null_threshold: "no answer" is given where its score exceeds the best answer's by more than this; by
                 default what the model directory says, and without that an answer is always given.
@@ -178,12 +179,10 @@ class Answerer:
         config = self._loaded.source.config_hf
         stored = stored_settings(config)
         limit = self._loaded.source.config.max_position_embeddings
-        self._windows = _windows(stored, limit, max_length, stride, max_question_tokens)
+        asked = {"max_length": max_length, "stride": stride, "max_question_tokens": max_question_tokens}
+        self._windows = _windows(stored, limit, asked)
         self.max_answer_tokens = max_answer_tokens or stored.get("max_answer_tokens", 30)
-        threshold = config.get(NULL_THRESHOLD)
-        if null_threshold is None and isinstance(threshold, int | float):
-            null_threshold = float(threshold)
-        self.null_threshold = null_threshold
+        self.null_threshold = stored_threshold(config) if null_threshold is None else null_threshold
         temperature = stored_temperature(config)
         self.is_calibrated = temperature is not None
         self.temperature = 1.0 if temperature is None else temperature
@@ -265,12 +264,20 @@ class Answerer:
         """Tokenise questions and texts and cut them into windows.
 
         Raises:
-            DataError: if a question is empty.
+            DataError: if a question is empty, or a question or a text holds what is no character.
 
         """
         for number, question in enumerate(questions, start=first_number):
-            if not question.strip():
-                raise DataError("The question is empty.", where=f"question {number}", fix="ask something")
+            problem = text_problem(question, "question")
+            if problem is not None:
+                raise DataError(problem.message, where=f"question {number}", fix="ask something")
+        for number, document in enumerate(documents, start=1):
+            if not is_encodable(document.text):
+                raise DataError(
+                    "The text has half of a surrogate pair, which is not a character.",
+                    where=document.name or f"text {number}",
+                    fix="read it in the encoding that it was written in",
+                )
         whole = [Part(number, 0, document.text) for number, document in enumerate(documents)]
         parts: list[Part] = []
         question_of: list[int] = []
@@ -328,19 +335,18 @@ class Answerer:
     ) -> Reply:
         scores = sorted((score for each in read for score in each.scores), reverse=True)
         log_total = weigh_together([each.log_total for each in read])
-        shares = confidences(pool(scores), self.temperature)
+        confidence_of = confidence_among(scores, self.temperature)
         best = sorted(
             ((each.part, candidate) for each in read for candidate in each.candidates),
             key=lambda found: (-found[1].score, found[0].document, found[0].start + found[1].start),
         )[:n_best]
-        # A candidate too far down for the pool gets what its score would have had there.
         candidates = tuple(
             self._found(
                 documents[part.document],
                 part,
                 candidate,
                 math.exp(candidate.score - log_total),
-                float(shares[1]) * math.exp((candidate.score - scores[0]) / self.temperature),
+                confidence_of(candidate.score),
             )
             for part, candidate in best
         )
@@ -349,7 +355,7 @@ class Answerer:
             question=question,
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
-            no_answer_confidence=float(shares[0]),
+            no_answer_confidence=confidence_of(0.0),
             no_answer_probability=math.exp(-log_total),
             read_share=sum(len(each.part.text) for each in read) / n_all,
         )
@@ -398,21 +404,11 @@ def load_question_answerer(name: str, device: str) -> LoadedModel:
     return loaded
 
 
-def _windows(
-    stored: Mapping[str, int], limit: int, max_length: int | None, stride: int | None, max_question_tokens: int
-) -> WindowSettings:
-    """The windows asked for, or those stored, or 384 and 128; cut down to the model's positions."""
-    if max_length is None and stride is None and not max_question_tokens and {"max_length", "stride"} <= stored.keys():
-        max_length, stride = stored["max_length"], stored["stride"]
-        max_question_tokens = stored.get("max_question_tokens", 0)
-    max_length = 384 if max_length is None else max_length
-    if stride is None or limit < max_length:
-        stride = min(128 if stride is None else stride, min(max_length, limit) // 3)
-    if limit < max_length:
-        max_length, max_question_tokens = limit, 0
+def _windows(stored: Mapping[str, int], limit: int, asked: Mapping[str, int | None]) -> WindowSettings:
+    """The windows asked for, filled up with those stored; cut down to the model's positions."""
+    given = {name: value for name, value in asked.items() if value is not None}
     try:
-        half = (max_length - N_SPECIAL_TOKENS - stride) // 2
-        return WindowSettings(max_length, stride, max_question_tokens or half)
+        return WindowSettings(**fill_windows(given, stored, limit))
     except ValueError as error:
         raise RecipeError(
             f"Windows cannot be cut: {error}.", fix="give a longer max_length or a shorter stride"

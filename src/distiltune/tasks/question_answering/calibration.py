@@ -8,7 +8,7 @@ validation data (Guo et al. 2017, "On Calibration of Modern Neural Networks"). I
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,6 +66,20 @@ def confidences(pools: Scores, temperature: float) -> Scores:
     scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     shares: Scores = scaled / scaled.sum(axis=-1, keepdims=True)
     return shares
+
+
+def confidence_among(scores: Sequence[float], temperature: float) -> Callable[[float], float]:
+    """From a score to its confidence among the candidates of a question; that of "no answer" has the score 0.
+
+    A candidate too far down for the pool gets what its score would have had there.
+
+    Args:
+        scores: the question's candidates', best first.
+        temperature: above 0.
+
+    """
+    total = float(np.logaddexp.reduce(pool(scores) / temperature))
+    return lambda score: math.exp(score / temperature - total)
 
 
 def expected_calibration_error(confidence: Scores, right: npt.NDArray[np.bool_], n_bins: int = N_BINS) -> float:

@@ -14,6 +14,7 @@ from distiltune.data.array_cache import Arrays, cache_key, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
+from distiltune.data.reading import Use
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
 from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
@@ -45,14 +46,13 @@ class QuestionData:
         return self.examples[index].id
 
 
-def load_examples(sources: Sequence[str], split: Split, columns: str, max_rejected_share: float) -> ExampleSet:
-    """Read the examples of all sources, mixed in the order named.
-
-    Raises:
-        DataError: if a source cannot be read, or more rows than allowed are unusable.
-
-    """
-    return read_examples(sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share)
+def load_examples(
+    sources: Sequence[str], split: Split, columns: str, max_rejected_share: float, use: Use = "training"
+) -> ExampleSet:
+    """Read the examples of all sources, mixed in the order named; arguments and errors as `read_examples`."""
+    return read_examples(
+        sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share, use=use
+    )
 
 
 def featurise(examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings, cache: Path) -> QuestionData:
@@ -93,6 +93,8 @@ def _fingerprint(examples: Sequence[Example]) -> str:
             context = hashlib.sha256(example.context.encode("utf-8", "replace")).hexdigest()
             hashes[example.context] = context
         spans = ",".join(f"{answer.start}+{len(answer.text)}" for answer in example.answers[:1])
+        if not example.answers and not example.is_unanswerable:
+            spans = "?"
         digest.update(f"{example.question}\x1f{context}\x1f{spans}\x1e".encode("utf-8", "replace"))
     return digest.hexdigest()
 

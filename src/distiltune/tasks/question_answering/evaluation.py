@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
-from distiltune.tasks.question_answering.calibration import POOL_SIZE, AnswerRecord, Calibration
+from distiltune.tasks.question_answering.calibration import (
+    POOL_SIZE,
+    AnswerRecord,
+    Calibration,
+    confidence_among,
+)
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures
@@ -32,118 +38,138 @@ class QuestionEvaluation:
     """What a model is worth on a set of questions.
 
     Attributes:
-        loss: mean over all features, against the first gold answer, dropout off.
-        end_accuracy: share of features whose arg-max end token is the label.
-        start_accuracy: the same for the start.
-        scores: the official SQuAD scores.
+        means: loss and accuracies by name, means over the features whose label is known, against the first gold
+            answer, dropout off; empty if there are none.
+        scores: the official SQuAD scores of the questions with gold answers; None if there are none.
         null_threshold: null score difference above which "no answer" was given; None: always an answer.
+        temperature: of the confidence.
+        untuned: the scores at a threshold of 0, where the threshold was chosen on these very questions.
         n_features: features that the means are taken over.
-        calibration: how honest the confidence is, at the threshold in use or, where that was left open, at that of the
-            best F1; None if too few questions or candidates tell.
+        calibration: how honest the confidence is; None if too few questions tell.
 
     """
 
-    loss: float
-    end_accuracy: float
-    start_accuracy: float
-    scores: SquadScores
+    means: dict[str, float]
+    scores: SquadScores | None
     null_threshold: float | None
+    temperature: float
     n_features: int
+    untuned: SquadScores | None = None
     calibration: Calibration | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
-        """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
-        return {
-            "loss": self.loss,
-            "end_accuracy": self.end_accuracy,
-            "start_accuracy": self.start_accuracy,
-            **{name: float(value) for name, value in self.scores.as_json().items()},
-            **(
-                {
-                    TEMPERATURE: self.calibration.temperature,
-                    "calibration_error_before": self.calibration.error_before,
-                    "calibration_error": self.calibration.error_after,
-                }
-                if self.calibration is not None
-                else {}
-            ),
-        }
+        """The figures by the names that the log, the table and the recipe's ``monitor`` use; none without gold."""
+        if self.scores is None:
+            return {}
+        metrics = {**self.means, **{name: float(value) for name, value in self.scores.as_json().items()}}
+        if self.untuned is not None:
+            metrics |= {"untuned_exact_match": self.untuned.exact_match, "untuned_f1": self.untuned.f1}
+        if self.calibration is not None:
+            metrics |= {
+                TEMPERATURE: self.calibration.temperature,
+                "calibration_error_before": self.calibration.error_before,
+                "calibration_error": self.calibration.error_after,
+            }
+        return metrics
 
 
 class PredictionFiles:
-    """The official predictions file and, beside it, the n-best list, written example by example.
+    """The official predictions file and, beside it, the n-best list.
 
-    ``predictions.json``: id → answer text ("" for none). ``nbest.jsonl``: one object a line with the candidates.
+    ``predictions.json``: id → answer text ("" for none). ``nbest.jsonl``: one object a line with the candidates, their
+    confidence and that of no answer. What is decoded is kept on disk until the threshold and the temperature, which may
+    depend on all of it, are known.
     """
 
-    def __init__(self, predictions: Path, nbest: Path, null_threshold: float | None) -> None:
+    def __init__(self, predictions: Path, nbest: Path, n_best: int) -> None:
+        """Nothing is written before `finish`.
+
+        Args:
+            predictions: the one file.
+            nbest: the other; what is decoded waits in its directory.
+            n_best: most candidates of a question in it.
+
+        """
         self._paths = predictions, nbest
-        self._null_threshold = null_threshold
-        self._answers: dict[str, str] = {}
+        self._n_best = n_best
         self._files = ExitStack()
-        self._nbest: TextIO | None = None
+        self._decoded: TextIO | None = None
 
     def __enter__(self) -> Self:
-        self._nbest = self._files.enter_context(self._paths[1].open("w", encoding="utf-8"))
+        waiting = tempfile.TemporaryFile("w+", encoding="utf-8", dir=self._paths[1].parent)
+        self._decoded = self._files.enter_context(waiting)
         return self
 
     def add(self, example: Example, decoded: Decoded) -> None:
-        """Write one example's candidates and remember its answer."""
-        assert self._nbest is not None, "used outside its with block"
-        prediction = as_prediction(example, decoded)
-        self._answers[example.id] = prediction.final_text(self._null_threshold)
-        line = {
-            "id": example.id,
-            "answer": self._answers[example.id],
-            "null_score_difference": round(prediction.null_score_difference, 6),
-            "candidates": [
-                {
-                    "text": candidate.text,
-                    "start": candidate.start,
-                    "end": candidate.end,
-                    "score": round(candidate.score, 6),
-                    "probability": round(candidate.probability, 6),
+        """Keep one example's candidates."""
+        assert self._decoded is not None, "used outside its with block"
+        candidates = [(c.text, c.start, c.end, c.score, c.probability) for c in decoded.candidates]
+        kept = example.id, decoded.best_text, decoded.null_score_difference, candidates
+        self._decoded.write(json.dumps(kept) + "\n")
+
+    def finish(self, null_threshold: float | None, temperature: float) -> None:
+        """Write both files.
+
+        Args:
+            null_threshold: null score difference above which the answer is "none"; None: always answer.
+            temperature: of the confidence.
+
+        """
+        assert self._decoded is not None, "used outside its with block"
+        self._decoded.seek(0)
+        answers: dict[str, str] = {}
+        with self._paths[1].open("w", encoding="utf-8") as file:
+            for id_, best_text, difference, candidates in map(json.loads, self._decoded):
+                answers[id_] = Prediction(id_, best_text, difference).final_text(null_threshold)
+                confidence_of = confidence_among([score for _, _, _, score, _ in candidates], temperature)
+                line = {
+                    "id": id_,
+                    "answer": answers[id_],
+                    "null_score_difference": round(difference, 6),
+                    "no_answer_confidence": round(confidence_of(0.0), 6),
+                    "candidates": [_shown(each, confidence_of) for each in candidates[: self._n_best]],
                 }
-                for candidate in decoded.candidates
-            ],
-        }
-        self._nbest.write(json.dumps(line, ensure_ascii=False) + "\n")
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
+        text = json.dumps(answers, ensure_ascii=False, indent=0)
+        self._paths[0].write_text(text + "\n", encoding="utf-8")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._files.close()
-        if kind is None:
-            text = json.dumps(self._answers, ensure_ascii=False, indent=0)
-            self._paths[0].write_text(text + "\n", encoding="utf-8")
 
 
-@dataclass(slots=True)
+def _shown(candidate: tuple[str, int, int, float, float], confidence_of: Callable[[float], float]) -> dict[str, Any]:
+    text, start, end, score, probability = candidate
+    return {
+        "text": text,
+        "start": start,
+        "end": end,
+        "score": round(score, 6),
+        "probability": round(probability, 6),
+        "confidence": round(confidence_of(score), 6),
+    }
+
+
+@dataclass(frozen=True, slots=True)
 class _FeatureSums:
-    """Loss and accuracies summed over features, on the model's device until the end."""
+    """Loss and accuracies summed over the features whose label is known, on the model's device until the end."""
 
     sums: Tensor
-    n_features: int = field(default=0)
 
     def add(self, batch: PackedBatch, logits: Tensor) -> None:
-        self.sums += span_loss(logits, batch).metrics
-        self.n_features += batch.n_features
+        self.sums.add_(span_loss(logits, batch).metrics)
 
-    def means(self) -> dict[str, float]:
-        return {
-            name: float(value) / self.n_features for name, value in zip(METRIC_NAMES, self.sums.tolist(), strict=True)
-        }
+    def means(self, n_features: int) -> dict[str, float]:
+        if n_features == 0:
+            return {}
+        return {name: float(value) / n_features for name, value in zip(METRIC_NAMES, self.sums.tolist(), strict=True)}
 
 
 def as_prediction(example: Example, decoded: Decoded) -> Prediction:
     """What the scorer needs of a decoded example."""
     return Prediction(id=example.id, best_text=decoded.best_text, null_score_difference=decoded.null_score_difference)
-
-
-def default_null_threshold(examples: Sequence[Example]) -> float | None:
-    """0 where some question is unanswerable; None (always answer) where none is, as in SQuAD 1.1."""
-    return None if all(example.answers for example in examples) else 0.0
 
 
 def evaluate_questions(
@@ -153,7 +179,7 @@ def evaluate_questions(
     settings: ReadingSettings,
     *,
     null_threshold: float | None,
-    threshold_is_open: bool = False,
+    choose_threshold: bool = False,
     temperature: float | None = None,
     on_example: Callable[[Example, Decoded], None] = lambda example, decoded: None,
 ) -> QuestionEvaluation:
@@ -161,34 +187,47 @@ def evaluate_questions(
 
     Args:
         model: an encoder with a span head; left in evaluation mode.
-        examples: the questions, with gold answers.
+        examples: the questions; those without gold answers are read and not scored.
         question_features: their features.
         settings: limits of decoding and batching.
         null_threshold: null score difference above which the answer is "none"; None: always answer.
-        threshold_is_open: the threshold is yet to be chosen, and the confidence is fitted for the best one.
-        temperature: of the confidence that is measured; by default one is fitted.
+        choose_threshold: take the threshold of the best F1 on these questions instead, 0 if all of them have an answer.
+        temperature: of the confidence; by default one is fitted, 1 where too few questions tell.
         on_example: called with each example and what was decoded, in order.
 
     """
     sums = _FeatureSums(torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model)))
     keeper, record = ScoreKeeper(), AnswerRecord()
+    # A confidence is taken over a fixed number of candidates, however few are wanted.
+    settings = replace(settings, n_best=max(settings.n_best, POOL_SIZE))
     for example, decoded in read_answers(model, examples, question_features, settings, sums.add):
+        on_example(example, decoded)
+        if not example.has_gold:
+            continue
         score = keeper.add(example, as_prediction(example, decoded))
         record.add(
             [candidate.score for candidate in decoded.candidates[:POOL_SIZE]],
             best_is_right=score.exact == 1.0,
-            none_is_right=not example.answers,
+            none_is_right=example.is_unanswerable,
         )
-        on_example(example, decoded)
-    means = sums.means()
-    scores = keeper.scores(null_threshold)
-    calibrated_at = scores.best_f1_threshold if threshold_is_open else null_threshold
+    scores = untuned = calibration = None
+    if len(keeper):
+        scores = keeper.scores(0.0 if choose_threshold else null_threshold)
+        if choose_threshold:
+            null_threshold = 0.0
+            if scores.best_f1_threshold is not None:
+                untuned, null_threshold = scores, scores.best_f1_threshold
+                scores = keeper.scores(null_threshold)
+        calibration = record.calibrate(null_threshold, temperature)
+        if temperature is None and calibration is not None:
+            temperature = calibration.temperature
+    n_labelled = question_features.n_labelled
     return QuestionEvaluation(
-        loss=means["loss"],
-        end_accuracy=means["end_accuracy"],
-        start_accuracy=means["start_accuracy"],
+        means=sums.means(n_labelled),
         scores=scores,
         null_threshold=null_threshold,
-        n_features=sums.n_features,
-        calibration=record.calibrate(calibrated_at, temperature) if settings.n_best >= POOL_SIZE else None,
+        temperature=1.0 if temperature is None else temperature,
+        n_features=n_labelled,
+        untuned=untuned,
+        calibration=calibration,
     )

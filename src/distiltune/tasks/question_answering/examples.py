@@ -20,10 +20,34 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One question on one context; no answers means that the question is unanswerable from it."""
+    """One question on one context.
+
+    Attributes:
+        id: unique in its set.
+        question: as it was read.
+        context: as it was read.
+        answers: the gold answers, in their place in the context.
+        title: of what the context is from.
+        unplaced: gold answers that stand nowhere in the context: nothing can be learned from them, but an answer can be
+            scored against them.
+        has_gold: whether it is known what the right answer is; then, without any answer, that is none.
+
+    """
 
     id: str
     question: str
     context: str
     answers: tuple[Answer, ...]
     title: str = ""
+    unplaced: tuple[str, ...] = ()
+    has_gold: bool = True
+
+    @property
+    def gold_texts(self) -> tuple[str, ...]:
+        """What an answer is scored against; empty if none is right, or if nothing is known."""
+        return (*(answer.text for answer in self.answers), *self.unplaced)
+
+    @property
+    def is_unanswerable(self) -> bool:
+        """Whether it is known that the context does not answer the question."""
+        return self.has_gold and not self.gold_texts

@@ -21,6 +21,8 @@ from distiltune.tasks.question_answering.examples import Example
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1
+NO_LABEL = -100
+"""Start and end of a feature where it is not known what is right: the loss leaves it out, as cross-entropy does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class QuestionFeatures:
 
     Attributes:
         features: token ids, boundaries, labels ``(n_features, 2)`` (start, end; 0 and 0 where the window does not
-            hold the whole answer) and the example of each feature.
+            hold the whole answer, `NO_LABEL` where it is not known) and the example of each feature.
         first_context_token: ``(n_features,)`` int32, index in the feature of its first context token.
         window_start: ``(n_features,)`` int64, index of that token in ``char_starts`` and ``char_ends``.
         char_starts: ``(all_context_tokens,)`` int32 of the distinct contexts, laid end to end.
@@ -76,6 +78,11 @@ class QuestionFeatures:
 
     def __len__(self) -> int:
         return len(self.features)
+
+    @property
+    def n_labelled(self) -> int:
+        """How many features have a label."""
+        return int((self.features.labels[:, 0] != NO_LABEL).sum())
 
     def n_context_tokens(self) -> npt.NDArray[np.int64]:
         """``(n_features,)`` context tokens in each feature; the closing ``[SEP]`` follows them."""
@@ -130,12 +137,18 @@ def _label(
     window_start: npt.NDArray[np.int64],
     first_context_token: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int32]:
-    """Start and end labels ``(n_features, 2)`` against the first gold answer, 0 and 0 where the window lacks it."""
+    """Start and end labels ``(n_features, 2)`` against the first gold answer, 0 and 0 where the window lacks it.
+
+    `NO_LABEL` are those of an example of which no answer is placed and yet it is not known that there is none.
+    """
     spans = _answer_tokens(examples, context_of, context_tokens)
     starts, ends = spans[windows.example, 0], spans[windows.example, 1]
     held = (starts != NO_ANSWER) & (starts >= window_start) & (ends < window_start + windows.n_tokens)
     shift = first_context_token - window_start
-    return np.where(held[:, None], np.stack([starts + shift, ends + shift], axis=1), 0).astype(np.int32)
+    labels = np.where(held[:, None], np.stack([starts + shift, ends + shift], axis=1), 0).astype(np.int32)
+    is_known = np.array([bool(each.answers) or each.is_unanswerable for each in examples], dtype=bool)
+    labels[~is_known[windows.example]] = NO_LABEL
+    return labels
 
 
 def _answer_tokens(

@@ -17,6 +17,12 @@ _QUESTION_METRICS = {
     "unanswerable_exact_match": MetricLabel(
         "Exact match, questions without an answer", "percent", "share of them that were given no answer"
     ),
+    "untuned_exact_match": MetricLabel(
+        "Exact match, threshold not chosen", "percent", "at the threshold 0 for no answer, which nobody chose"
+    ),
+    "untuned_f1": MetricLabel(
+        "F1, threshold not chosen", "percent", "at the threshold 0 for no answer, which nobody chose"
+    ),
     "best_exact_match": MetricLabel("Best exact match", "percent", "at the best threshold for no answer"),
     "best_exact_match_threshold": MetricLabel("Threshold of the best exact match", "score", "in nats"),
     "best_f1": MetricLabel("Best F1", "percent", "at the best threshold for no answer"),
@@ -113,6 +119,15 @@ def _limit_on_refusal(metrics: Mapping[str, float]) -> str:
             "All questions that it was evaluated on have an answer in their text. How well it notices that a "
             "text holds none was not measured; expect an answer to every question."
         )
-    chosen = metrics.get("best_f1_threshold")
-    how = "" if chosen is None else f" (by default {chosen:.4f}, that of the best F1 on the validation data)"
-    return f"Whether a text holds an answer at all is judged by a threshold{how}, and the judgement is often wrong."
+    if "untuned_f1" not in metrics:
+        return (
+            "Whether a text holds an answer at all is judged by a threshold if it was trained with one, and the "
+            "judgement is often wrong."
+        )
+    chosen = metrics.get("best_f1_threshold", 0.0)
+    return (
+        f"Whether a text holds an answer at all is judged by a threshold (by default {chosen:.4f}, that of the best F1 "
+        "on the validation data), and the judgement is often wrong. The scores are at that threshold; since it was "
+        "chosen on the same questions, they flatter the model a little. At the threshold 0 its F1 was "
+        f"{metrics['untuned_f1']:.2f}."
+    )

@@ -166,7 +166,7 @@ class ScoreKeeper:
             raise ValueError(f"prediction {prediction.id!r} was scored against example {example.id!r}")
         if math.isnan(prediction.null_score_difference):
             raise ValueError(f"the null score difference of {prediction.id!r} is not a number")
-        golds = [answer.text for answer in example.answers]
+        golds = example.gold_texts
         score = score_answer(prediction.best_text, golds)
         self._questions.append(
             _ScoredQuestion(

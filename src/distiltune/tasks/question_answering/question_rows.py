@@ -41,15 +41,20 @@ class RawAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RawQuestion:
-    """A question as the file has it, of whatever types; None for what is absent."""
+    """A question as the file has it, of whatever types; None for what is absent.
+
+    ``answers`` is a sentence on what is wrong with them where they cannot be read; ``has_gold`` says whether there was
+    a place for them at all.
+    """
 
     where: str
     id: object
     question: object
     context: object
     title: object
-    answers: tuple[RawAnswer, ...]
+    answers: tuple[RawAnswer, ...] | str
     is_impossible: bool
+    has_gold: bool
 
 
 def is_article(row: Row) -> bool:
@@ -88,39 +93,37 @@ def _questions_of_article(row: Row, file: str) -> Iterator[RawQuestion | Finding
 
 def _question_of_article(
     article: Row, paragraph: Mapping[str, object], question: Mapping[str, object], file: str, place: str
-) -> RawQuestion | Finding:
+) -> RawQuestion:
     row_id = question.get("id")
     where = f"{file}#{writable(str(row_id))}" if isinstance(row_id, str | int) and row_id != "" else place
-    answers = _nested_answers(question.get("answers"))
-    if isinstance(answers, str):
-        return rejected("answers_malformed", where, row_id, answers)
+    is_impossible = _is_true(question.get("is_impossible"))
     return RawQuestion(
         where=where,
         id=row_id,
         question=question.get("question"),
         context=paragraph.get("context"),
         title=article.value.get("title"),
-        answers=answers,
-        is_impossible=_is_true(question.get("is_impossible")),
+        answers=_nested_answers(question.get("answers")),
+        is_impossible=is_impossible,
+        has_gold=is_impossible or "answers" in question,
     )
 
 
-def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion | Finding:
+def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
     value = row.value
-    row_id = value.get(columns.id)
     answers = _nested_answers(value.get(columns.answers))
     if answers == ():
         answers = _flat_answers(value.get(columns.answer_text), value.get(columns.answer_start))
-    if isinstance(answers, str):
-        return rejected("answers_malformed", row.where, row_id, answers)
+    is_impossible = _is_true(value.get("is_impossible"))
     return RawQuestion(
         where=row.where,
-        id=row_id,
+        id=value.get(columns.id),
         question=value.get(columns.question),
         context=value.get(columns.context),
         title=value.get("title"),
         answers=answers,
-        is_impossible=_is_true(value.get("is_impossible")),
+        is_impossible=is_impossible,
+        has_gold=is_impossible or columns.answers in value or columns.answer_text in value,
     )
 
 

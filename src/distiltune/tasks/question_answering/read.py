@@ -6,7 +6,7 @@ No context is ever changed; what else holds of reading, `distiltune.data.reading
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from distiltune.data.files import Row, iter_rows
@@ -16,10 +16,13 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    Use,
     generated_id,
+    gold_ignored,
     id_problem,
     id_text,
     is_encodable,
+    need_gold,
     read_sources,
     rejected,
     shown,
@@ -65,22 +68,28 @@ def read_examples(
     split: Split,
     columns: ColumnMap = ColumnMap(),  # noqa: B008 (frozen)
     max_rejected_share: float = 0.05,
+    use: Use = "training",
 ) -> ExampleSet:
     """Read the examples of one split from all sources, in order, as `read_sources` does.
+
+    Where no row of a file has a place for answers, none of its examples has gold, but for training, where they count as
+    unanswerable; where some do, a row without one is unanswerable.
 
     Args:
         sources: paths to data files or directories, ``starter``, or names of data sets on the hub.
         split: which part of ``starter`` and of hub data sets; files are read as they are.
         columns: what the columns of flat rows are called.
         max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
+        use: what for. Of gold answers that are not found in their context, training leaves out the question, evaluation
+            keeps the text to score against; for a prediction a question may have no gold.
 
     Raises:
-        DataError: if a source cannot be read, or more rows than allowed are unusable.
+        DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading = _Reading()
-    return read_sources(
+    reading = _Reading(use=use)
+    read = read_sources(
         sources,
         split,
         f"data/{split}.json",
@@ -89,6 +98,9 @@ def read_examples(
         {"question": columns.question, "context": columns.context},
         max_rejected_share,
     )
+    if use != "evaluation":
+        return read
+    return need_gold(read, lambda example: example.has_gold, f"{columns.answer_text!r} or {columns.answers!r}")
 
 
 def has_own_validation(source: str | Path) -> bool:
@@ -101,8 +113,12 @@ def has_own_validation(source: str | Path) -> bool:
 
 @dataclass(slots=True)
 class _Reading(Reading[Example]):
-    """What has been read so far; ``contexts`` maps each context to the one object that all its examples share."""
+    """What has been read so far, and for what use.
 
+    ``contexts`` maps each context to the one object that all its examples share.
+    """
+
+    use: Use = "training"
     contexts: dict[str, str] = field(default_factory=dict)
 
 
@@ -110,34 +126,41 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     """Add all rows of a file to ``reading``."""
     file = str(path)
     first_flat_row: Row | None = None
-    has_answers = False
+    has_gold = False
+    n_before, without = len(reading.examples), []
     for row in iter_rows(path):
-        if isinstance(row, Row) and not is_article(row):
-            first_flat_row = first_flat_row or row
-            has_answers = has_answers or columns.answers in row.value or columns.answer_text in row.value
+        if first_flat_row is None and isinstance(row, Row) and not is_article(row):
+            first_flat_row = row
         for question in questions_of(row, file, columns):
             reading.findings.n_rows += 1
             result = question if isinstance(question, Finding) else _example_of(question, reading)
+            has_gold = has_gold or (isinstance(question, RawQuestion) and question.has_gold)
             if isinstance(result, Finding):
                 reading.findings.add(result)
-            else:
-                reading.examples.append(result)
+                continue
+            if isinstance(question, RawQuestion) and not question.has_gold:
+                without.append(len(reading.examples))
+            reading.examples.append(result)
     if first_flat_row is not None:
         reading.columns_seen = reading.columns_seen or tuple(map(str, first_flat_row.value))
-        if not has_answers:
-            reading.findings.add(_no_answer_column(file, first_flat_row, columns))
+    if not has_gold and (first_flat_row is not None or len(reading.examples) > n_before):
+        reading.findings.add(_no_answer_column(file, first_flat_row, columns, reading.use))
+    if not has_gold and reading.use != "training":
+        for i in without:
+            reading.examples[i] = replace(reading.examples[i], has_gold=False)
 
 
-def _no_answer_column(file: str, row: Row, columns: ColumnMap) -> Finding:
-    """The finding that a file has no answers at all; `DataError` if they are in a column not mapped."""
-    for column in row.value:
+def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> Finding:
+    """The finding that a file has no answers at all; `DataError` if they are wanted and in a column not mapped."""
+    for column in row.value if row is not None and use != "prediction" else ():
         if "".join(filter(str.isalnum, str(column).lower())) in _LIKELY_ANSWER_COLUMNS:
             raise DataError(
                 f"There is no column {columns.answer_text!r} or {columns.answers!r}, but one {column!r}.",
                 where=file,
                 fix=f"if it holds the answers, name it: --columns answer_text={column}; otherwise rename it.",
             )
-    message = f"No row has {columns.answer_text!r} or {columns.answers!r}: every question counts as unanswerable."
+    what = "every question counts as unanswerable" if use == "training" else "there is nothing to compare with"
+    message = f"No row has {columns.answer_text!r} or {columns.answers!r}: {what}."
     return Finding("noted", "no_answer_column", file, "", message)
 
 
@@ -153,13 +176,13 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
     assert isinstance(raw.context, str)
     context = reading.contexts.setdefault(raw.context, raw.context)
     wanted_id = id_text(raw.id) or generated_id(context, raw.question)
-    golds = _place_golds(raw, context, wanted_id)
+    golds = _place_golds(raw, context, wanted_id, reading.use)
     if golds.rejection is not None:
         return golds.rejection
     reading.findings.extend(golds.findings)
     title = raw.title if isinstance(raw.title, str) and is_encodable(raw.title) else ""
     unique_id = reading.unique_id(raw.id, wanted_id, raw.where)
-    return Example(unique_id, raw.question, context, golds.answers, title)
+    return Example(unique_id, raw.question, context, golds.answers, title, golds.unplaced, golds.has_gold)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,24 +190,38 @@ class _Golds:
     """The placed gold answers of one question with findings about them, or what rejects the question."""
 
     answers: tuple[Answer, ...] = ()
+    unplaced: tuple[str, ...] = ()
+    has_gold: bool = True
     findings: tuple[Finding, ...] = ()
     rejection: Finding | None = None
 
 
-def _place_golds(raw: RawQuestion, context: str, row_id: str) -> _Golds:
-    """Place every gold answer. Bad ones are left out, each with a finding, as long as a good one stays."""
+def _place_golds(raw: RawQuestion, context: str, row_id: str, use: Use) -> _Golds:
+    """Place every gold answer. Bad ones are left out, each with a finding, as long as a good one stays.
+
+    But for training, one that is a text and has no place is good to be scored against.
+    """
 
     def finding(outcome: Outcome, kind: str, message: str) -> Finding:
         return Finding(outcome, kind, raw.where, row_id, message)
 
+    if isinstance(raw.answers, str):
+        return _without_gold(raw, row_id, Problem("answers_malformed", raw.answers), use)
     if raw.is_impossible and raw.answers:
         message = "The question is marked as impossible but has answers; they are left out."
         return _Golds(findings=(finding("noted", "impossible_with_answers", message),))
     answers: list[Answer] = []
+    unplaced: list[str] = []
     findings: list[Finding] = []
     problems: list[Problem] = []
     for gold in raw.answers:
         placed = _place_gold(gold, context)
+        if isinstance(placed, Problem) and use != "training" and text_problem(gold.text, "answer") is None:
+            unplaced.append(str(gold.text))
+            findings.append(
+                finding("noted", "answer_not_placed", f"{placed.message} It is scored against all the same.")
+            )
+            continue
         if isinstance(placed, Problem):
             problems.append(placed)
             findings.append(finding("repaired", "gold_answer_dropped", f"{placed.message} It is left out."))
@@ -197,9 +234,17 @@ def _place_golds(raw: RawQuestion, context: str, row_id: str) -> _Golds:
         if placed.is_ambiguous:
             message = f"The answer {text} has no offset and occurs several times; the first is taken."
             findings.append(finding("noted", "answer_ambiguous", message))
-    if problems and not answers:
-        return _Golds(rejection=finding("rejected", problems[0].kind, problems[0].message))
-    return _Golds(tuple(answers), tuple(findings))
+    if problems and not answers and not unplaced:
+        return _without_gold(raw, row_id, problems[0], use)
+    return _Golds(tuple(answers), tuple(unplaced), findings=tuple(findings))
+
+
+def _without_gold(raw: RawQuestion, row_id: str, problem: Problem, use: Use) -> _Golds:
+    """What becomes of a question of whose gold answers none can be used."""
+    if use == "prediction":
+        ignored = gold_ignored(problem.kind, raw.where, row_id, problem.message)
+        return _Golds(has_gold=False, findings=(ignored,))
+    return _Golds(rejection=rejected(problem.kind, raw.where, row_id, problem.message))
 
 
 def _place_gold(gold: RawAnswer, context: str) -> Placed | Problem:

@@ -31,8 +31,9 @@ class QuestionAnsweringSettings(BaseModel):
     n_best: Positive = 20
     """Candidates kept for each question when answers are read out."""
     null_threshold: float | None = None
-    """"No answer" is given where its score exceeds the best answer's by more than this; by default 0 if the training
-    data has unanswerable questions, and never if it has none."""
+    """"No answer" is given where its score exceeds the best answer's by more than this. By default a training takes the
+    threshold of the best F1 on its validation data (0 without any unanswerable there) if it trains on unanswerable
+    questions, else an answer is always given; elsewhere it is the model's own."""
 
 
 def question_limit(recipe: Recipe) -> int:

@@ -16,7 +16,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, examples_to_evaluate, train_and_validation
+from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.recipe import STORED_UNDER, Recipe
@@ -35,7 +35,6 @@ from distiltune.tasks.question_answering.evaluation import (
     TEMPERATURE,
     PredictionFiles,
     QuestionEvaluation,
-    default_null_threshold,
     evaluate_questions,
 )
 from distiltune.tasks.question_answering.examples import Example
@@ -69,13 +68,27 @@ EPOCH_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class QuestionAnswering:
-    """The task, with the settings that it alone understands."""
+    """The task, with the settings that it alone understands.
+
+    Attributes:
+        data: which questions, read how.
+        windows: how contexts are cut.
+        reading: how answers are read out.
+        null_threshold: null score difference above which "no answer" is given; None: always an answer.
+        temperature: of the confidence; None while it is yet to be fitted, in a training.
+        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead: in a training on
+            questions of which some have no answer, where no threshold was asked for.
+        read: the training and the validation questions, once they are read.
+
+    """
 
     data: DataSettings
     windows: WindowSettings
     reading: ReadingSettings
     null_threshold: float | None = None
     temperature: float | None = None
+    chooses_threshold: bool = False
+    read: tuple[ExampleSet, ExampleSet | None] | None = None
 
     name: str = "question-answering"
     architecture: str = ARCHITECTURE
@@ -88,15 +101,7 @@ class QuestionAnswering:
     divergence: Divergence = span_divergence
 
     def ready(self) -> QuestionAnswering:
-        """The task itself: nothing of the data shapes the model."""
-        return self
-
-    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
-        """The model to train, with a span head."""
-        return load_model(name, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT)
-
-    def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
-        """Read and featurise the training and the validation questions.
+        """The task with its questions read: if some have no answer, a threshold for giving none is chosen.
 
         Without named validation data, the validation split of `starter` and of hub data sets is used; of other
         sources, passages are set aside.
@@ -106,19 +111,30 @@ class QuestionAnswering:
 
         """
         train, validation = train_and_validation(self._read, self.data, _text_of, "text")
+        chooses = self.null_threshold is None and any(example.is_unanswerable for example in train.examples)
+        return replace(self, chooses_threshold=chooses, read=(train, validation))
+
+    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with a span head."""
+        return load_model(name, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT)
+
+    def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
+        """Featurise the training and the validation questions that `ready` has read."""
+        assert self.read is not None, "ready comes first"
+        train, validation = self.read
         return (
             self._featurise(train, tokenizer),
             self._featurise(validation, tokenizer) if validation is not None else None,
         )
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> QuestionData:
-        """Read and featurise questions to evaluate on.
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> QuestionData:
+        """Read and featurise questions to evaluate on, or to answer.
 
         Raises:
-            DataError: if a source cannot be read, or more rows than allowed are unusable.
+            DataError: if a source cannot be read, more rows than allowed are unusable, or none can be evaluated on.
 
         """
-        examples = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
+        examples = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
         return self._featurise(examples, tokenizer)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
@@ -130,13 +146,13 @@ class QuestionAnswering:
     ) -> dict[str, object]:
         """What this task adds to config.json.
 
-        Its dropout, the windows that it was trained in, the temperature of its confidence, and, if some training
-        questions had no answer, a threshold: the one asked for, or that of the best F1 on the validation data.
+        Its dropout, the windows that it was trained in, the temperature of its confidence, and the threshold that it
+        was evaluated with: the one asked for, or if some training questions had no answer, that of the best F1 on the
+        validation data, 0 without any.
         """
-        assert isinstance(training, QuestionData)
         metrics = metrics or {}
         threshold = self.null_threshold
-        if threshold is None and default_null_threshold(training.examples) is not None:
+        if self.chooses_threshold:
             threshold = metrics.get("best_f1_threshold", 0.0)
         stored: dict[str, float] = {
             "max_length": self.windows.max_length,
@@ -159,10 +175,8 @@ class QuestionAnswering:
 
     def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
         """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""
-        threshold, stored = self.null_threshold, config.get(NULL_THRESHOLD)
-        if threshold is None and isinstance(stored, int | float) and abs(stored) < 1e30:
-            threshold = float(stored)
-        return replace(self, null_threshold=threshold, temperature=stored_temperature(config))
+        threshold = stored_threshold(config) if self.null_threshold is None else self.null_threshold
+        return replace(self, null_threshold=threshold, temperature=stored_temperature(config) or 1.0)
 
     def evaluate(
         self,
@@ -173,19 +187,16 @@ class QuestionAnswering:
     ) -> QuestionEvaluation:
         """Evaluate on every question, dropout off.
 
-        With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. Without a
-        threshold for "no answer", it is 0 where some question is unanswerable; elsewhere an answer is always given.
+        With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. What is answered
+        does not depend on the gold answers, but where the threshold is chosen by them.
         """
         assert isinstance(data, QuestionData)
-        null_threshold = self.null_threshold
-        if null_threshold is None:
-            null_threshold = default_null_threshold(data.examples)
         n_done = 0
         with ExitStack() as stack:
             files = None
             if predictions is not None:
                 paths = predictions / "predictions.json", predictions / "nbest.jsonl"
-                files = stack.enter_context(PredictionFiles(*paths, null_threshold))
+                files = stack.enter_context(PredictionFiles(*paths, self.reading.n_best))
 
             def on_example(example: Example, decoded: Decoded) -> None:
                 nonlocal n_done
@@ -194,16 +205,19 @@ class QuestionAnswering:
                 if files is not None:
                     files.add(example, decoded)
 
-            return evaluate_questions(
+            evaluation = evaluate_questions(
                 model,
                 data.examples,
                 data.question_features,
                 self.reading,
-                null_threshold=null_threshold,
-                threshold_is_open=self.null_threshold is None,
+                null_threshold=self.null_threshold,
+                choose_threshold=self.chooses_threshold,
                 temperature=self.temperature,
                 on_example=on_example,
             )
+            if files is not None:
+                files.finish(evaluation.null_threshold, evaluation.temperature)
+        return evaluation
 
     def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
@@ -220,11 +234,18 @@ class QuestionAnswering:
         assert isinstance(data, QuestionData)
         return analyse(data.examples, predictions / "nbest.jsonl")
 
-    def _read(self, sources: Sequence[str], split: Split) -> ExampleSet:
-        return load_examples(sources, split, self.data.columns, self.data.max_rejected_share)
+    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
+        settings = self.data
+        return load_examples(sources, split, settings.columns, settings.max_rejected_share, use or USE_OF[split])
 
     def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         return featurise(examples, tokenizer, self.windows, cache_directory())
+
+
+def stored_threshold(config: Mapping[str, object]) -> float | None:
+    """The threshold for "no answer" that a model's config.json keeps, None if there is none that can be used."""
+    value = config.get(NULL_THRESHOLD)
+    return float(value) if isinstance(value, int | float) and abs(value) < 1e30 else None
 
 
 def stored_temperature(config: Mapping[str, object]) -> float | None:

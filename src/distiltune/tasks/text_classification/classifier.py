@@ -15,6 +15,7 @@ from torch import nn
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
 from distiltune.device import set_threads
+from distiltune.recipe import stored_settings
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
@@ -60,9 +61,11 @@ class TextClassifier:
         precision: str = "float32",
         max_length: int | None = None,
         stride: int | None = None,
-        truncate: bool = False,
+        truncate: bool | None = None,
     ) -> None:
         """Load a model directory, a run, or a name on the hub; windows that are not given are as it was trained.
+
+        ``truncate`` says whether longer texts are cut off, else they are read in windows; by default as it was trained.
 
         Raises:
             ModelError: if the model cannot be read, or has no head for this task.
@@ -72,6 +75,8 @@ class TextClassifier:
         set_threads(threads)
         self._loaded = load_trained(str(model), "text-classification", device, precision)
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
+        if truncate is None:
+            truncate = stored_settings(self._loaded.source.config_hf).get("long_texts") == "truncate"
         self._windows = TextWindows(*windows_of(self._loaded, max_length, stride), truncate)
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:

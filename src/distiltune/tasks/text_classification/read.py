@@ -14,9 +14,12 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    Use,
     generated_id,
+    gold_ignored,
     id_problem,
     id_text,
+    need_gold,
     read_sources,
     rejected,
     shown,
@@ -31,29 +34,39 @@ LABELS_APART = "|"
 TextSet = ReadSet[TextExample]
 
 
-def read_texts(sources: Sequence[str | Path], split: Split, columns: TextColumns, max_rejected_share: float) -> TextSet:
+def read_texts(
+    sources: Sequence[str | Path],
+    split: Split,
+    columns: TextColumns,
+    max_rejected_share: float,
+    use: Use = "training",
+) -> TextSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
-    Where no row has a label at all, every example's ``gold`` is None; where some do, a row without one is rejected.
+    Where no row has a label at all, every example's ``gold`` is None; where some do, a row without one is rejected. For
+    a prediction the ``gold`` of each row without a label that can be used is None.
 
     Raises:
-        DataError: if a source cannot be read, or more rows than allowed are unusable.
+        DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
         HubError: if a data set on the hub cannot be fetched.
 
     """
     reading: Reading[TextExample] = Reading()
-    return read_sources(
+    read = read_sources(
         sources,
         split,
         f"data/text_classification/{split}.jsonl",
         reading,
-        lambda path: _read_file(path, columns, reading),
+        lambda path: _read_file(path, columns, reading, use),
         {"text": columns.text},
         max_rejected_share,
     )
+    if use != "evaluation":
+        return read
+    return need_gold(read, lambda example: example.gold is not None, f"{columns.label!r} or {columns.labels!r}")
 
 
-def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample]) -> None:
+def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample], use: Use) -> None:
     names = {column: parquet_class_names(path, column) for column in (columns.label, columns.labels)}
     examples: list[TextExample] = []
     for row in iter_rows(path):
@@ -62,7 +75,7 @@ def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample]) 
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
-        result = _example_of(row, columns, names, reading)
+        result = _example_of(row, columns, names, reading, use)
         if isinstance(result, Finding):
             reading.findings.add(result)
         else:
@@ -74,7 +87,7 @@ def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample]) 
             reading.findings.add(Finding("noted", "no_label_column", str(path), "", message))
         return
     for example in examples:
-        if example.gold is None:
+        if example.gold is None and use != "prediction":
             finding = rejected("label_missing", example.where, example.id, "There is no label.")
             reading.findings.add(finding)
         else:
@@ -82,7 +95,7 @@ def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample]) 
 
 
 def _example_of(
-    row: Row, columns: TextColumns, names: Mapping[str, Sequence[str]], reading: Reading[TextExample]
+    row: Row, columns: TextColumns, names: Mapping[str, Sequence[str]], reading: Reading[TextExample], use: Use
 ) -> TextExample | Finding:
     value = row.value
     text, pair, row_id = value.get(columns.text), value.get(columns.pair), value.get(columns.id)
@@ -94,6 +107,9 @@ def _example_of(
             if gold is None and value.get(column) is not None:
                 listed = column == columns.labels or isinstance(value[column], list)
                 gold = _labels(value[column], names[column], listed=listed)
+        if isinstance(gold, Problem) and use == "prediction":
+            reading.findings.add(gold_ignored(gold.kind, row.where, row_id, gold.message))
+            gold = None
         problem = gold if isinstance(gold, Problem) else None
     if problem:
         return rejected(problem.kind, row.where, row_id, problem.message)

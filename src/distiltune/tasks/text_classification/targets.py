@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.data.reading import keep_if
+from distiltune.data.reading import forget_gold, keep_if
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.labels import in_order, labels_of
 from distiltune.tasks.text_classification.examples import TextExample
@@ -118,6 +118,11 @@ def keep_known(read: TextSet, targets: Targets, max_rejected_share: float) -> Te
     """
     fix = f"the model has: {', '.join(targets.labels[:20])}"
     return keep_if(read, lambda example: _unknown(example, targets), "label_unknown", max_rejected_share, fix)
+
+
+def forget_unknown(read: TextSet, targets: Targets) -> TextSet:
+    """The set whose examples lose labels that the model does not have, each with a finding."""
+    return forget_gold(read, lambda example: _unknown(example, targets), "label_unknown")
 
 
 def class_weights(text: str, targets: Targets, examples: Sequence[TextExample]) -> npt.NDArray[np.float64]:

@@ -15,7 +15,7 @@ from torch import nn
 from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, examples_to_evaluate, train_and_validation
+from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
 from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -48,6 +48,7 @@ from distiltune.tasks.text_classification.targets import (
     Targets,
     class_weights,
     find_targets,
+    forget_unknown,
     keep_known,
     targets_of,
 )
@@ -185,10 +186,13 @@ class TextClassification:
             featurise(validation, tokenizer, self.windows, self.targets, plain) if validation is not None else None,
         )
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TextData:
-        """Read and featurise texts to evaluate on, or to predict where they have no labels."""
-        read = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
-        read = keep_known(read, self.targets, self.data.max_rejected_share)
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
+        """Read and featurise texts to evaluate on, or to predict."""
+        read = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
+        if use == "prediction":
+            read = forget_unknown(read, self.targets)
+        else:
+            read = keep_known(read, self.targets, self.data.max_rejected_share)
         return featurise(read, tokenizer, self.windows, self.targets, np.ones(len(self.targets.labels)))
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
@@ -203,7 +207,11 @@ class TextClassification:
             **labels_config(self.targets.labels),
             "problem_type": self.targets.config(),
             HEAD_DROPOUT.name: head_dropout,
-            STORED_UNDER: {"max_length": self.windows.max_length, "stride": self.windows.shared},
+            STORED_UNDER: {
+                "max_length": self.windows.max_length,
+                "stride": self.windows.shared,
+                "long_texts": "truncate" if self.windows.truncate else "windows",
+            },
         }
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
@@ -238,8 +246,9 @@ class TextClassification:
         """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
         return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
 
-    def _read(self, sources: Sequence[str], split: Split) -> TextSet:
-        return read_texts(sources, split, TextColumns.parse(self.data.columns), self.data.max_rejected_share)
+    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
+        columns = TextColumns.parse(self.data.columns)
+        return read_texts(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
 
 
 def _text_of(example: TextExample) -> tuple[str, str | None]:

@@ -28,6 +28,11 @@ class TokenColumns:
     spans: str = "spans"
     id: str = "id"
 
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """The columns that say what is right."""
+        return self.tags, self.ner_tags, self.spans
+
     @staticmethod
     def parse(text: str) -> TokenColumns:
         """Read ``tokens=words,tags=entities``; raises `DataError` as `parse_columns` says."""

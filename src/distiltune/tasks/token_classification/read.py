@@ -13,9 +13,12 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    Use,
     generated_id,
+    gold_ignored,
     id_problem,
     id_text,
+    need_gold,
     read_sources,
     rejected,
     shown,
@@ -30,30 +33,38 @@ TokenSet = ReadSet[TokenExample]
 
 
 def read_marked(
-    sources: Sequence[str | Path], split: Split, columns: TokenColumns, max_rejected_share: float
+    sources: Sequence[str | Path],
+    split: Split,
+    columns: TokenColumns,
+    max_rejected_share: float,
+    use: Use = "training",
 ) -> TokenSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
-    Where no row of a file is marked at all, every example's ``gold`` is None; where some are, others are rejected.
+    Where no row of a file is marked at all, every example's ``gold`` is None; where some are, others are rejected. For
+    a prediction the ``gold`` of each row without marks that can be used is None.
 
     Raises:
-        DataError: if a source cannot be read, or more rows than allowed are unusable.
+        DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
         HubError: if a data set on the hub cannot be fetched.
 
     """
     reading: Reading[TokenExample] = Reading()
-    return read_sources(
+    read = read_sources(
         sources,
         split,
         f"data/token_classification/{split}.jsonl",
         reading,
-        lambda path: _read_file(path, columns, reading),
+        lambda path: _read_file(path, columns, reading, use),
         {"tokens": columns.tokens},
         max_rejected_share,
     )
+    if use != "evaluation":
+        return read
+    return need_gold(read, lambda example: example.gold is not None, " or ".join(map(repr, columns.marks)))
 
 
-def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]) -> None:
+def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
     names = {column: parquet_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     examples: list[TokenExample] = []
     for row in iter_rows(path):
@@ -62,14 +73,14 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
-        result = _example_of(row, columns, names, reading)
+        result = _example_of(row, columns, names, reading, use)
         if isinstance(result, Finding):
             reading.findings.add(result)
         else:
             examples.append(result)
     is_marked = any(example.gold is not None for example in examples)
     for example in examples:
-        if is_marked and example.gold is None:
+        if is_marked and example.gold is None and use != "prediction":
             reading.findings.add(rejected("tags_missing", example.where, example.id, "There are no tags or spans."))
         else:
             reading.examples.append(example)
@@ -79,16 +90,16 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
 
 
 def _example_of(
-    row: Row, columns: TokenColumns, names: Mapping[str, Sequence[str]], reading: Reading[TokenExample]
+    row: Row, columns: TokenColumns, names: Mapping[str, Sequence[str]], reading: Reading[TokenExample], use: Use
 ) -> TokenExample | Finding:
-    value = row.value
-    row_id = value.get(columns.id)
-    made: _Marked | Problem | None = id_problem(row_id)
-    if made is None and value.get(columns.tokens) is not None:
-        column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
-        made = _of_tokens(value[columns.tokens], value.get(column), names[column])
-    elif made is None:
-        made = _of_text(value.get(columns.text), value.get(columns.spans))
+    row_id = row.value.get(columns.id)
+    made = id_problem(row_id) or _marked(row.value, columns, names)
+    if isinstance(made, Problem) and use == "prediction":
+        unmarked = {name: cell for name, cell in row.value.items() if name not in columns.marks}
+        without = id_problem(row_id) or _marked(unmarked, columns, names)
+        if not isinstance(without, Problem):
+            reading.findings.add(gold_ignored(made.kind, row.where, row_id, made.message))
+            made = without
     if isinstance(made, Problem):
         return rejected(made.kind, row.where, row_id, made.message)
     text, words, gold, repair = made
@@ -100,6 +111,16 @@ def _example_of(
 
 
 _Marked = tuple[str, Spans, tuple[Entity, ...] | None, str]
+
+
+def _marked(
+    value: Mapping[str, object], columns: TokenColumns, names: Mapping[str, Sequence[str]]
+) -> _Marked | Problem:
+    """The text of a row with its words and, if there are some, entities."""
+    if value.get(columns.tokens) is None:
+        return _of_text(value.get(columns.text), value.get(columns.spans))
+    column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
+    return _of_tokens(value[columns.tokens], value.get(column), names[column])
 
 
 def _of_tokens(tokens: object, tags: object, names: Sequence[str]) -> _Marked | Problem:

@@ -14,7 +14,15 @@ from torch import nn
 from distiltune.coach.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import DataSettings, examples_to_evaluate, keep_if, train_and_validation
+from distiltune.data.reading import (
+    USE_OF,
+    DataSettings,
+    Use,
+    examples_to_evaluate,
+    forget_gold,
+    keep_if,
+    train_and_validation,
+)
 from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -131,10 +139,11 @@ class TokenClassification:
             featurise(validation, tokenizer, self.windows, self.tags) if validation is not None else None,
         )
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer) -> TokenData:
-        """Read and featurise texts to evaluate on, or to predict where nothing is marked."""
-        read = examples_to_evaluate(self._read, self.data, sources, _text_of, "text")
-        return featurise(self._known(read), tokenizer, self.windows, self.tags)
+    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TokenData:
+        """Read and featurise texts to evaluate on, or to predict."""
+        read = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
+        read = forget_gold(read, self._unknown, "label_unknown") if use == "prediction" else self._known(read)
+        return featurise(read, tokenizer, self.windows, self.tags)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
@@ -179,19 +188,18 @@ class TokenClassification:
         """Scores by label and length, calibration, the hardest wrong entities; and each text's score."""
         return analyse(predictions / PREDICTION_FILES[0])
 
-    def _read(self, sources: Sequence[str], split: Split) -> TokenSet:
-        return read_marked(sources, split, TokenColumns.parse(self.data.columns), self.data.max_rejected_share)
+    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TokenSet:
+        columns = TokenColumns.parse(self.data.columns)
+        return read_marked(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
 
     def _known(self, read: TokenSet) -> TokenSet:
         """The set without the examples that mark what the model does not, each with a finding."""
+        fix = f"the model marks: {', '.join(self.labels)}"
+        return keep_if(read, self._unknown, "label_unknown", self.data.max_rejected_share, fix)
 
-        def unknown(example: TokenExample) -> str:
-            tags = set(gold_tags(example)) - set(self.tags)
-            return f"It marks {split_tag(min(tags))[1]!r}, which the model does not." if tags else ""
-
-        return keep_if(
-            read, unknown, "label_unknown", self.data.max_rejected_share, f"the model marks: {', '.join(self.labels)}"
-        )
+    def _unknown(self, example: TokenExample) -> str:
+        tags = set(gold_tags(example)) - set(self.tags)
+        return f"It marks {split_tag(min(tags))[1]!r}, which the model does not." if tags else ""
 
 
 def _text_of(example: TokenExample) -> str:
