@@ -16,6 +16,7 @@ from distiltune.device import (
     choose_precision,
     describe_machine,
     keep_freed_memory,
+    seed_dropout,
     seed_everything,
     set_threads,
     usable_cores,
@@ -84,8 +85,7 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = 
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
         lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
-    if device.type == "cuda":  # whose dropout each process draws for itself
-        torch.cuda.manual_seed(recipe.seed + here.place)
+    seed_dropout(device, recipe.seed, here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
     return Prepared(

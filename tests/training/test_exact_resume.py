@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from distiltune import resuming
 from distiltune.model.encoder import TaskModel
+from distiltune.resuming import Resumed
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.training.checkpoint import Snapshot, restore, take_snapshot
+from distiltune.training.checkpoint import Place, Snapshot, restore, take_snapshot, write_checkpoint
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
 from distiltune.training.optimiser import make_optimiser
@@ -115,6 +118,20 @@ def test_without_the_random_states_it_would_not_be_the_same(whole: Saver) -> Non
     resumed = run(start=(other, state))
     expected = weights_of(whole.model)
     assert not all(torch.equal(value, expected[name]) for name, value in weights_of(resumed.model).items())
+
+
+def test_every_process_but_the_first_draws_its_gpus_dropout_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The random states in a checkpoint are the first one's: with them all would drop the same."""
+    saver = run(3)
+    assert saver.saved is not None
+    write_checkpoint(tmp_path / "last", saver.saved[0])
+    seeded: list[tuple[object, ...]] = []
+    monkeypatch.setattr(resuming, "seed_dropout", lambda *values: seeded.append(values))
+    for place in (0, 1, 2):
+        Resumed(tmp_path / "last", Place(3, 0), {}, ()).put_back(saver.model, saver.optimiser, 5, place)
+    assert seeded == [(torch.device("cpu"), 5, place, 3) for place in (1, 2)]
 
 
 def test_the_time_of_an_epoch_goes_on(whole: Saver) -> None:

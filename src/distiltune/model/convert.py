@@ -14,7 +14,7 @@ from distiltune.model.source import load_source, load_tokenizer
 _OF_THE_FILES: Final = frozenset(
     {"_name_or_path", "auto_map", "dtype", "quantization_config", "torch_dtype", "transformers_version"}
 )
-"""Entries of config.json that speak of the files that it lay beside; all else says what the model means, and is kept."""
+"""Entries of config.json that speak of the files beside it; all else says what the model means, and is kept."""
 
 
 def convert(
