@@ -38,7 +38,7 @@ def packed_attention(
         ``(total_tokens, hidden)`` in the type of the input. No token sees one of another sequence.
 
     """
-    if query_key_value.device.type == "cuda":
+    if query_key_value.device.type != "cpu":
         if query_key_value.dtype in (torch.bfloat16, torch.float16):
             return _flash_attention(query_key_value, cu_seqlens, max_length, n_heads)
         return padded_attention(query_key_value, cu_seqlens, max_length, n_heads, dropout)
