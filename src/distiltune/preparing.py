@@ -23,6 +23,7 @@ from distiltune.device import (
 )
 from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
+from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters
 from distiltune.recipe import Recipe
@@ -81,6 +82,7 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = 
     loaded = task.load_model(model or recipe.model, device, dropouts)
     precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
+    loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
@@ -127,10 +129,21 @@ def prepare_again(
     kept = {name: resumed.state[name] for name in ("source_notes", "source_name")}
     return replace(
         prepared,
-        loaded=as_in_the_run(prepared.loaded, resumed.state),
+        loaded=_with_note(as_in_the_run(prepared.loaded, resumed.state), device, prepared.precision),
         surroundings={**prepared.surroundings, **kept},
         resumed=resumed,
     )
+
+
+def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) -> LoadedModel:
+    """The model, and among what is remarkable about it that its attention dropout is not applied, if it is not."""
+    source = loaded.source
+    probability = source.config.attention_dropout
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if probability == 0.0 or can_drop(device, dtype):
+        return loaded
+    note = f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it."
+    return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
 
 
 def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:

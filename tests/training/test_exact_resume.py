@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from distiltune import resuming
+from distiltune.device import Precision
+from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
 from distiltune.resuming import Resumed
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
@@ -24,6 +26,9 @@ from tests.helpers import TINY, random_features, tiny_qa_model, weights_of
 FEATURES = random_features(37)
 SETTINGS = LoopSettings(epochs=2, batch_size=4, accumulation_steps=2, max_gradient_norm=1.0, seed=3, log_every=2)
 N_STEPS = 10  # 5 an epoch, the last of one batch
+
+
+SHAPE = replace(TINY, dropout=0.1, attention_dropout=0.1)
 
 
 class Saver(Unguarded):
@@ -51,14 +56,19 @@ class Saver(Unguarded):
         return True
 
 
-def run(save_at: int = -1, start: tuple[Snapshot, LoopState] | None = None, seed: int = 0) -> Saver:
-    shape = replace(TINY, dropout=0.1, attention_dropout=0.1)
+def run(
+    save_at: int = -1,
+    start: tuple[Snapshot, LoopState] | None = None,
+    seed: int = 0,
+    shape: EncoderConfig = SHAPE,
+    precision: Precision = "float32",
+) -> Saver:
     model = tiny_qa_model(shape, seed=seed, head_dropout=0.1)
     optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
     saver = Saver(model, optimiser, save_at)
     if start is not None:
         restore(start[0], model, optimiser)
-    with make_gradients(model, span_loss, max_length=16) as gradients:
+    with make_gradients(model, span_loss, precision, max_length=16) as gradients:
         train(
             model,
             FEATURES,
@@ -106,6 +116,18 @@ def test_from_every_step_and_every_epochs_end(whole: Saver, save_at: int) -> Non
         strict=True,
     ):
         assert torch.equal(ours, theirs)
+
+
+def test_in_half_precision_too() -> None:
+    """At the width from which a processor that is made for it takes its products so."""
+    wide: dict[str, Any] = {"shape": replace(SHAPE, hidden_size=256, n_heads=4), "precision": "bfloat16"}
+    whole, stopped = run(**wide), run(3, **wide)
+    assert stopped.saved is not None
+    resumed = run(start=stopped.saved, seed=7, **wide)
+    expected, exact = weights_of(whole.model), weights_of(run(**{**wide, "precision": "float32"}).model)
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(resumed.model).items())
+    assert not all(torch.equal(value, expected[name]) for name, value in exact.items())
+    assert figures(resumed.epochs[-1]) == figures(whole.epochs[-1])
 
 
 def test_without_the_random_states_it_would_not_be_the_same(whole: Saver) -> None:
