@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from distiltune.device import (
     describe_machine,
     has_bfloat16,
     keep_freed_memory,
+    seed_dropout,
     seed_everything,
     set_threads,
     usable_cores,
@@ -33,16 +35,68 @@ def threads_restored() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize(("has_cuda", "expected"), [(False, "cpu"), (True, "cuda:0")])
-def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, has_cuda: bool, expected: str) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_cuda)
+class Gpus:
+    """Stands in for the parts of ``torch.cuda`` that know which GPU is the current one and seed it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+        self.current, self.seeds = 0, dict[int, int]()
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
+        monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
+        monkeypatch.setattr(torch.cuda, "set_device", self._set)
+        monkeypatch.setattr(torch.cuda, "device", self._within)
+        monkeypatch.setattr(torch.cuda, "manual_seed", lambda seed: self.seeds.update({self.current: seed}))
+
+    def _set(self, gpu: torch.device) -> None:
+        assert gpu.index is not None
+        self.current = gpu.index
+
+    @contextlib.contextmanager
+    def _within(self, gpu: torch.device) -> Iterator[None]:
+        before = self.current
+        self._set(gpu)
+        yield
+        self.current = before
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, "cpu"), (1, "cuda:0")])
+def test_auto_takes_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, count: int, expected: str) -> None:
+    Gpus(monkeypatch, count)
     assert choose_device("auto") == torch.device(expected)
 
 
-def test_the_device_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert choose_device("cpu") == torch.device("cpu")
-    assert choose_device("cuda:1") == torch.device("cuda", 1)
+@pytest.mark.parametrize(
+    ("name", "place_here", "gpu"), [("auto", 2, 2), ("cuda", 1, 1), ("cuda:1", 0, 1), ("cuda", 0, 0)]
+)
+def test_the_gpu_that_is_taken_becomes_the_current_one(
+    monkeypatch: pytest.MonkeyPatch, name: str, place_here: int, gpu: int
+) -> None:
+    gpus = Gpus(monkeypatch, 3)
+    assert choose_device(name, place_here) == torch.device("cuda", gpu)
+    assert gpus.current == gpu
+    assert choose_device("cpu", place_here) == CPU
+
+
+@pytest.mark.parametrize(("name", "place_here"), [("cuda:2", 0), ("auto", 2), ("cuda", 5)])
+def test_more_gpus_than_there_are_is_refused(monkeypatch: pytest.MonkeyPatch, name: str, place_here: int) -> None:
+    Gpus(monkeypatch, 2)
+    with pytest.raises(RecipeError, match="PyTorch sees 2"):
+        choose_device(name, place_here)
+
+
+def test_each_process_draws_dropout_of_its_own_on_the_gpu_that_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever GPU is the current one; after a stop not what it drew at the start."""
+    gpus = Gpus(monkeypatch, 3)
+    for place in range(3):
+        seed_dropout(torch.device("cuda", place), 7, place)
+    assert gpus.seeds.keys() == {0, 1, 2}
+    first = dict(gpus.seeds)
+    seed_dropout(torch.device("cuda", 2), 7, 2, step=40)
+    assert len({*first.values(), gpus.seeds[2]}) == 4
+    seed_dropout(torch.device("cuda", 2), 7, 2)
+    assert gpus.seeds == first
+    before = torch.get_rng_state()
+    seed_dropout(CPU, 7, 1)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("name", ["abacus", "", "mps", "meta", "cuda", "cuda:0", "cpu:x"])

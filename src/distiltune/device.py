@@ -52,12 +52,26 @@ class Machine:
 def choose_device(name: str, place_here: int = 0) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes a GPU if there is one.
 
-    Of several processes on a machine each takes the GPU of its number, ``place_here``.
+    Of several processes on a machine each takes the GPU of its number, ``place_here``. A GPU becomes this thread's
+    current one: what PyTorch does without being told where, such as NCCL's barrier, is then done there.
 
     Raises:
         RecipeError: if the device is not there.
 
     """
+    device = _named_device(name, place_here)
+    if device.type == "cuda":
+        if device.index >= torch.cuda.device_count():
+            raise RecipeError(
+                f"GPU {device.index} was asked for (they count from 0), and PyTorch sees {torch.cuda.device_count()}.",
+                where="recipe: device",
+                fix="use another --device, or start as many processes on this machine as it has GPUs",
+            )
+        torch.cuda.set_device(device)
+    return device
+
+
+def _named_device(name: str, place_here: int) -> torch.device:
     if name == "auto":
         return torch.device("cuda", place_here) if torch.cuda.is_available() else torch.device("cpu")
     try:
@@ -193,6 +207,24 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def seed_dropout(device: torch.device, seed: int, place: int, step: int = 0) -> None:
+    """Let a GPU draw dropout's masks anew: others for each process, and others after ``step`` steps than at the start.
+
+    On a CPU this does nothing: there all processes have one random state and share out the seeds drawn from it.
+
+    Args:
+        device: that the model is on.
+        seed: the run's.
+        place: number of this process among those that train together.
+        step: optimiser steps done.
+
+    """
+    if device.type == "cuda":
+        (own,) = np.random.SeedSequence((seed, place, step)).generate_state(1, np.uint64)
+        with torch.cuda.device(device):
+            torch.cuda.manual_seed(int(own))
 
 
 def describe_machine(device: torch.device) -> Machine:

@@ -14,9 +14,7 @@ import torch
 from distiltune.coach.advice import Advice
 from distiltune.coach.run import training_facts
 from distiltune.coach.watching import CoachedWatcher
-from distiltune.device import (
-    choose_device,
-)
+from distiltune.device import choose_device
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
 from distiltune.preparing import Prepared, prepare, prepare_again, tell
@@ -334,7 +332,7 @@ def _train(
 ) -> None:
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
     if prepared.resumed is not None:
-        prepared.resumed.put_back(model, optimiser)
+        prepared.resumed.put_back(model, optimiser, recipe.seed, here.place)
     with (
         interruption.deferred(),
         make_gradients(

@@ -16,12 +16,14 @@ from distiltune.device import (
     choose_precision,
     describe_machine,
     keep_freed_memory,
+    seed_dropout,
     seed_everything,
     set_threads,
     usable_cores,
 )
 from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
+from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters
 from distiltune.recipe import MONITORS, Recipe
@@ -87,12 +89,12 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = 
     loaded = task.load_model(model or recipe.model, device, dropouts)
     precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
+    loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
         lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
-    if device.type == "cuda":  # whose dropout each process draws for itself
-        torch.cuda.manual_seed(recipe.seed + here.place)
+    seed_dropout(device, recipe.seed, here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
     return Prepared(
@@ -134,10 +136,21 @@ def prepare_again(
     kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(
         prepared,
-        loaded=as_in_the_run(prepared.loaded, resumed.state),
+        loaded=_with_note(as_in_the_run(prepared.loaded, resumed.state), device, prepared.precision),
         surroundings={**prepared.surroundings, **kept},
         resumed=resumed,
     )
+
+
+def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) -> LoadedModel:
+    """The model, and among what is remarkable about it that its attention dropout is not applied, if it is not."""
+    source = loaded.source
+    probability = source.config.attention_dropout
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if probability == 0.0 or can_drop(device, dtype):
+        return loaded
+    note = f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it."
+    return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
 
 
 def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:

@@ -115,7 +115,8 @@ class EngineSettings(BaseModel):
     dropout: Probability | None = None
     """Dropout of the embeddings and layers; by default what the model's config.json says (0.1 for DistilBERT)."""
     attention_dropout: Probability | None = None
-    """Dropout of the attention weights; by default what the model's config.json says (0.1 for DistilBERT)."""
+    """Dropout of the attention weights; by default what the model's config.json says (0.1 for DistilBERT). In bfloat16
+    on a GPU it is not applied, and the run says so."""
     head_dropout: Probability | None = None
     """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT, 0.2 where it
     classifies texts)."""
@@ -142,7 +143,8 @@ class EngineSettings(BaseModel):
     device: str = "auto"
     """`auto`, `cpu` or `cuda`."""
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
-    """Of the matrix products; `auto` is bfloat16 on a GPU or a processor made for it, else float32."""
+    """Of the matrix products; weights, sums and optimiser are float32 in any case. `auto` is bfloat16 on a GPU made for
+    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has."""
     threads: Count = 0
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Positive = 10
@@ -160,7 +162,10 @@ class EngineSettings(BaseModel):
 
 
 class Recipe(TaskSettings, EngineSettings):
-    """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number."""
+    """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number.
+
+    One differs from the tutorial's, ``precision``: its products are float32, and attention is dropped out everywhere.
+    """
 
     model_config = ConfigDict(
         frozen=True,

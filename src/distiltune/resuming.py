@@ -14,11 +14,12 @@ import torch
 from torch import nn
 
 from distiltune.data.packing import TokenRows
-from distiltune.device import Precision
+from distiltune.device import Precision, seed_dropout
 from distiltune.distillation.teacher import Chunks
 from distiltune.durable import find_damage, sync, write_whole
 from distiltune.errors import TrainingError
 from distiltune.model.build import LoadedModel
+from distiltune.model.encoder import model_device
 from distiltune.model.source import UNTRAINED
 from distiltune.recipe import Recipe
 from distiltune.run_directory import RunDirectory, versions
@@ -71,14 +72,19 @@ class Resumed:
         """The place and the best epoch then, for whoever keeps the checkpoints."""
         return self.place, int(self.state["best"]["epoch"])
 
-    def put_back(self, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
-        """Weights, optimiser and random states as they were.
+    def put_back(self, model: nn.Module, optimiser: torch.optim.Optimizer, seed: int, place: int) -> None:
+        """Weights, optimiser and random states as they were in the first process, which wrote them.
+
+        The GPU of a process at another ``place`` draws its dropout anew, from ``seed`` and the steps done: with the
+        first one's state it would drop what that one drops.
 
         Raises:
             TrainingError: if they cannot be read, or are of another model.
 
         """
         restore(read_checkpoint(self.directory), model, optimiser)
+        if place:
+            seed_dropout(model_device(model), seed, place, self.place.steps_done)
 
 
 def find_resumable(run: RunDirectory) -> Resumed | None:

@@ -18,7 +18,8 @@ import torch
 from transformers import AutoModel, AutoTokenizer
 
 from distiltune import cli
-from distiltune.distillation.encoder_task import relation_heads
+from distiltune.distillation import encoder_task
+from distiltune.distillation.encoder_task import SAMPLE_TOKENS, relation_heads, sample_windows
 from distiltune.distillation.student import StudentShape
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.fine_tuning import FineTuned, fine_tune
@@ -195,6 +196,35 @@ def test_the_command_distils_an_encoder(
     assert load_source(str(tmp_path / "run")).config == replace(
         StudentShape(2, 16, 2).of(SHAPE), dropout=0.0, attention_dropout=0.0
     )
+
+
+def test_a_student_is_fitted_on_so_many_tokens_and_no_more() -> None:
+    """All hidden states of the sample are held at once: 128 long texts would be gigabytes of them."""
+    few = np.array([300, 20, 29_680])
+    assert sample_windows(few, 0).tolist() == [0, 1, 2]
+    many = np.random.default_rng(0).integers(10, 385, 5_000)
+    taken = sample_windows(many, 0)
+    assert SAMPLE_TOKENS - 384 < many[taken].sum() <= SAMPLE_TOKENS
+    assert (np.diff(taken) > 0).all()
+    assert taken[-1] > 4_000, "from everywhere, not the first text alone"
+    assert sample_windows(many, 0).tolist() == taken.tolist() != sample_windows(many, 1).tolist()
+    assert len(sample_windows(np.array([70_000, 80_000]), 0)) == 1
+
+
+def test_a_student_is_cut_out_with_no_more_than_the_sample(
+    places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def narrow(teacher: Any, student: Any, batch: Any) -> Any:
+        seen.append(batch.n_tokens)
+        raise InterruptedError
+
+    monkeypatch.setattr(encoder_task, "SAMPLE_TOKENS", 200)
+    monkeypatch.setattr(encoder_task, "narrow", narrow)
+    with pytest.raises(InterruptedError):
+        fine_tune(output=tmp_path / "run", **{**QUICK, **places}, student_width=16, student_heads=2)
+    assert 100 < seen[0] <= 200
 
 
 def test_torch_is_left_as_it_was() -> None:

@@ -32,6 +32,7 @@ from distiltune.training.checkpoint import (
 )
 from distiltune.training.optimiser import make_optimiser, set_learning_rate
 
+CPU = torch.device("cpu")
 FILES = {"weights.safetensors", "optimiser.safetensors", "state.json", CHECKSUMS}
 
 
@@ -115,10 +116,25 @@ def test_a_snapshot_does_not_change_with_the_model(tmp_path: Path) -> None:
 
 def test_random_states_go_through_json() -> None:
     np.random.standard_normal()
-    states = json.loads(json.dumps(random_states()))
+    states = json.loads(json.dumps(random_states(CPU)))
     expected = float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()
-    set_random_states(states)
+    set_random_states(states, CPU)
     assert (float(np.random.standard_normal()), float(torch.rand(1)), random.gauss()) == expected
+
+
+def test_the_random_state_of_a_gpu_is_that_of_the_trainings_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = [torch.full((16,), number, dtype=torch.uint8) for number in range(3)]
+
+    def set_state(state: torch.Tensor, device: torch.device) -> None:
+        gpus[device.index] = state
+
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: gpus[device.index])
+    monkeypatch.setattr(torch.cuda, "set_rng_state", set_state)
+    states = json.loads(json.dumps(random_states(torch.device("cuda", 2))))
+    set_random_states(states, torch.device("cuda", 1))
+    assert [int(state[0]) for state in gpus] == [0, 2, 2]
+    set_random_states(states, CPU)  # where it goes on without one
+    assert "cuda" not in random_states(CPU)
 
 
 def test_another_model_is_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,8 @@ from distiltune.data.loader import epoch_order, split_batches
 from distiltune.model import encoder
 from distiltune.model.attention import padded_attention
 from distiltune.tasks.question_answering.head import span_loss
-from distiltune.training.cuda_graphs import Replayed, fill, make_static
+from distiltune.training import cuda_graphs
+from distiltune.training.cuda_graphs import Replayed, fill, make_static, record
 from distiltune.training.gradients import Gradients, WholeBatch
 from tests.helpers import random_features, tiny_qa_model
 
@@ -106,6 +108,46 @@ def test_a_batch_of_another_shape_is_refused() -> None:
     static = make_static(fill(FEATURES.batch(np.arange(4)), LONGEST), CPU)
     with pytest.raises(ValueError, match="for a place of shape"):
         static.load(fill(FEATURES.batch(np.arange(5)), LONGEST), 1.0)
+
+
+class FakeStream:
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+
+    def wait_stream(self, other: FakeStream) -> None:
+        assert other.device == self.device
+
+
+def test_a_recording_is_made_on_the_device_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where another one is current. All on one stream, as PyTorch asks of recordings that share their memory."""
+    captured = []
+
+    @contextlib.contextmanager
+    def graph(graph: Any, pool: Any = None, stream: FakeStream | None = None) -> Any:
+        captured.append((pool, stream))
+        yield
+
+    fakes = {
+        "Stream": FakeStream,
+        "current_stream": FakeStream,
+        "stream": lambda stream: contextlib.nullcontext(),
+        "CUDAGraph": object,
+        "graph": graph,
+        "graph_pool_handle": object,
+    }
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    caches = cuda_graphs._side_stream, cuda_graphs._memory_pool
+    for cache in caches:
+        cache.cache_clear()
+    for number in (1, 1, 2):
+        record(lambda: torch.zeros(1), torch.device("cuda", number))
+    for cache in caches:
+        cache.cache_clear()
+    pools, streams = zip(*captured, strict=True)
+    assert [stream.device.index for stream in streams] == [1, 1, 2]
+    assert streams[0] is streams[1]
+    assert pools[0] is pools[1] is not pools[2]
 
 
 def test_filler_changes_neither_loss_nor_gradients() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
+from distiltune import resuming
+from distiltune.device import Precision
+from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
+from distiltune.resuming import Resumed
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.training.checkpoint import Snapshot, restore, take_snapshot
+from distiltune.training.checkpoint import Place, Snapshot, restore, take_snapshot, write_checkpoint
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
 from distiltune.training.optimiser import make_optimiser
@@ -21,6 +26,9 @@ from tests.helpers import TINY, random_features, tiny_qa_model, weights_of
 FEATURES = random_features(37)
 SETTINGS = LoopSettings(epochs=2, batch_size=4, accumulation_steps=2, max_gradient_norm=1.0, seed=3, log_every=2)
 N_STEPS = 10  # 5 an epoch, the last of one batch
+
+
+SHAPE = replace(TINY, dropout=0.1, attention_dropout=0.1)
 
 
 class Saver(Unguarded):
@@ -48,14 +56,19 @@ class Saver(Unguarded):
         return True
 
 
-def run(save_at: int = -1, start: tuple[Snapshot, LoopState] | None = None, seed: int = 0) -> Saver:
-    shape = replace(TINY, dropout=0.1, attention_dropout=0.1)
+def run(
+    save_at: int = -1,
+    start: tuple[Snapshot, LoopState] | None = None,
+    seed: int = 0,
+    shape: EncoderConfig = SHAPE,
+    precision: Precision = "float32",
+) -> Saver:
     model = tiny_qa_model(shape, seed=seed, head_dropout=0.1)
     optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
     saver = Saver(model, optimiser, save_at)
     if start is not None:
         restore(start[0], model, optimiser)
-    with make_gradients(model, span_loss, max_length=16) as gradients:
+    with make_gradients(model, span_loss, precision, max_length=16) as gradients:
         train(
             model,
             FEATURES,
@@ -105,6 +118,18 @@ def test_from_every_step_and_every_epochs_end(whole: Saver, save_at: int) -> Non
         assert torch.equal(ours, theirs)
 
 
+def test_in_half_precision_too() -> None:
+    """At the width from which a processor that is made for it takes its products so."""
+    wide: dict[str, Any] = {"shape": replace(SHAPE, hidden_size=256, n_heads=4), "precision": "bfloat16"}
+    whole, stopped = run(**wide), run(3, **wide)
+    assert stopped.saved is not None
+    resumed = run(start=stopped.saved, seed=7, **wide)
+    expected, exact = weights_of(whole.model), weights_of(run(**{**wide, "precision": "float32"}).model)
+    assert all(torch.equal(value, expected[name]) for name, value in weights_of(resumed.model).items())
+    assert not all(torch.equal(value, expected[name]) for name, value in exact.items())
+    assert figures(resumed.epochs[-1]) == figures(whole.epochs[-1])
+
+
 def test_without_the_random_states_it_would_not_be_the_same(whole: Saver) -> None:
     """The test above can fail."""
     stopped = run(4)
@@ -115,6 +140,20 @@ def test_without_the_random_states_it_would_not_be_the_same(whole: Saver) -> Non
     resumed = run(start=(other, state))
     expected = weights_of(whole.model)
     assert not all(torch.equal(value, expected[name]) for name, value in weights_of(resumed.model).items())
+
+
+def test_every_process_but_the_first_draws_its_gpus_dropout_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The random states in a checkpoint are the first one's: with them all would drop the same."""
+    saver = run(3)
+    assert saver.saved is not None
+    write_checkpoint(tmp_path / "last", saver.saved[0])
+    seeded: list[tuple[object, ...]] = []
+    monkeypatch.setattr(resuming, "seed_dropout", lambda *values: seeded.append(values))
+    for place in (0, 1, 2):
+        Resumed(tmp_path / "last", Place(3, 0), {}, ()).put_back(saver.model, saver.optimiser, 5, place)
+    assert seeded == [(torch.device("cpu"), 5, place, 3) for place in (1, 2)]
 
 
 def test_the_time_of_an_epoch_goes_on(whole: Saver) -> None:

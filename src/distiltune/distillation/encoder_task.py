@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from torch import nn
@@ -38,6 +39,10 @@ from distiltune.tasks.guide import TaskGuide
 MAX_RELATION_HEADS = 12
 SAMPLE_TEXTS = 128
 """That a narrower student is fitted on; of the starter, 21,000 tokens."""
+
+SAMPLE_TOKENS = 30_000
+"""More of them are not taken, however long the texts: every hidden state and twice the widest layer are held at once,
+which for DistilBERT's measures is 2 GB."""
 
 _STUDENT = "student."
 
@@ -205,10 +210,11 @@ class EncoderDistillation:
         texts = read_texts(self._texts.train).texts
         sample = random.Random(self._texts.sample_seed).sample(texts, min(len(texts), SAMPLE_TEXTS))
         features = text_features(sample, loaded.tokenizer, self._texts.max_length, self._texts.stride)
+        batch = features.batch(sample_windows(features.lengths, self._texts.sample_seed))
         student.eval()
 
         def make() -> Arrays:
-            found = narrow(teacher, student, features.batch(np.arange(len(features))).to(self._device))
+            found = narrow(teacher, student, batch.to(self._device))
             made = {"basis": found.basis, "means": found.means}
             made |= {f"{_STUDENT}{name}": tensor for name, tensor in student.state_dict().items()}
             return {name: tensor.cpu().numpy() for name, tensor in made.items()}
@@ -217,7 +223,9 @@ class EncoderDistillation:
             {
                 "narrowed": self._fingerprint,
                 "student": repr(student.config),
-                "tokens": hashlib.sha256(features.token_ids.tobytes() + features.offsets.tobytes()).hexdigest(),
+                "tokens": hashlib.sha256(
+                    batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
+                ).hexdigest(),
                 "device": self._device.type,
             }
         )
@@ -268,6 +276,18 @@ class EncoderDistillation:
             hidden_weight=self._weights.hidden,
             relation_weight=self._weights.relation,
         )
+
+
+def sample_windows(lengths: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
+    """Which windows, of ``lengths (n_windows,)`` tokens, a student is fitted on, ascending.
+
+    All, or of more than ``SAMPLE_TOKENS`` tokens as many as these, drawn by ``seed``; one in any case.
+    """
+    order = np.arange(len(lengths))
+    if lengths.sum() > SAMPLE_TOKENS:
+        order = np.random.default_rng(seed).permutation(len(lengths))
+    n_taken = int(np.searchsorted(lengths[order].cumsum(), SAMPLE_TOKENS, side="right"))
+    return np.sort(order[: max(1, n_taken)])
 
 
 def relation_heads(wanted: int, width: int, teacher_width: int) -> int:

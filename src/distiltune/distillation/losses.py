@@ -89,8 +89,8 @@ def padded_relation_loss(ours: Tensor, theirs: Tensor, batch: PackedBatch, n_hea
 
     def log_relations(flat: Tensor) -> Tensor:
         padded = flat.new_zeros(n_sequences, longest, flat.shape[1]).index_put((sequence, within), flat)
-        parts = padded.view(n_sequences, longest, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
-        left, right = parts[[0, 2]], parts[[1, 2]]  # queries with keys, values with values
+        query, key, value = padded.view(n_sequences, longest, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
+        left, right = torch.stack([query, value]), torch.stack([key, value])
         scores = left @ right.transpose(-1, -2) / math.sqrt(left.shape[-1])
         return scores.masked_fill(behind[:, None, None, :], torch.finfo(scores.dtype).min).log_softmax(-1)
 

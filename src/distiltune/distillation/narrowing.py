@@ -97,7 +97,7 @@ def _trace(layer: Layer, hidden: Tensor, batch: PackedBatch) -> _Traced:
 def _directions(states: list[Tensor], width: int) -> Directions:
     """The leading principal directions of all hidden states together, each height weighing the same."""
     means = torch.stack([state.mean(dim=0) for state in states])
-    total = torch.zeros(means.shape[1], means.shape[1], dtype=torch.float64)
+    total = means.new_zeros(means.shape[1], means.shape[1], dtype=torch.float64)
     for state, mean in zip(states, means, strict=True):
         centred = (state - mean).double()
         covariance = centred.T @ centred
@@ -174,7 +174,7 @@ def _fit_linear(layer: nn.Linear, given: Tensor, wanted: Tensor) -> None:
     mean, target = given.mean(dim=0), wanted.mean(dim=0)
     centred = (given - mean).double()
     square = centred.T @ centred
-    square += torch.eye(square.shape[0], dtype=square.dtype) * RIDGE * square.diagonal().mean()
+    square.diagonal().add_(RIDGE * square.diagonal().mean())
     solved = torch.linalg.solve(square, centred.T @ (wanted - target).double()).to(given.dtype)
     layer.weight.copy_(solved.T)
     layer.bias.copy_(target - mean @ solved)

@@ -14,6 +14,13 @@ from distiltune.data.packing import token_places
 from distiltune.model.dropout import keep_mask, keep_scale
 from distiltune.model.products import product
 
+_HALF = (torch.bfloat16, torch.float16)
+
+
+def can_drop(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether attention weights are dropped there: PyTorch's flash attention for different lengths has no dropout."""
+    return device.type == "cpu" or dtype not in _HALF
+
 
 def packed_attention(
     query_key_value: Tensor,
@@ -31,20 +38,18 @@ def packed_attention(
         lengths: the same boundaries as lengths on the host.
         max_length: the longest of them, or a bound.
         n_heads: number of heads; ``hidden`` is divisible by it.
-        dropout: probability with which an attention weight is dropped; 0 outside training. PyTorch's flash attention
-            for sequences of different lengths has none: in half precision on a GPU this is without effect.
+        dropout: probability with which an attention weight is dropped, where that ``can_drop``; 0 outside training.
 
     Returns:
         ``(total_tokens, hidden)`` in the type of the input. No token sees one of another sequence.
 
     """
-    if query_key_value.device.type == "cuda":
-        if query_key_value.dtype in (torch.bfloat16, torch.float16):
+    if query_key_value.device.type != "cpu":
+        if not can_drop(query_key_value.device, query_key_value.dtype):
             return _flash_attention(query_key_value, cu_seqlens, max_length, n_heads)
         return padded_attention(query_key_value, cu_seqlens, max_length, n_heads, dropout)
     if query_key_value.requires_grad:
-        half = query_key_value.dtype in (torch.bfloat16, torch.float16)
-        whole = query_key_value.float() if half else query_key_value
+        whole = query_key_value.float() if query_key_value.dtype in _HALF else query_key_value
         mixed: Tensor = _PackedAttention.apply(whole, lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
         return mixed.to(query_key_value.dtype)
     return _inference_attention(query_key_value, lengths, n_heads, dropout)

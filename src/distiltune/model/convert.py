@@ -10,7 +10,10 @@ from distiltune.model.hf_keys import KeyRule
 from distiltune.model.save import check_output, write_model_directory, writing_to
 from distiltune.model.source import load_source, load_tokenizer, resolve_model
 
-_KEPT_CONFIG: Final = ("qa_dropout", "seq_classif_dropout", "id2label", "label2id")
+_OF_THE_FILES: Final = frozenset(
+    {"_name_or_path", "auto_map", "dtype", "quantization_config", "torch_dtype", "transformers_version"}
+)
+"""Entries of config.json that speak of the files beside it; all else says what the model means, and is kept."""
 
 
 def convert(
@@ -22,6 +25,8 @@ def convert(
     overwrite: bool = False,
 ) -> list[str]:
     """Write the model ``name`` as a model directory in float32 safetensors; → notes on what was done.
+
+    What its ``config.json`` says of labels, problem, threshold, windows and the like stays as it is.
 
     ``name`` is anything that `load_source` takes: PyTorch or TensorFlow-era weights, sharded or not, BERT or
     DistilBERT. The head that ``head_rules`` describe is kept if it is there; ``architectures`` is then what
@@ -45,7 +50,7 @@ def convert(
             tokenizer=load_tokenizer(source.directory),
             head_rules=head_rules if has_head else (),
             architectures=architectures if has_head else ("DistilBertModel",),
-            extra_config={key: source.config_hf[key] for key in _KEPT_CONFIG if key in source.config_hf},
+            extra_config={key: value for key, value in source.config_hf.items() if key not in _OF_THE_FILES},
         )
     head_note = "The head is kept." if has_head else "There is no head for this task; the encoder is kept."
     return [*source.notes, head_note]

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from distiltune.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
 from distiltune.errors import TrainingError
+from distiltune.model.encoder import model_device
 
 FORMAT: Final = 1
 """Raised when the meaning of what a checkpoint holds changes; another one is refused."""
@@ -71,7 +72,7 @@ def take_snapshot(model: nn.Module, optimiser: torch.optim.Optimizer | None, sta
     return Snapshot(
         _copies(model.state_dict()),
         _copies(_optimiser_tensors(optimiser)) if optimiser is not None else {},
-        {"format": FORMAT, "random": random_states(), **state},
+        {"format": FORMAT, "random": random_states(model_device(model)), **state},
     )
 
 
@@ -93,7 +94,7 @@ def restore(snapshot: Snapshot, model: nn.Module, optimiser: torch.optim.Optimiz
             if values["exp_avg"].shape != parameters[place].shape:
                 raise ValueError(f"the optimiser's tensor {place} has the shape {tuple(values['exp_avg'].shape)}")
         optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
-        set_random_states(snapshot.state["random"])
+        set_random_states(snapshot.state["random"], model_device(model))
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise TrainingError(
             f"The checkpoint does not fit the model: {str(error).splitlines()[0]}",
@@ -101,28 +102,28 @@ def restore(snapshot: Snapshot, model: nn.Module, optimiser: torch.optim.Optimiz
         ) from error
 
 
-def random_states() -> dict[str, Any]:
-    """The states of every generator that a training may draw from, as plain values."""
+def random_states(device: torch.device) -> dict[str, Any]:
+    """The states of every generator that a training on the device may draw from, as plain values."""
     kind, keys, position, has_gauss, gauss = np.random.get_state()
     states: dict[str, Any] = {
         "torch": torch.get_rng_state().numpy().tobytes().hex(),
         "numpy": [kind, np.asarray(keys).tobytes().hex(), int(position), int(has_gauss), float(gauss)],
         "python": random.getstate(),
     }
-    if torch.cuda.is_available():
-        states["cuda"] = torch.cuda.get_rng_state().numpy().tobytes().hex()
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device).numpy().tobytes().hex()
     return states
 
 
-def set_random_states(states: Mapping[str, Any]) -> None:
+def set_random_states(states: Mapping[str, Any], device: torch.device) -> None:
     """Put the generators back as ``random_states`` found them."""
     torch.set_rng_state(_bytes(states["torch"]))
     kind, keys, *others = states["numpy"]
     np.random.set_state((kind, np.frombuffer(bytes.fromhex(keys), dtype=np.uint32), *others))
     version, numbers, gauss = states["python"]
     random.setstate((version, tuple(numbers), gauss))
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(_bytes(states["cuda"]))
+    if "cuda" in states and device.type == "cuda":
+        torch.cuda.set_rng_state(_bytes(states["cuda"]), device)
 
 
 def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, bytes] | None = None) -> None:

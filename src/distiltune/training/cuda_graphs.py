@@ -77,14 +77,14 @@ Run = Callable[[], Tensor]
 
 def record(run: Run, device: torch.device) -> Run:
     """Record the kernels that ``run`` starts; the result replays them. The work is done a few times on the way."""
-    side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+    side = _side_stream(device)
     side.wait_stream(torch.cuda.current_stream(device))
     with torch.cuda.stream(side):
         for _ in range(WARM_UP_RUNS):
             run()
     torch.cuda.current_stream(device).wait_stream(side)
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph, pool=_memory_pool()):
+    with torch.cuda.graph(graph, pool=_memory_pool(device), stream=side):
         result = run()
 
     def replay() -> Tensor:
@@ -95,8 +95,14 @@ def record(run: Run, device: torch.device) -> Run:
 
 
 @functools.cache
-def _memory_pool() -> Any:
-    """One pool for all recordings: they never run at the same time."""
+def _side_stream(device: torch.device) -> torch.cuda.Stream:
+    """One stream for all recordings on a device; left alone, PyTorch takes one of whichever device is current first."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+
+
+@functools.cache
+def _memory_pool(device: torch.device) -> Any:
+    """One pool for all recordings on a device: they never run at the same time."""
     return torch.cuda.graph_pool_handle()
 
 

@@ -1,0 +1,150 @@
+"""Every task's step can be recorded as a CUDA graph, and every way to start a student runs on one device."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from distiltune.data.packing import PackedBatch
+from distiltune.distillation.losses import EncoderLoss
+from distiltune.distillation.narrowing import narrow
+from distiltune.distillation.soft_labels import SoftLabels
+from distiltune.distillation.states import Heights, Projections, TaughtStudent
+from distiltune.model.encoder import Encoder, TaskModel
+from distiltune.tasks.base import Objective
+from distiltune.tasks.heads import TokenHead
+from distiltune.tasks.question_answering.head import SpanHead, span_divergence, span_loss
+from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
+from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
+from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.token_classification.head import token_divergence, token_loss
+from distiltune.training.cuda_graphs import Replayed
+from tests.gpu_in_thought import GPU, Operations, recording
+from tests.helpers import TINY, random_features
+
+SHAPE = replace(TINY, dropout=0.1, attention_dropout=0.1)
+FEATURES = random_features(6)
+N_LABELS, LONGEST = 3, 12
+
+
+@dataclass(frozen=True)
+class Step:
+    """A model's head, its loss, and how many columns labels and targets have."""
+
+    make_model: Callable[[], TaskModel]
+    objective: Objective
+    n_label_columns: int
+    n_targets: int = 0
+
+
+def model_of(make_head: Callable[..., torch.nn.Module]) -> Callable[[], TaskModel]:
+    return lambda: TaskModel(Encoder(SHAPE), make_head(SHAPE.hidden_size, dropout_probability=0.1))
+
+
+def text_step(problem: Problem, *, soft: bool) -> Step:
+    positive = torch.arange(1.0, N_LABELS + 1) if problem == "multi-label" else None
+    hard = TextLoss(problem, 0.1, positive)
+    objective = SoftLabels(hard, TextDivergence(problem), 2.0, 0.5) if soft else hard
+    n_label_columns = N_EXTRA_COLUMNS + (N_LABELS if problem == "multi-label" else 1)
+    make_model = model_of(functools.partial(SequenceHead, n_labels=N_LABELS))
+    return Step(make_model, objective, n_label_columns, N_LABELS if soft else 0)
+
+
+def encoder_step() -> Step:
+    width = 2 * SHAPE.hidden_size
+    heights = Heights.of(SHAPE.n_layers, SHAPE.n_layers)
+
+    def make_model() -> TaskModel:
+        projections = Projections(len(heights.student), SHAPE.hidden_size, width)
+        return TaughtStudent(Encoder(SHAPE), projections, heights.student)
+
+    with GPU:
+        last = torch.empty(3 * width, width), torch.empty(3 * width)
+        loss = EncoderLoss(len(heights.student), width, torch.empty(len(heights.student)), last, 2, 1.0, 1.0)
+    return Step(make_model, loss, 2, len(heights.student) * width)
+
+
+STEPS: dict[str, Step] = {
+    "spans": Step(model_of(SpanHead), span_loss, 2),
+    "spans, taught": Step(model_of(SpanHead), SoftLabels(span_loss, span_divergence, 2.0, 0.5), 2, 2),
+    "tokens": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), token_loss, LONGEST),
+    "tokens, taught": Step(
+        model_of(functools.partial(TokenHead, n_columns=N_LABELS)),
+        SoftLabels(token_loss, token_divergence, 2.0, 0.5),
+        LONGEST,
+        N_LABELS,
+    ),
+    **{
+        f"{problem}{', taught' if soft else ''}": text_step(problem, soft=soft)
+        for problem in ("single-label", "multi-label", "regression")
+        for soft in (False, True)
+    },
+    "encoder": encoder_step(),
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """PyTorch cannot say whether it is on for a device in thought."""
+    monkeypatch.setattr(torch, "is_autocast_enabled", lambda device_type: False)
+
+
+def batch_for(step: Step) -> PackedBatch:
+    plain = FEATURES.batch(np.arange(6))
+    targets = torch.zeros(plain.n_tokens, step.n_targets, dtype=torch.float16) if step.n_targets else None
+    return replace(plain, labels=torch.zeros(6, step.n_label_columns, dtype=torch.int64), targets=targets)
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_a_step_takes_nothing_from_the_host_and_waits_for_nothing(name: str) -> None:
+    step, seen = STEPS[name], list[Operations]()
+
+    def record(run: Callable[[], Tensor], device: torch.device) -> Callable[[], Tensor]:
+        with recording() as operations:
+            run()
+        seen.append(operations)
+        return run
+
+    with GPU:
+        model = step.make_model().train()
+    gradients = Replayed(model, step.objective, "float32", LONGEST, record)
+    for _ in range(2):  # run, recorded
+        gradients.add([batch_for(step)], 6)
+    assert seen[0].count > 100
+
+
+def test_cutting_a_student_out_of_its_teacher_mixes_no_devices() -> None:
+    with GPU:
+        teacher = Encoder(replace(TINY, hidden_size=32, n_heads=4)).eval()
+        student = Encoder(TINY).eval()
+    batch = FEATURES.batch(np.arange(6)).to(GPU)
+    with recording() as operations:
+        narrow(teacher, student, batch)
+    assert operations.count > 100
+
+
+def test_what_a_recording_refuses_is_seen() -> None:
+    there, here = torch.empty(3, device=GPU), torch.ones(3)
+    refused: tuple[Callable[[], object], ...] = (
+        lambda: there + here,
+        lambda: there[[0, 2]],
+        lambda: there[torch.tensor([0, 2])],
+        lambda: torch.tensor([1.0], device=GPU),
+        lambda: here.to(GPU),
+        lambda: there.copy_(here),
+        there.cpu,
+        lambda: there.sum().item(),
+        lambda: there[there > 0],
+    )
+    for wrong in refused:
+        with recording(), pytest.raises((AssertionError, NotImplementedError)):
+            wrong()
+    with recording() as operations:
+        there.mul_(2.0).add_(torch.tensor(1.0))
+    assert operations.count == 2
