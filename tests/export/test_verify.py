@@ -51,7 +51,7 @@ def setting(folder: Path, size: float, *, gold: bool = True) -> tuple[Task, Task
         for parameter in model.head.output.parameters():  # type: ignore[union-attr]
             parameter.mul_(size)
         model.head.output.bias.fill_(size)  # type: ignore[union-attr,operator]
-    return task, model, task.load_validation([str(folder / "texts.jsonl")], tokenizer)
+    return task, model, task.load_validation([str(folder / "texts.jsonl")], tokenizer, "prediction")
 
 
 def compared(task: Task, model: nn.Module, other: nn.Module, data: Dataset) -> Comparison:
