@@ -297,9 +297,10 @@ def _answers(evidence: Evidence) -> Iterable[Advice]:
         yield Advice(
             "error", "one_place", "the model answers by place, not by question", shown, "distiltune check TRAIN"
         )
-    confidence, score = facts.get("confidence", 0.0), facts.get("score", 100.0) / 100
-    if confidence > 0.9 and score < 0.5:
-        shown = f"the model is {confidence:.0%} sure on average, and its score is {score:.0%}"
+    confidence = facts.get("confidence", 0.0)
+    right = facts.get("right_share", facts.get("score", 100.0) / 100)
+    if confidence > 0.9 and right < 0.5:
+        shown = f"the model is {confidence:.0%} sure on average, and {right:.0%} right"
         command = "stop earlier (--patience 1), or lower --learning-rate"
         yield Advice(
             "warning", "saturated_head", "the model is sure of nearly everything, and often wrong", shown, command
