@@ -16,6 +16,7 @@ from distiltune.device import (
     choose_precision,
     describe_machine,
     has_bfloat16,
+    is_out_of_memory,
     keep_freed_memory,
     seed_everything,
     set_threads,
@@ -43,6 +44,16 @@ def test_the_device_named_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert choose_device("cpu") == torch.device("cpu")
     assert choose_device("cuda:1") == torch.device("cuda", 1)
+
+
+def test_memory_that_ran_out_is_told_from_other_errors() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 55)
+    assert is_out_of_memory(raised.value)
+    for error in (MemoryError(), torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")):
+        assert is_out_of_memory(error)
+    for other in (RuntimeError("shapes differ"), ValueError("out of memory"), KeyboardInterrupt()):
+        assert not is_out_of_memory(other)
 
 
 @pytest.mark.parametrize("name", ["abacus", "", "mps", "meta", "cuda", "cuda:0", "cpu:x"])

@@ -43,3 +43,7 @@ class RecipeError(DistiltuneError):
 
 class TrainingError(DistiltuneError):
     """Training cannot start or cannot go on."""
+
+
+class DivergedError(TrainingError):
+    """Training came to a loss, a gradient or a score that is not a finite number."""
