@@ -13,7 +13,8 @@ from distiltune.tasks.analysis import Breakdown, BreakdownRow, CalibrationBin, C
 
 G = TypeVar("G")
 
-N_BINS = 10
+N_BINS = 15
+"""Of confidence, all equally wide; as in Guo et al. 2017, so that errors can be compared with those of others."""
 _Z95 = 1.959964
 _CONTEXT_CHARACTERS = 160  # shown on either side of a marked answer
 _LONG_SPAN = 400
@@ -85,7 +86,12 @@ def step(steps: Sequence[tuple[int, str]], value: int) -> str:
 
 
 def calibrate(answers: Iterable[tuple[float, float]]) -> tuple[tuple[CalibrationBin, ...], float]:
-    """Answers in bins by confidence, and their calibration error; each is a confidence and 1 if it is right, else 0."""
+    """Answers in bins by confidence, and their expected calibration error (Guo et al. 2017), 0 to 1.
+
+    Args:
+        answers: of each its confidence, 0 to 1, and 1 if it is right, else 0.
+
+    """
     groups: list[list[tuple[float, float]]] = [[] for _ in range(N_BINS)]
     for confidence, right in answers:
         groups[min(N_BINS - 1, int(confidence * N_BINS))].append((confidence, right))

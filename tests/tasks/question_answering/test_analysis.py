@@ -66,13 +66,13 @@ def test_scores_by_kind_of_question_and_answer(examples: list[Example], tmp_path
 
 
 def test_calibration_counts_the_answers_that_were_given(examples: list[Example], tmp_path: Path) -> None:
-    answers = [("plums", 0.9), ("a red car", 0.92), ("bats", 0.98), ("", 0.2)]
+    answers = [("plums", 0.94), ("a red car", 0.96), ("bats", 0.98), ("", 0.2)]
     analysis, _ = analyse(
         examples, nbest(tmp_path, [line(e, text, p) for e, (text, p) in zip(examples, answers, strict=True)])
     )
     (only,) = analysis.calibration
     assert only.n == 3
-    assert only.confidence == pytest.approx((0.9 + 0.92 + 0.98) / 3)
+    assert only.confidence == pytest.approx((0.94 + 0.96 + 0.98) / 3)
     assert only.right.value == pytest.approx(2 / 3)
     assert analysis.calibration_error == pytest.approx(abs(only.confidence - 2 / 3))
 
