@@ -17,6 +17,7 @@ from distiltune.device import (
     choose_precision,
     describe_machine,
     has_bfloat16,
+    is_out_of_memory,
     keep_freed_memory,
     seed_dropout,
     seed_everything,
@@ -97,6 +98,16 @@ def test_each_process_draws_dropout_of_its_own_on_the_gpu_that_it_has(monkeypatc
     before = torch.get_rng_state()
     seed_dropout(CPU, 7, 1)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_memory_that_ran_out_is_told_from_other_errors() -> None:
+    with pytest.raises(RuntimeError) as raised:
+        torch.empty(1 << 55)
+    assert is_out_of_memory(raised.value)
+    for error in (MemoryError(), torch.OutOfMemoryError(), RuntimeError("CUDA error: out of memory")):
+        assert is_out_of_memory(error)
+    for other in (RuntimeError("shapes differ"), ValueError("out of memory"), KeyboardInterrupt()):
+        assert not is_out_of_memory(other)
 
 
 @pytest.mark.parametrize("name", ["abacus", "", "mps", "meta", "cuda", "cuda:0", "cpu:x"])

@@ -77,17 +77,16 @@ def compare(
     Example: `distiltune compare runs/one runs/other --picture curves.svg`
     """
     from distiltune.coach.comparing import compare_runs
+    from distiltune.report.comparison import check_picture, comparison_lines, draw_comparison
 
+    if picture is not None:
+        check_picture(picture)
     comparison = compare_runs(runs)
     if picture is not None:
-        from distiltune.report.comparison import draw_comparison
-
         draw_comparison(comparison, picture)
     if as_json:
         typer.echo(json.dumps(comparison.as_json(), indent=2, ensure_ascii=False))
         return
-    from distiltune.report.comparison import comparison_lines
-
     console = make_console()
     for line in comparison_lines(comparison):
         say(console, line)

@@ -24,6 +24,8 @@ _M_ARENA_MAX = -8
 _KEEP_BYTES = 1 << 30
 
 _BFLOAT16_MIN_HIDDEN = 256
+_NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
+"""What a GPU's driver, PyTorch's allocator for the host, the system and NVIDIA's libraries say, in small letters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,13 @@ class Machine:
             "system": self.system,
             "python": self.python,
         }
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that the host's or the GPU's memory ran out; PyTorch has no one type for that."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
 
 
 def choose_device(name: str, place_here: int = 0) -> torch.device:

@@ -50,6 +50,10 @@ class TrainingError(DistiltuneError):
     """Training cannot start or cannot go on."""
 
 
+class DivergedError(TrainingError):
+    """Training came to a loss, a gradient or a score that is not a finite number."""
+
+
 def install_extra(extra: str) -> str:
     """The command that adds one of our extras to this Python, from where distiltune itself came.
 

@@ -123,10 +123,17 @@ def test_labels_are_not_accused_while_the_validation_loss_still_falls() -> None:
         ({"one_place_share": 0.95}, "one_place"),
         ({"confidence": 0.97, "score": 30.0}, "saturated_head"),
         ({"confidence": 0.31, "confidence_before": 0.97, "score": 30.0}, "saturated_head"),
+        ({"confidence": 0.97, "score": 80.0, "right_share": 0.3}, "saturated_head"),
     ],
 )
 def test_what_the_answers_show(answers: dict[str, float], sickness: str) -> None:
     assert severe(advise(evidence((1.4, 0.9), (1.2, 1.1), answers={**GOOD, **answers}))) == [sickness]
+
+
+def test_what_was_missed_makes_no_answer_wrong() -> None:
+    """Few entities are marked, surely and rightly: that is no confidence misplaced."""
+    answers = {**GOOD, "confidence": 0.97, "score": 30.0, "right_share": 0.95}
+    assert severe(advise(evidence((1.4, 0.9), (1.2, 1.1), answers=answers))) == []
 
 
 @pytest.mark.parametrize(("start", "end", "sick"), [(0.03, 0.6, True), (0.5, 0.6, False), (0.02, 0.1, False)])

@@ -121,6 +121,9 @@ def test_compare_and_tune(run: Run, folder: Path, tmp_path: Path, capsys: pytest
     assert run("compare", trials / "000", trials / "001", "--json") == 0
     assert json.loads(capsys.readouterr().out)["pairs"]
     assert run("compare", trials / "000", tmp_path) == 1
+    assert run("compare", "no-run", "nor-this", "--picture", tmp_path / "curves.txt") == 1  # said before any work
+    said = capsys.readouterr().err
+    assert ".svg or .png" in said
 
 
 def test_without_optuna_tune_says_what_to_install(

@@ -106,6 +106,9 @@ def test_the_report_shows_where_it_is_right_and_wrong(made: Made) -> None:
     score = "accuracy" if made.task == TASKS[0] else "f1"
     if made.task == TASKS[0]:
         assert np.mean([each["exact"] for each in answers]) == pytest.approx(made.run.best.validation[score])
+    else:
+        right, given, wanted = (sum(each["counts"][n] for each in answers) for n in ("n_right", "n_given", "n_wanted"))
+        assert 2 * right / (given + wanted) == pytest.approx(made.run.best.validation[score])
     assert all(0 <= each["confidence"] <= 1 for each in answers)
 
 

@@ -321,10 +321,10 @@ def _answers(evidence: Evidence) -> Iterable[Advice]:
         yield Advice("error", "one_place", "the model answers by place, not by question", shown, command)
     # A temperature that is fitted afterwards hides from who asks what the training has done.
     confidence = facts.get("confidence_before", facts.get("confidence", 0.0))
-    score = facts.get("score", 100.0) / 100
-    if confidence > 0.9 and score < 0.5:
+    right = facts.get("right_share", facts.get("score", 100.0) / 100)
+    if confidence > 0.9 and right < 0.5:
         by_itself = ", before its temperature is fitted," if "confidence_before" in facts else ""
-        shown = f"the model{by_itself} is {confidence:.0%} sure on average, and its score is {score:.0%}"
+        shown = f"the model{by_itself} is {confidence:.0%} sure on average, and {right:.0%} right"
         command = "stop earlier (--patience 1), or lower --learning-rate"
         yield Advice(
             "warning", "saturated_head", "the model is sure of nearly everything, and often wrong", shown, command

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,38 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from distiltune.coach.run_record import RunRecord, read_run
 from distiltune.errors import TrainingError
-from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import ScoredAnswer
-from distiltune.tasks.choose import USUAL
-from distiltune.training.loop import EpochReport, StepReport
 
 N_RESAMPLES = 10_000
+_AT_ONCE = 1_000  # resamples, so that memory stays small for many distinct examples
 SHOWN_CHANGES = 10
 _OF_NO_CONSEQUENCE = frozenset({"device", "threads", "log_every", "evaluation_tokens"})
 
-
-@dataclass(frozen=True, slots=True)
-class RunRecord:
-    """A run as its directory tells of it."""
-
-    name: str
-    settings: Mapping[str, Any]
-    fingerprints: Mapping[str, str]
-    epochs: tuple[EpochReport, ...]
-    steps: tuple[StepReport, ...]
-    best_epoch: int
-    answers: Mapping[str, ScoredAnswer]
-
-    @property
-    def task(self) -> str:
-        """What it was trained for; runs of early versions do not say."""
-        return str(self.settings.get("task", USUAL))
-
-    @property
-    def best(self) -> EpochReport:
-        """The epoch that the model is from."""
-        return next(epoch for epoch in self.epochs if epoch.epoch == self.best_epoch)
+Sums = npt.NDArray[np.float64]
+"""``(n_examples, 2)``: what each example adds to a score's numerator and to its denominator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +28,7 @@ class ScoreDifference:
     """How much better the second of two runs scored, in points, over the examples that both answered.
 
     Attributes:
-        metric: "exact match" or "F1".
+        metric: "exact match", "F1" or "micro F1", each as the task's evaluation defines it.
         difference: second minus first.
         low: lower end of the interval that holds it with 95 %, by the paired bootstrap (Efron & Tibshirani 1993).
         high: upper end.
@@ -87,7 +64,18 @@ class ChangedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class PairComparison:
-    """The second run against the first."""
+    """The second run against the first.
+
+    Attributes:
+        first: name of the first.
+        second: name of the second.
+        scores: over the examples that both answered; none if there are no such.
+        changed: their answers with another score, the largest change first.
+        n_only_first: examples whose id only the first has.
+        n_only_second: likewise.
+        n_clashing: ids that both have, for another question or another right answer; these are not compared.
+
+    """
 
     first: str
     second: str
@@ -95,6 +83,7 @@ class PairComparison:
     changed: tuple[ChangedAnswer, ...]
     n_only_first: int
     n_only_second: int
+    n_clashing: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,66 +150,96 @@ def _notes(runs: Sequence[RunRecord], pairs: Sequence[PairComparison]) -> list[s
     if any(run.fingerprints.get("validation") != runs[0].fingerprints.get("validation") for run in runs):
         notes.append("the runs were validated on different data; only examples that they share are compared")
     for pair in pairs:
+        both = f"{pair.first} and {pair.second}"
+        if pair.n_clashing:
+            notes.append(
+                f"{pair.n_clashing:,} ids stand in {both} for different examples (what was asked or wanted differs); "
+                "these are not compared"
+            )
         if not pair.scores:
-            notes.append(f"{pair.first} and {pair.second} share no validation example, so their scores say little")
+            notes.append(f"{both} share no validation example, so nothing can be said about which is better")
     return notes
 
 
 def compare_pair(first: RunRecord, second: RunRecord) -> PairComparison:
     """The second run against the first, over the examples that both answered."""
-    shared = [id for id in first.answers if id in second.answers]
-    scores: list[ScoreDifference] = []
-    changed: list[ChangedAnswer] = []
-    if shared:
-        exact = _of_both(first, second, shared, "exact")
-        partial = _of_both(first, second, shared, "f1")
-        scores.append(paired_bootstrap("exact match", *exact))
-        if not np.array_equal(exact, partial):  # an answer of one label is right or wrong
-            scores.append(paired_bootstrap("F1", *partial))
-        for id in shared:
-            one, other = first.answers[id], second.answers[id]
-            if one.f1 != other.f1 or one.exact != other.exact:
-                changed.append(ChangedAnswer(id, one.asked, one.wanted, one.given, other.given, other.f1 - one.f1))
+    with_both_ids = [id for id in first.answers if id in second.answers]
+    both = [(first.answers[id], second.answers[id]) for id in with_both_ids]
+    both = [(one, other) for one, other in both if _is_same_example(one, other)]
+    changed = [
+        ChangedAnswer(one.id, one.asked, one.wanted, one.given, other.given, other.f1 - one.f1)
+        for one, other in both
+        if one.f1 != other.f1 or one.exact != other.exact
+    ]
     changed.sort(key=lambda each: -abs(each.f1_change))
     return PairComparison(
         first.name,
         second.name,
-        tuple(scores),
+        tuple(_differences(first, second, both)) if both else (),
         tuple(changed),
-        len(first.answers) - len(shared),
-        len(second.answers) - len(shared),
+        len(first.answers) - len(with_both_ids),
+        len(second.answers) - len(with_both_ids),
+        len(with_both_ids) - len(both),
     )
 
 
-def _of_both(
-    first: RunRecord, second: RunRecord, ids: Sequence[str], score: str
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    one, other = (np.array([getattr(run.answers[id], score) for id in ids]) for run in (first, second))
-    return one, other
+def _is_same_example(one: ScoredAnswer, other: ScoredAnswer) -> bool:
+    """An id alone says little: many data sets count their rows from 0."""
+    return one.asked == other.asked and set(one.wanted) == set(other.wanted)
 
 
-def paired_bootstrap(
-    metric: str, first: npt.NDArray[np.float64], second: npt.NDArray[np.float64], seed: int = 0
-) -> ScoreDifference:
+def _differences(
+    first: RunRecord, second: RunRecord, both: Sequence[tuple[ScoredAnswer, ScoredAnswer]]
+) -> Iterator[ScoreDifference]:
+    ones, others = zip(*both, strict=True)
+    exact = means([each.exact for each in ones]), means([each.exact for each in others])
+    yield paired_bootstrap("exact match", *exact)
+    f1 = _f1(ones), _f1(others)
+    if np.array_equal(exact, f1):  # an answer of one label is right or wrong
+        return
+    if (ones[0].counts is None) != (others[0].counts is None):
+        raise TrainingError(
+            "An earlier version of distiltune wrote one of the runs, in which the F1 is another figure.",
+            where=f"{first.name}, {second.name}",
+            fix="train that one again to compare it",
+        )
+    yield paired_bootstrap("micro F1" if "micro_f1" in first.best.validation else "F1", *f1)
+
+
+def _f1(answers: Sequence[ScoredAnswer]) -> Sums:
+    """As the task's evaluation has it: of all labels or entities together, or the mean of the examples' own."""
+    counts = [each.counts for each in answers if each.counts is not None]
+    if not counts:
+        return means([each.f1 for each in answers])
+    return np.array([(each.n_right, (each.n_given + each.n_wanted) / 2) for each in counts], dtype=np.float64)
+
+
+def means(values: Sequence[float]) -> Sums:
+    """Of a score that is the mean of the examples' own, ``(n_examples,)`` from 0 to 1."""
+    return np.stack([np.asarray(values, dtype=np.float64), np.ones(len(values))], axis=1)
+
+
+def paired_bootstrap(metric: str, first: Sums, second: Sums, seed: int = 0) -> ScoreDifference:
     """Whether two runs' scores on the same examples differ: these are drawn anew with replacement.
 
     Args:
         metric: its name.
-        first: ``(n_examples,)`` from 0 to 1.
-        second: the same examples in the same order.
+        first: of one run; the score is the sum of the numerators over that of the denominators, 0 where that is 0.
+        second: of the other, the same examples in the same order.
         seed: of the draws.
 
     """
     n = len(first)
-    values, counts = np.unique(second - first, return_counts=True)
-    # Drawing n examples with replacement is one multinomial draw over the distinct differences.
-    drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=N_RESAMPLES)
-    means = 100 * (drawn @ values) / n
-    low, high = np.percentile(means, [2.5, 97.5])
-    below, above = float((means <= 0).mean()), float((means >= 0).mean())
+    rows, counts = np.unique(np.concatenate([first, second], axis=1), axis=0, return_counts=True)
+    # Drawing n examples with replacement is one multinomial draw over the distinct ones.
+    draw = np.random.default_rng(seed)
+    drawn = (draw.multinomial(n, counts / n, size=_AT_ONCE) for _ in range(0, N_RESAMPLES, _AT_ONCE))
+    differences = np.concatenate([_difference(each @ rows) for each in drawn])
+    low, high = np.percentile(differences, [2.5, 97.5])
+    below, above = float((differences <= 0).mean()), float((differences >= 0).mean())
     return ScoreDifference(
         metric=metric,
-        difference=float(100 * (second - first).mean()),
+        difference=float(_difference((counts @ rows)[None])[0]),
         low=float(low),
         high=float(high),
         p_value=min(1.0, 2 * max(min(below, above), 1 / N_RESAMPLES)),
@@ -228,56 +247,8 @@ def paired_bootstrap(
     )
 
 
-def read_run(path: Path) -> RunRecord:
-    """Read a run directory.
-
-    Raises:
-        TrainingError: if it is no run, or no epoch has ended in it.
-
-    """
-    run = RunDirectory(path)
-    try:
-        surroundings = tomllib.loads(run.recipe.read_text(encoding="utf-8"))
-        lines = [json.loads(line) for line in run.log.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        raise TrainingError(
-            f"This is no run that can be read: {error}.", where=str(path), fix="give a run directory"
-        ) from error
-    epochs = tuple(_as_epoch(line) for line in lines if line["kind"] == "epoch")
-    if not epochs:
-        raise TrainingError("No epoch has ended in this run.", where=str(path), fix="let it train, then compare")
-    best = [line["epoch"] for line in lines if line["kind"] == "epoch" and line.get("best")]
-    return RunRecord(
-        name=path.resolve().name,
-        settings=surroundings.get("recipe", {}),
-        fingerprints={name: data.get("fingerprint", "") for name, data in surroundings.get("data", {}).items()},
-        epochs=epochs,
-        steps=tuple(_as_step(line) for line in lines if line["kind"] == "step"),
-        best_epoch=best[-1] if best else epochs[-1].epoch,
-        answers=_read_answers(run.answers),
-    )
-
-
-def _read_answers(path: Path) -> dict[str, ScoredAnswer]:
-    if not path.is_file():
-        return {}
-    answers = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
-        value = json.loads(line)
-        answers[value["id"]] = ScoredAnswer(**{**value, "wanted": tuple(value["wanted"])})
-    return answers
-
-
-def _as_epoch(line: Mapping[str, Any]) -> EpochReport:
-    return EpochReport(**{name: _numbers(line[name]) for name in EpochReport.__dataclass_fields__})
-
-
-def _as_step(line: Mapping[str, Any]) -> StepReport:
-    return StepReport(**{name: _numbers(line[name]) for name in StepReport.__dataclass_fields__})
-
-
-def _numbers(value: Any) -> Any:
-    """A logged value; null is what the log has for a number that is none."""
-    if value is None:
-        return float("nan")
-    return {key: _numbers(item) for key, item in value.items()} if isinstance(value, dict) else value
+def _difference(sums: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The second score less the first in points, ``(n_draws,)``, from both runs' sums, ``(n_draws, 4)``."""
+    first, second = (np.divide(a, b, out=np.zeros_like(a), where=b > 0) for a, b in (sums[:, :2].T, sums[:, 2:].T))
+    rounded: npt.NDArray[np.float64] = np.round(100 * (second - first), 9)  # so that equal scores stay equal
+    return rounded

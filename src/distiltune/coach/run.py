@@ -12,6 +12,7 @@ from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
 from distiltune.coach.known_concerns import concerns_of
 from distiltune.coach.watching import CoachedWatcher
+from distiltune.durable import write_whole
 from distiltune.preparing import Prepared
 from distiltune.recipe import STORED_SETTINGS, Recipe
 from distiltune.run_directory import RunDirectory
@@ -90,6 +91,5 @@ def sum_up_run(
 
 def write_answers(run: RunDirectory, scored: tuple[ScoredAnswer, ...]) -> None:
     """Write ``answers.jsonl``, which `distiltune compare` reads."""
-    with run.answers.open("w", encoding="utf-8") as file:
-        for each in scored:
-            file.write(json.dumps(asdict(each), ensure_ascii=False) + "\n")
+    lines = (json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in scored)
+    write_whole(run.answers, "".join(lines).encode("utf-8", "backslashreplace"))

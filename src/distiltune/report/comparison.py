@@ -12,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from distiltune.coach.comparing import SHOWN_CHANGES, Comparison, PairComparison, RunRecord
+from distiltune.coach.comparing import SHOWN_CHANGES, Comparison, PairComparison
+from distiltune.coach.run_record import RunRecord
+from distiltune.errors import DistiltuneError
 from distiltune.report.curves import STYLE
 from distiltune.tasks.table import TASKS
 
@@ -26,6 +28,7 @@ _LOOKS = (
     ("#56b4e9", "P", "--"),
 )
 _SHOWN_SCORES = 2
+_SUFFIXES = (".svg", ".png")
 
 
 def comparison_lines(comparison: Comparison) -> list[str]:
@@ -91,6 +94,8 @@ def _pair_lines(pair: PairComparison) -> list[str]:
             f"  {score.metric}: {score.difference:+.2f} points (95 %: {score.low:+.2f} to {score.high:+.2f}, "
             f"p = {score.p_value:.4f}) on {score.n:,} examples: {verdict}"
         )
+    if not pair.scores:
+        return [*lines, "  nothing to compare: no validation example is the same in both"]
     better = sum(each.f1_change > 0 for each in pair.changed)
     lines.append(f"  answers changed: {better:,} for the better, {len(pair.changed) - better:,} for the worse")
     for each in pair.changed[:SHOWN_CHANGES]:
@@ -102,8 +107,33 @@ def _pair_lines(pair: PairComparison) -> list[str]:
     return lines
 
 
+def check_picture(path: Path) -> None:
+    """Check, before any work is done, that a picture can be drawn there.
+
+    Raises:
+        DistiltuneError: if the suffix is neither .svg nor .png, or there is no such folder.
+
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        raise DistiltuneError(
+            f"A picture cannot be drawn as {path.suffix or 'a file without a suffix'}.",
+            where=f"--picture {path}",
+            fix=f"end its name in {' or '.join(_SUFFIXES)}",
+        )
+    if not path.parent.is_dir():
+        raise DistiltuneError(
+            "The folder of the picture does not exist.", where=str(path.parent), fix="make it, or name another"
+        )
+
+
 def draw_comparison(comparison: Comparison, path: Path) -> None:
-    """Draw the runs' validation losses and a score over the epochs, as SVG or PNG by the path's suffix."""
+    """Draw the runs' validation losses and a score over the epochs, as SVG or PNG by the path's suffix.
+
+    Raises:
+        DistiltuneError: as `check_picture`, or if the file cannot be written.
+
+    """
+    check_picture(path)
     scores = _scores(comparison.runs)
     score = "f1" if "f1" in scores else next(iter(scores), "loss")
     with matplotlib.style.context(["default", STYLE]):
@@ -117,7 +147,13 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
         upper.legend(
             loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2, fontsize=10.0
         )
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+        kind = path.suffix.lower()[1:]
+        try:
+            figure.savefig(path, format=kind, dpi=160, metadata={"Date" if kind == "svg" else "Software": None})
+        except OSError as error:
+            raise DistiltuneError(
+                f"The picture cannot be written: {error.strerror}.", where=str(path), fix="name another file"
+            ) from error
 
 
 def _draw(axes: Axes, runs: Sequence[RunRecord], metric: str, label: str) -> None:

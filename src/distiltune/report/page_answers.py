@@ -167,10 +167,12 @@ def _wrong(answers: Sequence[WrongAnswer]) -> str:
 
 def _wrong_answer(answer: WrongAnswer) -> str:
     passage = "".join(map(_stretch, answer.passage))
+    sure = ""
+    if answer.confidence is not None:
+        sure = f' <span class="remark">({100 * answer.confidence:.0f} % sure)</span>'
     return (
         f'<article>\n<h3>{escape(plain(answer.title))}</h3>\n<dl class="pair">'
-        f"<dt>Given</dt><dd>{escape(plain(answer.given))} "
-        f'<span class="remark">({100 * answer.confidence:.0f} % sure)</span></dd>'
+        f"<dt>Given</dt><dd>{escape(plain(answer.given))}{sure}</dd>"
         f"<dt>Right</dt><dd>{escape(plain(answer.wanted))}</dd></dl>\n<p>{passage}</p>\n</article>"
     )
 

@@ -55,13 +55,28 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class WrongAnswer:
-    """A wrong answer in its passage."""
+    """A wrong answer in its passage; ``confidence`` is None where nothing was given that it could be of."""
 
     title: str
     given: str
     wanted: str
-    confidence: float
+    confidence: float | None
     passage: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Of one example: how many labels or entities were given, how many are wanted, and how many are both."""
+
+    n_right: int
+    n_given: int
+    n_wanted: int
+
+    @property
+    def f1(self) -> float:
+        """Of this example alone, 0 to 1; 1 where nothing is wanted and nothing given."""
+        n = self.n_given + self.n_wanted
+        return 2 * self.n_right / n if n else 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +85,13 @@ class ScoredAnswer:
 
     Attributes:
         id: of the example.
-        asked: the question.
+        asked: the question, or the text.
         given: the answer given, empty for none.
         wanted: the gold answers, none if there is no answer.
         exact: 0 or 1.
-        f1: 0 to 1.
+        f1: 0 to 1, of this example alone.
         confidence: 0 to 1.
+        counts: what the F1 over all examples adds up (micro-F1); None where it is the mean of the examples' own.
 
     """
 
@@ -86,6 +102,7 @@ class ScoredAnswer:
     exact: float
     f1: float
     confidence: float
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +116,7 @@ class Analysis:
         wrong: the hardest wrong answers, the surest of them first.
         facts: figures for the coach: ``n``, ``score`` and ``score_margin`` (points of the main score and half its
             interval), ``null_share`` (answers that are "none"), ``null_share_wanted``, ``confidence`` (mean),
+            ``right_share`` (of what was given, where the score counts what was missed too),
             ``one_place_share`` (answers that begin in the same place as most).
 
     """

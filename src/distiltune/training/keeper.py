@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from distiltune.errors import TrainingError
+from distiltune.errors import DivergedError
 from distiltune.run_directory import RunDirectory
 from distiltune.training.checkpoint import Place
 from distiltune.training.checkpointer import Checkpointer
@@ -37,7 +37,7 @@ class BadSteps:
         """What to say of a step that is skipped.
 
         Raises:
-            TrainingError: if it is not to be skipped, or too many before it were.
+            DivergedError: if it is not to be skipped, or too many before it were.
 
         """
         self.n_in_a_row = self.n_in_a_row + 1 if bad.step == self.last + 1 else 1
@@ -52,7 +52,7 @@ class BadSteps:
             return what
         if self.skip:
             what = f"{self.n_in_a_row} steps in a row had to be skipped. {what}"
-        raise TrainingError(
+        raise DivergedError(
             what,
             where=self.where,
             fix="the weights and the last checkpoint are as they were before it; lower --learning-rate, look at these "
@@ -216,11 +216,11 @@ class Keeper:
         """The epoch that is kept as the best.
 
         Raises:
-            TrainingError: if no epoch has a monitored value that is a number.
+            DivergedError: if no epoch has a monitored value that is a number.
 
         """
         if self._best.epoch < 0:
-            raise TrainingError(
+            raise DivergedError(
                 f"No epoch has a {self._monitor} that is a number, so there is no model to keep.",
                 where=str(self._run.log),
                 fix="lower --learning-rate",

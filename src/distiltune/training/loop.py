@@ -15,7 +15,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.device import give_back_freed_memory
-from distiltune.errors import TrainingError
+from distiltune.errors import DivergedError
 from distiltune.training.finite import AdmittedSteps, BadStep
 from distiltune.training.gradients import Gradients
 from distiltune.training.optimiser import set_learning_rate
@@ -129,10 +129,10 @@ class Unguarded:
         """Raise.
 
         Raises:
-            TrainingError: always.
+            DivergedError: always.
 
         """
-        raise TrainingError(
+        raise DivergedError(
             f"The loss or a gradient is not a finite number at step {bad.step} "
             f"(learning rate {bad.learning_rate:.3g}).",
             where=f"features {bad.feature_ids}",

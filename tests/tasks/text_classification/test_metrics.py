@@ -6,7 +6,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distiltune.tasks.text_classification.metrics import (
-    calibration,
     confusion,
     label_metrics,
     label_set_metrics,
@@ -69,9 +68,3 @@ def test_correlations_are_scipys(seed: int, n: int, n_values: int) -> None:
         assert found["spearman"] == pytest.approx(stats.spearmanr(gold, given_)[0], abs=1e-9)
     else:
         assert found["pearson"] == found["spearman"] == 0.0
-
-
-def test_calibration_by_hand() -> None:
-    error, bins = calibration(np.array([0.95, 0.91, 0.55, 1.0]), np.array([True, False, True, True]))
-    assert [(each.n, each.n_right) for each in bins] == [(1, 1), (3, 2)]
-    assert error == pytest.approx((abs(0.55 - 1) + abs(2.86 - 2)) / 4)

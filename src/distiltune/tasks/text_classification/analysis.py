@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.tasks.analysing import breakdown, calibrate, marked_stretches, mean_interval, share_interval, step
-from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
 from distiltune.tasks.text_classification.targets import Targets
@@ -39,10 +39,9 @@ class _Given:
         return float(set(self.labels) == set(self.wanted))
 
     @property
-    def f1(self) -> float:
-        """Of this text's labels; 1 where there are none and none is given."""
-        n = len(self.labels) + len(self.wanted)
-        return 2 * len(set(self.labels) & set(self.wanted)) / n if n else 1.0
+    def counts(self) -> Counts:
+        labels, wanted = set(self.labels), set(self.wanted)
+        return Counts(len(labels & wanted), len(labels), len(wanted))
 
 
 def analyse(
@@ -150,12 +149,14 @@ def _wrong_answer(each: _Given) -> WrongAnswer:
 
 
 def _scored(each: _Given) -> ScoredAnswer:
+    text, pair = each.example.text, each.example.pair
     return ScoredAnswer(
         id=each.example.id,
-        asked=each.example.text,
+        asked=text if pair is None else f"{text} / {pair}",
         given=", ".join(each.labels),
         wanted=(", ".join(each.wanted),),
         exact=each.exact,
-        f1=round(each.f1, 6),
+        f1=round(each.counts.f1, 6),
         confidence=round(each.confidence, 6),
+        counts=each.counts,
     )

@@ -14,12 +14,12 @@ import torch
 from torch import nn
 
 from distiltune.inference.predictor import outputs
+from distiltune.tasks.analysing import calibrate
+from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
 from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
 from distiltune.tasks.text_classification.metrics import (
-    Bin,
     ClassScores,
-    calibration,
     confusion,
     label_metrics,
     label_set_metrics,
@@ -64,7 +64,7 @@ class TextEvaluation:
     metrics: dict[str, float]
     classes: tuple[ClassScores, ...] = ()
     table: npt.NDArray[np.int64] | None = None
-    bins: tuple[Bin, ...] = ()
+    bins: tuple[CalibrationBin, ...] = ()
 
 
 def score_texts(
@@ -128,12 +128,12 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
     ids = np.array([targets.ids(example)[0] for example in examples])
     given = values.argmax(axis=1)
     metrics, classes = label_metrics(ids, given, len(targets.labels))
-    error, bins = calibration(values.max(axis=1), ids == given)
+    bins, error = calibrate(zip(values.max(axis=1).tolist(), (ids == given).tolist(), strict=True))
     return TextEvaluation(
         {**own, **metrics, "calibration_error": error},
         tuple(classes),
         confusion(ids, given, len(targets.labels)),
-        tuple(bins),
+        bins,
     )
 
 

@@ -11,8 +11,6 @@ import numpy.typing as npt
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
-N_BINS = 10
-
 
 @dataclass(frozen=True, slots=True)
 class ClassScores:
@@ -23,15 +21,6 @@ class ClassScores:
     precision: float
     recall: float
     f1: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bin:
-    """Predictions of like confidence: how many, how sure on average, and how many of them right."""
-
-    n: int
-    confidence: float
-    n_right: int
 
 
 def confusion(gold: Ints, given: Ints, n_labels: int) -> Ints:
@@ -98,18 +87,6 @@ def number_metrics(gold: Floats, given: Floats) -> dict[str, float]:
         "spearman": _correlation(_ranks(gold), _ranks(given)),
         "mean_absolute_error": float(np.abs(gold - given).mean()) if len(gold) else 0.0,
     }
-
-
-def calibration(confidence: Floats, right: npt.NDArray[np.bool_]) -> tuple[float, list[Bin]]:
-    """The expected calibration error of ``(n,)`` confidences from 0 to 1 (Guo et al. 2017), and its ten bins."""
-    which = np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
-    bins = []
-    for i in range(N_BINS):
-        inside = which == i
-        if inside.any():
-            bins.append(Bin(int(inside.sum()), float(confidence[inside].mean()), int(right[inside].sum())))
-    error = sum(abs(each.n * each.confidence - each.n_right) for each in bins) / max(1, len(confidence))
-    return float(error), bins
 
 
 def _correlation(a: Floats, b: Floats) -> float:

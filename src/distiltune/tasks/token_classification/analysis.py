@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysing import breakdown, calibrate, marked_stretches, mean_interval, share_interval, step
-from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.analysing import breakdown, calibrate, f1_interval, marked_stretches, share_interval, step
+from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.token_classification.features import NO_LABEL
 
 N_WRONG = 8
+N_MISSED = 4
 NOTHING = "nothing"
 _TITLE_CHARACTERS = 80
 _WORDS = ((10, "up to 10 words"), (20, "11 to 20 words"), (40, "21 to 40 words"), (10**9, "over 40 words"))
@@ -39,10 +40,14 @@ class _Given:
         return float(self.found.keys() == self.gold)
 
     @property
-    def f1(self) -> float:
-        """Of this text alone; 1 where nothing is to be marked and nothing is."""
-        n = len(self.found) + len(self.gold)
-        return 2 * len(self.found.keys() & self.gold) / n if n else 1.0
+    def counts(self) -> Counts:
+        return Counts(len(self.found.keys() & self.gold), len(self.found), len(self.gold))
+
+    @property
+    def missed(self) -> list[Span]:
+        """What should have been marked where nothing is, in order."""
+        gold = self.gold - self.found.keys()
+        return sorted((span for span in gold if not any(_touch(span, each) for each in self.found)), key=_place)
 
     @property
     def confidence(self) -> float:
@@ -58,13 +63,12 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         return Analysis(), ()
     marks = [(score, float(span in each.gold)) for each in given for span, score in each.found.items()]
     bins, error = calibrate(marks)
-    f1 = mean_interval([each.f1 for each in given])
-    facts = {
-        "n": float(len(given)),
-        "score": f1.value,
-        "score_margin": (f1.high - f1.low) / 2,
-        "confidence": sum(score for score, _ in marks) / max(1, len(marks)),
-    }
+    facts = {"n": float(len(given))}
+    if (f1 := _f1(given)) is not None:
+        facts |= {"score": f1.value, "score_margin": (f1.high - f1.low) / 2}
+    if marks:
+        scores, right = zip(*marks, strict=True)
+        facts |= {"confidence": sum(scores) / len(marks), "right_share": sum(right) / len(marks)}
     analysis = Analysis(
         breakdowns=(_by_label(given), _by_length(given)),
         calibration=bins,
@@ -91,6 +95,20 @@ def _span(entity: dict[str, Any]) -> Span:
     return entity["label"], entity["start"], entity["end"]
 
 
+def _place(span: Span) -> tuple[int, int]:
+    return span[1:]
+
+
+def _touch(one: Span, other: Span) -> bool:
+    return one[1] < other[2] and other[1] < one[2]
+
+
+def _f1(group: Sequence[_Given]) -> Interval | None:
+    """Of all entities of these texts, as every other figure of that name; None where there are none."""
+    counts = [each.counts for each in group]
+    return f1_interval(counts) if any(each.n_given or each.n_wanted for each in counts) else None
+
+
 def _by_label(given: Sequence[_Given]) -> Breakdown:
     """Of each label, the share of its entities that were found, and of those given that are right."""
     labels = sorted({label for each in given for label, _, _ in (*each.gold, *each.found)})
@@ -111,11 +129,12 @@ def _by_length(given: Sequence[_Given]) -> Breakdown:
 
 def _scores(group: Sequence[_Given]) -> dict[str, Interval]:
     exact = share_interval(sum(each.exact for each in group), len(group))
-    return {"All right": exact.in_percent(), "F1 of a text": mean_interval([each.f1 for each in group])}
+    f1 = _f1(group)
+    return {"All right": exact.in_percent(), **({"F1": f1} if f1 is not None else {})}
 
 
 def _wrong(given: Sequence[_Given]) -> Iterable[WrongAnswer]:
-    """What was marked wrongly, the surest first, no text twice; then what was missed."""
+    """What was marked wrongly, the surest first; then what was missed, the most of one text first; no text twice."""
     wrong = sorted(
         ((score, each, span) for each in given for span, score in each.found.items() if span not in each.gold),
         key=lambda of: -of[0],
@@ -124,37 +143,37 @@ def _wrong(given: Sequence[_Given]) -> Iterable[WrongAnswer]:
     for score, each, span in wrong:
         if each.id not in seen and len(seen) < N_WRONG:
             seen.add(each.id)
-            yield _wrong_answer(each, span, score)
+            yield _wrong_answer(each, [span], [gold for gold in each.gold if _touch(gold, span)], score)
+    missed = [(each, spans) for each in given if each.id not in seen and (spans := each.missed)]
+    for each, spans in sorted(missed, key=lambda of: -len(of[1]))[:N_MISSED]:
+        yield _wrong_answer(each, [], spans, None)
 
 
-def _wrong_answer(each: _Given, span: Span, score: float) -> WrongAnswer:
-    _, start, end = span
-    touched = sorted(gold for gold in each.gold if gold[1] < end and start < gold[2])
-    marks = [(start, end, "given"), *((first, last, "gold") for _, first, last in touched)]
+def _wrong_answer(each: _Given, marked: Sequence[Span], gold: Sequence[Span], score: float | None) -> WrongAnswer:
+    marks = [(start, end, name) for name, spans in (("given", marked), ("gold", gold)) for _, start, end in spans]
     text = each.text
     return WrongAnswer(
         title=text if len(text) <= _TITLE_CHARACTERS else f"{text[:_TITLE_CHARACTERS]}…",
-        given=_shown(text, [span]),
-        wanted=_shown(text, touched),
+        given=_shown(text, marked),
+        wanted=_shown(text, gold),
         confidence=score,
         passage=tuple(marked_stretches(text, marks)),
     )
 
 
 def _shown(text: str, spans: Iterable[Span]) -> str:
-    return ", ".join(f"{text[start:end]} ({label})" for label, start, end in spans) or NOTHING
+    in_order = sorted(spans, key=_place)
+    return ", ".join(f"{text[start:end]} ({label})" for label, start, end in in_order) or NOTHING
 
 
 def _scored(each: _Given) -> ScoredAnswer:
-    def in_order(spans: Iterable[Span]) -> str:
-        return _shown(each.text, sorted(spans, key=lambda span: span[1:]))
-
     return ScoredAnswer(
         id=each.id,
         asked=each.text,
-        given=in_order(each.found),
-        wanted=(in_order(each.gold),),
+        given=_shown(each.text, each.found),
+        wanted=(_shown(each.text, each.gold),),
         exact=each.exact,
-        f1=round(each.f1, 6),
+        f1=round(each.counts.f1, 6),
         confidence=round(each.confidence, 6),
+        counts=each.counts,
     )
