@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from distiltune.tasks.analysing import calibrate, f1_interval
+from distiltune.tasks.analysing import calibration_in_bins, f1_interval
 from distiltune.tasks.analysis import Counts
-from distiltune.tasks.question_answering.calibration import expected_calibration_error
 
 
 def test_calibration_by_hand() -> None:
-    bins, error = calibrate([(0.95, 1), (0.94, 0), (0.55, 1), (1.0, 1)])
+    bins, error = calibration_in_bins([(0.95, 1), (0.94, 0), (0.55, 1), (1.0, 1)])
     assert [(each.n, each.n * each.right.value) for each in bins] == [(1, 1), (3, 2)]
     assert error == pytest.approx((abs(0.55 - 1) + abs(2.89 - 2)) / 4)
-    assert calibrate([]) == ((), 0)
+    assert calibration_in_bins([]) == ((), 0)
 
 
-def test_the_calibration_error_is_one_and_the_same_everywhere() -> None:
-    draw = np.random.default_rng(2)
-    confidence = draw.random(500)
-    right = draw.random(500) < confidence**2
-    _, error = calibrate(zip(confidence.tolist(), right.tolist(), strict=True))
-    assert error == pytest.approx(expected_calibration_error(confidence, right))
+def test_the_calibration_error_is_the_weighted_gap_of_the_bins() -> None:
+    # Bin of 0.95: 75 % right, gap 0.20, four of six; bin of 0.05: 50 % right, gap 0.45, two of six.
+    answers = [(0.95, 1), (0.95, 1), (0.95, 1), (0.95, 0), (0.05, 0), (0.05, 1)]
+    assert calibration_in_bins(answers)[1] == pytest.approx((4 * 0.20 + 2 * 0.45) / 6)
+    assert calibration_in_bins([(1.0, 1), (1.0, 1)])[1] == 0.0
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
+def test_the_calibration_error_is_a_share(answers: list[tuple[float, bool]]) -> None:
+    assert 0.0 <= calibration_in_bins(answers)[1] <= 1.0 + 1e-12
 
 
 def test_the_interval_of_an_f1_holds_the_true_one_95_times_of_100() -> None:

@@ -85,7 +85,7 @@ def step(steps: Sequence[tuple[int, str]], value: int) -> str:
     return next(name for limit, name in steps if value <= limit)
 
 
-def calibrate(answers: Iterable[tuple[float, float]]) -> tuple[tuple[CalibrationBin, ...], float]:
+def calibration_in_bins(answers: Iterable[tuple[float, float]]) -> tuple[tuple[CalibrationBin, ...], float]:
     """Answers in bins by confidence, and their expected calibration error (Guo et al. 2017), 0 to 1.
 
     Args:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from distiltune.tasks.question_answering.calibration import (
     MIN_QUESTIONS,
@@ -13,7 +11,6 @@ from distiltune.tasks.question_answering.calibration import (
     AnswerRecord,
     calibrate,
     confidences,
-    expected_calibration_error,
     fit_temperature,
     pool,
 )
@@ -47,20 +44,6 @@ def test_confidences_are_the_plain_softmax() -> None:
 
 def test_the_pool_holds_a_fixed_number_of_candidates() -> None:
     assert pool([-float(i) for i in range(50)]).tolist() == [0.0, *(-float(i) for i in range(POOL_SIZE))]
-
-
-def test_the_error_is_the_weighted_gap_of_the_bins() -> None:
-    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.05, 0.05])
-    right = np.array([True, True, True, False, False, True])
-    # Bin of 0.95: 75 % right, gap 0.20, four of six; bin of 0.05: 50 % right, gap 0.45, two of six.
-    assert expected_calibration_error(confidence, right) == pytest.approx((4 * 0.20 + 2 * 0.45) / 6)
-    assert expected_calibration_error(np.array([1.0, 1.0]), np.array([True, True])) == 0.0
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=40))
-def test_the_error_is_a_share(given_pairs: list[tuple[float, bool]]) -> None:
-    confidence, right = map(np.array, zip(*given_pairs, strict=True))
-    assert 0.0 <= expected_calibration_error(confidence, right) <= 1.0 + 1e-12
 
 
 def test_nothing_is_fitted_where_nothing_can_be_learned() -> None:

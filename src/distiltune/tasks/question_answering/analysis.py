@@ -15,14 +15,14 @@ import numpy as np
 from distiltune.data.feature_set import FeatureSet
 from distiltune.tasks.analysing import (
     breakdown,
-    calibrate,
+    calibration_in_bins,
     marked_stretches,
     mean_interval,
     share_interval,
     step,
 )
 from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
-from distiltune.tasks.question_answering.calibration import confidence_among, expected_calibration_error
+from distiltune.tasks.question_answering.calibration import confidence_among
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import score_answer
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
@@ -62,12 +62,11 @@ def analyse(examples: Sequence[Example], nbest: Path) -> tuple[Analysis, tuple[S
         given = [_given(by_id[line["id"]], line) for line in map(json.loads, file) if line["id"] in by_id]
     if not given:
         return Analysis(), ()
-    bins, _ = calibrate((each.confidence, each.exact) for each in given)
-    confidence, right = (np.array(column) for column in zip(*((g.confidence, g.exact) for g in given), strict=True))
+    bins, error = calibration_in_bins((each.confidence, each.exact) for each in given)
     analysis = Analysis(
         breakdowns=tuple(_breakdowns(given)),
         calibration=bins,
-        calibration_error=expected_calibration_error(confidence, right == 1.0),
+        calibration_error=error,
         wrong=tuple(_wrong_answer(each) for each in _hardest(given)),
         facts=_facts(given),
     )

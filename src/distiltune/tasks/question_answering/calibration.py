@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from distiltune.tasks.analysing import calibration_in_bins
+
 POOL_SIZE = 20
 """Candidates that a confidence is taken over; fixed, so that it does not change with how many are shown."""
 
 MIN_QUESTIONS = 30
 """Fewer validation questions than this say too little to fit a temperature to."""
 
-N_BINS = 15
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _N_CUTS = 40  # leaves a bracket of 2e-8 of the first one
@@ -82,20 +83,6 @@ def confidence_among(scores: Sequence[float], temperature: float) -> Callable[[f
     return lambda score: math.exp(score / temperature - total)
 
 
-def expected_calibration_error(confidence: Scores, right: npt.NDArray[np.bool_], n_bins: int = N_BINS) -> float:
-    """Mean gap between confidence and share right over bins of equal width, weighted by the bins' sizes.
-
-    Args:
-        confidence: ``(n,)`` from 0 to 1; n > 0.
-        right: ``(n,)`` whether the answer was right.
-        n_bins: number of bins.
-
-    """
-    bins = np.minimum((confidence * n_bins).astype(np.int64), n_bins - 1)
-    gaps = np.bincount(bins, weights=confidence - right, minlength=n_bins)
-    return float(np.abs(gaps).sum() / len(confidence))
-
-
 def fit_temperature(pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDArray[np.bool_]) -> float:
     """The temperature at which the confidence of the answer given says best whether it is right (least log loss).
 
@@ -133,11 +120,14 @@ def calibrate(
     if temperature is None:
         temperature = fit_temperature(pools, chosen, right)
     rows = np.arange(len(chosen))
-    before, after = (confidences(pools, each)[rows, chosen] for each in (1.0, temperature))
+    before, after = (
+        calibration_in_bins(zip(confidences(pools, each)[rows, chosen].tolist(), right.tolist(), strict=True))[1]
+        for each in (1.0, temperature)
+    )
     return Calibration(
         temperature=temperature,
-        error_before=expected_calibration_error(before, right),
-        error_after=expected_calibration_error(after, right),
+        error_before=before,
+        error_after=after,
         n=len(right),
     )
 

@@ -12,7 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysing import breakdown, calibrate, marked_stretches, mean_interval, share_interval, step
+from distiltune.tasks.analysing import (
+    breakdown,
+    calibration_in_bins,
+    marked_stretches,
+    mean_interval,
+    share_interval,
+    step,
+)
 from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
@@ -56,7 +63,7 @@ def analyse(
     given = [_given(by_id[line["id"]], line) for line in lines]
     if not given:
         return Analysis(), ()
-    bins, error = calibrate((each.confidence, each.exact) for each in given)
+    bins, error = calibration_in_bins((each.confidence, each.exact) for each in given)
     exact = mean_interval([each.exact for each in given])
     facts = {
         "n": float(len(given)),

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from distiltune.inference.predictor import outputs
-from distiltune.tasks.analysing import calibrate
+from distiltune.tasks.analysing import calibration_in_bins
 from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
 from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
@@ -128,7 +128,7 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
     ids = np.array([targets.ids(example)[0] for example in examples])
     given = values.argmax(axis=1)
     metrics, classes = label_metrics(ids, given, len(targets.labels))
-    bins, error = calibrate(zip(values.max(axis=1).tolist(), (ids == given).tolist(), strict=True))
+    bins, error = calibration_in_bins(zip(values.max(axis=1).tolist(), (ids == given).tolist(), strict=True))
     return TextEvaluation(
         {**own, **metrics, "calibration_error": error},
         tuple(classes),

@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysing import breakdown, calibrate, f1_interval, marked_stretches, share_interval, step
+from distiltune.tasks.analysing import (
+    breakdown,
+    calibration_in_bins,
+    f1_interval,
+    marked_stretches,
+    share_interval,
+    step,
+)
 from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.token_classification.features import NO_LABEL
 
@@ -62,7 +69,7 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
     if not given:
         return Analysis(), ()
     marks = [(score, float(span in each.gold)) for each in given for span, score in each.found.items()]
-    bins, error = calibrate(marks)
+    bins, error = calibration_in_bins(marks)
     facts = {"n": float(len(given))}
     if (f1 := _f1(given)) is not None:
         facts |= {"score": f1.value, "score_margin": (f1.high - f1.low) / 2}
