@@ -143,7 +143,7 @@ def _fine_tune(
     lock = RunLock(run.path)
     try:
         device = choose_device(recipe.device, here.place_here)
-        interruption = Interruption(lambda number: largest_of_all(here, number, device), here.count)
+        interruption = Interruption(lambda number: largest_of_all(here, number), here.count)
         with interruption, joined(here, device.type):
             if here.writes and run.path.exists():
                 lock.acquire()

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from distiltune.training.distributed import Processes, processes
+from distiltune.training.distributed import Processes, joined, largest_of_all, processes
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
@@ -124,6 +125,26 @@ def wait_for_a_step(path: Path) -> None:
             return
         time.sleep(0.1)
     raise AssertionError("no step was logged")
+
+
+def test_processes_agree_on_the_host_also_where_each_has_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """At every step they ask each other whether to stop: a number on the GPU would make each step wait for it."""
+    backends: list[str] = []
+    monkeypatch.setattr(dist, "init_process_group", backends.append)
+    two = Processes(1, 2, 1, 2)
+    with joined(two, "cuda"):
+        pass
+    of_device = dist.distributed_c10d.BackendConfig(dist.Backend(backends[0])).get_device_backend_map()
+    assert of_device == {"cpu": "gloo", "cuda": "nccl"}
+
+    def all_reduce(number: torch.Tensor, op: object) -> None:
+        assert number.device.type == "cpu"
+        assert op == dist.ReduceOp.MAX
+        number.fill_(15)
+
+    monkeypatch.setattr(dist, "all_reduce", all_reduce)
+    assert largest_of_all(two, 2) == 15
+    assert largest_of_all(Processes(), 2) == 2
 
 
 def test_one_process_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,7 +54,7 @@ def processes() -> Processes:
 
 @contextmanager
 def joined(here: Processes, device_type: str) -> Iterator[None]:
-    """Within it the processes can exchange tensors: over NCCL between GPUs, over gloo between CPUs.
+    """Within it the processes can exchange tensors: over gloo those on CPUs, over NCCL those on GPUs.
 
     Raises:
         TrainingError: if another process has ended or cannot be reached.
@@ -64,7 +64,7 @@ def joined(here: Processes, device_type: str) -> Iterator[None]:
         yield
         return
     try:
-        dist.init_process_group("nccl" if device_type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo")
         yield
     except (RuntimeError, ValueError) as error:
         if isinstance(error, torch.OutOfMemoryError) or not _is_connection_error(error):
@@ -88,11 +88,14 @@ def in_turn(here: Processes) -> Iterator[None]:
         dist.barrier()
 
 
-def largest_of_all(here: Processes, number: int, device: torch.device) -> int:
-    """The largest of the processes' numbers, the same for all of them; all must call it, and wait for each other."""
+def largest_of_all(here: Processes, number: int) -> int:
+    """The largest of the processes' numbers, the same for all of them; all must call it, and wait for each other.
+
+    They agree on the host, also where each has a GPU: asked at every step, none must wait there for its GPU's work.
+    """
     if here.count == 1:
         return number
-    shared = torch.tensor([number], device=device)
+    shared = torch.tensor([number])
     dist.all_reduce(shared, op=dist.ReduceOp.MAX)
     return int(shared)
 

@@ -172,7 +172,8 @@ def train(
 ) -> None:
     """Train ``model`` in place for ``settings.epochs`` epochs, or until the watcher says stop.
 
-    Nothing is read back from a GPU between two log lines, so that no step waits for it. Of every batch this
+    Nothing is read back from a GPU between two log lines, so that no step waits for it; a ``guard`` of several
+    processes makes them wait for each other's hosts (see ``largest_of_all``). Of every batch this
     process takes what is dealt to its ``place`` among ``n_places``; the reports are of all. From a ``start`` that is
     not the beginning it goes on exactly as if it had never stopped, given the weights, optimiser and random states of
     then.
