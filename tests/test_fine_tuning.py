@@ -252,14 +252,14 @@ def test_overwriting_replaces_the_run_but_only_once_it_can_begin(sources: dict[s
     settings = {**QUICK, **sources, "epochs": 1}
     output = tmp_path / "run"
     fine_tune(output=output, **settings)
-    (output / "old.txt").write_text("")
+    (output / "report.html").write_text("old")
     before = snapshot(output)
     for wrong in ({"train": "absent.json"}, {"model": "./absent"}, {"max_length": 65}, {"epochs": 0}):
         with pytest.raises(DistiltuneError):
             fine_tune(output=output, overwrite=True, **{**settings, **wrong})
         assert snapshot(output) == before, wrong
     again = fine_tune(output=output, overwrite=True, **settings)
-    assert not (output / "old.txt").exists()
+    assert (output / "report.html").read_text() != "old"
     assert (again.model / "config.json").is_file()
 
 

@@ -159,7 +159,8 @@ def _fine_tune(
             if resumed is None:
                 run.make()
                 lock.acquire()
-                run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared))
+                if kept := run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared)):
+                    reporter.note(f"what no run writes stays in the run directory: {', '.join(kept)}")
             with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
                 return _logged_run(prepared, run, log, reporter, interruption, go_on)
     finally:

@@ -58,10 +58,15 @@ class Place:
 
 
 def places_in(folder: Path) -> list[Place]:
-    """The places of the checkpoints in a folder, the furthest first; whether they are whole is not looked at."""
+    """The places of the checkpoints in a folder, the furthest first; whether they are whole is not looked at.
+
+    Raises:
+        OSError: if the folder is there and cannot be read, which is not the same as one without checkpoints.
+
+    """
     try:
         matches = [_NAME.fullmatch(path.name) for path in folder.iterdir()]
-    except OSError:
+    except FileNotFoundError:
         return []
     return sorted((Place(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
 

@@ -1,0 +1,106 @@
+"""Which runs can be gone on with, and that nothing is deleted for one that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distiltune.errors import TrainingError
+from distiltune.fine_tuning import fine_tune, resume
+from distiltune.resuming import find_resumable
+from distiltune.run_directory import RunDirectory
+from distiltune.training.loop import StepReport
+from distiltune.training.reporter import Quiet
+from tests.helpers import TINY, people, read_log, write_squad, write_tiny_model
+
+AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'
+QUICK: dict[str, Any] = {
+    **{"max_length": 64, "stride": 8, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "log_every": 1},
+    **{"validation_share": 0.25, "threads": 1},
+}
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> RunDirectory:
+    """A run that was stopped before its first checkpoint."""
+    run = RunDirectory(tmp_path / "run")
+    run.create(overwrite=False, recipe=AS_RUN)
+    run.base.mkdir()
+    run.log.write_text('{"kind": "start", "time": ""}\n{"kind": "event", "time": ""}\n{"kind": "st')
+    return run
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder, known = tmp_path_factory.mktemp("sources"), people()
+    shape = replace(TINY, vocab_size=known.tokenizer.get_vocab_size())
+    return {
+        **QUICK,
+        "model": str(write_tiny_model(folder / "tiny", known.tokenizer, shape)),
+        "train": str(write_squad(folder / "train.json", known.examples)),
+    }
+
+
+@pytest.mark.parametrize("recipe", ["epochs = 1\n", AS_RUN])
+def test_a_folder_with_a_recipe_is_no_run_and_stays(tmp_path: Path, recipe: str) -> None:
+    (tmp_path / "recipe.toml").write_text(recipe)
+    (tmp_path / "thesis.txt").write_text("dear")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.json").write_text("{}")
+    before = snapshot(tmp_path)
+    with pytest.raises(TrainingError, match="no run to resume"):
+        resume(tmp_path)
+    assert snapshot(tmp_path) == before
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(begun: RunDirectory) -> None:
+    assert find_resumable(begun) is None
+    begun.log.write_text(begun.log.read_text() + '\n{"kind": "end", "time": "", "outcome": "failed"}\n')
+    assert find_resumable(begun) is None
+
+
+@pytest.mark.parametrize("what", ["a model", "the log of 2 epoch"])
+def test_a_run_that_came_to_something_is_never_begun_anew(begun: RunDirectory, what: str) -> None:
+    """Its checkpoints were removed, to save room."""
+    (begun.path / "answers.jsonl").write_text("{}")
+    if what == "a model":
+        begun.model.mkdir()
+        (begun.model / "config.json").write_text("{}")
+    else:
+        begun.log.write_text('{"kind": "epoch", "time": ""}\n' * 2)
+    before = snapshot(begun.path)
+    with pytest.raises(TrainingError, match=what) as caught:
+        resume(begun.path)
+    assert "--overwrite" in caught.value.fix
+    assert snapshot(begun.path) == before
+
+
+def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(begun: RunDirectory) -> None:
+    begun.base.rmdir()
+    begun.checkpoints.rmdir()
+    begun.checkpoints.write_text("in the way")
+    with pytest.raises(TrainingError, match="cannot be read") as caught:
+        find_resumable(begun)
+    assert caught.value.where == str(begun.checkpoints)
+
+
+class InterruptsAtOnce(Quiet):
+    def step(self, report: StepReport) -> None:
+        raise KeyboardInterrupt
+
+
+def test_what_lay_beside_a_run_stays_when_it_begins_anew(settings: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", reporter=InterruptsAtOnce(), **settings)
+    (tmp_path / "run" / "thesis.txt").write_text("dear")
+    resumed = resume(tmp_path / "run")
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "dear"
+    assert len(resumed.epochs) == 1
+    assert [line["kind"] for line in read_log(tmp_path / "run" / "log.jsonl")].count("start") == 1
