@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from distiltune.errors import TrainingError
 from distiltune.fine_tuning import fine_tune, resume
+from distiltune.preparing import Prepared
 from distiltune.resuming import find_resumable
 from distiltune.run_directory import RunDirectory
 from distiltune.training.loop import StepReport
 from distiltune.training.reporter import Quiet
-from tests.helpers import TINY, people, read_log, write_squad, write_tiny_model
+from tests.helpers import TINY, people, read_log, weights_of, write_squad, write_tiny_model
 
 AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'
 QUICK: dict[str, Any] = {
@@ -104,3 +106,22 @@ def test_what_lay_beside_a_run_stays_when_it_begins_anew(settings: dict[str, Any
     assert (tmp_path / "run" / "thesis.txt").read_text() == "dear"
     assert len(resumed.epochs) == 1
     assert [line["kind"] for line in read_log(tmp_path / "run" / "log.jsonl")].count("start") == 1
+
+
+def test_a_run_that_early_stopping_has_ended_has_its_weights_again(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written at its end, the coach's probe too, is of the trained model."""
+    models: list[dict[str, torch.Tensor]] = []
+
+    def broken_off(run: RunDirectory, prepared: Prepared, *others: object) -> None:
+        models.append(weights_of(prepared.loaded.model))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distiltune.fine_tuning.write_results", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", **{**settings, "epochs": 3, "patience": 1, "min_change": 1e6})
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run")
+    trained, resumed = models
+    assert all(torch.equal(value, resumed[name]) for name, value in trained.items())

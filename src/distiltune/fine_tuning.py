@@ -248,14 +248,16 @@ def _run(
     watcher = Asking(coached, go_on) if go_on is not None else coached
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
+        if resumed is not None:
+            resumed.put_back(model, optimiser)
         if not keeper.is_finished:
             evaluate = at_once(lambda: _evaluate(prepared, run, reporter), interruption)
             _train(prepared, optimiser, evaluate, watcher, keeper, interruption)
         checkpointer.wait()
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
-        if keeper.epochs and not isinstance(stopped, Terminated):
-            write_results(run, prepared, keeper, coached)
+        if keeper.has_best and not isinstance(stopped, Terminated):
+            write_results(run, prepared, keeper, coached, may_probe=False)
             reporter.note(
                 f"interrupted; {run.model} holds epoch {keeper.best_epoch()}, the best of {len(keeper.epochs)}"
             )
@@ -325,6 +327,8 @@ def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -
 
     if not follower.best.should_stop(recipe.patience):
         optimiser = _optimiser(recipe, model)
+        if prepared.resumed is not None:
+            prepared.resumed.put_back(model, optimiser)
         _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
 
@@ -338,8 +342,6 @@ def _train(
     interruption: Interruption,
 ) -> None:
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
-    if prepared.resumed is not None:
-        prepared.resumed.put_back(model, optimiser)
     with (
         interruption.deferred(),
         make_gradients(
