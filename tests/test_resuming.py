@@ -125,3 +125,40 @@ def test_a_run_that_early_stopping_has_ended_has_its_weights_again(
         resume(tmp_path / "run")
     trained, resumed = models
     assert all(torch.equal(value, resumed[name]) for name, value in trained.items())
+
+
+class InterruptsLate(Quiet):
+    """At the second step of the second epoch, whose first is beyond the checkpoint then."""
+
+    def __init__(self) -> None:
+        self.n_steps = 0
+
+    def step(self, report: StepReport) -> None:
+        self.n_steps += report.epoch
+        if self.n_steps == 2:
+            raise KeyboardInterrupt
+
+
+def test_events_and_time_go_on_where_the_checkpoint_is(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2, "tensorboard": True})
+    found = find_resumable(RunDirectory(run))
+    assert found is not None
+    assert found.state["seconds"] > 0
+    long_ago = replace(found, state={**found.state, "seconds": 1_000.0})
+    monkeypatch.setattr("distiltune.fine_tuning.find_resumable", lambda run: long_ago)
+    resume(run)
+    log = read_log(run / "log.jsonl")
+    assert isinstance(log[-1]["seconds"], float)
+    assert log[-1]["seconds"] > 1_000
+    events = EventAccumulator(str(run / "events"))
+    events.Reload()
+    assert len(list((run / "events").iterdir())) == 2
+    steps = [event.step for event in events.Scalars("step/loss")]
+    assert steps == [line["step"] for line in log if line["kind"] == "step"]

@@ -231,9 +231,14 @@ def _run(
         steps_per_epoch=prepared.steps_per_epoch,
         interruption=interruption,
         bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
-        more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
+        more_state=lambda: {
+            **prepared.surroundings,
+            "coach": coached.memory(),
+            "seconds": time.perf_counter() - prepared.began,
+        },
     )
-    events = open_events(run.events) if recipe.tensorboard else None
+    steps_done = resumed.place.steps_done if resumed is not None else 0
+    events = open_events(run.events, steps_done) if recipe.tensorboard else None
     facts = training_facts(
         recipe, task, prepared.loaded, prepared.training, prepared.validation, prepared.steps_per_epoch
     )

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from distiltune.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
 from distiltune.errors import TrainingError
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when the meaning of what a checkpoint holds changes; another one is refused."""
 
 _WEIGHTS, _OPTIMISER, _STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
