@@ -14,6 +14,8 @@ from distiltune.fine_tuning import fine_tune, resume
 from distiltune.preparing import Prepared
 from distiltune.resuming import find_resumable
 from distiltune.run_directory import RunDirectory
+from distiltune.training import checkpoint
+from distiltune.training.checkpoint import Place, Snapshot, write_checkpoint
 from distiltune.training.loop import StepReport
 from distiltune.training.reporter import Quiet
 from tests.helpers import TINY, people, read_log, weights_of, write_squad, write_tiny_model
@@ -91,6 +93,21 @@ def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(begun: RunDire
     with pytest.raises(TrainingError, match="cannot be read") as caught:
         find_resumable(begun)
     assert caught.value.where == str(begun.checkpoints)
+
+
+def test_no_tensor_is_loaded_to_find_the_checkpoint(begun: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bits are checked nevertheless."""
+    tensors = {"weight": torch.arange(10.0)}
+    state = {"format": checkpoint.FORMAT, "best": {"epoch": -1}}
+    for place in (Place(1, 0), Place(2, 0)):
+        write_checkpoint(begun.checkpoints / place.name, Snapshot(tensors, tensors, state))
+    file = begun.checkpoints / Place(2, 0).name / "optimiser.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(checkpoint, "load_file", None)
+    found = find_resumable(begun)
+    assert found is not None
+    assert (found.place, found.state) == (Place(1, 0), state)
+    assert "damaged" in found.notes[0]
 
 
 class InterruptsAtOnce(Quiet):

@@ -23,7 +23,7 @@ from distiltune.model.source import UNTRAINED
 from distiltune.recipe import Recipe
 from distiltune.run_directory import RunDirectory, versions
 from distiltune.tasks.base import Dataset
-from distiltune.training.checkpoint import Place, places_in, read_checkpoint, restore
+from distiltune.training.checkpoint import Place, places_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpointer import best_checkpoint, remove
 from distiltune.training.loop import LoopState
 from distiltune.training.run_log import count_lines
@@ -97,7 +97,7 @@ def find_resumable(run: RunDirectory) -> Resumed | None:
     for place in _places(run):
         directory = run.checkpoints / place.name
         try:
-            state = read_checkpoint(directory).state
+            state = read_state(directory)
             best = int(state["best"]["epoch"])
             damage = find_damage(best_checkpoint(run.checkpoints, best), _BEST_FILES) if best >= 0 else ""
             if damage:

@@ -166,8 +166,8 @@ def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, by
     sync(directory.parent)
 
 
-def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot:
-    """Read a checkpoint after checking every bit of it. No code in it is ever run.
+def read_state(directory: Path, *, with_optimiser: bool = True) -> Mapping[str, Any]:
+    """The plain values of a checkpoint, after checking every bit of it; no tensor is loaded.
 
     Raises:
         TrainingError: if it is not whole, or of another version of distiltune.
@@ -184,10 +184,28 @@ def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot
                 where=str(directory),
                 fix="resume with the version named in the run's recipe.toml",
             )
+    except (OSError, ValueError, RecursionError) as error:
+        raise _cannot_be_read(directory, error) from error
+    return state
+
+
+def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot:
+    """Read a checkpoint after checking every bit of it. No code in it is ever run.
+
+    Raises:
+        TrainingError: if it is not whole, or of another version of distiltune.
+
+    """
+    state = read_state(directory, with_optimiser=with_optimiser)
+    try:
         optimiser = load_file(directory / _OPTIMISER) if with_optimiser else {}
         return Snapshot(load_file(directory / _WEIGHTS), optimiser, state)
-    except (OSError, ValueError, SafetensorError, RecursionError) as error:
-        raise TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory)) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _cannot_be_read(directory, error) from error
+
+
+def _cannot_be_read(directory: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory))
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:
