@@ -109,10 +109,12 @@ class EncoderDistillation:
 
         Raises:
             ModelError: if the student's or the teacher's source cannot be read, or their tokens differ.
+            RecipeError: if the student cannot have this shape, or is deeper than its teacher.
 
         """
         source = shrink(load_source(name), self._shape)
         self._teacher = load_source(self._teacher_name)
+        _check_depth(source.config.n_layers, self._teacher.config.n_layers)
         self._encoder = teacher_encoder(self._teacher, device)
         self._fingerprint = fingerprint(self._encoder)
         self._device = device
@@ -266,6 +268,16 @@ class EncoderDistillation:
             n_relation_heads=relation_heads(self._weights.n_relation_heads, self._width, config.hidden_size),
             hidden_weight=self._weights.hidden,
             relation_weight=self._weights.relation,
+        )
+
+
+def _check_depth(n_layers: int, n_teacher_layers: int) -> None:
+    """Check that each of the student's layers has one of the teacher's to be compared with."""
+    if n_layers > n_teacher_layers:
+        raise RecipeError(
+            f"The student has {n_layers} layers and its teacher {n_teacher_layers}; it cannot be the deeper one.",
+            where="recipe: student_layers",
+            fix=f"choose --student-layers up to {n_teacher_layers}, or a deeper teacher",
         )
 
 

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 Count = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
-_WITHOUT_MEANING = ("columns", "train_examples", "validation_examples", "temperature", "soft_weight")
+_WITHOUT_MEANING = (
+    *("columns", "max_rejected_share", "train_examples", "validation_examples"),
+    *("head_dropout", "temperature", "soft_weight"),
+)
 """Settings of every task that say nothing where plain text is read and hidden states are compared."""
 
 
@@ -38,7 +41,7 @@ class EncoderSettings(BaseModel):
 
 
 def check(recipe: Recipe) -> None:
-    """Check that there is a teacher, that windows move on, and that nothing is asked for that has no meaning here.
+    """Check that there is a teacher and something to learn, that windows move on, and that all settings have a meaning.
 
     Raises:
         ValueError: naming the settings.
@@ -46,6 +49,8 @@ def check(recipe: Recipe) -> None:
     """
     if not recipe.teacher:
         raise ValueError("the task encoder learns from a teacher, and teacher names no model")
+    if not recipe.hidden_weight and not recipe.relation_weight:
+        raise ValueError("hidden_weight and relation_weight are both 0, so there is nothing to learn")
     if recipe.stride + 3 > recipe.max_length:
         raise ValueError(
             f"max_length ({recipe.max_length}) must be at least stride ({recipe.stride}) + 3, or windows cannot move on"
