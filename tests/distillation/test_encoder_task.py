@@ -189,6 +189,7 @@ def test_the_command_distils_an_encoder(
 ) -> None:
     command = ["distill", "--encoder", "--teacher", places["model"], "--train", places["train"]]
     shape = ["--student-width", "16", "--student-heads", "2", "--epochs", "1", "--max-length", "32", "--threads", "1"]
+    shape += ["--warmup-steps", "1"]
     monkeypatch.setattr("sys.argv", ["distiltune", *command, *shape, "--output", str(tmp_path / "run")])
     with pytest.raises(SystemExit) as left:
         cli.main()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import BaseModel, Field
 
@@ -38,6 +39,26 @@ class EncoderSettings(BaseModel):
     """Weight of the attention relations in the loss."""
     relation_heads: Count = 0
     """Heads that the relations are cut into (0: the most up to 12 that divide both widths)."""
+
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "max_length": 256,
+    "stride": 0,
+    "validation_share": 0.01,
+    "epochs": 6,
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+    "warmup_share": 0.05,
+    "max_gradient_norm": 1.0,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+}
+"""Those of the starter (docs/starter.md): a student this small underfits, so nothing is dropped out."""
+
+
+def defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the recipe's settings are where nothing else is said; the student is made from its teacher."""
+    return {**DEFAULTS, "model": given["teacher"]} if given.get("teacher") else DEFAULTS
 
 
 def check(recipe: Recipe) -> None:
