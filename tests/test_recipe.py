@@ -217,7 +217,7 @@ def test_changes_are_checked_and_the_recipe_itself_stays() -> None:
 
 def test_a_task_has_defaults_of_its_own_wherever_a_recipe_is_built(tmp_path: Path) -> None:
     """Nothing excludes what somebody gave, and nothing that was not given counts as set."""
-    given = {"task": "encoder", "teacher": "large"}
+    given: dict[str, Any] = {"task": "encoder", "teacher": "large"}
     recipe = Recipe.build(given)
     assert recipe == Recipe(**given) == Recipe().with_changes(**given)
     assert (recipe.model, recipe.learning_rate, recipe.dropout, recipe.warmup_share) == ("large", 1e-3, 0.0, 0.05)

@@ -22,8 +22,14 @@ from tests.helpers import TINY, people, read_log, weights_of, write_squad, write
 
 AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'
 QUICK: dict[str, Any] = {
-    **{"max_length": 64, "stride": 8, "epochs": 1, "learning_rate": 3e-3, "batch_size": 8, "log_every": 1},
-    **{"validation_share": 0.25, "threads": 1},
+    "max_length": 64,
+    "stride": 8,
+    "epochs": 1,
+    "learning_rate": 3e-3,
+    "batch_size": 8,
+    "log_every": 1,
+    "validation_share": 0.25,
+    "threads": 1,
 }
 
 

@@ -253,8 +253,7 @@ def _run(
     watcher = Asking(coached, go_on) if go_on is not None else coached
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
-        if resumed is not None:
-            resumed.put_back(model, optimiser)
+        _put_back(prepared, optimiser)
         if not keeper.is_finished:
             evaluate = at_once(lambda: _evaluate(prepared, run, reporter), interruption)
             _train(prepared, optimiser, evaluate, watcher, keeper, interruption)
@@ -332,10 +331,14 @@ def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -
 
     if not follower.best.should_stop(recipe.patience):
         optimiser = _optimiser(recipe, model)
-        if prepared.resumed is not None:
-            prepared.resumed.put_back(model, optimiser)
+        _put_back(prepared, optimiser)
         _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
+
+
+def _put_back(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
+    if prepared.resumed is not None:
+        prepared.resumed.put_back(prepared.loaded.model, optimiser)
 
 
 def _train(

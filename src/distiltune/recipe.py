@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import annotated_types
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from distiltune.errors import RecipeError
 from distiltune.tasks.settings import TaskSettings

@@ -16,7 +16,8 @@ _INTRODUCTION = """# The recipe
 A recipe is every setting of a run, as one value. The defaults are `classic`: the numbers of the 2022 Keras tutorial.
 Each setting is a flag (`--learning-rate 3e-5`), a line of a TOML file (`learning_rate = 3e-5`, used by
 `--recipe FILE`; flags win), and an argument of `fine_tune` in Python. The run directory keeps the whole recipe in
-`recipe.toml`, which can be used again as it is. The task `encoder` has some defaults of its own ([distillation](distillation.md)).
+`recipe.toml`, which can be used again as it is. The task `encoder` has some defaults of its own
+([distillation](distillation.md)).
 
 ```toml
 train = ["train.json"]

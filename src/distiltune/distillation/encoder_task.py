@@ -247,6 +247,8 @@ class EncoderDistillation:
             len(heights) * self._teacher.config.hidden_size,
             cache,
             self._texts.evaluation_tokens,
+            name=self._teacher_name,
+            dtype=np.float16,
         )
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
         return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, len(texts.texts), (note,))
