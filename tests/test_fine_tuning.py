@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -252,14 +253,14 @@ def test_overwriting_replaces_the_run_but_only_once_it_can_begin(sources: dict[s
     settings = {**QUICK, **sources, "epochs": 1}
     output = tmp_path / "run"
     fine_tune(output=output, **settings)
-    (output / "old.txt").write_text("")
+    (output / "report.html").write_text("old")
     before = snapshot(output)
     for wrong in ({"train": "absent.json"}, {"model": "./absent"}, {"max_length": 65}, {"epochs": 0}):
         with pytest.raises(DistiltuneError):
             fine_tune(output=output, overwrite=True, **{**settings, **wrong})
         assert snapshot(output) == before, wrong
     again = fine_tune(output=output, overwrite=True, **settings)
-    assert not (output / "old.txt").exists()
+    assert (output / "report.html").read_text() != "old"
     assert (again.model / "config.json").is_file()
 
 
@@ -372,6 +373,30 @@ def test_an_interrupted_run_keeps_the_best_of_its_epochs(sources: dict[str, str]
     assert all(torch.equal(kept[name], best[name]) for name in best)
     assert (tmp_path / "run" / "report.html").is_file()
     assert any("interrupted" in note and "epoch 0" in note for note in ears.notes)
+
+
+def test_ctrl_c_stays_one_and_gives_the_terminal_back_at_once(
+    sources: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where no epoch can be the best; and nothing is trained to find out why."""
+
+    class InterruptsInTheSecondEpoch(Ears):
+        def step(self, report: StepReport) -> None:
+            if report.epoch == 1:
+                raise KeyboardInterrupt
+
+    def probe(*arguments: object) -> None:
+        raise AssertionError("it trains on")
+
+    monkeypatch.setattr("distiltune.coach.run.needs_probe", lambda evidence: True)
+    monkeypatch.setattr("distiltune.results.overfit_probe", probe)
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", reporter=InterruptsInTheSecondEpoch(), **{**QUICK, **sources})
+    assert (tmp_path / "run" / "model").is_dir()
+    monkeypatch.setattr("distiltune.fine_tuning._evaluate", lambda *arguments: {"loss": math.nan})
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "nan", reporter=InterruptsInTheSecondEpoch(), **{**QUICK, **sources})
+    assert not (tmp_path / "nan" / "model").exists()
 
 
 def test_a_warm_up_by_share_is_counted_in_steps(sources: dict[str, str], tmp_path: Path) -> None:

@@ -223,6 +223,23 @@ def test_changes_are_checked_and_the_recipe_itself_stays() -> None:
         recipe.with_changes(epoch=4)
 
 
+def test_a_task_has_defaults_of_its_own_wherever_a_recipe_is_built(tmp_path: Path) -> None:
+    """Nothing excludes what somebody gave, and nothing that was not given counts as set."""
+    given: dict[str, Any] = {"task": "encoder", "teacher": "large"}
+    recipe = Recipe.build(given)
+    assert recipe == Recipe(**given) == Recipe().with_changes(**given)
+    assert (recipe.model, recipe.learning_rate, recipe.dropout, recipe.warmup_share) == ("large", 1e-3, 0.0, 0.05)
+    assert recipe.model_fields_set == set(given)
+    (tmp_path / "mine.toml").write_text(recipe.to_toml(), encoding="utf-8")
+    assert Recipe.from_toml(tmp_path / "mine.toml") == recipe
+    for built in (Recipe.build({**given, "warmup_steps": 7}), recipe.with_changes(warmup_steps=7)):
+        assert (built.warmup_steps, built.warmup_share, built.epochs) == (7, 0.0, 6)
+    assert Recipe.build({**given, "warmup_steps": 0}).warmup_share == 0.05
+    own = Recipe.build({**given, "model": "small", "learning_rate": 2e-5, "dropout": 0.1})
+    assert (own.model, own.learning_rate, own.dropout) == ("small", 2e-5, 0.1)
+    assert recipe.with_changes(teacher="larger").model == "larger"
+
+
 def test_a_recipe_cannot_be_changed_in_place() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Recipe().epochs = 3

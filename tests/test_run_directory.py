@@ -17,17 +17,69 @@ def test_a_new_run_has_its_place(tmp_path: Path) -> None:
     assert [path.name for path in run.path.iterdir()] == ["checkpoints"]
 
 
+AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'
+
+
+def a_run(path: Path) -> RunDirectory:
+    run = RunDirectory(path)
+    run.create(overwrite=False, recipe=AS_RUN)
+    run.log.write_text('{"kind": "start", "time": ""}\n')
+    return run
+
+
 def test_a_run_is_replaced_only_if_asked(tmp_path: Path) -> None:
-    run = RunDirectory(tmp_path / "run")
-    run.create(overwrite=False)
-    run.recipe.write_text("")
+    run = a_run(tmp_path / "run")
     (run.checkpoints / "old").write_text("")
     with pytest.raises(TrainingError, match="holds a run already"):
         run.create(overwrite=False)
     assert (run.checkpoints / "old").exists()
     run.create(overwrite=True)
-    assert list(run.checkpoints.iterdir()) == []
-    assert not run.recipe.exists()
+    assert [path.name for path in run.path.rglob("*")] == ["checkpoints"]
+
+
+def test_what_no_run_writes_stays(tmp_path: Path) -> None:
+    """All that a run of any task writes goes, whole or not; what lies beside it stays, and is named."""
+    run = a_run(tmp_path / "run")
+    ours = ("model", "events", ".model.writing", ".report.html.new", "nbest.jsonl", "classes.json", "entities.json")
+    theirs = ("thesis.txt", "data", ".git", "models")
+    for name in (*ours, *theirs):
+        (run.path / name).mkdir()
+    assert run.create(overwrite=True, recipe=AS_RUN) == sorted(theirs)
+    assert {path.name for path in run.path.iterdir()} == {"recipe.toml", "checkpoints", *theirs}
+
+
+def test_a_recipe_does_not_make_a_directory_a_run(tmp_path: Path) -> None:
+    """Neither one that somebody wrote, nor one copied out of a run beside something else."""
+    run = RunDirectory(tmp_path)
+    (tmp_path / "thesis.txt").write_text("dear")
+    for recipe in ("epochs = 1\n", "no recipe", AS_RUN):
+        run.recipe.write_text(recipe)
+        with pytest.raises(TrainingError, match="not an empty directory"):
+            run.create(overwrite=True, recipe=AS_RUN)
+        assert {path.name for path in tmp_path.iterdir()} == {"recipe.toml", "thesis.txt"}
+
+
+def test_replacing_that_is_broken_off_can_be_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log goes last, so that what is left is a run until nothing is left."""
+    run = a_run(tmp_path / "run")
+    for name in ("answers.jsonl", "predictions.json", "report.html"):
+        (run.path / name).write_text("")
+    real, n_left = Path.unlink, 2
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        nonlocal n_left
+        n_left -= 1
+        if n_left < 0:
+            raise OSError(5, "broken off")
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(TrainingError, match="broken off"):
+        run.create(overwrite=True, recipe=AS_RUN)
+    monkeypatch.undo()
+    assert run.log.is_file()
+    assert run.create(overwrite=True, recipe=AS_RUN) == []
+    assert {path.name for path in run.path.iterdir()} == {"recipe.toml", "checkpoints"}
 
 
 @pytest.mark.parametrize("overwrite", [False, True])

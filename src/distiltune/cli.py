@@ -26,6 +26,7 @@ from distiltune.command_line import (
     settings_as_flags,
     used,
 )
+from distiltune.distillation import TASK
 from distiltune.errors import DistiltuneError, RecipeError, install_extra
 from distiltune.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
@@ -94,9 +95,7 @@ def distill(
     if resume is None and not given.get("teacher"):
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
-        from distiltune.distillation.defaults import ENCODER_SETTINGS
-
-        given = {**ENCODER_SETTINGS, "model": given["teacher"], **given, "task": "encoder"}
+        given = {**given, "task": TASK.name}
     _run_training(resume, output, given, overwrite=overwrite)
 
 

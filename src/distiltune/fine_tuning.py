@@ -157,7 +157,8 @@ def _fine_tune(
             if resumed is None:
                 run.make()
                 lock.acquire()
-                run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared))
+                if kept := run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared)):
+                    reporter.note(f"what no run writes stays in the run directory: {', '.join(kept)}")
             with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
                 return _logged_run(prepared, run, log, reporter, interruption, go_on)
     finally:
@@ -228,9 +229,14 @@ def _run(
         steps_per_epoch=prepared.steps_per_epoch,
         interruption=interruption,
         bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
-        more_state=lambda: {**prepared.surroundings, "coach": coached.memory()},
+        more_state=lambda: {
+            **prepared.surroundings,
+            "coach": coached.memory(),
+            "seconds": time.perf_counter() - prepared.began,
+        },
     )
-    events = open_events(run.events) if recipe.tensorboard else None
+    steps_done = resumed.place.steps_done if resumed is not None else 0
+    events = open_events(run.events, steps_done) if recipe.tensorboard else None
     facts = training_facts(prepared, run)
     coached = CoachedWatcher(
         EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
@@ -243,14 +249,15 @@ def _run(
     watcher = Asking(coached, go_on) if go_on is not None else coached
     reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
     try:
+        _put_back(prepared, optimiser)
         if not keeper.is_finished:
             evaluate = at_once(lambda: _evaluate(prepared, run, reporter), interruption)
             _train(prepared, optimiser, evaluate, watcher, keeper, interruption)
         checkpointer.wait()
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
-        if keeper.epochs and not isinstance(stopped, Terminated):
-            write_results(run, prepared, keeper, coached)
+        if keeper.has_best and not isinstance(stopped, Terminated):
+            write_results(run, prepared, keeper, coached, may_probe=False)
             reporter.note(
                 f"interrupted; {run.model} holds epoch {keeper.best_epoch()}, the best of {len(keeper.epochs)}"
             )
@@ -318,8 +325,14 @@ def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -
 
     if not follower.best.should_stop(recipe.patience):
         optimiser = _optimiser(recipe, model)
+        _put_back(prepared, optimiser)
         _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
+
+
+def _put_back(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
+    if prepared.resumed is not None:
+        prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.place)
 
 
 def _train(
@@ -331,8 +344,6 @@ def _train(
     interruption: Interruption,
 ) -> None:
     recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
-    if prepared.resumed is not None:
-        prepared.resumed.put_back(model, optimiser, recipe.seed, here.place)
     with (
         interruption.deferred(),
         make_gradients(

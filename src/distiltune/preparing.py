@@ -51,7 +51,8 @@ class Prepared:
     """All that is ready before the first step.
 
     ``lesson`` is what the training goes by: the training data's features and the task's loss, with a teacher in them
-    if there is one.
+    if there is one. ``began`` is when the run began on ``time.perf_counter()``; where it was resumed, what it had taken
+    until the checkpoint is counted as if there had been no pause.
     """
 
     began: float
@@ -136,6 +137,7 @@ def prepare_again(
     kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(
         prepared,
+        began=prepared.began - resumed.state["seconds"],
         loaded=_with_note(as_in_the_run(prepared.loaded, resumed.state), device, prepared.precision),
         surroundings={**prepared.surroundings, **kept},
         resumed=resumed,

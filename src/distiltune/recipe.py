@@ -10,7 +10,15 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 import annotated_types
 import tomli_w
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from distiltune.errors import RecipeError
 from distiltune.tasks.settings import TaskSettings
@@ -33,6 +41,10 @@ STORED_SETTINGS = (*WINDOW_SETTINGS, "max_answer_tokens", "long_texts")
 
 STORED_UNDER = "distiltune"
 """The entry of config.json that holds these, and what else a task stores."""
+
+
+_EXCLUDE_EACH_OTHER = {"warmup_share": "warmup_steps"}
+"""Two ways to say one thing; the first is what a task may have a default for."""
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -175,10 +187,24 @@ class Recipe(TaskSettings, EngineSettings):
         protected_namespaces=(),
     )
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_defaults_of_its_task(cls, given: Any, build: ModelWrapValidatorHandler[Self]) -> Self:
+        """What a task has other defaults for counts as not set, as all defaults do."""
+        entry = TASKS.get(str(given.get("task"))) if isinstance(given, Mapping) else None
+        if entry is None:
+            return build(given)
+        excluded = {name for name, other in _EXCLUDE_EACH_OTHER.items() if given.get(other)}
+        defaults = {name: value for name, value in entry.defaults(given).items() if name not in excluded}
+        recipe = build({**defaults, **given})
+        recipe.model_fields_set.intersection_update(given)
+        return recipe
+
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        if self.warmup_steps and self.warmup_share:
-            raise ValueError("warmup_steps and warmup_share exclude each other; set one of them to 0")
+        for name, other in _EXCLUDE_EACH_OTHER.items():
+            if getattr(self, name) and getattr(self, other):
+                raise ValueError(f"{other} and {name} exclude each other; set one of them to 0")
         if self.end_learning_rate > self.learning_rate:
             raise ValueError(
                 f"end_learning_rate ({self.end_learning_rate}) is above learning_rate ({self.learning_rate})"

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from torch import Tensor
 
+from distiltune.coach.evidence import ProbeResult
 from distiltune.coach.probe import overfit_probe
 from distiltune.coach.run import CoachFindings, sum_up_run
 from distiltune.coach.watching import CoachedWatcher
@@ -24,8 +25,13 @@ from distiltune.training.checkpointer import best_checkpoint
 from distiltune.training.keeper import Keeper
 
 
-def write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, coached: CoachedWatcher) -> CoachFindings:
-    """Write all that a run ends with, for its best epoch so far; and what the coach has to say about it."""
+def write_results(
+    run: RunDirectory, prepared: Prepared, keeper: Keeper, coached: CoachedWatcher, *, may_probe: bool = True
+) -> CoachFindings:
+    """Write all that a run ends with, for its best epoch so far; and what the coach has to say about it.
+
+    Unless ``may_probe``, the coach makes do with what is recorded, and nothing is trained for it.
+    """
     # Here, not above: matplotlib would hold up the first step by half a second.
     from distiltune.report.curves import draw_curves
     from distiltune.report.page import report_page
@@ -34,7 +40,7 @@ def write_results(run: RunDirectory, prepared: Prepared, keeper: Keeper, coached
     best_directory = best_checkpoint(run.checkpoints, best)
     # First, since the coach reads them: those lying there may be of another epoch, or lost with the directory.
     run.publish_predictions(best_directory)
-    findings = _sum_up(run, prepared, coached)
+    findings = _sum_up(run, prepared, coached, may_probe)
     total_seconds = time.perf_counter() - prepared.began
     summary = replace(
         _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
@@ -61,14 +67,18 @@ def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 
-def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher) -> CoachFindings:
+def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher, may_probe: bool) -> CoachFindings:
     """What the coach has to say at the end."""
+
+    def probe() -> ProbeResult:
+        return overfit_probe(prepared.loaded.model, prepared.lesson.features, prepared.lesson.objective)
+
     return sum_up_run(
         run,
         prepared.task,
         prepared.validation,
         coached,
-        lambda: overfit_probe(prepared.loaded.model, prepared.lesson.features, prepared.lesson.objective),
+        probe if may_probe else None,
     )
 
 

@@ -24,9 +24,10 @@ from distiltune.model.source import UNTRAINED
 from distiltune.recipe import Recipe
 from distiltune.run_directory import RunDirectory, versions
 from distiltune.tasks.base import Dataset
-from distiltune.training.checkpoint import Place, places_in, read_checkpoint, restore
+from distiltune.training.checkpoint import Place, places_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpointer import best_checkpoint, remove
 from distiltune.training.loop import LoopState
+from distiltune.training.run_log import count_lines
 
 MAY_CHANGE: Final = frozenset(
     {
@@ -38,6 +39,8 @@ MAY_CHANGE: Final = frozenset(
 
 _BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
 """Settings that name files: the files may have moved as long as they hold the same."""
+
+_BEGIN_AGAIN: Final = "begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite"
 
 _BEST_FILES: Final = frozenset({"weights.safetensors", "state.json"})
 
@@ -88,21 +91,19 @@ class Resumed:
 
 
 def find_resumable(run: RunDirectory) -> Resumed | None:
-    """The last checkpoint of a run that is whole; None if the run was stopped before the first one.
+    """The last checkpoint of a run that is whole; None if it was stopped before the first one and may begin anew there.
 
     Raises:
-        TrainingError: if there is no run, or none of its checkpoints is whole.
+        TrainingError: if there is no run, none of its checkpoints is whole, or it has none and yet something to lose.
 
     """
     if not run.recipe.is_file():
-        raise TrainingError(
-            "There is no run to resume.", where=str(run.path), fix="give the --output directory of a run"
-        )
+        raise _no_run(run)
     notes: list[str] = []
-    for place in places_in(run.checkpoints):
+    for place in _places(run):
         directory = run.checkpoints / place.name
         try:
-            state = read_checkpoint(directory).state
+            state = read_state(directory)
             best = int(state["best"]["epoch"])
             damage = find_damage(best_checkpoint(run.checkpoints, best), _BEST_FILES) if best >= 0 else ""
             if damage:
@@ -115,9 +116,40 @@ def find_resumable(run: RunDirectory) -> Resumed | None:
             "None of the run's checkpoints can be used:\n  "
             + "\n  ".join(note.split("; the check")[0] for note in notes),
             where=str(run.checkpoints),
-            fix=f"begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite",
+            fix=_BEGIN_AGAIN.format(run=run),
         )
+    _check_nothing_to_lose(run)
     return None
+
+
+def _places(run: RunDirectory) -> list[Place]:
+    try:
+        return places_in(run.checkpoints)
+    except OSError as error:
+        raise TrainingError(
+            f"The run's checkpoints cannot be read: {error.strerror or error}.",
+            where=str(run.checkpoints),
+            fix="mend that, then resume again",
+        ) from error
+
+
+def _check_nothing_to_lose(run: RunDirectory) -> None:
+    """Check that a run without a checkpoint has come to nothing yet, so that it may begin anew in its directory."""
+    if not run.is_run():
+        raise _no_run(run)
+    n_epochs = count_lines(run.log, "epoch")
+    if not n_epochs and not run.model.exists():
+        return
+    what = "a model" if run.model.exists() else f"the log of {n_epochs} epoch(s)"
+    raise TrainingError(
+        f"The run has no checkpoint to go on from, and it holds {what}, which beginning anew would delete.",
+        where=str(run.checkpoints),
+        fix=f"put its checkpoints back, or {_BEGIN_AGAIN.format(run=run)}",
+    )
+
+
+def _no_run(run: RunDirectory) -> TrainingError:
+    return TrainingError("There is no run to resume.", where=str(run.path), fix="give the --output directory of a run")
 
 
 def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:

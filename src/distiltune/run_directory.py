@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import tomli_w
 
@@ -20,8 +21,12 @@ from distiltune.errors import TrainingError
 from distiltune.model.build import LoadedModel
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset
+from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import CHECKPOINT_FILES
 from distiltune.training.run_log import RunLog
+
+_BEFORE_A_RUN: Final = frozenset({run_lock.NAME, ".recipe.toml.new"})
+"""What a run that was stopped before its recipe was written leaves."""
 
 _PACKAGES = ("distiltune", "torch", "tokenizers", "safetensors", "numpy")
 
@@ -41,14 +46,14 @@ class RunDirectory:
         """
         if not self.path.exists():
             return
-        if self.path.is_dir() and {path.name for path in self._entries()} <= {
-            run_lock.NAME,
-            f".{self.recipe.name}.new",
-        }:
+        if self.path.is_dir() and self._names() <= _BEFORE_A_RUN:
             return
-        if not self.recipe.is_file():
+        if not self.is_run():
             raise TrainingError(
-                "The output is not an empty directory.", where=str(self.path), fix="choose another --output"
+                "The output is not an empty directory, and not a run either: one has a recipe.toml that names versions "
+                "and a log.jsonl.",
+                where=str(self.path),
+                fix="choose another --output",
             )
         if not overwrite:
             raise TrainingError(
@@ -56,6 +61,15 @@ class RunDirectory:
                 where=str(self.path),
                 fix="choose another --output, go on with it with --resume, or replace it with --overwrite",
             )
+
+    def is_run(self) -> bool:
+        """Whether a run was begun here: its recipe as run is there, and its log or nothing yet that comes after it."""
+        try:
+            table = tomllib.loads(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return False
+        begun = _BEFORE_A_RUN | {self.recipe.name, self.checkpoints.name}
+        return "versions" in table and (self.log.is_file() or self._names() <= begun)
 
     def make(self) -> None:
         """Make the directory itself, so that it can be locked.
@@ -73,11 +87,14 @@ class RunDirectory:
                 fix="choose another --output",
             ) from error
 
-    def create(self, *, overwrite: bool, recipe: str = "") -> None:
+    def create(self, *, overwrite: bool, recipe: str = "") -> list[str]:
         """Make the directory for a new run, in place of an old one if that is allowed.
 
-        ``recipe`` is written before the old run goes and before anything else is there: a directory with something in
-        it is always one that can be resumed or overwritten.
+        ``recipe`` is written before the old run goes and before anything else is there, and the old log goes last: a
+        directory with something in it is always one that can be resumed or overwritten.
+
+        Returns:
+            the names of what is there and no run writes, which stays.
 
         Raises:
             TrainingError: if something is there already that may not be replaced, or it cannot be made.
@@ -88,10 +105,13 @@ class RunDirectory:
         try:
             if recipe:
                 write_whole(self.recipe, recipe.encode())
+            foreign = []
             for entry in self._entries():
                 if entry.name == run_lock.NAME or (recipe and entry == self.recipe):
                     continue
-                if entry.is_dir() and not entry.is_symlink():
+                if not self._writes(entry.name):
+                    foreign.append(entry.name)
+                elif entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
                 else:
                     entry.unlink()
@@ -102,11 +122,22 @@ class RunDirectory:
                 where=str(self.path),
                 fix="choose another --output",
             ) from error
+        return foreign
+
+    def _writes(self, name: str) -> bool:
+        """Whether a run writes something of this name, or of this name before it is whole."""
+        places = (self.recipe, self.log, self.checkpoints, self.model, self.rejected, self.answers, self.report)
+        names = {path.name for path in (*places, self.events, self.curves_svg, self.curves_png)}
+        names.update(each for entry in TASKS.values() for each in entry.prediction_files)
+        return name in names or name.startswith(tuple(f".{each}." for each in names))
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self._entries()}
 
     def _entries(self) -> list[Path]:
-        """What is in the directory, checkpoints first."""
+        """What is in the directory, checkpoints first and the log last."""
         try:
-            return sorted(self.path.iterdir(), key=lambda path: path != self.checkpoints)
+            return sorted(self.path.iterdir(), key=lambda path: (path != self.checkpoints, path == self.log, path.name))
         except OSError as error:
             raise TrainingError(
                 f"The output directory cannot be read: {error.strerror}.",

@@ -176,6 +176,8 @@ def test_what_cannot_be_is_refused(places: dict[str, str], tmp_path: Path) -> No
         fine_tune(output=tmp_path / "run", **{**QUICK, **places, "teacher": str(stranger)})
     with pytest.raises(DataError, match="does not exist"):
         fine_tune(output=tmp_path / "run", **{**QUICK, **places, "train": "starter"})
+    with pytest.raises(RecipeError, match="3 layers and its teacher 2"):
+        fine_tune(output=tmp_path / "run", **{**QUICK, **places, "student_layers": 3})
     with pytest.raises(RecipeError, match="does not divide"):
         relation_heads(5, 16, 32)
     assert relation_heads(0, 160, 384) == 8
@@ -188,6 +190,7 @@ def test_the_command_distils_an_encoder(
 ) -> None:
     command = ["distill", "--encoder", "--teacher", places["model"], "--train", places["train"]]
     shape = ["--student-width", "16", "--student-heads", "2", "--epochs", "1", "--max-length", "32", "--threads", "1"]
+    shape += ["--warmup-steps", "1"]
     monkeypatch.setattr("sys.argv", ["distiltune", *command, *shape, "--output", str(tmp_path / "run")])
     with pytest.raises(SystemExit) as left:
         cli.main()

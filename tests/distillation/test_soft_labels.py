@@ -215,6 +215,9 @@ def test_numbers_that_make_no_sense_are_refused() -> None:
         ({"task": "question-answering", "student_width": 8}, "of another task"),
         ({"task": "encoder"}, "teacher names no model"),
         ({**encoder, "train_examples": 5}, "no meaning for the task encoder"),
+        ({**encoder, "head_dropout": 0.1}, "head_dropout has no meaning"),
+        ({**encoder, "max_rejected_share": 0.5}, "max_rejected_share has no meaning"),
+        ({**encoder, "hidden_weight": 0.0, "relation_weight": 0.0}, "hidden_weight and relation_weight are both 0"),
         ({**encoder, "max_length": 16, "stride": 14}, "windows cannot move on"),
     ]
     for settings, words in cases:

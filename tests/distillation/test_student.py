@@ -61,6 +61,19 @@ def test_of_the_same_width_every_second_layer_is_the_teachers(source: ModelSourc
     Encoder(student.config).load_state_dict({n.removeprefix("encoder."): t for n, t in student.tensors.items()})
 
 
+def test_a_deeper_student_starts_with_layers_that_there_are(source: ModelSource) -> None:
+    """Also one more than twice as deep as the model that it is made from."""
+    student = shrink(source, StudentShape(n_layers=9))
+    Encoder(student.config).load_state_dict({n.removeprefix("encoder."): t for n, t in student.tensors.items()})
+
+
+def test_the_heights_compared_are_distinct_for_any_student_that_is_not_deeper() -> None:
+    for n_teacher in range(1, 25):
+        for n in range(1, n_teacher + 1):
+            heights = Heights.of(n, n_teacher)
+            assert len(set(heights.teacher)) == len(set(heights.student)) == len(heights.student)
+
+
 def test_projected_embeddings_keep_as_much_as_any_of_that_width_can(source: ModelSource) -> None:
     student = shrink(source, StudentShape(hidden_size=8, n_heads=2))
     name = "encoder.embeddings.token.weight"

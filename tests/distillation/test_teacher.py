@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,19 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch
 from distiltune.distillation import teacher
 from distiltune.distillation.teacher import Chunks, with_targets
-from distiltune.errors import DataError
+from distiltune.errors import DataError, ModelError
 from distiltune.inference.predictor import outputs
 from tests.helpers import TINY, random_features, tiny_qa_model
 
 FEATURES = random_features(10)
 
 
-def said_of(features: FeatureSet, cache: Path) -> teacher.TeacherSays:
-    return with_targets(tiny_qa_model(), "tiny", features, 2, cache, 32)
+def said_of(features: FeatureSet, cache: Path, dtype: Any = np.float16, scale: float = 1.0) -> teacher.TeacherSays:
+    model = tiny_qa_model()
+    if scale != 1.0:
+        with torch.no_grad():
+            model.head.output.weight.mul_(scale)  # type: ignore[union-attr, operator]
+    return with_targets(model, f"tiny/{scale}", features, 2, cache, 32, name="runs/large", dtype=dtype)
 
 
 def rows(features: FeatureSet) -> np.ndarray:
@@ -38,6 +43,19 @@ def test_every_token_gets_its_own_output_in_half_precision(tmp_path: Path, monke
     assert batch.targets is not None
     assert batch.targets.dtype == torch.float16
     torch.testing.assert_close(batch.targets.float(), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_large_numbers_are_kept_in_single_precision_and_refused_in_half(tmp_path: Path) -> None:
+    """As a regression's are: of 70,000 half precision would make infinity, of 2,049 it makes 2,048."""
+    exact = rows(said_of(FEATURES, tmp_path, np.float32, 1e6).features)
+    assert exact.dtype == np.float32
+    assert np.abs(exact).max() > 70_000
+    np.testing.assert_allclose(exact, 1e6 * rows(said_of(FEATURES, tmp_path, np.float32).features), rtol=1e-3, atol=1.0)
+    with pytest.raises(ModelError, match="half precision") as caught:
+        said_of(FEATURES, tmp_path, np.float16, 1e6)
+    assert caught.value.where == "runs/large"
+    with pytest.raises(ModelError, match="not all finite"):
+        said_of(FEATURES, tmp_path, np.float32, float("nan"))
 
 
 def test_the_chunks_make_no_difference_but_are_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

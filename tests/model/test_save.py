@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +206,58 @@ def test_a_failure_leaves_the_model_before(
     with pytest.raises(OSError, match="not now"):
         write(saved, source, extra_files={"new": b""})
     assert {name: (saved / name).read_bytes() for name in names(saved)} == before
+    assert names(tmp_path) == ["model", "source"]
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("n_renames", [0, 1, 2])
+def test_what_a_killed_writer_left_is_cleared_by_the_next(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_renames: int
+) -> None:
+    """Killed before the old model is moved away, before the new one is in its place, or before notes are carried."""
+    saved = write(tmp_path / "model", source)
+    (saved / "note.txt").write_text("mine")
+    rename, n_left = Path.rename, n_renames
+
+    def killed_at_a_rename(self: Path, target: Path) -> Path:
+        nonlocal n_left
+        n_left -= 1
+        if n_left < 0:
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed_at_a_rename)
+        patch.setattr("shutil.rmtree", lambda *arguments, **named: None)  # nor is anything tidied
+        with pytest.raises(Killed):
+            write(saved, source)
+    assert len(names(tmp_path)) > 2, "nothing was left over, so this shows nothing"
+    write(saved, source, extra_files={"new": b""})
+    assert names(saved) == sorted([*FILES, "new", "note.txt"])
+    assert names(tmp_path) == ["model", "source"]
+
+
+def test_two_writers_take_turns(source: ModelSource, tmp_path: Path) -> None:
+    """Neither takes what the other is writing for something left over."""
+    inside, overlaps = [0], [0]
+
+    def fill(beside: Path) -> None:
+        inside[0] += 1
+        overlaps[0] = max(overlaps[0], inside[0])
+        (beside / "config.json").write_text("{}")
+        time.sleep(0.02)
+        assert (beside / "config.json").is_file()
+        inside[0] -= 1
+
+    if os.name != "posix":
+        pytest.skip("nothing is locked here")
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(replace_directory, tmp_path / "model", fill) for _ in range(8)]:
+            done.result()
+    assert overlaps == [1]
     assert names(tmp_path) == ["model", "source"]
 
 

@@ -232,6 +232,9 @@ def test_places_are_in_order(tmp_path: Path) -> None:
         (tmp_path / other).mkdir()
     assert places_in(tmp_path) == places[::-1]
     assert places_in(tmp_path / "absent") == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotADirectoryError):
+        places_in(tmp_path / "file")
 
 
 class Killed(BaseException):

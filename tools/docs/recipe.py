@@ -19,7 +19,8 @@ is made for it ([measured](performance.md#precision)), and then a GPU applies no
 `precision = "float32"` nothing differs.
 Each setting is a flag (`--learning-rate 3e-5`), a line of a TOML file (`learning_rate = 3e-5`, used by
 `--recipe FILE`; flags win), and an argument of `fine_tune` in Python. The run directory keeps the whole recipe in
-`recipe.toml`, which can be used again as it is.
+`recipe.toml`, which can be used again as it is. The task `encoder` has some defaults of its own
+([distillation](distillation.md)).
 
 ```toml
 train = ["train.json"]

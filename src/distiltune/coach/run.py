@@ -71,11 +71,11 @@ def sum_up_run(
     task: Task,
     validation: Dataset | None,
     coached: CoachedWatcher,
-    probe: Callable[[], ProbeResult],
+    probe: Callable[[], ProbeResult] | None,
 ) -> CoachFindings:
     """Look at the best epoch's answers, say what is left to say, and write ``answers.jsonl``.
 
-    ``probe`` is only called if what is known leaves the cause open.
+    ``probe``, if there may be one, is only called if what is known leaves the cause open.
     """
     analysis = None
     evidence = replace(coached.evidence, ended=True)
@@ -83,7 +83,7 @@ def sum_up_run(
         analysis, scored = task.analyse(validation, run.path)
         write_answers(run, scored)
         evidence = replace(evidence, answers=analysis.facts)
-    if needs_probe(evidence):
+    if probe is not None and needs_probe(evidence):
         evidence = replace(evidence, probe=probe())
     coached.end(evidence)
     return CoachFindings(advise(evidence), analysis)

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from distiltune.errors import DataError
 
 Arrays = dict[str, npt.NDArray[Any]]
+FloatType = type[np.float16] | type[np.float32]
+FloatArray = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 
 FORMAT = 1
 """Raise this whenever the meaning of any cached array changes: entries of another format are made anew."""
@@ -82,9 +84,10 @@ def map_or_fill(
     directory: Path,
     key: str,
     shape: tuple[int, ...],
-    fill: Callable[[npt.NDArray[np.float16]], None],
-) -> tuple[npt.NDArray[np.float16], bool]:
-    """One large half-precision array under ``key``, memory-mapped; ``fill`` writes it where it is not there.
+    dtype: FloatType,
+    fill: Callable[[FloatArray], None],
+) -> tuple[FloatArray, bool]:
+    """One large array under ``key``, memory-mapped; ``fill`` writes it where it is not there.
 
     For arrays larger than memory: it is filled on disk, beside, and renamed when whole. On reading, its size and some
     blocks of it are checked, since a checksum of everything would take longer than a start may.
@@ -93,6 +96,7 @@ def map_or_fill(
         directory: the cache; created if need be.
         key: from :func:`cache_key`.
         shape: of the array.
+        dtype: of its numbers.
         fill: is given the array, all zeros, to write into.
 
     Returns:
@@ -108,14 +112,14 @@ def map_or_fill(
         with contextlib.suppress(OSError, ValueError, KeyError):
             stored = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if array.shape == shape and array.dtype == np.float16 and _sample(path) == stored["sample"]:
+            if array.shape == shape and array.dtype == dtype and _sample(path) == stored["sample"]:
                 return array, True
         _remove(entry)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{key}-", dir=directory))
         try:
-            new = np.lib.format.open_memmap(beside / path.name, mode="w+", dtype=np.float16, shape=shape)
+            new = np.lib.format.open_memmap(beside / path.name, mode="w+", dtype=dtype, shape=shape)
             fill(new)
             new.flush()
             del new
@@ -127,7 +131,7 @@ def map_or_fill(
             shutil.rmtree(beside, ignore_errors=True)
         return np.load(path, mmap_mode="r", allow_pickle=False), False
     except OSError as error:
-        size = math.prod(shape) * 2 / 1024**3
+        size = math.prod(shape) * np.dtype(dtype).itemsize / 1024**3
         raise DataError(
             f"The teacher's outputs cannot be kept on disk: {error.strerror or error}.",
             where=str(directory),

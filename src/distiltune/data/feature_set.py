@@ -21,7 +21,7 @@ class FeatureSet:
         example_of: ``(n_features,)`` int64, index of the example that the feature is a window of, ascending.
         weights: ``(n_features,)`` float32, what each feature weighs in the mean that a step's loss is, and in the
             metrics; None: each 1.
-        targets: ``(all_tokens, n_targets)`` float16, what a teacher says of every token; None without one.
+        targets: ``(all_tokens, n_targets)`` float16 or float32, what a teacher says of every token; None without one.
 
     """
 

@@ -15,9 +15,9 @@ IntArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
 
 class TokenRows(Protocol):
-    """Half-precision numbers, a row for each token of a set: an array, or several on disk."""
+    """Numbers in half or single precision, a row for each token of a set: an array, or several on disk."""
 
-    def __getitem__(self, rows: slice, /) -> npt.NDArray[np.float16]:
+    def __getitem__(self, rows: slice, /) -> npt.NDArray[np.floating]:
         """The rows from ``start`` to ``stop``."""
 
 
@@ -33,7 +33,7 @@ class PackedBatch:
         max_length: the longest of them, or a bound that holds for all batches of a kind.
         labels: ``(n_features, n_label_columns)`` int64; what the columns mean is the task's business.
         feature_ids: ``(n_features,)`` int64 on the host; which features of the set these are.
-        targets: ``(total_tokens, n_targets)`` float16, what a teacher says of every token; None without one.
+        targets: ``(total_tokens, n_targets)`` float16 or float32, what a teacher says of every token; None without one.
 
     Behind the features there may be one more sequence, of filler (see ``fill_up``): it has no labels and no id.
     """
@@ -148,7 +148,7 @@ def pack(
     )
 
 
-def _blocks(flat: TokenRows, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float16]:
+def _blocks(flat: TokenRows, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
     """As ``gather_rows``, block by block: wide rows of a memory map are copied once and in order."""
     return np.concatenate([flat[0:0], *(flat[offsets[row] : offsets[row + 1]] for row in rows)])
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distiltune.distillation.settings import EncoderSettings, check
+from distiltune.distillation.settings import EncoderSettings, check, defaults
 from distiltune.tasks.entry import TaskEntry
 
 TASK = TaskEntry(
@@ -15,5 +15,6 @@ TASK = TaskEntry(
     renamed=lambda columns: {},
     after_training="fine-tune it: distiltune train --model {model} --train DATA --output RUN",
     examples_predicted="texts read",
+    defaults=defaults,
     check=check,
 )

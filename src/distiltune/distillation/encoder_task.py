@@ -115,10 +115,12 @@ class EncoderDistillation:
 
         Raises:
             ModelError: if the student's or the teacher's source cannot be read, or their tokens differ.
+            RecipeError: if the student cannot have this shape, or is deeper than its teacher.
 
         """
         source = shrink(load_source(name), self._shape)
         self._teacher = load_source(self._teacher_name)
+        _check_depth(source.config.n_layers, self._teacher.config.n_layers)
         self._encoder = teacher_encoder(self._teacher, device)
         self._fingerprint = fingerprint(self._encoder)
         self._device = device
@@ -254,6 +256,8 @@ class EncoderDistillation:
             len(heights) * self._teacher.config.hidden_size,
             cache,
             self._texts.evaluation_tokens,
+            name=self._teacher_name,
+            dtype=np.float16,
         )
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
         return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, len(texts.texts), (note,))
@@ -288,6 +292,16 @@ def sample_windows(lengths: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.
         order = np.random.default_rng(seed).permutation(len(lengths))
     n_taken = int(np.searchsorted(lengths[order].cumsum(), SAMPLE_TOKENS, side="right"))
     return np.sort(order[: max(1, n_taken)])
+
+
+def _check_depth(n_layers: int, n_teacher_layers: int) -> None:
+    """Check that each of the student's layers has one of the teacher's to be compared with."""
+    if n_layers > n_teacher_layers:
+        raise RecipeError(
+            f"The student has {n_layers} layers and its teacher {n_teacher_layers}; it cannot be the deeper one.",
+            where="recipe: student_layers",
+            fix=f"choose --student-layers up to {n_teacher_layers}, or a deeper teacher",
+        )
 
 
 def relation_heads(wanted: int, width: int, teacher_width: int) -> int:

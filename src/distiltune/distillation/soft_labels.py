@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor
@@ -147,4 +148,5 @@ def taught(
     one = features.batch(torch.zeros(1, dtype=torch.int64).numpy()).to(device)
     with torch.inference_mode():
         width = int(model.eval()(one).shape[1])
-    return with_targets(model, fingerprint(model), features, width, cache, max_tokens)
+    # In single precision: a number that is predicted may be of any size, and its last digits may matter.
+    return with_targets(model, fingerprint(model), features, width, cache, max_tokens, name=teacher, dtype=np.float32)

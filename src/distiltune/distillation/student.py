@@ -68,8 +68,8 @@ def shrink(source: ModelSource, shape: StudentShape) -> ModelSource:
 
 
 def at_same_height(layer: int, n_layers: int, n_teacher_layers: int) -> int:
-    """The teacher's layer that stands as high as a student's: both are counted from 1, 0 is the embeddings."""
-    return (2 * layer * n_teacher_layers + n_layers) // (2 * n_layers)
+    """The teacher's layer that stands as high as a student's: both are counted from 1. Never below the first."""
+    return max(1, (2 * layer * n_teacher_layers + n_layers) // (2 * n_layers))
 
 
 def _projected_embeddings(tensors: Mapping[str, Tensor], width: int) -> dict[str, Tensor]:

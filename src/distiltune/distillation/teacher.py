@@ -1,8 +1,9 @@
-"""The teacher: a model directory, run once over a data set; what it says is kept on disk in half precision."""
+"""The teacher: a model directory, run once over a data set; what it says is kept on disk."""
 
 from __future__ import annotations
 
 import hashlib
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.data.array_cache import cache_key, fingerprint_of, map_or_fill
+from distiltune.data.array_cache import FloatArray, FloatType, cache_key, fingerprint_of, map_or_fill
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import TokenRows
 from distiltune.errors import ModelError
@@ -41,6 +42,9 @@ def with_targets(
     width: int,
     cache: Path,
     max_tokens: int,
+    *,
+    name: str,
+    dtype: FloatType,
 ) -> TeacherSays:
     """The features with what ``model`` says of each of their tokens, run now or taken from the cache.
 
@@ -54,12 +58,15 @@ def with_targets(
         width: numbers a token.
         cache: the cache's directory.
         max_tokens: most tokens in a batch.
+        name: the teacher's, for messages.
+        dtype: what the numbers are kept in.
 
     Raises:
         DataError: if the outputs cannot be written.
+        ModelError: if one of them is not finite, or does not fit into ``dtype``.
 
     """
-    chunks: list[npt.NDArray[np.float16]] = []
+    chunks: list[FloatArray] = []
     keys: list[str] = []
     all_from_cache = True
     for first in range(0, len(features), CHUNK):
@@ -67,9 +74,10 @@ def with_targets(
         bounds = features.offsets[first : ids[-1] + 2]
         tokens = features.token_ids[bounds[0] : bounds[-1]]
         content = hashlib.sha256(tokens.tobytes() + (bounds - bounds[0]).tobytes()).hexdigest()
-        key = cache_key({"teacher": model_fingerprint, "features": content, "width": width})
-        fill = _filler(model, features, ids, max_tokens)
-        chunk, from_cache = map_or_fill(cache, key, (len(tokens), width), fill)
+        kind = np.dtype(dtype).name
+        key = cache_key({"teacher": model_fingerprint, "features": content, "width": width, "dtype": kind})
+        fill = _filler(model, features, ids, max_tokens, name)
+        chunk, from_cache = map_or_fill(cache, key, (len(tokens), width), dtype, fill)
         chunks.append(chunk)
         keys.append(key)
         all_from_cache &= from_cache
@@ -77,20 +85,39 @@ def with_targets(
 
 
 def _filler(
-    model: nn.Module, features: FeatureSet, ids: npt.NDArray[np.int64], max_tokens: int
-) -> Callable[[npt.NDArray[np.float16]], None]:
+    model: nn.Module, features: FeatureSet, ids: npt.NDArray[np.int64], max_tokens: int, name: str
+) -> Callable[[FloatArray], None]:
     """What writes the model's outputs for these features, which follow one another, into an array."""
 
-    def fill(array: npt.NDArray[np.float16]) -> None:
+    def fill(array: FloatArray) -> None:
         start = features.offsets[ids[0]]
         for batch, output in outputs(model, features, ids, max_tokens, alone=True):
-            said = output.to(torch.float16).cpu().numpy()
+            kept_in = torch.float16 if array.dtype == np.float16 else torch.float32
+            said = output.to(kept_in).cpu().numpy()
+            if not np.isfinite(said).all():
+                raise _not_finite(output, name)
             ends = np.cumsum(batch.lengths)
             for feature, length, end in zip(batch.feature_ids, batch.lengths, ends, strict=True):
                 row = features.offsets[feature] - start
                 array[row : row + length] = said[end - length : end]
 
     return fill
+
+
+def _not_finite(output: torch.Tensor, name: str) -> ModelError:
+    largest = float(output.float().abs().max())
+    if not math.isfinite(largest):
+        return ModelError(
+            "The teacher's outputs are not all finite numbers.",
+            where=name,
+            fix="take another teacher; evaluate this one to see what it is worth",
+        )
+    return ModelError(
+        f"The teacher's outputs do not fit into half precision, in which they are kept: one is {largest:,.0f} large, "
+        "and 65,504 is the most.",
+        where=name,
+        fix="take another teacher",
+    )
 
 
 class Chunks:
@@ -101,12 +128,12 @@ class Chunks:
 
     """
 
-    def __init__(self, arrays: Sequence[npt.NDArray[np.float16]], fingerprint: str = "") -> None:
+    def __init__(self, arrays: Sequence[FloatArray], fingerprint: str = "") -> None:
         self._arrays = arrays
         self.fingerprint = fingerprint
         self._ends = np.cumsum([len(array) for array in arrays]).tolist()
 
-    def __getitem__(self, rows: slice) -> npt.NDArray[np.float16]:
+    def __getitem__(self, rows: slice) -> npt.NDArray[np.floating]:
         """Rows ``start:stop``; a view where they lie in one of the arrays."""
         start, stop, _ = rows.indices(self._ends[-1])
         parts = []

@@ -120,24 +120,64 @@ def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
     unique = f"{os.getpid()}-{secrets.token_hex(4)}"
     beside = directory.with_name(f".{directory.name}.writing-{unique}")
     before = directory.with_name(f".{directory.name}.replaced-{unique}")
-    beside.mkdir()
-    try:
-        write(beside)
-        _sync_directory(beside)
-        if directory.exists():
-            directory.rename(before)
+    with _alone_in(directory.parent) as alone:
+        if alone:
+            _clear_leftovers(directory)
+        beside.mkdir()
         try:
-            beside.rename(directory)
+            write(beside)
+            _sync_directory(beside)
+            if directory.exists():
+                directory.rename(before)
+            try:
+                beside.rename(directory)
+            except OSError:
+                if before.exists():
+                    before.rename(directory)
+                raise
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        if before.exists():
+            _carry_over(before, directory)
+            shutil.rmtree(before, ignore_errors=True)
+        _sync_directory(directory.parent)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[bool]:
+    """Wait until no other process writes a model into ``folder``, and keep others waiting; a killed one lets go.
+
+    False where the system or the file system cannot lock a directory: others may then write at the same time.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            is_locked = True
         except OSError:
-            if before.exists():
-                before.rename(directory)
-            raise
+            is_locked = False
+        yield is_locked
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    if before.exists():
-        _carry_over(before, directory)
-        shutil.rmtree(before, ignore_errors=True)
-    _sync_directory(directory.parent)
+        os.close(descriptor)
+
+
+def _clear_leftovers(directory: Path) -> None:
+    """Remove what killed processes left beside ``directory``; one that had been moved away goes back if it must."""
+    hidden = [path for path in directory.parent.iterdir() if path.name.startswith(f".{directory.name}.")]
+    for path in hidden:
+        if path.name.startswith(f".{directory.name}.replaced-"):
+            if directory.exists():
+                _carry_over(path, directory)
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.rename(directory)
+        elif path.name.startswith(f".{directory.name}.writing-"):
+            shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

@@ -70,7 +70,8 @@ class RunSummary:
         final_metrics: all metrics of the best epoch on the validation data; empty without such data.
         train_seconds: spent in training steps, all epochs.
         validation_seconds: spent in evaluations, all epochs.
-        total_seconds: from the start of the run to its end, reading included.
+        total_seconds: from the start of the run to its end, reading included; of a resumed one without the pauses and
+            what was lost beyond a checkpoint.
         machine: what it ran on.
         versions: package → version.
         git_revision: of the code, empty if unknown.

@@ -36,6 +36,8 @@ class TaskEntry:
         examples_predicted: what `predict` has done to its examples, as in "questions answered".
         settings: the recipe's settings that only this task has.
         reading: those of them that matter for using a trained model.
+        prediction_files: the names of the files that the task's `evaluate` writes.
+        defaults: the settings given → what others are by default for this task, where that is not the recipe's own.
         check: raises ValueError where settings of a recipe do not fit together.
         formats: file suffix → what reads such files, beside those that all tasks read.
         checker: ``module:function`` that checks data for `distiltune check`: sources, the other set's sources, recipe,
@@ -55,6 +57,8 @@ class TaskEntry:
     examples_predicted: str
     settings: type[BaseModel] = BaseModel
     reading: tuple[str, ...] = ()
+    prediction_files: tuple[str, ...] = ()
+    defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {}
     check: Callable[[Recipe], None] = lambda recipe: None
     formats: Mapping[str, Reader] = field(default_factory=dict)
     checker: str = ""

@@ -21,7 +21,7 @@ from distiltune.durable import CHECKSUMS, checksum_lines, find_damage, sync, wri
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raised when the meaning of what a checkpoint holds changes; another one is refused."""
 
 _WEIGHTS, _OPTIMISER, _STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
@@ -59,10 +59,15 @@ class Place:
 
 
 def places_in(folder: Path) -> list[Place]:
-    """The places of the checkpoints in a folder, the furthest first; whether they are whole is not looked at."""
+    """The places of the checkpoints in a folder, the furthest first; whether they are whole is not looked at.
+
+    Raises:
+        OSError: if the folder is there and cannot be read, which is not the same as one without checkpoints.
+
+    """
     try:
         matches = [_NAME.fullmatch(path.name) for path in folder.iterdir()]
-    except OSError:
+    except FileNotFoundError:
         return []
     return sorted((Place(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
 
@@ -162,8 +167,8 @@ def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, by
     sync(directory.parent)
 
 
-def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot:
-    """Read a checkpoint after checking every bit of it. No code in it is ever run.
+def read_state(directory: Path, *, with_optimiser: bool = True) -> Mapping[str, Any]:
+    """The plain values of a checkpoint, after checking every bit of it; no tensor is loaded.
 
     Raises:
         TrainingError: if it is not whole, or of another version of distiltune.
@@ -180,10 +185,28 @@ def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot
                 where=str(directory),
                 fix="resume with the version named in the run's recipe.toml",
             )
+    except (OSError, ValueError, RecursionError) as error:
+        raise _cannot_be_read(directory, error) from error
+    return state
+
+
+def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot:
+    """Read a checkpoint after checking every bit of it. No code in it is ever run.
+
+    Raises:
+        TrainingError: if it is not whole, or of another version of distiltune.
+
+    """
+    state = read_state(directory, with_optimiser=with_optimiser)
+    try:
         optimiser = load_file(directory / _OPTIMISER) if with_optimiser else {}
         return Snapshot(load_file(directory / _WEIGHTS), optimiser, state)
-    except (OSError, ValueError, SafetensorError, RecursionError) as error:
-        raise TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory)) from error
+    except (OSError, ValueError, SafetensorError) as error:
+        raise _cannot_be_read(directory, error) from error
+
+
+def _cannot_be_read(directory: Path, error: Exception) -> TrainingError:
+    return TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory))
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:

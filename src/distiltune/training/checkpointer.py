@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import shutil
 import threading
@@ -207,9 +208,10 @@ class Checkpointer:
     def _prune(self, kept: list[Kept], best_epochs: set[int], *more: str) -> None:
         """Remove all other checkpoints and what earlier removals and failed writes left, as far as that can be done."""
         names = {*more, *(each.place.name for each in kept)}
-        for place in places_in(self._folder):
-            if place.name not in names:
-                remove(self._folder / place.name)
+        with contextlib.suppress(OSError):  # what cannot be listed stays until the next time
+            for place in places_in(self._folder):
+                if place.name not in names:
+                    remove(self._folder / place.name)
         bests = {best_checkpoint(self._folder, epoch).name for epoch in best_epochs} | set(more)
         for path in self._folder.glob("best-epoch-*"):
             if path.name not in bests:

@@ -212,6 +212,11 @@ class Keeper:
         """Save: all that is known of the epoch is in the log."""
         self._save(state)
 
+    @property
+    def has_best(self) -> bool:
+        """Whether an epoch has a monitored value that is a number."""
+        return self._best.epoch >= 0
+
     def best_epoch(self) -> int:
         """The epoch that is kept as the best.
 
@@ -219,7 +224,7 @@ class Keeper:
             DivergedError: if no epoch has a monitored value that is a number.
 
         """
-        if self._best.epoch < 0:
+        if not self.has_best:
             raise DivergedError(
                 f"No epoch has a {self._monitor} that is a number, so there is no model to keep.",
                 where=str(self._run.log),

@@ -85,6 +85,21 @@ class RunLog:
         )
 
 
+def count_lines(path: Path, kind: Kind) -> int:
+    """How many lines of a kind a log has; 0 if there is none.
+
+    Raises:
+        OSError: if it is there and cannot be read.
+
+    """
+    beginning = f'{{"kind": "{kind}", '.encode()
+    try:
+        with path.open("rb") as log:
+            return sum(line.startswith(beginning) for line in log)
+    except FileNotFoundError:
+        return 0
+
+
 def _plain(value: object) -> object:
     """The value with every number that JSON cannot hold replaced by None."""
     if isinstance(value, float):

@@ -10,8 +10,8 @@ from distiltune.errors import TrainingError, install_extra
 from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 
-def open_events(directory: Path) -> Any:
-    """A writer of TensorBoard events into ``directory``.
+def open_events(directory: Path, steps_done: int = 0) -> Any:
+    """A writer of TensorBoard events into ``directory``; what lies there from ``steps_done`` on is not shown again.
 
     Raises:
         TrainingError: if TensorBoard is not installed.
@@ -25,7 +25,7 @@ def open_events(directory: Path) -> Any:
             where="recipe: tensorboard",
             fix=f"leave --tensorboard out, or install it: {install_extra('tensorboard')}",
         ) from error
-    return SummaryWriter(str(directory))
+    return SummaryWriter(str(directory), purge_step=steps_done or None)
 
 
 class EventsWatcher:

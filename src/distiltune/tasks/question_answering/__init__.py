@@ -27,6 +27,7 @@ TASK = TaskEntry(
         "end_accuracy": "higher",
     },
     reading=("validation_questions", "max_question_tokens", "max_answer_tokens", "null_threshold"),
+    prediction_files=("predictions.json", "nbest.jsonl"),
     columns=(("question", "context"), ("paragraphs",)),
     renamed=_renamed,
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',

@@ -23,6 +23,7 @@ from distiltune.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.question_answering import TASK
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check import training_concerns
 from distiltune.tasks.question_answering.data import (
@@ -96,7 +97,7 @@ class QuestionAnswering:
     metric_names: tuple[str, ...] = METRIC_NAMES
     output_names: tuple[str, ...] = ("start_logits", "end_logits")
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
-    prediction_files: tuple[str, ...] = ("predictions.json", "nbest.jsonl")
+    prediction_files: tuple[str, ...] = TASK.prediction_files
     objective: Objective = span_loss
     divergence: Divergence = span_divergence
 

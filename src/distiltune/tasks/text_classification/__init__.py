@@ -27,6 +27,7 @@ TASK = TaskEntry(
         "spearman": "higher",
     },
     reading=("long_texts",),
+    prediction_files=("predictions.jsonl", "classes.json", "confusion.svg", "confusion.png"),
     columns=(("text", "label"), ("text", "labels")),
     renamed=_renamed,
     after_training="predict: distiltune predict --model {model} --data TEXTS.jsonl --output labels",

@@ -16,6 +16,7 @@ from torch import nn
 from distiltune.inference.predictor import outputs
 from distiltune.tasks.analysing import calibration_in_bins
 from distiltune.tasks.analysis import CalibrationBin
+from distiltune.tasks.text_classification import TASK
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
 from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
 from distiltune.tasks.text_classification.metrics import (
@@ -27,7 +28,7 @@ from distiltune.tasks.text_classification.metrics import (
 )
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
-PREDICTION_FILES = ("predictions.jsonl", "classes.json", "confusion.svg", "confusion.png")
+PREDICTION_FILES = TASK.prediction_files
 """The predictions, each label's scores, and the confusion matrix as pictures; of numbers only the first."""
 
 FEATURES_AT_ONCE = 4_096

@@ -25,6 +25,7 @@ TASK = TaskEntry(
         "recall": "higher",
         "accuracy": "higher",
     },
+    prediction_files=("predictions.jsonl", "predictions.conll", "entities.json"),
     columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans")),
     renamed=_renamed,
     after_training="mark entities: distiltune predict --model {model} --data TEXTS.jsonl --output entities",
