@@ -12,7 +12,7 @@ import torch
 from distiltune.errors import TrainingError
 from distiltune.fine_tuning import fine_tune, resume
 from distiltune.preparing import Prepared
-from distiltune.resuming import find_resumable
+from distiltune.resuming import find_resumable, precision_of
 from distiltune.run_directory import RunDirectory
 from distiltune.training import checkpoint
 from distiltune.training.checkpoint import Place, Snapshot, write_checkpoint
@@ -185,3 +185,31 @@ def test_events_and_time_go_on_where_the_checkpoint_is(
     assert len(list((run / "events").iterdir())) == 2
     steps = [event.step for event in events.Scalars("step/loss")]
     assert steps == [line["step"] for line in log if line["kind"] == "step"]
+
+
+def test_a_run_goes_on_in_its_own_precision_or_in_one_that_is_named(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun on a processor that has bfloat16, and resumed on one that has not."""
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2})
+    before = snapshot(run)
+    found = find_resumable(RunDirectory(run))
+    assert found is not None
+    assert found.state["same_bits"]["precision"] == "float32"
+    monkeypatch.setattr("distiltune.device._BFLOAT16_MIN_HIDDEN", 0)
+    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: True)
+    assert precision_of(found.state, "", torch.device("cpu")) == "float32"  # not what auto is now
+    elsewhere = replace(
+        found, state={**found.state, "same_bits": {**found.state["same_bits"], "precision": "bfloat16"}}
+    )
+    monkeypatch.setattr("distiltune.fine_tuning.find_resumable", lambda run: elsewhere)
+    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: False)
+    with pytest.raises(TrainingError, match="begun in bfloat16") as caught:
+        resume(run)
+    assert "--precision float32" in caught.value.fix
+    assert snapshot(run) == before
+    assert len(resume(run, precision="float32").epochs) == 2
+    (event,) = [line for line in read_log(run / "log.jsonl") if line.get("event") == "resumed"]
+    assert "others than without the stop: precision bfloat16 then, float32 now" in str(event["notes"])

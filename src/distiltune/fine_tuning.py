@@ -102,7 +102,7 @@ def fine_tune(
     run = RunDirectory(Path(output))
     if processes().writes:
         run.check_free(overwrite=overwrite)
-    return _fine_tune(recipe, run, reporter, overwrite=overwrite, is_resumed=False, go_on=go_on)
+    return _fine_tune(recipe, run, reporter, overwrite=overwrite, resumed_with=None, go_on=go_on)
 
 
 def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
@@ -111,7 +111,8 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
     Args:
         run: its run directory.
         reporter: who shows the progress; by default nobody.
-        **settings: settings that may differ from then, such as ``threads`` or ``non_finite``.
+        **settings: settings that may differ from then, such as ``threads`` or ``non_finite``; ``precision``, if it is
+            named, does, and otherwise stays what it was, whatever `auto` is on this machine.
 
     Raises:
         DistiltuneError: if there is no run, it is being written, none of its checkpoints is whole, or recipe or data
@@ -124,7 +125,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
     begun = Recipe.from_toml(directory.recipe)
     recipe = _with_settings(begun, settings)
     check_recipe(begun.model_dump(mode="json"), recipe, directory)
-    return _fine_tune(recipe, directory, reporter, overwrite=True, is_resumed=True)
+    return _fine_tune(recipe, directory, reporter, overwrite=True, resumed_with=settings)
 
 
 def _fine_tune(
@@ -133,9 +134,10 @@ def _fine_tune(
     reporter: Reporter | None,
     *,
     overwrite: bool,
-    is_resumed: bool,
+    resumed_with: Mapping[str, Any] | None,
     go_on: GoOn | None = None,
 ) -> FineTuned:
+    """Begin a run, or go on with one ``resumed_with`` these settings."""
     here = processes()
     if go_on is not None and here.count > 1:
         raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
@@ -147,11 +149,13 @@ def _fine_tune(
         with interruption, joined(here, device.type):
             if here.writes and run.path.exists():
                 lock.acquire()
-            resumed = find_resumable(run) if is_resumed else None
+            resumed = find_resumable(run) if resumed_with is not None else None
             # Before anything is written: a typing error costs no last run.
-            prepared = (
-                prepare(recipe, here, device) if resumed is None else prepare_again(recipe, here, device, run, resumed)
-            )
+            if resumed is None:
+                prepared = prepare(recipe, here, device)
+            else:
+                named = (resumed_with or {}).get("precision", "")
+                prepared = prepare_again(recipe, here, device, run, resumed, named)
             if not here.writes:
                 return _follow(prepared, run, interruption)
             if resumed is None:

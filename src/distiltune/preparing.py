@@ -34,6 +34,7 @@ from distiltune.resuming import (
     check_data,
     check_recipe,
     fingerprints,
+    precision_of,
     surroundings,
 )
 from distiltune.run_directory import RunDirectory
@@ -75,10 +76,12 @@ class Prepared:
         return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change if self.validation is not None else 0.0)
 
 
-def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = "") -> Prepared:
+def prepare(
+    recipe: Recipe, here: Processes, device: torch.device, model: str = "", precision_name: str = ""
+) -> Prepared:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
 
-    ``model``, if given, is loaded in place of the recipe's.
+    ``model`` and ``precision_name``, if given, stand in place of the recipe's.
     """
     began = time.perf_counter()
     keep_freed_memory()
@@ -88,7 +91,7 @@ def prepare(recipe: Recipe, here: Processes, device: torch.device, model: str = 
     task = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe).ready()
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = task.load_model(model or recipe.model, device, dropouts)
-    precision = choose_precision(recipe.precision, device, loaded.source.config.hidden_size)
+    precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
@@ -128,11 +131,14 @@ def _teaching(recipe: Recipe) -> Teaching | None:
 
 
 def prepare_again(
-    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed
+    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed, precision: str
 ) -> Prepared:
-    """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with."""
+    """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with.
+
+    ``precision`` is what it is to go on in, if somebody named one.
+    """
     check_recipe(resumed.state["recipe"], recipe, run)
-    prepared = prepare(recipe, here, device, str(run.base))
+    prepared = prepare(recipe, here, device, str(run.base), precision_of(resumed.state, precision, device))
     check_data(resumed.state["data"], prepared.surroundings["data"], run)
     kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(

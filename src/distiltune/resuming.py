@@ -14,10 +14,10 @@ import torch
 from torch import nn
 
 from distiltune.data.packing import TokenRows
-from distiltune.device import Precision, seed_dropout
+from distiltune.device import Precision, choose_precision, seed_dropout
 from distiltune.distillation.teacher import Chunks
 from distiltune.durable import find_damage, sync, write_whole
-from distiltune.errors import TrainingError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import model_device
 from distiltune.model.source import UNTRAINED
@@ -36,6 +36,9 @@ MAY_CHANGE: Final = frozenset(
     }
 )
 """Settings that decide neither what is learnt nor in which order; everything else must be as the run was begun."""
+
+_IF_NAMED: Final = frozenset({"precision"})
+"""What does decide what is learnt, and is another if whoever resumes the run says so, and only then."""
 
 _BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
 """Settings that name files: the files may have moved as long as they hold the same."""
@@ -162,17 +165,18 @@ def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:
 
 
 def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> None:
-    """Check that a recipe is the one that the run was begun with, apart from what may change.
+    """Check that a recipe is the one that the run was begun with, apart from what may change or was named to.
 
     Raises:
         TrainingError: with every difference.
 
     """
     values = now.model_dump(mode="json")
+    free = MAY_CHANGE | _BY_CONTENT | _IF_NAMED
     differences = [
         f"{name}: {_shown(then.get(name, Recipe.model_fields[name].default))} in the run, {_shown(value)} now"
         for name, value in values.items()
-        if name not in MAY_CHANGE | _BY_CONTENT and then.get(name, Recipe.model_fields[name].default) != value
+        if name not in free and then.get(name, Recipe.model_fields[name].default) != value
     ]
     _refuse(differences, "recipe", "leave these settings out", run)
 
@@ -236,13 +240,38 @@ def surroundings(
     }
 
 
+def precision_of(then: Mapping[str, Any], named: str, device: torch.device) -> str:
+    """The precision to go on in: as named, or else that of the run, which need not be what `auto` is on this device.
+
+    Raises:
+        TrainingError: if none is named and the device does not have that of the run.
+
+    """
+    if named:
+        return named
+    before: str = then["same_bits"]["precision"]
+    try:
+        choose_precision(before, device, 0)
+    except RecipeError as error:
+        raise TrainingError(
+            f"The run was begun in {before}, which this device does not have: {error.what}",
+            where="precision",
+            fix="resume it on such a device, or go on in another precision, to other results, with --precision float32",
+        ) from error
+    return before
+
+
 def notes_on_bits(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """What differs from then that may change the last bits of the results, for the user."""
-    before, after = then.get("same_bits", {}), now["same_bits"]
-    changed = [
-        f"{name} {before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]
-    ]
-    return [f"the results may differ in their last bits: {', '.join(changed)}"] if changed else []
+    """What differs from then that changes the results or may change their last bits, for the user."""
+    before, after = then["same_bits"], now["same_bits"]
+    changed = {name: f"{before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]}
+    notes = []
+    if precision := changed.pop("precision", ""):
+        notes.append(f"the results will be others than without the stop: precision {precision}, as was asked for")
+    if changed:
+        listed = ", ".join(f"{name} {values}" for name, values in changed.items())
+        notes.append(f"the results may differ in their last bits: {listed}")
+    return notes
 
 
 def write_base(run: RunDirectory, loaded: LoadedModel) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import gzip
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from distiltune.distillation.text import Texts, part_texts, read_texts, text_features
+from distiltune.distillation.text import TextData, Texts, part_texts, read_texts, text_features
 from distiltune.errors import DataError
 from tests.helpers import word_pieces
 
 TOKENIZER = word_pieces([*"abcdefghij"])
 CLS, SEP = (int(TOKENIZER.token_to_id(token) or 0) for token in ("[CLS]", "[SEP]"))
+
+
+def made(texts: Sequence[str], source: str = "x") -> Texts:
+    return Texts(tuple(texts), tuple(range(1, len(texts) + 1)), (source,))
 
 
 def ids(text: str) -> list[int]:
@@ -62,9 +67,9 @@ def test_lines_are_texts_and_what_was_read_before_is_listed(tmp_path: Path) -> N
 
 
 def test_the_fingerprint_is_of_the_texts() -> None:
-    assert Texts(("a", "b"), ("x",)).fingerprint == Texts(("a", "b"), ("y",)).fingerprint
-    assert Texts(("a", "b"), ()).fingerprint != Texts(("b", "a"), ()).fingerprint
-    assert Texts(("ab",), ()).fingerprint != Texts(("a", "b"), ()).fingerprint
+    assert made("ab", "x").fingerprint == made("ab", "y").fingerprint
+    assert made("ab").fingerprint != made("ba").fingerprint
+    assert made(["ab"]).fingerprint != made("ab").fingerprint
 
 
 def test_nothing_to_read_says_so(tmp_path: Path) -> None:
@@ -79,12 +84,15 @@ def test_nothing_to_read_says_so(tmp_path: Path) -> None:
 
 
 def test_texts_are_set_aside_once_and_by_the_seed() -> None:
-    texts = Texts(tuple("abcdefghij"), ("x",))
+    texts = made("abcdefghij")
     rest, aside = part_texts(texts, 0.3, seed=0)
     assert len(aside.texts) == 3
     assert sorted(rest.texts + aside.texts) == list("abcdefghij")
+    for part in (rest, aside):  # each is called what it was called before
+        data = TextData(text_features(part.texts, TOKENIZER, 16, 0), part.findings, "", part.sources, part.numbers)
+        assert [data.example_id(i) for i in range(data.n_examples)] == [f"text {ord(c) - 96}" for c in part.texts]
     assert part_texts(texts, 0.3, seed=0)[1].texts == aside.texts
     assert any(part_texts(texts, 0.3, seed=seed)[1].texts != aside.texts for seed in range(1, 5))
     assert len(part_texts(texts, 0.001, seed=0)[1].texts) == 1
     with pytest.raises(DataError, match="only one text"):
-        part_texts(Texts(("a",), ()), 0.1, 0)
+        part_texts(made("a"), 0.1, 0)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from distiltune.training.distributed import Processes, joined, largest_of_all, processes
+from distiltune.training.distributed import Processes, in_turn, joined, largest_of_all, processes
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
@@ -155,3 +156,22 @@ def test_one_process_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv(name, value)
     assert processes() == Processes(5, 8, 1, 4)
     assert not processes().writes
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_the_others_wait_as_long_as_the_first_takes(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
+    """Not in a collective of the training, which gives up after 10 or 30 minutes."""
+    done: list[str] = []
+
+    def new_group(backend: str, timeout: timedelta) -> str:
+        assert backend == "gloo"
+        assert timedelta(days=1) <= timeout < timedelta(milliseconds=2**31)
+        return "patient"
+
+    monkeypatch.setattr(dist, "new_group", new_group)
+    monkeypatch.setattr(dist, "barrier", done.append)
+    with in_turn(Processes(place, 2, place, 2)):
+        done.append("work")
+    assert done == (["work", "patient"] if place == 0 else ["patient", "work"])
+    with in_turn(Processes()):
+        pass

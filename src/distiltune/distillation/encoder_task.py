@@ -260,7 +260,7 @@ class EncoderDistillation:
             dtype=np.float16,
         )
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
-        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, len(texts.texts), (note,))
+        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, (note,))
 
     def _make_loss(self, training: TextData) -> EncoderLoss:
         assert self._teacher is not None

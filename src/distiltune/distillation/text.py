@@ -24,9 +24,10 @@ N_SPECIAL_TOKENS = 2  # [CLS] text [SEP]
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Distinct texts, and what was left out of the files that they were read from."""
+    """Distinct texts with their numbers (from 1, in the order in which all were read), and what was left out."""
 
     texts: tuple[str, ...]
+    numbers: tuple[int, ...]
     sources: tuple[str, ...]
     findings: Findings = field(default_factory=Findings)
 
@@ -44,12 +45,17 @@ class TextData:
     findings: Findings
     fingerprint: str
     sources: tuple[str, ...]
-    n_examples: int
+    numbers: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def n_examples(self) -> int:
+        """How many texts there are."""
+        return len(self.numbers)
+
     def example_id(self, index: int) -> str:
-        """A text's number, counted from 1 in the order in which they were read."""
-        return f"text {index + 1}"
+        """A text's number, counted from 1 in the order in which all were read, also those that were set aside."""
+        return f"text {self.numbers[index]}"
 
 
 def read_texts(sources: Sequence[str]) -> Texts:
@@ -75,7 +81,7 @@ def read_texts(sources: Sequence[str]) -> Texts:
             seen[text] = None
     if not seen:
         raise DataError("There is no text to learn from.", where=", ".join(sources), fix="one text a line is needed")
-    return Texts(tuple(seen), tuple(sources), findings)
+    return Texts(tuple(seen), tuple(range(1, len(seen) + 1)), tuple(sources), findings)
 
 
 def part_texts(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
@@ -94,10 +100,13 @@ def part_texts(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
     order = list(range(len(texts.texts)))
     random.Random(seed).shuffle(order)
     aside = set(order[: max(1, round(share * len(order)))])
-    rest = tuple(text for i, text in enumerate(texts.texts) if i not in aside)
-    return Texts(rest, texts.sources, texts.findings), Texts(
-        tuple(text for i, text in enumerate(texts.texts) if i in aside), texts.sources
-    )
+
+    def only(kept: list[int], findings: Findings) -> Texts:
+        numbers = tuple(texts.numbers[i] for i in kept)
+        return Texts(tuple(texts.texts[i] for i in kept), numbers, texts.sources, findings)
+
+    rest = [i for i in range(len(texts.texts)) if i not in aside]
+    return only(rest, texts.findings), only(sorted(aside), Findings())
 
 
 def text_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, stride: int) -> FeatureSet:

@@ -11,6 +11,8 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import torch
 import torch.distributed as dist
@@ -19,6 +21,9 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import TrainingError
 from distiltune.training.gradients import Gradients
+
+LONGEST_TURN: Final = timedelta(days=7)
+"""For tokenising and for running a teacher over all data. In milliseconds it fits into 31 bits, as sockets need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +85,18 @@ def joined(here: Processes, device_type: str) -> Iterator[None]:
 
 @contextmanager
 def in_turn(here: Processes) -> Iterator[None]:
-    """Let the first process on each machine go through the block before the others."""
-    if here.count > 1 and here.place_here > 0:
-        dist.barrier()
+    """Let the first process on each machine go through the block before the others, which may take it days."""
+    if here.count == 1:
+        yield
+        return
+    # Of its own, since a collective of the training that takes so long is one that hangs; gloo, since NCCL's watchdog
+    # would end it. Where a process dies, the others learn of it at once.
+    patient = dist.new_group(backend="gloo", timeout=LONGEST_TURN)
+    if here.place_here > 0:
+        dist.barrier(patient)
     yield
-    if here.count > 1 and here.place_here == 0:
-        dist.barrier()
+    if here.place_here == 0:
+        dist.barrier(patient)
 
 
 def largest_of_all(here: Processes, number: int) -> int:

@@ -55,7 +55,7 @@ class BadSteps:
         raise DivergedError(
             what,
             where=self.where,
-            fix="the weights and the last checkpoint are as they were before it; lower --learning-rate, look at these "
+            fix="nothing of this step is in the weights or in a checkpoint; lower --learning-rate, look at these "
             "examples, or leave such steps out with --non-finite skip (also with --resume)",
         )
 
