@@ -101,6 +101,15 @@ def test_several_sources_are_mixed_in_the_order_named(train_file: str, dev_file:
     assert [each.id for each in both.examples] == ["other", *(each.id for each in PEOPLE.examples[:4])]
 
 
+def test_a_model_that_cannot_decline_is_said_to_be_one_where_that_matters(dev_file: str, with_none: str) -> None:
+    (note,) = task_on().load_validation([with_none], PEOPLE.tokenizer).notes
+    assert "8 of the questions have no answer" in note
+    assert "--null-threshold 0" in note
+    assert not task_on().load_validation([dev_file], PEOPLE.tokenizer).notes
+    assert not task_on().load_validation([with_none], PEOPLE.tokenizer, "prediction").notes
+    assert not task_on(null_threshold=0.0).load_validation([with_none], PEOPLE.tokenizer).notes
+
+
 def test_too_many_unusable_rows_stop_the_run(tmp_path: Path) -> None:
     document = json.loads(write_squad(tmp_path / "bad.json", PEOPLE.examples).read_text())
     document["data"][0]["paragraphs"][0]["qas"][0]["question"] = " "

@@ -67,6 +67,12 @@ EPOCH_COLUMNS = (
 )
 
 
+_ALWAYS_ANSWERS = (
+    "{:,} of the questions have no answer, and the model always gives one: it has no threshold for giving none; "
+    "--null-threshold 0 lets it"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class QuestionAnswering:
     """The task, with the settings that it alone understands.
@@ -136,7 +142,11 @@ class QuestionAnswering:
 
         """
         examples = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
-        return self._featurise(examples, tokenizer)
+        data = self._featurise(examples, tokenizer)
+        n_without = sum(example.is_unanswerable for example in data.examples)
+        if n_without == 0 or use == "prediction" or self.null_threshold is not None:
+            return data
+        return replace(data, notes=(*data.notes, _ALWAYS_ANSWERS.format(n_without)))
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A span head with weights yet to be set."""
