@@ -148,7 +148,7 @@ def test_the_others_wait_as_long_as_the_first_takes(monkeypatch: pytest.MonkeyPa
         return "patient"
 
     monkeypatch.setattr(dist, "new_group", new_group)
-    monkeypatch.setattr(dist, "barrier", lambda group: done.append(group))
+    monkeypatch.setattr(dist, "barrier", done.append)
     with in_turn(Processes(place, 2, place, 2)):
         done.append("work")
     assert done == (["work", "patient"] if place == 0 else ["patient", "work"])
