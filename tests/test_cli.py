@@ -269,6 +269,20 @@ def test_debug_shows_the_traceback(run: Run, capsys: pytest.CaptureFixture[str])
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_memory_that_runs_out_is_no_bug(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise MemoryError("no 8 GiB")
+
+    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    assert run("train", "--output", tmp_path / "run") == 1
+    said = capsys.readouterr().err
+    assert "memory ran out: no 8 GiB" in said
+    assert "--batch-size" in said
+    assert "bug" not in said
+
+
 def test_an_unexpected_error_is_named_as_ours(
     run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

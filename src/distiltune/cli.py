@@ -452,11 +452,17 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(
-            f"distiltune: an unexpected error: {type(error).__name__}: {error}\n"
-            "  what to do: this is a bug in distiltune; run again with --debug and report what it prints",
-            file=sys.stderr,
-        )
+        from distiltune.device import is_out_of_memory
+
+        if is_out_of_memory(error):
+            said = f"memory ran out: {error}"
+            fix = (
+                "halve --batch-size and double --accumulation-steps, lower --evaluation-tokens, or take a smaller model"
+            )
+        else:
+            said = f"an unexpected error: {type(error).__name__}: {error}"
+            fix = "this is a bug in distiltune; run again with --debug and report what it prints"
+        print(f"distiltune: {said}\n  what to do: {fix}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
 
 
