@@ -224,7 +224,7 @@ def _run(
     optimiser = _optimiser(recipe, model)
 
     checkpointer = _checkpointer(prepared, run, log, optimiser)
-    keeper = _keeper(prepared, run, log, reporter, checkpointer, interruption, lambda: coached.memory())
+    keeper = _keeper(prepared, run, log, reporter, checkpointer, interruption, lambda: {"coach": coached.memory()})
     steps_done = resumed.place.steps_done if resumed is not None else 0
     events = open_events(run.events, steps_done) if recipe.tensorboard else None
     facts = training_facts(
@@ -282,7 +282,7 @@ def _keeper(
     reporter: Reporter,
     checkpointer: Checkpointer,
     interruption: Interruption,
-    coach_memory: Callable[[], Mapping[str, object]],
+    more_state: Callable[[], Mapping[str, object]],
 ) -> Keeper:
     recipe = prepared.recipe
     return Keeper(
@@ -298,7 +298,7 @@ def _keeper(
         bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
         more_state=lambda: {
             **prepared.surroundings,
-            "coach": coach_memory(),
+            **more_state(),
             "seconds": time.perf_counter() - prepared.began,
         },
     )
