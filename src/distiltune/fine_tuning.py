@@ -222,23 +222,7 @@ def _run(
     optimiser = _optimiser(recipe, model)
 
     checkpointer = _checkpointer(prepared, run, log, optimiser)
-    keeper = Keeper(
-        run,
-        log,
-        reporter,
-        checkpointer,
-        prepared.choice,
-        monitor=recipe.monitor,
-        patience=recipe.patience,
-        steps_per_epoch=prepared.steps_per_epoch,
-        interruption=interruption,
-        bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
-        more_state=lambda: {
-            **prepared.surroundings,
-            "coach": coached.memory(),
-            "seconds": time.perf_counter() - prepared.began,
-        },
-    )
+    keeper = _keeper(prepared, run, log, reporter, checkpointer, interruption, lambda: {"coach": coached.memory()})
     steps_done = resumed.place.steps_done if resumed is not None else 0
     events = open_events(run.events, steps_done) if recipe.tensorboard else None
     facts = training_facts(prepared, run)
@@ -284,6 +268,35 @@ def _checkpointer(prepared: Prepared, run: RunDirectory, log: RunLog, optimiser:
         came_from=resumed.came_from if resumed is not None else None,
         before_writing=log.sync,
         make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
+    )
+
+
+def _keeper(
+    prepared: Prepared,
+    run: RunDirectory,
+    log: RunLog,
+    reporter: Reporter,
+    checkpointer: Checkpointer,
+    interruption: Interruption,
+    more_state: Callable[[], Mapping[str, object]],
+) -> Keeper:
+    recipe = prepared.recipe
+    return Keeper(
+        run,
+        log,
+        reporter,
+        checkpointer,
+        BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
+        monitor=recipe.monitor,
+        patience=recipe.patience,
+        steps_per_epoch=prepared.steps_per_epoch,
+        interruption=interruption,
+        bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
+        more_state=lambda: {
+            **prepared.surroundings,
+            **more_state(),
+            "seconds": time.perf_counter() - prepared.began,
+        },
     )
 
 

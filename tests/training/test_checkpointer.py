@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -241,3 +242,25 @@ def test_a_folder_that_has_vanished_is_made_again(tmp_path: Path) -> None:
         folder.it.wait()
     state = read_checkpoint(path / "step-00000005-epochs-0").state
     assert (state["best"]["epoch"], state["log_bytes"]) == (-1, 0)
+
+
+def test_a_folder_that_vanishes_while_it_is_written_to_is_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "run" / "checkpoints"
+    path.mkdir(parents=True)
+    gone: list[Path] = []
+
+    def vanish_first(*arguments: Any) -> None:
+        if not gone:
+            shutil.rmtree(path.parent)
+            gone.append(path)
+            raise FileNotFoundError(2, "No such file or directory")
+        write_checkpoint(*arguments)
+
+    monkeypatch.setattr(module, "write_checkpoint", vanish_first)
+    folder = Folder(path, make_again=lambda: path.mkdir(parents=True))
+    folder.save(5, best=3)
+    with pytest.raises(TrainingError, match="vanished"):
+        folder.it.wait()
+    assert read_checkpoint(path / "step-00000005-epochs-0").state["best"]["epoch"] == -1

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
 import torch
 from torch import nn
@@ -172,11 +172,11 @@ class Checkpointer:
         directory = self._folder / kept.place.name
         try:
             self._before_writing()
-            if self._make_again is not None and not self._folder.is_dir():
-                self._rescue(directory, snapshot)
+            self._rescue_if_vanished(directory, snapshot)
             try:
                 write_checkpoint(directory, snapshot)
             except OSError:
+                self._rescue_if_vanished(directory, snapshot)  # while it was being written
                 self._make_room(kept.best_epoch, directory)
                 write_checkpoint(directory, snapshot)
             self._kept.append(kept)
@@ -185,9 +185,10 @@ class Checkpointer:
         except BaseException as error:  # raised at the next call, on the thread that trains
             self._error = error
 
-    def _rescue(self, directory: Path, snapshot: Snapshot) -> NoReturn:
-        """Write what is in memory where everything else is gone, and say so. The best epoch's weights are gone too."""
-        assert self._make_again is not None
+    def _rescue_if_vanished(self, directory: Path, snapshot: Snapshot) -> None:
+        """Where everything else is gone, write what is in memory, and say so. The best epoch's weights are gone too."""
+        if self._make_again is None or self._folder.is_dir():
+            return
         self._make_again()
         best = {**snapshot.state["best"], "epoch": -1, "value": math.nan, "n_since": 0}
         write_checkpoint(directory, replace(snapshot, state={**snapshot.state, "best": best, "log_bytes": 0}))
