@@ -286,7 +286,7 @@ def _keeper(
         log,
         reporter,
         checkpointer,
-        BestEpoch(MONITORS[recipe.monitor], recipe.min_change if prepared.validation is not None else 0.0),
+        prepared.choice,
         monitor=recipe.monitor,
         patience=recipe.patience,
         steps_per_epoch=prepared.steps_per_epoch,
