@@ -69,7 +69,7 @@ class Faults:
         if not (changes and inside):
             return self._open(file, mode, *arguments, **named)
         self.hit(file)
-        raw = _FailingFile(os.fspath(file), mode.replace("b", "").replace("t", ""), self.hit)
+        raw = _FailingFile(os.fspath(file), mode.replace("b", "").replace("t", ""), self.hit, named.get("opener"))
         if named.get("buffering", arguments[0] if arguments else -1) == 0:
             return raw
         buffered = io.BufferedRandom(raw) if "+" in mode else io.BufferedWriter(raw)
@@ -83,9 +83,11 @@ class Faults:
 class _FailingFile(io.FileIO):
     """A file whose writes are counted."""
 
-    def __init__(self, path: str, mode: str, hit: Callable[[object], None]) -> None:
+    def __init__(
+        self, path: str, mode: str, hit: Callable[[object], None], opener: Callable[[str, int], int] | None
+    ) -> None:
         self._hit, self._path = hit, path
-        super().__init__(path, mode)
+        super().__init__(path, mode, opener=opener)
 
     def write(self, data: Any) -> int:
         self._hit(self._path)
