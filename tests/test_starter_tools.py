@@ -75,8 +75,8 @@ def test_the_quickstart_is_measured_as_it_is_run() -> None:
 
 
 def test_a_log_that_is_shown_names_no_place_of_the_machine_that_made_it(tmp_path: Path) -> None:
-    places = build.Places(tmp_path / "there", tmp_path / "work", tmp_path / "work" / "taught" / "model")
-    data, teacher = str(places.shared / "data"), str(places.teacher_model)
+    places = Places(tmp_path / "there", tmp_path / "work")
+    data, teacher = str(places.shared / "data"), str(places.work / "teacher" / "model")
     lines = [
         {"kind": "start", "recipe": {"train": [data], "teacher": teacher, "model": str(places.work / "encoder")}},
         {"kind": "event", "event": "vitals"},

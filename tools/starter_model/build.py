@@ -54,7 +54,6 @@ class Places:
     Attributes:
         shared: holds data/squad-v1.1 and models/minilm-l6-distilbert.
         work: where the runs are made.
-        teacher_model: a fine-tuned teacher that is there already, None to make it.
         more: flags of every training, such as the precision.
         tiny: a trial of the whole chain in minutes, whose figures say nothing.
 
@@ -62,7 +61,6 @@ class Places:
 
     shared: Path
     work: Path
-    teacher_model: Path | None = None
     more: tuple[str, ...] = ()
     tiny: bool = False
 
@@ -136,11 +134,18 @@ def texts(places: Places, name: str, each: str, seed: str) -> Path:
 
 
 def make_teacher(places: Places) -> Path:
-    """The second teacher: the larger model, fine-tuned on 20,000 questions (docs/results.md, the long run)."""
-    if places.teacher_model is not None:
-        return places.teacher_model
+    """The second stage's teacher: the larger model, fine-tuned as docs/results.md's long run."""
     how = ("--train-questions", "20000", "--epochs", "2")
     return train(places.work / "teacher", ("train", "--model", places.large, *places.data, *how), places)
+
+
+def make_answering_teacher(places: Places) -> Path:
+    """The teacher of answers: the same on the same questions, at a rate that gets it well past its student."""
+    how = (
+        *("--train-questions", "20000", "--epochs", "3", "--learning-rate", "1e-4", "--warmup-share", "0.05"),
+        *("--max-gradient-norm", "1", "--validation-questions", "1000", "--monitor", "f1"),
+    )
+    return train(places.work / "answering-teacher", ("train", "--model", places.large, *places.data, *how), places)
 
 
 def find_learning_rate(places: Places, starter: Path) -> str:
@@ -210,8 +215,6 @@ def public_log(log: str, places: Places) -> str:
     kept = [line for line in log.splitlines() if json.loads(line)["kind"] in ("start", "step", "epoch", "end")]
     text = "".join(f"{line}\n" for line in kept)
     named = [(places.work, "runs/starter"), (places.shared, "../shared")]
-    if places.teacher_model is not None:
-        named.insert(0, (places.teacher_model, "runs/starter/teacher/model"))
     for place, name in named:
         for spelling in (str(place.resolve()), str(place)):
             text = text.replace(spelling, name)
@@ -223,7 +226,6 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"), help="holds data/ and models/")
     parser.add_argument("--work", type=Path, default=Path("runs/starter"), help="where the runs are made")
-    parser.add_argument("--teacher-model", type=Path, help="a fine-tuned teacher that is there already")
     parser.add_argument("--learning-rate", help="of the fine-tunings; found by short trainings if left out")
     parser.add_argument("--precision", default="auto", help="of the trainings that are begun")
     parser.add_argument("--tiny", action="store_true", help="a trial of the whole chain; its figures say nothing")
@@ -235,17 +237,16 @@ def places_of(arguments: argparse.Namespace) -> Places:
     """What the flags say; makes the work directory."""
     arguments.work.mkdir(parents=True, exist_ok=True)
     more = ("--precision", arguments.precision)
-    return Places(arguments.shared, arguments.work, arguments.teacher_model, more, arguments.tiny)
+    return Places(arguments.shared, arguments.work, more, arguments.tiny)
 
 
 def main() -> None:
     """Run every step that is not done."""
     arguments = parser_of(__doc__).parse_args()
     places = places_of(arguments)
-    teacher = make_teacher(places)
-    starter = make_starter(places, teacher)
+    starter = make_starter(places, make_teacher(places))
     rate = arguments.learning_rate or find_learning_rate(places, starter)
-    answering = make_answering(places, starter, teacher, rate)
+    answering = make_answering(places, starter, make_answering_teacher(places), rate)
     if arguments.install:
         install(starter, answering, places)
 

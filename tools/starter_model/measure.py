@@ -26,6 +26,7 @@ from tools.starter_model.build import (
     find_learning_rate,
     install,
     make_answering,
+    make_answering_teacher,
     make_starter,
     make_teacher,
     parser_of,
@@ -125,14 +126,15 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=Path("benchmarks/results/starter.json"))
     arguments = parser.parse_args()
     places, results = places_of(arguments), Results(arguments.results)
-    teacher = make_teacher(places)
-    starter = make_starter(places, teacher)
+    starter = make_starter(places, make_teacher(places))
     for stage in ("encoder", ASKED):
         run = places.work / stage
         results.note(stage, epochs_of(run)[-1]["validation"], run)
     quickstarts(places, results, starter)
     rate = arguments.learning_rate or find_learning_rate(places, starter)
     results.note("pilot", {"learning_rate": rate})
+    teacher = make_answering_teacher(places)
+    results.note("answering-teacher", score(teacher, places.work / "answering-teacher-all-questions.json", places))
     answering = make_answering(places, starter, teacher, rate)
     kept = places.work / "starter-qa-all-questions.json"
     results.note("starter-qa", score(answering, kept, places), places.work / "qa")
