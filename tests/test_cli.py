@@ -144,6 +144,24 @@ def test_flags_win_over_the_recipe_file(run: Run, data: Path, base: Path, tmp_pa
     assert "\nbatch_size = 4\n" in written
 
 
+def test_a_run_without_an_output_is_called_after_its_recipe(
+    run: Run, capsys: pytest.CaptureFixture[str], data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(f'train = ["{data.as_posix()}"]\nmodel = "{base.as_posix()}"\nepochs = 7\n')
+    assert run("train", "--recipe", "my.toml", *SMALL) == 0
+    said = capsys.readouterr().out
+    directory = Path("runs", "my")
+    assert (directory / "model" / "model.safetensors").is_file()
+    assert said.count(f"run: {directory}\n") == 1, "at the start"
+    assert said.index(f"run: {directory}\n") < said.index("Train Loss") < said.index(f"run:    {directory}\n")
+    assert run("train", "--recipe", "my.toml", *SMALL) == 1
+    refused = capsys.readouterr().err
+    assert str(directory) in refused
+    assert "--output" in refused
+    assert "--overwrite" in refused
+
+
 def test_evaluate_as_json(run: Run, capsys: pytest.CaptureFixture[str], trained: Path, data: Path) -> None:
     assert run("evaluate", "--model", trained, "--data", data, "--max-length", "48", "--stride", "8", "--json") == 0
     result = json.loads(capsys.readouterr().out)
@@ -216,7 +234,7 @@ def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: P
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("train", "--epochs", "1"), 2, "--output"),
+        (("train", "--output", "x", "--resume", "y"), 2, "--output and --resume exclude each other"),
         (("train", "--output", "x", "--no-such-flag"), 2, "no-such-flag"),
         (("train", "--output", "x", "--epochs", "0"), 2, "at least 1"),
         (("train", "--output", "x", "--epochs", "many"), 2, "--epochs"),

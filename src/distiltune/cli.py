@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-import typing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from distiltune.command_line import (
     JsonOption,
     ModelOption,
     ReplaceModelOption,
+    RunOption,
     app,
     error_console,
     make_console,
@@ -55,7 +55,7 @@ def _distiltune(
 @app.command()
 @settings_as_flags(*Recipe.model_fields)
 def train(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
+    output: RunOption = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
     resume: Annotated[
@@ -68,13 +68,13 @@ def train(
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
     given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
-    _run_training(resume, output, given, overwrite=overwrite)
+    _run_training(resume, output, recipe, given, overwrite=overwrite)
 
 
 @app.command()
 @settings_as_flags(*Recipe.model_fields)
 def distill(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
+    output: RunOption = None,
     encoder: Annotated[
         bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
     ] = False,
@@ -96,18 +96,23 @@ def distill(
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
         given = {**given, "task": TASK.name}
-    _run_training(resume, output, given, overwrite=overwrite)
+    _run_training(resume, output, recipe, given, overwrite=overwrite)
 
 
-def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any], *, overwrite: bool) -> None:
+def _run_training(
+    resume: Path | None, output: Path | None, recipe: Path | None, given: dict[str, Any], *, overwrite: bool
+) -> None:
     """Begin a run, or go on with one, and say what came of it."""
-    if (output is None) == (resume is None):
-        what = "--output and --resume exclude each other" if output else "There is no directory to write a run into"
-        raise RecipeError(f"{what}.", fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one")
+    if output and resume:
+        raise RecipeError(
+            "--output and --resume exclude each other.",
+            fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one",
+        )
     built = Recipe.build(given)
 
     from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
+    from distiltune.run_directory import usual_place
     from distiltune.training.interruption import Terminated
 
     console = make_console()
@@ -116,15 +121,15 @@ def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            fine_tuned = fine_tuning.fine_tune(
-                built, output=typing.cast(Path, output), overwrite=overwrite, reporter=reporter
-            )
+            place = output or usual_place(recipe, built.train)
+            fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)
         raise typer.Exit(EXIT_TERMINATED) from None
     console.print()
     if fine_tuned.scores:
         say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
+    say(console, f"run:    {fine_tuned.directory}")
     say(console, f"model:  {fine_tuned.model}")
     say(console, f"report: {fine_tuned.directory / 'report.html'}")
     say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))

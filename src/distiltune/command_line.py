@@ -6,6 +6,7 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +59,14 @@ ModelOption = Annotated[
 ]
 DataOption = Annotated[
     list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
+]
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The run directory to make; without it, `runs/NAME`, after the recipe's file or else the training data.",
+    ),
 ]
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")

@@ -213,6 +213,7 @@ def _run(
     if resumed is None:
         write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
         write_base(run, prepared.loaded)
+    reporter.note(f"run: {run.path}")
     tell(reporter, prepared)
     if resumed is not None:
         tell_resumed(reporter, log, resumed, prepared.surroundings)
