@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from distiltune import cli
+from distiltune.export.push import check_card, model_files
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 COMMANDS = ("train", "distill", "evaluate", "predict", "ask", "convert", "check", "compare", "find-lr", "tune")
@@ -145,7 +146,12 @@ def test_flags_win_over_the_recipe_file(run: Run, data: Path, base: Path, tmp_pa
 
 
 def test_a_run_without_an_output_is_called_after_its_recipe(
-    run: Run, capsys: pytest.CaptureFixture[str], data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    data: Path,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("my.toml").write_text(f'train = ["{data.as_posix()}"]\nmodel = "{base.as_posix()}"\nepochs = 7\n')
@@ -206,6 +212,16 @@ def test_predict_answers_as_well_without_answers_or_with_bad_ones(
     assert "32 rows noted: answer not placed" in result["notes"]
 
 
+def test_what_convert_writes_can_be_pushed(run: Run, base: Path, tmp_path: Path) -> None:
+    assert run("convert", base, "--output", tmp_path / "modern") == 0
+    assert "README.md" in {path.name for path in model_files(tmp_path / "modern")}
+    check_card(tmp_path / "modern" / "README.md")
+    card = (tmp_path / "modern" / "README.md").read_text()
+    assert "converted with distiltune from tiny," in card
+    assert "there is no head" in card
+    assert "distiltune train --model ." in card
+
+
 def test_ask_from_a_file_from_standard_input_and_as_text_agree(trained: Path, tmp_path: Path) -> None:
     text = people().examples[0].context
     document = tmp_path / "document.txt"
@@ -243,7 +259,8 @@ def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: P
         (("train", "--output", "x", "--recipe", "no-such.toml"), 2, "no-such.toml"),
         (("evaluate", "--model", "./no-such-model", "--data", "starter"), 1, "no-such-model"),
         (("ask", "--model", "starter", "--text", "Some text."), 2, "question"),
-        (("ask", "--model", "starter", "--text", "Some text.", "Who?"), 1, "fine-tune it first"),
+        (("ask", "--model", "starter", "--text", "Some text.", "Who?"), 1, "use `starter-qa`, whose head is trained"),
+        (("evaluate", "--model", "starter", "--data", "starter"), 1, "or fine-tune it first: distiltune train"),
         (("ask", "--model", "starter", "--text", "a", "--document", "b", "Who?"), 2, "exclude each other"),
         (("ask", "--model", "starter", "--document", "no-such.txt", "Who?"), 1, "no-such.txt"),
         (("convert", "./no-such-model", "--output", "x"), 1, "no-such-model"),

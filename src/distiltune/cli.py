@@ -256,15 +256,29 @@ def convert(
 
     Example: `distiltune convert old-tf-model --output modern-model`
     """
+    from distiltune.distillation.guide import bare_encoder_guide
+    from distiltune.model.convert import Converted
     from distiltune.model.convert import convert as run
     from distiltune.model.source import model_config
+    from distiltune.report.model_card import converted_card
     from distiltune.tasks.choose import entry_of_model
 
-    entry = entry_of_model(model)
-    task = entry(Recipe(task=entry.name)).for_model(model_config(model))
+    entry, config = entry_of_model(model), model_config(model)
+    task = entry(Recipe(task=entry.name).with_stored(config)).for_model(config)
+
+    def card(converted: Converted) -> str:
+        return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())
+
     console = make_console()
-    notes = run(model, output, head_rules=task.head_rules, architectures=(task.architecture,), overwrite=overwrite)
-    for note in notes:
+    converted = run(
+        model,
+        output,
+        head_rules=task.head_rules,
+        architectures=(task.architecture,),
+        card=card,
+        overwrite=overwrite,
+    )
+    for note in converted.notes:
         say(console, note)
     say(console, f"model: {output}")
 

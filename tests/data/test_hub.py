@@ -99,7 +99,7 @@ def test_unreachable(hub: HubStandIn, home: Path) -> None:
     with pytest.raises(HubError, match="cannot be reached") as caught:
         fetch_data_set("owner/set", "train")
     assert time.monotonic() - began < 5
-    assert "use a local directory or `starter`" in caught.value.fix
+    assert "give a local file or directory, or the word `starter`" in caught.value.fix
     assert hub.url in caught.value.where
 
 

@@ -27,7 +27,7 @@ from distiltune.model.save import check_output, replace_directory, writing_to
 from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.recipe import Recipe
-from distiltune.report.model_card import yaml_string
+from distiltune.report.model_card import metadata
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import USUAL, task_of_model
@@ -256,10 +256,8 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
 def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
     """A model card, so that the folder can be put on the hub as it is."""
     comparison = chosen.comparison
-    tags = "\n".join(f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", "onnx", *guide.tags))
-    tag = f"pipeline_tag: {guide.pipeline_tag}\n" if guide.pipeline_tag else ""
     return (
-        f"---\nlibrary_name: onnx\n{tag}tags:\n{tags}\n---\n\n"
+        f"{metadata('onnx', guide, tags=('onnx',))}\n"
         f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
         f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
         f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"

@@ -105,7 +105,7 @@ def resolve_model(name: str) -> Path:
         raise ModelError(
             "The directory holds no model.",
             where=f"{path} (neither {_CONFIG} nor model/{_CONFIG})",
-            fix="give a model directory, a run that has finished an epoch, or `starter`.",
+            fix="give a model directory, a run that has finished an epoch, `starter` or `starter-qa`.",
         )
     if path.exists():
         raise ModelError("A model is a directory, and this is a file.", where=name, fix=f"give {path.parent}")
