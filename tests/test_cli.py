@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -212,8 +213,26 @@ def test_predict_answers_as_well_without_answers_or_with_bad_ones(
     assert "32 rows noted: answer not placed" in result["notes"]
 
 
-def test_what_convert_writes_can_be_pushed(run: Run, base: Path, tmp_path: Path) -> None:
-    assert run("convert", base, "--output", tmp_path / "modern") == 0
+def test_train_as_json(run: Run, capsys: pytest.CaptureFixture[str], data: Path, base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    given = ("--train", data, "--validation", data, "--model", base, "--output", output)
+    assert run("train", *given, *SMALL, "--json") == 0
+    said = capsys.readouterr()
+    (line,) = said.out.splitlines()
+    result = json.loads(line)
+    assert "Train Loss" in said.err
+    assert (result["directory"], result["model"]) == (str(output), str(output / "model"))
+    assert (result["best_epoch"], result["epochs_done"], result["outcome"]) == (0, 1, "done")
+    logged = [json.loads(each) for each in (output / "log.jsonl").read_text().splitlines()]
+    assert result["metrics"] == next(each for each in logged if each["kind"] == "evaluation")["metrics"]
+
+
+def test_what_convert_writes_can_be_pushed(
+    run: Run, capsys: pytest.CaptureFixture[str], base: Path, tmp_path: Path
+) -> None:
+    assert run("convert", base, "--output", tmp_path / "modern", "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["model"] == str(tmp_path / "modern")
     assert "README.md" in {path.name for path in model_files(tmp_path / "modern")}
     check_card(tmp_path / "modern" / "README.md")
     card = (tmp_path / "modern" / "README.md").read_text()
@@ -264,6 +283,7 @@ def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: P
         (("ask", "--model", "starter", "--text", "a", "--document", "b", "Who?"), 2, "exclude each other"),
         (("ask", "--model", "starter", "--document", "no-such.txt", "Who?"), 1, "no-such.txt"),
         (("convert", "./no-such-model", "--output", "x"), 1, "no-such-model"),
+        (("evaluate", "--model", "starter-qa", "--data", "starter", "--columns", "foo=bar"), 2, "no field 'foo'"),
     ],
 )
 def test_errors_tell_what_and_where_without_a_traceback(
@@ -316,6 +336,32 @@ def test_memory_that_runs_out_is_no_bug(
     assert "memory ran out: no 8 GiB" in said
     assert "--batch-size" in said
     assert "bug" not in said
+
+
+def test_what_the_system_refuses_is_no_bug(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/file")
+
+    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    assert run("train", "--output", tmp_path / "run") == 1
+    said = capsys.readouterr().err
+    assert "No space left on device\n  where: /full/file\n" in said
+    assert "bug" not in said
+
+
+def test_a_disk_that_fills_up_under_predictions_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, trained: Path, tmp_path: Path
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("distiltune.tasks.question_answering.evaluation.PredictionFiles.finish", fail)
+    data = write_squad(tmp_path / "one.json", people().examples[:1])
+    assert run("predict", "--model", trained, "--data", data, "--output", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert f"The output cannot be written: No space left on device.\n  where: {tmp_path / 'out'}" in said
 
 
 def test_an_unexpected_error_is_named_as_ours(

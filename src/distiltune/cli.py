@@ -21,6 +21,7 @@ from distiltune.command_line import (
     RunOption,
     app,
     error_console,
+    in_words,
     make_console,
     say,
     settings_as_flags,
@@ -61,6 +62,7 @@ def train(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
     ] = None,
+    as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
     """Fine-tune a model and write a run directory, or go on with one that was stopped.
@@ -68,7 +70,7 @@ def train(
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
     given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
-    _run_training(resume, output, recipe, given, overwrite=overwrite)
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
 @app.command()
@@ -83,6 +85,7 @@ def distill(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
     ] = None,
+    as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
     """Train a student on a teacher, while fine-tuning or, with `--encoder`, on plain text; or go on with a run.
@@ -96,11 +99,17 @@ def distill(
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
         given = {**given, "task": TASK.name}
-    _run_training(resume, output, recipe, given, overwrite=overwrite)
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
 def _run_training(
-    resume: Path | None, output: Path | None, recipe: Path | None, given: dict[str, Any], *, overwrite: bool
+    resume: Path | None,
+    output: Path | None,
+    recipe: Path | None,
+    given: dict[str, Any],
+    *,
+    overwrite: bool,
+    as_json: bool,
 ) -> None:
     """Begin a run, or go on with one, and say what came of it."""
     if output and resume:
@@ -113,9 +122,10 @@ def _run_training(
     from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
     from distiltune.run_directory import usual_place
+    from distiltune.training.distributed import processes
     from distiltune.training.interruption import Terminated
 
-    console = make_console()
+    console = error_console() if as_json else make_console()
     reporter = ConsoleReporter(console)
     try:
         if resume is not None:
@@ -126,6 +136,11 @@ def _run_training(
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)
         raise typer.Exit(EXIT_TERMINATED) from None
+    if not processes().writes:  # the first says it for all
+        return
+    if as_json:
+        typer.echo(json.dumps(fine_tuned.as_json(), ensure_ascii=False, allow_nan=False))
+        return
     console.print()
     if fine_tuned.scores:
         say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
@@ -251,6 +266,7 @@ def convert(
     model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
     overwrite: ReplaceModelOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
 
@@ -269,7 +285,6 @@ def convert(
     def card(converted: Converted) -> str:
         return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())
 
-    console = make_console()
     converted = run(
         model,
         output,
@@ -278,6 +293,10 @@ def convert(
         card=card,
         overwrite=overwrite,
     )
+    if as_json:
+        typer.echo(json.dumps(converted.as_json(), ensure_ascii=False))
+        return
+    console = make_console()
     for note in converted.notes:
         say(console, note)
     say(console, f"model: {output}")
@@ -471,17 +490,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        from distiltune.device import is_out_of_memory
-
-        if is_out_of_memory(error):
-            said = f"memory ran out: {error}"
-            fix = (
-                "halve --batch-size and double --accumulation-steps, lower --evaluation-tokens, or take a smaller model"
-            )
-        else:
-            said = f"an unexpected error: {type(error).__name__}: {error}"
-            fix = "this is a bug in distiltune; run again with --debug and report what it prints"
-        print(f"distiltune: {said}\n  what to do: {fix}", file=sys.stderr)
+        print(f"distiltune: {in_words(error)}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
 
 

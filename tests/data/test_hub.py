@@ -198,6 +198,6 @@ def test_a_full_disk_is_told_as_such() -> None:
 
 def test_other_errors_pass_through() -> None:
     with pytest.raises(DataError, match="mine"), hub_errors.hub_errors("a/b", "model"):
-        raise DataError("mine")
+        raise DataError("mine", fix="")
     with pytest.raises(KeyError), hub_errors.hub_errors("a/b", "dataset"):
         raise KeyError("x")

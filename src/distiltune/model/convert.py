@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from distiltune.errors import ModelError
 from distiltune.model.hf_keys import KeyRule
-from distiltune.model.save import check_output, write_model_directory, writing_to
+from distiltune.model.save import check_output, write_model_directory
 from distiltune.model.source import load_source, load_tokenizer, resolve_model
+from distiltune.outputs import writing_to
 
 _OF_THE_FILES: Final = frozenset(
     {"_name_or_path", "auto_map", "dtype", "quantization_config", "torch_dtype", "transformers_version"}
@@ -35,6 +37,17 @@ class Converted:
     has_head: bool
     n_parameters: int
     notes: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain values."""
+        return {
+            "source": self.name,
+            "model": str(self.directory),
+            "has_head": self.has_head,
+            "n_parameters": self.n_parameters,
+            "notes": list(self.notes),
+            "outcome": "done",
+        }
 
 
 def convert(
@@ -68,7 +81,7 @@ def convert(
     head_note = "The head is kept." if has_head else "There is no head for this task; the encoder is kept."
     n_parameters = sum(tensor.numel() for tensor in tensors.values())
     converted = Converted(name, output, has_head, n_parameters, (*source.notes, head_note))
-    with writing_to(output):
+    with writing_to(output, ModelError):
         write_model_directory(
             output,
             config=source.config,

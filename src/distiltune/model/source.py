@@ -96,7 +96,11 @@ def resolve_model(name: str) -> Path:
         path = Path(name).expanduser()
         local = _local_model(path)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, no such user's home
-        raise ModelError("The model directory cannot be opened.", where=f"{name} ({error})") from error
+        raise ModelError(
+            "The model directory cannot be opened.",
+            where=f"{name} ({error})",
+            fix="check the path, and that you may read it.",
+        ) from error
     if local is not None:
         return local
     if name in PACKAGED:
