@@ -133,9 +133,9 @@ def test_compare_and_tune(run: Run, folder: Path, tmp_path: Path, capsys: pytest
     [
         (("compare", "run"), 2, "only one run"),
         (("check", "starter", "--fix", "clean.txt"), 2, "--fix clean.txt"),
-        (("find-lr", "--output", "file/lr"), 1, "cannot be written: Not a directory\n  where: file/lr"),
-        (("find-lr", "--output", "file"), 1, "cannot be written: Not a directory\n  where: file"),
-        (("tune", "--output", "file/search"), 1, "cannot be written: Not a directory\n  where: file/search"),
+        (("find-lr", "--output", "file/lr"), 1, "cannot be written: Not a directory.\n  where: file/lr"),
+        (("find-lr", "--output", "file"), 1, "cannot be written: Not a directory.\n  where: file"),
+        (("tune", "--output", "file/search"), 1, "cannot be written: Not a directory.\n  where: file/search"),
     ],
 )
 def test_errors_are_told_before_the_work(
