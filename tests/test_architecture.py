@@ -15,7 +15,7 @@ ENGINE = ("data", "model", "training", "inference")
 # The stages that come before each, itself included; top-level modules are named by their file.
 MAY_IMPORT = {
     "data": {"data", "errors", "hub_errors"},
-    "model": {"data", "model", "errors", "hub_errors"},
+    "model": {"data", "model", "errors", "hub_errors", "outputs"},
 }
 ALLOWED_OF_TASKS = {
     "training": {"distiltune.tasks.base"},

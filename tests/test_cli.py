@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from distiltune import cli
+from distiltune.export.push import check_card, model_files
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 COMMANDS = ("train", "distill", "evaluate", "predict", "ask", "convert", "check", "compare", "find-lr", "tune")
@@ -144,6 +146,29 @@ def test_flags_win_over_the_recipe_file(run: Run, data: Path, base: Path, tmp_pa
     assert "\nbatch_size = 4\n" in written
 
 
+def test_a_run_without_an_output_is_called_after_its_recipe(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    data: Path,
+    base: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my.toml").write_text(f'train = ["{data.as_posix()}"]\nmodel = "{base.as_posix()}"\nepochs = 7\n')
+    assert run("train", "--recipe", "my.toml", *SMALL) == 0
+    said = capsys.readouterr().out
+    directory = Path("runs", "my")
+    assert (directory / "model" / "model.safetensors").is_file()
+    assert said.count(f"run: {directory}\n") == 1, "at the start"
+    assert said.index(f"run: {directory}\n") < said.index("Train Loss") < said.index(f"run:    {directory}\n")
+    assert run("train", "--recipe", "my.toml", *SMALL) == 1
+    refused = capsys.readouterr().err
+    assert str(directory) in refused
+    assert "--output" in refused
+    assert "--overwrite" in refused
+
+
 def test_evaluate_as_json(run: Run, capsys: pytest.CaptureFixture[str], trained: Path, data: Path) -> None:
     assert run("evaluate", "--model", trained, "--data", data, "--max-length", "48", "--stride", "8", "--json") == 0
     result = json.loads(capsys.readouterr().out)
@@ -188,6 +213,34 @@ def test_predict_answers_as_well_without_answers_or_with_bad_ones(
     assert "32 rows noted: answer not placed" in result["notes"]
 
 
+def test_train_as_json(run: Run, capsys: pytest.CaptureFixture[str], data: Path, base: Path, tmp_path: Path) -> None:
+    output = tmp_path / "run"
+    given = ("--train", data, "--validation", data, "--model", base, "--output", output)
+    assert run("train", *given, *SMALL, "--json") == 0
+    said = capsys.readouterr()
+    (line,) = said.out.splitlines()
+    result = json.loads(line)
+    assert "Train Loss" in said.err
+    assert (result["directory"], result["model"]) == (str(output), str(output / "model"))
+    assert (result["best_epoch"], result["epochs_done"], result["outcome"]) == (0, 1, "done")
+    logged = [json.loads(each) for each in (output / "log.jsonl").read_text().splitlines()]
+    assert result["metrics"] == next(each for each in logged if each["kind"] == "evaluation")["metrics"]
+
+
+def test_what_convert_writes_can_be_pushed(
+    run: Run, capsys: pytest.CaptureFixture[str], base: Path, tmp_path: Path
+) -> None:
+    assert run("convert", base, "--output", tmp_path / "modern", "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["model"] == str(tmp_path / "modern")
+    assert "README.md" in {path.name for path in model_files(tmp_path / "modern")}
+    check_card(tmp_path / "modern" / "README.md")
+    card = (tmp_path / "modern" / "README.md").read_text()
+    assert "converted with distiltune from tiny," in card
+    assert "there is no head" in card
+    assert "distiltune train --model ." in card
+
+
 def test_ask_from_a_file_from_standard_input_and_as_text_agree(trained: Path, tmp_path: Path) -> None:
     text = people().examples[0].context
     document = tmp_path / "document.txt"
@@ -216,7 +269,7 @@ def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: P
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (("train", "--epochs", "1"), 2, "--output"),
+        (("train", "--output", "x", "--resume", "y"), 2, "--output and --resume exclude each other"),
         (("train", "--output", "x", "--no-such-flag"), 2, "no-such-flag"),
         (("train", "--output", "x", "--epochs", "0"), 2, "at least 1"),
         (("train", "--output", "x", "--epochs", "many"), 2, "--epochs"),
@@ -225,10 +278,12 @@ def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: P
         (("train", "--output", "x", "--recipe", "no-such.toml"), 2, "no-such.toml"),
         (("evaluate", "--model", "./no-such-model", "--data", "starter"), 1, "no-such-model"),
         (("ask", "--model", "starter", "--text", "Some text."), 2, "question"),
-        (("ask", "--model", "starter", "--text", "Some text.", "Who?"), 1, "fine-tune it first"),
+        (("ask", "--model", "starter", "--text", "Some text.", "Who?"), 1, "use `starter-qa`, whose head is trained"),
+        (("evaluate", "--model", "starter", "--data", "starter"), 1, "or fine-tune it first: distiltune train"),
         (("ask", "--model", "starter", "--text", "a", "--document", "b", "Who?"), 2, "exclude each other"),
         (("ask", "--model", "starter", "--document", "no-such.txt", "Who?"), 1, "no-such.txt"),
         (("convert", "./no-such-model", "--output", "x"), 1, "no-such-model"),
+        (("evaluate", "--model", "starter-qa", "--data", "starter", "--columns", "foo=bar"), 2, "no field 'foo'"),
     ],
 )
 def test_errors_tell_what_and_where_without_a_traceback(
@@ -281,6 +336,32 @@ def test_memory_that_runs_out_is_no_bug(
     assert "memory ran out: no 8 GiB" in said
     assert "--batch-size" in said
     assert "bug" not in said
+
+
+def test_what_the_system_refuses_is_no_bug(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*arguments: object, **settings: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "/full/file")
+
+    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    assert run("train", "--output", tmp_path / "run") == 1
+    said = capsys.readouterr().err
+    assert "No space left on device\n  where: /full/file\n" in said
+    assert "a bug" not in said
+
+
+def test_a_disk_that_fills_up_under_predictions_is_told(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, trained: Path, tmp_path: Path
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("distiltune.tasks.question_answering.evaluation.PredictionFiles.finish", fail)
+    data = write_squad(tmp_path / "one.json", people().examples[:1])
+    assert run("predict", "--model", trained, "--data", data, "--output", tmp_path / "out") == 1
+    said = capsys.readouterr().err
+    assert f"The output cannot be written: No space left on device.\n  where: {tmp_path / 'out'}" in said
 
 
 def test_an_unexpected_error_is_named_as_ours(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import json
+import pickle
 import shlex
 import sys
 import tomllib
@@ -13,7 +15,8 @@ from typing import Any
 import pytest
 
 from distiltune import errors
-from distiltune.errors import install_extra
+from distiltune.errors import ModelError, install_extra
+from distiltune.serving.batching import OverloadedError
 
 ROOT = Path(errors.__file__).parents[2]
 
@@ -45,6 +48,27 @@ def test_without_the_source_pips_record_tells(
     monkeypatch.setattr(errors, "__file__", str(tmp_path / "lib" / "distiltune" / "errors.py"))
     monkeypatch.setattr(importlib.metadata, "distribution", lambda name: Installed())
     assert shlex.split(install_extra("serve"))[1:] == ["-m", "pip", "install", what]
+
+
+def test_an_error_of_another_process_keeps_its_parts() -> None:
+    error = ModelError("It cannot be.", where="here", fix="do that")
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (ModelError, "It cannot be.\n  where: here\n  what to do: do that")
+    busy = pickle.loads(pickle.dumps(OverloadedError(7)))
+    assert (busy.retry_after_s, busy.fix) == (7, "ask again in 7 s")
+
+
+def test_every_error_says_what_to_do() -> None:
+    """`fix` must be given (mypy sees to it too), and nowhere as nothing."""
+    with pytest.raises(TypeError, match="fix"):
+        ModelError("It cannot be.")  # type: ignore[call-arg]
+    n_seen = 0
+    for file in Path(errors.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword) and node.arg == "fix":
+                n_seen += 1
+                assert not isinstance(node.value, ast.Constant) or node.value.value, f"{file}:{node.lineno}"
+    assert n_seen > 200
 
 
 def test_every_extra_that_is_named_is_one() -> None:

@@ -299,7 +299,7 @@ def test_32_questions_are_learnt_by_heart(sources: dict[str, str], tmp_path: Pat
 def test_without_validation_the_last_epoch_is_kept(sources: dict[str, str], tmp_path: Path) -> None:
     ears = Ears()
     settings = {**QUICK, "model": sources["model"], "train": sources["train"], "validation_share": 0.0}
-    run = fine_tune(output=tmp_path / "run", reporter=ears, **settings, min_change=5.0)
+    run = fine_tune(output=tmp_path / "run", reporter=ears, **settings)
     assert run.best_epoch == 1
     assert all(not report.validation for report in run.epochs)
     assert not (run.directory / "predictions.json").exists()

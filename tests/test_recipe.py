@@ -25,7 +25,7 @@ SETTINGS: dict[str, st.SearchStrategy[Any]] = {
     "model": WORDS,
     "train": st.lists(WORDS, min_size=1, max_size=3).map(tuple),
     "validation": st.lists(WORDS, max_size=2).map(tuple),
-    "validation_share": st.floats(0, 0.5),
+    "validation_share": st.floats(0, 0.5, exclude_min=True),
     "columns": WORDS,
     "max_rejected_share": st.floats(0, 1),
     "train_questions": st.integers(0, 10**6),
@@ -168,6 +168,12 @@ EXCLUSIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
         ("max_length", "stride", "max_question_tokens"),
     ),
     ({**QA, "max_length": 64}, ("max_length", "stride", "64", "128")),
+    ({"train_questions": 5, "train_examples": 5}, ("train_questions", "train_examples")),
+    ({"validation_questions": 5, "validation_examples": 9}, ("validation_questions", "validation_examples")),
+    *(
+        ({"validation_share": 0.0, name: value}, (name, "validation names none", "validation_share"))
+        for name, value in (("patience", 2), ("monitor", "f1"), ("min_change", 0.1))
+    ),
 ]
 
 

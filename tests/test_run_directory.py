@@ -8,13 +8,37 @@ import pytest
 
 from distiltune import run_directory
 from distiltune.errors import TrainingError
-from distiltune.run_directory import RunDirectory, versions
+from distiltune.run_directory import RunDirectory, usual_place, versions
 
 
 def test_a_new_run_has_its_place(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "runs" / "new")
     run.create(overwrite=False)
     assert [path.name for path in run.path.iterdir()] == ["checkpoints"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "train", "name"),
+    [
+        ("recipes/my.toml", ["starter"], "my"),
+        (None, ["starter"], "starter"),
+        (None, ["data/people.json.gz", "more.csv"], "people"),
+        (None, ["folder.v1"], "folder.v1"),
+        (None, ["folder.v1/.."], None),
+        (None, ["owner/squad.v2:plain_text"], "squad.v2-plain_text"),
+        (None, ["/"], "train"),
+        (None, ["no\0name"], "no\0name"),
+    ],
+)
+def test_a_run_is_called_after_its_recipe_or_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str | None, train: list[str], name: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "people.json.gz").write_bytes(b"")
+    (tmp_path / "folder.v1").mkdir()
+    place = usual_place(Path(recipe) if recipe else None, train)
+    assert place == Path("runs") / (name or tmp_path.name)
 
 
 AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import traceback
-import typing
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,8 +18,10 @@ from distiltune.command_line import (
     JsonOption,
     ModelOption,
     ReplaceModelOption,
+    RunOption,
     app,
     error_console,
+    in_words,
     make_console,
     say,
     settings_as_flags,
@@ -55,12 +56,13 @@ def _distiltune(
 @app.command()
 @settings_as_flags(*Recipe.model_fields)
 def train(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
+    output: RunOption = None,
     recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
     ] = None,
+    as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
     """Fine-tune a model and write a run directory, or go on with one that was stopped.
@@ -68,13 +70,13 @@ def train(
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
     given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
-    _run_training(resume, output, given, overwrite=overwrite)
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
 @app.command()
 @settings_as_flags(*Recipe.model_fields)
 def distill(
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="The run directory to make.")] = None,
+    output: RunOption = None,
     encoder: Annotated[
         bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
     ] = False,
@@ -83,6 +85,7 @@ def distill(
     resume: Annotated[
         Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
     ] = None,
+    as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
     """Train a student on a teacher, while fine-tuning or, with `--encoder`, on plain text; or go on with a run.
@@ -96,35 +99,52 @@ def distill(
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
         given = {**given, "task": TASK.name}
-    _run_training(resume, output, given, overwrite=overwrite)
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
-def _run_training(resume: Path | None, output: Path | None, given: dict[str, Any], *, overwrite: bool) -> None:
+def _run_training(
+    resume: Path | None,
+    output: Path | None,
+    recipe: Path | None,
+    given: dict[str, Any],
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
     """Begin a run, or go on with one, and say what came of it."""
-    if (output is None) == (resume is None):
-        what = "--output and --resume exclude each other" if output else "There is no directory to write a run into"
-        raise RecipeError(f"{what}.", fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one")
+    if output and resume:
+        raise RecipeError(
+            "--output and --resume exclude each other.",
+            fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one",
+        )
     built = Recipe.build(given)
 
     from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
+    from distiltune.run_directory import usual_place
+    from distiltune.training.distributed import processes
     from distiltune.training.interruption import Terminated
 
-    console = make_console()
+    console = error_console() if as_json else make_console()
     reporter = ConsoleReporter(console)
     try:
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            fine_tuned = fine_tuning.fine_tune(
-                built, output=typing.cast(Path, output), overwrite=overwrite, reporter=reporter
-            )
+            place = output or usual_place(recipe, built.train)
+            fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)
         raise typer.Exit(EXIT_TERMINATED) from None
+    if not processes().writes:  # the first says it for all
+        return
+    if as_json:
+        typer.echo(json.dumps(fine_tuned.as_json(), ensure_ascii=False, allow_nan=False))
+        return
     console.print()
     if fine_tuned.scores:
         say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
+    say(console, f"run:    {fine_tuned.directory}")
     say(console, f"model:  {fine_tuned.model}")
     say(console, f"report: {fine_tuned.directory / 'report.html'}")
     say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))
@@ -246,20 +266,38 @@ def convert(
     model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
     overwrite: ReplaceModelOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
 
     Example: `distiltune convert old-tf-model --output modern-model`
     """
+    from distiltune.distillation.guide import bare_encoder_guide
+    from distiltune.model.convert import Converted
     from distiltune.model.convert import convert as run
     from distiltune.model.source import model_config
+    from distiltune.report.model_card import converted_card
     from distiltune.tasks.choose import entry_of_model
 
-    entry = entry_of_model(model)
-    task = entry(Recipe(task=entry.name)).for_model(model_config(model))
+    entry, config = entry_of_model(model), model_config(model)
+    task = entry(Recipe(task=entry.name).with_stored(config)).for_model(config)
+
+    def card(converted: Converted) -> str:
+        return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())
+
+    converted = run(
+        model,
+        output,
+        head_rules=task.head_rules,
+        architectures=(task.architecture,),
+        card=card,
+        overwrite=overwrite,
+    )
+    if as_json:
+        typer.echo(json.dumps(converted.as_json(), ensure_ascii=False))
+        return
     console = make_console()
-    notes = run(model, output, head_rules=task.head_rules, architectures=(task.architecture,), overwrite=overwrite)
-    for note in notes:
+    for note in converted.notes:
         say(console, note)
     say(console, f"model: {output}")
 
@@ -452,17 +490,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        from distiltune.device import is_out_of_memory
-
-        if is_out_of_memory(error):
-            said = f"memory ran out: {error}"
-            fix = (
-                "halve --batch-size and double --accumulation-steps, lower --evaluation-tokens, or take a smaller model"
-            )
-        else:
-            said = f"an unexpected error: {type(error).__name__}: {error}"
-            fix = "this is a bug in distiltune; run again with --debug and report what it prints"
-        print(f"distiltune: {said}\n  what to do: {fix}", file=sys.stderr)
+        print(f"distiltune: {in_words(error)}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
 
 

@@ -108,9 +108,11 @@ def find_lr(
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
     built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
-    from distiltune.coach.find_rate import find_learning_rate, range_lines, write_range
+    from distiltune.coach.find_rate import check_output, find_learning_rate, range_lines, write_range
     from distiltune.report.console import counting
 
+    if output is not None:
+        check_output(output)
     console = make_console()
     with counting(error_console() if as_json else console, "range test") as on_progress:
         test = find_learning_rate(built, n_steps=steps, on_step=lambda n_done: on_progress(n_done, steps))

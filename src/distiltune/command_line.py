@@ -6,10 +6,12 @@ import inspect
 import types
 import typing
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from distiltune.errors import DistiltuneError
 from distiltune.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
@@ -59,10 +61,18 @@ ModelOption = Annotated[
 DataOption = Annotated[
     list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
 ]
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help="The run directory to make; without it, `runs/NAME`, after the recipe's file or else the training data.",
+    ),
+]
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")
 ]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 
 
 def settings_as_flags(*names: str) -> Callable[[Any], Any]:
@@ -133,3 +143,24 @@ def error_console() -> Console:
 def say(console: Console, line: str) -> None:
     """Print a line as it is: no markup, no colours, not wrapped where it is piped."""
     console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def in_words(error: Exception) -> DistiltuneError:
+    """What an error means that nobody foresaw where it came up: no memory, the system's refusal, or a bug of ours."""
+    from distiltune.device import is_out_of_memory
+
+    if is_out_of_memory(error):
+        return DistiltuneError(
+            f"memory ran out: {error}",
+            fix="halve --batch-size and double --accumulation-steps, lower --evaluation-tokens, or take another model",
+        )
+    if isinstance(error, OSError):
+        return DistiltuneError(
+            f"the system refused something: {error.strerror or error}",
+            where=str(error.filename or ""),
+            fix="make room or rights there, or name another place; `distiltune --debug COMMAND` shows where it came up",
+        )
+    return DistiltuneError(
+        f"an unexpected error: {type(error).__name__}: {error}",
+        fix="this is a bug in distiltune; run again with --debug and report what it prints",
+    )

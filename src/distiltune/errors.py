@@ -15,19 +15,26 @@ class DistiltuneError(Exception):
     The command line prints the three parts without a traceback and exits with 1.
     """
 
-    def __init__(self, what: str, *, where: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", fix: str) -> None:
         self.what = what
         self.where = where
         self.fix = fix
         super().__init__(what)
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """So that what another process raised, and pickled, has all three parts here."""
+        return _raised_elsewhere, (type(self), self.what), self.__dict__
+
     def __str__(self) -> str:
         parts = [self.what]
         if self.where:
             parts.append(f"  where: {self.where}")
-        if self.fix:
-            parts.append(f"  what to do: {self.fix}")
+        parts.append(f"  what to do: {self.fix}")
         return "\n".join(parts)
+
+
+def _raised_elsewhere(kind: type[DistiltuneError], what: str) -> DistiltuneError:
+    return kind.__new__(kind, what)
 
 
 class DataError(DistiltuneError):

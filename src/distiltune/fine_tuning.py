@@ -38,7 +38,7 @@ from distiltune.training.keeper import Asking, Follower, Keeper
 from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, train
 from distiltune.training.optimiser import make_optimiser
 from distiltune.training.reporter import Quiet, Reporter
-from distiltune.training.run_log import RunLog
+from distiltune.training.run_log import RunLog, plain_values
 from distiltune.training.schedule import PolynomialDecay
 from distiltune.training.tensorboard import EventsWatcher, open_events
 
@@ -73,6 +73,17 @@ class FineTuned:
     def best(self) -> EpochReport:
         """The report of the best epoch."""
         return self.epochs[self.best_epoch]
+
+    def as_json(self) -> dict[str, Any]:
+        """The run as plain values: the metrics are the validation's of the best epoch, None for what is no number."""
+        return {
+            "directory": str(self.directory),
+            "model": str(self.model),
+            "best_epoch": self.best_epoch,
+            "epochs_done": len(self.epochs),
+            "metrics": plain_values(self.best.validation),
+            "outcome": "done",
+        }
 
 
 def fine_tune(
@@ -213,6 +224,7 @@ def _run(
     if resumed is None:
         write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
         write_base(run, prepared.loaded)
+    reporter.note(f"run: {run.path}")
     tell(reporter, prepared)
     if resumed is not None:
         tell_resumed(reporter, log, resumed, prepared.surroundings)

@@ -130,8 +130,9 @@ def _page(name: str, kind: HubKind) -> str:
 
 
 def _two_ways_on(kind: HubKind) -> str:
-    local = "a local model directory" if kind == "model" else "a local file or directory"
-    return f"give {local}, or the word `starter`"
+    if kind == "dataset":
+        return "give a local file or directory, or the word `starter`"
+    return "give a local model directory, or `starter` to fine-tune or `starter-qa` to ask questions"
 
 
 def _first_line(error: BaseException) -> str:
@@ -143,7 +144,7 @@ def _unreachable(name: str, kind: HubKind, error: BaseException) -> HubError:
     return HubError(
         f"The Hugging Face hub cannot be reached, and the {_WORDS[kind]} {name!r} is not in the local cache.",
         where=f"{_endpoint()} ({type(error).__name__}: {_first_line(error)})",
-        fix="use a local directory or `starter`, or check the network and try again.",
+        fix=f"{_two_ways_on(kind)}; or check the network and try again.",
     )
 
 
@@ -151,7 +152,7 @@ def _offline(name: str, kind: HubKind) -> HubError:
     return HubError(
         f"The {_WORDS[kind]} {name!r} is not in the local cache, and HF_HUB_OFFLINE forbids to fetch it.",
         where=_page(name, kind),
-        fix="use a local directory or `starter`, or unset HF_HUB_OFFLINE to fetch it.",
+        fix=f"{_two_ways_on(kind)}; or unset HF_HUB_OFFLINE to fetch it.",
     )
 
 

@@ -73,7 +73,7 @@ class Prepared:
     @property
     def choice(self) -> BestEpoch:
         """How the best epoch is chosen, before the first."""
-        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change if self.validation is not None else 0.0)
+        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change)
 
 
 def prepare(
@@ -100,7 +100,7 @@ def prepare(
         lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
     seed_dropout(device, recipe.seed, here.place)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
-    _check_settings(recipe, validation, steps_per_epoch * recipe.epochs)
+    _check_warmup(recipe, steps_per_epoch * recipe.epochs)
     return Prepared(
         began,
         here,
@@ -161,13 +161,7 @@ def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) 
     return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
 
 
-def _check_settings(recipe: Recipe, validation: Dataset | None, n_steps: int) -> None:
-    if validation is None and (recipe.patience or recipe.monitor != "validation_loss"):
-        raise RecipeError(
-            f"There is no validation data, so {recipe.monitor} cannot be watched.",
-            where="recipe: monitor, patience",
-            fix="name validation data, or leave --patience and --monitor out",
-        )
+def _check_warmup(recipe: Recipe, n_steps: int) -> None:
     if recipe.warmup_steps >= n_steps:
         raise RecipeError(
             f"The warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}.",

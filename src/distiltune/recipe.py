@@ -29,6 +29,7 @@ Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
 _MAX_RECIPE_BYTES = 1024**2
+_A_RECIPE = "give a file of lines such as `epochs = 2`, or a run's recipe.toml"
 
 MONITORS: dict[str, Literal["lower", "higher"]] = {
     name: better for entry in TASKS.values() for name, better in entry.monitors.items()
@@ -43,7 +44,11 @@ STORED_UNDER = "distiltune"
 """The entry of config.json that holds these, and what else a task stores."""
 
 
-_EXCLUDE_EACH_OTHER = {"warmup_share": "warmup_steps"}
+_EXCLUDE_EACH_OTHER = {
+    "warmup_share": "warmup_steps",
+    "train_questions": "train_examples",
+    "validation_questions": "validation_examples",
+}
 """Two ways to say one thing; the first is what a task may have a default for."""
 
 
@@ -214,8 +219,19 @@ class Recipe(TaskSettings, EngineSettings):
         for name in ("temperature", "soft_weight"):
             if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
+        self._can_watch()
         self._fits_its_task()
         return self
+
+    def _can_watch(self) -> None:
+        if self.validation or self.validation_share:
+            return
+        for name in ("monitor", "patience", "min_change"):
+            value = getattr(self, name)
+            if value != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} ({value}) is of validation data: validation names none, and validation_share is 0"
+                )
 
     def _fits_its_task(self) -> None:
         entry = TASKS.get(self.task)
@@ -325,12 +341,16 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     """
     try:
         if Path(path).stat().st_size > _MAX_RECIPE_BYTES:
-            raise RecipeError("The recipe is too large to be one.", where=str(path))
+            raise RecipeError("The recipe is too large to be one.", where=str(path), fix=_A_RECIPE)
         table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise RecipeError(f"The recipe cannot be read: {error.strerror}.", where=str(path)) from error
+        raise RecipeError(
+            f"The recipe cannot be read: {error.strerror}.",
+            where=str(path),
+            fix="check the path, and that you may read it",
+        ) from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a null in the name, nested too deep
-        raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path)) from error
+        raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path), fix=_A_RECIPE) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table
 

@@ -24,7 +24,7 @@ from distiltune.model.source import UNTRAINED
 from distiltune.recipe import Recipe
 from distiltune.run_directory import RunDirectory, versions
 from distiltune.tasks.base import Dataset
-from distiltune.training.checkpoint import Place, places_in, read_checkpoint, read_state, restore
+from distiltune.training.checkpoint import USE_ANOTHER, Place, places_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpointer import best_checkpoint, remove
 from distiltune.training.loop import LoopState
 from distiltune.training.run_log import count_lines
@@ -110,7 +110,9 @@ def find_resumable(run: RunDirectory) -> Resumed | None:
             best = int(state["best"]["epoch"])
             damage = find_damage(best_checkpoint(run.checkpoints, best), _BEST_FILES) if best >= 0 else ""
             if damage:
-                raise TrainingError(f"The checkpoint's best epoch {best} is damaged: {damage}.", where=str(directory))
+                raise TrainingError(
+                    f"The checkpoint's best epoch {best} is damaged: {damage}.", where=str(directory), fix=USE_ANOTHER
+                )
             return Resumed(directory, place, state, tuple(notes))
         except TrainingError as error:
             notes.append(f"{error.what} ({directory.name}); the checkpoint before it is used")

@@ -6,7 +6,7 @@ import json
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -226,6 +226,26 @@ class RunDirectory:
     def drop_new_predictions(self) -> None:
         """Throw away what is left of the last evaluation's answers."""
         shutil.rmtree(self.new_predictions, ignore_errors=True)
+
+
+def usual_place(recipe: Path | None, train: Sequence[str]) -> Path:
+    """The run directory where none was named: ``runs/NAME``, after the recipe's file, else the first training data.
+
+    A file is without its suffix, ``my.toml`` and ``my.json.gz`` are ``my``; of a path and a name on the hub the last
+    part is taken.
+    """
+    path = recipe if recipe is not None else Path(train[0])
+    name = path.absolute().name if path.name != ".." else path.resolve().name
+    if recipe is not None or _is_file(path):
+        name = Path(name.removesuffix(".gz")).stem
+    return Path("runs", name.replace(":", "-") or "train")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # which is said when it is read
+        return False
 
 
 def versions() -> dict[str, str]:

@@ -121,9 +121,38 @@ def test_compare_and_tune(run: Run, folder: Path, tmp_path: Path, capsys: pytest
     assert run("compare", trials / "000", trials / "001", "--json") == 0
     assert json.loads(capsys.readouterr().out)["pairs"]
     assert run("compare", trials / "000", tmp_path) == 1
-    assert run("compare", "no-run", "nor-this", "--picture", tmp_path / "curves.txt") == 1  # said before any work
+    assert (
+        run("compare", "no-run", "nor-this", "--picture", tmp_path / "curves.txt") == cli.EXIT_USAGE
+    )  # said before any work
     said = capsys.readouterr().err
     assert ".svg or .png" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (("compare", "run"), 2, "only one run"),
+        (("check", "starter", "--fix", "clean.txt"), 2, "--fix clean.txt"),
+        (("find-lr", "--output", "file/lr"), 1, "cannot be written: Not a directory.\n  where: file/lr"),
+        (("find-lr", "--output", "file"), 1, "cannot be written: Not a directory.\n  where: file"),
+        (("tune", "--output", "file/search"), 1, "cannot be written: Not a directory.\n  where: file/search"),
+    ],
+)
+def test_errors_are_told_before_the_work(
+    run: Run,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    status: int,
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("mine")
+    monkeypatch.setattr("distiltune.coach.find_rate.prepare", lambda *arguments: pytest.fail("too late"))
+    assert run(*arguments) == status
+    assert message in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_without_optuna_tune_says_what_to_install(

@@ -11,7 +11,7 @@ import pytest
 
 from distiltune.coach.comparing import Comparison, compare_pair, compare_runs, means, paired_bootstrap
 from distiltune.coach.run_record import RunRecord, read_run
-from distiltune.errors import DistiltuneError, TrainingError
+from distiltune.errors import DistiltuneError, RecipeError, TrainingError
 from distiltune.fine_tuning import FineTuned, fine_tune
 from distiltune.report.comparison import check_picture, comparison_lines, draw_comparison
 from distiltune.tasks.analysis import Counts, ScoredAnswer
@@ -70,7 +70,7 @@ def test_a_run_with_itself_differs_in_nothing(runs: tuple[FineTuned, FineTuned])
 
 
 def test_what_is_no_run_is_refused(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="only one run"):
+    with pytest.raises(RecipeError, match="only one run"):
         compare_runs([runs[0].directory])
     with pytest.raises(TrainingError, match="no run"):
         compare_runs([runs[0].directory, tmp_path])

@@ -234,7 +234,7 @@ def test_settings_that_exclude_each_other_are_a_failed_trial(
 
     def with_changes(self: Recipe, **changes: Any) -> Recipe:
         if changes.get("stride") == 24:
-            raise RecipeError("The stride is too long.")
+            raise RecipeError("The stride is too long.", fix="")
         return real(self, **changes)
 
     monkeypatch.setattr(Recipe, "with_changes", with_changes)

@@ -12,10 +12,12 @@ import pytest
 import torch
 
 from distiltune import Answerer, EntityMarker, TextClassifier
+from distiltune.export.push import check_card, model_files
 from distiltune.model.convert import convert
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.save import write_model_directory
 from distiltune.recipe import Recipe
+from distiltune.report.model_card import converted_card
 from distiltune.tasks.table import TASKS
 from tests.helpers import TINY, people
 from tests.model.tiny_models import change_config
@@ -82,6 +84,15 @@ def test_the_model_says_afterwards_what_it_said_before(
     )
     expected = json.loads((before / "config.json").read_text())
     change_config(before, torch_dtype="float16", transformers_version="4.1.0", auto_map={"AutoModel": "theirs.Model"})
-    convert(str(before), after, head_rules=task.head_rules, architectures=(task.architecture,))
+    convert(
+        str(before),
+        after,
+        head_rules=task.head_rules,
+        architectures=(task.architecture,),
+        card=lambda converted: converted_card(converted, task.guide({})),
+    )
     assert json.loads((after / "config.json").read_text()) == expected
     assert say(after) == say(before)
+    assert after / "README.md" in model_files(after)
+    check_card(after / "README.md")
+    assert "from before, its weights" in (after / "README.md").read_text(), "its last part only"

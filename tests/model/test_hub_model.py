@@ -100,7 +100,7 @@ def test_absent_gated_and_impossible(hub: HubStandIn, saved: Path) -> None:
         with pytest.raises(HubError, match=message) as caught:
             resolve_model(name)
         assert time.monotonic() - started < LIMIT_S
-        assert "starter" in caught.value.fix
+        assert "`starter` to fine-tune or `starter-qa` to ask questions" in caught.value.fix
 
 
 def test_unreachable(hub: HubStandIn) -> None:
@@ -109,7 +109,7 @@ def test_unreachable(hub: HubStandIn) -> None:
     with pytest.raises(HubError, match="cannot be reached") as caught:
         resolve_model(NAME)
     assert time.monotonic() - started < LIMIT_S
-    assert "starter" in caught.value.fix
+    assert "`starter` to fine-tune or `starter-qa` to ask questions" in caught.value.fix
 
 
 def test_a_hub_that_never_answers(hub: HubStandIn, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

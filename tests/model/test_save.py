@@ -289,7 +289,7 @@ def test_everything_is_on_the_disk_before_it_is_renamed(
 
 def test_convert_keeps_the_head(source: ModelSource, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    notes = convert(str(source.directory), output, head_rules=HEAD_RULES)
+    notes = convert(str(source.directory), output, head_rules=HEAD_RULES).notes
     assert any("head is kept" in note for note in notes)
     assert names(output) == FILES
     expected = saved_tensors(source.directory)
@@ -300,7 +300,7 @@ def test_convert_keeps_the_head(source: ModelSource, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["bare", "sequence classification"])
 def test_convert_without_a_head_for_the_task(tmp_path: Path, kind: str) -> None:
     save_tiny(tmp_path / "in", tiny_model(kind))
-    notes = convert(str(tmp_path / "in"), tmp_path / "out", head_rules=HEAD_RULES)
+    notes = convert(str(tmp_path / "in"), tmp_path / "out", head_rules=HEAD_RULES).notes
     assert any("no head" in note for note in notes)
     assert json.loads((tmp_path / "out" / "config.json").read_text())["architectures"] == ["DistilBertModel"]
     assert all(name.startswith("distilbert.") for name in saved_tensors(tmp_path / "out"))
@@ -308,7 +308,7 @@ def test_convert_without_a_head_for_the_task(tmp_path: Path, kind: str) -> None:
 
 def test_convert_bert(tmp_path: Path) -> None:
     save_tiny(tmp_path / "in", tiny_model("question answering", "bert"))
-    notes = convert(str(tmp_path / "in"), tmp_path / "out", head_rules=HEAD_RULES)
+    notes = convert(str(tmp_path / "in"), tmp_path / "out", head_rules=HEAD_RULES).notes
     assert any("token-type" in note for note in notes)
     _, report = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "out", output_loading_info=True)
     assert not any(report.values())
@@ -371,7 +371,7 @@ def test_convert_a_checkpoint_of_the_tensorflow_era(tmp_path: Path) -> None:
     assert found.tensors["encoder.layers.1.feed_forward.up.weight"].shape == (32, 16)
     assert found.tensors["head.output.weight"].shape == (2, 16)
 
-    notes = convert(str(sample), tmp_path / "out", head_rules=HEAD_RULES)
+    notes = convert(str(sample), tmp_path / "out", head_rules=HEAD_RULES).notes
     assert any("TensorFlow" in note for note in notes)
     model = AutoModelForQuestionAnswering.from_pretrained(tmp_path / "out").eval()
     expected = json.loads((sample / "expected.json").read_text())

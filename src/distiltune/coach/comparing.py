@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.coach.run_record import RunRecord, read_run
-from distiltune.errors import TrainingError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.tasks.analysis import ScoredAnswer
 
 N_RESAMPLES = 10_000
@@ -126,11 +126,12 @@ def compare_runs(paths: Sequence[str | Path]) -> Comparison:
     """Read runs and compare each further one with the first.
 
     Raises:
-        TrainingError: if there are fewer than two, or one is no run with an epoch ended.
+        RecipeError: if there are fewer than two.
+        TrainingError: if one is no run with an epoch ended, or they are of different tasks.
 
     """
     if len(paths) < 2:
-        raise TrainingError("There is only one run.", fix="name two runs or more")
+        raise RecipeError("There is only one run.", where="RUNS", fix="name two runs or more")
     runs = [read_run(Path(path)) for path in paths]
     tasks = list(dict.fromkeys(run.task for run in runs))
     if len(tasks) > 1:

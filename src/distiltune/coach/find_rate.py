@@ -8,6 +8,8 @@ from pathlib import Path
 
 from distiltune.coach.learning_rate import RangeSettings, RangeTest, range_test
 from distiltune.device import choose_device
+from distiltune.errors import TrainingError
+from distiltune.outputs import try_writing, writing_to
 from distiltune.preparing import prepare
 from distiltune.recipe import Recipe
 from distiltune.report.range_picture import draw_range
@@ -47,12 +49,29 @@ def find_learning_rate(
     )
 
 
+def check_output(output: Path) -> None:
+    """Check, before the test, that it can be written there.
+
+    Raises:
+        TrainingError: if it cannot.
+
+    """
+    with writing_to(output, TrainingError):
+        try_writing(output)
+
+
 def write_range(test: RangeTest, output: Path) -> tuple[Path, Path]:
-    """Write the test as ``learning_rate.json`` and ``learning_rate.svg`` into the directory; returns both."""
-    output.mkdir(parents=True, exist_ok=True)
+    """Write the test as ``learning_rate.json`` and ``learning_rate.svg`` into the directory; returns both.
+
+    Raises:
+        TrainingError: if that cannot be done.
+
+    """
     data, picture = output / "learning_rate.json", output / "learning_rate.svg"
-    data.write_text(json.dumps(test.as_json(), indent=1) + "\n", encoding="utf-8")
-    draw_range(test, picture)
+    with writing_to(output, TrainingError):
+        output.mkdir(parents=True, exist_ok=True)
+        data.write_text(json.dumps(test.as_json(), indent=1) + "\n", encoding="utf-8")
+        draw_range(test, picture)
     return data, picture
 
 

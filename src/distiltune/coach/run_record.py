@@ -83,7 +83,9 @@ def _read_lines(path: Path, read: Callable[[dict[str, Any]], R], *, may_end_earl
         # Not str.splitlines: texts may hold other line separators, which JSON leaves as they are.
         *lines, unfinished = path.read_bytes().split(b"\n")
     except OSError as error:
-        raise TrainingError(f"The file cannot be read: {error.strerror}.", where=str(path)) from error
+        raise TrainingError(
+            f"The file cannot be read: {error.strerror}.", where=str(path), fix="give a run directory that is whole"
+        ) from error
     if unfinished and not may_end_early:
         lines.append(unfinished)
     found = []

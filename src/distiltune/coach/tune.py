@@ -21,6 +21,7 @@ from distiltune.coach.search_space import Range, SearchSpace
 from distiltune.device import is_out_of_memory
 from distiltune.errors import DivergedError, RecipeError, TrainingError, install_extra
 from distiltune.fine_tuning import FineTuned, fine_tune
+from distiltune.outputs import writing_to
 from distiltune.recipe import MONITORS, Recipe
 from distiltune.run_lock import RunLock
 from distiltune.tasks.choose import with_task_of_training
@@ -126,7 +127,8 @@ def tune(
             "A search needs validation data to judge by.", where="recipe: validation", fix="name --validation data"
         )
     recipe = with_task_of_training(recipe)
-    output.mkdir(parents=True, exist_ok=True)
+    with writing_to(output, TrainingError):
+        output.mkdir(parents=True, exist_ok=True)
     lock = RunLock(output)
     lock.acquire()
     try:
@@ -332,16 +334,22 @@ def _keep_best_model(study: optuna.Study, recipe: Recipe, output: Path) -> None:
 
 
 def write_search(search: Search, output: Path) -> list[Path]:
-    """Write ``search.json``, the picture, and the best recipe as ``best.toml``; returns what was written."""
+    """Write ``search.json``, the picture, and the best recipe as ``best.toml``; returns what was written.
+
+    Raises:
+        TrainingError: if that cannot be done.
+
+    """
     from distiltune.report.search_picture import draw_search
 
     data, picture, best = output / "search.json", output / "search.svg", output / "best.toml"
-    data.write_text(json.dumps(search.as_json(), indent=1) + "\n", encoding="utf-8")
     written = [data]
-    if (recipe := search.best_recipe) is not None:
-        best.write_text(recipe.to_toml(), encoding="utf-8")
-        draw_search(search, picture)
-        written += [picture, best]
+    with writing_to(output, TrainingError):
+        data.write_text(json.dumps(search.as_json(), indent=1) + "\n", encoding="utf-8")
+        if (recipe := search.best_recipe) is not None:
+            best.write_text(recipe.to_toml(), encoding="utf-8")
+            draw_search(search, picture)
+            written += [picture, best]
     return written
 
 

@@ -22,7 +22,7 @@ from distiltune.data.files import fingerprint
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.sources import find_source, has_splits
-from distiltune.errors import DataError
+from distiltune.errors import DataError, RecipeError
 
 E = TypeVar("E")
 C = TypeVar("C")
@@ -330,25 +330,26 @@ def set_aside(
 def parse_columns(kind: Callable[..., C], text: str) -> C:
     """Read ``question=q,context=passage`` into a record whose fields name columns; the others keep their defaults.
 
-    Raises `DataError` for a field that does not exist, is named twice, or has no column.
+    Raises `RecipeError` for a field that does not exist, is named twice, or has no column.
     """
     record: Any = kind
     fields = [each.name for each in dataclasses.fields(record)]
+    where = f"--columns {text}"
     columns: dict[str, str] = {}
     for part in filter(str.strip, text.split(",")):
         name, equals, column = (piece.strip() for piece in part.partition("="))
         if not equals or not column:
-            raise DataError(f"{part.strip()!r} maps no column.", where=text, fix="write field=column.")
+            raise RecipeError(f"{part.strip()!r} maps no column.", where=where, fix="write field=column.")
         if name not in fields:
             close = difflib.get_close_matches(name, fields, n=1)
             meant = f"did you mean {close[0]!r}? " if close else ""
-            raise DataError(
+            raise RecipeError(
                 f"There is no field {name!r} to map.",
-                where=text,
+                where=where,
                 fix=f"{meant}Fields: {', '.join(fields)}.",
             )
         if name in columns:
-            raise DataError(f"The field {name!r} is mapped twice.", where=text, fix="name it once.")
+            raise RecipeError(f"The field {name!r} is mapped twice.", where=where, fix="name it once.")
         columns[name] = column
     return kind(**columns)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from distiltune.tasks.guide import MetricLabel, TaskGuide, UsageExample
 
 _FINE_TUNE = """\
@@ -36,6 +38,12 @@ def encoder_guide(teacher: str) -> TaskGuide:
         ),
         limits=("It answers nothing by itself: it is where a fine-tuning starts.",),
     )
+
+
+def bare_encoder_guide() -> TaskGuide:
+    """The words for an encoder of any origin."""
+    sentence = "reads a text and gives a vector for each of its tokens; fine-tuning makes it answer questions"
+    return replace(encoder_guide(""), sentence=sentence, tags=(), metrics={}, headlines=())
 
 
 def _last(name: str) -> str:

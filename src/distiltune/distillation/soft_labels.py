@@ -16,6 +16,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch
 from distiltune.distillation.teacher import TeacherSays, check_same_tokens, fingerprint, with_targets
 from distiltune.errors import ModelError, RecipeError
+from distiltune.inference.trained_model import ways_to_a_head
 from distiltune.model.build import check_window, load_model
 from distiltune.tasks.base import Divergence, Objective, StepSums, Task, Teachable
 
@@ -134,7 +135,7 @@ def taught(
         raise ModelError(
             f"The teacher has no trained head for {task.name}, so it has no answers to learn from.",
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {teacher} --train DATA --output RUN",
+            fix=ways_to_a_head(teacher, task.head_rules),
         )
     if isinstance(task, Teachable) and not task.means_the_same(loaded.source.config_hf):
         raise ModelError(

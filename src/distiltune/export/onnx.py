@@ -23,11 +23,12 @@ from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import TaskModel
-from distiltune.model.save import check_output, replace_directory, writing_to
+from distiltune.model.save import check_output, replace_directory
 from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
+from distiltune.outputs import writing_to
 from distiltune.recipe import Recipe
-from distiltune.report.model_card import yaml_string
+from distiltune.report.model_card import metadata
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import USUAL, task_of_model
@@ -119,7 +120,11 @@ def export_onnx(
     task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, torch.device("cpu"))
     if not isinstance(loaded.model, TaskModel):
-        raise ModelError("The model is in ONNX form already.", where=str(loaded.source.directory))
+        raise ModelError(
+            "The model is in ONNX form already.",
+            where=str(loaded.source.directory),
+            fix="export the model that it was made from, or use it as it is",
+        )
     recipe = recipe.with_stored(loaded.source.config_hf)
     task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
     dataset = _examples_to_check(task, recipe, data, directory, loaded)
@@ -249,17 +254,15 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
         for name, content in contents.items():
             (beside / name).write_bytes(content)
 
-    with writing_to(directory):
+    with writing_to(directory, ModelError):
         replace_directory(directory, write)
 
 
 def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
     """A model card, so that the folder can be put on the hub as it is."""
     comparison = chosen.comparison
-    tags = "\n".join(f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", "onnx", *guide.tags))
-    tag = f"pipeline_tag: {guide.pipeline_tag}\n" if guide.pipeline_tag else ""
     return (
-        f"---\nlibrary_name: onnx\n{tag}tags:\n{tags}\n---\n\n"
+        f"{metadata('onnx', guide, tags=('onnx',))}\n"
         f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
         f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
         f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"

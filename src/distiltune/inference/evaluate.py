@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel, check_window
+from distiltune.outputs import writing_to
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.choose import with_task_of_model
@@ -121,14 +123,16 @@ def _run(
     sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
     task, loaded = _load(recipe, sources)
     dataset = task.load_validation(sources, loaded.tokenizer, use)
-    if predictions is not None:
-        _prepare_output(Path(predictions), dataset)
-    evaluation = task.evaluate(
-        loaded.model,
-        dataset,
-        Path(predictions) if predictions is not None else None,
-        lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
-    )
+    directory = Path(predictions) if predictions is not None else None
+    with writing_to(directory, DataError) if directory is not None else nullcontext():
+        if directory is not None:
+            _prepare_output(directory, dataset)
+        evaluation = task.evaluate(
+            loaded.model,
+            dataset,
+            directory,
+            lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
+        )
     return Evaluated(
         task=task.name,
         model=recipe.model,
@@ -160,17 +164,10 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
-            for finding in dataset.findings.of("rejected"):
-                file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise DataError(
-            f"The output cannot be written: {error.strerror}.",
-            where=str(directory),
-            fix="choose another --output",
-        ) from error
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
+        for finding in dataset.findings.of("rejected"):
+            file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
 
 
 def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +14,7 @@ from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.model.build import LoadedModel, MakeHead, load_model
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule
-from distiltune.model.source import ModelSource, resolve_model
+from distiltune.model.source import PACKAGED, ModelSource, load_source, resolve_model
 from distiltune.model.tokenizer import load_tokenizer, read_json, tokenizer_file
 from distiltune.model.weights import WEIGHT_FILES
 
@@ -39,9 +40,19 @@ def load_trained_model(
         raise ModelError(
             f"The model has no trained {task} head, so it cannot be used for that yet.",
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=f"fine-tune it first: distiltune train --model {name} --train DATA --output RUN",
+            fix=ways_to_a_head(name, head_rules),
         )
     return loaded
+
+
+def ways_to_a_head(name: str, head_rules: Sequence[KeyRule]) -> str:
+    """What to do about a model without a trained head: fine-tune it, or take a packaged one that has it."""
+    fix = f"fine-tune it first: distiltune train --model {name} --train DATA --output RUN"
+    for packaged in PACKAGED:
+        with suppress(ModelError):  # of an installation without it
+            if not load_source(packaged, head_rules).missing:
+                return f"use `{packaged}`, whose head is trained; or {fix}"
+    return fix
 
 
 def is_onnx(directory: Path) -> bool:

@@ -102,11 +102,16 @@ def _token_type_0(bare: Mapping[str, Tensor], positions: Tensor) -> Tensor:
     """The embedding of token type 0, ``(hidden,)``; it must fit ``positions (n_positions, hidden)``."""
     types = bare.get(_TYPES)
     if types is None:
-        raise ModelError("The BERT weights have no token-type embeddings.", where=f"bert.{_TYPES}")
+        raise ModelError(
+            "The BERT weights have no token-type embeddings.",
+            where=f"bert.{_TYPES}",
+            fix="fetch or save the whole model again",
+        )
     if types.ndim != 2 or positions.ndim != 2 or types.shape[0] < 1 or types.shape[1] != positions.shape[1]:
         raise ModelError(
             "The token-type and position embeddings do not fit each other.",
             where=f"bert.{_TYPES} {tuple(types.shape)}, bert.{_POSITIONS} {tuple(positions.shape)}",
+            fix="fetch or save the whole model again",
         )
     return types[0]
 

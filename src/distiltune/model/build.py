@@ -55,7 +55,11 @@ class HeadDropout:
         if isinstance(value, bool) or not isinstance(value, int | float):
             return self.usual
         if not 0.0 <= value < 1.0:
-            raise ModelError(f"{self.name} is {shown(value)}; it must be at least 0 and below 1.", where="config.json")
+            raise ModelError(
+                f"{self.name} is {shown(value)}; it must be at least 0 and below 1.",
+                where="config.json",
+                fix="mend the number there",
+            )
         return float(value)
 
 

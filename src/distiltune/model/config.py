@@ -20,6 +20,8 @@ MAX_SIZES = {
     "max_position_embeddings": 131_072,
 }
 
+_USE_ITS_OWN = "use the config.json that was saved with these weights"
+
 MAX_PARAMETERS = 2_000_000_000
 """Of a whole encoder: six times BERT large, and 8 GB as float32."""
 
@@ -52,15 +54,21 @@ class EncoderConfig:
             raise ModelError(
                 f"The width {self.hidden_size} is not divisible by {self.n_heads} attention heads.",
                 where="config.json: dim, n_heads",
+                fix=_USE_ITS_OWN,
             )
         if self.n_parameters > MAX_PARAMETERS:
             raise ModelError(
                 f"The model would have {self.n_parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed.",
                 where="config.json: vocab_size, dim, n_layers, hidden_dim, max_position_embeddings",
+                fix="take a smaller model; if it is smaller, use the config.json that was saved with its weights",
             )
         for name, value in (("dropout", self.dropout), ("attention_dropout", self.attention_dropout)):
             if not 0.0 <= value < 1.0:
-                raise ModelError(f"{name} is {value}; it must be at least 0 and below 1.", where="config.json")
+                raise ModelError(
+                    f"{name} is {value}; it must be at least 0 and below 1.",
+                    where="config.json",
+                    fix="mend the number there",
+                )
 
     @property
     def n_parameters(self) -> int:
@@ -129,6 +137,7 @@ def _size(config: Mapping[str, object], name: str, default: int) -> int:
         raise ModelError(
             f"{name} is {shown(value)}; a whole number from 1 to {MAX_SIZES[name]:,} is needed.",
             where=f"config.json: {name}",
+            fix=_USE_ITS_OWN,
         )
     return value
 
@@ -144,6 +153,7 @@ def _number(
         raise ModelError(
             f"{name} is {shown(value)}; a number is needed, from {lowest:g} to {highest:g}.",
             where=f"config.json: {name}",
+            fix=_USE_ITS_OWN,
         )
     return float(cast(float, value))
 

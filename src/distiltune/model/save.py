@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from distiltune.errors import ModelError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule, encoder_rules, to_hf
 from distiltune.model.tokenizer import tokenizer_files
+from distiltune.outputs import try_writing, writing_to
 
 SavedDtype = Literal["float32", "float16"]
 
@@ -59,7 +59,11 @@ def write_model_directory(
     encoder = encoder_rules(config.n_layers)
     missing = [rule.ours for rule in encoder if rule.ours not in tensors]
     if missing:
-        raise ModelError("The model to be saved is not complete.", where=", ".join(missing))
+        raise ModelError(
+            "The model to be saved is not complete.",
+            where=", ".join(missing),
+            fix="take a model whose weights are all there; fine-tuning one without weights makes them",
+        )
     hf_tensors = _to_dtype(to_hf(tensors, (*encoder, *head_rules)), dtype)
     contents = {
         "config.json": _config_json(config, architectures, dtype, extra_config or {}),
@@ -180,24 +184,6 @@ def _clear_leftovers(directory: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-@contextmanager
-def writing_to(output: Path) -> Iterator[None]:
-    """Say what keeps a model from being written to ``output`` that somebody named.
-
-    Raises:
-        ModelError: in place of what the system says.
-
-    """
-    try:
-        yield
-    except OSError as error:
-        raise ModelError(
-            f"The output cannot be written: {error.strerror or error}.",
-            where=str(output),
-            fix="choose another --output",
-        ) from error
-
-
 def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
     """Check, before the work is done, that what is made of the model ``source`` may and can be written to ``output``.
 
@@ -206,7 +192,7 @@ def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
             model and ``overwrite`` does not allow to replace that; or if the system lets nothing be written there.
 
     """
-    with writing_to(output):
+    with writing_to(output, ModelError):
         _check_replaceable(output)
         directory = output.resolve()
         if directory == source.resolve():
@@ -221,15 +207,18 @@ def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
                 where=str(output),
                 fix="choose another --output, or replace it with --overwrite",
             )
-        with tempfile.TemporaryDirectory(dir=next(place for place in directory.parents if place.exists())):
-            pass
+        try_writing(directory.parent)
 
 
 def _check_replaceable(directory: Path) -> None:
     if not directory.exists():
         return
     if not directory.is_dir():
-        raise ModelError("A model is written as a directory, and this is a file.", where=str(directory))
+        raise ModelError(
+            "A model is written as a directory, and this is a file.",
+            where=str(directory),
+            fix="choose another --output",
+        )
     if any(directory.iterdir()) and not (directory / "config.json").is_file():
         raise ModelError(
             "The directory holds something other than a model, which would be lost.",

@@ -96,7 +96,11 @@ def resolve_model(name: str) -> Path:
         path = Path(name).expanduser()
         local = _local_model(path)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, no such user's home
-        raise ModelError("The model directory cannot be opened.", where=f"{name} ({error})") from error
+        raise ModelError(
+            "The model directory cannot be opened.",
+            where=f"{name} ({error})",
+            fix="check the path, and that you may read it.",
+        ) from error
     if local is not None:
         return local
     if name in PACKAGED:
@@ -105,7 +109,7 @@ def resolve_model(name: str) -> Path:
         raise ModelError(
             "The directory holds no model.",
             where=f"{path} (neither {_CONFIG} nor model/{_CONFIG})",
-            fix="give a model directory, a run that has finished an epoch, or `starter`.",
+            fix="give a model directory, a run that has finished an epoch, `starter` or `starter-qa`.",
         )
     if path.exists():
         raise ModelError("A model is a directory, and this is a file.", where=name, fix=f"give {path.parent}")

@@ -95,7 +95,9 @@ def _collect(datasets: list[tuple[str, Any]], h5py: Any, path: str, item: Any) -
 def _array(file: Path, path: str, dataset: Any) -> Tensor:
     """One data set as a tensor; what would read other files or unfold beyond this file's size is refused."""
     if dataset.external or dataset.is_virtual:
-        raise ModelError("The weights point into another file.", where=f"{file}: {path}")
+        raise ModelError(
+            "The weights point into another file.", where=f"{file}: {path}", fix="save the model again, in one file."
+        )
     if dataset.nbytes > file.stat().st_size:
         raise ModelError(
             "The weights claim to be larger than the file that holds them.",
@@ -111,6 +113,10 @@ def _named(file: Path, arrays: list[tuple[str, Tensor]]) -> dict[str, Tensor]:
     for path, array in arrays:
         name = torch_name(path)
         if name in tensors and not torch.equal(tensors[name], array):
-            raise ModelError("Two different tensors have the same name.", where=f"{file}: {path} is {name} again")
+            raise ModelError(
+                "Two different tensors have the same name.",
+                where=f"{file}: {path} is {name} again",
+                fix="save the model again, as transformers does.",
+            )
         tensors[name] = array
     return tensors

@@ -104,7 +104,7 @@ def read_json(file: Path) -> dict[str, Any]:
             f"{file.name} cannot be read.", where=f"{file} ({error})", fix="fetch or copy the file again."
         ) from error
     if not isinstance(value, dict):
-        raise ModelError(f"{file.name} holds no JSON object.", where=str(file))
+        raise ModelError(f"{file.name} holds no JSON object.", where=str(file), fix="fetch or copy the file again.")
     return value
 
 
@@ -116,7 +116,9 @@ def check_size(file: Path) -> None:
 
     """
     if file.stat().st_size > MAX_FILE_BYTES:
-        raise ModelError(f"{file.name} is larger than any such file should be.", where=str(file))
+        raise ModelError(
+            f"{file.name} is larger than any such file should be.", where=str(file), fix="fetch or copy the file again."
+        )
 
 
 def _from_json(file: Path) -> Tokenizer:

@@ -118,7 +118,11 @@ def _check_plain(file: Path, key: str, tensor: Tensor) -> None:
     """Refuse sparse and absent tensors, and views that would grow beyond what the file holds when copied."""
     plain = tensor.layout == torch.strided and tensor.device.type == "cpu"
     if not plain or tensor.nbytes > tensor.untyped_storage().nbytes():
-        raise ModelError("Something in the weights is not a plain tensor.", where=f"{file}: {key}")
+        raise ModelError(
+            "Something in the weights is not a plain tensor.",
+            where=f"{file}: {key}",
+            fix="save the model again, with dense tensors on the CPU.",
+        )
 
 
 def _damaged(file: Path, error: Exception) -> ModelError:

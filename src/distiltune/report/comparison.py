@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.coach.comparing import SHOWN_CHANGES, Comparison, PairComparison
 from distiltune.coach.run_record import RunRecord
-from distiltune.errors import DistiltuneError
+from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.report.curves import STYLE
 from distiltune.tasks.table import TASKS
 
@@ -111,11 +111,12 @@ def check_picture(path: Path) -> None:
     """Check, before any work is done, that a picture can be drawn there.
 
     Raises:
-        DistiltuneError: if the suffix is neither .svg nor .png, or there is no such folder.
+        RecipeError: if the suffix is neither .svg nor .png.
+        DistiltuneError: if there is no such folder.
 
     """
     if path.suffix.lower() not in _SUFFIXES:
-        raise DistiltuneError(
+        raise RecipeError(
             f"A picture cannot be drawn as {path.suffix or 'a file without a suffix'}.",
             where=f"--picture {path}",
             fix=f"end its name in {' or '.join(_SUFFIXES)}",

@@ -10,8 +10,9 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 
+from distiltune.model.convert import Converted
 from distiltune.report.epoch_table import as_markdown
-from distiltune.report.run_summary import RunSummary
+from distiltune.report.run_summary import RunSummary, find_hub_names
 from distiltune.report.wording import (
     best_epoch_sentence,
     counted,
@@ -59,17 +60,57 @@ def model_card(summary: RunSummary) -> str:
     return front_matter(summary, guide) + "\n" + "\n\n".join(parts) + "\n"
 
 
+def converted_card(converted: Converted, guide: TaskGuide) -> str:
+    """The card of a model that was converted: where it is from, what was kept, how it is used."""
+    hub_names = find_hub_names([converted.name])
+    head = "the head too" if converted.has_head else "there is no head, which fine-tuning is to add"
+    parts = [
+        f"# {escape(converted.directory.absolute().name)}",
+        f"A DistilBERT with {converted.n_parameters:,} parameters. It {guide.sentence}. It was converted with "
+        f"distiltune from {_linked(converted.name, hub_names)}, its weights to float32 safetensors: the encoder was "
+        f"kept, {head}. Nothing was trained, and nothing was measured.",
+        "## How to use it",
+        *_usage(guide),
+        "## Limits",
+        _list(_general_limits()),
+        "## Notes",
+        _list(map(escape, converted.notes)),
+    ]
+    base = _base_on_the_hub(converted.name, hub_names)
+    return metadata("transformers", guide, base=base) + "\n" + "\n\n".join(parts) + "\n"
+
+
 def front_matter(summary: RunSummary, guide: TaskGuide) -> str:
-    """The card's metadata: YAML between two lines of dashes. No language and no licence are claimed."""
-    lines = ["library_name: transformers"]
-    if summary.base_model in summary.hub_names:
-        lines.append(f"base_model: {yaml_string(summary.base_model)}")
+    """The card's metadata."""
+    return metadata(
+        "transformers",
+        guide,
+        base=_base_on_the_hub(summary.base_model, summary.hub_names),
+        more=_model_index(summary, guide),
+    )
+
+
+def metadata(
+    library: str, guide: TaskGuide, *, base: str = "", tags: Sequence[str] = (), more: Sequence[str] = ()
+) -> str:
+    """A card's metadata: YAML between two lines of dashes. No language and no licence are claimed.
+
+    Args:
+        library: the hub's name of the library that loads the model.
+        guide: the task's tags.
+        base: the model that it was made from, if that is on the hub.
+        tags: further ones.
+        more: further lines.
+
+    """
+    lines = [f"library_name: {library}"]
+    if base:
+        lines.append(f"base_model: {yaml_string(base)}")
     if guide.pipeline_tag:
         lines.append(f"pipeline_tag: {guide.pipeline_tag}")
     lines.append("tags:")
-    lines += [f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", *guide.tags)]
-    lines += _model_index(summary, guide)
-    return "\n".join(["---", *lines, "---", ""])
+    lines += [f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", *tags, *guide.tags)]
+    return "\n".join(["---", *lines, *more, "---", ""])
 
 
 def yaml_string(text: str) -> str:
@@ -126,14 +167,22 @@ def _model_index(summary: RunSummary, guide: TaskGuide) -> list[str]:
 
 
 def _what_it_is(summary: RunSummary, guide: TaskGuide) -> str:
-    base = escape(shown_name(summary.base_model, summary.hub_names))
-    if summary.base_model in summary.hub_names and re.fullmatch(r"[\w./-]+", summary.base_model):
-        base = f"[{base}](https://huggingface.co/{summary.base_model})"
     size = f" with {summary.n_parameters:,} parameters" if summary.n_parameters is not None else ""
     return (
-        f"A DistilBERT{size}. It {guide.sentence}. It was fine-tuned from {base} with distiltune. "
-        f"{best_epoch_sentence(summary)}"
+        f"A DistilBERT{size}. It {guide.sentence}. It was fine-tuned from "
+        f"{_linked(summary.base_model, summary.hub_names)} with distiltune. {best_epoch_sentence(summary)}"
     )
+
+
+def _base_on_the_hub(name: str, hub_names: frozenset[str]) -> str:
+    return name if name in hub_names else ""
+
+
+def _linked(name: str, hub_names: frozenset[str]) -> str:
+    """A model's name, with a link to its page if it has one."""
+    shown = escape(shown_name(name, hub_names))
+    is_linked = name in hub_names and re.fullmatch(r"[\w./-]+", name)
+    return f"[{shown}](https://huggingface.co/{name})" if is_linked else shown
 
 
 def _usage(guide: TaskGuide) -> Iterable[str]:

@@ -53,7 +53,7 @@ async def unless_gone(request: Request, work: Awaitable[R]) -> R:
             if done:
                 return task.result()
             if await request.is_disconnected():
-                raise AnswerTimeoutError("Nobody waits for the answer any more.")
+                raise AnswerTimeoutError("Nobody waits for the answer any more.", fix="ask again")
     finally:
         task.cancel()
 

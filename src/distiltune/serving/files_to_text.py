@@ -107,10 +107,10 @@ def pdf_to_text(content: bytes) -> str:
 
     reader = PdfReader(io.BytesIO(content))
     if reader.is_encrypted and not reader.decrypt(""):
-        raise DataError("it needs a password")
+        raise DataError("it needs a password", fix="save it without one")
     text = "\n\n".join(page.extract_text().strip() for page in reader.pages).strip()
     if not text:
-        raise DataError("it holds no text, only pictures perhaps")
+        raise DataError("it holds no text, only pictures perhaps", fix="give it text, by recognising its letters")
     return text
 
 

@@ -88,7 +88,15 @@ def check_labelled(
     tokenizer = load_tokenizer(directory)
     set_threads(recipe.threads)
     other = tuple(against) or (tuple(data) if all(map(has_splits, data)) else ())
-    recipe = recipe.with_changes(train=tuple(data), validation=other, validation_share=0.0, max_rejected_share=1.0)
+    recipe = recipe.with_changes(
+        train=tuple(data),
+        validation=other,
+        validation_share=0.0,
+        max_rejected_share=1.0,
+        monitor="validation_loss",  # and the next two: of a recipe that had validation data
+        patience=0,
+        min_change=0.0,
+    )
     training, validation = TASKS[recipe.task](recipe).ready().load_training(tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
     concerns = labelled_concerns(training, texts, others, tokenizer)

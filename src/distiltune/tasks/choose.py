@@ -33,6 +33,7 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
         return recipe
     fitting, seen = _tasks_of_data(recipe.train, "train", recipe.columns)
     if recipe.task != AUTO:
+        TASKS[recipe.task].renamed(recipe.columns)  # which says what is wrong with them, before any work
         _check_data(recipe.task, "--task says", fitting, seen)
         return recipe
     models = task_of_model(model_config(recipe.model))
@@ -49,6 +50,7 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
             )
     if not task:
         raise _cannot_tell(recipe.train, fitting, seen)
+    TASKS[task].renamed(recipe.columns)
     return recipe.with_changes(task=task)
 
 
@@ -73,6 +75,7 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, 
         )
     fitting, seen = _tasks_of_data(sources, "validation", recipe.columns)
     task = said or models or (next(iter(fitting)) if len(fitting) == 1 else USUAL)
+    TASKS[task].renamed(recipe.columns)
     _check_data(task, "the model is one for" if models else "the task is", fitting, seen)
     return recipe.with_stored(config, task), config
 
@@ -113,7 +116,7 @@ def _tasks_of_data(sources: Sequence[str], split: Split, columns: str) -> tuple[
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:
-    with contextlib.suppress(DataError):  # columns that this task does not have are another's
+    with contextlib.suppress(RecipeError):  # columns that this task does not have are another's
         return TASKS[name].fits(dict.fromkeys(seen), columns)
     return False
 

@@ -26,6 +26,9 @@ FORMAT: Final = 2
 
 _WEIGHTS, _OPTIMISER, _STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
 CHECKPOINT_FILES: Final = frozenset({_WEIGHTS, _OPTIMISER, _STATE, CHECKSUMS})
+USE_ANOTHER: Final = "resume the run, which goes on from the last checkpoint that is whole"
+"""What to do about one that is not."""
+
 _NAME = re.compile(r"step-(\d{8,})-epochs-(\d+)")
 
 
@@ -176,7 +179,7 @@ def read_state(directory: Path, *, with_optimiser: bool = True) -> Mapping[str, 
     """
     required = {_WEIGHTS, _STATE} | ({_OPTIMISER} if with_optimiser else set())
     if damage := find_damage(directory, frozenset(required)):
-        raise TrainingError(f"The checkpoint is damaged: {damage}.", where=str(directory))
+        raise TrainingError(f"The checkpoint is damaged: {damage}.", where=str(directory), fix=USE_ANOTHER)
     try:
         state = json.loads((directory / _STATE).read_text(encoding="utf-8"))
         if not isinstance(state, dict) or state.get("format") != FORMAT:
@@ -206,7 +209,7 @@ def read_checkpoint(directory: Path, *, with_optimiser: bool = True) -> Snapshot
 
 
 def _cannot_be_read(directory: Path, error: Exception) -> TrainingError:
-    return TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory))
+    return TrainingError(f"The checkpoint cannot be read: {error}.", where=str(directory), fix=USE_ANOTHER)
 
 
 def read_weights(directory: Path) -> dict[str, Tensor]:

@@ -57,7 +57,7 @@ class RunLog:
         """
         assert self._file is not None, "used outside its with block"
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        line = json.dumps(_plain({"kind": kind, "time": now, **values}), ensure_ascii=False, allow_nan=False)
+        line = json.dumps(plain_values({"kind": kind, "time": now, **values}), ensure_ascii=False, allow_nan=False)
         try:
             self._file.write(line + "\n")
             self._file.flush()
@@ -100,12 +100,12 @@ def count_lines(path: Path, kind: Kind) -> int:
         return 0
 
 
-def _plain(value: object) -> object:
+def plain_values(value: object) -> object:
     """The value with every number that JSON cannot hold replaced by None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain_values(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain_values(item) for item in value]
     return value

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from distiltune.coach.concerns import Concern, concern_lines
-from distiltune.errors import DataError
+from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
 from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_fix import check_output, fix, write_fixed
@@ -265,7 +265,7 @@ def test_fix_does_not_write_over_anything(tmp_path: Path) -> None:
     (tmp_path / "there.json").write_text("{}")
     with pytest.raises(DataError, match="already"):
         check_output(tmp_path / "there.json", [])
-    with pytest.raises(DataError, match="csv"):
+    with pytest.raises(RecipeError, match="csv"):
         check_output(tmp_path / "new.csv", [])
 
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.errors import DataError
+from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.read import (
     ColumnMap,
@@ -311,7 +311,7 @@ def test_column_map() -> None:
         ("questions=q", "did you mean 'question'"),
         ("id=a,id=b", "twice"),
     ):
-        with pytest.raises(DataError) as caught:
+        with pytest.raises(RecipeError) as caught:
             ColumnMap.parse(text)
         assert said in str(caught.value)
 

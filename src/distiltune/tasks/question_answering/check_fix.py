@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from distiltune.coach.concerns import LEAKED
-from distiltune.errors import DataError
+from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_repeats import Repeats
 from distiltune.tasks.question_answering.check_spans import slipped_span
@@ -123,13 +123,14 @@ def check_output(output: Path, sources: Sequence[str]) -> None:
     """Check that the cleaned data may be written there.
 
     Raises:
-        DataError: if it is there already, or is of a kind that is not written.
+        RecipeError: if it is of a kind that is not written.
+        DataError: if it is there already.
 
     """
     if output.suffix not in (".json", ".jsonl"):
-        raise DataError(
+        raise RecipeError(
             f"Cleaned data is written as .json (SQuAD) or .jsonl, not as {output.suffix!r}.",
-            where=str(output),
+            where=f"--fix {output}",
             fix=f"write --fix {output.with_suffix('.json')}",
         )
     if output.exists() or str(output) in sources:

@@ -27,7 +27,7 @@ class ColumnMap:
 
     @staticmethod
     def parse(text: str) -> ColumnMap:
-        """Read ``question=q,context=passage``; raises `DataError` as `parse_columns` says."""
+        """Read ``question=q,context=passage``; raises `RecipeError` as `parse_columns` says."""
         return parse_columns(ColumnMap, text)
 
 

@@ -21,9 +21,9 @@ class QuestionAnsweringSettings(BaseModel):
     model_config = SETTINGS
 
     train_questions: Count = 0
-    """The same as `train_examples`, and wins over it."""
+    """The same as `train_examples`; excludes it."""
     validation_questions: Count = 0
-    """The same as `validation_examples`, and wins over it."""
+    """The same as `validation_examples`; excludes it."""
     max_question_tokens: Count = 0
     """Longest question kept whole, in tokens; 0 means half of what a window leaves beside the stride."""
     max_answer_tokens: Positive = 30

@@ -28,5 +28,5 @@ class TextColumns:
 
     @staticmethod
     def parse(text: str) -> TextColumns:
-        """Read ``text=tweet,label=mood``; raises `DataError` as `parse_columns` says."""
+        """Read ``text=tweet,label=mood``; raises `RecipeError` as `parse_columns` says."""
         return parse_columns(TextColumns, text)

@@ -35,5 +35,5 @@ class TokenColumns:
 
     @staticmethod
     def parse(text: str) -> TokenColumns:
-        """Read ``tokens=words,tags=entities``; raises `DataError` as `parse_columns` says."""
+        """Read ``tokens=words,tags=entities``; raises `RecipeError` as `parse_columns` says."""
         return parse_columns(TokenColumns, text)

@@ -130,7 +130,11 @@ def _pieces(words: list[str], tokenizer: Tokenizer, room: int) -> tuple[npt.NDAr
     """Each word's pieces end to end, at least one and at most ``room``; how many; and which words were cut."""
     unknown = tokenizer.token_to_id("[UNK]")
     if unknown is None:
-        raise ModelError("The tokenizer has no [UNK] token.", where="tokenizer.json")
+        raise ModelError(
+            "The tokenizer has no [UNK] token.",
+            where="tokenizer.json",
+            fix="use the tokenizer of a DistilBERT or a BERT",
+        )
     different, which = distinct(words)
     table = tokenise(tokenizer, different)
     lengths = np.diff(table.offsets)
