@@ -121,6 +121,22 @@ def test_the_recipe_as_run_can_be_run_again(trained: FineTuned, sources: dict[st
     assert len(fingerprints) == 2
 
 
+def test_what_the_recipe_leaves_open_is_written_as_it_was_decided(trained: FineTuned) -> None:
+    """In the recipe's file and in the log; the recipe itself stays as it was given."""
+    table = tomllib.loads((trained.directory / "recipe.toml").read_text(encoding="utf-8"))
+    assert (table["recipe"]["precision"], table["recipe"]["max_question_tokens"]) == ("auto", 0)
+    assert table["resolved"] == {
+        "device": "cpu",
+        "threads": 1,
+        "precision": "float32",  # a model this narrow gains nothing from less
+        "dropout": SHAPE.dropout,
+        "attention_dropout": SHAPE.attention_dropout,
+        "head_dropout": 0.1,
+        "max_question_tokens": (48 - 3 - 8) // 2,
+    }
+    assert read_log(trained.directory / "log.jsonl")[0]["resolved"] == table["resolved"]
+
+
 def test_the_log_has_every_kind_in_order(trained: FineTuned) -> None:
     log = read_log(trained.directory / "log.jsonl")
     kinds = [str(line["kind"]) for line in log]

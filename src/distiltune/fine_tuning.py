@@ -211,11 +211,20 @@ def _run(
 ) -> FineTuned:
     recipe, resumed = prepared.recipe, prepared.resumed
     if resumed is None:
-        write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+        write_run_start(
+            run,
+            log,
+            recipe,
+            prepared.resolved,
+            prepared.loaded,
+            prepared.training,
+            prepared.validation,
+            prepared.machine,
+        )
         write_base(run, prepared.loaded)
     tell(reporter, prepared)
     if resumed is not None:
-        tell_resumed(reporter, log, resumed, prepared.surroundings)
+        tell_resumed(reporter, log, resumed, prepared.resolved, prepared.surroundings)
         clear_leftovers(run, resumed)
 
     model, task = prepared.loaded.model, prepared.task
@@ -325,7 +334,7 @@ def _finish(prepared: Prepared, run: RunDirectory, log: RunLog, keeper: Keeper, 
 
 
 def _recipe_as_run(prepared: Prepared) -> str:
-    return recipe_as_run(prepared.recipe, prepared.training, prepared.validation, prepared.machine)
+    return recipe_as_run(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)
 
 
 def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
