@@ -14,7 +14,7 @@ ENGINE = ("data", "model", "training", "inference")
 
 # The stages that come before each, itself included; top-level modules are named by their file.
 MAY_IMPORT = {
-    "data": {"data", "errors", "hub_errors"},
+    "data": {"data", "errors", "hub_errors", "progress"},
     "model": {"data", "model", "errors", "hub_errors"},
 }
 ALLOWED_OF_TASKS = {

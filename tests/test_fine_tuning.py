@@ -50,11 +50,15 @@ QUICK: dict[str, Any] = {
 
 
 class Ears(Quiet):
-    """Remembers what was said, and whether it was closed."""
+    """Remembers what was said, how far which stage was, and whether it was closed."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.n_closed = 0
+        self.stages: list[tuple[object, ...]] = []
+
+    def working(self, *words: Any) -> None:
+        self.stages.append(words)
 
     def note(self, message: str) -> None:
         self.notes.append(message)
@@ -230,6 +234,9 @@ def test_the_reporter_is_told_what_matters_and_closed_once(told: Ears, trained: 
     assert "33 examples" in text
     assert "answer not found" in text
     assert told.n_closed == 1
+    stages = dict.fromkeys(words[0] for words in told.stages)
+    assert [each for each in stages if each != "tokenising"] == ["checking the data", "evaluating"]  # or it was cached
+    assert told.stages[-1] == ("evaluating", "examples", 8, 8)
     assert packing_threads() == 0
 
 

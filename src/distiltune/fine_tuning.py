@@ -18,6 +18,7 @@ from distiltune.device import choose_device
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
 from distiltune.preparing import Prepared, prepare, prepare_again, tell
+from distiltune.progress import heard_by
 from distiltune.recipe import Recipe
 from distiltune.results import write_results
 from distiltune.resuming import (
@@ -146,7 +147,7 @@ def _fine_tune(
     try:
         device = choose_device(recipe.device, here.place_here)
         interruption = Interruption(lambda number: largest_of_all(here, number), here.count)
-        with interruption, joined(here, device.type):
+        with interruption, joined(here, device.type), heard_by(reporter.working):
             if here.writes and run.path.exists():
                 lock.acquire()
             resumed = find_resumable(run) if resumed_with is not None else None
@@ -317,7 +318,7 @@ def _evaluate(prepared: Prepared, run: RunDirectory, reporter: Reporter) -> Mapp
     run.new_predictions.mkdir(exist_ok=True)
 
     def on_progress(n_done: int) -> None:
-        reporter.evaluating(n_done, data.n_examples)
+        reporter.working("evaluating", "examples", n_done, data.n_examples)
 
     return prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress).metrics
 

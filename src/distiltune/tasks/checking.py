@@ -21,6 +21,7 @@ from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
+from distiltune.progress import tell
 from distiltune.recipe import Recipe
 from distiltune.report.data_check import Checked, found_lines
 from distiltune.tasks.base import Dataset
@@ -91,8 +92,10 @@ def check_labelled(
     recipe = recipe.with_changes(train=tuple(data), validation=other, validation_share=0.0, max_rejected_share=1.0)
     training, validation = TASKS[recipe.task](recipe).ready().load_training(tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
+    tell("looking at texts and labels")
     concerns = labelled_concerns(training, texts, others, tokenizer)
     figures = _statistics(training, texts, tokenizer)
+    tell("measuring this machine")
     config = read_json(directory / "config.json")
     # A BERT, which is converted when it is trained, has other names for its sizes.
     estimate = _estimate(training, validation, recipe, EncoderConfig.from_hf(config)) if "dim" in config else None
