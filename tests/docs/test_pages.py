@@ -31,7 +31,11 @@ RUN = {
         f"docs/{name}.md": {"distilbert-base-uncased": "./tiny"}
         for name in ("tutorial", *map("how-to/{}".format, HOW_TOS))
     },
-    "README.md": {"distilbert-base-uncased": "./tiny", 'output="runs/mine"': 'output="runs/in-python"'},
+    "README.md": {
+        "distilbert-base-uncased": "./tiny",
+        "--output": "--epochs 1 --output",
+        'output="runs/mine"': 'output="runs/in-python", epochs=1',
+    },
     "docs/coach.md": {
         "distilbert-base-uncased": "./tiny",
         "--output lr": "--output lr --steps 12",
@@ -42,8 +46,9 @@ RUN = {
     "docs/distillation.md": {
         "distilbert-base-uncased": "./tiny",
         "--model starter": "--model ./tiny",
+        "--output": "--epochs 1 --output",
         "--student-layers 6 --student-width 160 --student-heads 5": (
-            "--student-layers 1 --student-width 8 --student-heads 1 --epochs 1"
+            "--student-layers 1 --student-width 8 --student-heads 1"
         ),
     },
 }
