@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,7 +17,7 @@ ENGINE = ("data", "model", "training", "inference")
 
 # The stages that come before each, itself included; top-level modules are named by their file.
 MAY_IMPORT = {
-    "data": {"data", "errors", "hub_errors"},
+    "data": {"data", "errors", "hub_errors", "progress"},
     "model": {"data", "model", "errors", "hub_errors", "outputs"},
 }
 ALLOWED_OF_TASKS = {
@@ -86,6 +89,21 @@ def test_each_stage_reads_the_stages_before_it(folder: str) -> None:
         if name.split(".")[1] not in MAY_IMPORT[folder]
     }
     assert wrong == set()
+
+
+def test_what_is_imported_is_declared() -> None:
+    """Of other packages: not only there because a declared one needs it today."""
+    project = tomllib.loads((SOURCE.parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [*project["dependencies"], *(line for each in project["optional-dependencies"].values() for line in each)]
+    declared = {re.split(r"[\[<>=]", line)[0].replace("-", "_") for line in lines} | {"distiltune", "bs4"}
+    assert "beautifulsoup4" in declared  # which is imported as bs4
+    for file in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - declared
+            assert not others, f"{file.relative_to(SOURCE)}: {others}"
 
 
 def test_the_loop_knows_neither_recipe_nor_report() -> None:

@@ -50,11 +50,15 @@ QUICK: dict[str, Any] = {
 
 
 class Ears(Quiet):
-    """Remembers what was said, and whether it was closed."""
+    """Remembers what was said, how far which stage was, and whether it was closed."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
         self.n_closed = 0
+        self.stages: list[tuple[object, ...]] = []
+
+    def working(self, *words: Any) -> None:
+        self.stages.append(words)
 
     def note(self, message: str) -> None:
         self.notes.append(message)
@@ -119,6 +123,22 @@ def test_the_recipe_as_run_can_be_run_again(trained: FineTuned, sources: dict[st
     assert table["data"]["validation"]["sources"] == [sources["validation"]]
     fingerprints = {table["data"][name]["fingerprint"] for name in ("train", "validation")}
     assert len(fingerprints) == 2
+
+
+def test_what_the_recipe_leaves_open_is_written_as_it_was_decided(trained: FineTuned) -> None:
+    """In the recipe's file and in the log; the recipe itself stays as it was given."""
+    table = tomllib.loads((trained.directory / "recipe.toml").read_text(encoding="utf-8"))
+    assert (table["recipe"]["precision"], table["recipe"]["max_question_tokens"]) == ("auto", 0)
+    assert table["resolved"] == {
+        "device": "cpu",
+        "threads": 1,
+        "precision": "float32",  # a model this narrow gains nothing from less
+        "dropout": SHAPE.dropout,
+        "attention_dropout": SHAPE.attention_dropout,
+        "head_dropout": 0.1,
+        "max_question_tokens": (48 - 3 - 8) // 2,
+    }
+    assert read_log(trained.directory / "log.jsonl")[0]["resolved"] == table["resolved"]
 
 
 def test_the_log_has_every_kind_in_order(trained: FineTuned) -> None:
@@ -214,6 +234,9 @@ def test_the_reporter_is_told_what_matters_and_closed_once(told: Ears, trained: 
     assert "33 examples" in text
     assert "answer not found" in text
     assert told.n_closed == 1
+    stages = dict.fromkeys(words[0] for words in told.stages)
+    assert [each for each in stages if each != "tokenising"] == ["checking the data", "evaluating"]  # or it was cached
+    assert told.stages[-1] == ("evaluating", "examples", 8, 8)
     assert packing_threads() == 0
 
 

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
+from importlib.metadata import packages_distributions
+from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from tools.supply.constraints import closure, normal
+
+from tests.helpers import TINY, people, write_squad, write_tiny_model
+
+ROOT = Path(__file__).parents[1]
 
 HEAVY = ("torch", "numpy", "tokenizers", "safetensors", "huggingface_hub", "pyarrow", "matplotlib", "transformers")
 
@@ -48,3 +59,60 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'fine_tone'"):
         _ = distiltune.fine_tone
     assert set(distiltune.__all__) <= set(dir(distiltune))
+
+
+SERVING = {
+    *(f"distiltune.serving.{name}" for name in ("asking", "gate", "metrics", "server", "texts")),
+    *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
+    "distiltune.tasks.question_answering.service",
+}
+"""The modules that cannot be imported without an extra: `serve`, all of them, and the command asks for it first."""
+
+WITHOUT_EXTRAS = """
+import importlib, pkgutil, sys
+for name in BLOCKED:
+    sys.modules[name] = None
+import distiltune
+failed = {}
+for module in pkgutil.walk_packages(distiltune.__path__, "distiltune."):
+    if module.name.endswith("__main__"):
+        continue
+    try:
+        importlib.import_module(module.name)
+    except ImportError as error:
+        failed[module.name] = error.name
+run = distiltune.fine_tune(output="run", model="tiny", train="train.json", validation="train.json",
+                           max_length=48, stride=8, epochs=1, batch_size=8, threads=1)
+import json
+print(json.dumps([failed, run.best.train["loss"], sorted(path.name for path in run.model.iterdir())]))
+"""
+
+
+def modules_of_extras() -> dict[str, str]:
+    """Each top module that an extra brings and the package itself does not need, and the extra that brings it."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    needed = closure("distiltune", ())
+    extra_of = {normal(Requirement(line).name): extra for extra, lines in extras.items() for line in lines}
+    return {
+        module: extra_of[normal(name)]
+        for module, names in packages_distributions().items()
+        for name in names
+        if normal(name) in extra_of and normal(name) not in {"distiltune", *needed}
+    }
+
+
+def test_everything_is_imported_and_a_model_trained_without_any_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = modules_of_extras()
+    known = people()
+    config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size(), max_position_embeddings=64)
+    write_tiny_model(tmp_path / "tiny", known.tokenizer, config)
+    write_squad(tmp_path / "train.json", known.examples[:16])
+    monkeypatch.chdir(tmp_path)
+    failed, loss, files = json.loads(run(f"BLOCKED = {sorted(blocked)!r}\n{WITHOUT_EXTRAS}").splitlines()[-1])
+    assert {module: blocked.get(name.partition(".")[0], name) for module, name in failed.items()} == dict.fromkeys(
+        SERVING, "serve"
+    )
+    assert loss > 0
+    assert "model.safetensors" in files

@@ -31,10 +31,13 @@ def prepared(folder: Path, attention_dropout: float) -> Prepared:
 
 def test_attention_dropout_that_is_not_applied_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On the terminal, in the log and on the model card, which all show the notes of the model's source."""
-    assert not any("dropout" in note for note in prepared(tmp_path, 0.1).loaded.source.notes)
+    applied = prepared(tmp_path, 0.1)
+    assert not any("dropout" in note for note in applied.loaded.source.notes)
+    assert applied.resolved["attention_dropout"] == 0.1
     monkeypatch.setattr(preparing, "can_drop", lambda device, dtype: False)  # as on a GPU in half precision
-    noted = prepared(tmp_path, 0.1).loaded
-    assert sum("Attention dropout (0.1) is not applied" in note for note in noted.source.notes) == 1
+    dropped = prepared(tmp_path, 0.1)
+    assert sum("Attention dropout (0.1) is not applied" in note for note in dropped.loaded.source.notes) == 1
+    assert dropped.resolved["attention_dropout"] == 0.0
     assert not any("dropout" in note for note in prepared(tmp_path, 0.0).loaded.source.notes)
 
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import tomllib
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +263,14 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes | None, message
         path.write_bytes(content)
     with pytest.raises(RecipeError, match=message):
         Recipe.from_toml(path)
+
+
+def test_the_dropouts_of_the_packaged_models_are_what_the_recipe_s_page_says() -> None:
+    for name in ("model", "model-qa"):
+        config = json.loads(resources.files("distiltune.starter").joinpath(name, "config.json").read_text("utf-8"))
+        assert [config[each] for each in ("dropout", "attention_dropout", "qa_dropout")] == [0.0, 0.0, 0.0]
+    page = (Path(__file__).parents[1] / "docs" / "recipe.md").read_text(encoding="utf-8")
+    assert "both packaged models,\n`starter` and `starter-qa`, have 0" in page
 
 
 def test_ranges_in_words() -> None:

@@ -213,3 +213,4 @@ def test_a_run_goes_on_in_its_own_precision_or_in_one_that_is_named(
     assert len(resume(run, precision="float32").epochs) == 2
     (event,) = [line for line in read_log(run / "log.jsonl") if line.get("event") == "resumed"]
     assert "others than without the stop: precision bfloat16 then, float32 now" in str(event["notes"])
+    assert dict(event["resolved"])["precision"] == "float32"  # type: ignore[call-overload]

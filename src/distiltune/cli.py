@@ -167,7 +167,7 @@ def evaluate(
     from distiltune.report.console import counting
 
     console = make_console()
-    with counting(error_console() if as_json else console, "evaluating") as on_progress:
+    with counting(error_console() if as_json else console, "evaluating", "examples") as on_progress:
         result = run(model, data, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
@@ -199,7 +199,7 @@ def predict(
     from distiltune.report.console import counting
 
     console = make_console()
-    with counting(error_console() if as_json else console, "predicting") as on_progress:
+    with counting(error_console() if as_json else console, "predicting", "examples") as on_progress:
         result = run(model, data, output, recipe=recipe, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
@@ -246,7 +246,7 @@ def ask(
     from distiltune.tasks.question_answering.answerer import Answerer
 
     answerer = Answerer(model, **given)
-    with counting(error_console(), "reading") as on_progress:
+    with counting(error_console(), "reading", "windows") as on_progress:
         replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
         typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
@@ -396,20 +396,22 @@ def export(
     if form != "onnx":
         raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
     from distiltune.export.onnx import export_onnx
+    from distiltune.report.console import working
     from distiltune.tasks.choose import entry_of_model
 
     console = error_console() if as_json else make_console()
-    exported = export_onnx(
-        model,
-        output,
-        overwrite=overwrite,
-        int8=int8,
-        data=tuple(data or ()),
-        questions=questions,
-        accept_loss=accept_loss,
-        threads=threads,
-        on_note=lambda note: say(console, note),
-    )
+    with working(console):
+        exported = export_onnx(
+            model,
+            output,
+            overwrite=overwrite,
+            int8=int8,
+            data=tuple(data or ()),
+            questions=questions,
+            accept_loss=accept_loss,
+            threads=threads,
+            on_note=lambda note: say(console, note),
+        )
     if as_json:
         typer.echo(json.dumps(exported.as_json(), indent=2, allow_nan=False))
         return

@@ -51,15 +51,17 @@ def check(
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
     built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
+    from distiltune.report.console import working
     from distiltune.tasks.choose import with_task_of_training
 
     built = with_task_of_training(built)
     entry = TASKS[built.task]
-    found = entry.load(entry.checker)(data, against or [], built, fix)
+    console = make_console()
+    with working(error_console() if as_json else console):
+        found = entry.load(entry.checker)(data, against or [], built, fix)
     if as_json:
         typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
         return
-    console = make_console()
     for line in found.lines:
         say(console, line)
 
@@ -114,7 +116,7 @@ def find_lr(
     if output is not None:
         check_output(output)
     console = make_console()
-    with counting(error_console() if as_json else console, "range test") as on_progress:
+    with counting(error_console() if as_json else console, "range test", "steps") as on_progress:
         test = find_learning_rate(built, n_steps=steps, on_step=lambda n_done: on_progress(n_done, steps))
     written = write_range(test, output) if output is not None else ()
     if as_json:

@@ -18,6 +18,7 @@ from distiltune.device import choose_device
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
 from distiltune.preparing import Prepared, prepare, prepare_again, tell
+from distiltune.progress import heard_by
 from distiltune.recipe import Recipe
 from distiltune.results import write_results
 from distiltune.resuming import (
@@ -157,7 +158,7 @@ def _fine_tune(
     try:
         device = choose_device(recipe.device, here.place_here)
         interruption = Interruption(lambda number: largest_of_all(here, number), here.count)
-        with interruption, joined(here, device.type):
+        with interruption, joined(here, device.type), heard_by(reporter.working):
             if here.writes and run.path.exists():
                 lock.acquire()
             resumed = find_resumable(run) if resumed_with is not None else None
@@ -222,12 +223,21 @@ def _run(
 ) -> FineTuned:
     recipe, resumed = prepared.recipe, prepared.resumed
     if resumed is None:
-        write_run_start(run, log, recipe, prepared.loaded, prepared.training, prepared.validation, prepared.machine)
+        write_run_start(
+            run,
+            log,
+            recipe,
+            prepared.resolved,
+            prepared.loaded,
+            prepared.training,
+            prepared.validation,
+            prepared.machine,
+        )
         write_base(run, prepared.loaded)
     reporter.note(f"run: {run.path}")
     tell(reporter, prepared)
     if resumed is not None:
-        tell_resumed(reporter, log, resumed, prepared.surroundings)
+        tell_resumed(reporter, log, resumed, prepared.resolved, prepared.surroundings)
         clear_leftovers(run, resumed)
 
     model, task = prepared.loaded.model, prepared.task
@@ -320,7 +330,7 @@ def _evaluate(prepared: Prepared, run: RunDirectory, reporter: Reporter) -> Mapp
     run.new_predictions.mkdir(exist_ok=True)
 
     def on_progress(n_done: int) -> None:
-        reporter.evaluating(n_done, data.n_examples)
+        reporter.working("evaluating", "examples", n_done, data.n_examples)
 
     return prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress).metrics
 
@@ -337,7 +347,7 @@ def _finish(prepared: Prepared, run: RunDirectory, log: RunLog, keeper: Keeper, 
 
 
 def _recipe_as_run(prepared: Prepared) -> str:
-    return recipe_as_run(prepared.recipe, prepared.training, prepared.validation, prepared.machine)
+    return recipe_as_run(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)
 
 
 def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:

@@ -25,8 +25,8 @@ from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
-from distiltune.model.encoder import count_parameters
-from distiltune.recipe import MONITORS, Recipe
+from distiltune.model.encoder import count_parameters, model_device
+from distiltune.recipe import MONITORS, Recipe, stored_settings
 from distiltune.resuming import (
     BEGAN_FROM,
     Resumed,
@@ -74,6 +74,26 @@ class Prepared:
     def choice(self) -> BestEpoch:
         """How the best epoch is chosen, before the first."""
         return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """What was decided where the recipe leaves it open, under the names of the settings.
+
+        Device, threads, precision and dropouts, ``attention_dropout`` 0 where none is applied; and of how texts are
+        read what the task worked out.
+        """
+        recipe, config, device = self.recipe, self.loaded.source.config, model_device(self.loaded.model)
+        values: dict[str, Any] = {
+            "device": str(device),
+            "threads": self.machine.n_threads,
+            "precision": self.precision,
+            "dropout": config.dropout,
+            "attention_dropout": config.attention_dropout if _drops_attention(device, self.precision) else 0.0,
+        }
+        if self.task.head_rules:  # else the head is no model's
+            values["head_dropout"] = self.loaded.head_dropout
+        stored = stored_settings(self.task.model_config(self.training, self.loaded.head_dropout, {}))
+        return values | {name: value for name, value in stored.items() if value != getattr(recipe, name)}
 
 
 def prepare(
@@ -154,11 +174,14 @@ def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) 
     """The model, and among what is remarkable about it that its attention dropout is not applied, if it is not."""
     source = loaded.source
     probability = source.config.attention_dropout
-    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    if probability == 0.0 or can_drop(device, dtype):
+    if probability == 0.0 or _drops_attention(device, precision):
         return loaded
     note = f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it."
     return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
+
+
+def _drops_attention(device: torch.device, precision: Precision) -> bool:
+    return can_drop(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
 
 
 def _check_warmup(recipe: Recipe, n_steps: int) -> None:

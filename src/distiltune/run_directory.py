@@ -147,7 +147,7 @@ class RunDirectory:
 
     @property
     def recipe(self) -> Path:
-        """The recipe as run, with versions, machine and data fingerprints."""
+        """The recipe as run, with what it left open, versions, machine and data fingerprints."""
         return self.path / "recipe.toml"
 
     @property
@@ -278,32 +278,41 @@ def _git_revision() -> str:
         return ""
 
 
-def recipe_as_run(recipe: Recipe, training: Dataset, validation: Dataset | None, machine: Machine) -> str:
-    """The content of ``recipe.toml``."""
-    return "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(_surroundings(training, validation, machine))
+def recipe_as_run(
+    recipe: Recipe,
+    resolved: Mapping[str, Any],
+    training: Dataset,
+    validation: Dataset | None,
+    machine: Machine,
+) -> str:
+    """The content of ``recipe.toml``; ``resolved`` is what was decided where the recipe leaves it open."""
+    surroundings = _surroundings(resolved, training, validation, machine)
+    return "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(surroundings)
 
 
-def _surroundings(training: Dataset, validation: Dataset | None, machine: Machine) -> dict[str, Any]:
+def _surroundings(
+    resolved: Mapping[str, Any], training: Dataset, validation: Dataset | None, machine: Machine
+) -> dict[str, Any]:
     data = {"train": _describe(training)} | ({"validation": _describe(validation)} if validation else {})
-    return {"versions": versions(), "machine": machine.as_json(), "data": data}
+    return {"resolved": dict(resolved), "versions": versions(), "machine": machine.as_json(), "data": data}
 
 
 def write_run_start(
     run: RunDirectory,
     log: RunLog,
     recipe: Recipe,
+    resolved: Mapping[str, Any],
     loaded: LoadedModel,
     training: Dataset,
     validation: Dataset | None,
     machine: Machine,
 ) -> None:
     """Write ``recipe.toml``, ``rejected.jsonl`` and the log's first lines, before the first step."""
-    surroundings = _surroundings(training, validation, machine)
-    write_whole(run.recipe, recipe_as_run(recipe, training, validation, machine).encode())
+    write_whole(run.recipe, recipe_as_run(recipe, resolved, training, validation, machine).encode())
     log.write(
         "start",
         recipe=recipe.model_dump(),
-        **surroundings,
+        **_surroundings(resolved, training, validation, machine),
         model=loaded.source.directory.name,
         notes=loaded.source.notes,
     )

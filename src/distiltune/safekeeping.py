@@ -45,12 +45,21 @@ def make_bad_steps(training: Dataset, skip: bool, where: str) -> BadSteps:
     return BadSteps(skip, name_features, where)
 
 
-def tell_resumed(reporter: Reporter, log: RunLog, resumed: Resumed, surroundings: Mapping[str, Any]) -> None:
-    """Where the run goes on, and what is not as it was."""
+def tell_resumed(
+    reporter: Reporter, log: RunLog, resumed: Resumed, resolved: Mapping[str, Any], surroundings: Mapping[str, Any]
+) -> None:
+    """Where the run goes on, and what is not as it was; ``resolved`` is what the recipe left open, as it is now."""
     notes = [*resumed.notes, *notes_on_bits(resumed.state, surroundings)]
     if log.n_missing:
         notes.append(f"the log lacks {log.n_missing} bytes that it had at the checkpoint; its last lines are lost")
-    log.write("event", event="resumed", step=resumed.place.steps_done, epoch=resumed.place.epochs_done, notes=notes)
+    log.write(
+        "event",
+        event="resumed",
+        step=resumed.place.steps_done,
+        epoch=resumed.place.epochs_done,
+        resolved=resolved,
+        notes=notes,
+    )
     reporter.note(f"resumed after step {resumed.place.steps_done}, epoch {resumed.place.epochs_done}")
     for note in notes:
         reporter.note(note)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,54 @@ def test_a_run_with_itself_differs_in_nothing(runs: tuple[FineTuned, FineTuned])
     assert not comparison.pairs[0].changed
     assert not any(score.is_real for score in comparison.pairs[0].scores)
     assert "the recipes are the same" in comparison_lines(comparison)
+
+
+def with_log(run: FineTuned, path: Path, edit: Callable[[list[dict[str, Any]]], None]) -> Path:
+    """A copy of a run whose log's lines were changed."""
+    shutil.copytree(run.directory, path, ignore=shutil.ignore_patterns("checkpoints", "model"))
+    lines = [json.loads(line) for line in (path / "log.jsonl").read_text().splitlines()]
+    edit(lines)
+    (path / "log.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+def test_what_was_decided_is_compared_and_not_what_was_left_open(
+    runs: tuple[FineTuned, FineTuned], tmp_path: Path
+) -> None:
+    """All of these have `precision = "auto"` and no dropout in their recipes."""
+    slow = runs[0]
+
+    def elsewhere(lines: list[dict[str, Any]]) -> None:
+        lines[0]["resolved"] |= {"precision": "bfloat16", "threads": 8, "device": "cuda:0"}
+
+    def resumed(lines: list[dict[str, Any]]) -> None:
+        again = {**lines[0]["resolved"], "precision": "bfloat16", "threads": 2}
+        lines.insert(2, {"kind": "event", "event": "resumed", "resolved": again})
+
+    compared = compare_runs([slow.directory, with_log(slow, tmp_path / "elsewhere", elsewhere)])
+    assert compared.differing == {"precision": ("float32", "bfloat16")}
+    compared = compare_runs([slow.directory, with_log(slow, tmp_path / "resumed", resumed)])
+    assert compared.differing == {"precision": ("float32", "float32, then bfloat16")}
+    assert not compared.notes
+
+    # of a setting that was given and one that came to the same there is nothing to say
+    given = tmp_path / "given"
+    shutil.copytree(with_log(slow, tmp_path / "same", lambda lines: None), given)
+    recipe = (given / "recipe.toml").read_text()
+    (given / "recipe.toml").write_text(
+        recipe.replace('precision = "auto"', 'precision = "float32"').replace("[recipe]\n", "[recipe]\ndropout = 0.1\n")
+    )
+    assert not compare_runs([slow.directory, given]).differing
+
+
+def test_a_run_that_does_not_say_what_was_decided_is_compared_by_its_recipe(
+    runs: tuple[FineTuned, FineTuned], tmp_path: Path
+) -> None:
+    early = with_log(runs[0], tmp_path / "early", lambda lines: lines[0].pop("resolved"))
+    compared = compare_runs([runs[0].directory, early])
+    assert not compared.differing
+    assert "an earlier version of distiltune wrote early; whether precision" in "\n".join(comparison_lines(compared))
+    assert set(compare_runs([early, runs[1].directory]).differing) == {"epochs", "learning_rate"}
 
 
 def test_what_is_no_run_is_refused(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:

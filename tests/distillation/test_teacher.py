@@ -15,6 +15,7 @@ from distiltune.distillation import teacher
 from distiltune.distillation.teacher import Chunks, with_targets
 from distiltune.errors import DataError, ModelError
 from distiltune.inference.predictor import outputs
+from distiltune.progress import heard_by
 from tests.helpers import TINY, random_features, tiny_qa_model
 
 FEATURES = random_features(10)
@@ -66,6 +67,21 @@ def test_the_chunks_make_no_difference_but_are_kept_apart(tmp_path: Path, monkey
     assert len(list((tmp_path / "cut").glob("*/targets.npy"))) == 3
     assert not cut.from_cache
     assert said_of(FEATURES, tmp_path / "cut").from_cache
+
+
+def test_it_is_told_how_far_the_teacher_is_and_not_of_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teacher, "CHUNK", 4)
+    told: list[tuple[object, ...]] = []
+    with heard_by(lambda *words: told.append(words)):
+        said_of(FEATURES, tmp_path)
+        assert told[0] == ("teacher", "windows", 0, 10)
+        assert told[-1] == ("teacher", "windows", 10, 10)
+        assert {4, 8} <= {words[2] for words in told}
+        told.clear()
+        said_of(FEATURES, tmp_path)
+    assert told == []
 
 
 class StoppedError(Exception):

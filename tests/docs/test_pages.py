@@ -2,27 +2,81 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
 
 from distiltune.cli import app
+from distiltune.fine_tuning import fine_tune
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NOT_RUN = ("serve", "push")  # they need a port or the hub, and have tests of their own
 
-RUN = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
-EXTRAS = {"how-to/onnx": ("onnxscript", "onnxruntime"), "how-to/long-documents": ("bm25s",)}
+HOW_TOS = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
+RUN = {
+    **{
+        f"docs/{name}.md": {"distilbert-base-uncased": "./tiny"}
+        for name in ("tutorial", *map("how-to/{}".format, HOW_TOS))
+    },
+    "README.md": {
+        "distilbert-base-uncased": "./tiny",
+        "--output": "--epochs 1 --output",
+        'output="runs/mine"': 'output="runs/in-python", epochs=1',
+    },
+    "docs/coach.md": {
+        "distilbert-base-uncased": "./tiny",
+        "--output lr": "--output lr --steps 12",
+        "runs/mine/recipe.toml": "runs/mine/recipe.toml --steps 12",
+        "--trials 12": "--trials 2",
+        "epochs=2,3,4": "epochs=1,2",
+    },
+    "docs/distillation.md": {
+        "distilbert-base-uncased": "./tiny",
+        "--model starter": "--model ./tiny",
+        "--output": "--epochs 1 --output",
+        "--student-layers 6 --student-width 160 --student-heads 5": (
+            "--student-layers 1 --student-width 8 --student-heads 1"
+        ),
+    },
+}
+"""The pages that are run, and what stands in for what in their commands and their Python."""
+
+BRING_THEIR_FILES = ("docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in HOW_TOS))
+"""The pages that begin in an empty place: every block that is neither commands nor Python is a file with a name."""
+
+EXTRAS = {
+    "docs/how-to/onnx.md": ("onnxscript", "onnxruntime"),
+    "docs/how-to/long-documents.md": ("bm25s",),
+    "docs/coach.md": ("optuna",),
+}
+
+NOT_FOLLOWED = {
+    "docs/python.md": "is run by a test of its own here",
+    "docs/add-a-task.md": "is run by tests/docs/test_add_a_task.py",
+    "docs/commands.md": "lists the commands' examples, which other pages and tests/test_cli.py run",
+    "docs/index.md": "its one command is README's",
+    "docs/starter.md": "its commands are README's, and those that made the starter take hours",
+    "docs/results.md": "its commands take hours, and data that is not in the repository",
+    "docs/models.md": "reads a TensorFlow-era model; tests/model/test_tf_era.py makes and converts one",
+    "docs/reliability.md": "goes on with a run that was killed; tests/faults kills and resumes them",
+    "docs/how-to/from-keras.md": "fetches SQuAD from the hub; tests/data/test_hub.py has a stand-in for it",
+    "docs/how-to/hub.md": "needs the hub; tests/export/test_push.py and tests/test_hub_end_to_end.py have a stand-in",
+    "docs/how-to/serve.md": "needs a port; its client is run by a test of its own here",
+}
+"""Pages with commands or Python that are not run as they stand, and why."""
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -94,28 +148,67 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("name", ["tutorial", *(f"how-to/{name}" for name in RUN)])
+def lay_out(desk: Path) -> None:
+    """The files that pages name and do not show: questions in each form, texts, a handbook, three runs."""
+    known = people()
+    for name, examples in (("train.json", known.examples), ("dev.json", known.examples[:8])):
+        write_squad(desk / name, examples)
+    rows = [[e.question, e.context, e.answers[0].text] for e in known.examples if e.answers]
+    for name in ("mine.csv", "held-out.csv"):
+        with (desk / name).open("w", encoding="utf-8", newline="") as file:
+            csv.writer(file).writerows([["question", "context", "answer_text"], *rows])
+    (desk / "handbook.txt").write_text("The lease is signed by the treasurer, in blue ink.", encoding="utf-8")
+    (desk / "texts").mkdir()
+    (desk / "texts" / "a.txt").write_text("\n".join({e.context: None for e in known.examples}), encoding="utf-8")
+    shutil.copytree(ROOT / "docs" / "examples", desk / "docs" / "examples")
+
+
+def lay_out_runs(desk: Path) -> None:
+    """The runs that a page names and does not make."""
+    quick: dict[str, Any] = {"max_length": 48, "stride": 8, "epochs": 1, "threads": 1}
+    fine_tune(output=desk / "runs/mine", model="./tiny", train="train.json", validation="dev.json", **quick)
+    for name in ("one", "other"):
+        shutil.copytree(desk / "runs/mine", desk / "runs" / name)
+
+
+@pytest.mark.parametrize("name", RUN)
 def test_a_page_can_be_followed(name: str, desk: Path) -> None:
-    """From top to bottom: its files written, its commands and its Python run, with a tiny model in place of the one
-    that it names."""
+    """From top to bottom: its files written, its commands and its Python run, with something tiny in place of what it
+    names."""
     for extra in EXTRAS.get(name, ()):
         pytest.importorskip(extra, reason="needs the extra `dev`")
+    if name not in BRING_THEIR_FILES:
+        lay_out(desk)
+    if name == "docs/coach.md":
+        lay_out_runs(desk)
     spoken: dict[str, object] = {}
     n_run = 0
-    for language, title, code in in_order(ROOT / "docs" / f"{name}.md"):
+    for language, title, code in in_order(ROOT / name):
+        for said, tiny in RUN[name].items():
+            code = code.replace(said, tiny)
         if language == "console":
-            for line in (line.removeprefix("$ ") for line in code.splitlines()):
-                words = shlex.split(line.replace("distilbert-base-uncased", "./tiny"))
+            for line in (line.removeprefix("$ ") for line in code.replace("\\\n", " ").splitlines()):
+                words = shlex.split(line)
                 if words[0] == "distiltune" and words[1] not in NOT_RUN:
                     app(words[1:], standalone_mode=False)
                     n_run += 1
         elif language == "python":
-            exec(compile(code, f"{name}.md", "exec"), spoken)
+            exec(compile(code, name, "exec"), spoken)
             n_run += 1
-        else:
-            assert title, f"a block of {language} that is no file"
+        elif title:
             (desk / title).write_text(code, encoding="utf-8")
+        else:
+            assert name not in BRING_THEIR_FILES, f"a block of {language} that is no file"
     assert n_run
+
+
+def test_every_page_with_commands_is_run_or_said_not_to_be() -> None:
+    with_code = {str(page.relative_to(ROOT)) for page in PAGES if commands(page) or blocks(page, "python")}
+    assert with_code == RUN.keys() | NOT_FOLLOWED.keys()
+    assert not RUN.keys() & NOT_FOLLOWED.keys()
+    for name, replaced in RUN.items():
+        page = (ROOT / name).read_text(encoding="utf-8").replace("\\\n", " ")
+        assert [said for said in replaced if said not in page] == [], f"{name}: nothing to stand in for"
 
 
 def test_the_client_of_the_serving_page_runs(

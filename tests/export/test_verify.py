@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.export.verify import Comparison, compare, has_score, measure
 from distiltune.model.encoder import Encoder, TaskModel, initialise
+from distiltune.progress import heard_by
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
@@ -93,7 +94,10 @@ def test_without_gold_there_is_no_score_and_any_loss_is_possible(tmp_path: Path)
 
 def test_a_score_that_is_not_finite_counts_as_lost(tmp_path: Path) -> None:
     task, model, data = setting(tmp_path, 1.0)
-    before = measure(task, model, data)
+    told: list[tuple[object, ...]] = []
+    with heard_by(lambda *words: told.append(words)):
+        before = measure(task, model, data, "measuring float32")
+    assert told[-1] == ("measuring float32", "examples", 12, 12)
     assert has_score(task, before)
     after = replace(before, metrics={**before.metrics, "pearson": float("nan")})
     comparison = compare(task, model, model, data, before, after)

@@ -92,7 +92,8 @@ class Comparison:
 
     Attributes:
         runs: as read.
-        differing: settings that are not the same everywhere: name → value in each run.
+        differing: settings that are not the same everywhere: name → value in each run, as it was decided where the
+            recipe leaves it open and every run tells.
         pairs: every further run against the first.
         notes: what makes the comparison less than fair.
 
@@ -138,9 +139,10 @@ def compare_runs(paths: Sequence[str | Path]) -> Comparison:
         raise TrainingError(
             f"The runs are of different tasks: {', '.join(tasks)}.", fix="compare runs of one task with each other"
         )
-    names = [run.settings for run in runs]
-    keys = [key for key in dict.fromkeys(key for each in names for key in each) if key not in _OF_NO_CONSEQUENCE]
-    differing = {key: tuple(each.get(key) for each in names) for key in keys}
+    all_tell = all(run.resolved for run in runs)
+    settings = [run.as_run if all_tell else run.settings for run in runs]
+    keys = [key for key in dict.fromkeys(key for each in settings for key in each) if key not in _OF_NO_CONSEQUENCE]
+    differing = {key: tuple(each.get(key) for each in settings) for key in keys}
     differing = {key: values for key, values in differing.items() if any(value != values[0] for value in values)}
     pairs = tuple(compare_pair(runs[0], other) for other in runs[1:])
     return Comparison(tuple(runs), differing, pairs, tuple(_notes(runs, pairs)))
@@ -150,6 +152,11 @@ def _notes(runs: Sequence[RunRecord], pairs: Sequence[PairComparison]) -> list[s
     notes = []
     if any(run.fingerprints.get("validation") != runs[0].fingerprints.get("validation") for run in runs):
         notes.append("the runs were validated on different data; only examples that they share are compared")
+    if silent := [run.name for run in runs if not run.resolved]:
+        notes.append(
+            f"an earlier version of distiltune wrote {', '.join(silent)}; whether precision and dropouts were the same "
+            "is not known where the recipes leave them open"
+        )
     for pair in pairs:
         both = f"{pair.first} and {pair.second}"
         if pair.n_clashing:

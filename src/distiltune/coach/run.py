@@ -14,6 +14,7 @@ from distiltune.coach.known_concerns import concerns_of
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.durable import write_whole
 from distiltune.preparing import Prepared
+from distiltune.progress import tell
 from distiltune.recipe import STORED_SETTINGS, Recipe
 from distiltune.run_directory import RunDirectory
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -40,6 +41,7 @@ def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
     if isinstance(task, Coached):
         uniform, blind = task.chance_losses(training.features)
         read_so = {name: getattr(recipe, name) for name in STORED_SETTINGS}
+        tell("checking the data")
         concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
     return TrainingFacts(
         planned_epochs=recipe.epochs,

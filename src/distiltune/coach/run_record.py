@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,19 @@ R = TypeVar("R")
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A run as its directory tells of it."""
+    """A run as its directory tells of it.
+
+    Attributes:
+        name: of its directory.
+        settings: its recipe's.
+        fingerprints: of the data, by set.
+        epochs: one report each.
+        steps: those that were logged.
+        best_epoch: which epoch its model is from.
+        answers: each validation example's, by id.
+        resolved: what was decided where the recipe leaves it open; empty of a run of an early version.
+
+    """
 
     name: str
     settings: Mapping[str, Any]
@@ -29,6 +41,12 @@ class RunRecord:
     steps: tuple[StepReport, ...]
     best_epoch: int
     answers: Mapping[str, ScoredAnswer]
+    resolved: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def as_run(self) -> Mapping[str, Any]:
+        """The settings, with what was decided in place of what the recipe leaves open."""
+        return {**self.settings, **self.resolved}
 
     @property
     def task(self) -> str:
@@ -57,19 +75,31 @@ def read_run(path: Path) -> RunRecord:
         ) from error
     # A run that is killed as it writes, or that is still writing, leaves the log's last line half-written.
     lines = _read_lines(run.log, _as_logged, may_end_early=True)
-    epochs = tuple(report for _, report in lines if isinstance(report, EpochReport))
+    epochs = tuple(line.report for line in lines if isinstance(line.report, EpochReport))
     if not epochs:
         raise TrainingError("No epoch has ended in this run.", where=str(path), fix="let it train, then compare")
-    best = [report.epoch for is_best, report in lines if is_best and isinstance(report, EpochReport)]
+    best = [line.report.epoch for line in lines if line.is_best and isinstance(line.report, EpochReport)]
     return RunRecord(
         name=path.resolve().name,
         settings=surroundings.get("recipe", {}),
         fingerprints={name: data.get("fingerprint", "") for name, data in surroundings.get("data", {}).items()},
         epochs=epochs,
-        steps=tuple(report for _, report in lines if isinstance(report, StepReport)),
+        steps=tuple(line.report for line in lines if isinstance(line.report, StepReport)),
         best_epoch=best[-1] if best else epochs[-1].epoch,
         answers={each.id: each for each in _read_lines(run.answers, _as_answer)} if run.answers.is_file() else {},
+        resolved=_one_after_another([line.resolved for line in lines]),
     )
+
+
+def _one_after_another(resolved: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What was decided at the start and each time that the run was resumed: what changed in words."""
+    found: dict[str, list[Any]] = {}
+    for each in resolved:
+        for name, value in each.items():
+            values = found.setdefault(name, [])
+            if value not in values[-1:]:
+                values.append(value)
+    return {name: values[0] if len(values) == 1 else ", then ".join(map(str, values)) for name, values in found.items()}
 
 
 def _read_lines(path: Path, read: Callable[[dict[str, Any]], R], *, may_end_early: bool = False) -> list[R]:
@@ -107,14 +137,22 @@ def _as_answer(line: dict[str, Any]) -> ScoredAnswer:
     return ScoredAnswer(**{**line, "wanted": tuple(line["wanted"]), "counts": counted})
 
 
-def _as_logged(line: dict[str, Any]) -> tuple[bool, EpochReport | StepReport | None]:
-    """Whether it was the best so far, and the report of an epoch or of steps; None for all other lines."""
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    """What is read of a line of the log: the report of an epoch or of steps, if it was the best; what was decided."""
+
+    report: EpochReport | StepReport | None
+    is_best: bool
+    resolved: Mapping[str, Any]
+
+
+def _as_logged(line: dict[str, Any]) -> _Logged:
     reports: dict[str, type[EpochReport | StepReport]] = {"epoch": EpochReport, "step": StepReport}
     report = reports.get(line["kind"])
     if report is None:
-        return False, None
+        return _Logged(None, False, dict(line.get("resolved", {})))
     values = {name: _numbers(line[name]) for name in report.__dataclass_fields__}
-    return bool(line.get("best")), report(**values)
+    return _Logged(report(**values), bool(line.get("best")), {})
 
 
 def _numbers(value: Any) -> Any:

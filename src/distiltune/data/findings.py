@@ -7,7 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from distiltune.progress import tell
+
 Outcome = Literal["repaired", "rejected", "noted"]
+
+_ROWS_BETWEEN_WORDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,12 @@ class Findings:
 
     n_rows: int = 0
     items: list[Finding] = field(default_factory=list)
+
+    def count_row(self) -> None:
+        """One row more was read."""
+        self.n_rows += 1
+        if self.n_rows % _ROWS_BETWEEN_WORDS == 0:
+            tell("reading", "rows", self.n_rows)
 
     def add(self, finding: Finding) -> None:
         """Append one finding."""

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.packing import cumulative_lengths
 from distiltune.errors import ModelError
+from distiltune.progress import tell
 
 _TEXTS_AT_ONCE = 2_048  # these two bound the memory of the tokenizer's own objects
 _CHARACTERS_AT_ONCE = 8_000_000
@@ -70,6 +71,7 @@ def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> TokenTable:
             lengths.append(len(token_ids))
             ids.append(np.array(token_ids, dtype=np.int32))
             spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
+        tell("tokenising", "texts", len(lengths), len(texts))
     flat_spans = np.concatenate(spans) if spans else np.zeros((0, 2), dtype=np.int32)
     return TokenTable(
         ids=np.concatenate(ids) if ids else np.zeros(0, dtype=np.int32),

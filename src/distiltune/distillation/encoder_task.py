@@ -32,6 +32,7 @@ from distiltune.model.build import Dropouts, LoadedModel, build_model
 from distiltune.model.encoder import Encoder
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
+from distiltune.progress import tell
 from distiltune.recipe import Recipe
 from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
@@ -216,6 +217,7 @@ class EncoderDistillation:
         student.eval()
 
         def make() -> Arrays:
+            tell("narrowing")
             found = narrow(teacher, student, batch.to(self._device))
             made = {"basis": found.basis, "means": found.means}
             made |= {f"{_STUDENT}{name}": tensor for name, tensor in student.state_dict().items()}

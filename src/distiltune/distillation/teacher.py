@@ -22,6 +22,7 @@ from distiltune.errors import ModelError
 from distiltune.inference.predictor import outputs
 from distiltune.model.encoder import Encoder
 from distiltune.model.source import ModelSource, load_tokenizer
+from distiltune.progress import tell
 
 CHUNK = 2_048
 """Features whose outputs are kept together."""
@@ -91,6 +92,8 @@ def _filler(
 
     def fill(array: FloatArray) -> None:
         start = features.offsets[ids[0]]
+        n_done = int(ids[0])
+        tell("teacher", "windows", n_done, len(features))
         for batch, output in outputs(model, features, ids, max_tokens, alone=True):
             kept_in = torch.float16 if array.dtype == np.float16 else torch.float32
             said = output.to(kept_in).cpu().numpy()
@@ -100,6 +103,8 @@ def _filler(
             for feature, length, end in zip(batch.feature_ids, batch.lengths, ends, strict=True):
                 row = features.offsets[feature] - start
                 array[row : row + length] = said[end - length : end]
+            n_done += batch.n_features
+            tell("teacher", "windows", n_done, len(features))
 
     return fill
 

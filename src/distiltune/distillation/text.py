@@ -74,7 +74,7 @@ def read_texts(sources: Sequence[str]) -> Texts:
             text = line.strip()
             if not text:
                 continue
-            findings.n_rows += 1
+            findings.count_row()
             if text in seen:
                 where = f"{file}:{number}"
                 findings.add(Finding("rejected", "duplicate", where, "", "the same text was read before"))

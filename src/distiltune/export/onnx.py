@@ -27,6 +27,7 @@ from distiltune.model.save import check_output, replace_directory
 from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.outputs import writing_to
+from distiltune.progress import tell
 from distiltune.recipe import Recipe
 from distiltune.report.model_card import metadata
 from distiltune.run_directory import RunDirectory
@@ -129,7 +130,7 @@ def export_onnx(
     task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
     dataset = _examples_to_check(task, recipe, data, directory, loaded)
     on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(dataset.sources)}")
-    before = measure(task, loaded.model.eval(), dataset)
+    before = measure(task, loaded.model.eval(), dataset, "measuring the model")
     if int8 and not accept_loss:
         _check_measurable(task, before, dataset)
     with tempfile.TemporaryDirectory() as working:
@@ -167,7 +168,9 @@ def _make(
 
     def check(precision: str, file: Path) -> _Candidate:
         exported = OnnxModel(file, torch.device("cpu"), alone=ranges_are_dynamic(precision))
-        comparison = compare(task, loaded.model, exported, data, before, measure(task, exported, data))
+        comparison = compare(
+            task, loaded.model, exported, data, before, measure(task, exported, data, f"measuring {precision}")
+        )
         on_note(
             f"{precision}: {file.stat().st_size / 1e6:.1f} MB, {comparison.n_equal} of {comparison.n_examples} answers "
             f"as before, {_scores(comparison)}"
@@ -175,6 +178,7 @@ def _make(
         return _Candidate(precision, file, comparison)
 
     graph = working / "float32.onnx"
+    tell("writing the graph")
     write_graph(loaded.model, graph, task.output_names)
     plain = check("float32", graph)
     if not plain.comparison.is_faithful:
@@ -195,6 +199,7 @@ def _make(
     tried: list[_Candidate] = []
     for precision, make in makers:  # the smallest and quickest first
         file = working / f"{len(tried)}.onnx"
+        tell(f"making {precision}")
         make(file)
         tried.append(check(precision, file))
         if tried[-1].comparison.lost <= MAX_LOST:

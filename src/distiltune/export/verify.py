@@ -14,6 +14,7 @@ import numpy as np
 from torch import nn
 
 from distiltune.inference.predictor import outputs
+from distiltune.progress import tell
 from distiltune.tasks.base import Dataset, Task
 
 TOLERANCE = 1e-4
@@ -73,10 +74,14 @@ class Comparison:
         return asdict(self)
 
 
-def measure(task: Task, model: nn.Module, data: Dataset) -> Measured:
-    """Answer every example of a data set."""
+def measure(task: Task, model: nn.Module, data: Dataset, stage: str = "measuring") -> Measured:
+    """Answer every example of a data set; ``stage`` is what that is called where it is told how far it is."""
+
+    def on_progress(n_done: int) -> None:
+        tell(stage, "examples", n_done, data.n_examples)
+
     with tempfile.TemporaryDirectory() as directory:
-        metrics = task.evaluate(model, data, Path(directory)).metrics
+        metrics = task.evaluate(model, data, Path(directory), on_progress).metrics
         answers = _read_answers(Path(directory) / task.prediction_files[0])
     return Measured(answers, metrics)
 

@@ -21,6 +21,7 @@ from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
+from distiltune.progress import tell
 from distiltune.recipe import Recipe
 from distiltune.report.data_check import Checked, found_lines
 from distiltune.tasks.base import Dataset
@@ -99,8 +100,10 @@ def check_labelled(
     )
     training, validation = TASKS[recipe.task](recipe).ready().load_training(tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
+    tell("looking at texts and labels")
     concerns = labelled_concerns(training, texts, others, tokenizer)
     figures = _statistics(training, texts, tokenizer)
+    tell("measuring this machine")
     config = read_json(directory / "config.json")
     # A BERT, which is converted when it is trained, has other names for its sizes.
     estimate = _estimate(training, validation, recipe, EncoderConfig.from_hf(config)) if "dim" in config else None

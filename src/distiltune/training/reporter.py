@@ -15,14 +15,14 @@ class Reporter(Protocol):
     def note(self, message: str) -> None:
         """One sentence about something the user should know."""
 
+    def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
+        """How far a stage other than the training is, as `distiltune.progress` has it: reading, an evaluation, …"""
+
     def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
         """Training begins."""
 
     def step(self, report: StepReport) -> None:
         """Some steps are done."""
-
-    def evaluating(self, n_done: int, n_examples: int) -> None:
-        """An epoch's training is done, so many examples of its evaluation too."""
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:
         """An epoch is done."""
@@ -37,13 +37,13 @@ class Quiet:
     def note(self, message: str) -> None:
         """Nothing."""
 
+    def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
+        """Nothing."""
+
     def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
         """Nothing."""
 
     def step(self, report: StepReport) -> None:
-        """Nothing."""
-
-    def evaluating(self, n_done: int, n_examples: int) -> None:
         """Nothing."""
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:

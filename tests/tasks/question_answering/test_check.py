@@ -9,6 +9,7 @@ import pytest
 
 from distiltune.coach.concerns import Concern, concern_lines
 from distiltune.errors import DataError, RecipeError
+from distiltune.progress import heard_by
 from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
 from distiltune.tasks.question_answering.check_examples import asks_nothing
 from distiltune.tasks.question_answering.check_fix import check_output, fix, write_fixed
@@ -95,6 +96,15 @@ def test_sound_data_is_not_accused(tmp_path: Path) -> None:
     assert report.statistics["windows"] == 20
     assert report.statistics["question_classes"] == {"when": 8, "where": 4, "how": 4, "what": 4}
     assert sum(report.statistics["answer_position_tenths"]) == pytest.approx(1.0, abs=1e-3)
+
+
+def test_it_is_told_what_is_being_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))  # or nothing is tokenised
+    told: dict[str, None] = {}
+    with heard_by(lambda stage, *words: told.setdefault(stage)):
+        check(tmp_path, rows())
+    stages = ["tokenising", "looking for repeats and leaks", "looking at questions and answers"]
+    assert list(told) == [*stages, "measuring this machine"]
 
 
 ROW = rows()[2]

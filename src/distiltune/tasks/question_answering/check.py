@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from distiltune.device import choose_device, choose_precision, set_threads
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
+from distiltune.progress import tell
 from distiltune.recipe import Recipe
 from distiltune.tasks.checking import spread
 from distiltune.tasks.question_answering.check_examples import (
@@ -37,8 +38,6 @@ from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
 from distiltune.tasks.question_answering.settings import question_limit
-
-OnStage = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,6 @@ def check_data(
     *,
     against: Sequence[str] = (),
     estimate_for: tuple[EncoderConfig, torch.device] | None = None,
-    on_stage: OnStage = lambda stage: None,
 ) -> DataReport:
     """Check a data set, and against another one for what the two share.
 
@@ -117,24 +115,21 @@ def check_data(
         settings: what the checks measure by.
         against: the other set, usually the validation data.
         estimate_for: the model's shape and the device, if the cost of a training is to be estimated.
-        on_stage: told what is being done.
 
     Raises:
         DataError: if a source cannot be read, or nothing in it can be used.
 
     """
     began = time.perf_counter()
-    on_stage("reading")
     examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0)
     other = load_examples(against, "validation", settings.columns, 1.0) if against else None
-    on_stage("cutting windows")
     featurised = featurise(examples, tokenizer, settings.windows, cache_directory())
     others = other.examples if other is not None else ()
-    on_stage("looking for repeats and leaks")
+    tell("looking for repeats and leaks")
     repeats = find_repeats(examples.examples, others)
-    on_stage("looking at questions and answers")
+    tell("looking at questions and answers")
     concerns = list_concerns(featurised, tokenizer, settings, repeats, others)
-    on_stage("measuring this machine")
+    tell("measuring this machine")
     return DataReport(
         data=tuple(map(str, data)),
         against=tuple(map(str, against)),

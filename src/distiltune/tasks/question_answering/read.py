@@ -132,7 +132,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
         if first_flat_row is None and isinstance(row, Row) and not is_article(row):
             first_flat_row = row
         for question in questions_of(row, file, columns):
-            reading.findings.n_rows += 1
+            reading.findings.count_row()
             result = question if isinstance(question, Finding) else _example_of(question, reading)
             has_gold = has_gold or (isinstance(question, RawQuestion) and question.has_gold)
             if isinstance(result, Finding):

@@ -68,7 +68,7 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
     names = {column: parquet_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     examples: list[TokenExample] = []
     for row in iter_rows(path):
-        reading.findings.n_rows += 1
+        reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue

@@ -1,0 +1,37 @@
+"""How far long work is: told where it is done, heard by whoever shows it, and by nobody if nobody listens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+
+class Hears(Protocol):
+    """Is told how far a stage of the work is. It returns at once and does not raise."""
+
+    def __call__(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
+        """So many of a ``unit`` are done, such as "rows", of how many if that is known; 0 of None: it has begun."""
+
+
+def _nobody(stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
+    """Where nobody listens."""
+
+
+_hears: ContextVar[Hears] = ContextVar("hears", default=_nobody)
+
+
+@contextmanager
+def heard_by(hears: Hears) -> Iterator[None]:
+    """Within it, what this thread does is told to ``hears``."""
+    before = _hears.set(hears)
+    try:
+        yield
+    finally:
+        _hears.reset(before)
+
+
+def tell(stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
+    """Say how far a stage is; arguments as `Hears` has them."""
+    _hears.get()(stage, unit, n_done, n_all)
