@@ -134,18 +134,9 @@ def texts(places: Places, name: str, each: str, seed: str) -> Path:
 
 
 def make_teacher(places: Places) -> Path:
-    """The second stage's teacher: the larger model, fine-tuned as docs/results.md's long run."""
+    """The teacher of the second stage and of `starter-qa`: the larger model, tuned as docs/results.md's long run."""
     how = ("--train-questions", "20000", "--epochs", "2")
     return train(places.work / "teacher", ("train", "--model", places.large, *places.data, *how), places)
-
-
-def make_answering_teacher(places: Places) -> Path:
-    """The teacher of answers: the same on the same questions, at a rate that gets it well past its student."""
-    how = (
-        *("--train-questions", "20000", "--epochs", "3", "--learning-rate", "1e-4", "--warmup-share", "0.05"),
-        *("--max-gradient-norm", "1", "--validation-questions", "1000", "--monitor", "f1"),
-    )
-    return train(places.work / "answering-teacher", ("train", "--model", places.large, *places.data, *how), places)
 
 
 def find_learning_rate(places: Places, starter: Path) -> str:
@@ -244,9 +235,10 @@ def main() -> None:
     """Run every step that is not done."""
     arguments = parser_of(__doc__).parse_args()
     places = places_of(arguments)
-    starter = make_starter(places, make_teacher(places))
+    teacher = make_teacher(places)
+    starter = make_starter(places, teacher)
     rate = arguments.learning_rate or find_learning_rate(places, starter)
-    answering = make_answering(places, starter, make_answering_teacher(places), rate)
+    answering = make_answering(places, starter, teacher, rate)
     if arguments.install:
         install(starter, answering, places)
 
