@@ -184,11 +184,18 @@ def test_quantised_weights(directory: Path) -> None:
         load_source(str(directory))
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_broken_numbers(directory: Path, value: float) -> None:
-    rewrite(directory, **{QUERY: torch.full((16, 16), value)})
+@pytest.mark.parametrize("values", [(float("nan"),), (float("inf"),), (float("inf"), -float("inf"))], ids=str)
+def test_broken_numbers(directory: Path, values: tuple[float, ...]) -> None:
+    weights = torch.zeros(16, 16)
+    weights[3, : len(values)] = torch.tensor(values)
+    rewrite(directory, **{QUERY: weights})
     with pytest.raises(ModelError, match="NaN or infinity"):
         load_source(str(directory))
+
+
+def test_large_numbers_are_not_broken_though_their_sum_is(directory: Path) -> None:
+    rewrite(directory, **{QUERY: torch.full((16, 16), torch.finfo(torch.float32).max)})
+    assert load_source(str(directory)).tensors
 
 
 @pytest.mark.parametrize(
