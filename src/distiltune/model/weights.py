@@ -46,6 +46,10 @@ class HfWeights:
     files: tuple[str, ...]
 
 
+_MAX_NAME_BYTES = 255
+"""The longest name that file systems take; asking for a longer one is an error of the system, not a missing file."""
+
+
 def read_weights(directory: Path) -> HfWeights:
     """Read the first of `WEIGHT_FILES` that ``directory`` holds. Pickled code is never run.
 
@@ -174,8 +178,9 @@ def _weight_map(index: Path) -> dict[str, str]:
 
 
 def _is_plain_name(name: str) -> bool:
-    """Whether ``name`` stays inside a directory on every system."""
-    return PurePosixPath(name).name == name == PureWindowsPath(name).name and "\0" not in name
+    """Whether ``name`` stays inside a directory on every system, and can be a file's name at all."""
+    is_short = len(name.encode("utf-8", "surrogatepass")) <= _MAX_NAME_BYTES
+    return is_short and PurePosixPath(name).name == name == PureWindowsPath(name).name and "\0" not in name
 
 
 def _modern_name(name: str) -> str:
