@@ -28,6 +28,8 @@ WEIGHT_FILES = (
 _TO_FLOAT32 = (torch.float16, torch.bfloat16, torch.float64)
 _LEGACY_ENDINGS = {".gamma": ".weight", ".beta": ".bias"}  # layer norms of the first PyTorch BERTs
 _LFS_POINTER = b"version https://git-lfs"
+_MAX_NAME_BYTES = 255
+"""The longest name that file systems take; asking for a longer one is an error of the system, not a missing file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,6 @@ class HfWeights:
     dtype_on_disk: str
     files: tuple[str, ...]
 
-
-_MAX_NAME_BYTES = 255
-"""The longest name that file systems take; asking for a longer one is an error of the system, not a missing file."""
 
 
 def read_weights(directory: Path) -> HfWeights:
