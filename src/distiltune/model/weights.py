@@ -48,7 +48,6 @@ class HfWeights:
     files: tuple[str, ...]
 
 
-
 def read_weights(directory: Path) -> HfWeights:
     """Read the first of `WEIGHT_FILES` that ``directory`` holds. Pickled code is never run.
 
