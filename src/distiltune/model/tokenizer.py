@@ -71,10 +71,11 @@ def load_tokenizer(directory: Path) -> Tokenizer:
             where=f"{file} ({error})",
             fix="fetch or copy the file again; it is damaged or not complete.",
         ) from error
-    wanted = ["[CLS]", "[SEP]"]
-    if isinstance(tokenizer.model, WordPiece):  # which fails at the first unknown word otherwise
-        wanted.append(tokenizer.model.unk_token)
-    absent = [token for token in wanted if tokenizer.token_to_id(token) is None]
+    absent = [token for token in ("[CLS]", "[SEP]") if tokenizer.token_to_id(token) is None]
+    pieces = tokenizer.model
+    # which fails at the first unknown word otherwise; a token that was only added to the vocabulary does not help it
+    if isinstance(pieces, WordPiece) and pieces.token_to_id(pieces.unk_token) is None:
+        absent.append(pieces.unk_token)
     if absent:
         raise ModelError(
             f"The tokenizer has no {' and no '.join(absent)}, which it needs.",
