@@ -59,7 +59,7 @@ format: setup-dev  ## put the code into the house format
 	$(BIN)/ruff format .
 
 test: lint  ## lint, types, and every test but the slow ones
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test-slow: setup-dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow

@@ -236,7 +236,8 @@ def test_what_cannot_be_read_is_told_with_what_to_do(made: Made) -> None:
         assert fix in caught.value.fix
 
 
-def test_half_precision_says_nearly_the_same(made: Made) -> None:
+def test_half_precision_says_nearly_the_same(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: True)  # emulated where there is none
     texts = ["the likes rome in 3", "ada sees rome ."]
     kind: Any = TextClassifier if made.task == TASKS[0] else EntityMarker
     exact, rounded = kind(made.run.model)(texts), kind(made.run.model, precision="bfloat16")(texts)

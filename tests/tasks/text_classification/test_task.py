@@ -168,7 +168,9 @@ def test_other_problems_are_learnt(model: str, tmp_path: Path, problem: str) -> 
         else:
             value["label"] = sum(words[word] == "red" for word in (one, other)) / 2
     data = write(tmp_path / "data.jsonl", values)
-    run = fine_tune(model=model, train=data, validation=data, output=tmp_path / "run", **{**FAST, "epochs": 20})
+    # six seeds of six learn either problem so; at 5e-3 it is luck, and another processor's rounding is other luck
+    learnt = {**FAST, "epochs": 40, "learning_rate": 3e-3}
+    run = fine_tune(model=model, train=data, validation=data, output=tmp_path / "run", **learnt)
     name = "accuracy" if problem == "multi-label" else "pearson"
     assert run.best.validation[name] > 0.9
     assert name in {column.metric for column in _table(run)} or problem == "multi-label"
