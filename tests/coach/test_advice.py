@@ -228,6 +228,22 @@ def test_lines_for_a_terminal_name_evidence_and_command() -> None:
     assert "--learning-rate" in lines[2]
 
 
+@pytest.mark.parametrize(("n_validation", "severity"), [(100, "note"), (400, "warning"), (0, "warning")])
+def test_few_examples_do_not_tell_a_small_rise_from_chance(n_validation: int, severity: str) -> None:
+    case = evidence((4.0, 2.9, 2.0), (3.5, 3.2, 3.424), facts={"n_validation": n_validation})  # 7 %
+    (found,) = [each for each in advise(case) if each.sickness == "overfitting"]
+    assert found.severity == severity
+    assert found.message.startswith("perhaps ") == (severity == "note")
+    assert ("100 validation examples do not tell that from chance" in found.evidence) == (severity == "note")
+
+
+@pytest.mark.parametrize(("n_validation", "first"), [(15, "validation_too_small"), (100, "overfitting")])
+def test_too_few_examples_come_before_what_they_seem_to_show(n_validation: int, first: str) -> None:
+    small = {"n": float(n_validation), "score": 20.0, "score_margin": 12.0}
+    case = evidence((3.9, 2.9, 2.1), (3.44, 3.52, 4.1), facts={"n_validation": n_validation}, answers=small)
+    assert severe(advise(case))[0] == first
+
+
 TURNS: list[tuple[tuple[float, ...], tuple[float, ...], Any]] = [
     ((1.0, 0.8, 0.6), (1.0, 0.9, 1.2), (1, 2)),
     ((1.0, 0.8, 0.6), (1.0, 1.1, 1.2), (0, 1)),

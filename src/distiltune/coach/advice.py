@@ -14,7 +14,7 @@ from typing import Any
 
 from distiltune.coach.concerns import LEAKED, Severity
 from distiltune.coach.evidence import Evidence
-from distiltune.coach.overfitting import STILL_IMPROVING, find_turn
+from distiltune.coach.overfitting import STILL_IMPROVING, find_turn, rise_by_chance
 
 LOW_UPDATE, HIGH_UPDATE = 1e-5, 1e-2
 """Update-to-weight ratios (norm of a step's update over the weights' norm) between which fine-tuning goes well; the
@@ -262,13 +262,17 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
     turn = find_turn(train, validation)
     if turn is None or turn.overfits_from is None or turn.rise < 0.05:
         return
+    n_examples = evidence.facts.n_validation
+    is_sure = turn.rise >= rise_by_chance(n_examples)
     best, kept, n = turn.best_epoch, evidence.kept_epoch, len(validation)
     shown = (
         f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {n - 1} it rose by "
         f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} "
         f"to {train[-1]:.4f}"
     )
-    message = f"overfitting from epoch {turn.overfits_from} on; "
+    if not is_sure:
+        shown += f"; {n_examples:,} validation examples do not tell that from chance"
+    message = f"{'' if is_sure else 'perhaps '}overfitting from epoch {turn.overfits_from} on; "
     cure = "regularise: more training examples, --weight-decay 0.01, a little more --dropout"
     if kept == best:
         message += f"the best epoch is {best}, which is the one kept"
@@ -279,7 +283,7 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
     if kept == n - 1:  # where what the run is judged by still improves, stopping would cost
         yield Advice("note", "overfitting", message, shown, f"if its confidence matters too, {cure}")
     else:
-        yield Advice("warning", "overfitting", message, shown, command)
+        yield Advice("warning" if is_sure else "note", "overfitting", message, shown, command)
 
 
 def _underfitting(evidence: Evidence) -> Iterable[Advice]:
