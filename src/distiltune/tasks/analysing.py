@@ -21,17 +21,31 @@ _LONG_SPAN = 400
 
 
 def mean_interval(values: Sequence[float]) -> Interval:
-    """The mean and its interval by the normal approximation, in percent, within 0 and 100.
+    """The mean of values from 0 to 1 and its interval by the normal approximation, in percent, within 0 and 100.
 
-    Where all values are 0 or all are 1 that has no width; then it is Wilson's, as of a share.
+    No narrower than that of as many answers that are all wrong (see `_around`).
     """
-    if len(values) > 1 and values[0] in (0.0, 1.0) and all(value == values[0] for value in values):
-        share = share_interval(sum(values), len(values))
-        return share.in_percent()
-    array = 100 * np.asarray(values, dtype=np.float64)
-    mean = float(array.mean())
-    margin = _Z95 * float(array.std(ddof=1)) / math.sqrt(len(array)) if len(array) > 1 else 100.0
-    return Interval(mean, max(0.0, mean - margin), min(100.0, mean + margin))
+    array = np.asarray(values, dtype=np.float64)
+    mean, n = float(array.mean()), len(array)
+    if n == 1:  # which says nothing of others
+        return Interval(100 * mean, 0.0, 100.0)
+    return _around(mean, _Z95 * float(array.std(ddof=1)) / math.sqrt(n), n).in_percent()
+
+
+def _around(mean: float, margin: float, n: float) -> Interval:
+    """A mean and its interval within 0 and 1, at least as wide as Wilson's is for ``n`` answers that are all wrong.
+
+    A few answers may be nearly alike by chance, and the normal approximation takes that for certainty: of 15 answers,
+    one of them a third right and all others wrong, it would know the mean to within 2.5 points.
+    """
+    narrowest = share_interval(0.0, n).high
+    margin = max(margin, narrowest / 2)
+    low, high = mean - margin, mean + margin
+    if low < 0.0:
+        low, high = 0.0, max(high, narrowest)
+    if high > 1.0:
+        low, high = min(low, 1.0 - narrowest), 1.0
+    return Interval(mean, max(0.0, low), high)
 
 
 def share_interval(n_right: float, n: float) -> Interval:
@@ -46,7 +60,7 @@ def f1_interval(counts: Sequence[Counts]) -> Interval:
     """The F1 over all examples together (micro-F1) and its interval, in percent, within 0 and 100.
 
     The normal approximation of a ratio of sums (Cochran 1977, "Sampling Techniques", section 2.11), the examples being
-    what was drawn. Where all or nothing is right that has no width; then it is Wilson's, as of a share.
+    what was drawn; no narrower than Wilson's for as many labels that are all wrong.
 
     Args:
         counts: of the examples, in which at least one label or entity is wanted or given.
@@ -58,11 +72,8 @@ def f1_interval(counts: Sequence[Counts]) -> Interval:
     f1 = 2 * n_right / n_either
     if n == 1:  # which says nothing of others
         return Interval(100 * f1, 0.0, 100.0)
-    if f1 in (0.0, 1.0):
-        return share_interval(n_right, n_either / 2).in_percent()
     spread = float(((2 * right - f1 * either) ** 2).sum()) * n / (n - 1)
-    margin = _Z95 * math.sqrt(spread) / n_either
-    return Interval(f1, max(0.0, f1 - margin), min(1.0, f1 + margin)).in_percent()
+    return _around(f1, _Z95 * math.sqrt(spread) / n_either, n_either / 2).in_percent()
 
 
 def breakdown(

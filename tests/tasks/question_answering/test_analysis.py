@@ -152,6 +152,21 @@ def test_the_interval_of_a_mean_covers_it_as_often_as_it_says() -> None:
     assert mean_interval([1.0]).low == 0.0  # one answer says nothing
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_the_interval_of_few_answers_that_are_nearly_alike_is_not_narrow(turned: bool) -> None:
+    draw = np.random.default_rng(2)
+    mean, hits = 0.07 * 0.4, 0
+    for _ in range(400):
+        values = draw.choice([0.0, 0.4], 15, p=[0.93, 0.07])
+        interval = mean_interval((1 - values if turned else values).tolist())
+        hits += interval.low <= 100 * (1 - mean if turned else mean) <= interval.high
+    assert hits / 400 >= 0.95
+    wilson = share_interval(0 if not turned else 15, 15).in_percent()
+    alike = mean_interval([float(turned)] * 15)
+    assert [alike.low, alike.high] == pytest.approx([wilson.low, wilson.high])
+    assert mean_interval([0.5] * 15).high - mean_interval([0.5] * 15).low > 20.0
+
+
 def test_nothing_to_analyse(tmp_path: Path) -> None:
     analysis, scored = analyse([], nbest(tmp_path, []))
     assert analysis.breakdowns == ()
