@@ -7,7 +7,6 @@ Without atheris (there are no builds of it for some systems) this says so and en
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from pathlib import Path
@@ -19,6 +18,8 @@ def fuzz(reader_name: str, folder: Path, n_runs: int, found: Path) -> None:
     import atheris
 
     with atheris.instrument_imports(include=["distiltune", "json", "csv", "tomllib"]):
+        import json  # and not at the top of this file: what is imported before is not watched
+
         from tests.faults.fuzz import check, keep
         from tests.faults.readers import make_readers, place
 
@@ -64,6 +65,8 @@ def main() -> int:
         fuzz(wanted.reader, wanted.folder, wanted.runs, found)
         os._exit(0)
     _, status = os.waitpid(child, 0)
+    import json
+
     n_found = len(found.read_text(encoding="utf-8").splitlines()) if found.exists() else 0
     told = {
         "reader": wanted.reader,
