@@ -230,11 +230,11 @@ def mutate_gzip(inner: Callable[[bytes, random.Random], bytes]) -> Callable[[byt
         kind = draw.random()
         data = gzip.decompress(packed)
         if kind < 0.5:
-            return gzip.compress(inner(data, draw), 1)
+            return gzip.compress(inner(data, draw), 1, mtime=0)
         if kind < 0.6:
-            return gzip.compress(data[:20], 1) + gzip.compress(data[20:], 1)
+            return gzip.compress(data[:20], 1, mtime=0) + gzip.compress(data[20:], 1, mtime=0)
         if kind < 0.605:
-            return gzip.compress(draw.choice((b" ", b"[", b"0", b'{"a":')) * 2_000_000, 9)
+            return gzip.compress(draw.choice((b" ", b"[", b"0", b'{"a":')) * 2_000_000, 9, mtime=0)
         return mutate_bytes(packed, draw)
 
     return mutate

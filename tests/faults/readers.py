@@ -90,7 +90,7 @@ def _data_readers(folder: Path, known: People) -> list[Reader]:
         Reader(
             "gzip",
             "data.json.gz",
-            tuple(gzip.compress(each, 1) for each in seeds),
+            tuple(gzip.compress(each, 1, mtime=0) for each in seeds),
             mutations.mutate_gzip(mutations.mutate_json),
             _read_data,
         ),
