@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from distiltune import cli
+from distiltune.commands.output import EXIT_USAGE
 from distiltune.errors import install_extra
 from distiltune.recipe import Recipe
 from tests.helpers import TINY, people, write_squad, write_tiny_model
@@ -75,7 +76,7 @@ def test_check_takes_the_settings_of_a_runs_recipe(
     assert found["estimate"]["precision"] == "float32"  # which auto is for a model so narrow
     assert run(*asked, "--max-length", "64") == 0
     assert json.loads(capsys.readouterr().out)["statistics"]["windows"] == 32
-    assert run(*asked, "--precision", "tf32", "--device", "cpu") == cli.EXIT_USAGE
+    assert run(*asked, "--precision", "tf32", "--device", "cpu") == EXIT_USAGE
     assert "tf32 is a format of NVIDIA GPUs" in capsys.readouterr().err
 
 
@@ -122,7 +123,7 @@ def test_compare_and_tune(run: Run, folder: Path, tmp_path: Path, capsys: pytest
     assert json.loads(capsys.readouterr().out)["pairs"]
     assert run("compare", trials / "000", tmp_path) == 1
     assert (
-        run("compare", "no-run", "nor-this", "--picture", tmp_path / "curves.txt") == cli.EXIT_USAGE
+        run("compare", "no-run", "nor-this", "--picture", tmp_path / "curves.txt") == EXIT_USAGE
     )  # said before any work
     said = capsys.readouterr().err
     assert ".svg or .png" in said
@@ -173,5 +174,5 @@ def test_without_tensorboard_training_says_what_to_install(
 
 
 def test_a_search_of_nothing_is_wrong_usage(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("tune", "--search", "learning_rte=1:2", "--output", tmp_path / "search") == cli.EXIT_USAGE
+    assert run("tune", "--search", "learning_rte=1:2", "--output", tmp_path / "search") == EXIT_USAGE
     assert "did you mean 'learning_rate'" in capsys.readouterr().err

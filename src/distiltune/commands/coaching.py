@@ -1,4 +1,4 @@
-"""The coach's commands: check, compare, find-lr, tune. Imported by `cli`."""
+"""Commands of the coach: check, compare, find-lr, tune."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.command_line import JsonOption, app, error_console, make_console, say, settings_as_flags, used
+from distiltune.commands.options import JsonOption, settings_as_flags, used
+from distiltune.commands.output import error_console, make_console, say
 from distiltune.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
 
 
-@app.command()
 @settings_as_flags(
     *(
         "task",
@@ -66,7 +66,6 @@ def check(
         say(console, line)
 
 
-@app.command()
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Two run directories or more; the first is compared with.")],
     picture: Annotated[
@@ -94,7 +93,6 @@ def compare(
         say(console, line)
 
 
-@app.command("find-lr")
 @settings_as_flags(*_RUN_SETTINGS)
 def find_lr(
     output: Annotated[
@@ -128,7 +126,6 @@ def find_lr(
         say(console, f"written: {path}")
 
 
-@app.command()
 @settings_as_flags(*_RUN_SETTINGS)
 def tune(
     output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the search; one that is there goes on.")],

@@ -1,4 +1,4 @@
-"""What the commands share: the application, flags made of the recipe's settings, options, and how lines are printed."""
+"""Flags that several commands have, and those made of the recipe's settings."""
 
 from __future__ import annotations
 
@@ -7,26 +7,12 @@ import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from distiltune.errors import DistiltuneError
 from distiltune.recipe import Recipe
 from distiltune.tasks.table import TASKS
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-app = typer.Typer(
-    name="distiltune",
-    help="Fine-tune DistilBERT to answer questions from your own texts, and put the model to work.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 
 _PANELS = {
     "task": "Model and data",
@@ -124,43 +110,3 @@ def _shown(default: object) -> str:
 def used(settings: dict[str, Any]) -> dict[str, Any]:
     """The settings whose flags were used."""
     return {name: value for name, value in settings.items() if value is not None}
-
-
-def make_console() -> Console:
-    """Standard output."""
-    from rich.console import Console
-
-    return Console()
-
-
-def error_console() -> Console:
-    """Standard error."""
-    from rich.console import Console
-
-    return Console(stderr=True)
-
-
-def say(console: Console, line: str) -> None:
-    """Print a line as it is: no markup, no colours, not wrapped where it is piped."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def in_words(error: Exception) -> DistiltuneError:
-    """What an error means that nobody foresaw where it came up: no memory, the system's refusal, or a bug of ours."""
-    from distiltune.device import is_out_of_memory
-
-    if is_out_of_memory(error):
-        return DistiltuneError(
-            f"memory ran out: {error}",
-            fix="halve --batch-size and double --accumulation-steps, lower --evaluation-tokens, or take another model",
-        )
-    if isinstance(error, OSError):
-        return DistiltuneError(
-            f"the system refused something: {error.strerror or error}",
-            where=str(error.filename or ""),
-            fix="make room or rights there, or name another place; `distiltune --debug COMMAND` shows where it came up",
-        )
-    return DistiltuneError(
-        f"an unexpected error: {type(error).__name__}: {error}",
-        fix="this is a bug in distiltune; run again with --debug and report what it prints",
-    )

@@ -1,0 +1,1 @@
+"""What each command does, a thin function each; `cli` puts them in order. Imports torch only inside functions."""

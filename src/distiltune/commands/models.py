@@ -1,0 +1,124 @@
+"""Commands that give a model another form or another place: convert, export, push."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from distiltune.commands.options import JsonOption, ReplaceModelOption
+from distiltune.commands.output import error_console, make_console, say
+from distiltune.errors import RecipeError
+from distiltune.recipe import Recipe
+
+
+def convert(
+    model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
+    overwrite: ReplaceModelOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
+
+    Example: `distiltune convert old-tf-model --output modern-model`
+    """
+    from distiltune.distillation.guide import bare_encoder_guide
+    from distiltune.model.convert import Converted
+    from distiltune.model.convert import convert as run
+    from distiltune.model.source import model_config
+    from distiltune.report.model_card import converted_card
+    from distiltune.tasks.choose import entry_of_model
+
+    entry, config = entry_of_model(model), model_config(model)
+    task = entry(Recipe(task=entry.name).with_stored(config)).for_model(config)
+
+    def card(converted: Converted) -> str:
+        return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())
+
+    converted = run(
+        model,
+        output,
+        head_rules=task.head_rules,
+        architectures=(task.architecture,),
+        card=card,
+        overwrite=overwrite,
+    )
+    if as_json:
+        typer.echo(json.dumps(converted.as_json(), ensure_ascii=False))
+        return
+    console = make_console()
+    for note in converted.notes:
+        say(console, note)
+    say(console, f"model: {output}")
+
+
+def export(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    overwrite: ReplaceModelOption = False,
+    form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
+    int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
+    data: Annotated[
+        list[str] | None, typer.Option("--data", help="Data to check with; by default the run's validation data.")
+    ] = None,
+    questions: Annotated[int, typer.Option(min=0, help="Check with at most so many of them (0: all).")] = 500,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Write it even if --int8 costs over 1 point of the score.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=0, help="Threads (0: as many as there are usable cores).")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a model as an ONNX folder, checked against the original on real examples.
+
+    Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
+    """
+    if form != "onnx":
+        raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
+    from distiltune.export.onnx import export_onnx
+    from distiltune.report.console import working
+    from distiltune.tasks.choose import entry_of_model
+
+    console = error_console() if as_json else make_console()
+    with working(console):
+        exported = export_onnx(
+            model,
+            output,
+            overwrite=overwrite,
+            int8=int8,
+            data=tuple(data or ()),
+            questions=questions,
+            accept_loss=accept_loss,
+            threads=threads,
+            on_note=lambda note: say(console, note),
+        )
+    if as_json:
+        typer.echo(json.dumps(exported.as_json(), indent=2, allow_nan=False))
+        return
+    say(console, f"model:  {exported.directory} ({exported.precision})")
+    say(console, entry_of_model(model).after_training.format(model=exported.directory))
+
+
+def push(
+    model: Annotated[str, typer.Argument(help="A run, a model directory, or an exported folder.", metavar="RUN")],
+    name: Annotated[str, typer.Argument(help="Name on the Hugging Face hub, as `owner/name`.")],
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Model made with distiltune",
+    as_json: JsonOption = False,
+) -> None:
+    """Put a model on the Hugging Face hub, once its card is checked; log in first with `hf auth login`.
+
+    Example: `distiltune push runs/mine my-name/lease-questions --private`
+    """
+    from distiltune.export.push import push as run
+    from distiltune.tasks.choose import entry_of_model
+
+    pushed = run(model, name, private=private, message=message)
+    if as_json:
+        typer.echo(json.dumps(asdict(pushed), indent=2))
+        return
+    console = make_console()
+    say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
+    say(console, entry_of_model(model).after_training.format(model=pushed.name))

@@ -1,0 +1,112 @@
+"""Commands that train: train, distill."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distiltune.commands.options import JsonOption, RunOption, settings_as_flags, used
+from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
+from distiltune.distillation import TASK
+from distiltune.errors import RecipeError
+from distiltune.recipe import Recipe, read_settings
+from distiltune.tasks.table import TASKS
+
+
+@settings_as_flags(*Recipe.model_fields)
+def train(
+    output: RunOption = None,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    ] = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Fine-tune a model and write a run directory, or go on with one that was stopped.
+
+    Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
+    """
+    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
+
+
+@settings_as_flags(*Recipe.model_fields)
+def distill(
+    output: RunOption = None,
+    encoder: Annotated[
+        bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
+    ] = False,
+    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
+    resume: Annotated[
+        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    ] = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Train a student on a teacher, while fine-tuning or, with `--encoder`, on plain text; or go on with a run.
+
+    Example: `distiltune distill --teacher runs/large --model starter --train train.json --output runs/small`
+
+    Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
+    """
+    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
+    if resume is None and not given.get("teacher"):
+        raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
+    if encoder and resume is None:
+        given = {**given, "task": TASK.name}
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
+
+
+def _run_training(
+    resume: Path | None,
+    output: Path | None,
+    recipe: Path | None,
+    given: dict[str, Any],
+    *,
+    overwrite: bool,
+    as_json: bool,
+) -> None:
+    """Begin a run, or go on with one, and say what came of it."""
+    if output and resume:
+        raise RecipeError(
+            "--output and --resume exclude each other.",
+            fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one",
+        )
+    built = Recipe.build(given)
+
+    from distiltune import fine_tuning
+    from distiltune.report.console import ConsoleReporter
+    from distiltune.run_directory import usual_place
+    from distiltune.training.distributed import processes
+    from distiltune.training.interruption import Terminated
+
+    console = error_console() if as_json else make_console()
+    reporter = ConsoleReporter(console)
+    try:
+        if resume is not None:
+            fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
+        else:
+            place = output or usual_place(recipe, built.train)
+            fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
+    except Terminated:
+        print("distiltune: terminated", file=sys.stderr)
+        raise typer.Exit(EXIT_TERMINATED) from None
+    if not processes().writes:  # the first says it for all
+        return
+    if as_json:
+        typer.echo(json.dumps(fine_tuned.as_json(), ensure_ascii=False, allow_nan=False))
+        return
+    console.print()
+    if fine_tuned.scores:
+        say(console, f"best epoch: {fine_tuned.best_epoch} ({fine_tuned.scores} on the validation data)")
+    say(console, f"run:    {fine_tuned.directory}")
+    say(console, f"model:  {fine_tuned.model}")
+    say(console, f"report: {fine_tuned.directory / 'report.html'}")
+    say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))

@@ -1,0 +1,222 @@
+"""Commands that put a model to work: evaluate, predict, ask, serve."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from distiltune.commands.options import READING, DataOption, JsonOption, ModelOption, settings_as_flags, used
+from distiltune.commands.output import error_console, make_console, say
+from distiltune.errors import DistiltuneError, RecipeError, install_extra
+from distiltune.recipe import Recipe
+from distiltune.tasks.table import TASKS
+
+
+@settings_as_flags(*READING)
+def evaluate(
+    model: ModelOption,
+    data: DataOption,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Measure a model: its loss and its task's scores, such as the official exact match and F1 of answers.
+
+    Example: `distiltune evaluate --model runs/mine --data dev.json`
+    """
+    recipe = Recipe.build(used(settings))
+    from distiltune.inference.evaluate import evaluate as run
+    from distiltune.report.console import counting
+
+    console = make_console()
+    with counting(error_console() if as_json else console, "evaluating", "examples") as on_progress:
+        result = run(model, data, recipe=recipe, on_progress=on_progress)
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        return
+    for note in result.notes:
+        say(console, note)
+    for name, value in result.metrics.items():
+        say(
+            console,
+            f"{name.replace('_', ' '):<28} {value:.4f}" if value % 1 else f"{name.replace('_', ' '):<28} {value:.0f}",
+        )
+
+
+@settings_as_flags(*READING, "n_best")
+def predict(
+    model: ModelOption,
+    data: DataOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the predictions and rejected.jsonl.")],
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Predict every example of a data set: of questions the official predictions file, and the n-best list beside it.
+
+    Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
+    """
+    recipe = Recipe.build(used(settings))
+    from distiltune.inference.evaluate import predict as run
+    from distiltune.report.console import counting
+
+    console = make_console()
+    with counting(error_console() if as_json else console, "predicting", "examples") as on_progress:
+        result = run(model, data, output, recipe=recipe, on_progress=on_progress)
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        return
+    for note in result.notes:
+        say(console, note)
+    written = ", ".join(map(str, result.written))
+    say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
+
+
+@settings_as_flags(
+    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+)
+def ask(
+    model: ModelOption,
+    questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
+    document: Annotated[
+        list[Path] | None,
+        typer.Option("--document", "-d", help="A text file (UTF-8), repeatable; `-` is standard input."),
+    ] = None,
+    text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
+    questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
+    n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
+    passages: Annotated[
+        int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
+    ] = 0,
+    show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Ask questions about documents of any length.
+
+    Example: `distiltune ask --model runs/mine --document handbook.txt "Who signs the lease?"`
+    """
+    asked = [*(questions or []), *_read_questions(questions_file)]
+    if not asked:
+        raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
+    given = used(settings)
+    Recipe.build(given)  # which says what is wrong with a value
+    documents = _read_documents(document or [], text)
+
+    from distiltune.report.console import counting
+    from distiltune.tasks.question_answering.answerer import Answerer
+
+    answerer = Answerer(model, **given)
+    with counting(error_console(), "reading", "windows") as on_progress:
+        replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
+    if as_json:
+        typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
+        return
+    from distiltune.report.answers import answer_lines
+
+    console = make_console()
+    for i, reply in enumerate(replies):
+        if i:
+            console.print()
+        for line in answer_lines(reply, show_question=len(replies) > 1, show_others=show_others):
+            console.print(line, highlight=False, soft_wrap=not console.is_terminal)
+
+
+@settings_as_flags(
+    "max_length",
+    "stride",
+    "max_question_tokens",
+    "max_answer_tokens",
+    "null_threshold",
+    "device",
+    "threads",
+    "precision",
+)
+def serve(
+    model: Annotated[
+        str,
+        typer.Argument(help="A run, a model directory, an exported ONNX folder, or a name on the hub.", metavar="RUN"),
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
+    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
+    max_requests: Annotated[
+        int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
+    ] = 256,
+    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
+    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
+    ] = None,
+    **settings: Any,
+) -> None:
+    """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
+
+    Example: `distiltune serve runs/mine --port 8000`
+    """
+    given = used(settings)
+    Recipe.build(given)
+    try:
+        import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
+        import uvicorn  # noqa: F401
+    except ImportError as error:
+        raise DistiltuneError(
+            f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
+        ) from error
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.server import run, served_names
+    from distiltune.tasks.choose import entry_of_model
+
+    console = make_console()
+    limits = Limits(
+        max_body_bytes=int(max_body_mb * 1e6),
+        max_requests=max_requests,
+        max_bytes=max(64_000_000, int(max_body_mb * 1e6)),
+        answer_s=answer_seconds,
+        hosts=served_names(host, allow_host or ()),
+    )
+    entry = entry_of_model(model)
+    Recipe.build({**given, "task": entry.name}).check_used(given)
+    path = Path(model).resolve()
+    name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
+    batches = BatchSettings(max_queued_tokens=max_queued_tokens)
+    app = entry.load(entry.server)(model, name, limits, batches, {"precision": "auto", **given})
+    for note in app.state.notes:
+        say(console, note)
+    run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
+
+
+def _read_questions(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    return [line.strip() for line in _read_text(path).splitlines() if line.strip()]
+
+
+def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]:
+    """The text given, or each document by its path."""
+    if text is not None:
+        if paths:
+            raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+        return text
+    if not paths:
+        if sys.stdin.isatty():
+            raise RecipeError(
+                "There is no text to look in.", fix="give --document FILE, --text TEXT, or pipe a text in"
+            )
+        paths = [Path("-")]
+    if len(paths) == 1:
+        return _read_text(paths[0])
+    return {str(path): _read_text(path) for path in paths}
+
+
+def _read_text(path: Path) -> str:
+    from distiltune.data.streams import read_text
+
+    return read_text(path)
