@@ -27,7 +27,7 @@ from distiltune.training.checkpoint import Place
 from distiltune.training.checkpointer import Checkpointer, Interval
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
 
 WARM_UP_STEPS = 3
@@ -81,7 +81,7 @@ def main() -> None:
         folder = Path(directory)
         workload.write_model(workload.SHAPES[wanted.shape], folder / "model")
         model = load_model(str(folder / "model"), HEAD_RULES, make_span_head, torch.device("cpu")).model
-        optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+        optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
         (folder / "checkpoints").mkdir()
         checkpointer = Checkpointer(folder / "checkpoints", model, optimiser, Interval())
         timed = Timed(checkpointer, wanted.steps, wanted.rounds)

@@ -77,7 +77,7 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
     from distiltune.training.gradients import make_gradients
     from distiltune.training.loop import EpochReport, LoopSettings, StepReport, train
-    from distiltune.training.optimiser import make_optimiser
+    from distiltune.training.optimiser import Adam
     from distiltune.training.schedule import PolynomialDecay
 
     keep_freed_memory()
@@ -102,7 +102,7 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
 
     lengths = features.lengths
     batches = split_batches(epoch_order(len(features), seed, 0), workload.BATCH_SIZE)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, seed, 1)
     turns.wait()
     with make_gradients(

@@ -37,7 +37,7 @@ from distiltune.training.gradients import make_gradients
 from distiltune.training.interruption import Interruption, Terminated
 from distiltune.training.keeper import Asking, Follower, Keeper
 from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, train
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog, plain_values
 from distiltune.training.schedule import PolynomialDecay
@@ -280,7 +280,7 @@ def _run(
     return fine_tuned
 
 
-def _checkpointer(prepared: Prepared, run: RunDirectory, log: RunLog, optimiser: torch.optim.Optimizer) -> Checkpointer:
+def _checkpointer(prepared: Prepared, run: RunDirectory, log: RunLog, optimiser: Adam) -> Checkpointer:
     recipe, resumed = prepared.recipe, prepared.resumed
     return Checkpointer(
         run.checkpoints,
@@ -369,14 +369,14 @@ def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
 
 
-def _put_back(prepared: Prepared, optimiser: torch.optim.Optimizer) -> None:
+def _put_back(prepared: Prepared, optimiser: Adam) -> None:
     if prepared.resumed is not None:
         prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.place)
 
 
 def _train(
     prepared: Prepared,
-    optimiser: torch.optim.Optimizer,
+    optimiser: Adam,
     evaluate: Callable[[], Mapping[str, float]],
     watcher: Watcher,
     guard: Guard,
@@ -412,8 +412,8 @@ def _train(
         )
 
 
-def _optimiser(recipe: Recipe, model: torch.nn.Module) -> torch.optim.Optimizer:
-    return make_optimiser(
+def _optimiser(recipe: Recipe, model: torch.nn.Module) -> Adam:
+    return Adam(
         model,
         beta1=recipe.adam_beta1,
         beta2=recipe.adam_beta2,

@@ -27,6 +27,7 @@ from distiltune.tasks.base import Dataset
 from distiltune.training.checkpoint import USE_ANOTHER, Place, places_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpointer import best_checkpoint, remove
 from distiltune.training.loop import LoopState
+from distiltune.training.optimiser import Adam
 from distiltune.training.run_log import count_lines
 
 MAY_CHANGE: Final = frozenset(
@@ -78,7 +79,7 @@ class Resumed:
         """The place and the best epoch then, for whoever keeps the checkpoints."""
         return self.place, int(self.state["best"]["epoch"])
 
-    def put_back(self, model: nn.Module, optimiser: torch.optim.Optimizer, seed: int, place: int) -> None:
+    def put_back(self, model: nn.Module, optimiser: Adam, seed: int, place: int) -> None:
         """Weights, optimiser and random states as they were in the first process, which wrote them.
 
         The GPU of a process at another ``place`` draws its dropout anew, from ``seed`` and the steps done: with the

@@ -231,10 +231,10 @@ def _own_readers(folder: Path) -> list[Reader]:
 
     from distiltune.recipe import Recipe
     from distiltune.training.checkpoint import take_snapshot, write_checkpoint
-    from distiltune.training.optimiser import make_optimiser
+    from distiltune.training.optimiser import Adam
 
     model = torch.nn.Linear(3, 2)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     for parameter in model.parameters():
         parameter.grad = torch.ones_like(parameter)
     optimiser.step()

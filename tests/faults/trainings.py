@@ -59,7 +59,6 @@ def load_everything() -> None:
 
     matplotlib.use("Agg")
     torch.set_num_threads(1)
-    import torch._dynamo  # which the first optimiser imports, and takes two seconds to
 
     from distiltune import fine_tuning, resuming  # noqa: F401
     from distiltune.report import console, curves, page  # noqa: F401

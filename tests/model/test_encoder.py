@@ -10,7 +10,7 @@ from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel, count_parameters, initialise, model_device
 from distiltune.model.hf_keys import to_hf
 from distiltune.tasks.question_answering.head import span_loss
-from distiltune.training.optimiser import make_optimiser, set_learning_rate
+from distiltune.training.optimiser import Adam
 from tests.helpers import TINY, batch_of, tiny_qa_model
 from tests.model.reference import (
     NO_DROPOUT,
@@ -81,17 +81,17 @@ def test_in_double_precision_the_gradients_agree_to_ten_digits(reference: Any) -
 def test_twenty_steps_of_adam_stay_beside_the_reference() -> None:
     reference = tiny_model(**NO_DROPOUT).train()
     model = same_model(reference).train()
-    ours = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    ours = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     theirs = torch.optim.Adam(reference.parameters(), lr=1e-3, eps=1e-8)
-    set_learning_rate(ours, 1e-3)
+    ours.learning_rate = 1e-3
     before = {name: value.detach().clone() for name, value in reference.named_parameters()}
     for step in range(20):
         batch = random_batch((6, 9, 13), seed=step % 4)
         our_loss = span_loss(model(batch), batch).loss / batch.n_features
         their_loss = reference_loss(reference, batch)
         torch.testing.assert_close(our_loss, their_loss, rtol=1e-4, atol=0)
-        for loss, optimiser in ((our_loss, ours), (their_loss, theirs)):
-            optimiser.zero_grad()
+        for model_of_it, loss, optimiser in ((model, our_loss, ours), (reference, their_loss, theirs)):
+            model_of_it.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
     found = to_hf(dict(model.named_parameters()), rules_of(reference))

@@ -30,7 +30,7 @@ from distiltune.training.checkpoint import (
     take_snapshot,
     write_checkpoint,
 )
-from distiltune.training.optimiser import make_optimiser, set_learning_rate
+from distiltune.training.optimiser import Adam
 
 CPU = torch.device("cpu")
 FILES = {"weights.safetensors", "optimiser.safetensors", "state.json", CHECKSUMS}
@@ -44,10 +44,10 @@ def model_of(value: float) -> nn.Module:
     return model
 
 
-def trained(value: float = 1.0, n_steps: int = 1) -> tuple[nn.Module, torch.optim.Optimizer]:
+def trained(value: float = 1.0, n_steps: int = 1) -> tuple[nn.Module, Adam]:
     model = model_of(value)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    set_learning_rate(optimiser, 0.1)
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser.learning_rate = 0.1
     for step in range(n_steps):
         for parameter in model.parameters():
             parameter.grad = torch.full_like(parameter, 2.0 + step)
@@ -98,7 +98,7 @@ def test_training_goes_on_bit_by_bit(tmp_path: Path) -> None:
     for one, two in ((model, optimiser), (again, new)):
         for parameter in one.parameters():
             parameter.grad = torch.full_like(parameter, 0.3)
-        set_learning_rate(two, 0.01)
+        two.learning_rate = 0.01
         two.step()
     for ours, theirs in zip(again.parameters(), model.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -142,7 +142,7 @@ def test_another_model_is_refused(tmp_path: Path) -> None:
     snapshot = take_snapshot(model, optimiser, {})
     other = nn.Linear(4, 2)
     with pytest.raises(TrainingError, match="does not fit"):
-        restore(snapshot, other, make_optimiser(other, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0))
+        restore(snapshot, other, Adam(other, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64, torch.uint8, torch.bool])

@@ -14,7 +14,7 @@ from distiltune.errors import TrainingError
 from distiltune.training import checkpointer as module
 from distiltune.training.checkpoint import Place, Snapshot, read_checkpoint, write_checkpoint
 from distiltune.training.checkpointer import Checkpointer, Interval
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 
 STATE: dict[str, Any] = {"best": {"epoch": -1}}
 
@@ -26,7 +26,7 @@ class Folder:
         self.now = 1_000.0
         self.path = path
         self.model = torch.nn.Linear(2, 2)
-        optimiser = make_optimiser(self.model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+        optimiser = Adam(self.model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
         for parameter in self.model.parameters():
             parameter.grad = torch.ones_like(parameter)
         optimiser.step()

@@ -19,7 +19,7 @@ from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.checkpoint import Place, Snapshot, restore, take_snapshot, write_checkpoint
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
 from tests.helpers import TINY, random_features, tiny_qa_model, weights_of
 
@@ -34,7 +34,7 @@ SHAPE = replace(TINY, dropout=0.1, attention_dropout=0.1)
 class Saver(Unguarded):
     """Saves at one step (and goes on), and remembers what it hears."""
 
-    def __init__(self, model: TaskModel, optimiser: torch.optim.Optimizer, save_at: int = -1) -> None:
+    def __init__(self, model: TaskModel, optimiser: Adam, save_at: int = -1) -> None:
         self.model, self.optimiser, self.save_at = model, optimiser, save_at
         self.saved: tuple[Snapshot, LoopState] | None = None
         self.steps: list[StepReport] = []
@@ -64,7 +64,7 @@ def run(
     precision: Precision = "float32",
 ) -> Saver:
     model = tiny_qa_model(shape, seed=seed, head_dropout=0.1)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
     saver = Saver(model, optimiser, save_at)
     if start is not None:
         restore(start[0], model, optimiser)

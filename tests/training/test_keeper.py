@@ -15,7 +15,7 @@ from distiltune.training.early_stopping import BestEpoch, Better
 from distiltune.training.interruption import Interruption
 from distiltune.training.keeper import BadSteps, Keeper
 from distiltune.training.loop import EpochReport, LoopState, StepReport
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 from distiltune.training.reporter import Quiet
 from distiltune.training.run_log import RunLog
 from tests.helpers import read_log
@@ -47,7 +47,7 @@ class Run:
         self.directory.create(overwrite=False)
         self.model = torch.nn.Linear(1, 1, bias=False)
         self.listener = Listener()
-        optimiser = make_optimiser(self.model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+        optimiser = Adam(self.model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
         self.model.weight.grad = torch.ones(1, 1)
         optimiser.step()
         self.log = RunLog(self.directory.log)

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +17,7 @@ from distiltune.tasks.base import Objective, StepSums
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, StepReport, count_steps, train
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam, Optimiser
 from distiltune.training.schedule import PolynomialDecay
 from tests.helpers import TINY, feature_set, packing_threads, random_features, tiny_qa_model, weights_of
 
@@ -42,19 +41,23 @@ class Recorder:
         return len(self.epochs) < self.stop_after
 
 
-class Spy(torch.optim.SGD):
+class Spy:
     """Plain gradient descent that remembers each step's learning rate and gradient norm."""
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__(model.parameters(), lr=0.0)
+        self.parameters = list(model.parameters())
+        self.learning_rate = 0.0
         self.rates: list[float] = []
         self.norms: list[float] = []
 
-    def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        gradients = [p.grad.flatten() for group in self.param_groups for p in group["params"] if p.grad is not None]
-        self.norms.append(float(torch.cat(gradients).norm()))
-        self.rates.append(self.param_groups[0]["lr"])
-        super().step()
+    @torch.no_grad()
+    def step(self, admitted: torch.Tensor | bool = True) -> None:
+        assert admitted
+        moved = [(each, each.grad) for each in self.parameters if each.grad is not None]
+        self.norms.append(float(torch.cat([gradient.flatten() for _, gradient in moved]).norm()))
+        self.rates.append(self.learning_rate)
+        for parameter, gradient in moved:
+            parameter.sub_(self.learning_rate * gradient)
 
 
 def no_validation() -> Mapping[str, float]:
@@ -66,7 +69,7 @@ def run(
     settings: LoopSettings = SETTINGS,
     *,
     features: FeatureSet = FEATURES,
-    optimiser: torch.optim.Optimizer | None = None,
+    optimiser: Optimiser | None = None,
     objective: Objective = span_loss,
     metric_names: tuple[str, ...] = METRIC_NAMES,
     rate: float = 0.1,
@@ -227,7 +230,7 @@ def test_gradients_over_the_limit_are_scaled_down_to_it_and_others_stay() -> Non
 def test_fifty_steps_of_several_workers_lose_what_the_plain_way_loses() -> None:
     """Quick: packed, shared out, prepared ahead, fused Adam. Plain: feature by feature, one loss, PyTorch's Adam."""
     features, quick, plain = random_features(200), tiny_qa_model(), tiny_qa_model().train()
-    optimiser = make_optimiser(quick, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser = Adam(quick, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     settings = replace(SETTINGS, epochs=4, batch_size=16, log_every=1, seed=3)
     schedule = PolynomialDecay(1e-3, 0.0, 1.0, 0, 52)
     torch.set_num_threads(2)
@@ -255,7 +258,7 @@ def test_the_same_seed_gives_the_same_run_bit_by_bit() -> None:
     runs = []
     for seed, loop_seed in ((0, 0), (0, 0), (1, 0), (0, 1)):
         model = tiny_qa_model(with_dropout(), head_dropout=0.1)
-        optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+        optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
         torch.manual_seed(seed)
         watcher = run(model, replace(settings, seed=loop_seed), optimiser=optimiser, rate=1e-3)
         runs.append(([each.loss for each in watcher.steps], weights_of(model)))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
-from distiltune.training.optimiser import make_optimiser, set_learning_rate
+from distiltune.training.optimiser import Adam
 from tests.helpers import tiny_qa_model
 
 
@@ -13,9 +15,9 @@ def two_layers() -> nn.Module:
     return nn.Sequential(nn.Linear(5, 4), nn.LayerNorm(4), nn.Linear(4, 3))
 
 
-def optimiser_of(model: nn.Module, weight_decay: float = 0.0) -> torch.optim.Optimizer:
-    optimiser = make_optimiser(model, beta1=0.8, beta2=0.95, epsilon=1e-6, weight_decay=weight_decay)
-    set_learning_rate(optimiser, 0.01)
+def optimiser_of(model: nn.Module, weight_decay: float = 0.0) -> Adam:
+    optimiser = Adam(model, beta1=0.8, beta2=0.95, epsilon=1e-6, weight_decay=weight_decay)
+    optimiser.learning_rate = 0.01
     return optimiser
 
 
@@ -25,18 +27,92 @@ def give_gradients(model: nn.Module, seed: int) -> None:
         parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_the_steps_are_those_of_pytorchs_own_bit_for_bit(weight_decay: float) -> None:
+    ours, theirs = two_layers(), two_layers()
+    optimiser = optimiser_of(ours, weight_decay)
+    groups = [
+        {"params": [each for each in theirs.parameters() if each.ndim > 1], "weight_decay": weight_decay},
+        {"params": [each for each in theirs.parameters() if each.ndim == 1], "weight_decay": 0.0},
+    ]
+    reference = torch.optim.AdamW(groups, lr=0.0, betas=(0.8, 0.95), eps=1e-6, fused=True)
+    for step in range(30):
+        for model in (ours, theirs):
+            give_gradients(model, step)
+            if step % 7 == 3:
+                next(model.parameters()).grad = None  # its moments and its count stay as they are
+        optimiser.learning_rate = 0.01 * (1 - step / 30)
+        for group in reference.param_groups:
+            group["lr"] = optimiser.learning_rate
+        optimiser.step()
+        reference.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.equal(a, b)
+    states = reference.state_dict()["state"]
+    expected = {f"{number}.{name}": value for number, values in states.items() for name, value in values.items()}
+    assert expected.keys() == optimiser.tensors().keys()
+    assert all(torch.equal(value, expected[name]) for name, value in optimiser.tensors().items())
+
+
 def test_without_decay_it_is_adam() -> None:
     ours, theirs = two_layers(), two_layers()
-    pairs = [
-        (ours, optimiser_of(ours)),
-        (theirs, torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.8, 0.95), eps=1e-6)),
-    ]
+    optimiser = optimiser_of(ours)
+    reference = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.8, 0.95), eps=1e-6)
     for step in range(30):
-        for model, optimiser in pairs:
+        for model in (ours, theirs):
             give_gradients(model, step)
-            optimiser.step()
+        optimiser.step()
+        reference.step()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("how", ["bool", "tensor"])
+def test_a_step_that_is_not_admitted_changes_nothing(how: str) -> None:
+    model = two_layers()
+    optimiser = optimiser_of(model, weight_decay=0.1)
+    give_gradients(model, 0)
+    optimiser.step()
+    weights = {name: value.clone() for name, value in model.state_dict().items()}
+    remembered = {name: value.clone() for name, value in optimiser.tensors().items()}
+    optimiser.step(False if how == "bool" else torch.tensor(False))
+    assert all(torch.equal(value, weights[name]) for name, value in model.state_dict().items())
+    assert all(torch.equal(value, remembered[name]) for name, value in optimiser.tensors().items())
+    optimiser.step(True if how == "bool" else torch.tensor(True))
+    assert {float(moments.step) for moments in optimiser.moments.values()} == {2.0}
+
+
+def test_what_it_remembers_is_put_back() -> None:
+    model, other = two_layers(), two_layers()
+    one, two = optimiser_of(model), optimiser_of(other)
+    give_gradients(model, 0)
+    one.step()
+    other.load_state_dict(model.state_dict())
+    two.restore(one.tensors())
+    for each, optimiser in ((model, one), (other, two)):
+        give_gradients(each, 1)
+        optimiser.step()  # the first must not change what the second remembers
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        (lambda tensors: tensors.update({"0.exp_avg": torch.zeros(4, 4)}), "parameter 0 has the shape"),
+        (lambda tensors: tensors.update({"1.step": torch.zeros(1)}), "parameter 1 has the shape"),
+        (lambda tensors: tensors.update({"6.step": torch.zeros(())}), "no parameter 6"),
+        (lambda tensors: tensors.pop("2.step"), "2.step"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change: Callable[[dict[str, torch.Tensor]], object], error: str) -> None:
+    model = two_layers()
+    optimiser = optimiser_of(model)
+    give_gradients(model, 0)
+    optimiser.step()
+    tensors = optimiser.tensors()
+    change(tensors)
+    with pytest.raises((ValueError, KeyError), match=error):
+        optimiser_of(model).restore(tensors)
 
 
 def test_the_first_step_is_corrected_for_bias() -> None:
@@ -65,7 +141,7 @@ def test_every_trainable_parameter_is_in_it_once() -> None:
     model = two_layers()
     frozen = next(model.parameters())
     frozen.requires_grad_(False)
-    held = [parameter for group in optimiser_of(model).param_groups for parameter in group["params"]]
+    held = optimiser_of(model).parameters
     assert len(held) == len({id(each) for each in held}) == len(list(model.parameters())) - 1
     assert all(each is not frozen for each in held)
 
@@ -75,11 +151,17 @@ def test_a_model_of_one_kind_of_parameter(bias: bool) -> None:
     model = nn.Linear(2, 2, bias=bias)
     if bias:
         model.weight.requires_grad_(False)
-    assert [len(group["params"]) for group in optimiser_of(model).param_groups] == [1]
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    give_gradients(model, 0)
+    model.weight.grad = None if bias else model.weight.grad
+    optimiser_of(model).step()
+    moved = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved == {"bias" if bias else "weight"}
 
 
-def test_the_learning_rate_is_that_of_every_group_and_0_before_it_is_set() -> None:
-    optimiser = make_optimiser(two_layers(), beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
-    assert [group["lr"] for group in optimiser.param_groups] == [0.0, 0.0]
-    set_learning_rate(optimiser, 0.25)
-    assert [group["lr"] for group in optimiser.param_groups] == [0.25, 0.25]
+def test_nothing_moves_before_a_learning_rate_is_set() -> None:
+    model = two_layers()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    give_gradients(model, 0)
+    Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1).step()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 from distiltune.training.vitals import part_name, take_vitals
 
 
@@ -15,9 +15,9 @@ class Model(nn.Module):
         self.head = nn.Linear(4, 2)
 
 
-def step(model: Model, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+def step(model: Model, optimiser: Adam) -> dict[str, torch.Tensor]:
     before = {name: value.detach().clone() for name, value in model.named_parameters()}
-    optimiser.zero_grad()
+    model.zero_grad()
     model.head(model.encoder(torch.randn(8, 4))).square().mean().backward()
     optimiser.step()
     return {name: value.detach() - before[name] for name, value in model.named_parameters()}
@@ -26,9 +26,8 @@ def step(model: Model, optimiser: torch.optim.Optimizer) -> dict[str, torch.Tens
 def test_the_update_ratio_is_that_of_the_step_that_was_made() -> None:
     torch.manual_seed(0)
     model = Model()
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    for group in optimiser.param_groups:
-        group["lr"] = 1e-3
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser.learning_rate = 1e-3
     for _ in range(3):
         moved = step(model, optimiser)
     vitals = take_vitals(model, optimiser, 2)
@@ -45,8 +44,8 @@ def test_the_update_ratio_is_that_of_the_step_that_was_made() -> None:
 def test_what_is_not_trained_has_no_update() -> None:
     model = Model()
     model.encoder.requires_grad_(False)
-    optimiser = make_optimiser(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    optimiser.param_groups[0]["lr"] = 1e-3
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser.learning_rate = 1e-3
     step(model, optimiser)
     by_name = {part.name: part for part in take_vitals(model, optimiser, 0).parts}
     assert by_name["encoder"].update_ratio == 0.0

@@ -22,7 +22,7 @@ from distiltune.tasks.base import Objective
 from distiltune.training.finite import BadStep
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, StepReport, Unguarded, count_steps, train
-from distiltune.training.optimiser import make_optimiser
+from distiltune.training.optimiser import Adam
 
 SAFETY = 10.0
 """The suggestion stays this far below the rate at which the loss breaks away: the range test drives each rate for one
@@ -137,7 +137,7 @@ def range_test(
     growth = (settings.highest / settings.lowest) ** (1 / max(1, settings.n_steps - 1))
     recorder = _Recorder(settings.n_steps, on_step)
     steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
-    optimiser = make_optimiser(
+    optimiser = Adam(
         model,
         beta1=settings.beta1,
         beta2=settings.beta2,

@@ -13,7 +13,7 @@ from distiltune.coach.evidence import ProbeResult
 from distiltune.data.feature_set import FeatureSet
 from distiltune.model.encoder import model_device
 from distiltune.tasks.base import Objective
-from distiltune.training.optimiser import make_optimiser, set_learning_rate
+from distiltune.training.optimiser import Adam
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ def overfit_probe(
         parameter.requires_grad_(True)
     shortest = np.sort(np.argsort(features.lengths, kind="stable")[: settings.n_features])
     batch = features.batch(shortest).to(model_device(model))
-    optimiser = make_optimiser(copied, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    optimiser = Adam(copied, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     losses = []
     for step in range(settings.n_steps + 1):
         loss = objective(copied(batch), batch).loss / batch.n_features
@@ -42,8 +42,8 @@ def overfit_probe(
         if step == settings.n_steps or not torch.isfinite(loss):
             break
         # a short warm-up keeps Adam's first, full-sized steps from throwing the weights about
-        set_learning_rate(optimiser, settings.learning_rate * min(1.0, (step + 1) / 5))
+        optimiser.learning_rate = settings.learning_rate * min(1.0, (step + 1) / 5)
         loss.backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+        copied.zero_grad(set_to_none=True)
     return ProbeResult(batch.n_features, len(losses) - 1, losses[0], losses[-1])

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-import torch
 from torch import nn
 
 from distiltune.coach.advice import Advice, advise
 from distiltune.coach.evidence import Evidence, TrainingFacts
 from distiltune.training.loop import EpochReport, StepReport, Watcher
+from distiltune.training.optimiser import Adam
 from distiltune.training.run_log import RunLog
 from distiltune.training.vitals import STEPS_BETWEEN_VITALS, PartVitals, Vitals, take_vitals
 
@@ -24,7 +24,7 @@ class CoachedWatcher:
         watcher: Watcher,
         facts: TrainingFacts,
         model: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimiser: Adam,
         log: RunLog,
         say: Callable[[str], None],
     ) -> None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from distiltune.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
+from distiltune.training.optimiser import Adam
 
 FORMAT: Final = 2
 """Raised when the meaning of what a checkpoint holds changes; another one is refused."""
@@ -38,7 +39,7 @@ class Snapshot:
 
     Attributes:
         weights: the model's tensors by name.
-        optimiser: Adam's moments and counts as ``<parameter number>.<name>``; empty where only the model is kept.
+        optimiser: Adam's moments and counts, as `Adam.tensors` names them; empty where only the model is kept.
         state: plain values, random states among them.
 
     """
@@ -75,16 +76,16 @@ def places_in(folder: Path) -> list[Place]:
     return sorted((Place(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
 
 
-def take_snapshot(model: nn.Module, optimiser: torch.optim.Optimizer | None, state: Mapping[str, Any]) -> Snapshot:
+def take_snapshot(model: nn.Module, optimiser: Adam | None, state: Mapping[str, Any]) -> Snapshot:
     """Copy what training is about to change, so that it can be written while training goes on."""
     return Snapshot(
         _copies(model.state_dict()),
-        _copies(_optimiser_tensors(optimiser)) if optimiser is not None else {},
+        _copies(optimiser.tensors()) if optimiser is not None else {},
         {"format": FORMAT, "random": random_states(model_device(model)), **state},
     )
 
 
-def restore(snapshot: Snapshot, model: nn.Module, optimiser: torch.optim.Optimizer) -> None:
+def restore(snapshot: Snapshot, model: nn.Module, optimiser: Adam) -> None:
     """Put weights, optimiser and random states back as they were.
 
     Raises:
@@ -93,15 +94,7 @@ def restore(snapshot: Snapshot, model: nn.Module, optimiser: torch.optim.Optimiz
     """
     try:
         model.load_state_dict(dict(snapshot.weights), strict=True)
-        states: dict[int, dict[str, Tensor]] = {}
-        for name, value in snapshot.optimiser.items():
-            number, _, what = name.partition(".")
-            states.setdefault(int(number), {})[what] = value
-        parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]]
-        for place, values in states.items():
-            if values["exp_avg"].shape != parameters[place].shape:
-                raise ValueError(f"the optimiser's tensor {place} has the shape {tuple(values['exp_avg'].shape)}")
-        optimiser.load_state_dict({**optimiser.state_dict(), "state": states})
+        optimiser.restore(snapshot.optimiser)
         set_random_states(snapshot.state["random"], model_device(model))
     except (RuntimeError, ValueError, KeyError, IndexError, TypeError) as error:
         raise TrainingError(
@@ -220,15 +213,6 @@ def read_weights(directory: Path) -> dict[str, Tensor]:
 
     """
     return dict(read_checkpoint(directory, with_optimiser=False).weights)
-
-
-def _optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Adam's moments and step counts as ``<parameter number>.<name>``, in the optimiser's own order."""
-    tensors: dict[str, Tensor] = {}
-    for number, values in optimiser.state_dict()["state"].items():
-        for name, value in values.items():
-            tensors[f"{number}.{name}"] = value if isinstance(value, Tensor) else torch.tensor(value)
-    return tensors
 
 
 def _copies(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import nn
 
 from distiltune.errors import TrainingError
 from distiltune.training.checkpoint import Place, Snapshot, places_in, take_snapshot, write_checkpoint
+from distiltune.training.optimiser import Adam
 
 KEPT: Final = 2
 """Checkpoints on the disk: the last, and the one before it in case that the last turns out to be damaged."""
@@ -59,7 +59,7 @@ class Checkpointer:
         self,
         folder: Path,
         model: nn.Module,
-        optimiser: torch.optim.Optimizer,
+        optimiser: Adam,
         interval: Interval,
         *,
         came_from: tuple[Place, int] | None = None,

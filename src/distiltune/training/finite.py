@@ -44,19 +44,17 @@ class AdmittedSteps:
     """Looks at every step before the optimiser takes it.
 
     On a CPU the answer is there at once. On a GPU the optimiser's own kernel leaves the weights alone where the
-    answer is no (``found_inf`` of PyTorch's fused optimisers, made for mixed precision), and the host learns of it at
-    the next log line, so that it need not wait at every step.
+    answer is no, and the host learns of it at the next log line, so that it need not wait at every step.
     """
 
     def __init__(
         self,
         model: nn.Module,
-        optimiser: torch.optim.Optimizer,
         device: torch.device,
         on_bad_step: Callable[[BadStep], None],
     ) -> None:
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._optimiser, self._at_once, self._on_bad_step = optimiser, device.type == "cpu", on_bad_step
+        self._at_once, self._on_bad_step = device.type == "cpu", on_bad_step
         self._waiting: list[tuple[BadStep, Tensor]] = []
         self._n_skipped = 0
 
@@ -64,8 +62,6 @@ class AdmittedSteps:
         """Whether the step may be taken: a bool, or on a GPU a scalar of the device."""
         good = is_finite(sums, self._parameters)
         if not self._at_once:
-            self._optimiser.found_inf = (~good).float()  # type: ignore[attr-defined]
-            self._optimiser.grad_scale = None  # type: ignore[attr-defined]
             self._waiting.append((step, good))
             return good
         if bool(good):

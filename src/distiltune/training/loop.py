@@ -18,7 +18,7 @@ from distiltune.device import give_back_freed_memory
 from distiltune.errors import DivergedError
 from distiltune.training.finite import AdmittedSteps, BadStep
 from distiltune.training.gradients import Gradients
-from distiltune.training.optimiser import set_learning_rate
+from distiltune.training.optimiser import Optimiser
 
 STEPS_BETWEEN_TRIMS = 50
 """Often enough that memory does not grow, seldom enough that faulting it in again costs less than 1 % of a step."""
@@ -159,7 +159,7 @@ def train(
     features: FeatureSet,
     gradients: Gradients,
     metric_names: tuple[str, ...],
-    optimiser: torch.optim.Optimizer,
+    optimiser: Optimiser,
     learning_rate_at: Callable[[int], float],
     settings: LoopSettings,
     evaluate: Evaluate,
@@ -185,13 +185,12 @@ def train(
     for epoch in range(start.epoch, settings.epochs):
         model.train()
         clock = _Clock(len(metric_names), device, start if epoch == start.epoch else LoopState())
-        admitted = AdmittedSteps(model, optimiser, device, guard.on_bad_step)
+        admitted = AdmittedSteps(model, device, guard.on_bad_step)
         order = epoch_order(len(features), settings.seed, epoch)
         n_done = step - epoch * steps_per_epoch
         learning_rate = learning_rate_at(step - 1) if n_done else 0.0
         for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places, n_done):
-            learning_rate = learning_rate_at(step)
-            set_learning_rate(optimiser, learning_rate)
+            learning_rate = optimiser.learning_rate = learning_rate_at(step)
             step_weight = sum(map(features.weight, batches)) or 1.0
             for ids in batches:
                 metrics = gradients.add(next(packed), step_weight)
@@ -201,8 +200,7 @@ def train(
             clock.admit(is_good)
             if settings.max_gradient_norm > 0.0:
                 nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
-            if is_good is not False:
-                optimiser.step()
+            optimiser.step(is_good)
             gradients.clear()
             step += 1
             if step % STEPS_BETWEEN_TRIMS == 0:

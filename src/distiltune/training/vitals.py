@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from distiltune.training.optimiser import Adam, Moments
+
 STEPS_BETWEEN_VITALS = 50
 """A look takes about as long as the optimiser's step itself, some milliseconds to a tenth of a second."""
 
@@ -43,17 +45,15 @@ class Vitals:
 
 
 @torch.no_grad()
-def take_vitals(model: nn.Module, optimiser: torch.optim.Optimizer, step: int) -> Vitals:
-    """Look at every part of ``model``; the optimiser is Adam or AdamW as `make_optimiser` makes it."""
-    groups = {id(parameter): group for group in optimiser.param_groups for parameter in group["params"]}
+def take_vitals(model: nn.Module, optimiser: Adam, step: int) -> Vitals:
+    """Look at every part of ``model``, which the optimiser trains."""
     sums: dict[str, list[Tensor]] = {}
     for name, parameter in model.named_parameters():
         zero = torch.zeros((), device=parameter.device)
         gradient, update = zero, zero
-        group = groups.get(id(parameter))
-        state = optimiser.state.get(parameter) if group is not None else None
-        if group is not None and state:
-            gradient, update = _gradient_and_update(state, group)
+        moments = optimiser.moments.get(parameter)
+        if moments is not None:
+            gradient, update = _gradient_and_update(moments, optimiser)
         weight = parameter.float().square().sum()
         sums.setdefault(part_name(name), []).append(torch.stack([weight, gradient, update]))
     parts = []
@@ -72,11 +72,10 @@ def part_name(parameter: str) -> str:
     return ".".join(pieces[: max(1, min(2, len(pieces) - 1))])
 
 
-def _gradient_and_update(state: dict[str, Tensor], group: dict[str, float]) -> tuple[Tensor, Tensor]:
+def _gradient_and_update(moments: Moments, optimiser: Adam) -> tuple[Tensor, Tensor]:
     """Squared norms of recent gradients and of the update, weight decay aside."""
-    beta1, beta2 = group["betas"]  # type: ignore[misc]
-    n_steps = float(state["step"])
-    square = state["exp_avg_sq"] / (1 - beta2**n_steps)  # type: ignore[has-type]
-    mean = state["exp_avg"] / (1 - beta1**n_steps)  # type: ignore[has-type]
-    update = mean / (square.sqrt() + group["eps"]) * group["lr"]
+    n_steps = float(moments.step)
+    square = moments.exp_avg_sq / (1 - optimiser.beta2**n_steps)
+    mean = moments.exp_avg / (1 - optimiser.beta1**n_steps)
+    update = mean / (square.sqrt() + optimiser.epsilon) * optimiser.learning_rate
     return square.sum().float(), update.square().sum().float()
