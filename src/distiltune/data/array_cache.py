@@ -65,19 +65,37 @@ def load_or_make(
         The arrays, and whether they came from the cache.
 
     """
+    found = find_arrays(directory, key, on_problem)
+    if found is not None:
+        return found, True
+    arrays = make()
+    keep_arrays(directory, key, arrays, on_problem)
+    return arrays, False
+
+
+def find_arrays(directory: Path, key: str, on_problem: Callable[[str], None]) -> Arrays | None:
+    """The arrays under ``key``, memory-mapped; None, and the entry is gone, if they are not there or not sound."""
     entry = directory / key
     if entry.exists():
         try:
-            return _read(entry), True
+            return _read(entry)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             on_problem(f"the cached features {entry} are damaged ({error}) and are made anew")
             _remove(entry)
-    arrays = make()
+    return None
+
+
+def keep_arrays(directory: Path, key: str, arrays: Arrays, on_problem: Callable[[str], None]) -> None:
+    """Write the arrays under ``key``, where there are none yet."""
     try:
-        _write(entry, arrays)
+        _write(directory / key, arrays)
     except OSError as error:
         on_problem(f"the features cannot be cached in {directory} ({error.strerror}); the next run makes them again")
-    return arrays, False
+
+
+def remove_entry(directory: Path, key: str) -> None:
+    """Remove what is under ``key``, as far as that can be done."""
+    _remove(directory / key)
 
 
 def map_or_fill(

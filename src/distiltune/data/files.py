@@ -15,7 +15,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -194,13 +194,21 @@ def fingerprint(paths: Iterable[str | Path]) -> str:
     Of a single file it is what ``sha256sum`` prints; of several, the SHA-256 of their sorted SHA-256s.
     Directories stand for their data files. Raises `DataError` as `data_files` does.
     """
-    digests = []
-    for path in itertools.chain.from_iterable(data_files(path).files for path in paths):
-        try:
-            with path.open("rb") as stream:
-                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
-        except OSError as error:
-            raise not_readable(path, error) from error
+    files = itertools.chain.from_iterable(data_files(path).files for path in paths)
+    return combined_digest([file_digest(path) for path in files])
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of what a file holds, in hexadecimal. Raises `DataError` if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise not_readable(path, error) from error
+
+
+def combined_digest(digests: Sequence[str]) -> str:
+    """One digest for files with these, in any order; that of a single file is its own."""
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()

@@ -18,9 +18,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from distiltune.data.files import fingerprint
+from distiltune.data.files import combined_digest, file_digest
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
+from distiltune.data.kept_reading import Keeping, Kept, keep, key_of, recall
 from distiltune.data.sources import find_source, has_splits
 from distiltune.errors import DataError, RecipeError
 
@@ -124,6 +125,7 @@ def read_sources(
     read_file: Callable[[Path], None],
     required: dict[str, str],
     max_rejected_share: float,
+    keeping: Keeping[E] | None = None,
 ) -> ReadSet[E]:
     """Read the examples of one split from all sources, in order.
 
@@ -135,6 +137,7 @@ def read_sources(
         read_file: adds all rows of a file.
         required: the columns that every row needs, field → column, for the message where they are missing.
         max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
+        keeping: how what was read of a large data set is kept for the next time; None: not at all.
 
     Raises:
         DataError: if a source cannot be read, if no row can be used, or if more than ``max_rejected_share``
@@ -150,12 +153,21 @@ def read_sources(
             for path in source.ignored:
                 message = "The file is in the data directory but is no data file."
                 reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
-            for path in source.files:
+        files = [path for source in found for path in source.files]
+        digests = list(map(file_digest, files))
+        ignored = [path for source in found for path in source.ignored]
+        key = key_of(list(zip(files, digests, strict=True)), ignored, keeping) if keeping else ""
+        kept = recall(key, keeping) if keeping else None
+        if kept is not None:
+            reading.examples, reading.findings, reading.columns_seen = kept.examples, kept.findings, kept.columns_seen
+        else:
+            for path in files:
                 read_file(path)
-        digest = fingerprint(file for source in found for file in source.files)
+            if keeping and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
+                keep(key, Kept(reading.examples, reading.findings, reading.columns_seen), keeping)
     _check_share(reading, required, max_rejected_share, where=", ".join(map(str, sources)))
     names = tuple(source.source for source in found)
-    return ReadSet(tuple(reading.examples), reading.findings, digest, names)
+    return ReadSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
 
 
 def train_and_validation(

@@ -6,12 +6,14 @@ No context is ever changed; what else holds of reading, `distiltune.data.reading
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from distiltune.data.files import Row, iter_rows
 from distiltune.data.findings import Finding, Outcome
 from distiltune.data.hub import Split
+from distiltune.data.kept_reading import Keeping
 from distiltune.data.reading import (
     Problem,
     Reading,
@@ -97,6 +99,7 @@ def read_examples(
         lambda path: _read_file(path, columns, reading),
         {"question": columns.question, "context": columns.context},
         max_rejected_share,
+        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns)}, Path(__file__).parent),
     )
     if use != "evaluation":
         return read
@@ -109,6 +112,41 @@ def has_own_validation(source: str | Path) -> bool:
     So it is for `starter` and for names on the hub; files are read as they are for either split.
     """
     return has_splits(source)
+
+
+def _pack(examples: Sequence[Example]) -> dict[str, Any]:
+    """A list for each field; a context, which many examples share, stands once."""
+    places = {context: place for place, context in enumerate(dict.fromkeys(each.context for each in examples))}
+    return {
+        "contexts": list(places),
+        "context": [places[each.context] for each in examples],
+        "id": [each.id for each in examples],
+        "question": [each.question for each in examples],
+        "title": [each.title for each in examples],
+        "answers": [[(answer.text, answer.start) for answer in each.answers] for each in examples],
+        "unplaced": [each.unplaced for each in examples],
+        "has_gold": [each.has_gold for each in examples],
+    }
+
+
+def _unpack(kept: Any) -> list[Example]:
+    """The examples that `_pack` packed."""
+    contexts = kept["contexts"]
+    names = ("id", "question", "context", "answers", "title", "unplaced", "has_gold")
+    return [
+        Example(
+            row_id,
+            question,
+            contexts[context],
+            tuple([Answer(text, start) for text, start in answers]),
+            title,
+            tuple(unplaced),
+            has_gold,
+        )
+        for row_id, question, context, answers, title, unplaced, has_gold in zip(
+            *(kept[name] for name in names), strict=True
+        )
+    ]
 
 
 @dataclass(slots=True)
