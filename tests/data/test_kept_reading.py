@@ -125,7 +125,7 @@ def test_a_file_that_changes_as_it_is_read_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_read: list[Path]
 ) -> None:
     path = write(tmp_path / "a.json")
-    unwatched = read.iter_rows
+    unwatched = vars(read)["iter_rows"]
 
     def changing(read_path: Path) -> Iterator[Row | BadRow]:
         rows = list(unwatched(read_path))
