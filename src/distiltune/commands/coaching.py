@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import JsonOption, settings_as_flags, used
+from distiltune.commands.options import JsonOption, RecipeOption, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
@@ -98,7 +98,7 @@ def find_lr(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
     ] = None,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    recipe: RecipeOption = None,
     steps: Annotated[int, typer.Option("--steps", min=12, help="Steps of the test.")] = 100,
     as_json: JsonOption = False,
     **settings: Any,
@@ -137,7 +137,7 @@ def tune(
         ),
     ] = None,
     trials: Annotated[int, typer.Option("--trials", min=1, help="How many to try, earlier ones included.")] = 20,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
+    recipe: RecipeOption = None,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:

@@ -55,6 +55,11 @@ RunOption = Annotated[
         help="The run directory to make; without it, `runs/NAME`, after the recipe's file or else the training data.",
     ),
 ]
+RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")]
+ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")]
+ResumeOption = Annotated[
+    Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+]
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")
 ]

@@ -9,7 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import JsonOption, RunOption, settings_as_flags, used
+from distiltune.commands.options import (
+    JsonOption,
+    RecipeOption,
+    ReplaceRunOption,
+    ResumeOption,
+    RunOption,
+    settings_as_flags,
+    used,
+)
 from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
 from distiltune.distillation import TASK
 from distiltune.errors import RecipeError
@@ -20,11 +28,9 @@ from distiltune.tasks.table import TASKS
 @settings_as_flags(*Recipe.model_fields)
 def train(
     output: RunOption = None,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
-    ] = None,
+    recipe: RecipeOption = None,
+    overwrite: ReplaceRunOption = False,
+    resume: ResumeOption = None,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -42,11 +48,9 @@ def distill(
     encoder: Annotated[
         bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
     ] = False,
-    recipe: Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")] = False,
-    resume: Annotated[
-        Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
-    ] = None,
+    recipe: RecipeOption = None,
+    overwrite: ReplaceRunOption = False,
+    resume: ResumeOption = None,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
