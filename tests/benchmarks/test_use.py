@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from benchmarks.classifying import CONTESTANTS, plan, summary
 
-from benchmarks import answers
+from benchmarks import answers, second_start
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.data import load_examples
 from tests.helpers import people, write_squad
@@ -42,6 +42,16 @@ def test_answers_are_held_to_evaluate_and_to_every_span(people_model: Path, data
     assert held["equal"] == held["questions"] == len(examples)
     document = answers.Document(examples[0].context, tuple(examples[:1]), (0,))
     assert answers.whole_text_order(answerer, [document], 1)["same_order"] == 1
+
+
+def test_a_second_start_is_timed(people_model: Path, data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["--teacher", str(people_model), "--model", str(people_model), "--train", data, "--validation", data]
+    settings = ["--questions", "20", "--rounds", "1", "--max-length", "64", "--stride", "8", "--threads", "1"]
+    second_start.main([*names, *settings])
+    first, again, *medians = capsys.readouterr().out.splitlines()
+    assert first.startswith("first: start ")
+    assert again.startswith("again: start ")
+    assert [line.split()[2] for line in medians] == ["start", "step"]
 
 
 def test_each_seed_has_every_contestant_and_ratios_are_within_a_seed(people_model: Path) -> None:

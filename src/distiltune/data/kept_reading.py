@@ -1,7 +1,8 @@
 """Large data sets that were read before: kept in the cache as one JSON text, so that they need not be read again.
 
 Reading looks at every row and places every answer: 2 to 3 seconds of SQuAD's 98,169 questions. What came of it is kept
-under the contents of the files and under the code that read them, so that neither can change unnoticed.
+under the contents of the files and under the code that read them, so that neither can change unnoticed. NumPy is
+imported where something is kept or recalled: `--help` does not wait for it.
 """
 
 from __future__ import annotations
@@ -14,9 +15,6 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
-from distiltune.data.array_cache import cache_directory, cache_key, find_arrays, keep_arrays, remove_entry
 from distiltune.data.findings import Finding, Findings
 
 E = TypeVar("E")
@@ -54,6 +52,8 @@ class Kept(Generic[E]):
 
 def key_of(files: Sequence[tuple[Path, str]], ignored: Sequence[Path], keeping: Keeping[E]) -> str:
     """The name of what reading these files, each with the SHA-256 of its contents, comes to."""
+    from distiltune.data.array_cache import cache_key
+
     return cache_key(
         {
             "reading": _code_fingerprint(Path(__file__).parent, keeping.code),
@@ -66,6 +66,8 @@ def key_of(files: Sequence[tuple[Path, str]], ignored: Sequence[Path], keeping: 
 
 def recall(key: str, keeping: Keeping[E]) -> Kept[E] | None:
     """What is kept under ``key``; None if nothing is, or nothing sound: it costs the time to read, nothing else."""
+    from distiltune.data.array_cache import cache_directory, find_arrays, remove_entry
+
     directory = cache_directory()
     arrays = find_arrays(directory, key, lambda problem: None)
     if arrays is None:
@@ -83,6 +85,10 @@ def keep(key: str, read: Kept[E], keeping: Keeping[E]) -> None:
     """Keep what came of reading, if it is worth it."""
     if read.findings.n_rows < ROWS_WORTH_KEEPING:
         return
+    import numpy as np
+
+    from distiltune.data.array_cache import cache_directory, keep_arrays
+
     kept = {
         "examples": keeping.pack(read.examples),
         "n_rows": read.findings.n_rows,
