@@ -30,6 +30,7 @@ FAST: dict[str, Any] = {
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "head_dropout": 0.0,
+    "threads": 1,
     "validation_share": 0.0,
 }
 
