@@ -25,6 +25,7 @@ FAST: dict[str, Any] = {
     "batch_size": 8,
     "dropout": 0.0,
     "attention_dropout": 0.0,
+    "threads": 1,
     "validation_share": 0.0,
 }
 
