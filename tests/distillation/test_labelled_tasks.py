@@ -20,6 +20,7 @@ FILLERS = ("the", "a", "my", "old", "new", "see", "look", "here")
 QUICK: dict[str, Any] = {
     "max_length": 16,
     "stride": 4,
+    "threads": 1,
     "epochs": 12,
     "learning_rate": 5e-3,
     "batch_size": 8,
