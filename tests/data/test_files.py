@@ -17,7 +17,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.data import streams
-from distiltune.data.files import BadRow, Row, data_files, fingerprint, first_columns, format_suffix, iter_rows
+from distiltune.data.files import (
+    BadRow,
+    Row,
+    combined_digest,
+    data_files,
+    file_digest,
+    first_columns,
+    format_suffix,
+    iter_rows,
+)
 from distiltune.errors import DataError
 
 ROWS: list[dict[str, object]] = [
@@ -329,11 +338,11 @@ def test_format_suffix() -> None:
 
 
 def test_fingerprint_is_of_contents_only(tmp_path: Path) -> None:
-    (tmp_path / "z").mkdir()
-    for name, content in (("a.json", b"[1]"), ("b.json", b"[2]"), ("z/a.json", b"[2]"), ("z/c.json", b"[1]")):
+    for name, content in (("a.json", b"[1]"), ("b.json", b"[2]"), ("c.json", b"[1]")):
         (tmp_path / name).write_bytes(content)
-    assert fingerprint([tmp_path / "a.json"]) == hashlib.sha256(b"[1]").hexdigest()
-    assert fingerprint([tmp_path]) == fingerprint([tmp_path / "z"])
-    assert fingerprint([tmp_path]) != fingerprint([tmp_path / "a.json"])
+    one, other = (file_digest(tmp_path / name) for name in ("a.json", "b.json"))
+    assert one == hashlib.sha256(b"[1]").hexdigest()
+    assert file_digest(tmp_path / "c.json") == combined_digest([one]) == one
+    assert combined_digest([one, other]) == combined_digest([other, one]) != one
     with pytest.raises(DataError):
-        fingerprint([tmp_path / "none.json"])
+        file_digest(tmp_path / "none.json")

@@ -188,16 +188,6 @@ def _after(mark: str, text: str, place: int) -> int:
     return found.end()
 
 
-def fingerprint(paths: Iterable[str | Path]) -> str:
-    """The SHA-256 of what the files hold, in hexadecimal; their names and order do not matter.
-
-    Of a single file it is what ``sha256sum`` prints; of several, the SHA-256 of their sorted SHA-256s.
-    Directories stand for their data files. Raises `DataError` as `data_files` does.
-    """
-    files = itertools.chain.from_iterable(data_files(path).files for path in paths)
-    return combined_digest([file_digest(path) for path in files])
-
-
 def file_digest(path: Path) -> str:
     """The SHA-256 of what a file holds, in hexadecimal. Raises `DataError` if it cannot be read."""
     try:
@@ -208,7 +198,7 @@ def file_digest(path: Path) -> str:
 
 
 def combined_digest(digests: Sequence[str]) -> str:
-    """One digest for files with these, in any order; that of a single file is its own."""
+    """One for files with these SHA-256s, whose order does not matter: of one file its own, else that of all, sorted."""
     if len(digests) == 1:
         return digests[0]
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest()
