@@ -26,14 +26,14 @@ import numpy as np
 import torch
 
 from distiltune.data.reading import draw
-from distiltune.device import describe_machine
-from distiltune.inference.evaluate import evaluate
+from distiltune.runs.evaluate import evaluate
+from distiltune.system.device import describe_machine
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.data import load_examples
 from distiltune.tasks.question_answering.decode import WindowLogits, decode
 from distiltune.tasks.question_answering.documents import as_documents
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import score_answer
+from distiltune.tasks.question_answering.question_data import load_examples
 from distiltune.tasks.question_answering.reading import read_windows
 
 RESULTS = Path("benchmarks/results")

@@ -13,8 +13,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from benchmarks.workload import Shape
-from distiltune.device import usable_cores
-from distiltune.workers import WorkerPlan, Workers
+from distiltune.system.device import usable_cores
+from distiltune.system.workers import WorkerPlan, Workers
 
 N_TOKENS = 2_732  # of an average batch of 16
 COPY_BYTES = 512 << 20

@@ -18,13 +18,13 @@ from statistics import median
 import torch
 
 from benchmarks import workload
-from distiltune.device import keep_freed_memory, set_threads
 from distiltune.model.build import load_model
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
+from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
 from distiltune.training.checkpoint import Place
-from distiltune.training.checkpointer import Checkpointer, Interval
+from distiltune.training.checkpoint_writer import Checkpointer, Interval
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
 from distiltune.training.optimiser import Adam

@@ -21,7 +21,7 @@ import torch
 
 from benchmarks import workload
 from distiltune.data.feature_set import FeatureSet
-from distiltune.device import choose_precision, keep_freed_memory, set_threads
+from distiltune.system.device import choose_precision, keep_freed_memory, set_threads
 
 CPU = torch.device("cpu")
 TRAINING_FEATURES = 8_000

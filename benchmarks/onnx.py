@@ -28,10 +28,10 @@ from torch import Tensor, nn
 
 from benchmarks.contestant import padded
 from distiltune.data.packing import PackedBatch
-from distiltune.device import choose_device, describe_machine, keep_freed_memory, set_threads
 from distiltune.export.onnx import export_onnx
 from distiltune.inference.trained_model import load_trained_model
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
+from distiltune.system.device import choose_device, describe_machine, keep_freed_memory, set_threads
 from distiltune.tasks.table import TASKS
 
 RESULTS = Path("benchmarks/results")

@@ -22,7 +22,7 @@ import torch
 from benchmarks import ceiling, workload
 from benchmarks.contestant import CONTESTANTS
 from benchmarks.workload import SHAPES, Shape, forward_flops, training_flops
-from distiltune.device import describe_machine
+from distiltune.system.device import describe_machine
 
 RESULTS = Path("benchmarks/results")
 PACKAGES = ("distiltune", "torch", "numpy", "transformers", "accelerate")

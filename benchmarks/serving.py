@@ -27,10 +27,10 @@ from typing import Any
 
 import torch
 
-from distiltune.device import describe_machine
+from distiltune.system.device import describe_machine
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.data import load_examples
 from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.question_data import load_examples
 
 RESULTS = Path("benchmarks/results")
 PACKAGES = ("distiltune", "torch", "transformers", "fastapi", "uvicorn")

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths
-from distiltune.fine_tuning import fine_tune
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.hf_keys import encoder_rules
 from distiltune.model.save import write_model_directory
+from distiltune.runs.fine_tune import fine_tune
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.head import SpanHead
 from distiltune.tasks.question_answering.task import HEAD_RULES

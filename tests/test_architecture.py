@@ -26,7 +26,7 @@ ALLOWED_OF_TASKS = {
     "inference": {
         "distiltune.tasks.base",
         "distiltune.tasks.table",
-        "distiltune.tasks.choose",
+        "distiltune.recipe.choose_task",
         "distiltune.tasks.trained",
     },
 }

@@ -105,7 +105,7 @@ def test_help_does_not_wait_for_the_slow_libraries(arguments: list[str]) -> None
 
 
 def test_every_setting_of_the_recipe_is_a_flag(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    from distiltune.recipe import Recipe
+    from distiltune.recipe.recipe import Recipe
 
     assert run("train", "--help") == 0
     text = capsys.readouterr().out
@@ -315,7 +315,7 @@ def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     def interrupt(*arguments: object, **settings: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", interrupt)
+    monkeypatch.setattr("distiltune.runs.fine_tune.fine_tune", interrupt)
     assert run("train", "--output", tmp_path / "run") == 130
 
 
@@ -330,7 +330,7 @@ def test_memory_that_runs_out_is_no_bug(
     def fail(*arguments: object, **settings: object) -> None:
         raise MemoryError("no 8 GiB")
 
-    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    monkeypatch.setattr("distiltune.runs.fine_tune.fine_tune", fail)
     assert run("train", "--output", tmp_path / "run") == 1
     said = capsys.readouterr().err
     assert "memory ran out: no 8 GiB" in said
@@ -344,7 +344,7 @@ def test_what_the_system_refuses_is_no_bug(
     def fail(*arguments: object, **settings: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "/full/file")
 
-    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    monkeypatch.setattr("distiltune.runs.fine_tune.fine_tune", fail)
     assert run("train", "--output", tmp_path / "run") == 1
     said = capsys.readouterr().err
     assert "No space left on device\n  where: /full/file\n" in said
@@ -370,7 +370,7 @@ def test_an_unexpected_error_is_named_as_ours(
     def fail(*arguments: object, **settings: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("distiltune.fine_tuning.fine_tune", fail)
+    monkeypatch.setattr("distiltune.runs.fine_tune.fine_tune", fail)
     assert run("train", "--output", tmp_path / "run") == 1
     said = capsys.readouterr().err
     assert "--debug" in said

@@ -36,7 +36,7 @@ def run(code: str) -> str:
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("module", ["distiltune", "distiltune.errors", "distiltune.recipe", "distiltune.cli"])
+@pytest.mark.parametrize("module", ["distiltune", "distiltune.errors", "distiltune.recipe.recipe", "distiltune.cli"])
 def test_importing_does_not_import_torch(module: str) -> None:
     code = f"import sys, {module}\nprint([name for name in {HEAVY!r} if name in sys.modules])"
     assert run(code) == "[]"
@@ -44,7 +44,7 @@ def test_importing_does_not_import_torch(module: str) -> None:
 
 def test_a_training_does_not_wait_for_what_draws_its_curves() -> None:
     names = ("matplotlib", "transformers")
-    code = f"import sys, distiltune.fine_tuning\nprint([name for name in {names!r} if name in sys.modules])"
+    code = f"import sys, distiltune.runs.fine_tune\nprint([name for name in {names!r} if name in sys.modules])"
     assert run(code) == "[]"
 
 
@@ -64,7 +64,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
 SERVING = {
     *(f"distiltune.serving.{name}" for name in ("asking", "gate", "metrics", "server", "texts")),
     *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
-    "distiltune.tasks.question_answering.service",
+    "distiltune.tasks.question_answering.serve.service",
 }
 """The modules that cannot be imported without an extra: `serve`, all of them, and the command asks for it first."""
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from distiltune.coach.find_rate import find_learning_rate
-from distiltune.fine_tuning import fine_tune
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.fine_tune import fine_tune
+from distiltune.studies.find_rate import find_learning_rate
 
 SWEEP = (1e-5, 3e-5, 1e-4, 3e-4, 1e-3)
 

@@ -24,9 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
-from distiltune.tasks.question_answering.check_fix import fix
-from distiltune.tasks.question_answering.check_spans import slipped_span
+from distiltune.tasks.question_answering.check.data_check import CheckSettings, DataReport, check_data
+from distiltune.tasks.question_answering.check.fix import fix
+from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.read import read_examples

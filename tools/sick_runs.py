@@ -22,13 +22,14 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from distiltune import fine_tuning, results
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence
-from distiltune.coach.run import CoachFindings
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.model.build import LoadedModel
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs import fine_tune as fine_tuning
+from distiltune.runs import results
+from distiltune.runs.coaching import CoachFindings
 from distiltune.tasks.question_answering import task
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.read import read_examples

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
-    from distiltune.fine_tuning import fine_tune, resume
-    from distiltune.inference.evaluate import evaluate, predict
-    from distiltune.recipe import Recipe
+    from distiltune.recipe.recipe import Recipe
+    from distiltune.runs.evaluate import evaluate, predict
+    from distiltune.runs.fine_tune import fine_tune, resume
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
@@ -40,13 +40,13 @@ _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
-    "Recipe": "distiltune.recipe",
+    "Recipe": "distiltune.recipe.recipe",
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
-    "evaluate": "distiltune.inference.evaluate",
-    "fine_tune": "distiltune.fine_tuning",
+    "evaluate": "distiltune.runs.evaluate",
+    "fine_tune": "distiltune.runs.fine_tune",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
-    "predict": "distiltune.inference.evaluate",
-    "resume": "distiltune.fine_tuning",
+    "predict": "distiltune.runs.evaluate",
+    "resume": "distiltune.runs.fine_tune",
 }
 
 

@@ -12,7 +12,7 @@ from benchmarks.classifying import CONTESTANTS, plan, summary
 
 from benchmarks import answers, second_start
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.data import load_examples
+from distiltune.tasks.question_answering.question_data import load_examples
 from tests.helpers import people, write_squad
 
 ROOT = Path(__file__).parents[2]

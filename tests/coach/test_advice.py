@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from distiltune.checks.concerns import Concern
 from distiltune.coach.advice import Advice, advise, needs_probe
-from distiltune.coach.concerns import Concern
 from distiltune.coach.evidence import Evidence, ProbeResult
 from distiltune.coach.overfitting import find_turn
-from distiltune.tasks.question_answering.check_training import in_training
+from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.training.early_stopping import BestEpoch
 from tests.coach.evidence import epoch, evidence
 

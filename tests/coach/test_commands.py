@@ -13,7 +13,7 @@ import pytest
 from distiltune import cli
 from distiltune.commands.output import EXIT_USAGE
 from distiltune.errors import install_extra
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 Run = Callable[..., int]
@@ -150,7 +150,7 @@ def test_errors_are_told_before_the_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("file").write_text("mine")
-    monkeypatch.setattr("distiltune.coach.find_rate.prepare", lambda *arguments: pytest.fail("too late"))
+    monkeypatch.setattr("distiltune.studies.find_rate.prepare", lambda *arguments: pytest.fail("too late"))
     assert run(*arguments) == status
     assert message in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]

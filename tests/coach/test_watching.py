@@ -15,12 +15,12 @@ from rich.console import Console
 
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence, TrainingFacts
-from distiltune.coach.run import training_facts
-from distiltune.fine_tuning import FineTuned, fine_tune, resume
-from distiltune.preparing import prepare
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.report.console import ConsoleReporter
-from distiltune.run_directory import RunDirectory
+from distiltune.runs.coaching import training_facts
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.fine_tune import FineTuned, fine_tune, resume
+from distiltune.runs.prepare import prepare
 from distiltune.training.distributed import Processes
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.loop import EpochReport

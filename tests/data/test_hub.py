@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from distiltune import hub_errors
 from distiltune.data.hub import HubName, Split, choose_files, fetch_data_set, parse_hub_name
 from distiltune.errors import DataError, HubError
+from distiltune.system import hub as hub_errors
 from tests.hub_stand_in import HubStandIn
 
 TRAIN = json.dumps([{"question": "Who?", "context": "Ann", "answer_text": "Ann"}]).encode()

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from distiltune import fine_tune
 from distiltune.errors import ModelError
-from distiltune.fine_tuning import FineTuned
+from distiltune.runs.fine_tune import FineTuned
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
 WORDS = {"fruit": ("apple", "pear", "plum", "fig"), "tool": ("saw", "axe", "file", "drill")}

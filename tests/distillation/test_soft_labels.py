@@ -17,8 +17,8 @@ from distiltune.data import array_cache
 from distiltune.data.packing import pack
 from distiltune.distillation.soft_labels import SoftLabels
 from distiltune.errors import DistiltuneError, ModelError, RecipeError, TrainingError
-from distiltune.fine_tuning import FineTuned, fine_tune, resume
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.fine_tune import FineTuned, fine_tune, resume
 from distiltune.tasks.question_answering.head import span_divergence, span_loss
 from distiltune.training import gradients
 from tests.faults import trainings

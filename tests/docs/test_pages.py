@@ -18,7 +18,7 @@ import pytest
 import typer
 
 from distiltune.cli import app
-from distiltune.fine_tuning import fine_tune
+from distiltune.runs.fine_tune import fine_tune
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 ROOT = Path(__file__).parents[2]
@@ -218,7 +218,7 @@ def test_the_client_of_the_serving_page_runs(
     from distiltune.serving.batching import BatchSettings
     from distiltune.serving.gate import Limits
     from distiltune.tasks.question_answering.answerer import Answerer
-    from distiltune.tasks.question_answering.service import question_answering_app
+    from distiltune.tasks.question_answering.serve.service import question_answering_app
     from tests.serving.in_thread import serve_in_thread
 
     app = question_answering_app(Answerer(people_model, threads=1), "people", Limits(), BatchSettings())

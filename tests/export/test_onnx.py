@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from distiltune.errors import ModelError
-from distiltune.inference.evaluate import evaluate
+from distiltune.runs.evaluate import evaluate
 from distiltune.tasks.question_answering.answerer import Answerer
 from tests.helpers import batch_of, people, write_squad
 

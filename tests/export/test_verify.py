@@ -14,7 +14,7 @@ from distiltune.data.packing import PackedBatch
 from distiltune.export.verify import Comparison, compare, has_score, measure
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.progress import heard_by
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.head import SequenceHead

@@ -111,8 +111,8 @@ def one_seed(seed: int, folder: Path, undisturbed: Path, seconds: float) -> dict
 
 def _resume_place(output: Path) -> int:
     """The step at which resuming would go on."""
-    from distiltune.resuming import find_resumable
-    from distiltune.run_directory import RunDirectory
+    from distiltune.runs.directory import RunDirectory
+    from distiltune.runs.resume import find_resumable
 
     run = RunDirectory(output)
     if not run.recipe.is_file():

@@ -146,8 +146,8 @@ _TOKENIZER = people().tokenizer
 
 
 def _settle_task(folder: Path) -> None:
-    from distiltune.recipe import Recipe
-    from distiltune.tasks.choose import with_task_of_training
+    from distiltune.recipe.choose_task import with_task_of_training
+    from distiltune.recipe.recipe import Recipe
     from distiltune.tasks.table import TASKS
 
     (file,) = folder.iterdir()
@@ -229,7 +229,7 @@ def _read_model(folder: Path) -> None:
 def _own_readers(folder: Path) -> list[Reader]:
     import torch
 
-    from distiltune.recipe import Recipe
+    from distiltune.recipe.recipe import Recipe
     from distiltune.training.checkpoint import take_snapshot, write_checkpoint
     from distiltune.training.optimiser import Adam
 
@@ -259,6 +259,6 @@ def _read_checkpoint(folder: Path) -> None:
 
 
 def _read_recipe(folder: Path) -> None:
-    from distiltune.recipe import Recipe
+    from distiltune.recipe.recipe import Recipe
 
     Recipe.from_toml(folder / "recipe.toml").to_toml().encode()

@@ -60,8 +60,8 @@ def load_everything() -> None:
     matplotlib.use("Agg")
     torch.set_num_threads(1)
 
-    from distiltune import fine_tuning, resuming  # noqa: F401
     from distiltune.report import console, curves, page  # noqa: F401
+    from distiltune.runs import fine_tune, resume  # noqa: F401
 
 
 @dataclass(slots=True)

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from distiltune.device import Precision, choose_precision
-from distiltune.fine_tuning import FineTuned, fine_tune
 from distiltune.model.attention import packed_attention
+from distiltune.runs.fine_tune import FineTuned, fine_tune
+from distiltune.system.device import Precision, choose_precision
 from distiltune.tasks.question_answering.head import span_loss
 from distiltune.training.cuda_graphs import Replayed
 from distiltune.training.gradients import Gradients, WholeBatch

@@ -16,7 +16,7 @@ from distiltune.export.push import check_card, model_files
 from distiltune.model.convert import convert
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.save import write_model_directory
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import converted_card
 from distiltune.tasks.table import TASKS
 from tests.helpers import TINY, people

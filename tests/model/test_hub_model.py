@@ -115,8 +115,8 @@ def test_unreachable(hub: HubStandIn) -> None:
 def test_a_hub_that_never_answers(hub: HubStandIn, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import HfApi
 
-    from distiltune import hub_errors
     from distiltune.model import source
+    from distiltune.system import hub as hub_errors
 
     hub.add_directory("model", NAME, saved)
     first = resolve_model(NAME)

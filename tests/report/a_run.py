@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from distiltune.coach.advice import Advice
-from distiltune.device import Machine
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary
+from distiltune.system.device import Machine
 from distiltune.tasks.analysis import (
     Analysis,
     Breakdown,

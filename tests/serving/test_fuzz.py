@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import Limits
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.service import question_answering_app
+from distiltune.tasks.question_answering.serve.service import question_answering_app
 from tests.serving.in_thread import serve_in_thread
 
 

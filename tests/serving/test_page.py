@@ -19,7 +19,7 @@ from playwright.sync_api import expect, sync_playwright
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import Limits
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.service import question_answering_app
+from distiltune.tasks.question_answering.serve.service import question_answering_app
 from tests.helpers import people
 from tests.serving.in_thread import InThread, serve_in_thread
 

@@ -27,7 +27,7 @@ from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import CONTENT_SECURITY_POLICY, Limits
 from distiltune.serving.server import served_names
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.service import question_answering_app
+from distiltune.tasks.question_answering.serve.service import question_answering_app
 from tests.helpers import people
 
 ASKED = people().examples

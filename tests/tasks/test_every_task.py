@@ -15,11 +15,11 @@ import numpy as np
 import pytest
 
 from distiltune import EntityMarker, TextClassifier, cli, evaluate, fine_tune, resume
-from distiltune.coach.comparing import compare_runs
 from distiltune.errors import DataError
-from distiltune.fine_tuning import FineTuned
 from distiltune.model.source import load_tokenizer
-from distiltune.results import write_results
+from distiltune.runs.fine_tune import FineTuned
+from distiltune.runs.results import write_results
+from distiltune.studies.compare import compare_runs
 from distiltune.tasks.table import TASKS as ENTRIES
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
@@ -237,7 +237,7 @@ def test_what_cannot_be_read_is_told_with_what_to_do(made: Made) -> None:
 
 
 def test_half_precision_says_nearly_the_same(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: True)  # emulated where there is none
+    monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: True)  # emulated where there is none
     texts = ["the likes rome in 3", "ada sees rome ."]
     kind: Any = TextClassifier if made.task == TASKS[0] else EntityMarker
     exact, rounded = kind(made.run.model)(texts), kind(made.run.model, precision="bfloat16")(texts)
@@ -366,7 +366,7 @@ def test_the_coach_sums_up_the_predictions_of_the_best_epoch(
         (run.path / "predictions.jsonl").unlink()
         return write_results(run, *arguments)
 
-    monkeypatch.setattr("distiltune.fine_tuning.write_results", lose_them_first)
+    monkeypatch.setattr("distiltune.runs.fine_tune.write_results", lose_them_first)
     files: dict[str, Any] = {"train": made.train, "validation": made.validation, "model": made.model}
     fine_tune(output=tmp_path / "run", **files, **{**SETTINGS, "epochs": 1})
     assert len((tmp_path / "run" / "answers.jsonl").read_text().splitlines()) == 30

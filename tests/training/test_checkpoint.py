@@ -16,8 +16,8 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from distiltune.durable import CHECKSUMS, write_tensors, write_whole
 from distiltune.errors import TrainingError
+from distiltune.system.durable import CHECKSUMS, write_tensors, write_whole
 from distiltune.training import checkpoint
 from distiltune.training.checkpoint import (
     Place,

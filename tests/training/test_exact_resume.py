@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 import torch
 
-from distiltune import resuming
-from distiltune.device import Precision
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
-from distiltune.resuming import Resumed
+from distiltune.runs import resume as resuming
+from distiltune.runs.resume import Resumed
+from distiltune.system.device import Precision
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.checkpoint import Place, Snapshot, restore, take_snapshot, write_checkpoint
 from distiltune.training.gradients import make_gradients

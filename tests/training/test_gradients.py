@@ -11,9 +11,9 @@ from torch import Tensor, nn
 
 from distiltune.data.loader import packed_ahead
 from distiltune.data.packing import PackedBatch
+from distiltune.system.workers import WorkerPlan, Workers
 from distiltune.tasks.question_answering.head import span_loss
 from distiltune.training.gradients import Gradients, SharedOut, WholeBatch
-from distiltune.workers import WorkerPlan, Workers
 from tests.helpers import random_features, tiny_qa_model
 
 FEATURES = random_features(16)

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 
 from distiltune.cli import app
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distiltune.recipe import Recipe, allowed
+from distiltune.recipe.recipe import Recipe, allowed
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
-from distiltune.coach.concerns import LEAKED, Severity
+from distiltune.checks.concerns import LEAKED, Severity
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.overfitting import STILL_IMPROVING, find_turn, rise_by_chance
 

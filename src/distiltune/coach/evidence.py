@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from distiltune.coach.concerns import Concern
+from distiltune.checks.concerns import Concern
 from distiltune.training.early_stopping import BestEpoch, monitored
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.vitals import Vitals

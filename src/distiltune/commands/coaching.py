@@ -10,7 +10,7 @@ import typer
 
 from distiltune.commands.options import JsonOption, RecipeOption, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say
-from distiltune.recipe import Recipe, read_settings
+from distiltune.recipe.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
@@ -51,8 +51,8 @@ def check(
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
     built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
+    from distiltune.recipe.choose_task import with_task_of_training
     from distiltune.report.console import working
-    from distiltune.tasks.choose import with_task_of_training
 
     built = with_task_of_training(built)
     entry = TASKS[built.task]
@@ -77,8 +77,8 @@ def compare(
 
     Example: `distiltune compare runs/one runs/other --picture curves.svg`
     """
-    from distiltune.coach.comparing import compare_runs
-    from distiltune.report.comparison import check_picture, comparison_lines, draw_comparison
+    from distiltune.studies.compare import compare_runs
+    from distiltune.studies.comparison_report import check_picture, comparison_lines, draw_comparison
 
     if picture is not None:
         check_picture(picture)
@@ -108,8 +108,8 @@ def find_lr(
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
     built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
-    from distiltune.coach.find_rate import check_output, find_learning_rate, range_lines, write_range
     from distiltune.report.console import counting
+    from distiltune.studies.find_rate import check_output, find_learning_rate, range_lines, write_range
 
     if output is not None:
         check_output(output)
@@ -146,12 +146,12 @@ def tune(
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
     built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
-    from distiltune.coach.search_space import DEFAULT_SEARCH, parse_space
+    from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)
-    from distiltune.coach.tune import search_lines, write_search
-    from distiltune.coach.tune import tune as run
     from distiltune.report.console import ConsoleReporter
+    from distiltune.studies.tune import search_lines, write_search
+    from distiltune.studies.tune import tune as run
 
     console = error_console() if as_json else make_console()
     found = run(built, space, output, n_trials=trials, make_reporter=lambda: ConsoleReporter(console))

@@ -12,7 +12,7 @@ import typer
 from distiltune.commands.options import JsonOption, ReplaceModelOption
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.errors import RecipeError
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 
 
 def convert(
@@ -25,12 +25,12 @@ def convert(
 
     Example: `distiltune convert old-tf-model --output modern-model`
     """
-    from distiltune.distillation.guide import bare_encoder_guide
     from distiltune.model.convert import Converted
     from distiltune.model.convert import convert as run
     from distiltune.model.source import model_config
+    from distiltune.recipe.choose_task import entry_of_model
     from distiltune.report.model_card import converted_card
-    from distiltune.tasks.choose import entry_of_model
+    from distiltune.tasks.encoder.guide import bare_encoder_guide
 
     entry, config = entry_of_model(model), model_config(model)
     task = entry(Recipe(task=entry.name).with_stored(config)).for_model(config)
@@ -78,8 +78,8 @@ def export(
     if form != "onnx":
         raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
     from distiltune.export.onnx import export_onnx
+    from distiltune.recipe.choose_task import entry_of_model
     from distiltune.report.console import working
-    from distiltune.tasks.choose import entry_of_model
 
     console = error_console() if as_json else make_console()
     with working(console):
@@ -113,7 +113,7 @@ def push(
     Example: `distiltune push runs/mine my-name/lease-questions --private`
     """
     from distiltune.export.push import push as run
-    from distiltune.tasks.choose import entry_of_model
+    from distiltune.recipe.choose_task import entry_of_model
 
     pushed = run(model, name, private=private, message=message)
     if as_json:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
 _PANELS = {

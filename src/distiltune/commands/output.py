@@ -33,7 +33,7 @@ def say(console: Console, line: str) -> None:
 
 def in_words(error: Exception) -> DistiltuneError:
     """What an error means that nobody foresaw where it came up: no memory, the system's refusal, or a bug of ours."""
-    from distiltune.device import is_out_of_memory
+    from distiltune.system.device import is_out_of_memory
 
     if is_out_of_memory(error):
         return DistiltuneError(

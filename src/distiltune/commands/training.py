@@ -19,9 +19,9 @@ from distiltune.commands.options import (
     used,
 )
 from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
-from distiltune.distillation import TASK
 from distiltune.errors import RecipeError
-from distiltune.recipe import Recipe, read_settings
+from distiltune.recipe.recipe import Recipe, read_settings
+from distiltune.tasks.encoder import TASK
 from distiltune.tasks.table import TASKS
 
 
@@ -85,9 +85,9 @@ def _run_training(
         )
     built = Recipe.build(given)
 
-    from distiltune import fine_tuning
     from distiltune.report.console import ConsoleReporter
-    from distiltune.run_directory import usual_place
+    from distiltune.runs import fine_tune as fine_tuning
+    from distiltune.runs.directory import usual_place
     from distiltune.training.distributed import processes
     from distiltune.training.interruption import Terminated
 

@@ -12,7 +12,7 @@ import typer
 from distiltune.commands.options import READING, DataOption, JsonOption, ModelOption, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.errors import DistiltuneError, RecipeError, install_extra
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
 
@@ -28,8 +28,8 @@ def evaluate(
     Example: `distiltune evaluate --model runs/mine --data dev.json`
     """
     recipe = Recipe.build(used(settings))
-    from distiltune.inference.evaluate import evaluate as run
     from distiltune.report.console import counting
+    from distiltune.runs.evaluate import evaluate as run
 
     console = make_console()
     with counting(error_console() if as_json else console, "evaluating", "examples") as on_progress:
@@ -59,8 +59,8 @@ def predict(
     Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
     """
     recipe = Recipe.build(used(settings))
-    from distiltune.inference.evaluate import predict as run
     from distiltune.report.console import counting
+    from distiltune.runs.evaluate import predict as run
 
     console = make_console()
     with counting(error_console() if as_json else console, "predicting", "examples") as on_progress:
@@ -169,10 +169,10 @@ def serve(
         raise DistiltuneError(
             f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
         ) from error
+    from distiltune.recipe.choose_task import entry_of_model
     from distiltune.serving.batching import BatchSettings
     from distiltune.serving.gate import Limits
     from distiltune.serving.server import run, served_names
-    from distiltune.tasks.choose import entry_of_model
 
     console = make_console()
     limits = Limits(

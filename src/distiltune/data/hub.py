@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from distiltune.errors import DataError
-from distiltune.hub_errors import hub_errors, within_deadline
+from distiltune.system.hub import hub_errors, within_deadline
 
 Split = Literal["train", "validation"]
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 import torch
 
 from distiltune.data.sources import STARTER
-from distiltune.device import keep_freed_memory, set_threads
 from distiltune.errors import DataError, DistiltuneError, ModelError
 from distiltune.export.onnx_graph import OPSET, write_graph
 from distiltune.export.quantise import quantise_dynamic, quantise_static
@@ -26,13 +25,14 @@ from distiltune.model.encoder import TaskModel
 from distiltune.model.save import check_output, replace_directory
 from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
-from distiltune.outputs import writing_to
 from distiltune.progress import tell
-from distiltune.recipe import Recipe
+from distiltune.recipe.choose_task import USUAL, task_of_model
+from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import metadata
-from distiltune.run_directory import RunDirectory
+from distiltune.runs.directory import RunDirectory
+from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.output_directory import writing_to
 from distiltune.tasks.base import Dataset, Task
-from distiltune.tasks.choose import USUAL, task_of_model
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.table import TASKS
 

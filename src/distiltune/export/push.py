@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from distiltune.errors import HubError, ModelError
-from distiltune.hub_errors import bars_on_terminals_only
 from distiltune.inference.onnx_model import ONNX_FILE
 from distiltune.model.source import resolve_model
 from distiltune.model.weights import WEIGHT_FILES
+from distiltune.system.hub import bars_on_terminals_only
 
 _MODEL_FILES: Final = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "README.md"),

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch, gather_rows
 from distiltune.errors import ModelError, install_extra
-from distiltune.workers import plan_workers
+from distiltune.system.workers import plan_workers
 
 ONNX_FILE: Final = "model.onnx"
 

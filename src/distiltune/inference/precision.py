@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
-from distiltune.device import Precision, allow_tf32, arithmetic, choose_precision
 from distiltune.inference.onnx_model import OnnxModel
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import Linear, TaskModel, model_device
+from distiltune.system.device import Precision, allow_tf32, arithmetic, choose_precision
 
 
 class InPrecision(nn.Module):

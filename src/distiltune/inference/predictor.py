@@ -12,7 +12,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, packed_ahead, token_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
-from distiltune.workers import Workers, plan_workers
+from distiltune.system.workers import Workers, plan_workers
 
 
 def outputs(

@@ -20,7 +20,7 @@ from distiltune.errors import ModelError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule, encoder_rules, to_hf
 from distiltune.model.tokenizer import tokenizer_files
-from distiltune.outputs import try_writing, writing_to
+from distiltune.system.output_directory import try_writing, writing_to
 
 SavedDtype = Literal["float32", "float16"]
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from distiltune.errors import ModelError
-from distiltune.hub_errors import hub_errors, within_deadline
 from distiltune.model.bert import fold_bert
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import (
@@ -27,6 +26,7 @@ from distiltune.model.hf_keys import (
 from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, read_json, tokenizer_file
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
+from distiltune.system.hub import hub_errors, within_deadline
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
 """The small models inside the package, by name, and their directories: an encoder, and one that answers questions."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from distiltune.coach.advice import Advice
 from distiltune.data.sources import has_splits
-from distiltune.device import Machine
 from distiltune.model.source import PACKAGED
+from distiltune.system.device import Machine
 from distiltune.tasks.analysis import Analysis
 from distiltune.tasks.base import TableColumn
 from distiltune.tasks.guide import TaskGuide

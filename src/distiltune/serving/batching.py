@@ -19,7 +19,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
 from distiltune.model.encoder import model_device
-from distiltune.workers import plan_workers
+from distiltune.system.workers import plan_workers
 
 Output = npt.NDArray[np.float32]
 

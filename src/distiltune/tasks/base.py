@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from distiltune.coach.concerns import Concern
+from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.packing import PackedBatch

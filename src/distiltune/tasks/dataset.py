@@ -13,7 +13,7 @@ from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fing
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.base import Dataset
 
 E = TypeVar("E")

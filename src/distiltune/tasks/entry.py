@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from distiltune.data.files import Reader
 
 if TYPE_CHECKING:
-    from distiltune.recipe import Recipe
+    from distiltune.recipe.recipe import Recipe
     from distiltune.tasks.base import Task
 
 Better = Literal["lower", "higher"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distiltune.distillation.settings import EncoderSettings
+from distiltune.tasks.encoder.settings import EncoderSettings
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
 from distiltune.tasks.text_classification.settings import TextClassificationSettings
 

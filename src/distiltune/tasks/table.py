@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from distiltune import distillation
 from distiltune.data.files import add_format
-from distiltune.tasks import question_answering, text_classification, token_classification
+from distiltune.tasks import encoder, question_answering, text_classification, token_classification
 from distiltune.tasks.entry import TaskEntry
 
 _ENTRIES = (
     question_answering.TASK,
     text_classification.TASK,
     token_classification.TASK,
-    distillation.TASK,
+    encoder.TASK,
 )
 
 TASKS: dict[str, TaskEntry] = {entry.name: entry for entry in _ENTRIES}

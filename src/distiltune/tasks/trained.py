@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distiltune.data.reading import MAX_TEXT_CHARACTERS, text_problem
-from distiltune.device import choose_device
 from distiltune.errors import DataError
 from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
-from distiltune.recipe import Recipe, fill_windows, stored_settings
+from distiltune.recipe.recipe import Recipe, fill_windows, stored_settings
+from distiltune.system.device import choose_device
 from distiltune.tasks.table import TASKS
 
 

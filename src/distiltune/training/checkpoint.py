@@ -17,9 +17,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from distiltune.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
+from distiltune.system.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
 from distiltune.training.optimiser import Adam
 
 FORMAT: Final = 2

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch, fill_up, filled_size
-from distiltune.device import Precision
 from distiltune.model.encoder import model_device
+from distiltune.system.device import Precision
 from distiltune.tasks.base import Objective
 from distiltune.training.gradients import backward, total
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
-from distiltune.device import Precision, arithmetic
 from distiltune.model.dropout import draw_seeds, dropout_seed
 from distiltune.model.encoder import model_device
+from distiltune.system.device import Precision, arithmetic
+from distiltune.system.workers import Workers, plan_workers
 from distiltune.tasks.base import Objective
-from distiltune.workers import Workers, plan_workers
 
 
 class Gradients(Protocol):

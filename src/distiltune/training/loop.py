@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
-from distiltune.device import give_back_freed_memory
 from distiltune.errors import DivergedError
+from distiltune.system.device import give_back_freed_memory
 from distiltune.training.finite import AdmittedSteps, BadStep
 from distiltune.training.gradients import Gradients
 from distiltune.training.optimiser import Optimiser

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from distiltune.tasks.analysing import marked_stretches, mean_interval, share_interval
 from distiltune.tasks.analysis import Stretch
 from distiltune.tasks.question_answering.analysis import NO_ANSWER, analyse, chance_losses
 from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.statistics import marked_stretches, mean_interval, share_interval
 from tests.helpers import example, feature_set
 
 TEXT = "Ada eats plums. Bob drives a red car. Cem likes jazz very much. Dee fears bats."

@@ -35,7 +35,7 @@ def test_it_answers_what_it_learned(model: Path) -> None:
 
 
 def test_bfloat16_is_told_and_answers_alike(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: True)
+    monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: True)
     exact, rounded = Answerer(model, threads=1), Answerer(model, threads=1, precision="bfloat16")
     assert "bfloat16" in rounded.notes[-1]
     assert not any("bfloat16" in note for note in exact.notes)
@@ -47,7 +47,7 @@ def test_bfloat16_is_told_and_answers_alike(model: Path, monkeypatch: pytest.Mon
 
 
 def test_a_precision_that_the_processor_lacks_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("distiltune.device.has_bfloat16", lambda device: False)
+    monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: False)
     with pytest.raises(RecipeError, match="no bfloat16 instructions"):
         Answerer(model, threads=1, precision="bfloat16")
     assert not any("bfloat16" in note for note in Answerer(model, threads=1, precision="auto").notes)

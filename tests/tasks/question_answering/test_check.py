@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from distiltune.coach.concerns import Concern, concern_lines
+from distiltune.checks.concerns import Concern, concern_lines
 from distiltune.errors import DataError, RecipeError
 from distiltune.progress import heard_by
-from distiltune.tasks.question_answering.check import CheckSettings, DataReport, check_data
-from distiltune.tasks.question_answering.check_examples import asks_nothing
-from distiltune.tasks.question_answering.check_fix import check_output, fix, write_fixed
-from distiltune.tasks.question_answering.check_lines import report_lines
-from distiltune.tasks.question_answering.check_spans import slipped_span
-from distiltune.tasks.question_answering.check_training import in_training
+from distiltune.tasks.question_answering.check.data_check import CheckSettings, DataReport, check_data
+from distiltune.tasks.question_answering.check.examples import asks_nothing
+from distiltune.tasks.question_answering.check.fix import check_output, fix, write_fixed
+from distiltune.tasks.question_answering.check.lines import report_lines
+from distiltune.tasks.question_answering.check.spans import slipped_span
+from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.question_class import question_class

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.reading import draw, set_aside
 from distiltune.errors import DataError
-from distiltune.tasks.question_answering import data
-from distiltune.tasks.question_answering.data import featurise
+from distiltune.tasks.question_answering import question_data as data
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
+from distiltune.tasks.question_answering.question_data import featurise
 from distiltune.tasks.question_answering.read import ExampleSet
 from tests.helpers import example, people, word_pieces
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from distiltune.errors import DataError
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_recipe
 from distiltune.tasks.table import TASKS
 from tests.helpers import example, people, tiny_qa_model, write_squad

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.features import as_bits
 from distiltune.tasks.text_classification.head import TextDivergence, TextLoss, of_features

@@ -14,8 +14,8 @@ import pytest
 
 from distiltune import TextClassifier, evaluate, fine_tune, predict
 from distiltune.errors import DataError, ModelError, RecipeError
-from distiltune.fine_tuning import FineTuned
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.fine_tune import FineTuned
 from distiltune.tasks.text_classification.task import from_recipe
 from tests.helpers import TINY, word_pieces, write_tiny_model
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from distiltune.data.packing import fill_up
-from distiltune.recipe import Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.token_classification.features import NO_LABEL
 from distiltune.tasks.token_classification.head import token_divergence, token_labels, token_loss

@@ -12,7 +12,7 @@ import pytest
 
 from distiltune import EntityMarker, evaluate, fine_tune, predict
 from distiltune.errors import DataError, RecipeError
-from distiltune.fine_tuning import FineTuned
+from distiltune.runs.fine_tune import FineTuned
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
 PEOPLE = ("ada", "bob", "cem", "dee")

@@ -31,8 +31,8 @@ TASK = TaskEntry(
     columns=(("question", "context"), ("paragraphs",)),
     renamed=_renamed,
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',
-    checker="distiltune.tasks.question_answering.check_lines:check",
-    server="distiltune.tasks.question_answering.service:serve",
+    checker="distiltune.tasks.question_answering.check.lines:check",
+    server="distiltune.tasks.question_answering.serve.service:serve",
     examples_predicted="questions answered",
     check=check,
 )

@@ -13,7 +13,12 @@ from typing import Any
 import numpy as np
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysing import (
+from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.question_answering.calibration import confidence_among
+from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.metrics import score_answer
+from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
+from distiltune.tasks.statistics import (
     breakdown,
     calibration_in_bins,
     marked_stretches,
@@ -21,11 +26,6 @@ from distiltune.tasks.analysing import (
     share_interval,
     step,
 )
-from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
-from distiltune.tasks.question_answering.calibration import confidence_among
-from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.metrics import score_answer
-from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 
 NO_ANSWER = "no answer"
 N_WRONG = 8

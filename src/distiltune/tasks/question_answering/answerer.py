@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.reading import is_encodable, text_problem
-from distiltune.device import choose_device, keep_freed_memory, set_threads
 from distiltune.errors import DataError, RecipeError
 from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
-from distiltune.recipe import fill_windows, stored_settings
+from distiltune.recipe.recipe import fill_windows, stored_settings
+from distiltune.system.device import choose_device, keep_freed_memory, set_threads
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of

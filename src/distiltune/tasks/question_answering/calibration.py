@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.tasks.analysing import calibration_in_bins
+from distiltune.tasks.statistics import calibration_in_bins
 
 POOL_SIZE = 20
 """Candidates that a confidence is taken over; fixed, so that it does not change with how many are shown."""

@@ -12,25 +12,20 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.coach.concerns import Concern
+from distiltune.checks.concerns import Concern
 from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
-from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.recipe.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering import TASK
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
-from distiltune.tasks.question_answering.check import training_concerns
-from distiltune.tasks.question_answering.data import (
-    QuestionData,
-    featurise,
-    load_examples,
-)
+from distiltune.tasks.question_answering.check.data_check import training_concerns
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
     TEMPERATURE,
@@ -42,6 +37,11 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
+from distiltune.tasks.question_answering.question_data import (
+    QuestionData,
+    featurise,
+    load_examples,
+)
 from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.reading import ReadingSettings
 from distiltune.tasks.question_answering.settings import question_limit

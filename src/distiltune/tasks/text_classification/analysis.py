@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysing import (
+from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.statistics import (
     breakdown,
     calibration_in_bins,
     marked_stretches,
@@ -20,7 +21,6 @@ from distiltune.tasks.analysing import (
     share_interval,
     step,
 )
-from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
 from distiltune.tasks.text_classification.targets import Targets

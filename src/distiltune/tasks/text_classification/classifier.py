@@ -14,8 +14,8 @@ from torch import nn
 
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
-from distiltune.device import set_threads
-from distiltune.recipe import stored_settings
+from distiltune.recipe.recipe import stored_settings
+from distiltune.system.device import set_threads
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise

@@ -14,8 +14,8 @@ import torch
 from torch import nn
 
 from distiltune.inference.predictor import outputs
-from distiltune.tasks.analysing import calibration_in_bins
 from distiltune.tasks.analysis import CalibrationBin
+from distiltune.tasks.statistics import calibration_in_bins
 from distiltune.tasks.text_classification import TASK
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
 from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from distiltune.tasks.entry import SETTINGS
 
 if TYPE_CHECKING:
-    from distiltune.recipe import Recipe
+    from distiltune.recipe.recipe import Recipe
 
 Problem = Literal["single-label", "multi-label", "regression"]
 

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.coach.concerns import Concern
+from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
@@ -20,12 +20,12 @@ from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.recipe.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, OnProgress, TableColumn, ignore_progress
-from distiltune.tasks.checking import in_training, labelled_concerns
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
 from distiltune.tasks.text_classification.analysis import analyse, chance_losses
 from distiltune.tasks.text_classification.check import labelled_texts

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysing import (
+from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.statistics import (
     breakdown,
     calibration_in_bins,
     f1_interval,
@@ -20,7 +21,6 @@ from distiltune.tasks.analysing import (
     share_interval,
     step,
 )
-from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.token_classification.features import NO_LABEL
 
 N_WRONG = 8

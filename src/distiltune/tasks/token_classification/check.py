@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from distiltune.recipe import Recipe
-from distiltune.report.data_check import Checked
+from distiltune.checks.data_check import Checked
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.base import Dataset
-from distiltune.tasks.checking import LabelledText, check_labelled, examples_as
+from distiltune.tasks.labelled_check import LabelledText, check_labelled, examples_as
 from distiltune.tasks.token_classification.examples import TokenExample
 
 

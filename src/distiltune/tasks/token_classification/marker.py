@@ -13,7 +13,7 @@ from torch import nn
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
 from distiltune.data.words import word_spans
-from distiltune.device import set_threads
+from distiltune.system.device import set_threads
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.token_classification.evaluation import (
     Marked,

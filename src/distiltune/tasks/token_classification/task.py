@@ -11,7 +11,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.coach.concerns import Concern
+from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -27,13 +27,13 @@ from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.recipe import STORED_UNDER, Recipe
+from distiltune.recipe.recipe import STORED_UNDER, Recipe
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
-from distiltune.tasks.checking import in_training, labelled_concerns
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
+from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
 from distiltune.tasks.token_classification.analysis import analyse, chance_losses
 from distiltune.tasks.token_classification.check import labelled_texts

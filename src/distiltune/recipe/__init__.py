@@ -1,0 +1,1 @@
+"""The whole recipe: every setting of a run, and which task it is for."""

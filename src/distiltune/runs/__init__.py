@@ -1,0 +1,1 @@
+"""A run: its directory, preparing, keeping, resuming, results."""

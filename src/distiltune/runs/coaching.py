@@ -1,0 +1,97 @@
+"""The coach's part in a run: what it knows before the first step, and what it sums up after the last."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+
+from distiltune.checks.concerns import Concern
+from distiltune.coach.advice import Advice, advise, needs_probe
+from distiltune.coach.evidence import ProbeResult, TrainingFacts
+from distiltune.coach.watching import CoachedWatcher
+from distiltune.progress import tell
+from distiltune.recipe.recipe import STORED_SETTINGS, Recipe
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.known_concerns import concerns_of
+from distiltune.runs.prepare import Prepared
+from distiltune.system.durable import write_whole
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
+from distiltune.tasks.base import Coached, Dataset, Task
+
+
+@dataclass(frozen=True, slots=True)
+class CoachFindings:
+    """What the coach has to say about a run that has ended."""
+
+    advice: tuple[Advice, ...]
+    analysis: Analysis | None
+
+
+def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
+    """What is known before the first step."""
+    recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
+    training, validation = prepared.training, prepared.validation
+    parameters = list(loaded.model.parameters())
+    n_frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
+    config = loaded.source.config
+    uniform, blind = 0.0, 0.0
+    concerns: tuple[Concern, ...] = ()
+    if isinstance(task, Coached):
+        uniform, blind = task.chance_losses(training.features)
+        read_so = {name: getattr(recipe, name) for name in STORED_SETTINGS}
+        tell("checking the data")
+        concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
+    return TrainingFacts(
+        planned_epochs=recipe.epochs,
+        steps_per_epoch=prepared.steps_per_epoch,
+        learning_rate=recipe.learning_rate,
+        dropout=max(config.dropout, config.attention_dropout, loaded.head_dropout),
+        n_train=training.n_examples,
+        n_validation=validation.n_examples if validation is not None else 0,
+        uniform_loss=uniform,
+        blind_loss=blind,
+        frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
+        from_scratch=prepared.surroundings["from_scratch"],
+        concerns=concerns,
+        monitor=recipe.monitor,
+        choice=prepared.choice,
+        find_lr=shlex.join(("distiltune", "find-lr", "--recipe", str(run.recipe))),
+        check=_check_command(recipe, run),
+    )
+
+
+def _check_command(recipe: Recipe, run: RunDirectory) -> str:
+    """Check what the run trains on; what was set aside of it has no name to be checked against."""
+    against = [part for name in recipe.validation for part in ("--against", name)]
+    return shlex.join(("distiltune", "check", *recipe.train, *against, "--recipe", str(run.recipe)))
+
+
+def sum_up_run(
+    run: RunDirectory,
+    task: Task,
+    validation: Dataset | None,
+    coached: CoachedWatcher,
+    probe: Callable[[], ProbeResult] | None,
+) -> CoachFindings:
+    """Look at the best epoch's answers, say what is left to say, and write ``answers.jsonl``.
+
+    ``probe``, if there may be one, is only called if what is known leaves the cause open.
+    """
+    analysis = None
+    evidence = replace(coached.evidence, ended=True)
+    if validation is not None and isinstance(task, Coached) and (run.path / task.prediction_files[0]).is_file():
+        analysis, scored = task.analyse(validation, run.path)
+        write_answers(run, scored)
+        evidence = replace(evidence, answers=analysis.facts)
+    if probe is not None and needs_probe(evidence):
+        evidence = replace(evidence, probe=probe())
+    coached.end(evidence)
+    return CoachFindings(advise(evidence), analysis)
+
+
+def write_answers(run: RunDirectory, scored: tuple[ScoredAnswer, ...]) -> None:
+    """Write ``answers.jsonl``, which `distiltune compare` reads."""
+    lines = (json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in scored)
+    write_whole(run.answers, "".join(lines).encode("utf-8", "backslashreplace"))

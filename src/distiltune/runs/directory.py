@@ -1,0 +1,336 @@
+"""The run directory: where each thing lies, and what is written into it before the first step."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Final
+
+import tomli_w
+
+from distiltune.errors import TrainingError
+from distiltune.model.build import LoadedModel
+from distiltune.recipe.recipe import Recipe
+from distiltune.system import lock
+from distiltune.system.device import Machine
+from distiltune.system.durable import write_whole
+from distiltune.tasks.base import Dataset
+from distiltune.tasks.table import TASKS
+from distiltune.training.checkpoint import CHECKPOINT_FILES
+from distiltune.training.run_log import RunLog
+
+_BEFORE_A_RUN: Final = frozenset({lock.NAME, ".recipe.toml.new"})
+"""What a run that was stopped before its recipe was written leaves."""
+
+_PACKAGES = ("distiltune", "torch", "tokenizers", "safetensors", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The places in a run directory."""
+
+    path: Path
+
+    def check_free(self, *, overwrite: bool) -> None:
+        """Check that a new run may be made here.
+
+        Raises:
+            TrainingError: if something is there already that may not be replaced.
+
+        """
+        if not self.path.exists():
+            return
+        if self.path.is_dir() and self._names() <= _BEFORE_A_RUN:
+            return
+        if not self.is_run():
+            raise TrainingError(
+                "The output is not an empty directory, and not a run either: one has a recipe.toml that names versions "
+                "and a log.jsonl.",
+                where=str(self.path),
+                fix="choose another --output",
+            )
+        if not overwrite:
+            raise TrainingError(
+                "The output directory holds a run already.",
+                where=str(self.path),
+                fix="choose another --output, go on with it with --resume, or replace it with --overwrite",
+            )
+
+    def is_run(self) -> bool:
+        """Whether a run was begun here: its recipe as run is there, and its log or nothing yet that comes after it."""
+        try:
+            table = tomllib.loads(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return False
+        begun = _BEFORE_A_RUN | {self.recipe.name, self.checkpoints.name}
+        return "versions" in table and (self.log.is_file() or self._names() <= begun)
+
+    def make(self) -> None:
+        """Make the directory itself, so that it can be locked.
+
+        Raises:
+            TrainingError: if it cannot be made.
+
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TrainingError(
+                f"The run directory cannot be made: {error.strerror}.",
+                where=str(self.path),
+                fix="choose another --output",
+            ) from error
+
+    def create(self, *, overwrite: bool, recipe: str = "") -> list[str]:
+        """Make the directory for a new run, in place of an old one if that is allowed.
+
+        ``recipe`` is written before the old run goes and before anything else is there, and the old log goes last: a
+        directory with something in it is always one that can be resumed or overwritten.
+
+        Returns:
+            the names of what is there and no run writes, which stays.
+
+        Raises:
+            TrainingError: if something is there already that may not be replaced, or it cannot be made.
+
+        """
+        self.check_free(overwrite=overwrite)
+        self.make()
+        try:
+            if recipe:
+                write_whole(self.recipe, recipe.encode())
+            foreign = []
+            for entry in self._entries():
+                if entry.name == lock.NAME or (recipe and entry == self.recipe):
+                    continue
+                if not self._writes(entry.name):
+                    foreign.append(entry.name)
+                elif entry.is_dir() and not entry.is_symlink():
+                    shutil.rmtree(entry)
+                else:
+                    entry.unlink()
+            self.checkpoints.mkdir()
+        except OSError as error:
+            raise TrainingError(
+                f"The run directory cannot be made: {error.strerror}.",
+                where=str(self.path),
+                fix="choose another --output",
+            ) from error
+        return foreign
+
+    def _writes(self, name: str) -> bool:
+        """Whether a run writes something of this name, or of this name before it is whole."""
+        places = (self.recipe, self.log, self.checkpoints, self.model, self.rejected, self.answers, self.report)
+        names = {path.name for path in (*places, self.events, self.curves_svg, self.curves_png)}
+        names.update(each for entry in TASKS.values() for each in entry.prediction_files)
+        return name in names or name.startswith(tuple(f".{each}." for each in names))
+
+    def _names(self) -> set[str]:
+        return {path.name for path in self._entries()}
+
+    def _entries(self) -> list[Path]:
+        """What is in the directory, checkpoints first and the log last."""
+        try:
+            return sorted(self.path.iterdir(), key=lambda path: (path != self.checkpoints, path == self.log, path.name))
+        except OSError as error:
+            raise TrainingError(
+                f"The output directory cannot be read: {error.strerror}.",
+                where=str(self.path),
+                fix="choose another --output",
+            ) from error
+
+    @property
+    def recipe(self) -> Path:
+        """The recipe as run, with what it left open, versions, machine and data fingerprints."""
+        return self.path / "recipe.toml"
+
+    @property
+    def log(self) -> Path:
+        """One JSON object a line."""
+        return self.path / "log.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The last two checkpoints and the best epoch's."""
+        return self.path / "checkpoints"
+
+    @property
+    def base(self) -> Path:
+        """Shape and tokenizer of the model that the run began with, for resuming."""
+        return self.checkpoints / "base"
+
+    @property
+    def model(self) -> Path:
+        """The best epoch as a model directory."""
+        return self.path / "model"
+
+    @property
+    def rejected(self) -> Path:
+        """Every input row that was left out, and why."""
+        return self.path / "rejected.jsonl"
+
+    @property
+    def answers(self) -> Path:
+        """Every validation example of the best epoch: asked, given, wanted, scores."""
+        return self.path / "answers.jsonl"
+
+    @property
+    def report(self) -> Path:
+        """The run on one page."""
+        return self.path / "report.html"
+
+    @property
+    def events(self) -> Path:
+        """TensorBoard's events, if they were asked for."""
+        return self.path / "events"
+
+    @property
+    def curves_svg(self) -> Path:
+        """Losses and accuracies as a picture."""
+        return self.path / "curves.svg"
+
+    @property
+    def curves_png(self) -> Path:
+        """The same as pixels."""
+        return self.path / "curves.png"
+
+    @property
+    def new_predictions(self) -> Path:
+        """Where an evaluation's answers lie until it is known whether they are the best."""
+        return self.checkpoints / "predictions"
+
+    def new_prediction_files(self) -> dict[str, bytes]:
+        """The last evaluation's answers, by file name."""
+        if not self.new_predictions.is_dir():
+            return {}
+        return {path.name: path.read_bytes() for path in sorted(self.new_predictions.iterdir())}
+
+    def publish_predictions(self, best: Path) -> None:
+        """Put the answers that lie in the best epoch's checkpoint into the run directory itself."""
+        for path in best.iterdir():
+            if path.name not in CHECKPOINT_FILES:
+                write_whole(self.path / path.name, path.read_bytes())
+
+    def keep_predictions(self) -> None:
+        """Move the last evaluation's answers to the run directory itself."""
+        if self.new_predictions.is_dir():
+            for path in self.new_predictions.iterdir():
+                path.replace(self.path / path.name)
+
+    def drop_new_predictions(self) -> None:
+        """Throw away what is left of the last evaluation's answers."""
+        shutil.rmtree(self.new_predictions, ignore_errors=True)
+
+
+def usual_place(recipe: Path | None, train: Sequence[str]) -> Path:
+    """The run directory where none was named: ``runs/NAME``, after the recipe's file, else the first training data.
+
+    A file is without its suffix, ``my.toml`` and ``my.json.gz`` are ``my``; of a path and a name on the hub the last
+    part is taken.
+    """
+    path = recipe if recipe is not None else Path(train[0])
+    name = path.absolute().name if path.name != ".." else path.resolve().name
+    if recipe is not None or _is_file(path):
+        name = Path(name.removesuffix(".gz")).stem
+    return Path("runs", name.replace(":", "-") or "train")
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.expanduser().is_file()
+    except (OSError, RuntimeError, ValueError):  # which is said when it is read
+        return False
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide a run's numbers, and the git revision of the code if it has one."""
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "unknown"
+    if revision := _git_revision():
+        found["git_revision"] = revision
+    return found
+
+
+def _git_revision() -> str:
+    """Revision of the checkout that this code runs from, with a plus sign if it was changed; empty if none."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+
+    try:
+        if not (Path(git("rev-parse", "--show-toplevel")) / "src" / "distiltune").is_dir():
+            return ""  # installed into somebody else's repository
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+
+
+def recipe_as_run(
+    recipe: Recipe,
+    resolved: Mapping[str, Any],
+    training: Dataset,
+    validation: Dataset | None,
+    machine: Machine,
+) -> str:
+    """The content of ``recipe.toml``; ``resolved`` is what was decided where the recipe leaves it open."""
+    surroundings = _surroundings(resolved, training, validation, machine)
+    return "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(surroundings)
+
+
+def _surroundings(
+    resolved: Mapping[str, Any], training: Dataset, validation: Dataset | None, machine: Machine
+) -> dict[str, Any]:
+    data = {"train": _describe(training)} | ({"validation": _describe(validation)} if validation else {})
+    return {"resolved": dict(resolved), "versions": versions(), "machine": machine.as_json(), "data": data}
+
+
+def write_run_start(
+    run: RunDirectory,
+    log: RunLog,
+    recipe: Recipe,
+    resolved: Mapping[str, Any],
+    loaded: LoadedModel,
+    training: Dataset,
+    validation: Dataset | None,
+    machine: Machine,
+) -> None:
+    """Write ``recipe.toml``, ``rejected.jsonl`` and the log's first lines, before the first step."""
+    write_whole(run.recipe, recipe_as_run(recipe, resolved, training, validation, machine).encode())
+    log.write(
+        "start",
+        recipe=recipe.model_dump(),
+        **_surroundings(resolved, training, validation, machine),
+        model=loaded.source.directory.name,
+        notes=loaded.source.notes,
+    )
+    with run.rejected.open("w", encoding="utf-8", errors="backslashreplace") as rejected:
+        for name, dataset in (("train", training), ("validation", validation)):
+            for finding in dataset.findings.items if dataset is not None else ():
+                if finding.outcome == "rejected":
+                    line = {"set": name, **finding.as_json()}
+                    rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
+                else:
+                    log.write("event", event="finding", set=name, finding=finding.as_json())
+
+
+def _describe(data: Dataset) -> Mapping[str, Any]:
+    return {
+        "sources": list(data.sources),
+        "examples": data.n_examples,
+        "features": len(data.features),
+        "fingerprint": data.fingerprint,
+        "findings": data.findings.counts(),
+    }

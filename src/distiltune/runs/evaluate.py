@@ -1,0 +1,178 @@
+"""Any model directory on any data set: its figures, or its answers as files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from distiltune.data.findings import Finding
+from distiltune.data.reading import Use
+from distiltune.errors import DataError
+from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.build import LoadedModel, check_window
+from distiltune.recipe.choose_task import with_task_of_model
+from distiltune.recipe.recipe import Recipe
+from distiltune.system.device import choose_device, keep_freed_memory, set_threads
+from distiltune.system.output_directory import writing_to
+from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.table import TASKS
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """What a model is worth on a data set.
+
+    Attributes:
+        task: what the model does.
+        model: as it was named.
+        data: as it was named.
+        n_examples: examples evaluated.
+        n_features: windows that they make; the loss and the token accuracies are means over these.
+        metrics: the task's figures by name; shares from 0 to 1, exact match and F1 in percent.
+        rejected: the rows that were left out, and why.
+        noted: what else there is to know of rows, such as a gold answer that is not in its text.
+        notes: sentences for a person.
+        written: the files of predictions.
+
+    """
+
+    task: str
+    model: str
+    data: tuple[str, ...]
+    n_examples: int
+    n_features: int
+    metrics: dict[str, float]
+    rejected: tuple[Finding, ...]
+    noted: tuple[Finding, ...]
+    notes: tuple[str, ...]
+    written: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """The record as plain values."""
+        listed = {name: [finding.as_json() for finding in getattr(self, name)] for name in ("rejected", "noted")}
+        return {**asdict(self), **listed}
+
+
+def evaluate(
+    model: str | Path,
+    data: str | Path | Sequence[str | Path],
+    *,
+    predictions: str | Path | None = None,
+    recipe: Recipe | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Evaluated:
+    """Measure a model on data with gold answers.
+
+    Args:
+        model: a model directory, a run, or a name on the hub.
+        data: files, directories, `starter`, or data set names on the hub.
+        predictions: a directory to write the answers into, as `predict` does.
+        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
+        on_progress: told how many examples are done, of how many.
+        **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
+    return _run(recipe, data, "evaluation", predictions, on_progress)
+
+
+def predict(
+    model: str | Path,
+    data: str | Path | Sequence[str | Path],
+    predictions: str | Path,
+    *,
+    recipe: Recipe | None = None,
+    on_progress: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Evaluated:
+    """Write a model's answers to every example of the data, whether or not it is known what is right.
+
+    What is answered does not depend on gold answers or labels; where the data has some, the metrics are of these.
+
+    Args:
+        model: a model directory, a run, or a name on the hub.
+        data: files, directories, `starter`, or data set names on the hub.
+        predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
+        recipe: as in `evaluate`.
+        on_progress: told how many examples are done, of how many.
+        **settings: settings that win over the recipe.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
+    return _run(recipe, data, "prediction", predictions, on_progress)
+
+
+def _run(
+    recipe: Recipe,
+    data: str | Path | Sequence[str | Path],
+    use: Use,
+    predictions: str | Path | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> Evaluated:
+    sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
+    task, loaded = _load(recipe, sources)
+    dataset = task.load_validation(sources, loaded.tokenizer, use)
+    directory = Path(predictions) if predictions is not None else None
+    with writing_to(directory, DataError) if directory is not None else nullcontext():
+        if directory is not None:
+            _prepare_output(directory, dataset)
+        evaluation = task.evaluate(
+            loaded.model,
+            dataset,
+            directory,
+            lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
+        )
+    return Evaluated(
+        task=task.name,
+        model=recipe.model,
+        data=tuple(sources),
+        n_examples=dataset.n_examples,
+        n_features=len(dataset.features),
+        metrics=dict(evaluation.metrics),
+        rejected=tuple(dataset.findings.of("rejected")),
+        noted=tuple(dataset.findings.of("noted")),
+        notes=_notes(loaded, dataset),
+        written=_written(predictions, task),
+    )
+
+
+def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
+    paths = [Path(predictions) / name for name in task.prediction_files] if predictions is not None else []
+    return tuple(str(path) for path in paths if path.is_file())
+
+
+def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
+    """The task as the model was trained for it, and the model, which must have a trained head."""
+    keep_freed_memory()
+    set_threads(recipe.threads)
+    recipe, config = with_task_of_model(recipe, sources)
+    task = TASKS[recipe.task](recipe).for_model(config)
+    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
+    check_window(recipe.max_length, loaded.source.config)
+    return task, loaded
+
+
+def _prepare_output(directory: Path, dataset: Dataset) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
+        for finding in dataset.findings.of("rejected"):
+            file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
+
+
+def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:
+    counts = (
+        f"{count:,} rows {kind.replace('/', ': ').replace('_', ' ')}"
+        for kind, count in dataset.findings.counts().items()
+    )
+    return (*loaded.source.notes, *dataset.notes, *counts)

@@ -1,0 +1,219 @@
+"""What a training needs before its first step: machine, model and data, and what the user should know of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
+from distiltune.errors import RecipeError
+from distiltune.model.attention import can_drop
+from distiltune.model.build import Dropouts, LoadedModel, check_window
+from distiltune.model.encoder import count_parameters, model_device
+from distiltune.recipe.choose_task import with_task_of_training
+from distiltune.recipe.recipe import MONITORS, Recipe, stored_settings
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.resume import (
+    BEGAN_FROM,
+    Resumed,
+    as_in_the_run,
+    check_data,
+    check_recipe,
+    fingerprints,
+    precision_of,
+    surroundings,
+)
+from distiltune.system.device import (
+    Machine,
+    Precision,
+    allow_tf32,
+    choose_precision,
+    describe_machine,
+    keep_freed_memory,
+    seed_dropout,
+    seed_everything,
+    set_threads,
+    usable_cores,
+)
+from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.table import TASKS
+from distiltune.training.distributed import Processes, in_turn
+from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.loop import count_steps
+from distiltune.training.reporter import Reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that is ready before the first step.
+
+    ``lesson`` is what the training goes by: the training data's features and the task's loss, with a teacher in them
+    if there is one. ``began`` is when the run began on ``time.perf_counter()``; where it was resumed, what it had taken
+    until the checkpoint is counted as if there had been no pause.
+    """
+
+    began: float
+    here: Processes
+    precision: Precision
+    recipe: Recipe
+    task: Task
+    loaded: LoadedModel
+    training: Dataset
+    validation: Dataset | None
+    machine: Machine
+    steps_per_epoch: int
+    lesson: Lesson
+    surroundings: Mapping[str, Any]
+    resumed: Resumed | None = None
+
+    @property
+    def choice(self) -> BestEpoch:
+        """How the best epoch is chosen, before the first."""
+        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change)
+
+    @property
+    def resolved(self) -> dict[str, Any]:
+        """What was decided where the recipe leaves it open, under the names of the settings.
+
+        Device, threads, precision and dropouts, ``attention_dropout`` 0 where none is applied; and of how texts are
+        read what the task worked out.
+        """
+        recipe, config, device = self.recipe, self.loaded.source.config, model_device(self.loaded.model)
+        values: dict[str, Any] = {
+            "device": str(device),
+            "threads": self.machine.n_threads,
+            "precision": self.precision,
+            "dropout": config.dropout,
+            "attention_dropout": config.attention_dropout if _drops_attention(device, self.precision) else 0.0,
+        }
+        if self.task.head_rules:  # else the head is no model's
+            values["head_dropout"] = self.loaded.head_dropout
+        stored = stored_settings(self.task.model_config(self.training, self.loaded.head_dropout, {}))
+        return values | {name: value for name, value in stored.items() if value != getattr(recipe, name)}
+
+
+def prepare(
+    recipe: Recipe, here: Processes, device: torch.device, model: str = "", precision_name: str = ""
+) -> Prepared:
+    """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
+
+    ``model`` and ``precision_name``, if given, stand in place of the recipe's.
+    """
+    began = time.perf_counter()
+    keep_freed_memory()
+    set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
+    seed_everything(recipe.seed)
+    recipe = with_task_of_training(recipe)
+    task = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe).ready()
+    dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
+    loaded = task.load_model(model or recipe.model, device, dropouts)
+    precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
+    allow_tf32(precision == "tf32")
+    loaded = _with_note(loaded, device, precision)
+    check_window(recipe.max_length, loaded.source.config)
+    with in_turn(here):  # the first process on a machine fills the cache that the others read
+        training, validation = task.load_training(loaded.tokenizer)
+        lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
+    seed_dropout(device, recipe.seed, here.place)
+    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
+    _check_warmup(recipe, steps_per_epoch * recipe.epochs)
+    return Prepared(
+        began,
+        here,
+        precision,
+        recipe,
+        task,
+        loaded,
+        training,
+        validation,
+        describe_machine(device),
+        steps_per_epoch,
+        lesson,
+        surroundings(
+            recipe,
+            fingerprints(training, validation, lesson.features.targets),
+            loaded,
+            torch.get_num_threads(),
+            here.count,
+            precision,
+        ),
+    )
+
+
+def _teaching(recipe: Recipe) -> Teaching | None:
+    if not recipe.teacher:
+        return None
+    return Teaching(recipe.teacher, recipe.temperature, recipe.soft_weight, recipe.evaluation_tokens)
+
+
+def prepare_again(
+    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed, precision: str
+) -> Prepared:
+    """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with.
+
+    ``precision`` is what it is to go on in, if somebody named one.
+    """
+    check_recipe(resumed.state["recipe"], recipe, run)
+    prepared = prepare(recipe, here, device, str(run.base), precision_of(resumed.state, precision, device))
+    check_data(resumed.state["data"], prepared.surroundings["data"], run)
+    kept = {name: resumed.state[name] for name in BEGAN_FROM}
+    return replace(
+        prepared,
+        began=prepared.began - resumed.state["seconds"],
+        loaded=_with_note(as_in_the_run(prepared.loaded, resumed.state), device, prepared.precision),
+        surroundings={**prepared.surroundings, **kept},
+        resumed=resumed,
+    )
+
+
+def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) -> LoadedModel:
+    """The model, and among what is remarkable about it that its attention dropout is not applied, if it is not."""
+    source = loaded.source
+    probability = source.config.attention_dropout
+    if probability == 0.0 or _drops_attention(device, precision):
+        return loaded
+    note = f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it."
+    return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
+
+
+def _drops_attention(device: torch.device, precision: Precision) -> bool:
+    return can_drop(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+
+
+def _check_warmup(recipe: Recipe, n_steps: int) -> None:
+    if recipe.warmup_steps >= n_steps:
+        raise RecipeError(
+            f"The warm-up of {recipe.warmup_steps} steps is as long as the run of {n_steps}.",
+            where="recipe: warmup_steps",
+            fix="shorten it, or use --warmup-share 0.1",
+        )
+
+
+def tell(reporter: Reporter, prepared: Prepared) -> None:
+    """What the user should know before the first step."""
+    source = prepared.loaded.source
+    n_parameters = count_parameters(prepared.loaded.model)
+    reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters, in {prepared.precision}")
+    for note in source.notes:
+        reporter.note(note)
+    if source.missing:
+        reporter.note(f"started from random weights: {', '.join(source.missing)}")
+    for note in prepared.lesson.notes:
+        reporter.note(note)
+    for name, data in (("train", prepared.training), ("validation", prepared.validation)):
+        if data is None:
+            reporter.note("no validation data: the last epoch is kept")
+            continue
+        reporter.note(
+            f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
+            f"{data.features.lengths.mean():.0f} tokens on average"
+        )
+        for kind, count in data.findings.counts().items():
+            outcome, _, what = kind.partition("/")
+            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
+        for note in data.notes:
+            reporter.note(note)

@@ -1,0 +1,65 @@
+"""What a run needs so that nothing is lost, put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from distiltune.model.build import LoadedModel
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.keeper import BadSteps
+from distiltune.runs.resume import Resumed, notes_on_bits, write_base
+from distiltune.system.durable import write_whole
+from distiltune.tasks.base import Dataset
+from distiltune.training.interruption import Interruption
+from distiltune.training.reporter import Reporter
+from distiltune.training.run_log import RunLog
+
+
+def make_again(run: RunDirectory, recipe: str, loaded: LoadedModel) -> None:
+    """Make a run directory that has vanished anew, so that what is in memory is not lost too."""
+    run.checkpoints.mkdir(parents=True)
+    write_whole(run.recipe, recipe.encode())
+    write_base(run, loaded)
+
+
+def at_once(
+    evaluate: Callable[[], Mapping[str, float]], interruption: Interruption
+) -> Callable[[], Mapping[str, float]]:
+    """The evaluation, which a signal may break off anywhere: it has no state to save."""
+
+    def interruptible() -> Mapping[str, float]:
+        with interruption.at_once():
+            return evaluate()
+
+    return interruptible
+
+
+def make_bad_steps(training: Dataset, skip: bool, where: str) -> BadSteps:
+    """What happens at steps that are not finite, told with the ids that the data have; ``where`` is for the message."""
+    example_of = training.features.example_of
+
+    def name_features(features: Sequence[int]) -> list[str]:
+        return [training.example_id(int(example_of[feature])) for feature in features]
+
+    return BadSteps(skip, name_features, where)
+
+
+def tell_resumed(
+    reporter: Reporter, log: RunLog, resumed: Resumed, resolved: Mapping[str, Any], surroundings: Mapping[str, Any]
+) -> None:
+    """Where the run goes on, and what is not as it was; ``resolved`` is what the recipe left open, as it is now."""
+    notes = [*resumed.notes, *notes_on_bits(resumed.state, surroundings)]
+    if log.n_missing:
+        notes.append(f"the log lacks {log.n_missing} bytes that it had at the checkpoint; its last lines are lost")
+    log.write(
+        "event",
+        event="resumed",
+        step=resumed.place.steps_done,
+        epoch=resumed.place.epochs_done,
+        resolved=resolved,
+        notes=notes,
+    )
+    reporter.note(f"resumed after step {resumed.place.steps_done}, epoch {resumed.place.epochs_done}")
+    for note in notes:
+        reporter.note(note)

@@ -1,0 +1,1 @@
+"""Several trainings, or a short one, looked at together: search, learning-rate test, comparison."""

@@ -1,0 +1,81 @@
+"""What of the recipe is distilling an encoder's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, Field
+
+from distiltune.tasks.entry import SETTINGS
+
+if TYPE_CHECKING:
+    from distiltune.recipe.recipe import Recipe
+
+Count = Annotated[int, Field(ge=0)]
+Weight = Annotated[float, Field(ge=0.0)]
+
+_WITHOUT_MEANING = (
+    *("columns", "max_rejected_share", "train_examples", "validation_examples"),
+    *("head_dropout", "temperature", "soft_weight"),
+)
+"""Settings of every task that say nothing where plain text is read and hidden states are compared."""
+
+
+class EncoderSettings(BaseModel):
+    """The settings; the recipe mixes them in."""
+
+    model_config = SETTINGS
+
+    student_layers: Count = 0
+    """Layers of the student (0: as many as `model` has)."""
+    student_width: Count = 0
+    """Width of the student (0: that of `model`)."""
+    student_heads: Count = 0
+    """Attention heads of the student (0: of the same size as those of `model`)."""
+    hidden_weight: Weight = 1.0
+    """Weight of the hidden states in the loss."""
+    relation_weight: Weight = 1.0
+    """Weight of the attention relations in the loss."""
+    relation_heads: Count = 0
+    """Heads that the relations are cut into (0: the most up to 12 that divide both widths)."""
+
+
+DEFAULTS: Final[Mapping[str, Any]] = {
+    "max_length": 256,
+    "stride": 0,
+    "validation_share": 0.01,
+    "epochs": 6,
+    "batch_size": 16,
+    "learning_rate": 1e-3,
+    "warmup_share": 0.05,
+    "max_gradient_norm": 1.0,
+    "dropout": 0.0,
+    "attention_dropout": 0.0,
+}
+"""Those of the starter (docs/starter.md): a student this small underfits, so nothing is dropped out."""
+
+
+def defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the recipe's settings are where nothing else is said; the student is made from its teacher."""
+    return {**DEFAULTS, "model": given["teacher"]} if given.get("teacher") else DEFAULTS
+
+
+def check(recipe: Recipe) -> None:
+    """Check that there is a teacher and something to learn, that windows move on, and that all settings have a meaning.
+
+    Raises:
+        ValueError: naming the settings.
+
+    """
+    if not recipe.teacher:
+        raise ValueError("the task encoder learns from a teacher, and teacher names no model")
+    if not recipe.hidden_weight and not recipe.relation_weight:
+        raise ValueError("hidden_weight and relation_weight are both 0, so there is nothing to learn")
+    if recipe.stride + 3 > recipe.max_length:
+        raise ValueError(
+            f"max_length ({recipe.max_length}) must be at least stride ({recipe.stride}) + 3, or windows cannot move on"
+        )
+    for name in _WITHOUT_MEANING:
+        if getattr(recipe, name) != type(recipe).model_fields[name].default:
+            raise ValueError(f"{name} has no meaning for the task encoder; leave it out")

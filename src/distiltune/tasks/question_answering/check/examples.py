@@ -1,0 +1,214 @@
+"""What is wrong with questions and answers, each by itself and as a set. Pure functions over examples."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from distiltune.checks.concerns import Case, Concern, Severity, concern_of
+from distiltune.data.findings import Finding, Findings
+from distiltune.tasks.question_answering.check.spans import slipped_span
+from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.metrics import normalise_answer
+
+FEW_QUESTIONS = 100
+MANY_SHARE = 0.2
+"""A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly."""
+
+_MUCH_OF_ONE_TENTH, _MOST_OF_ONE_TENTH, _ALL_OF_ONE_TENTH = 0.25, 0.5, 0.9
+_SHORTEST_FOR_POSITION = 200  # characters: in a sentence or two a tenth is a word
+_FEW_FOR_SHARES = 30
+_LETTERS = re.compile(r"[^\W\d_]")
+_WORD_WITH_LETTERS = re.compile(r"[^\W\d_]{2,}|[^\W\d_](?=\W|$)")
+_PLACEHOLDERS = frozenset(
+    {
+        *("na", "none", "null", "nil", "nan", "todo", "tbd", "fixme", "test", "question", "no question", "unknown"),
+        *("undefined", "empty", "placeholder", "lorem ipsum", "your question here", "insert question", "xxx", "asdf"),
+    }
+)
+
+_READING: dict[str, tuple[Severity, str, str, bool]] = {
+    "answer_ambiguous": (
+        "warning",
+        "the answer has no offset and occurs several times; the first place is taken",
+        "say which is meant: give answer_start",
+        False,
+    ),
+    "impossible_with_answers": (
+        "warning",
+        "marked as impossible, and yet there are answers, which are left out",
+        "decide which of the two is right; --fix keeps it as impossible",
+        True,
+    ),
+    "id_repeated": ("note", "the id is taken by an earlier row", "--fix gives it a new one", True),
+    "no_answer_column": (
+        "note",
+        "a file has no answers at all",
+        "name the column with --columns answer_text=NAME",
+        False,
+    ),
+    "file_ignored": ("note", "files in a data directory that are no data files", "", False),
+}
+_REPAIRS = {
+    "answer_moved": "the answer is not at its offset and was found elsewhere in the text",
+    "offset_in_bytes": "the answer's offset counts UTF-8 bytes, not characters",
+    "offset_in_utf16": "the answer's offset counts UTF-16 units, not characters",
+    "answer_respelled": "the answer is spelled with other case, white space or Unicode form than in the text",
+    "gold_answer_dropped": "one of several answers cannot be placed and is left out",
+}
+
+
+def reading_concerns(findings: Findings) -> list[Concern]:
+    """What reading the rows came upon: rejected rows are errors, repaired ones warnings."""
+    by_kind: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings.items:
+        by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
+    concerns: list[Concern] = []
+    for (outcome, kind), found in by_kind.items():
+        cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
+        if outcome == "rejected":
+            message = f"rows cannot be used: {kind.replace('_', ' ')}"
+            repair = "mend them at their source; training leaves them out, and so does --fix"
+            concerns += concern_of("error", kind, message, cases, findings.n_rows, repair, fixable=True)
+        elif outcome == "repaired":
+            message = _REPAIRS.get(kind, kind.replace("_", " "))
+            repair = "training repairs them as it reads; --fix writes them repaired"
+            systematic = len(cases) > MANY_SHARE * findings.n_rows
+            if systematic:
+                repair += "; so many come from whatever wrote the file: look there first"
+            severity: Severity = "error" if systematic else "warning"
+            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=True)
+        else:
+            severity, message, repair, fixable = _READING.get(kind, ("note", kind.replace("_", " "), "", False))
+            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=fixable)
+    return concerns
+
+
+def span_concerns(examples: Sequence[Example]) -> list[Concern]:
+    """Answers that begin or end inside a word, or with white space."""
+    cases: dict[str, list[Case]] = {"answer_cut_into_word": [], "answer_with_space": []}
+    for example in examples:
+        for answer in example.answers:
+            if slipped := slipped_span(example.context, answer):
+                text = f"{_around(example.context, answer.start, answer.end)} → {slipped.repaired.text!r}"
+                cases[slipped.problem].append(Case(example.id, text))
+                break
+    n, many = len(examples), MANY_SHARE * len(examples)
+    cut = cases["answer_cut_into_word"]
+    return [
+        *concern_of(
+            "error" if len(cut) > many else "warning",
+            "answer_cut_into_word",
+            "the answer begins or ends inside a word"
+            + (", as offsets that are off by one make them" if len(cut) > many else ""),
+            cut,
+            n,
+            "--fix moves the answer back by one character or widens it to whole words",
+            fixable=True,
+        ),
+        *concern_of(
+            "warning",
+            "answer_with_space",
+            "the answer has white space at an end",
+            cases["answer_with_space"],
+            n,
+            "--fix trims it",
+            fixable=True,
+        ),
+    ]
+
+
+def question_concerns(examples: Sequence[Example]) -> list[Concern]:
+    """Questions that ask nothing."""
+    cases = [Case(example.id, repr(_short(example.question))) for example in examples if asks_nothing(example.question)]
+    repair = "write a question or remove the row; --fix removes it"
+    return concern_of("warning", "no_question", "the question asks nothing", cases, len(examples), repair, fixable=True)
+
+
+def asks_nothing(question: str) -> bool:
+    """Whether this is no question in any language: no letters to speak of, one word, or a placeholder."""
+    folded = " ".join(re.sub(r"[\W_]+", " ", question.lower()).split())
+    if folded in _PLACEHOLDERS or folded.replace(" ", "") in _PLACEHOLDERS:
+        return True
+    words = _WORD_WITH_LETTERS.findall(question)
+    n_letters = len(_LETTERS.findall(question))
+    # One long run of letters may be a question in a script without gaps between words.
+    return n_letters < 3 or (len(words) < 2 and n_letters < 8)
+
+
+def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
+    """What the answers as a set show: none at all, few, always the same, always in the same place."""
+    n, answered = len(examples), [example for example in examples if example.answers]
+    concerns: list[Concern] = []
+    share_without = 1 - len(answered) / n
+    if not answered:
+        concerns.append(
+            Concern(
+                "error",
+                "nothing_answerable",
+                "no question has an answer, so a model can only learn to say that there is none",
+                "give answers, or name their column: --columns answer_text=NAME",
+            )
+        )
+    elif share_without > 0.8:
+        message = f"{share_without:.0%} of the questions have no answer; a model that never answers does well on these"
+        concerns.append(Concern("warning", "mostly_unanswerable", message, "add questions that have an answer"))
+    if n < FEW_QUESTIONS:
+        message = f"there are only {n:,} questions; a model learns so few by heart and little else"
+        repair = "add questions, or start from a model that is fine-tuned already: --model RUN"
+        concerns.append(Concern("warning", "few_questions", message, repair))
+    if len(answered) >= _FEW_FOR_SHARES:
+        concerns += _same_answer(answered)
+        concerns += _position_bias(answered)
+    return concerns
+
+
+def _same_answer(answered: Sequence[Example]) -> list[Concern]:
+    text, count = Counter(normalise_answer(example.answers[0].text) for example in answered).most_common(1)[0]
+    if count < 0.3 * len(answered):
+        return []
+    message = f"{count / len(answered):.0%} of the answers are {_short(text)!r}"
+    repair = "a model can do well without reading; balance the answers"
+    return [Concern("warning", "one_answer", message, repair, count, len(answered))]
+
+
+def _position_bias(answered: Sequence[Example]) -> list[Concern]:
+    """Whether answers crowd in one tenth of their texts."""
+    placed = [example for example in answered if len(example.context) >= _SHORTEST_FOR_POSITION]
+    if len(placed) < _FEW_FOR_SHARES:
+        return []
+    tenths = Counter(answer_tenth(example) for example in placed)
+    tenth, count = tenths.most_common(1)[0]
+    share = count / len(placed)
+    if share < _MUCH_OF_ONE_TENTH:
+        return []
+    severity: Severity = "error" if share >= _ALL_OF_ONE_TENTH else "warning" if share >= _MOST_OF_ONE_TENTH else "note"
+    message = f"{share:.0%} of the answers begin in the {_ordinal(tenth + 1)} tenth of their text"
+    if severity == "error":
+        message += "; a model can learn the place in place of the question"
+    repair = "" if severity == "note" else "add questions that are answered elsewhere, or cut the texts differently"
+    return [Concern(severity, "position_bias", message, repair, count, len(placed))]
+
+
+def answer_tenth(example: Example) -> int:
+    """In which tenth of its text the first answer begins, 0 to 9."""
+    return min(9, 10 * example.answers[0].start // max(1, len(example.context)))
+
+
+def _ordinal(n: int) -> str:
+    return {1: "first", 2: "second", 3: "third", 10: "last"}.get(n, f"{n}th")
+
+
+def _around(context: str, start: int, end: int) -> str:
+    """The answer in brackets with a few characters on either side."""
+    answer = context[start:end]
+    if len(answer) > 40:
+        answer = f"{answer[:18]}…{answer[-18:]}"
+    text = f"…{context[max(0, start - 12) : start]}[{answer}]{context[end : end + 12]}…"
+    return text.replace("\n", " ")
+
+
+def _short(text: str, longest: int = 80) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"

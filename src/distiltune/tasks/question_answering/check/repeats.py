@@ -1,0 +1,252 @@
+"""Questions and passages that occur more than once, within a set and across two: copies, contradictions, leaks."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+import numpy as np
+import numpy.typing as npt
+
+from distiltune.checks.concerns import Case, Concern, concern_of, leak_concern
+from distiltune.checks.near_duplicates import character_shingles, group, near_pairs, signatures, word_shingles
+from distiltune.data.tokens import distinct
+from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.metrics import f1, normalise_answer
+
+NEARLY_SAME_PASSAGE = 0.7
+"""Estimated resemblance (shared runs of three words) from which on two passages count as one."""
+NEARLY_SAME_QUESTION = 0.7
+"""The same of questions on one passage, by runs of four characters: from here on they are looked at closely."""
+SMALL_EDIT = 0.965
+"""Share of characters in common (Ratcliff & Obershelp) from which on two such questions with one answer are copies: a
+typing error in a question of usual length. One word more or less than that may be another question."""
+
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """A question that repeats an earlier one, or one of the other set.
+
+    ``index`` counts in the set that is checked; ``of`` in the same set, or in the other one for leaks.
+    """
+
+    index: int
+    of: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """What is found more than once.
+
+    Attributes:
+        copies: the same question on the same passage, with the same or an overlapping answer.
+        near_copies: nearly the same question on the same passage, with the same answer.
+        contradictions: the same question on the same passage, with answers that share no word.
+        leaks: questions that are in the other set too, on the same passage.
+        leaked_passages: questions whose passage is in the other set, under other questions.
+        near_passages: pairs of different passages of the checked set that are nearly the same (example indices).
+
+    """
+
+    copies: tuple[Repeat, ...]
+    near_copies: tuple[Repeat, ...]
+    contradictions: tuple[Repeat, ...]
+    leaks: tuple[Repeat, ...]
+    leaked_passages: tuple[Repeat, ...]
+    near_passages: tuple[Repeat, ...]
+
+
+def find_repeats(examples: Sequence[Example], against: Sequence[Example] = ()) -> Repeats:
+    """Look for copies inside ``examples`` and between it and ``against``."""
+    everything = [*examples, *against]
+    contexts, context_of = distinct([example.context for example in everything])
+    pairs = near_pairs(signatures(word_shingles(contexts)), NEARLY_SAME_PASSAGE)
+    passage_of = group(len(contexts), pairs)[context_of]
+    copies, contradictions, leaks = _exact(everything, len(examples), passage_of)
+    near_copies, near_leaks = _near(everything, len(examples), passage_of)
+    known = {repeat.index for repeat in (*copies, *contradictions)}
+    leaked = {repeat.index for repeat in leaks}
+    leaks += [repeat for repeat in near_leaks if repeat.index not in leaked]
+    leaked |= {repeat.index for repeat in near_leaks}
+    return Repeats(
+        copies=tuple(copies),
+        near_copies=tuple(repeat for repeat in near_copies if repeat.index not in known),
+        contradictions=tuple(contradictions),
+        leaks=tuple(sorted(leaks, key=lambda repeat: repeat.index)),
+        leaked_passages=tuple(_leaked_passages(len(examples), passage_of, leaked)),
+        near_passages=tuple(_near_passages(len(examples), context_of, passage_of)),
+    )
+
+
+def _exact(
+    everything: Sequence[Example], n: int, passage_of: npt.NDArray[np.int64]
+) -> tuple[list[Repeat], list[Repeat], list[Repeat]]:
+    """Copies, contradictions and leaks by questions that are equal once case, punctuation and articles are dropped."""
+    first: dict[tuple[int, str], int] = {}
+    in_other: dict[tuple[int, str], int] = {}
+    keys = [
+        (passage, normalise_answer(example.question))
+        for passage, example in zip(passage_of.tolist(), everything, strict=True)
+    ]
+    for index in range(n, len(everything)):
+        in_other.setdefault(keys[index], index - n)
+    copies: list[Repeat] = []
+    contradictions: list[Repeat] = []
+    leaks: list[Repeat] = []
+    for index in range(n):
+        key = keys[index]
+        if not key[1]:
+            continue
+        earlier = first.setdefault(key, index)
+        if earlier != index:
+            same = _answers_agree(everything[earlier], everything[index])
+            (copies if same else contradictions).append(Repeat(index, earlier))
+        if key in in_other:
+            leaks.append(Repeat(index, in_other[key]))
+    return copies, contradictions, leaks
+
+
+def _near(
+    everything: Sequence[Example], n: int, passage_of: npt.NDArray[np.int64]
+) -> tuple[list[Repeat], list[Repeat]]:
+    """Copies and leaks by questions that are nearly equal and have the same answer."""
+    signature = signatures(character_shingles([example.question for example in everything]))
+    copies: dict[int, int] = {}
+    leaks: dict[int, int] = {}
+    for one, other in near_pairs(signature, NEARLY_SAME_QUESTION, within=passage_of).tolist():
+        if _first_answer(everything[one]) != _first_answer(everything[other]):
+            continue
+        if not _differ_little(everything[one].question, everything[other].question):
+            continue
+        if other < n:
+            copies.setdefault(other, one)
+        elif one < n:
+            leaks.setdefault(one, other - n)
+    return _as_repeats(copies), _as_repeats(leaks)
+
+
+def _differ_little(one: str, other: str) -> bool:
+    """Whether two questions differ by a slip only, or one says a little before or after what the other says."""
+    one, other = (" ".join(_WORD.findall(text.lower())) for text in (one, other))
+    if one in other or other in one:
+        return True
+    return SequenceMatcher(None, one, other, autojunk=False).ratio() >= SMALL_EDIT
+
+
+def _as_repeats(found: dict[int, int]) -> list[Repeat]:
+    return [Repeat(index, of) for index, of in sorted(found.items())]
+
+
+def _first_answer(example: Example) -> str:
+    return normalise_answer(example.answers[0].text) if example.answers else ""
+
+
+def _answers_agree(one: Example, other: Example) -> bool:
+    """Whether the two may both be right: some answer of one shares a word with some answer of the other."""
+    if not one.answers or not other.answers:
+        return not one.answers and not other.answers
+    return any(f1(a.text, b.text) > 0 for a in one.answers for b in other.answers)
+
+
+def _leaked_passages(n: int, passage_of: npt.NDArray[np.int64], leaked: set[int]) -> list[Repeat]:
+    in_other: dict[int, int] = {}
+    for index, passage in enumerate(passage_of[n:].tolist()):
+        in_other.setdefault(passage, index)
+    return [
+        Repeat(index, in_other[passage])
+        for index, passage in enumerate(passage_of[:n].tolist())
+        if passage in in_other and index not in leaked
+    ]
+
+
+def _near_passages(n: int, context_of: npt.NDArray[np.int64], passage_of: npt.NDArray[np.int64]) -> list[Repeat]:
+    first_of_context: dict[int, int] = {}
+    first_of_passage: dict[int, int] = {}
+    found = []
+    for index, (context, passage) in enumerate(zip(context_of[:n].tolist(), passage_of[:n].tolist(), strict=True)):
+        if first_of_context.setdefault(context, index) != index:
+            continue
+        earlier = first_of_passage.setdefault(passage, index)
+        if earlier != index:
+            found.append(Repeat(index, earlier))
+    return found
+
+
+def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:
+    """The repeats as concerns."""
+    n = len(examples)
+
+    def cases(found: Sequence[Repeat], others: Sequence[Example]) -> list[Case]:
+        return [Case(examples[each.index].id, _beside(examples[each.index], others[each.of])) for each in found]
+
+    return [
+        *leak_concern(
+            "question_leaked",
+            "questions of the other set and their passages are in this one too, so figures on the other are too good",
+            cases(repeats.leaks, against),
+            len({repeat.of for repeat in repeats.leaks}),
+            len(against),
+            "--fix removes them from this set",
+            fixable=True,
+        ),
+        *concern_of(
+            "warning",
+            "passage_leaked",
+            "the passage is in the other set too, under other questions",
+            cases(repeats.leaked_passages, against),
+            n,
+            "part the sets by passage; --fix removes these questions from this set",
+            fixable=True,
+        ),
+        *concern_of(
+            "warning",
+            "answers_contradict",
+            "the same question on the same passage has another answer elsewhere",
+            cases(repeats.contradictions, examples),
+            n,
+            "decide which answer is right; only a person can, so --fix leaves both",
+        ),
+        *concern_of(
+            "warning",
+            "question_repeated",
+            "the same question on the same passage occurs again",
+            cases(repeats.copies, examples),
+            n,
+            "--fix keeps the first, with the answers of both",
+            fixable=True,
+        ),
+        *concern_of(
+            "warning",
+            "question_nearly_repeated",
+            "nearly the same question with the same answer occurs again on the passage",
+            cases(repeats.near_copies, examples),
+            n,
+            "--fix keeps the first",
+            fixable=True,
+        ),
+        *concern_of(
+            "note",
+            "passage_nearly_repeated",
+            "the passage is nearly the same as another",
+            [
+                Case(examples[each.index].id, f"like the passage of {examples[each.of].id}")
+                for each in repeats.near_passages
+            ],
+            n,
+            "keep such passages on one side when you part training from validation",
+        ),
+    ]
+
+
+def _beside(one: Example, other: Example) -> str:
+    def said(example: Example) -> str:
+        question = " ".join(example.question.split())
+        question = question if len(question) <= 70 else f"{question[:69]}…"
+        answer = example.answers[0].text if example.answers else "no answer"
+        return f"{question!r} → {answer[:40]!r}"
+
+    return said(one) + (f"; {other.id}: {said(other)}" if said(one) != said(other) else f"; also {other.id}")

@@ -1,0 +1,183 @@
+from __future__ import annotations
+
+import subprocess
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+
+import pytest
+
+from distiltune.errors import TrainingError
+from distiltune.runs import directory as run_directory
+from distiltune.runs.directory import RunDirectory, usual_place, versions
+
+
+def test_a_new_run_has_its_place(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "runs" / "new")
+    run.create(overwrite=False)
+    assert [path.name for path in run.path.iterdir()] == ["checkpoints"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "train", "name"),
+    [
+        ("recipes/my.toml", ["starter"], "my"),
+        (None, ["starter"], "starter"),
+        (None, ["data/people.json.gz", "more.csv"], "people"),
+        (None, ["folder.v1"], "folder.v1"),
+        (None, ["folder.v1/.."], None),
+        (None, ["owner/squad.v2:plain_text"], "squad.v2-plain_text"),
+        (None, ["/"], "train"),
+        (None, ["no\0name"], "no\0name"),
+    ],
+)
+def test_a_run_is_called_after_its_recipe_or_its_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recipe: str | None, train: list[str], name: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "people.json.gz").write_bytes(b"")
+    (tmp_path / "folder.v1").mkdir()
+    place = usual_place(Path(recipe) if recipe else None, train)
+    assert place == Path("runs") / (name or tmp_path.name)
+
+
+AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'
+
+
+def a_run(path: Path) -> RunDirectory:
+    run = RunDirectory(path)
+    run.create(overwrite=False, recipe=AS_RUN)
+    run.log.write_text('{"kind": "start", "time": ""}\n')
+    return run
+
+
+def test_a_run_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    run = a_run(tmp_path / "run")
+    (run.checkpoints / "old").write_text("")
+    with pytest.raises(TrainingError, match="holds a run already"):
+        run.create(overwrite=False)
+    assert (run.checkpoints / "old").exists()
+    run.create(overwrite=True)
+    assert [path.name for path in run.path.rglob("*")] == ["checkpoints"]
+
+
+def test_what_no_run_writes_stays(tmp_path: Path) -> None:
+    """All that a run of any task writes goes, whole or not; what lies beside it stays, and is named."""
+    run = a_run(tmp_path / "run")
+    ours = ("model", "events", ".model.writing", ".report.html.new", "nbest.jsonl", "classes.json", "entities.json")
+    theirs = ("thesis.txt", "data", ".git", "models")
+    for name in (*ours, *theirs):
+        (run.path / name).mkdir()
+    assert run.create(overwrite=True, recipe=AS_RUN) == sorted(theirs)
+    assert {path.name for path in run.path.iterdir()} == {"recipe.toml", "checkpoints", *theirs}
+
+
+def test_a_recipe_does_not_make_a_directory_a_run(tmp_path: Path) -> None:
+    """Neither one that somebody wrote, nor one copied out of a run beside something else."""
+    run = RunDirectory(tmp_path)
+    (tmp_path / "thesis.txt").write_text("dear")
+    for recipe in ("epochs = 1\n", "no recipe", AS_RUN):
+        run.recipe.write_text(recipe)
+        with pytest.raises(TrainingError, match="not an empty directory"):
+            run.create(overwrite=True, recipe=AS_RUN)
+        assert {path.name for path in tmp_path.iterdir()} == {"recipe.toml", "thesis.txt"}
+
+
+def test_replacing_that_is_broken_off_can_be_begun_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The log goes last, so that what is left is a run until nothing is left."""
+    run = a_run(tmp_path / "run")
+    for name in ("answers.jsonl", "predictions.json", "report.html"):
+        (run.path / name).write_text("")
+    real, n_left = Path.unlink, 2
+
+    def unlink(path: Path, missing_ok: bool = False) -> None:
+        nonlocal n_left
+        n_left -= 1
+        if n_left < 0:
+            raise OSError(5, "broken off")
+        real(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(TrainingError, match="broken off"):
+        run.create(overwrite=True, recipe=AS_RUN)
+    monkeypatch.undo()
+    assert run.log.is_file()
+    assert run.create(overwrite=True, recipe=AS_RUN) == []
+    assert {path.name for path in run.path.iterdir()} == {"recipe.toml", "checkpoints"}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_run_is_never_replaced(tmp_path: Path, overwrite: bool) -> None:
+    (tmp_path / "letter").write_text("dear")
+    for path in (tmp_path, tmp_path / "letter"):
+        with pytest.raises(TrainingError, match="not an empty directory") as caught:
+            RunDirectory(path).create(overwrite=overwrite)
+        assert caught.value.where == str(path)
+    assert (tmp_path / "letter").read_text() == "dear"
+
+
+def test_a_place_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="cannot be made") as caught:
+        RunDirectory(tmp_path / "file" / "run").create(overwrite=False)
+    assert caught.value.where == str(tmp_path / "file" / "run")
+
+
+def test_answers_are_kept_only_if_said(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    run.create(overwrite=False)
+    run.keep_predictions()  # there are none
+    run.new_predictions.mkdir()
+    for text, keep in (("first", True), ("second", False), ("third", True)):
+        run.new_predictions.mkdir(exist_ok=True)
+        (run.new_predictions / "predictions.json").write_text(text)
+        if keep:
+            run.keep_predictions()
+        run.drop_new_predictions()
+        assert not run.new_predictions.exists()
+        assert (run.path / "predictions.json").read_text() == ("first" if text == "second" else text)
+
+
+def test_versions_name_what_decides_the_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = versions()
+    assert {"distiltune", "torch", "tokenizers", "safetensors", "numpy"} <= found.keys()
+    assert all(found.values())
+
+    def unknown(package: str) -> str:
+        raise PackageNotFoundError(package)
+
+    monkeypatch.setattr(run_directory, "version", unknown)
+    assert versions()["torch"] == "unknown"
+
+
+def fake_git(answers: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let ``git`` answer by its first argument, or fail."""
+
+    def run(command: list[str], **named: object) -> subprocess.CompletedProcess[str]:
+        if command[3] not in answers:
+            raise FileNotFoundError("git")
+        key = " ".join(command[3:5])
+        return subprocess.CompletedProcess(command, 0, answers.get(key, answers[command[3]]) + "\n", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "has_source", "expected"),
+    [("", True, "abc123"), (" M src/distiltune/cli.py", True, "abc123+"), ("", False, None)],
+)
+def test_the_git_revision_is_that_of_a_checkout_of_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: str, has_source: bool, expected: str | None
+) -> None:
+    if has_source:
+        (tmp_path / "src" / "distiltune").mkdir(parents=True)
+    fake_git(
+        {"rev-parse": "", "rev-parse --show-toplevel": str(tmp_path), "rev-parse HEAD": "abc123", "status": changes},
+        monkeypatch,
+    )
+    assert versions().get("git_revision") == expected
+
+
+def test_without_git_there_is_no_revision(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_git({}, monkeypatch)
+    assert "git_revision" not in versions()

@@ -1,0 +1,216 @@
+"""Which runs can be gone on with, and that nothing is deleted for one that cannot."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from distiltune.errors import TrainingError
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.fine_tune import fine_tune, resume
+from distiltune.runs.prepare import Prepared
+from distiltune.runs.resume import find_resumable, precision_of
+from distiltune.training import checkpoint
+from distiltune.training.checkpoint import Place, Snapshot, write_checkpoint
+from distiltune.training.loop import StepReport
+from distiltune.training.reporter import Quiet
+from tests.helpers import TINY, people, read_log, weights_of, write_squad, write_tiny_model
+
+AS_RUN = '[recipe]\nepochs = 1\n[versions]\ntorch = "2"\n'
+QUICK: dict[str, Any] = {
+    "max_length": 64,
+    "stride": 8,
+    "epochs": 1,
+    "learning_rate": 3e-3,
+    "batch_size": 8,
+    "log_every": 1,
+    "validation_share": 0.25,
+    "threads": 1,
+}
+
+
+def snapshot(directory: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> RunDirectory:
+    """A run that was stopped before its first checkpoint."""
+    run = RunDirectory(tmp_path / "run")
+    run.create(overwrite=False, recipe=AS_RUN)
+    run.base.mkdir()
+    run.log.write_text('{"kind": "start", "time": ""}\n{"kind": "event", "time": ""}\n{"kind": "st')
+    return run
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder, known = tmp_path_factory.mktemp("sources"), people()
+    shape = replace(TINY, vocab_size=known.tokenizer.get_vocab_size())
+    return {
+        **QUICK,
+        "model": str(write_tiny_model(folder / "tiny", known.tokenizer, shape)),
+        "train": str(write_squad(folder / "train.json", known.examples)),
+    }
+
+
+@pytest.mark.parametrize("recipe", ["epochs = 1\n", AS_RUN])
+def test_a_folder_with_a_recipe_is_no_run_and_stays(tmp_path: Path, recipe: str) -> None:
+    (tmp_path / "recipe.toml").write_text(recipe)
+    (tmp_path / "thesis.txt").write_text("dear")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "train.json").write_text("{}")
+    before = snapshot(tmp_path)
+    with pytest.raises(TrainingError, match="no run to resume"):
+        resume(tmp_path)
+    assert snapshot(tmp_path) == before
+
+
+def test_a_run_stopped_before_its_first_checkpoint_begins_anew(begun: RunDirectory) -> None:
+    assert find_resumable(begun) is None
+    begun.log.write_text(begun.log.read_text() + '\n{"kind": "end", "time": "", "outcome": "failed"}\n')
+    assert find_resumable(begun) is None
+
+
+@pytest.mark.parametrize("what", ["a model", "the log of 2 epoch"])
+def test_a_run_that_came_to_something_is_never_begun_anew(begun: RunDirectory, what: str) -> None:
+    """Its checkpoints were removed, to save room."""
+    (begun.path / "answers.jsonl").write_text("{}")
+    if what == "a model":
+        begun.model.mkdir()
+        (begun.model / "config.json").write_text("{}")
+    else:
+        begun.log.write_text('{"kind": "epoch", "time": ""}\n' * 2)
+    before = snapshot(begun.path)
+    with pytest.raises(TrainingError, match=what) as caught:
+        resume(begun.path)
+    assert "--overwrite" in caught.value.fix
+    assert snapshot(begun.path) == before
+
+
+def test_checkpoints_that_cannot_be_listed_are_not_taken_for_none(begun: RunDirectory) -> None:
+    begun.base.rmdir()
+    begun.checkpoints.rmdir()
+    begun.checkpoints.write_text("in the way")
+    with pytest.raises(TrainingError, match="cannot be read") as caught:
+        find_resumable(begun)
+    assert caught.value.where == str(begun.checkpoints)
+
+
+def test_no_tensor_is_loaded_to_find_the_checkpoint(begun: RunDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bits are checked nevertheless."""
+    tensors = {"weight": torch.arange(10.0)}
+    state = {"format": checkpoint.FORMAT, "best": {"epoch": -1}}
+    for place in (Place(1, 0), Place(2, 0)):
+        write_checkpoint(begun.checkpoints / place.name, Snapshot(tensors, tensors, state))
+    file = begun.checkpoints / Place(2, 0).name / "optimiser.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"x")
+    monkeypatch.setattr(checkpoint, "load_file", None)
+    found = find_resumable(begun)
+    assert found is not None
+    assert (found.place, found.state) == (Place(1, 0), state)
+    assert "damaged" in found.notes[0]
+
+
+class InterruptsAtOnce(Quiet):
+    def step(self, report: StepReport) -> None:
+        raise KeyboardInterrupt
+
+
+def test_what_lay_beside_a_run_stays_when_it_begins_anew(settings: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", reporter=InterruptsAtOnce(), **settings)
+    (tmp_path / "run" / "thesis.txt").write_text("dear")
+    resumed = resume(tmp_path / "run")
+    assert (tmp_path / "run" / "thesis.txt").read_text() == "dear"
+    assert len(resumed.epochs) == 1
+    assert [line["kind"] for line in read_log(tmp_path / "run" / "log.jsonl")].count("start") == 1
+
+
+def test_a_run_that_early_stopping_has_ended_has_its_weights_again(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written at its end, the coach's probe too, is of the trained model."""
+    models: list[dict[str, torch.Tensor]] = []
+
+    def broken_off(run: RunDirectory, prepared: Prepared, *others: object) -> None:
+        models.append(weights_of(prepared.loaded.model))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("distiltune.runs.fine_tune.write_results", broken_off)
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", **{**settings, "epochs": 3, "patience": 1, "min_change": 1e6})
+    with pytest.raises(KeyboardInterrupt):
+        resume(tmp_path / "run")
+    trained, resumed = models
+    assert all(torch.equal(value, resumed[name]) for name, value in trained.items())
+
+
+class InterruptsLate(Quiet):
+    """At the second step of the second epoch, whose first is beyond the checkpoint then."""
+
+    def __init__(self) -> None:
+        self.n_steps = 0
+
+    def step(self, report: StepReport) -> None:
+        self.n_steps += report.epoch
+        if self.n_steps == 2:
+            raise KeyboardInterrupt
+
+
+def test_events_and_time_go_on_where_the_checkpoint_is(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2, "tensorboard": True})
+    found = find_resumable(RunDirectory(run))
+    assert found is not None
+    assert found.state["seconds"] > 0
+    long_ago = replace(found, state={**found.state, "seconds": 1_000.0})
+    monkeypatch.setattr("distiltune.runs.fine_tune.find_resumable", lambda run: long_ago)
+    resume(run)
+    log = read_log(run / "log.jsonl")
+    assert isinstance(log[-1]["seconds"], float)
+    assert log[-1]["seconds"] > 1_000
+    events = EventAccumulator(str(run / "events"))
+    events.Reload()
+    assert len(list((run / "events").iterdir())) == 2
+    steps = [event.step for event in events.Scalars("step/loss")]
+    assert steps == [line["step"] for line in log if line["kind"] == "step"]
+
+
+def test_a_run_goes_on_in_its_own_precision_or_in_one_that_is_named(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Begun on a processor that has bfloat16, and resumed on one that has not."""
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2})
+    before = snapshot(run)
+    found = find_resumable(RunDirectory(run))
+    assert found is not None
+    assert found.state["same_bits"]["precision"] == "float32"
+    monkeypatch.setattr("distiltune.system.device._BFLOAT16_MIN_HIDDEN", 0)
+    monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: True)
+    assert precision_of(found.state, "", torch.device("cpu")) == "float32"  # not what auto is now
+    elsewhere = replace(
+        found, state={**found.state, "same_bits": {**found.state["same_bits"], "precision": "bfloat16"}}
+    )
+    monkeypatch.setattr("distiltune.runs.fine_tune.find_resumable", lambda run: elsewhere)
+    monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: False)
+    with pytest.raises(TrainingError, match="begun in bfloat16") as caught:
+        resume(run)
+    assert "--precision float32" in caught.value.fix
+    assert snapshot(run) == before
+    assert len(resume(run, precision="float32").epochs) == 2
+    (event,) = [line for line in read_log(run / "log.jsonl") if line.get("event") == "resumed"]
+    assert "others than without the stop: precision bfloat16 then, float32 now" in str(event["notes"])
+    assert dict(event["resolved"])["precision"] == "float32"  # type: ignore[call-overload]

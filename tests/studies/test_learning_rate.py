@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distiltune.studies.find_rate import write_range
+from distiltune.studies.learning_rate import RangeSettings, range_test, read_curve, round_rate, smooth
+from distiltune.studies.range_picture import draw_range
+from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from tests.helpers import random_features, tiny_qa_model, weights_of
+
+RATES = np.geomspace(1e-6, 3e-2, 100).tolist()
+
+
+def curve(falls_at: float, breaks_at: float, noise: float = 0.0) -> list[float]:
+    """4.5 at first, lower by 2 around one rate, exploding beyond another."""
+    draw = np.random.default_rng(0)
+    losses = []
+    for rate in RATES:
+        fall = 2.0 / (1 + (falls_at / rate) ** 1.5)
+        rise = 6.0 / (1 + (breaks_at / rate) ** 4)
+        losses.append(4.5 - fall + rise + noise * draw.normal())
+    return losses
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.15])
+@pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
+def test_the_suggestion_follows_the_curve(scale: float, noise: float) -> None:
+    test = read_curve(RATES, curve(1e-4 * scale, 5e-3 * scale, noise), default=2e-5)
+    assert test.breaks_away is not None
+    assert test.suggestion is not None
+    assert 2e-3 * scale < test.breaks_away < 1e-2 * scale
+    assert 3e-5 * scale <= test.suggestion <= test.breaks_away / 5
+    assert "breaks away" in test.reason
+
+
+def test_the_default_is_told_to_be_right_where_it_is() -> None:
+    test = read_curve(RATES, curve(1e-4, 5e-3), default=2e-5)
+    assert test.suggestion is not None
+    assert not test.default_is_right
+    assert read_curve(RATES, curve(1e-4, 5e-3), default=test.suggestion).default_is_right
+
+
+def test_no_suggestion_where_nothing_falls_or_too_little_was_seen() -> None:
+    flat = read_curve(RATES, [4.5] * 100, default=2e-5)
+    assert flat.suggestion is None
+    assert "did not fall" in flat.reason
+    short = read_curve(RATES[:8], [4.5] * 8, default=2e-5)
+    assert short.suggestion is None
+    assert "too few" in short.reason
+
+
+def test_a_loss_that_is_no_number_is_where_it_breaks_away() -> None:
+    losses = [loss if rate < 2e-3 else math.nan for rate, loss in zip(RATES, curve(1e-4, 1.0), strict=True)]
+    test = read_curve(RATES, losses, default=2e-5)
+    assert test.breaks_away is not None
+    assert 1e-3 < test.breaks_away < 2e-3
+
+
+def test_smoothing_moves_nothing_sideways() -> None:
+    step = np.concatenate([np.ones(50), np.zeros(50)])
+    smoothed = smooth(step.tolist())
+    assert abs(int(np.abs(smoothed - 0.5).argmin()) - 50) <= 2
+
+
+@pytest.mark.parametrize(("rate", "rounded"), [(2.2e-5, 2e-5), (1.3e-4, 1.5e-4), (8.9e-4, 1e-3), (6e-3, 7e-3)])
+def test_rates_are_rounded_as_people_write_them(rate: float, rounded: float) -> None:
+    assert round_rate(rate) == rounded
+
+
+def test_the_weights_are_put_back_and_the_steps_end() -> None:
+    model = tiny_qa_model()
+    before = {name: value.clone() for name, value in weights_of(model).items()}
+    told: list[int] = []
+    settings = RangeSettings(n_steps=20, batch_size=4)
+    test = range_test(model, random_features(24), span_loss, METRIC_NAMES, settings, 2e-5, told.append)
+    assert 12 <= len(test.losses) <= 20
+    assert told == list(range(1, len(told) + 1))
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
+    assert test.rates[0] == pytest.approx(settings.lowest)
+    assert all(after > rate for rate, after in zip(test.rates, test.rates[1:], strict=False))
+
+
+@pytest.mark.parametrize("n_good", [0, 5, 15])
+def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int, tmp_path: Path) -> None:
+    model = tiny_qa_model()
+    before = {name: value.clone() for name, value in weights_of(model).items()}
+    told: list[int] = []
+
+    def poisoned(*arguments: Any) -> Any:
+        made = span_loss(*arguments)
+        return replace(made, loss=made.loss * (math.nan if len(told) >= n_good else 1.0))
+
+    settings = RangeSettings(n_steps=20, batch_size=4)
+    test = range_test(model, random_features(24), poisoned, METRIC_NAMES, settings, 2e-5, told.append)
+    assert len(test.losses) == n_good
+    assert told == list(range(1, n_good + 2))
+    assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
+    if n_good < 12:
+        assert f"no number from step {n_good} on" in test.reason
+    data, _ = write_range(test, tmp_path)
+    written = json.loads(data.read_text(), parse_constant=pytest.fail)
+    assert (written["first_loss"] is None) == (n_good < 12)
+
+
+@pytest.mark.parametrize("name", ["curve.svg", "curve.png"])
+def test_the_picture_is_drawn(name: str, tmp_path: Path) -> None:
+    draw_range(read_curve(RATES, curve(1e-4, 5e-3, 0.1), default=2e-5), tmp_path / name)
+    assert (tmp_path / name).stat().st_size > 5_000
+    draw_range(read_curve(RATES, [4.5] * 100, default=2e-5), tmp_path / name)

@@ -1,0 +1,334 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from distiltune.errors import RecipeError, TrainingError
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.fine_tune import FineTuned, GoOn
+from distiltune.runs.keeper import BadSteps
+from distiltune.studies.search_space import DEFAULT_SEARCH, Choice, Range, parse_space
+from distiltune.system.lock import RunLock
+from distiltune.training.finite import BadStep
+from tests.coach.evidence import epoch
+from tests.helpers import TINY, people, write_squad, write_tiny_model
+
+PEOPLE = people()
+
+
+def test_ranges_and_choices_are_read_as_the_recipe_types_them() -> None:
+    space = parse_space(
+        ["learning-rate=1e-5:3e-4:log", "dropout=0:0.3", "epochs=2,3", "batch_size=8:32", "monitor_not=1"][:4], Recipe()
+    )
+    assert space == (
+        Range("learning_rate", 1e-5, 3e-4, log=True),
+        Range("dropout", 0.0, 0.3),
+        Choice("epochs", (2, 3)),
+        Range("batch_size", 8, 32, whole=True),
+    )
+    assert parse_space(["precision=float32,bfloat16"], Recipe()) == (Choice("precision", ("float32", "bfloat16")),)
+    assert len(parse_space(DEFAULT_SEARCH, Recipe())) == len(DEFAULT_SEARCH)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("learning_rate", "nothing to search"),
+        ("learning_rte=1:2", "no setting called"),
+        ("learning_rate=1e-4:1e-5", "ends before it begins"),
+        ("weight_decay=0:0.1:log", "begins at 0"),
+        ("learning_rate=1:2:3", "no range"),
+        ("epochs=0,2", "epochs"),
+        ("dropout=0:7", "dropout"),
+        ("precision=a:b", "precision"),
+        ("train=a,b", "cannot be searched"),
+    ],
+)
+def test_a_space_that_cannot_be_is_refused_by_name(text: str, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        parse_space([text], Recipe())
+    with pytest.raises(RecipeError, match="twice"):
+        parse_space(["epochs=1,2", "epochs=3,4"], Recipe())
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
+    folder = tmp_path_factory.mktemp("sources")
+    config = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size(), max_position_embeddings=64)
+    settings: dict[str, Any] = {
+        "model": str(write_tiny_model(folder / "tiny", PEOPLE.tokenizer, config)),
+        "train": (str(write_squad(folder / "train.json", PEOPLE.examples)),),
+        "validation": (str(write_squad(folder / "dev.json", PEOPLE.examples[:8])),),
+        "max_length": 48,
+        "stride": 8,
+        "epochs": 2,
+        "threads": 1,
+    }
+    return Recipe.build(settings)
+
+
+def test_a_search_goes_on_where_it_was_broken_off(recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies.tune import search_lines, tune, write_search
+
+    recipe = recipe.with_changes(epochs=1)  # in which nothing can be stopped early
+    space = parse_space(["learning_rate=1e-4:1e-2:log", "batch_size=8,16"], recipe)
+    first = tune(recipe, space, tmp_path / "search", n_trials=2)
+    assert [each.number for each in first.trials] == [0, 1]
+    found = tune(recipe, space, tmp_path / "search", n_trials=6)
+    assert found.trials[:2] == first.trials
+    assert len(found.trials) == 6
+    assert set(found.importances) == {"learning_rate", "batch_size"}
+    assert found.best is not None
+    done = [each for each in found.trials if each.outcome == "done"]
+    assert found.best.value == min(each.value for each in done if each.value is not None)
+    # a model of the best trial only, and no checkpoints: a search must not fill the disk
+    kept = {path.parent.name for path in (tmp_path / "search" / "trials").glob("*/model")}
+    assert kept == {f"{found.best.number:03d}"}
+    assert not list((tmp_path / "search" / "trials").glob("*/checkpoints"))
+
+    data, picture, best = write_search(found, tmp_path / "search")
+    assert json.loads(data.read_text())["best"] == found.best.number
+    assert picture.stat().st_size > 5_000
+    assert Recipe.from_toml(best) == recipe.with_changes(task="question-answering", **found.best.settings)
+    assert "6 trials" in search_lines(found)[0]
+
+    with pytest.raises(TrainingError, match="other settings"):
+        tune(recipe, space[:1], tmp_path / "search", n_trials=8)
+
+
+def pretended(loss: Callable[[Recipe, int], float]) -> Callable[..., FineTuned]:
+    """A training whose validation loss after each epoch follows from the recipe; it leaves a model and checkpoints."""
+
+    def pretend(recipe: Recipe, *, output: Path, go_on: GoOn, **others: Any) -> FineTuned:
+        for name in ("checkpoints", "model"):
+            (output / name).mkdir(parents=True)
+        epochs = []
+        for number in range(recipe.epochs):
+            epochs.append(epoch(number, 1.0, loss(recipe, number)))
+            if not go_on(epochs[-1]):
+                break
+        return FineTuned(output, output, tuple(epochs), len(epochs) - 1, recipe)
+
+    return pretend
+
+
+def left(search: Path, name: str) -> list[str]:
+    """The trials that have such a folder."""
+    return sorted(path.parent.name for path in (search / "trials").glob(f"*/{name}"))
+
+
+def test_a_trial_that_is_behind_is_stopped(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    monkeypatch.setattr(module, "fine_tune", pretended(lambda recipe, number: recipe.learning_rate))
+    space = parse_space(["learning_rate=0.1:0.9"], recipe)
+    found = module.tune(recipe.with_changes(epochs=4), space, tmp_path / "search", n_trials=15)
+    pruned = [each.value for each in found.trials if each.outcome == "pruned"]
+    done = [each.value for each in found.trials if each.outcome == "done"]
+    assert pruned
+    assert done
+    assert all(each.epochs_done == (1 if each.outcome == "pruned" else 4) for each in found.trials)
+    assert found.best is not None
+    assert found.best.value == min(value for value in done if value is not None)
+    assert min(value for value in pruned if value is not None) > found.best.value
+
+
+def test_longer_trainings_are_not_stopped_for_being_behind_shorter_ones(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rate falls to 0 over a trial's own epochs: after any epoch the shorter one is further, and ends worse."""
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    def loss(recipe: Recipe, number: int) -> float:
+        share = (number + 1) / recipe.epochs
+        return 2.0 - share * (1.0 + 0.1 * recipe.epochs) + recipe.learning_rate
+
+    monkeypatch.setattr(module, "fine_tune", pretended(loss))
+    space = parse_space(["epochs=2,3,4", "learning_rate=1e-5:3e-4:log"], recipe)
+    found = module.tune(recipe, space, tmp_path / "search", n_trials=24)
+    assert found.best is not None
+    assert found.best.settings["epochs"] == 4
+    for n_epochs in (2, 3, 4):
+        ran = [each for each in found.trials if each.settings["epochs"] == n_epochs]
+        done = [each.settings["learning_rate"] for each in ran if each.outcome == "done"]
+        assert len(done) >= min(len(ran), module.N_WITHOUT_PRUNING)
+        behind = [each.settings["learning_rate"] for each in ran if each.outcome == "pruned"]
+        assert all(rate > min(done) for rate in behind)
+    assert any(each.outcome == "pruned" for each in found.trials)
+
+
+def test_higher_scores_are_better_where_they_are(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    def pretend(recipe: Recipe, *, output: Path, go_on: GoOn, **others: Any) -> FineTuned:
+        report = epoch(0, 1.0, 1.0, f1=100 * recipe.learning_rate)
+        last = (report,) if not go_on(report) else (report, replace(report, epoch=1))
+        return FineTuned(output, output, last, 0, recipe)
+
+    monkeypatch.setattr(module, "fine_tune", pretend)
+    space = parse_space(["learning_rate=0.1:0.9"], recipe)
+    found = module.tune(recipe.with_changes(monitor="f1"), space, tmp_path / "search", n_trials=12)
+    pruned = [each.value for each in found.trials if each.outcome == "pruned" and each.value is not None]
+    assert found.best is not None
+    assert found.best.value is not None
+    assert pruned
+    assert max(pruned) < found.best.value
+
+
+def test_a_trial_for_which_memory_runs_out_is_counted_and_the_search_goes_on(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    usual = pretended(lambda recipe, number: recipe.learning_rate)
+
+    def pretend(recipe: Recipe, *, output: Path, **others: Any) -> FineTuned:
+        if recipe.batch_size > 8:
+            (output / "checkpoints").mkdir(parents=True)
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return usual(recipe, output=output, **others)
+
+    monkeypatch.setattr(module, "fine_tune", pretend)
+    space = parse_space(["learning_rate=0.1:0.9", "batch_size=8,16"], recipe)
+    search = tmp_path / "search"
+    found = module.tune(recipe, space, search, n_trials=7)
+    failed = [each for each in found.trials if each.outcome == "failed"]
+    assert [each.number for each in found.trials] == list(range(7))
+    assert failed
+    assert {each.settings["batch_size"] for each in failed} == {16}
+    assert {each.value for each in failed} == {None}
+    assert len({each.settings["learning_rate"] for each in found.trials}) == 7
+    assert left(search, "checkpoints") == []
+    assert found.best is not None
+    assert left(search, "model") == [f"{found.best.number:03d}"]
+    lines = "\n".join(module.search_lines(found))
+    assert f"{len(failed)} failed: memory ran out" in lines
+    assert [each["why"] for each in found.as_json()["trials"] if each["why"]] == [each.why for each in failed]
+    assert module.write_search(found, search)
+
+
+def test_settings_that_exclude_each_other_are_a_failed_trial(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    monkeypatch.setattr(module, "fine_tune", pretended(lambda recipe, number: recipe.learning_rate))
+    space = parse_space(["stride=8,16,24"], recipe)
+
+    real = Recipe.with_changes
+
+    def with_changes(self: Recipe, **changes: Any) -> Recipe:
+        if changes.get("stride") == 24:
+            raise RecipeError("The stride is too long.", fix="")
+        return real(self, **changes)
+
+    monkeypatch.setattr(Recipe, "with_changes", with_changes)
+    found = module.tune(recipe, space, tmp_path / "search", n_trials=5)
+    outcomes = {(each.settings["stride"], each.outcome) for each in found.trials}
+    assert (24, "failed") in outcomes
+    assert {stride for stride, outcome in outcomes if outcome == "done"} <= {8, 16}
+
+
+def test_if_every_trial_fails_that_is_said(recipe: Recipe, tmp_path: Path) -> None:
+    """The model has 64 positions, as the training finds out."""
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies.tune import tune
+
+    space = parse_space(["max_length=300,400"], recipe)
+    for n_trials in (3, 3):  # the second time there is nothing left to try
+        with pytest.raises(TrainingError, match=r"All 3 trials failed.*positions for 64") as raised:
+            tune(recipe, space, tmp_path / "search", n_trials=n_trials)
+        assert "--output" in raised.value.fix
+
+
+def test_a_trial_that_was_broken_off_leaves_no_checkpoints_and_does_not_come_again(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the system kills for its memory at these settings, it would kill again."""
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    tried: list[float] = []
+
+    def interrupted(recipe: Recipe, *, output: Path, **others: Any) -> FineTuned:
+        tried.append(recipe.learning_rate)
+        (output / "checkpoints").mkdir(parents=True)
+        raise KeyboardInterrupt
+
+    space = parse_space(["learning_rate=0.1:0.9"], recipe)
+    search = tmp_path / "search"
+    monkeypatch.setattr(module, "fine_tune", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        module.tune(recipe, space, search, n_trials=2)
+    assert left(search, "checkpoints") == ["000"]  # from which `train --resume` could go on
+    monkeypatch.setattr(module, "fine_tune", pretended(lambda recipe, number: recipe.learning_rate))
+    found = module.tune(recipe, space, search, n_trials=2)
+    assert [each.number for each in found.trials] == [1, 2]
+    assert tried[0] not in [each.settings["learning_rate"] for each in found.trials]
+    assert left(search, "checkpoints") == []
+
+
+def test_one_search_at_a_time(recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    pytest.importorskip("fcntl", reason="this system cannot lock files")
+    from distiltune.studies.tune import tune
+
+    lock = RunLock(tmp_path)
+    lock.acquire()
+    try:
+        with pytest.raises(TrainingError, match="Another run is writing"):
+            tune(recipe, parse_space(["learning_rate=0.1:0.9"], recipe), tmp_path, n_trials=1)
+    finally:
+        lock.release()
+
+
+def test_a_loss_that_is_no_number_is_an_outcome(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    def pretend(recipe: Recipe, **others: Any) -> FineTuned:
+        bad_steps = BadSteps(skip=False, name_features=lambda ids: ["q1"], where="log.jsonl")
+        bad_steps.on_bad_step(BadStep(epoch=0, step=3, learning_rate=0.9, batches=(np.array([1]),)))
+        raise AssertionError
+
+    monkeypatch.setattr(module, "fine_tune", pretend)
+    found = module.tune(recipe, parse_space(["learning_rate=0.1:0.9"], recipe), tmp_path / "search", n_trials=2)
+    assert [each.outcome for each in found.trials] == ["diverged", "diverged"]
+    assert "not a finite number at step 3" in found.trials[0].why
+
+
+def test_a_trial_that_diverges_is_counted_and_the_search_goes_on(recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies.tune import search_lines, tune, write_search
+
+    space = parse_space(["learning_rate=0.9,1.0"], recipe)
+    spoilt = recipe.with_changes(adam_epsilon=1e-30, warmup_steps=0)
+    found = tune(spoilt, space, tmp_path / "search", n_trials=2)
+    assert len(found.trials) == 2
+    assert write_search(found, tmp_path / "search")
+    assert search_lines(found)
+
+
+def test_a_search_needs_something_to_judge_by(recipe: Recipe, tmp_path: Path) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies.tune import tune
+
+    with pytest.raises(RecipeError, match="validation"):
+        tune(recipe.with_changes(validation=(), validation_share=0.0), (), tmp_path, n_trials=1)
