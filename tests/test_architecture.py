@@ -13,23 +13,14 @@ import pytest
 import distiltune
 
 SOURCE = Path(distiltune.__file__).parent
-ENGINE = ("data", "model", "training", "inference")
+LAYERS = (
+    *("version", "errors", "progress", "system", "data", "model", "training", "inference", "checks", "distillation"),
+    *("coach", "serving", "settings", "tasks", "recipe", "report", "runs", "studies", "export", "commands", "cli"),
+)
+"""Every package and module at the root, each of which may import only those before it."""
 
-# The stages that come before each, itself included; top-level modules are named by their file.
-MAY_IMPORT = {
-    "data": {"data", "errors", "hub_errors", "progress"},
-    "model": {"data", "model", "errors", "hub_errors", "outputs"},
-}
-ALLOWED_OF_TASKS = {
-    "training": {"distiltune.tasks.base"},
-    # Evaluating looks up the task that a recipe names; the table is the one place that knows them all.
-    "inference": {
-        "distiltune.tasks.base",
-        "distiltune.tasks.table",
-        "distiltune.recipe.choose_task",
-        "distiltune.tasks.trained",
-    },
-}
+NOT_LAYERED = {"__init__", "__main__", "starter"}
+"""The public names, which import everything lazily; the module that calls the command line; data."""
 
 
 def modules_of(folder: str) -> list[Path]:
@@ -67,28 +58,50 @@ def test_the_parser_sees_every_form_of_import(tmp_path: Path, monkeypatch: pytes
     }
 
 
-@pytest.mark.parametrize("folder", ENGINE)
-def test_the_engine_knows_no_task(folder: str) -> None:
-    assert len(modules_of(folder)) > 1
-    allowed = ALLOWED_OF_TASKS.get(folder, set())
-    wrong = {
-        f"{file.name}: {name}"
-        for file in modules_of(folder)
-        for name in imports_of(file)
-        if within(name, "distiltune.tasks") and not any(within(name, each) for each in allowed)
-    }
-    assert wrong == set()
+def unit_of(file: Path) -> str:
+    """The package or module at the root that a file belongs to."""
+    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
-@pytest.mark.parametrize("folder", MAY_IMPORT)
-def test_each_stage_reads_the_stages_before_it(folder: str) -> None:
-    wrong = {
-        f"{file.name}: {name}"
-        for file in modules_of(folder)
+def layered() -> list[Path]:
+    return [file for file in sorted(SOURCE.rglob("*.py")) if unit_of(file) not in NOT_LAYERED]
+
+
+def test_every_package_has_its_layer() -> None:
+    assert {unit_of(file) for file in layered()} == set(LAYERS)
+
+
+def test_no_import_goes_upward() -> None:
+    upward = {
+        f"{file.relative_to(SOURCE)}: {name}"
+        for file in layered()
         for name in imports_of(file)
-        if name.split(".")[1] not in MAY_IMPORT[folder]
+        if LAYERS.index(name.split(".")[1]) > LAYERS.index(unit_of(file))
     }
-    assert wrong == set()
+    assert upward == set()
+
+
+def test_no_two_files_import_each_other() -> None:
+    """Not in a roundabout way either, nor inside functions, nor for types only."""
+    files = {".".join(file.relative_to(SOURCE.parent).with_suffix("").parts): file for file in layered()}
+
+    def module(name: str) -> str:
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        return name
+
+    imported = {name: {module(each) for each in imports_of(file)} - {name, ""} for name, file in files.items()}
+    done: dict[str, bool] = {}
+
+    def visit(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, f"a circle: {' -> '.join((*path[path.index(name) :], name))}"
+        if name not in done:
+            for each in sorted(imported[name]):
+                visit(each, (*path, name))
+            done[name] = True
+
+    for name in files:
+        visit(name, ())
 
 
 def test_what_is_imported_is_declared() -> None:
@@ -104,11 +117,3 @@ def test_what_is_imported_is_declared() -> None:
                 names = [node.module]
             others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - declared
             assert not others, f"{file.relative_to(SOURCE)}: {others}"
-
-
-def test_the_loop_knows_neither_recipe_nor_report() -> None:
-    """Modules receive plain values, never the whole recipe."""
-    for folder in ("data", "model", "training"):
-        for file in modules_of(folder):
-            named = {name.split(".")[1] for name in imports_of(file)}
-            assert not named & {"recipe", "report", "cli", "fine_tuning", "inference", "serving"}, file.name

@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from distiltune.version import __version__
+
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
     from distiltune.recipe.recipe import Recipe
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
 
-__version__ = "0.1.0"
 __all__ = [
     "Answerer",
     "DistiltuneError",

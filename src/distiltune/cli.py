@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from distiltune import __version__
 from distiltune.commands.coaching import check, compare, find_lr, tune
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, in_words
 from distiltune.commands.training import distill, train
 from distiltune.commands.using import ask, evaluate, predict, serve
 from distiltune.errors import DistiltuneError, RecipeError
+from distiltune.version import __version__
 
 __all__ = ["app", "main"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,3 +36,20 @@ def heard_by(hears: Hears) -> Iterator[None]:
 def tell(stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
     """Say how far a stage is; arguments as `Hears` has them."""
     _hears.get()(stage, unit, n_done, n_all)
+
+
+def shown_seconds(seconds: float) -> str:
+    """A time as a person says it: ``8.4 s``, ``2 min 30 s``, ``48 min``, ``3 h 05 min``."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    minutes = round(seconds / 60)
+    if minutes < 60:
+        return f"{minutes} min"
+    return f"{minutes // 60} h {minutes % 60:02d} min"

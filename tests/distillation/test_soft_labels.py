@@ -20,7 +20,7 @@ from distiltune.errors import DistiltuneError, ModelError, RecipeError, Training
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune, resume
 from distiltune.tasks.question_answering.head import span_divergence, span_loss
-from distiltune.training import gradients
+from distiltune.training import backward
 from tests.faults import trainings
 from tests.helpers import TINY, people, random_features, read_log, word_pieces, write_squad, write_tiny_model
 
@@ -128,7 +128,7 @@ def test_a_stopped_run_goes_on_with_its_teacher_to_the_same_bits(
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
     settings = {**QUICK, **places, "epochs": 3, "batch_size": 8, "dropout": 0.1, "checkpoint_steps": 2, "log_every": 1}
     whole = fine_tune(output=tmp_path / "whole", **settings)
-    real, steps = gradients.backward, itertools.count()
+    real, steps = backward.add_gradients, itertools.count()
 
     def pulled(*arguments: Any) -> torch.Tensor:
         if next(steps) == 7:
@@ -136,7 +136,7 @@ def test_a_stopped_run_goes_on_with_its_teacher_to_the_same_bits(
         return real(*arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(gradients, "backward", pulled)
+        patch.setattr(backward, "add_gradients", pulled)
         with pytest.raises(PulledPlugError):
             fine_tune(output=tmp_path / "cut", **settings)
     again = resume(tmp_path / "cut")

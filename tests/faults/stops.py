@@ -50,15 +50,15 @@ def slow_steps(seconds: float = 0.03) -> Callable[[], None]:
     """Makes the steps of a child slower, so that a signal meets it in the middle of one."""
 
     def prepare() -> None:
-        from distiltune.training import gradients
+        from distiltune.training import backward
 
-        backward = gradients.backward
+        add_gradients = backward.add_gradients
 
         def slower(*arguments: object, **named: object) -> object:
             time.sleep(seconds)
-            return backward(*arguments, **named)  # type: ignore[arg-type]
+            return add_gradients(*arguments, **named)  # type: ignore[arg-type]
 
-        gradients.backward = slower  # type: ignore[assignment]
+        backward.add_gradients = slower  # type: ignore[assignment]
 
     return prepare
 
@@ -307,19 +307,19 @@ def not_finite(folder: Path, undisturbed: Path) -> list[str]:
     """A NaN in a gradient: stopped at once with step and ids, the last checkpoint kept; or skipped and counted."""
 
     def prepare() -> None:
-        from distiltune.training import gradients
+        from distiltune.training import backward
 
-        backward, n_calls = gradients.backward, 0
+        add_gradients, n_calls = backward.add_gradients, 0
 
         def poisoned(model: object, *arguments: object, **named: object) -> object:
             nonlocal n_calls
             n_calls += 1
-            sums = backward(model, *arguments, **named)  # type: ignore[arg-type]
+            sums = add_gradients(model, *arguments, **named)  # type: ignore[arg-type]
             if n_calls == 9:
                 list(model.parameters())[-1].grad.fill_(float("nan"))  # type: ignore[attr-defined]
             return sums
 
-        gradients.backward = poisoned  # type: ignore[assignment]
+        backward.add_gradients = poisoned  # type: ignore[assignment]
 
     child = start(folder, "nan", prepare)
     found = [] if child.wait() == 1 else [f"exit {child.status}"]

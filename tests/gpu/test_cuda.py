@@ -13,9 +13,10 @@ from distiltune.model.attention import packed_attention
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.system.device import Precision, choose_precision
 from distiltune.tasks.question_answering.head import span_loss
+from distiltune.training.backward import Gradients
 from distiltune.training.cuda_graphs import Replayed
-from distiltune.training.gradients import Gradients, WholeBatch
 from tests.helpers import TINY, people, random_features, tiny_qa_model, write_squad, write_tiny_model
+from tests.training.whole_batch import WholeBatch
 
 pytestmark = [
     pytest.mark.gpu,

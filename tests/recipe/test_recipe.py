@@ -13,14 +13,12 @@ from hypothesis import strategies as st
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import (
     MONITORS,
-    WINDOW_SETTINGS,
     Recipe,
     allowed,
-    fill_windows,
     read_settings,
-    stored_settings,
 )
-from distiltune.tasks.question_answering.settings import question_limit
+from distiltune.settings.stored import stored_settings
+from distiltune.tasks.question_answering.settings import fill_question_windows, question_limit
 
 WORDS = st.text(max_size=12)
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
@@ -307,12 +305,12 @@ def test_every_monitor_is_one_that_the_recipe_takes() -> None:
 def test_windows_are_filled_up_with_those_of_the_training(
     given: dict[str, int], stored: tuple[int, ...], limit: int | None, expected: tuple[int, int, int]
 ) -> None:
-    known = dict(zip(WINDOW_SETTINGS, stored, strict=False))
-    assert tuple(fill_windows(given, known, limit).values()) == expected
+    known = dict(zip(("max_length", "stride", "max_question_tokens"), stored, strict=False))
+    assert tuple(fill_question_windows(given, known, limit).values()) == expected
 
 
 def test_only_settings_that_can_be_are_taken_from_a_model() -> None:
     entry = {"max_length": 99, "stride": 1.5, "max_answer_tokens": True, "long_texts": "truncate"}
-    assert stored_settings({"distiltune": entry}) == {"max_length": 99, "long_texts": "truncate"}
-    assert stored_settings({"distiltune": {"long_texts": ["truncate"]}}) == {}
-    assert stored_settings({"distiltune": [1]}) == {}
+    assert stored_settings({"distiltune": entry}, Recipe) == {"max_length": 99, "long_texts": "truncate"}
+    assert stored_settings({"distiltune": {"long_texts": ["truncate"]}}, Recipe) == {}
+    assert stored_settings({"distiltune": [1]}, Recipe) == {}

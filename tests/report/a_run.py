@@ -18,9 +18,9 @@ from distiltune.tasks.analysis import (
     Stretch,
     WrongAnswer,
 )
-from distiltune.tasks.base import TableColumn
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.objective import TableColumn
 
 COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),

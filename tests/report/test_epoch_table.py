@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from distiltune.report.epoch_table import as_markdown, header, plain_table, row
-from distiltune.tasks.base import TableColumn
 from distiltune.tasks.question_answering.task import EPOCH_COLUMNS
+from distiltune.training.objective import TableColumn
 
 from .a_run import COLUMNS, epoch_report
 

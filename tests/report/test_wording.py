@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from distiltune.progress import shown_seconds
 from distiltune.report.run_summary import find_hub_names
 from distiltune.report.wording import (
     best_epoch_sentence,
     shown_findings,
     shown_metric,
     shown_name,
-    shown_seconds,
     shown_text,
     shown_value,
 )

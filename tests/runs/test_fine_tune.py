@@ -19,7 +19,7 @@ from distiltune.model.config import EncoderConfig
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.tasks.question_answering.examples import Answer, Example
-from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_recipe, make_span_head
+from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_settings, make_span_head
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.loop import StepReport
 from distiltune.training.reporter import Quiet
@@ -194,7 +194,7 @@ def test_epochs_are_reported_with_all_figures(trained: FineTuned) -> None:
 
 
 def test_the_model_directory_holds_the_best_epoch(trained: FineTuned) -> None:
-    loaded = load_model(str(trained.model), from_recipe(trained.recipe).head_rules, task_of(trained).make_head, CPU)
+    loaded = load_model(str(trained.model), from_settings(trained.recipe).head_rules, task_of(trained).make_head, CPU)
     best = read_weights(trained.directory / "checkpoints" / f"best-epoch-{trained.best_epoch}")
     assert loaded.source.missing == ()
     state = loaded.model.state_dict()
@@ -203,7 +203,7 @@ def test_the_model_directory_holds_the_best_epoch(trained: FineTuned) -> None:
 
 
 def task_of(trained: FineTuned) -> QuestionAnswering:
-    return from_recipe(trained.recipe)
+    return from_settings(trained.recipe)
 
 
 def test_transformers_loads_the_model_and_says_the_same(trained: FineTuned, sources: dict[str, str]) -> None:

@@ -165,7 +165,7 @@ def test_it_is_served(made: Made) -> None:
     from distiltune.serving.gate import Limits
 
     entry = ENTRIES[made.task]
-    app = entry.load(entry.server)(str(made.run.model), "mine", Limits(), BatchSettings(), {"threads": 1})
+    app = entry.needed(entry.server)(str(made.run.model), "mine", Limits(), BatchSettings(), {"threads": 1})
     texts = ["the likes rome in 3", "ada sees rome . " * 8]
     with TestClient(app, base_url="http://localhost") as client:
         page = client.get("/")
@@ -215,7 +215,7 @@ def test_too_slow_an_answer_gets_advice_that_can_be_followed(made: Made, monkeyp
 
     monkeypatch.setattr(texts, "unless_gone", forever)
     entry = ENTRIES[made.task]
-    app = entry.load(entry.server)(str(made.run.model), "mine", Limits(answer_s=0.2), BatchSettings(), {"threads": 1})
+    app = entry.needed(entry.server)(str(made.run.model), "mine", Limits(answer_s=0.2), BatchSettings(), {"threads": 1})
     with TestClient(app, base_url="http://localhost") as client:
         response = client.post("/api/predictions", json={"texts": ["ada sees rome"]})
     assert response.status_code == 504

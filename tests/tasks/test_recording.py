@@ -17,7 +17,6 @@ from distiltune.distillation.narrowing import narrow
 from distiltune.distillation.soft_labels import SoftLabels
 from distiltune.distillation.states import Heights, Projections, TaughtStudent
 from distiltune.model.encoder import Encoder, TaskModel
-from distiltune.tasks.base import Objective
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.question_answering.head import SpanHead, span_divergence, span_loss
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
@@ -25,6 +24,7 @@ from distiltune.tasks.text_classification.head import SequenceHead, TextDivergen
 from distiltune.tasks.text_classification.settings import Problem
 from distiltune.tasks.token_classification.head import token_divergence, token_loss
 from distiltune.training.cuda_graphs import Replayed
+from distiltune.training.objective import Objective
 from tests.gpu_in_thought import GPU, Operations, recording
 from tests.helpers import TINY, random_features
 

@@ -16,9 +16,10 @@ from distiltune.model import encoder
 from distiltune.model.attention import padded_attention
 from distiltune.tasks.question_answering.head import span_loss
 from distiltune.training import cuda_graphs
+from distiltune.training.backward import Gradients
 from distiltune.training.cuda_graphs import Replayed, fill, make_static, record
-from distiltune.training.gradients import Gradients, WholeBatch
 from tests.helpers import random_features, tiny_qa_model
+from tests.training.whole_batch import WholeBatch
 
 CPU = torch.device("cpu")
 FEATURES = random_features(64)

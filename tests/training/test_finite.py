@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import TrainingError
 from distiltune.runs.keeper import BadSteps
-from distiltune.tasks.base import Objective, StepSums
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.finite import AdmittedSteps, BadStep, is_finite
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
+from distiltune.training.objective import Objective, StepSums
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
 from tests.helpers import random_features, tiny_qa_model, weights_of

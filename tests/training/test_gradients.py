@@ -13,8 +13,10 @@ from distiltune.data.loader import packed_ahead
 from distiltune.data.packing import PackedBatch
 from distiltune.system.workers import WorkerPlan, Workers
 from distiltune.tasks.question_answering.head import span_loss
-from distiltune.training.gradients import Gradients, SharedOut, WholeBatch
+from distiltune.training.backward import Gradients
+from distiltune.training.gradients import SharedOut
 from tests.helpers import random_features, tiny_qa_model
+from tests.training.whole_batch import WholeBatch
 
 FEATURES = random_features(16)
 

@@ -13,10 +13,10 @@ from distiltune.data.loader import epoch_order, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
-from distiltune.tasks.base import Objective, StepSums
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, StepReport, count_steps, train
+from distiltune.training.objective import Objective, StepSums
 from distiltune.training.optimiser import Adam, Optimiser
 from distiltune.training.schedule import PolynomialDecay
 from tests.helpers import TINY, feature_set, packing_threads, random_features, tiny_qa_model, weights_of

@@ -8,7 +8,7 @@ from typing import Any
 
 from distiltune.checks.concerns import Concern, concern_lines
 from distiltune.checks.cost import Estimate
-from distiltune.report.wording import shown_seconds
+from distiltune.progress import shown_seconds
 
 
 @dataclass(frozen=True, slots=True)

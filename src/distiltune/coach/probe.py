@@ -12,7 +12,7 @@ from torch import nn
 from distiltune.coach.evidence import ProbeResult
 from distiltune.data.feature_set import FeatureSet
 from distiltune.model.encoder import model_device
-from distiltune.tasks.base import Objective
+from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Adam
 
 

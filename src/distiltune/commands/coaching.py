@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import JsonOption, RecipeOption, settings_as_flags, used
+from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.recipe.recipe import Recipe, read_settings
 from distiltune.tasks.table import TASKS
@@ -17,18 +17,8 @@ _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboa
 
 
 @settings_as_flags(
-    *(
-        "task",
-        "model",
-        "columns",
-        "max_length",
-        "stride",
-        "max_question_tokens",
-        "epochs",
-        "batch_size",
-        "max_answer_tokens",
-    ),
-    *("device", "precision", "threads"),
+    *("task", "model", "columns", "max_length", "stride", "epochs", "batch_size", "device", "precision", "threads"),
+    *FOR_CHECKING,
 )
 def check(
     data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],
@@ -58,7 +48,7 @@ def check(
     entry = TASKS[built.task]
     console = make_console()
     with working(error_console() if as_json else console):
-        found = entry.load(entry.checker)(data, against or [], built, fix)
+        found = entry.needed(entry.checker)(data, against or [], built, fix)
     if as_json:
         typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
         return

@@ -10,24 +10,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 
 from distiltune.recipe.recipe import Recipe
+from distiltune.settings.marks import Panel, mark_of
 from distiltune.tasks.table import TASKS
 
-_PANELS = {
-    "task": "Model and data",
-    "max_length": "Windows",
-    "epochs": "Training",
-    "teacher": "Distillation",
-    "monitor": "Choosing the best epoch",
-    "evaluation_tokens": "Machine",
-    **{
-        name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.settings.model_fields
-    },
-}
-"""Under which heading the settings from this one on are listed by `--help`."""
+_OF_A_TASK = {name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.own_settings}
+"""Under which heading `--help` lists a task's own settings."""
 
-READING = (
+FOR_USE = (
     "task",
     "columns",
     "max_rejected_share",
@@ -35,11 +27,17 @@ READING = (
     "sample_seed",
     "max_length",
     "stride",
-    *(name for entry in TASKS.values() for name in entry.reading),
+    *(name for entry in TASKS.values() for name in entry.for_use),
     "device",
     "threads",
 )
 """Settings of the recipe that matter for using a trained model."""
+
+FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
+"""The tasks' own settings that `serve` takes."""
+
+FOR_CHECKING = tuple(name for entry in TASKS.values() for name in entry.for_checking)
+"""The tasks' own settings that `check` takes."""
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
@@ -60,6 +58,12 @@ ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a r
 ResumeOption = Annotated[
     Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
 ]
+FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
+"""The tasks' own settings that `serve` takes."""
+
+FOR_CHECKING = tuple(name for entry in TASKS.values() for name in entry.for_checking)
+"""The tasks' own settings that `check` takes."""
+
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")
 ]
@@ -75,16 +79,14 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
     def decorate(command: Any) -> Any:
         parameters = [p for p in inspect.signature(command).parameters.values() if p.kind is not p.VAR_KEYWORD]
         hints = typing.get_type_hints(command, include_extras=True)
-        panel = "Settings"
         for name, field in Recipe.model_fields.items():
-            panel = _PANELS.get(name, panel)
             if name not in names:
                 continue
             default = "" if field.default is None else f" [default: {_shown(field.default)}]"
             option = typer.Option(
                 f"--{name.replace('_', '-')}",
                 help=Recipe.describe(name) + default,
-                rich_help_panel=panel,
+                rich_help_panel=_panel(name, field),
                 show_default=False,
             )
             hints[name] = Annotated[_flag_type(field.annotation) | None, option]
@@ -94,6 +96,12 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
         return command
 
     return decorate
+
+
+def _panel(name: str, field: FieldInfo) -> str:
+    """Under which heading `--help` lists a setting."""
+    panel = mark_of(field, Panel)
+    return panel.title if panel is not None else _OF_A_TASK[name]
 
 
 def _flag_type(annotation: Any) -> Any:

@@ -21,7 +21,7 @@ from distiltune.commands.options import (
 from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import Recipe, read_settings
-from distiltune.tasks.encoder import TASK
+from distiltune.tasks.encoder.names import NAME
 from distiltune.tasks.table import TASKS
 
 
@@ -64,7 +64,7 @@ def distill(
     if resume is None and not given.get("teacher"):
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
-        given = {**given, "task": TASK.name}
+        given = {**given, "task": NAME}
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 

@@ -9,14 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import READING, DataOption, JsonOption, ModelOption, settings_as_flags, used
+from distiltune.commands.options import (
+    FOR_SERVING,
+    FOR_USE,
+    DataOption,
+    JsonOption,
+    ModelOption,
+    settings_as_flags,
+    used,
+)
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.errors import DistiltuneError, RecipeError, install_extra
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
 
-@settings_as_flags(*READING)
+@settings_as_flags(*FOR_USE)
 def evaluate(
     model: ModelOption,
     data: DataOption,
@@ -46,7 +54,7 @@ def evaluate(
         )
 
 
-@settings_as_flags(*READING, "n_best")
+@settings_as_flags(*FOR_USE, "n_best")
 def predict(
     model: ModelOption,
     data: DataOption,
@@ -124,16 +132,7 @@ def ask(
             console.print(line, highlight=False, soft_wrap=not console.is_terminal)
 
 
-@settings_as_flags(
-    "max_length",
-    "stride",
-    "max_question_tokens",
-    "max_answer_tokens",
-    "null_threshold",
-    "device",
-    "threads",
-    "precision",
-)
+@settings_as_flags("max_length", "stride", *FOR_SERVING, "device", "threads", "precision")
 def serve(
     model: Annotated[
         str,
@@ -187,7 +186,7 @@ def serve(
     path = Path(model).resolve()
     name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
     batches = BatchSettings(max_queued_tokens=max_queued_tokens)
-    app = entry.load(entry.server)(model, name, limits, batches, {"precision": "auto", **given})
+    app = entry.needed(entry.server)(model, name, limits, batches, {"precision": "auto", **given})
     for note in app.state.notes:
         say(console, note)
     run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from distiltune.data.packing import PackedBatch, token_places
 from distiltune.model.products import linear, product
-from distiltune.tasks.base import StepSums
+from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "hidden", "relations")
 

@@ -240,7 +240,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
-    package = TASKS[recipe.task].module.rpartition(".")[0]
+    package = TASKS[recipe.task].task.__module__.rpartition(".")[0]
     place = files(package).joinpath("onnx_example.py.txt")
     example = place.read_text(encoding="utf-8") if place.is_file() else ""
     values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens", "long_texts")}

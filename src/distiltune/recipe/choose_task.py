@@ -14,8 +14,9 @@ from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
+from distiltune.settings.engine import AUTO
 from distiltune.tasks.entry import TaskEntry
-from distiltune.tasks.table import AUTO, TASKS
+from distiltune.tasks.table import TASKS
 
 USUAL = "question-answering"
 """The task of the starter, where nothing else is said."""
@@ -80,7 +81,7 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, 
     return recipe.with_stored(config, task), config
 
 
-def entry_of_model(name: str) -> TaskEntry:
+def entry_of_model(name: str) -> TaskEntry[Any]:
     """The task that a trained model is for; question answering where it does not say.
 
     Raises:

@@ -6,26 +6,22 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args
 
 import tomli_w
 from pydantic import (
-    AfterValidator,
-    BaseModel,
     ConfigDict,
-    Field,
     ModelWrapValidatorHandler,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
 from distiltune.errors import RecipeError
-from distiltune.tasks.settings import TaskSettings
-from distiltune.tasks.table import AUTO, TASKS
-
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1)]
+from distiltune.settings.engine import AUTO
+from distiltune.settings.stored import fill_windows, stored_names, stored_settings
+from distiltune.tasks.settings import AllSettings
+from distiltune.tasks.table import TASKS
 
 _MAX_RECIPE_BYTES = 1024**2
 _A_RECIPE = "give a file of lines such as `epochs = 2`, or a run's recipe.toml"
@@ -34,14 +30,6 @@ MONITORS: dict[str, Literal["lower", "higher"]] = {
     name: better for entry in TASKS.values() for name, better in entry.monitors.items()
 }
 """What early stopping and the choice of the best epoch may watch, and which way is better."""
-
-WINDOW_SETTINGS = ("max_length", "stride", "max_question_tokens")
-STORED_SETTINGS = (*WINDOW_SETTINGS, "max_answer_tokens", "long_texts")
-"""What a model directory keeps from its training, so that it is read later as it was evaluated then."""
-
-STORED_UNDER = "distiltune"
-"""The entry of config.json that holds these, and what else a task stores."""
-
 
 _EXCLUDE_EACH_OTHER = {
     "warmup_share": "warmup_steps",
@@ -56,128 +44,7 @@ def _listed(names: Iterable[str]) -> str:
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def _known_task(name: str) -> str:
-    if name not in (AUTO, *TASKS):
-        raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}")
-    return name
-
-
-def _known_monitor(name: str) -> str:
-    if name not in MONITORS:
-        raise ValueError(f"there is {_listed([repr(each) for each in MONITORS])}")
-    return name
-
-
-class EngineSettings(BaseModel):
-    """The settings that hold for every task."""
-
-    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
-
-    task: Annotated[str, AfterValidator(_known_task)] = AUTO
-    """What the training is for; `auto`: what the data, or else the model, is plainly for; `encoder` distils an encoder
-    on plain text, before any task."""
-    model: str = "starter"
-    """Where the weights come from: a model directory, a run, `starter`, `starter-qa`, or a name on the Hugging Face
-    hub."""
-    train: tuple[str, ...] = ("starter",)
-    """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
-    validation: tuple[str, ...] = ()
-    """Validation data, as for training; if empty, some of the training data is set aside by `validation_share`."""
-    validation_share: Annotated[float, Field(ge=0.0, le=0.5)] = 0.1
-    """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
-    their own validation split instead."""
-    columns: str = ""
-    """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`."""
-    max_rejected_share: Annotated[float, Field(ge=0.0, le=1.0)] = 0.05
-    """Largest share of rows that may be unusable before the run stops."""
-    train_examples: Count = 0
-    """Use only this many training examples, drawn by `sample_seed` (0: all)."""
-    validation_examples: Count = 0
-    """Use only this many validation examples, drawn by `sample_seed` (0: all)."""
-    sample_seed: Count = 0
-    """Seed of those draws: examples in file order, `random.Random(seed).shuffle`, the first N."""
-
-    max_length: Annotated[int, Field(ge=16, le=131_072)] = 384
-    """Most tokens in a window, special tokens (and a question) included."""
-    stride: Annotated[int, Field(ge=0)] = 128
-    """Tokens that neighbouring windows of one text share."""
-
-    epochs: Positive = 5
-    """Passes over the training data."""
-    batch_size: Positive = 16
-    """Features in a batch."""
-    accumulation_steps: Positive = 1
-    """Batches whose gradients make one optimiser step: a step takes `batch_size` x `accumulation_steps` features."""
-    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 2e-5
-    """Learning rate at the start of the decay."""
-    end_learning_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-    """Learning rate at the end of the decay."""
-    decay_power: Annotated[float, Field(gt=0.0, le=10.0)] = 1.0
-    """Power of the polynomial decay; 1 is linear."""
-    warmup_steps: Count = 0
-    """Optimiser steps over which the learning rate rises linearly from 0 before the decay begins."""
-    warmup_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    """The same as a share of all steps; excludes `warmup_steps`."""
-    adam_beta1: Probability = 0.9
-    """Decay of Adam's mean of gradients."""
-    adam_beta2: Probability = 0.999
-    """Decay of Adam's mean of squared gradients."""
-    adam_epsilon: Annotated[float, Field(gt=0.0, le=1.0)] = 1e-8
-    """Added to Adam's denominator."""
-    weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
-    """Decoupled weight decay (AdamW); biases and norms are left out."""
-    max_gradient_norm: Annotated[float, Field(ge=0.0)] = 0.0
-    """Gradients are scaled down to this norm where theirs is larger (0: never)."""
-    dropout: Probability | None = None
-    """Dropout of the embeddings and layers; by default what the model's config.json says (0.1 for DistilBERT)."""
-    attention_dropout: Probability | None = None
-    """Dropout of the attention weights; by default what the model's config.json says (0.1 for DistilBERT). In bfloat16
-    on a GPU it is not applied, and the run says so."""
-    head_dropout: Probability | None = None
-    """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT, 0.2 where it
-    classifies texts)."""
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    """Seed of the head's first weights, the shuffling and the dropout."""
-
-    teacher: str = ""
-    """A model to learn from besides the data, named as `model` is; none if empty."""
-    temperature: Annotated[float, Field(gt=0.0, le=100.0)] = 2.0
-    """What the logits of teacher and student are divided by before they are compared."""
-    soft_weight: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
-    """Weight of the teacher's softened answers in the loss; the labels have the rest."""
-
-    monitor: Annotated[str, AfterValidator(_known_monitor)] = "validation_loss"
-    """What decides which epoch is best; `model/` holds that one."""
-    patience: Count = 0
-    """Stop after this many epochs without an improvement of `monitor` (0: never)."""
-    min_change: Annotated[float, Field(ge=0.0)] = 0.0
-    """Smallest change of `monitor` that counts as an improvement."""
-
-    evaluation_tokens: Annotated[int, Field(ge=512)] = 4_096
-    """Tokens in a batch of evaluation; changes speed and memory, not results."""
-
-    device: str = "auto"
-    """`auto`, `cpu` or `cuda`."""
-    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
-    """Of the matrix products; weights, sums and optimiser are float32 in any case. `auto` is bfloat16 on a GPU made for
-    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has."""
-    threads: Count = 0
-    """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
-    log_every: Positive = 10
-    """Optimiser steps between two lines of the log."""
-    tensorboard: bool = False
-    """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
-
-    checkpoint_minutes: Annotated[float, Field(ge=0.0)] = 10.0
-    """Most minutes of training that a kill or a power cut may cost; checkpoints are written often enough (0: no such
-    bound)."""
-    checkpoint_steps: Count = 0
-    """The same in optimiser steps (0: no such bound); an epoch's end is kept in any case."""
-    non_finite: Literal["stop", "skip"] = "stop"
-    """What happens at a step whose loss or gradient is NaN or infinite: `stop`, or `skip` it (counted and logged)."""
-
-
-class Recipe(TaskSettings, EngineSettings):
+class Recipe(AllSettings):
     """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number.
 
     Two may differ from the tutorial's. Of ``precision``: its products are float32, and attention is dropped out
@@ -191,6 +58,20 @@ class Recipe(TaskSettings, EngineSettings):
         allow_inf_nan=False,
         protected_namespaces=(),
     )
+
+    @field_validator("task")
+    @classmethod
+    def _known_task(cls, name: str) -> str:
+        if name not in (AUTO, *TASKS):
+            raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}")
+        return name
+
+    @field_validator("monitor")
+    @classmethod
+    def _known_monitor(cls, name: str) -> str:
+        if name not in MONITORS:
+            raise ValueError(f"there is {_listed([repr(each) for each in MONITORS])}")
+        return name
 
     @model_validator(mode="wrap")
     @classmethod
@@ -262,7 +143,7 @@ class Recipe(TaskSettings, EngineSettings):
     @property
     def names(self) -> tuple[str, ...]:
         """The settings that matter: every task's and this task's own; all while the task is not known."""
-        owner = {name: entry.name for entry in TASKS.values() for name in entry.settings.model_fields}
+        owner = {name: entry.name for entry in TASKS.values() for name in entry.own_settings}
         return tuple(n for n in type(self).model_fields if self.task == AUTO or owner.get(n, self.task) == self.task)
 
     @classmethod
@@ -305,10 +186,13 @@ class Recipe(TaskSettings, EngineSettings):
 
         With a ``task``, it is for that one.
         """
-        stored = stored_settings(config)
-        given = {name: getattr(self, name) for name in WINDOW_SETTINGS if name in self.model_fields_set}
-        if given or not stored.keys().isdisjoint(WINDOW_SETTINGS):
-            stored |= fill_windows(given, stored)
+        entry = TASKS.get(task or self.task)
+        kind = entry.settings if entry is not None else type(self)
+        stored = stored_settings(config, kind)
+        given = {name: getattr(self, name) for name in stored_names(kind) if name in self.model_fields_set}
+        windows = (entry.windows if entry is not None else fill_windows)(given, stored)
+        if not windows.keys().isdisjoint({*given, *stored}):
+            stored |= windows
         changes = {"task": task} if task else {}
         names = set(self.model_copy(update=changes).names) - self.model_fields_set
         changes |= {name: value for name, value in stored.items() if name in names}
@@ -353,46 +237,6 @@ def read_settings(path: Path | str) -> dict[str, Any]:
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path), fix=_A_RECIPE) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table
-
-
-def stored_settings(config: Mapping[str, object]) -> dict[str, Any]:
-    """The settings that a model's config.json keeps from its training; what is of another type is left out."""
-    entry = config.get(STORED_UNDER)
-    values = entry if isinstance(entry, Mapping) else {}
-    return {name: values[name] for name in STORED_SETTINGS if _can_be(name, values.get(name))}
-
-
-def _can_be(name: str, value: object) -> bool:
-    options = get_args(Recipe.model_fields[name].annotation)
-    return value in options if options else type(value) is int
-
-
-def fill_windows(given: Mapping[str, int], stored: Mapping[str, int], limit: int | None = None) -> dict[str, int]:
-    """All of `WINDOW_SETTINGS`: those given, and the others as a model was trained, fitted to them.
-
-    A stride that is not given is at most a third of a window that is shorter than the model's own, and a question that
-    is not given at most half of what windows of other lengths or strides leave. Whether windows can move on is not
-    checked.
-
-    Args:
-        given: some of the settings; ``max_question_tokens`` of 0 means half of what a window leaves.
-        stored: as `stored_settings` has them; what is missing is as in the recipe ``classic``.
-        limit: most tokens that the model can read; a longer window is cut down, and what goes with it as if not given.
-
-    """
-    own = {name: stored.get(name, Recipe.model_fields[name].default) for name in WINDOW_SETTINGS}
-    wanted = given.get("max_length", own["max_length"])
-    length = wanted if limit is None else min(wanted, limit)
-    is_cut = length < wanted
-    stride = given.get("stride", own["stride"])
-    if is_cut or ("stride" not in given and length < own["max_length"]):
-        stride = min(stride, length // 3)
-    half = (length - 3 - stride) // 2  # [CLS] question [SEP] context [SEP]
-    question = given.get("max_question_tokens", own["max_question_tokens"]) or half
-    as_trained = (length, stride) == (own["max_length"], own["stride"])
-    if is_cut or ("max_question_tokens" not in given and not as_trained):
-        question = min(question, half)
-    return {"max_length": length, "stride": stride, "max_question_tokens": question}
 
 
 def allowed(name: str) -> str:

@@ -11,8 +11,8 @@ from rich.console import Console
 from distiltune.progress import heard_by, tell
 from distiltune.report.epoch_table import PlainTable, plain_table
 from distiltune.report.stages import Stages
-from distiltune.tasks.base import TableColumn
 from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.objective import TableColumn
 
 
 class ConsoleReporter:

@@ -21,8 +21,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from distiltune.report.run_summary import RunSummary
-from distiltune.tasks.base import TableColumn
 from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.objective import TableColumn
 
 INK: Final = "#1c2126"
 """Colour of text and axes. Like `PAPER`, `RULE` and `BAND` it means nothing else in the SVG, so that a page

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from textwrap import wrap
 
-from distiltune.tasks.base import TableColumn
 from distiltune.training.loop import EpochReport
+from distiltune.training.objective import TableColumn
 
 EPOCH_TITLE = "Epoch"
 NOT_MEASURED = "-"

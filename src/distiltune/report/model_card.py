@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from distiltune.model.convert import Converted
+from distiltune.progress import shown_seconds
 from distiltune.report.epoch_table import as_markdown
 from distiltune.report.run_summary import RunSummary, find_hub_names
 from distiltune.report.wording import (
@@ -22,7 +23,6 @@ from distiltune.report.wording import (
     shown_machine,
     shown_metrics,
     shown_name,
-    shown_seconds,
     shown_sources,
     shown_text,
     shown_value,

@@ -10,6 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
+from distiltune.progress import shown_seconds
 from distiltune.report.curves import BAND, INK, PAPER, RULE, describe_curves
 from distiltune.report.epoch_table import header, row
 from distiltune.report.markup import Section, prose, scrolling_table, table_row
@@ -25,7 +26,6 @@ from distiltune.report.wording import (
     shown_metric,
     shown_metrics,
     shown_name,
-    shown_seconds,
     shown_text,
     shown_value,
     shown_versions,

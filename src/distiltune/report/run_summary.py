@@ -10,9 +10,9 @@ from distiltune.data.sources import has_splits
 from distiltune.model.source import PACKAGED
 from distiltune.system.device import Machine
 from distiltune.tasks.analysis import Analysis
-from distiltune.tasks.base import TableColumn
 from distiltune.tasks.guide import TaskGuide
 from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.objective import TableColumn
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from distiltune.report.wording import shown_seconds
+from distiltune.progress import shown_seconds
 
 SECONDS_BETWEEN_LINES = 30.0
 _NARROW = 60  # columns, below which there is no bar

@@ -100,23 +100,6 @@ def shown_metrics(summary: RunSummary, guide: TaskGuide) -> list[tuple[str, str,
     return [(label.title, shown_metric(summary.final_metrics[name], label), label.remark) for name, label in labels]
 
 
-def shown_seconds(seconds: float) -> str:
-    """A time as a person says it: ``8.4 s``, ``2 min 30 s``, ``48 min``, ``3 h 05 min``."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 9.95:
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 600:
-        return f"{whole // 60} min {whole % 60:02d} s"
-    minutes = round(seconds / 60)
-    if minutes < 60:
-        return f"{minutes} min"
-    return f"{minutes // 60} h {minutes % 60:02d} min"
-
-
 def shown_machine(summary: RunSummary) -> list[tuple[str, str]]:
     """(what, which) of the machine."""
     machine = summary.machine

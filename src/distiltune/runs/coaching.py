@@ -12,10 +12,11 @@ from distiltune.coach.advice import Advice, advise, needs_probe
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.progress import tell
-from distiltune.recipe.recipe import STORED_SETTINGS, Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
 from distiltune.runs.prepare import Prepared
+from distiltune.settings.stored import stored_names
 from distiltune.system.durable import write_whole
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Coached, Dataset, Task
@@ -40,7 +41,7 @@ def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
     concerns: tuple[Concern, ...] = ()
     if isinstance(task, Coached):
         uniform, blind = task.chance_losses(training.features)
-        read_so = {name: getattr(recipe, name) for name in STORED_SETTINGS}
+        read_so = {name: getattr(recipe, name) for name in stored_names(Recipe)}
         tell("checking the data")
         concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
     return TrainingFacts(

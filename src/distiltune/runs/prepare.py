@@ -9,13 +9,12 @@ from typing import Any
 
 import torch
 
-from distiltune.distillation.soft_labels import Lesson, Teaching, find_lesson
 from distiltune.errors import RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters, model_device
 from distiltune.recipe.choose_task import with_task_of_training
-from distiltune.recipe.recipe import MONITORS, Recipe, stored_settings
+from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.resume import (
     BEGAN_FROM,
@@ -27,6 +26,8 @@ from distiltune.runs.resume import (
     precision_of,
     surroundings,
 )
+from distiltune.runs.teaching import Lesson, Teaching, find_lesson
+from distiltune.settings.stored import stored_settings
 from distiltune.system.device import (
     Machine,
     Precision,
@@ -92,7 +93,7 @@ class Prepared:
         }
         if self.task.head_rules:  # else the head is no model's
             values["head_dropout"] = self.loaded.head_dropout
-        stored = stored_settings(self.task.model_config(self.training, self.loaded.head_dropout, {}))
+        stored = stored_settings(self.task.model_config(self.training, self.loaded.head_dropout, {}), Recipe)
         return values | {name: value for name, value in stored.items() if value != getattr(recipe, name)}
 
 

@@ -19,11 +19,11 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
-from distiltune import __version__
 from distiltune.errors import DistiltuneError
 from distiltune.serving.batching import DynamicBatcher, OverloadedError
 from distiltune.serving.gate import Gate, Limits
 from distiltune.serving.metrics import CONTENT_TYPE, Metrics
+from distiltune.version import __version__
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 

@@ -18,10 +18,10 @@ from torch import nn
 from distiltune.data.feature_set import FeatureSet
 from distiltune.model.encoder import model_device
 from distiltune.system.device import Precision
-from distiltune.tasks.base import Objective
 from distiltune.training.finite import BadStep
 from distiltune.training.gradients import make_gradients
 from distiltune.training.loop import EpochReport, LoopSettings, StepReport, Unguarded, count_steps, train
+from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Adam
 
 SAFETY = 10.0

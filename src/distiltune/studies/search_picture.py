@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.report.curves import STYLE
-from distiltune.studies.tune import Search, Trial
+from distiltune.studies.search import Search, Trial
 
 _LOOKS = {"done": ("#0072b2", "o", "Ran to its end"), "pruned": ("#e69f00", "x", "Stopped early")}
 _COLUMNS = 2

@@ -12,8 +12,7 @@ import math
 import shutil
 import statistics
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +20,7 @@ from distiltune.errors import DivergedError, RecipeError, TrainingError, install
 from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
+from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
 from distiltune.system.device import is_out_of_memory
 from distiltune.system.lock import RunLock
@@ -34,77 +34,6 @@ if TYPE_CHECKING:
 
 N_WITHOUT_PRUNING = 4
 """Trials of as many epochs that must have run to their end before one is stopped for being behind them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One training of a search.
-
-    Attributes:
-        number: counted from 0.
-        outcome: "done", "pruned" (stopped since others were better by then), "diverged" (came to numbers that are
-            none) or "failed" (memory ran out, or the settings exclude each other).
-        settings: what was tried.
-        value: of the monitored metric in the best epoch, None if there is no number.
-        epochs_done: how many were run.
-        why: it diverged or failed; else empty.
-
-    """
-
-    number: int
-    outcome: str
-    settings: Mapping[str, Any]
-    value: float | None
-    epochs_done: int
-    why: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What a search found.
-
-    Attributes:
-        monitor: the metric by which trials are judged.
-        better: "lower" or "higher".
-        trials: in order; those that were broken off are left out.
-        best: the best of them that ran to its end, None if none did.
-        importances: setting → share of the spread of the values that goes back to it; empty for few trials.
-        default: the recipe that the search began from.
-
-    """
-
-    monitor: str
-    better: str
-    trials: tuple[Trial, ...]
-    best: Trial | None
-    importances: Mapping[str, float]
-    default: Recipe
-
-    @property
-    def best_recipe(self) -> Recipe | None:
-        """The recipe of the best trial."""
-        return self.default.with_changes(**self.best.settings) if self.best is not None else None
-
-    def as_json(self) -> dict[str, Any]:
-        """The search as plain values."""
-        trials = [
-            {
-                "number": each.number,
-                "outcome": each.outcome,
-                "value": each.value,
-                "epochs_done": each.epochs_done,
-                "settings": dict(each.settings),
-                "why": each.why,
-            }
-            for each in self.trials
-        ]
-        return {
-            "monitor": self.monitor,
-            "better": self.better,
-            "best": self.best.number if self.best is not None else None,
-            "importances": dict(self.importances),
-            "trials": trials,
-        }
 
 
 def tune(

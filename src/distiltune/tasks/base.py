@@ -3,48 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor, nn
+from torch import nn
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
-from distiltune.data.packing import PackedBatch
 from distiltune.data.reading import Use
 from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
-
-
-@dataclass(frozen=True, slots=True)
-class StepSums:
-    """What a task's loss says of one batch.
-
-    Attributes:
-        loss: scalar, the SUM of the features' losses, each as heavy as it weighs (`FeatureSet.weights`); whoever
-            differentiates it divides by the weight of the step's features.
-        metrics: ``(n_metrics,)`` sums over the features in the order of the task's metric names, detached.
-
-    """
-
-    loss: Tensor
-    metrics: Tensor
-
-
-Objective = Callable[[Tensor, PackedBatch], StepSums]
-"""A task's loss: the head's output and its batch → loss and metrics as sums."""
-
-
-Divergence = Callable[[Tensor, Tensor, PackedBatch, float], Tensor]
-"""How far a student's output is from a teacher's: both outputs, their batch, and the temperature → a scalar, the sum
-over the features, which weighs as much against the task's loss whatever the temperature is."""
-
+from distiltune.training.objective import Divergence, Objective, TableColumn
 
 OnProgress = Callable[[int], None]
 """Told how many examples are done."""
@@ -52,15 +26,6 @@ OnProgress = Callable[[int], None]
 
 def ignore_progress(n_done: int) -> None:
     """For who does not want to know."""
-
-
-@dataclass(frozen=True, slots=True)
-class TableColumn:
-    """One column of the epoch table: a metric of the training epoch or of the validation."""
-
-    title: str
-    of: str  # "train" or "validation"
-    metric: str
 
 
 class Dataset(Protocol):

@@ -13,7 +13,7 @@ from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fing
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
-from distiltune.recipe.recipe import Recipe
+from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.base import Dataset
 
 E = TypeVar("E")
@@ -79,15 +79,15 @@ def of_examples(data: Dataset, kind: type[E]) -> TaskData[E]:
     return data
 
 
-def data_settings(recipe: Recipe) -> DataSettings:
+def data_settings(settings: EngineSettings) -> DataSettings:
     """Which examples, read how."""
     return DataSettings(
-        train=recipe.train,
-        validation=recipe.validation,
-        validation_share=recipe.validation_share,
-        columns=recipe.columns,
-        max_rejected_share=recipe.max_rejected_share,
-        n_train=recipe.train_examples,
-        n_validation=recipe.validation_examples,
-        sample_seed=recipe.sample_seed,
+        train=settings.train,
+        validation=settings.validation,
+        validation_share=settings.validation_share,
+        columns=settings.columns,
+        max_rejected_share=settings.max_rejected_share,
+        n_train=settings.train_examples,
+        n_validation=settings.validation_examples,
+        sample_seed=settings.sample_seed,
     )

@@ -2,86 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, cast
-
-from pydantic import BaseModel, ConfigDict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from distiltune.data.files import Reader
+from distiltune.errors import RecipeError
+from distiltune.settings.engine import EngineSettings
+from distiltune.settings.stored import fill_windows
 
 if TYPE_CHECKING:
-    from distiltune.recipe.recipe import Recipe
+    from distiltune.checks.data_check import Checked
     from distiltune.tasks.base import Task
 
 Better = Literal["lower", "higher"]
 
-SETTINGS = ConfigDict(use_attribute_docstrings=True)
-"""How a task's settings are declared: a field, and under it the sentence that says what it means."""
+S = TypeVar("S", bound=EngineSettings)
+F = TypeVar("F", bound=Callable[..., Any])
+
+Checker = Callable[[Sequence[str], Sequence[str], S, Path | None], "Checked"]
+"""Checks data for `distiltune check`: sources, the other set's sources, settings, where to write mended data."""
 
 
 @dataclass(frozen=True, slots=True)
-class TaskEntry:
+class TaskEntry(Generic[S]):
     """What the command line and the recipe need of a task.
 
     Attributes:
         name: as the recipe's ``task`` names it.
-        module: whose ``from_recipe`` makes the task; it is imported then.
+        settings: every task's settings and those that only this task has.
+        task: gives what makes the task from its settings; PyTorch is imported then.
         architecture: the class of ``transformers`` whose weights the task's models hold.
         monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
         renamed: the columns as `--columns` maps them: field → column.
         after_training: the command to go on with, in which ``{model}`` stands for the model directory.
         examples_predicted: what `predict` has done to its examples, as in "questions answered".
-        settings: the recipe's settings that only this task has.
-        reading: those of them that matter for using a trained model.
+        for_use: those of its own settings that matter for using a trained model.
         prediction_files: the names of the files that the task's `evaluate` writes.
         defaults: the settings given → what others are by default for this task, where that is not the recipe's own.
-        check: raises ValueError where settings of a recipe do not fit together.
+        check: raises ValueError where settings do not fit together.
+        windows: settings given, those that a model keeps, most tokens that it can read → the windows to use it in.
         formats: file suffix → what reads such files, beside those that all tasks read.
-        checker: ``module:function`` that checks data for `distiltune check`: sources, the other set's sources, recipe,
-            where to write mended data → `Checked`; empty: there is none.
-        server: ``module:function`` that makes the application for `distiltune serve`: model, its name on the page,
-            limits, how requests are put together, settings → FastAPI; empty: there is none.
+        checker: gives what checks data for `distiltune check`; None: there is nothing.
+        server: gives what makes the application for `distiltune serve`: model, its name on the page, limits, how
+            requests are put together, settings → FastAPI; None: there is nothing.
+        for_serving: those of its own settings that `distiltune serve` takes.
+        for_checking: those of its own settings that `distiltune check` takes.
 
     """
 
     name: str
-    module: str
+    settings: type[S]
+    task: Callable[[], Callable[[S], Task]]
     architecture: str
     monitors: Mapping[str, Better]
     columns: tuple[tuple[str, ...], ...]
     renamed: Callable[[str], Mapping[str, str]]
     after_training: str
     examples_predicted: str
-    settings: type[BaseModel] = BaseModel
-    reading: tuple[str, ...] = ()
+    for_use: tuple[str, ...] = ()
     prediction_files: tuple[str, ...] = ()
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {}
-    check: Callable[[Recipe], None] = lambda recipe: None
+    check: Callable[[S], None] = lambda settings: None
+    windows: Callable[..., dict[str, int]] = fill_windows
     formats: Mapping[str, Reader] = field(default_factory=dict)
-    checker: str = ""
-    server: str = ""
+    checker: Callable[[], Checker[S]] | None = None
+    server: Callable[[], Callable[..., Any]] | None = None
+    for_serving: tuple[str, ...] = ()
+    for_checking: tuple[str, ...] = ()
 
-    def __call__(self, recipe: Recipe) -> Task:
-        """The task with its part of the recipe."""
-        return cast("Task", import_module(self.module).from_recipe(recipe))
+    def __call__(self, settings: S) -> Task:
+        """The task with its settings."""
+        return self.task()(settings)
 
-    def load(self, place: str) -> Callable[..., Any]:
-        """The function at a ``module:function`` of the entry.
+    @property
+    def own_settings(self) -> tuple[str, ...]:
+        """The settings that only this task has."""
+        return tuple(name for name in self.settings.model_fields if name not in EngineSettings.model_fields)
+
+    def needed(self, function: Callable[[], F] | None) -> F:
+        """One of the functions that not every task has.
 
         Raises:
-            RecipeError: if the task has none.
+            RecipeError: if this one has none.
 
         """
-        from distiltune.errors import RecipeError
-
-        module, _, function = place.partition(":")
-        if not module:
+        if function is None:
             raise RecipeError(f"This cannot be done yet for {self.name}.", where="--task", fix="see docs/add-a-task.md")
-        found: Callable[..., Any] = getattr(import_module(module), function)
-        return found
+        return function()
 
     def fits(self, row: Mapping[str, object], columns: str) -> bool:
         """Whether rows like this one can be this task's, with columns renamed as the recipe says."""

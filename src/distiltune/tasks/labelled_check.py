@@ -22,11 +22,10 @@ from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
-from distiltune.recipe.recipe import Recipe
+from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import choose_device, choose_precision, set_threads
-from distiltune.tasks.base import Dataset
+from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.dataset import TaskData
-from distiltune.tasks.table import TASKS
 
 FEW_EXAMPLES = 100
 FEW_OF_A_LABEL = 5
@@ -37,6 +36,7 @@ _MANY_REJECTED, _MANY_CONFLICTS = 0.05, 0.1
 _SHOWN_CHARACTERS = 60
 
 E = TypeVar("E")
+S = TypeVar("S", bound=EngineSettings)
 
 _HEADLINES = {
     "text_leaked": "the same texts are in the training and in the validation data",
@@ -69,7 +69,12 @@ LabelledTexts = Callable[[Dataset], list[LabelledText]]
 
 
 def check_labelled(
-    data: Sequence[str], against: Sequence[str], recipe: Recipe, fix: Path | None, as_texts: LabelledTexts
+    data: Sequence[str],
+    against: Sequence[str],
+    settings: S,
+    fix: Path | None,
+    make_task: Callable[[S], Task],
+    as_texts: LabelledTexts,
 ) -> Checked:
     """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
 
@@ -82,23 +87,18 @@ def check_labelled(
     """
     if fix is not None:
         raise RecipeError(
-            f"Data for {recipe.task} cannot be mended by itself.", where="--fix", fix="leave it out; mend what is named"
+            f"Data for {settings.task} cannot be mended by itself.",
+            where="--fix",
+            fix="leave it out; mend what is named",
         )
     began = time.perf_counter()
-    directory = resolve_model(recipe.model)
+    directory = resolve_model(settings.model)
     tokenizer = load_tokenizer(directory)
-    set_threads(recipe.threads)
+    set_threads(settings.threads)
     other = tuple(against) or (tuple(data) if all(map(has_splits, data)) else ())
-    recipe = recipe.with_changes(
-        train=tuple(data),
-        validation=other,
-        validation_share=0.0,
-        max_rejected_share=1.0,
-        monitor="validation_loss",  # and the next two: of a recipe that had validation data
-        patience=0,
-        min_change=0.0,
-    )
-    training, validation = TASKS[recipe.task](recipe).ready().load_training(tokenizer)
+    sources: dict[str, Any] = {"train": tuple(data), "validation": other, "validation_share": 0.0}
+    settings = settings.model_copy(update={**sources, "max_rejected_share": 1.0})
+    training, validation = make_task(settings).ready().load_training(tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
     tell("looking at texts and labels")
     concerns = labelled_concerns(training, texts, others, tokenizer)
@@ -106,11 +106,11 @@ def check_labelled(
     tell("measuring this machine")
     config = read_json(directory / "config.json")
     # A BERT, which is converted when it is trained, has other names for its sizes.
-    estimate = _estimate(training, validation, recipe, EncoderConfig.from_hf(config)) if "dim" in config else None
+    estimate = _estimate(training, validation, settings, EncoderConfig.from_hf(config)) if "dim" in config else None
     seconds = time.perf_counter() - began
     lines = [*_lines(training, figures), *found_lines(concerns, estimate, seconds)]
     values = {
-        "task": recipe.task,
+        "task": settings.task,
         "data": list(data),
         "against": list(other),
         "n_rows": training.findings.n_rows,
@@ -288,18 +288,20 @@ def _lines(data: Dataset, figures: dict[str, Any]) -> list[str]:
     ]
 
 
-def _estimate(training: Dataset, validation: Dataset | None, recipe: Recipe, config: EncoderConfig) -> Estimate:
-    device = choose_device(recipe.device)
+def _estimate(
+    training: Dataset, validation: Dataset | None, settings: EngineSettings, config: EncoderConfig
+) -> Estimate:
+    device = choose_device(settings.device)
     return estimate_training(
         config,
         n_tokens=int(training.features.lengths.sum()),
         n_validation_tokens=int(validation.features.lengths.sum()) if validation is not None else 0,
         n_features=len(training.features),
         longest=int(training.features.lengths.max()),
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
         device=device,
-        precision=choose_precision(recipe.precision, device, config.hidden_size),
+        precision=choose_precision(settings.precision, device, config.hidden_size),
     )
 
 

@@ -10,12 +10,13 @@ from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import model_config
-from distiltune.recipe.recipe import Recipe, fill_windows, stored_settings
+from distiltune.settings.engine import EngineSettings
+from distiltune.settings.stored import fill_windows, stored_settings
 from distiltune.system.device import choose_device
-from distiltune.tasks.table import TASKS
+from distiltune.tasks.base import Task
 
 
-def load_trained(name: str, task_name: str, device: str, precision: str) -> LoadedModel:
+def load_trained(name: str, task: Task, device: str, precision: str) -> LoadedModel:
     """Load a model that has a trained head for that task, in evaluation mode; also one exported to ONNX.
 
     ``precision`` is of the matrix products, as `Answerer` has it.
@@ -25,7 +26,7 @@ def load_trained(name: str, task_name: str, device: str, precision: str) -> Load
         HubError: if a hub name cannot be fetched.
 
     """
-    task = TASKS[task_name](Recipe(task=task_name)).for_model(model_config(name))
+    task = task.for_model(model_config(name))
     loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
     loaded.model.eval()
     return in_precision(loaded, precision)
@@ -55,6 +56,9 @@ def windows_of(loaded: LoadedModel, max_length: int | None, stride: int | None) 
     """Most tokens in a window and tokens shared: as given, else as trained, else the recipe's, within the model's."""
     asked = {"max_length": max_length, "stride": stride}
     given = {name: value for name, value in asked.items() if value is not None}
-    stored, limit = stored_settings(loaded.source.config_hf), loaded.source.config.max_position_embeddings
+    stored, limit = (
+        stored_settings(loaded.source.config_hf, EngineSettings),
+        loaded.source.config.max_position_embeddings,
+    )
     windows = fill_windows(given, stored, limit)
     return windows["max_length"], windows["stride"]

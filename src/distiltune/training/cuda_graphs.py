@@ -18,8 +18,9 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch, fill_up, filled_size
 from distiltune.model.encoder import model_device
 from distiltune.system.device import Precision
-from distiltune.tasks.base import Objective
-from distiltune.training.gradients import backward, total
+from distiltune.training import backward
+from distiltune.training.backward import total
+from distiltune.training.objective import Objective
 
 SIZE_STEP = 128
 """Half of this is filler on average, two tokens in a hundred of SQuAD's batches; these come in some twelve sizes."""
@@ -155,7 +156,7 @@ class Replayed:
         return replay().clone()
 
     def _run(self, batch: PackedBatch, weight: float | Tensor) -> Tensor:
-        return backward(self._model, self._objective, batch, weight, self._precision)
+        return backward.add_gradients(self._model, self._objective, batch, weight, self._precision)
 
 
 def _tensors(batch: PackedBatch) -> tuple[Tensor, ...]:

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import TrainingError
-from distiltune.training.gradients import Gradients
+from distiltune.training.backward import Gradients
 
 LONGEST_TURN: Final = timedelta(days=7)
 """For tokenising and for running a teacher over all data. In milliseconds it fits into 31 bits, as sockets need."""

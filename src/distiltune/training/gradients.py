@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,55 +12,12 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.model.dropout import draw_seeds, dropout_seed
 from distiltune.model.encoder import model_device
-from distiltune.system.device import Precision, arithmetic
+from distiltune.system.device import Precision
 from distiltune.system.workers import Workers, plan_workers
-from distiltune.tasks.base import Objective
-
-
-class Gradients(Protocol):
-    """Whoever turns batches into the gradients of a model's parameters."""
-
-    @property
-    def n_parts(self) -> int:
-        """Into how many parts a batch is best cut."""
-
-    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
-        """Add the gradients of a batch's parts, each feature weighing 1 / ``step_weight``.
-
-        Returns the objective's metrics, ``(n_metrics,)``, summed over the features, on the model's device; without
-        parts they are empty, ``(0,)``.
-        """
-
-    def finish(self) -> None:
-        """Make the gradients whole, before the optimiser's step."""
-
-    def clear(self) -> None:
-        """Forget the gradients, after the optimiser's step."""
-
-
-class WholeBatch:
-    """The plain way: one part after the other through the model itself."""
-
-    n_parts = 1
-
-    def __init__(self, model: nn.Module, objective: Objective, precision: Precision = "float32") -> None:
-        self._model, self._objective, self._precision = model, objective, precision
-        self._device = model_device(model)
-
-    def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
-        """See ``Gradients``."""
-        sums = [
-            backward(self._model, self._objective, part.to(self._device), 1 / step_weight, self._precision)
-            for part in parts
-        ]
-        return total(sums)
-
-    def finish(self) -> None:
-        """See ``Gradients``."""
-
-    def clear(self) -> None:
-        """See ``Gradients``."""
-        self._model.zero_grad(set_to_none=True)
+from distiltune.training import backward
+from distiltune.training.backward import Gradients, total
+from distiltune.training.cuda_graphs import Replayed
+from distiltune.training.objective import Objective
 
 
 class SharedOut:
@@ -102,7 +58,7 @@ class SharedOut:
 
         def job(replica: nn.Module, part: PackedBatch, seed: int) -> Tensor:
             with dropout_seed(seed):
-                return backward(replica, self._objective, part, 1 / step_weight, self._precision)
+                return backward.add_gradients(replica, self._objective, part, 1 / step_weight, self._precision)
 
         jobs = [
             lambda replica=replica, part=part, seed=seed: job(replica, part, seed)
@@ -170,28 +126,10 @@ def make_gradients(
 
     """
     if model_device(model).type == "cuda":
-        from distiltune.training.cuda_graphs import Replayed
-
         yield Replayed(model, objective, precision, max_length)
         return
     with Workers(plan_workers(torch.get_num_threads())) as workers:
         yield SharedOut(model, objective, workers, precision, place, n_places)
-
-
-def total(sums: Sequence[Tensor]) -> Tensor:
-    """The sum of tensors of one shape; of none, a tensor of no elements."""
-    return torch.stack(list(sums)).sum(0) if sums else torch.empty(0)
-
-
-def backward(
-    model: nn.Module, objective: Objective, part: PackedBatch, weight: float | Tensor, precision: Precision
-) -> Tensor:
-    """Add to the parameters' gradients those of a part, each feature with ``weight``; returns the metrics' sums."""
-    with arithmetic(precision, part.token_ids.device):
-        output = model(part)
-    sums = objective(output, part)
-    (sums.loss * weight).backward()  # type: ignore[no-untyped-call]
-    return sums.metrics
 
 
 def _replica(model: nn.Module) -> nn.Module:

@@ -16,8 +16,8 @@ from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share,
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import DivergedError
 from distiltune.system.device import give_back_freed_memory
+from distiltune.training.backward import Gradients
 from distiltune.training.finite import AdmittedSteps, BadStep
-from distiltune.training.gradients import Gradients
 from distiltune.training.optimiser import Optimiser
 
 STEPS_BETWEEN_TRIMS = 50

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from distiltune.tasks.base import TableColumn
 from distiltune.training.loop import EpochReport, StepReport
+from distiltune.training.objective import TableColumn
 
 
 class Reporter(Protocol):

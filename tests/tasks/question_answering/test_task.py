@@ -7,7 +7,7 @@ import pytest
 
 from distiltune.errors import DataError
 from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_recipe
+from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_settings
 from distiltune.tasks.table import TASKS
 from tests.helpers import example, people, tiny_qa_model, write_squad
 
@@ -15,7 +15,7 @@ PEOPLE = people()
 
 
 def task_on(**settings: object) -> QuestionAnswering:
-    return from_recipe(Recipe.build({"max_length": 24, "stride": 3, **settings}))
+    return from_settings(Recipe.build({"max_length": 24, "stride": 3, **settings}))
 
 
 @pytest.fixture
@@ -35,13 +35,13 @@ def test_the_table_of_tasks_builds_it() -> None:
 
 
 def test_the_recipe_reaches_every_part() -> None:
-    task = from_recipe(
+    task = from_settings(
         Recipe(max_length=100, stride=20, max_question_tokens=30, max_answer_tokens=7, n_best=3, evaluation_tokens=999)
     )
     assert (task.windows.max_length, task.windows.stride, task.windows.max_question_tokens) == (100, 20, 30)
     assert (task.reading.max_answer_tokens, task.reading.n_best, task.reading.batch_tokens) == (7, 3, 999)
     # By default half of what a window leaves beside the stride.
-    assert from_recipe(Recipe()).windows.max_question_tokens == 126
+    assert from_settings(Recipe()).windows.max_question_tokens == 126
 
 
 def test_the_epoch_table_has_the_columns_of_the_published_one() -> None:

@@ -16,7 +16,7 @@ from distiltune import TextClassifier, evaluate, fine_tune, predict
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned
-from distiltune.tasks.text_classification.task import from_recipe
+from distiltune.tasks.text_classification.task import from_settings
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
 COLOURS = {"red": ("rose", "blood", "brick"), "green": ("grass", "leaf", "moss"), "blue": ("sky", "sea", "ink")}
@@ -112,7 +112,7 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
 
 def test_a_model_that_was_trained_on_cut_texts_reads_them_cut(trained: FineTuned, tmp_path: Path) -> None:
     assert json.loads((trained.model / "config.json").read_text())["distiltune"]["long_texts"] == "windows"
-    cut = from_recipe(Recipe(task="text-classification", long_texts="truncate"))
+    cut = from_settings(Recipe(task="text-classification", long_texts="truncate"))
     data = cut.load_validation(["starter"], word_pieces(FILLERS), "prediction")
     folder = tmp_path / "cut"
     shutil.copytree(trained.model, folder)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from distiltune.tasks.entry import SETTINGS
+from distiltune.settings.engine import Count, EngineSettings
 
-if TYPE_CHECKING:
-    from distiltune.recipe.recipe import Recipe
-
-Count = Annotated[int, Field(ge=0)]
 Weight = Annotated[float, Field(ge=0.0)]
 
 _WITHOUT_MEANING = (
@@ -22,10 +18,8 @@ _WITHOUT_MEANING = (
 """Settings of every task that say nothing where plain text is read and hidden states are compared."""
 
 
-class EncoderSettings(BaseModel):
-    """The settings; the recipe mixes them in."""
-
-    model_config = SETTINGS
+class EncoderSettings(EngineSettings):
+    """The settings of a training of an encoder on plain text."""
 
     student_layers: Count = 0
     """Layers of the student (0: as many as `model` has)."""
@@ -61,21 +55,22 @@ def defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
     return {**DEFAULTS, "model": given["teacher"]} if given.get("teacher") else DEFAULTS
 
 
-def check(recipe: Recipe) -> None:
+def check(settings: EncoderSettings) -> None:
     """Check that there is a teacher and something to learn, that windows move on, and that all settings have a meaning.
 
     Raises:
         ValueError: naming the settings.
 
     """
-    if not recipe.teacher:
+    if not settings.teacher:
         raise ValueError("the task encoder learns from a teacher, and teacher names no model")
-    if not recipe.hidden_weight and not recipe.relation_weight:
+    if not settings.hidden_weight and not settings.relation_weight:
         raise ValueError("hidden_weight and relation_weight are both 0, so there is nothing to learn")
-    if recipe.stride + 3 > recipe.max_length:
+    if settings.stride + 3 > settings.max_length:
         raise ValueError(
-            f"max_length ({recipe.max_length}) must be at least stride ({recipe.stride}) + 3, or windows cannot move on"
+            f"max_length ({settings.max_length}) must be at least stride ({settings.stride}) + 3, "
+            "or windows cannot move on"
         )
     for name in _WITHOUT_MEANING:
-        if getattr(recipe, name) != type(recipe).model_fields[name].default:
+        if getattr(settings, name) != type(settings).model_fields[name].default:
             raise ValueError(f"{name} has no meaning for the task encoder; leave it out")

@@ -31,11 +31,12 @@ from distiltune.model.encoder import Encoder
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.progress import tell
-from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.base import Dataset, Objective, OnProgress, TableColumn, ignore_progress
-from distiltune.tasks.encoder import TASK
+from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
 from distiltune.tasks.encoder.guide import encoder_guide
+from distiltune.tasks.encoder.names import ARCHITECTURE, NAME
+from distiltune.tasks.encoder.settings import EncoderSettings
 from distiltune.tasks.guide import TaskGuide
+from distiltune.training.objective import Objective, TableColumn
 
 MAX_RELATION_HEADS = 12
 SAMPLE_TEXTS = 128
@@ -89,8 +90,8 @@ class TextEvaluation:
 class EncoderDistillation:
     """The task. The teacher is read when the student is loaded, and the loss is known once it has seen the texts."""
 
-    name = TASK.name
-    architecture = TASK.architecture
+    name = NAME
+    architecture = ARCHITECTURE
     head_rules: Sequence[KeyRule] = ()
     metric_names = METRIC_NAMES
     output_names: tuple[str, ...] = ()
@@ -323,19 +324,19 @@ def relation_heads(wanted: int, width: int, teacher_width: int) -> int:
     return wanted or max(n for n in range(1, MAX_RELATION_HEADS + 1) if common % n == 0)
 
 
-def from_recipe(recipe: Recipe) -> EncoderDistillation:
-    """The task with its part of the recipe."""
+def from_settings(settings: EncoderSettings) -> EncoderDistillation:
+    """The task with its settings."""
     return EncoderDistillation(
-        teacher=recipe.teacher,
-        shape=StudentShape(recipe.student_layers, recipe.student_width, recipe.student_heads),
+        teacher=settings.teacher,
+        shape=StudentShape(settings.student_layers, settings.student_width, settings.student_heads),
         texts=TextSettings(
-            train=recipe.train,
-            validation=recipe.validation,
-            validation_share=recipe.validation_share,
-            sample_seed=recipe.sample_seed,
-            max_length=recipe.max_length,
-            stride=recipe.stride,
-            evaluation_tokens=recipe.evaluation_tokens,
+            train=settings.train,
+            validation=settings.validation,
+            validation_share=settings.validation_share,
+            sample_seed=settings.sample_seed,
+            max_length=settings.max_length,
+            stride=settings.stride,
+            evaluation_tokens=settings.evaluation_tokens,
         ),
-        weights=Weights(recipe.hidden_weight, recipe.relation_weight, recipe.relation_heads),
+        weights=Weights(settings.hidden_weight, settings.relation_weight, settings.relation_heads),
     )

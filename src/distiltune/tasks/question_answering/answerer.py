@@ -13,7 +13,7 @@ from distiltune.errors import DataError, RecipeError
 from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
-from distiltune.recipe.recipe import fill_windows, stored_settings
+from distiltune.settings.stored import stored_settings
 from distiltune.system.device import choose_device, keep_freed_memory, set_threads
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
@@ -26,6 +26,7 @@ from distiltune.tasks.question_answering.features import (
 )
 from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
+from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import (
     HEAD_RULES,
     make_span_head,
@@ -177,7 +178,7 @@ class Answerer:
         keep_freed_memory()
         self._loaded = in_precision(load_question_answerer(str(model), device), precision)
         config = self._loaded.source.config_hf
-        stored = stored_settings(config)
+        stored = stored_settings(config, QuestionAnsweringSettings)
         limit = self._loaded.source.config.max_position_embeddings
         asked = {"max_length": max_length, "stride": stride, "max_question_tokens": max_question_tokens}
         self._windows = _windows(stored, limit, asked)
@@ -408,7 +409,7 @@ def _windows(stored: Mapping[str, int], limit: int, asked: Mapping[str, int | No
     """The windows asked for, filled up with those stored; cut down to the model's positions."""
     given = {name: value for name, value in asked.items() if value is not None}
     try:
-        return WindowSettings(**fill_windows(given, stored, limit))
+        return WindowSettings(**fill_question_windows(given, stored, limit))
     except ValueError as error:
         raise RecipeError(
             f"Windows cannot be cut: {error}.", fix="give a longer max_length or a shorter stride"

@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from distiltune.data.packing import PackedBatch, token_places
-from distiltune.tasks.base import StepSums
 from distiltune.tasks.heads import TokenHead
+from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "end_accuracy", "start_accuracy")
 

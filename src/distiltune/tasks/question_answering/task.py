@@ -19,11 +19,10 @@ from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
-from distiltune.recipe.recipe import STORED_UNDER, Recipe
+from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
 from distiltune.tasks.guide import TaskGuide
-from distiltune.tasks.question_answering import TASK
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check.data_check import training_concerns
 from distiltune.tasks.question_answering.decode import Decoded
@@ -37,6 +36,7 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
+from distiltune.tasks.question_answering.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.question_answering.question_data import (
     QuestionData,
     featurise,
@@ -44,9 +44,9 @@ from distiltune.tasks.question_answering.question_data import (
 )
 from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.reading import ReadingSettings
-from distiltune.tasks.question_answering.settings import question_limit
+from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
+from distiltune.training.objective import Divergence, Objective, TableColumn
 
-ARCHITECTURE = "DistilBertForQuestionAnswering"
 HEAD_DROPOUT = HeadDropout("qa_dropout", 0.1)
 
 NULL_THRESHOLD = "null_threshold"
@@ -97,13 +97,13 @@ class QuestionAnswering:
     chooses_threshold: bool = False
     read: tuple[ExampleSet, ExampleSet | None] | None = None
 
-    name: str = "question-answering"
+    name: str = NAME
     architecture: str = ARCHITECTURE
     head_rules: Sequence[KeyRule] = HEAD_RULES
     metric_names: tuple[str, ...] = METRIC_NAMES
     output_names: tuple[str, ...] = ("start_logits", "end_logits")
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
-    prediction_files: tuple[str, ...] = TASK.prediction_files
+    prediction_files: tuple[str, ...] = PREDICTION_FILES
     objective: Objective = span_loss
     divergence: Divergence = span_divergence
 
@@ -276,20 +276,20 @@ def _text_of(example: Example) -> str:
     return example.context
 
 
-def from_recipe(recipe: Recipe) -> QuestionAnswering:
-    """The task with its part of the recipe."""
+def from_settings(settings: QuestionAnsweringSettings) -> QuestionAnswering:
+    """The task with its settings."""
     return QuestionAnswering(
         data=DataSettings(
-            train=recipe.train,
-            validation=recipe.validation,
-            validation_share=recipe.validation_share,
-            columns=recipe.columns,
-            max_rejected_share=recipe.max_rejected_share,
-            n_train=recipe.train_questions or recipe.train_examples,
-            n_validation=recipe.validation_questions or recipe.validation_examples,
-            sample_seed=recipe.sample_seed,
+            train=settings.train,
+            validation=settings.validation,
+            validation_share=settings.validation_share,
+            columns=settings.columns,
+            max_rejected_share=settings.max_rejected_share,
+            n_train=settings.train_questions or settings.train_examples,
+            n_validation=settings.validation_questions or settings.validation_examples,
+            sample_seed=settings.sample_seed,
         ),
-        windows=WindowSettings(recipe.max_length, recipe.stride, question_limit(recipe)),
-        reading=ReadingSettings(recipe.max_answer_tokens, recipe.n_best, recipe.evaluation_tokens),
-        null_threshold=recipe.null_threshold,
+        windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
+        reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
+        null_threshold=settings.null_threshold,
     )

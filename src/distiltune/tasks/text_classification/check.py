@@ -6,26 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from distiltune.checks.data_check import Checked
-from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.base import Dataset
-from distiltune.tasks.labelled_check import LabelledText, check_labelled, examples_as
-from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.targets import names_of
+from distiltune.tasks.labelled_check import check_labelled
+from distiltune.tasks.text_classification.labelled import labelled_texts
+from distiltune.tasks.text_classification.settings import TextClassificationSettings
+from distiltune.tasks.text_classification.task import from_settings
 
 
-def check(data: Sequence[str], against: Sequence[str], recipe: Recipe, fix: Path | None) -> Checked:
+def check(
+    data: Sequence[str], against: Sequence[str], settings: TextClassificationSettings, fix: Path | None
+) -> Checked:
     """What `distiltune check` says of such data."""
-    return check_labelled(data, against, recipe, fix, labelled_texts)
-
-
-def labelled_texts(data: Dataset) -> list[LabelledText]:
-    """The texts as the checks see them; numbers that are measures are no labels."""
-    texts = examples_as(data, TextExample, _as_text)
-    kinds = {label for each in texts for label in each.labels}
-    are_classes = len(kinds) < max(20, len(texts) // 10)
-    return texts if are_classes else [LabelledText(each.id, each.text, each.gold, ()) for each in texts]
-
-
-def _as_text(example: TextExample) -> LabelledText:
-    text = example.text if example.pair is None else f"{example.text}\n{example.pair}"
-    return LabelledText(example.id, text, tuple(sorted(names_of(example))), names_of(example))
+    return check_labelled(data, against, settings, fix, from_settings, labelled_texts)

@@ -14,13 +14,15 @@ from torch import nn
 
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
-from distiltune.recipe.recipe import stored_settings
+from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.head import probabilities
+from distiltune.tasks.text_classification.settings import TextClassificationSettings
 from distiltune.tasks.text_classification.targets import UNKNOWN, targets_of
+from distiltune.tasks.text_classification.task import from_settings
 from distiltune.tasks.trained import check_texts, load_trained, windows_of
 
 BATCH_TOKENS = 4_096
@@ -73,10 +75,13 @@ class TextClassifier:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), "text-classification", device, precision)
+        self._loaded = load_trained(str(model), from_settings(TextClassificationSettings()), device, precision)
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
         if truncate is None:
-            truncate = stored_settings(self._loaded.source.config_hf).get("long_texts") == "truncate"
+            truncate = (
+                stored_settings(self._loaded.source.config_hf, TextClassificationSettings).get("long_texts")
+                == "truncate"
+            )
         self._windows = TextWindows(*windows_of(self._loaded, max_length, stride), truncate)
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:

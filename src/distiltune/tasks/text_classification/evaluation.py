@@ -16,7 +16,6 @@ from torch import nn
 from distiltune.inference.predictor import outputs
 from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.statistics import calibration_in_bins
-from distiltune.tasks.text_classification import TASK
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
 from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
 from distiltune.tasks.text_classification.metrics import (
@@ -26,10 +25,8 @@ from distiltune.tasks.text_classification.metrics import (
     label_set_metrics,
     number_metrics,
 )
+from distiltune.tasks.text_classification.names import PREDICTION_FILES
 from distiltune.tasks.text_classification.targets import Targets, names_of
-
-PREDICTION_FILES = TASK.prediction_files
-"""The predictions, each label's scores, and the confusion matrix as pictures; of numbers only the first."""
 
 FEATURES_AT_ONCE = 4_096
 THRESHOLD = 0.5

@@ -13,9 +13,9 @@ from torch.nn import functional as F  # noqa: N812
 from distiltune.data.packing import PackedBatch
 from distiltune.model.dropout import dropout
 from distiltune.model.encoder import Linear
-from distiltune.tasks.base import StepSums
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
 from distiltune.tasks.text_classification.settings import Problem
+from distiltune.training.objective import StepSums
 
 
 class SequenceHead(nn.Module):

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import Field
 
-from distiltune.tasks.entry import SETTINGS
-
-if TYPE_CHECKING:
-    from distiltune.recipe.recipe import Recipe
+from distiltune.settings.engine import EngineSettings
+from distiltune.settings.marks import STORED
 
 Problem = Literal["single-label", "multi-label", "regression"]
 
 
-class TextClassificationSettings(BaseModel):
-    """The settings; the recipe mixes them in."""
-
-    model_config = SETTINGS
+class TextClassificationSettings(EngineSettings):
+    """The settings of a training that is for texts and their labels."""
 
     problem: Literal["auto", "single-label", "multi-label", "regression"] = "auto"
     """One label a text, any number of labels, or a number; `auto`: as the training data has it (lists of labels:
@@ -27,19 +23,19 @@ class TextClassificationSettings(BaseModel):
     all 1 if empty. With several labels a text, what its presence weighs against its absence."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of the label that is spread over all labels in the training loss."""
-    long_texts: Literal["windows", "truncate"] = "windows"
+    long_texts: Annotated[Literal["windows", "truncate"], STORED] = "windows"
     """Texts longer than `max_length`: read in windows whose scores are averaged, or cut off. Pairs are always cut, the
     longer text first."""
 
 
-def check(recipe: Recipe) -> None:
+def check(settings: TextClassificationSettings) -> None:
     """Check that the settings fit together.
 
     Raises:
         ValueError: naming those that do not.
 
     """
-    check_labels(recipe.problem, recipe.class_weights, recipe.label_smoothing)
+    check_labels(settings.problem, settings.class_weights, settings.label_smoothing)
 
 
 def check_labels(problem: str, class_weights: str, label_smoothing: float) -> None:

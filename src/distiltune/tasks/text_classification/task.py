@@ -20,18 +20,16 @@ from distiltune.errors import RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.recipe.recipe import STORED_UNDER, Recipe
+from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
 from distiltune.tasks.text_classification.analysis import analyse, chance_losses
-from distiltune.tasks.text_classification.check import labelled_texts
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (
-    PREDICTION_FILES,
     TextEvaluation,
     evaluate_texts,
     score_texts,
@@ -41,8 +39,10 @@ from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
+from distiltune.tasks.text_classification.labelled import labelled_texts
+from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.text_classification.read import TextSet, read_texts
-from distiltune.tasks.text_classification.settings import check_labels
+from distiltune.tasks.text_classification.settings import TextClassificationSettings, check_labels
 from distiltune.tasks.text_classification.targets import (
     UNKNOWN,
     Targets,
@@ -52,6 +52,7 @@ from distiltune.tasks.text_classification.targets import (
     keep_known,
     targets_of,
 )
+from distiltune.training.objective import TableColumn
 
 HEAD_DROPOUT = HeadDropout("seq_classif_dropout", 0.2)
 
@@ -104,8 +105,8 @@ class TextClassification:
     weights: tuple[float, ...] = ()
     read: tuple[TextSet, TextSet | None] | None = None
 
-    name: str = "text-classification"
-    architecture: str = "DistilBertForSequenceClassification"
+    name: str = NAME
+    architecture: str = ARCHITECTURE
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
 
@@ -256,14 +257,14 @@ def _text_of(example: TextExample) -> tuple[str, str | None]:
     return example.text, example.pair
 
 
-def from_recipe(recipe: Recipe) -> TextClassification:
-    """The task with its part of the recipe."""
+def from_settings(settings: TextClassificationSettings) -> TextClassification:
+    """The task with its settings."""
     return TextClassification(
-        data=data_settings(recipe),
-        labelled=recipe.teacher or recipe.model,
-        windows=TextWindows(recipe.max_length, recipe.stride, recipe.long_texts == "truncate"),
-        problem=recipe.problem,
-        label_weights=recipe.class_weights,
-        smoothing=recipe.label_smoothing,
-        batch_tokens=recipe.evaluation_tokens,
+        data=data_settings(settings),
+        labelled=settings.teacher or settings.model,
+        windows=TextWindows(settings.max_length, settings.stride, settings.long_texts == "truncate"),
+        problem=settings.problem,
+        label_weights=settings.class_weights,
+        smoothing=settings.label_smoothing,
+        batch_tokens=settings.evaluation_tokens,
     )

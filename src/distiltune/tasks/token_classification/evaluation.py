@@ -15,17 +15,14 @@ from torch import nn
 
 from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
-from distiltune.tasks.token_classification import TASK
 from distiltune.tasks.token_classification.conll import write_conll
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, flat_places
 from distiltune.tasks.token_classification.head import token_loss
 from distiltune.tasks.token_classification.metrics import EntityCounts, EntityScores
+from distiltune.tasks.token_classification.names import PREDICTION_FILES
 from distiltune.tasks.token_classification.read import gold_tags
 from distiltune.tasks.token_classification.tags import entities_of, iob2
-
-PREDICTION_FILES = TASK.prediction_files
-"""Entities as spans of characters, the same as IOB2 columns, and each label's scores where there is gold."""
 
 FEATURES_AT_ONCE = 4_096
 

@@ -27,19 +27,18 @@ from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.recipe.recipe import STORED_UNDER, Recipe
+from distiltune.settings.engine import EngineSettings
+from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, Divergence, Objective, OnProgress, TableColumn, ignore_progress
+from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_examples
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
 from distiltune.tasks.token_classification.analysis import analyse, chance_losses
-from distiltune.tasks.token_classification.check import labelled_texts
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
-    PREDICTION_FILES,
     TokenEvaluation,
     evaluate_marked,
     mark_words,
@@ -49,8 +48,11 @@ from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
+from distiltune.tasks.token_classification.labelled import labelled_texts
+from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag, tag_names
+from distiltune.training.objective import Divergence, Objective, TableColumn
 
 EPOCH_COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),
@@ -84,8 +86,8 @@ class TokenClassification:
     tags: tuple[str, ...] = (OUTSIDE,)
     read: tuple[TokenSet, TokenSet | None] | None = None
 
-    name: str = "token-classification"
-    architecture: str = "DistilBertForTokenClassification"
+    name: str = NAME
+    architecture: str = ARCHITECTURE
     metric_names: tuple[str, ...] = METRIC_NAMES
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = PREDICTION_FILES
@@ -207,11 +209,11 @@ def _text_of(example: TokenExample) -> str:
     return example.text
 
 
-def from_recipe(recipe: Recipe) -> TokenClassification:
-    """The task with its part of the recipe."""
+def from_settings(settings: EngineSettings) -> TokenClassification:
+    """The task with its settings."""
     return TokenClassification(
-        data=data_settings(recipe),
-        labelled=recipe.teacher or recipe.model,
-        windows=TokenWindows(recipe.max_length, recipe.stride),
-        batch_tokens=recipe.evaluation_tokens,
+        data=data_settings(settings),
+        labelled=settings.teacher or settings.model,
+        windows=TokenWindows(settings.max_length, settings.stride),
+        batch_tokens=settings.evaluation_tokens,
     )

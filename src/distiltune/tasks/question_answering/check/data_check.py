@@ -19,7 +19,6 @@ from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
-from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import choose_device, choose_precision, set_threads
 from distiltune.tasks.labelled_check import spread
 from distiltune.tasks.question_answering.check.examples import (
@@ -37,7 +36,7 @@ from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.question_data import QuestionData, featurise, load_examples
 from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
-from distiltune.tasks.question_answering.settings import question_limit
+from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +143,7 @@ def check_data(
     )
 
 
-def check_sources(data: Sequence[str], against: Sequence[str], recipe: Recipe) -> DataReport:
+def check_sources(data: Sequence[str], against: Sequence[str], settings: QuestionAnsweringSettings) -> DataReport:
     """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
 
     Without ``against``, data sets that have a validation split of their own are checked against that.
@@ -153,20 +152,20 @@ def check_sources(data: Sequence[str], against: Sequence[str], recipe: Recipe) -
         DistiltuneError: if the data or the model cannot be read.
 
     """
-    directory = resolve_model(recipe.model)
-    device = choose_device(recipe.device)
-    set_threads(recipe.threads)
+    directory = resolve_model(settings.model)
+    device = choose_device(settings.device)
+    set_threads(settings.threads)
     config = read_json(directory / "config.json")
     return check_data(
         data,
         load_tokenizer(directory),
         CheckSettings(
-            WindowSettings(recipe.max_length, recipe.stride, question_limit(recipe)),
-            recipe.max_answer_tokens,
-            recipe.columns,
-            recipe.epochs,
-            recipe.batch_size,
-            recipe.precision,
+            WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
+            settings.max_answer_tokens,
+            settings.columns,
+            settings.epochs,
+            settings.batch_size,
+            settings.precision,
         ),
         against=against or own_validation(data),
         # a BERT, which is converted when it is trained, has other names for its sizes

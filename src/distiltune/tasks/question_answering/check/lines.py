@@ -7,13 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.checks.data_check import Checked, found_lines
-from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.question_answering.check.data_check import DataReport, check_sources
 from distiltune.tasks.question_answering.check.fix import changes_path, check_output, write_fixed
 from distiltune.tasks.question_answering.check.fix import fix as mend
+from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
 
 
-def check(data: Sequence[str], against: Sequence[str], recipe: Recipe, fix: Path | None) -> Checked:
+def check(
+    data: Sequence[str], against: Sequence[str], settings: QuestionAnsweringSettings, fix: Path | None
+) -> Checked:
     """Check questions, and write them cleaned if ``fix`` says where.
 
     Raises:
@@ -22,7 +24,7 @@ def check(data: Sequence[str], against: Sequence[str], recipe: Recipe, fix: Path
     """
     if fix is not None:
         check_output(fix, list(data))
-    report = check_sources(data, against, recipe)
+    report = check_sources(data, against, settings)
     lines = report_lines(report)
     if fix is not None:
         write_fixed(mend(report.examples, report.repeats), fix)

@@ -1,0 +1,1 @@
+"""The settings that hold for every task, what a model keeps of them, and how a setting is declared."""

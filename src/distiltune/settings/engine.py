@@ -1,0 +1,132 @@
+"""The settings that hold for every task; a task's own settings are a class derived from these."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from distiltune.settings.marks import STORED, Panel
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+AUTO: Final = "auto"
+"""Instead of a task's name: the one that the data or the model is of."""
+
+MODEL_AND_DATA = Panel("Model and data")
+WINDOWS = Panel("Windows")
+TRAINING = Panel("Training")
+DISTILLATION = Panel("Distillation")
+BEST_EPOCH = Panel("Choosing the best epoch")
+MACHINE = Panel("Machine")
+
+
+class EngineSettings(BaseModel):
+    """The settings that hold for every task."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
+
+    task: Annotated[str, MODEL_AND_DATA] = AUTO
+    """What the training is for; `auto`: what the data, or else the model, is plainly for; `encoder` distils an encoder
+    on plain text, before any task."""
+    model: Annotated[str, MODEL_AND_DATA] = "starter"
+    """Where the weights come from: a model directory, a run, `starter`, `starter-qa`, or a name on the Hugging Face
+    hub."""
+    train: Annotated[tuple[str, ...], MODEL_AND_DATA] = ("starter",)
+    """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
+    validation: Annotated[tuple[str, ...], MODEL_AND_DATA] = ()
+    """Validation data, as for training; if empty, some of the training data is set aside by `validation_share`."""
+    validation_share: Annotated[float, Field(ge=0.0, le=0.5), MODEL_AND_DATA] = 0.1
+    """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
+    their own validation split instead."""
+    columns: Annotated[str, MODEL_AND_DATA] = ""
+    """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`."""
+    max_rejected_share: Annotated[float, Field(ge=0.0, le=1.0), MODEL_AND_DATA] = 0.05
+    """Largest share of rows that may be unusable before the run stops."""
+    train_examples: Annotated[Count, MODEL_AND_DATA] = 0
+    """Use only this many training examples, drawn by `sample_seed` (0: all)."""
+    validation_examples: Annotated[Count, MODEL_AND_DATA] = 0
+    """Use only this many validation examples, drawn by `sample_seed` (0: all)."""
+    sample_seed: Annotated[Count, MODEL_AND_DATA] = 0
+    """Seed of those draws: examples in file order, `random.Random(seed).shuffle`, the first N."""
+
+    max_length: Annotated[int, Field(ge=16, le=131_072), WINDOWS, STORED] = 384
+    """Most tokens in a window, special tokens (and a question) included."""
+    stride: Annotated[int, Field(ge=0), WINDOWS, STORED] = 128
+    """Tokens that neighbouring windows of one text share."""
+
+    epochs: Annotated[Positive, TRAINING] = 5
+    """Passes over the training data."""
+    batch_size: Annotated[Positive, TRAINING] = 16
+    """Features in a batch."""
+    accumulation_steps: Annotated[Positive, TRAINING] = 1
+    """Batches whose gradients make one optimiser step: a step takes `batch_size` x `accumulation_steps` features."""
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0), TRAINING] = 2e-5
+    """Learning rate at the start of the decay."""
+    end_learning_rate: Annotated[float, Field(ge=0.0, le=1.0), TRAINING] = 0.0
+    """Learning rate at the end of the decay."""
+    decay_power: Annotated[float, Field(gt=0.0, le=10.0), TRAINING] = 1.0
+    """Power of the polynomial decay; 1 is linear."""
+    warmup_steps: Annotated[Count, TRAINING] = 0
+    """Optimiser steps over which the learning rate rises linearly from 0 before the decay begins."""
+    warmup_share: Annotated[float, Field(ge=0.0, lt=1.0), TRAINING] = 0.0
+    """The same as a share of all steps; excludes `warmup_steps`."""
+    adam_beta1: Annotated[Probability, TRAINING] = 0.9
+    """Decay of Adam's mean of gradients."""
+    adam_beta2: Annotated[Probability, TRAINING] = 0.999
+    """Decay of Adam's mean of squared gradients."""
+    adam_epsilon: Annotated[float, Field(gt=0.0, le=1.0), TRAINING] = 1e-8
+    """Added to Adam's denominator."""
+    weight_decay: Annotated[float, Field(ge=0.0, le=10.0), TRAINING] = 0.0
+    """Decoupled weight decay (AdamW); biases and norms are left out."""
+    max_gradient_norm: Annotated[float, Field(ge=0.0), TRAINING] = 0.0
+    """Gradients are scaled down to this norm where theirs is larger (0: never)."""
+    dropout: Annotated[Probability | None, TRAINING] = None
+    """Dropout of the embeddings and layers; by default what the model's config.json says (0.1 for DistilBERT)."""
+    attention_dropout: Annotated[Probability | None, TRAINING] = None
+    """Dropout of the attention weights; by default what the model's config.json says (0.1 for DistilBERT). In bfloat16
+    on a GPU it is not applied, and the run says so."""
+    head_dropout: Annotated[Probability | None, TRAINING] = None
+    """Dropout before the head; by default what the model's config.json says (0.1 for DistilBERT, 0.2 where it
+    classifies texts)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63), TRAINING] = 0
+    """Seed of the head's first weights, the shuffling and the dropout."""
+
+    teacher: Annotated[str, DISTILLATION] = ""
+    """A model to learn from besides the data, named as `model` is; none if empty."""
+    temperature: Annotated[float, Field(gt=0.0, le=100.0), DISTILLATION] = 2.0
+    """What the logits of teacher and student are divided by before they are compared."""
+    soft_weight: Annotated[float, Field(ge=0.0, le=1.0), DISTILLATION] = 0.5
+    """Weight of the teacher's softened answers in the loss; the labels have the rest."""
+
+    monitor: Annotated[str, BEST_EPOCH] = "validation_loss"
+    """What decides which epoch is best; `model/` holds that one."""
+    patience: Annotated[Count, BEST_EPOCH] = 0
+    """Stop after this many epochs without an improvement of `monitor` (0: never)."""
+    min_change: Annotated[float, Field(ge=0.0), BEST_EPOCH] = 0.0
+    """Smallest change of `monitor` that counts as an improvement."""
+
+    evaluation_tokens: Annotated[int, Field(ge=512), MACHINE] = 4_096
+    """Tokens in a batch of evaluation; changes speed and memory, not results."""
+
+    device: Annotated[str, MACHINE] = "auto"
+    """`auto`, `cpu` or `cuda`."""
+    precision: Annotated[Literal["auto", "float32", "tf32", "bfloat16"], MACHINE] = "auto"
+    """Of the matrix products; weights, sums and optimiser are float32 in any case. `auto` is bfloat16 on a GPU made for
+    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has."""
+    threads: Annotated[Count, MACHINE] = 0
+    """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
+    log_every: Annotated[Positive, MACHINE] = 10
+    """Optimiser steps between two lines of the log."""
+    tensorboard: Annotated[bool, MACHINE] = False
+    """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
+
+    checkpoint_minutes: Annotated[float, Field(ge=0.0), MACHINE] = 10.0
+    """Most minutes of training that a kill or a power cut may cost; checkpoints are written often enough (0: no such
+    bound)."""
+    checkpoint_steps: Annotated[Count, MACHINE] = 0
+    """The same in optimiser steps (0: no such bound); an epoch's end is kept in any case."""
+    non_finite: Annotated[Literal["stop", "skip"], MACHINE] = "stop"
+    """What happens at a step whose loss or gradient is NaN or infinite: `stop`, or `skip` it (counted and logged)."""

@@ -1,0 +1,56 @@
+"""What a model directory keeps of the settings that it was trained with, and windows as it was trained in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, get_args
+
+from distiltune.settings.engine import EngineSettings
+from distiltune.settings.marks import Stored, mark_of
+
+STORED_UNDER: Final = "distiltune"
+"""The entry of config.json that holds these, and what else a task stores."""
+
+
+def stored_names(settings: type[EngineSettings]) -> tuple[str, ...]:
+    """The settings of that type that a model directory keeps."""
+    return tuple(name for name, field in settings.model_fields.items() if mark_of(field, Stored) is not None)
+
+
+def stored_settings(config: Mapping[str, object], settings: type[EngineSettings]) -> dict[str, Any]:
+    """Those that a model's config.json keeps from its training; what is of another type is left out."""
+    entry = config.get(STORED_UNDER)
+    values = entry if isinstance(entry, Mapping) else {}
+    return {name: values[name] for name in stored_names(settings) if _can_be(settings, name, values.get(name))}
+
+
+def _can_be(settings: type[EngineSettings], name: str, value: object) -> bool:
+    options = get_args(settings.model_fields[name].annotation)
+    return value in options if options else type(value) is int
+
+
+def trained_windows(stored: Mapping[str, Any]) -> tuple[int, int]:
+    """Most tokens in a window and tokens shared, as a model was trained; what is not stored is as in ``classic``."""
+    classic = EngineSettings()
+    return stored.get("max_length", classic.max_length), stored.get("stride", classic.stride)
+
+
+def fill_windows(given: Mapping[str, Any], stored: Mapping[str, Any], limit: int | None = None) -> dict[str, int]:
+    """``max_length`` and ``stride``: those given, and the others as a model was trained, fitted to them.
+
+    A stride that is not given is at most a third of a window that is shorter than the model's own. Whether windows can
+    move on is not checked.
+
+    Args:
+        given: settings that somebody gave.
+        stored: as `stored_settings` has them; what is missing is as in the recipe ``classic``.
+        limit: most tokens that the model can read; a longer window is cut down, and its stride as if not given.
+
+    """
+    own_length, own_stride = trained_windows(stored)
+    wanted = given.get("max_length", own_length)
+    length = wanted if limit is None else min(wanted, limit)
+    stride = given.get("stride", own_stride)
+    if length < wanted or ("stride" not in given and length < own_length):
+        stride = min(stride, length // 3)
+    return {"max_length": length, "stride": stride}

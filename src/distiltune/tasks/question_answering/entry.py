@@ -1,0 +1,64 @@
+"""Extractive question answering: find the stretch of a text that answers a question about it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from distiltune.tasks.entry import Checker, TaskEntry
+from distiltune.tasks.question_answering.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.question_answering.question_rows import ColumnMap
+from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, check, fill_question_windows
+
+if TYPE_CHECKING:
+    from distiltune.tasks.base import Task
+
+
+def _renamed(columns: str) -> Mapping[str, str]:
+    return dataclasses.asdict(ColumnMap.parse(columns))
+
+
+def _task() -> Callable[[QuestionAnsweringSettings], Task]:
+    from distiltune.tasks.question_answering.task import from_settings
+
+    return from_settings
+
+
+def _checker() -> Checker[QuestionAnsweringSettings]:
+    from distiltune.tasks.question_answering.check.lines import check
+
+    return check
+
+
+def _server() -> Callable[..., Any]:
+    from distiltune.tasks.question_answering.serve.service import serve
+
+    return serve
+
+
+TASK = TaskEntry(
+    name=NAME,
+    task=_task,
+    architecture=ARCHITECTURE,
+    settings=QuestionAnsweringSettings,
+    monitors={
+        "validation_loss": "lower",
+        "exact_match": "higher",
+        "f1": "higher",
+        "start_accuracy": "higher",
+        "end_accuracy": "higher",
+    },
+    for_use=("validation_questions", "max_question_tokens", "max_answer_tokens", "null_threshold"),
+    prediction_files=PREDICTION_FILES,
+    columns=(("question", "context"), ("paragraphs",)),
+    renamed=_renamed,
+    after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',
+    checker=_checker,
+    server=_server,
+    examples_predicted="questions answered",
+    check=check,
+    windows=fill_question_windows,
+    for_serving=("max_question_tokens", "max_answer_tokens", "null_threshold"),
+    for_checking=("max_question_tokens", "max_answer_tokens"),
+)

@@ -1,0 +1,61 @@
+"""Text classification: one label a text or pair of texts, any number of labels, or a number."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from distiltune.tasks.entry import Checker, TaskEntry
+from distiltune.tasks.text_classification.columns import TextColumns
+from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.text_classification.settings import TextClassificationSettings, check
+
+if TYPE_CHECKING:
+    from distiltune.tasks.base import Task
+
+
+def _renamed(columns: str) -> Mapping[str, str]:
+    return dataclasses.asdict(TextColumns.parse(columns))
+
+
+def _task() -> Callable[[TextClassificationSettings], Task]:
+    from distiltune.tasks.text_classification.task import from_settings
+
+    return from_settings
+
+
+def _checker() -> Checker[TextClassificationSettings]:
+    from distiltune.tasks.text_classification.check import check
+
+    return check
+
+
+def _server() -> Callable[..., Any]:
+    from distiltune.tasks.text_classification.service import serve
+
+    return serve
+
+
+TASK = TaskEntry(
+    name=NAME,
+    task=_task,
+    architecture=ARCHITECTURE,
+    settings=TextClassificationSettings,
+    monitors={
+        "validation_loss": "lower",
+        "accuracy": "higher",
+        "macro_f1": "higher",
+        "pearson": "higher",
+        "spearman": "higher",
+    },
+    for_use=("long_texts",),
+    prediction_files=PREDICTION_FILES,
+    columns=(("text", "label"), ("text", "labels")),
+    renamed=_renamed,
+    after_training="predict: distiltune predict --model {model} --data TEXTS.jsonl --output labels",
+    checker=_checker,
+    server=_server,
+    examples_predicted="texts labelled",
+    check=check,
+)
