@@ -12,6 +12,7 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -25,15 +26,15 @@ from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
 from distiltune.training.checkpoint import Place
 from distiltune.training.checkpoint_writer import Checkpointer, Interval
-from distiltune.training.gradients import make_gradients
-from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
+from distiltune.training.loop import LoopState, NothingKept, train
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.setup import LoopSettings, TrainingSetup
 
 WARM_UP_STEPS = 3
 
 
-class Timed(Unguarded):
+class Timed(NothingKept):
     """Times stretches of steps, every second one with a checkpoint at its beginning."""
 
     def __init__(self, checkpointer: Checkpointer, n_steps: int, n_rounds: int) -> None:
@@ -59,13 +60,6 @@ class Timed(Unguarded):
             self._checkpointer.save(Place(step, 0), -1, {})
             self.stalls.append(time.perf_counter() - self._began)
 
-    def on_step(self, report: StepReport) -> None:
-        """Nothing."""
-
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Go on."""
-        return True
-
 
 def main() -> None:
     """Measure and print one JSON object."""
@@ -88,15 +82,9 @@ def main() -> None:
         features = workload.features(16 * (WARM_UP_STEPS + 2 * wanted.rounds * wanted.steps + 1))
         settings = LoopSettings(1, 16, 1, 0.0, 0, 10)
         schedule = PolynomialDecay(2e-5, 0.0, 1.0, 0, 1_000)
-        try:
-            with make_gradients(model, span_loss, max_length=workload.MAX_LENGTH) as gradients:
-                train(
-                    *(model, features, gradients, METRIC_NAMES, optimiser, schedule, settings, dict, timed),
-                    torch.device("cpu"),
-                    guard=timed,
-                )
-        except KeyboardInterrupt:
-            pass
+        setup = TrainingSetup(model, features, span_loss, METRIC_NAMES, optimiser, schedule, settings)
+        with suppress(KeyboardInterrupt):
+            train(setup, dict, timed)
         size = sum(path.stat().st_size for path in (folder / "checkpoints").rglob("*") if path.is_file())
     plain, kept = median(timed.seconds[False]), median(timed.seconds[True])
     minutes = Recipe().checkpoint_minutes / 2

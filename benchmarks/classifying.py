@@ -30,7 +30,7 @@ import torch
 from distiltune import Recipe, evaluate, fine_tune
 from distiltune.data.feature_set import FeatureSet
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.runs.directory import versions
+from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine, usable_cores
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS

@@ -75,10 +75,10 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     from distiltune.model.build import load_model
     from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
     from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
-    from distiltune.training.gradients import make_gradients
-    from distiltune.training.loop import EpochReport, LoopSettings, StepReport, train
+    from distiltune.training.loop import NothingKept, StepReport, train
     from distiltune.training.optimiser import Adam
     from distiltune.training.schedule import PolynomialDecay
+    from distiltune.training.setup import LoopSettings, TrainingSetup
 
     keep_freed_memory()
     set_threads(0)
@@ -86,7 +86,7 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     loaded = load_model(model_directory, HEAD_RULES, make_span_head, CPU)
     model = loaded.model
 
-    class Watcher:
+    class Watcher(NothingKept):
         def __init__(self) -> None:
             self.began = time.perf_counter()
 
@@ -95,35 +95,24 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
             first = report.step % len(batches)
             turns.batch_done(len(batches[first]), int(lengths[batches[first]].sum()))
 
-        def on_epoch(self, report: EpochReport) -> bool:
-            return True
-
     from distiltune.data.loader import epoch_order, split_batches
 
     lengths = features.lengths
     batches = split_batches(epoch_order(len(features), seed, 0), workload.BATCH_SIZE)
     optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, seed, 1)
-    turns.wait()
-    with make_gradients(
+    setup = TrainingSetup(
         model,
+        features,
         span_loss,
+        METRIC_NAMES,
+        optimiser,
+        PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches)),
+        settings,
         choose_precision(precision, CPU, loaded.source.config.hidden_size),
-        max_length=workload.MAX_LENGTH,
-    ) as gradients:
-        schedule = PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches))
-        train(
-            model,
-            features,
-            gradients,
-            METRIC_NAMES,
-            optimiser,
-            schedule,
-            settings,
-            dict,
-            Watcher(),
-            CPU,
-        )
+    )
+    turns.wait()
+    train(setup, dict, Watcher())
 
 
 def train_transformers(model_directory: str, seed: int, turns: Turns, batching: str) -> None:

@@ -24,7 +24,7 @@ from zlib import crc32
 
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence
-from distiltune.coach.watching import CoachedWatcher
+from distiltune.coach.watching import Coach
 from distiltune.model.build import LoadedModel
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs import fine_tune as fine_tuning
@@ -186,7 +186,7 @@ def run(
     sum_up = results.sum_up_run  # type: ignore[attr-defined]
     known: list[Evidence] = []
 
-    def sum_up_and_keep(run: Any, of: Any, data: Any, coached: CoachedWatcher, probe: Any) -> CoachFindings:
+    def sum_up_and_keep(run: Any, of: Any, data: Any, coached: Coach, probe: Any) -> CoachFindings:
         findings = sum_up(run, of, data, coached, probe)
         known.append(coached.evidence)
         return findings

@@ -9,7 +9,7 @@ import torch
 
 from distiltune.errors import TrainingError
 from distiltune.runs.directory import RunDirectory
-from distiltune.runs.keeper import BadSteps, Keeper
+from distiltune.runs.keeper import BadSteps, Files, Judgement, RunKeeper
 from distiltune.training.checkpoint import read_checkpoint, read_weights
 from distiltune.training.checkpoint_writer import Checkpointer, Interval
 from distiltune.training.early_stopping import BestEpoch, Better
@@ -52,17 +52,13 @@ class Run:
         optimiser.step()
         self.log = RunLog(self.directory.log)
         self.checkpointer = Checkpointer(self.directory.checkpoints, self.model, optimiser, Interval())
-        self.keeper = Keeper(
-            self.directory,
-            self.log,
+        self.keeper = RunKeeper(
+            Files(self.directory, self.log, self.checkpointer),
             self.listener,
-            self.checkpointer,
             BestEpoch(better),
-            monitor=monitor,
-            patience=patience,
-            steps_per_epoch=7,
-            interruption=Interruption(),
-            bad_steps=BadSteps(False, lambda features: [], ""),
+            Judgement(monitor, patience),
+            Interruption(),
+            BadSteps(False, lambda features: [], ""),
         )
 
     def epochs(self, values: list[float | None], metric: str = "loss") -> list[bool]:
@@ -77,7 +73,7 @@ class Run:
             self.directory.new_predictions.mkdir(exist_ok=True)
             (self.directory.new_predictions / "predictions.json").write_text(json.dumps(epoch))
         validation = {} if value is None else {"loss": 9.0, "f1": 9.0, metric: value}
-        goes_on = self.keeper.on_epoch(
+        self.keeper.on_epoch(
             EpochReport(
                 epoch=epoch,
                 train={"loss": 1.0},
@@ -89,7 +85,7 @@ class Run:
                 n_tokens=50,
             )
         )
-        self.keeper.after_epoch(LoopState(epoch=epoch + 1, step=7 * (epoch + 1)))
+        goes_on = self.keeper.after_epoch(LoopState(epoch=epoch + 1, step=7 * (epoch + 1)))
         self.checkpointer.wait()
         return goes_on
 

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 
+from distiltune.model.encoder import TaskModel
 from distiltune.studies.find_rate import write_range
-from distiltune.studies.learning_rate import RangeSettings, range_test, read_curve, round_rate, smooth
+from distiltune.studies.learning_rate import Rates, range_test, read_curve, round_rate, smooth
 from distiltune.studies.range_picture import draw_range
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.training.objective import Objective
+from distiltune.training.optimiser import Adam
+from distiltune.training.setup import LoopSettings, TrainingSetup
 from tests.helpers import random_features, tiny_qa_model, weights_of
 
 RATES = np.geomspace(1e-6, 3e-2, 100).tolist()
@@ -75,16 +79,22 @@ def test_rates_are_rounded_as_people_write_them(rate: float, rounded: float) -> 
     assert round_rate(rate) == rounded
 
 
+def setup_of(model: TaskModel, objective: Objective) -> TrainingSetup:
+    optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
+    loop = LoopSettings(5, 4, 1, 0.0, 0, 10)
+    return TrainingSetup(model, random_features(24), objective, METRIC_NAMES, optimiser, lambda step: 0.0, loop)
+
+
 def test_the_weights_are_put_back_and_the_steps_end() -> None:
     model = tiny_qa_model()
     before = {name: value.clone() for name, value in weights_of(model).items()}
     told: list[int] = []
-    settings = RangeSettings(n_steps=20, batch_size=4)
-    test = range_test(model, random_features(24), span_loss, METRIC_NAMES, settings, 2e-5, told.append)
+    rates = Rates(n_steps=20)
+    test = range_test(setup_of(model, span_loss), rates, 2e-5, told.append)
     assert 12 <= len(test.losses) <= 20
     assert told == list(range(1, len(told) + 1))
     assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
-    assert test.rates[0] == pytest.approx(settings.lowest)
+    assert test.rates[0] == pytest.approx(rates.lowest)
     assert all(after > rate for rate, after in zip(test.rates, test.rates[1:], strict=False))
 
 
@@ -98,8 +108,8 @@ def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int, t
         made = span_loss(*arguments)
         return replace(made, loss=made.loss * (math.nan if len(told) >= n_good else 1.0))
 
-    settings = RangeSettings(n_steps=20, batch_size=4)
-    test = range_test(model, random_features(24), poisoned, METRIC_NAMES, settings, 2e-5, told.append)
+    rates = Rates(n_steps=20)
+    test = range_test(setup_of(model, poisoned), rates, 2e-5, told.append)
     assert len(test.losses) == n_good
     assert told == list(range(1, n_good + 2))
     assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())

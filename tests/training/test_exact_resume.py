@@ -17,10 +17,10 @@ from distiltune.runs.resume import Resumed
 from distiltune.system.device import Precision
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.checkpoint import Place, Snapshot, restore, take_snapshot, write_checkpoint
-from distiltune.training.gradients import make_gradients
-from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
+from distiltune.training.loop import EpochReport, LoopState, NothingKept, StepReport, train
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.setup import LoopSettings, TrainingSetup
 from tests.helpers import TINY, random_features, tiny_qa_model, weights_of
 
 FEATURES = random_features(37)
@@ -31,7 +31,7 @@ N_STEPS = 10  # 5 an epoch, the last of one batch
 SHAPE = replace(TINY, dropout=0.1, attention_dropout=0.1)
 
 
-class Saver(Unguarded):
+class Saver(NothingKept):
     """Saves at one step (and goes on), and remembers what it hears."""
 
     def __init__(self, model: TaskModel, optimiser: Adam, save_at: int = -1) -> None:
@@ -44,16 +44,16 @@ class Saver(Unguarded):
         if step == self.save_at:
             self.saved = take_snapshot(self.model, self.optimiser, {}), state()
 
-    def after_epoch(self, state: LoopState) -> None:
+    def after_epoch(self, state: LoopState) -> bool:
         if -1 - state.epoch == self.save_at:
             self.saved = take_snapshot(self.model, self.optimiser, {}), state
+        return True
 
     def on_step(self, report: StepReport) -> None:
         self.steps.append(report)
 
-    def on_epoch(self, report: EpochReport) -> bool:
+    def on_epoch(self, report: EpochReport) -> None:
         self.epochs.append(report)
-        return True
 
 
 def run(
@@ -68,21 +68,13 @@ def run(
     saver = Saver(model, optimiser, save_at)
     if start is not None:
         restore(start[0], model, optimiser)
-    with make_gradients(model, span_loss, precision, max_length=16) as gradients:
-        train(
-            model,
-            FEATURES,
-            gradients,
-            METRIC_NAMES,
-            optimiser,
-            PolynomialDecay(1e-2, 0.0, 1.0, 2, N_STEPS),
-            SETTINGS,
-            lambda: {"loss": float(weights_of(model)["head.output.weight"].sum())},
-            saver,
-            torch.device("cpu"),
-            start=start[1] if start is not None else LoopState(),
-            guard=saver,
-        )
+    schedule = PolynomialDecay(1e-2, 0.0, 1.0, 2, N_STEPS)
+    setup = TrainingSetup(model, FEATURES, span_loss, METRIC_NAMES, optimiser, schedule, SETTINGS, precision)
+
+    def evaluate() -> Mapping[str, float]:
+        return {"loss": float(weights_of(model)["head.output.weight"].sum())}
+
+    train(setup, evaluate, saver, start=start[1] if start is not None else LoopState())
     return saver
 
 

@@ -11,18 +11,18 @@ from distiltune.errors import TrainingError
 from distiltune.runs.keeper import BadSteps
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.finite import AdmittedSteps, BadStep, is_finite
-from distiltune.training.gradients import make_gradients
-from distiltune.training.loop import EpochReport, LoopSettings, LoopState, StepReport, Unguarded, train
+from distiltune.training.loop import EpochReport, LoopState, NothingKept, StepReport, train
 from distiltune.training.objective import Objective, StepSums
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.setup import LoopSettings, TrainingSetup
 from tests.helpers import random_features, tiny_qa_model, weights_of
 
 FEATURES = random_features(40)
 SETTINGS = LoopSettings(epochs=2, batch_size=8, accumulation_steps=1, max_gradient_norm=0.0, seed=0, log_every=2)
 
 
-class Notes(Unguarded):
+class Notes(NothingKept):
     """Skips bad steps and remembers them."""
 
     def __init__(self) -> None:
@@ -36,9 +36,8 @@ class Notes(Unguarded):
     def on_step(self, report: StepReport) -> None:
         self.steps.append(report)
 
-    def on_epoch(self, report: EpochReport) -> bool:
+    def on_epoch(self, report: EpochReport) -> None:
         self.epochs.append(report)
-        return True
 
 
 def poisoned(at: set[int], *, gradient_only: bool = False) -> Objective:
@@ -58,31 +57,27 @@ def poisoned(at: set[int], *, gradient_only: bool = False) -> Objective:
     return objective
 
 
-def run(model: nn.Module, objective: Objective, guard: Unguarded, watcher: Notes, accumulation: int = 1) -> None:
+def run(model: nn.Module, objective: Objective, keeper: NothingKept, accumulation: int = 1) -> None:
     optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     settings = LoopSettings(2, 8 // accumulation, accumulation, 0.0, 0, 2)
-    with make_gradients(model, objective, max_length=16) as gradients:
-        schedule = PolynomialDecay(1e-2, 1e-2, 1.0, 0, 1)
-        device = torch.device("cpu")
-        train(
-            model, FEATURES, gradients, METRIC_NAMES, optimiser, schedule, settings, dict, watcher, device, guard=guard
-        )
+    schedule = PolynomialDecay(1e-2, 1e-2, 1.0, 0, 1)
+    train(TrainingSetup(model, FEATURES, objective, METRIC_NAMES, optimiser, schedule, settings), dict, keeper)
 
 
 @pytest.mark.parametrize("gradient_only", [False, True])
 def test_it_stops_at_once_and_the_weights_are_those_before(gradient_only: bool) -> None:
     model, whole = tiny_qa_model(), tiny_qa_model()
     with pytest.raises(TrainingError, match="step 3") as caught:
-        run(model, poisoned({3}, gradient_only=gradient_only), Unguarded(), Notes())
+        run(model, poisoned({3}, gradient_only=gradient_only), NothingKept())
     assert "learning rate 0.01" in caught.value.what
 
-    class StopAfter3(Unguarded):
+    class StopAfter3(NothingKept):
         def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
             if step == 3:
                 raise KeyboardInterrupt
 
     try:
-        run(whole, span_loss, StopAfter3(), Notes())
+        run(whole, span_loss, StopAfter3())
     except KeyboardInterrupt:
         stopped = True
     assert stopped
@@ -93,7 +88,7 @@ def test_it_stops_at_once_and_the_weights_are_those_before(gradient_only: bool) 
 @pytest.mark.parametrize("gradient_only", [False, True])
 def test_a_skipped_step_is_counted_and_leaves_no_trace(gradient_only: bool) -> None:
     model, notes = tiny_qa_model(), Notes()
-    run(model, poisoned({1, 6}, gradient_only=gradient_only), notes, notes)
+    run(model, poisoned({1, 6}, gradient_only=gradient_only), notes)
     assert [(bad.epoch, bad.step) for bad in notes.bad] == [(0, 1), (1, 6)]
     assert all(len(bad.feature_ids) == 8 for bad in notes.bad)
     assert [(each.n_skipped, each.n_features) for each in notes.epochs] == [(1, 32), (1, 32)]
@@ -104,7 +99,7 @@ def test_a_skipped_step_is_counted_and_leaves_no_trace(gradient_only: bool) -> N
 
 def test_of_several_batches_the_whole_step_is_skipped() -> None:
     model, notes = tiny_qa_model(), Notes()
-    run(model, poisoned({3}), notes, notes, accumulation=2)  # the second batch of step 1
+    run(model, poisoned({3}), notes, accumulation=2)  # the second batch of step 1
     assert [bad.step for bad in notes.bad] == [1]
     assert len(notes.bad[0].feature_ids) == 8
     assert notes.epochs[0].n_features == 32
@@ -112,7 +107,7 @@ def test_of_several_batches_the_whole_step_is_skipped() -> None:
 
 def test_an_epoch_without_a_good_step_has_no_figures() -> None:
     notes = Notes()
-    run(tiny_qa_model(), poisoned(set(range(10))), notes, notes)
+    run(tiny_qa_model(), poisoned(set(range(10))), notes)
     assert notes.epochs[0].n_features == 0
     assert notes.epochs[0].train["loss"] != notes.epochs[0].train["loss"]
 

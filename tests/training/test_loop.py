@@ -14,11 +14,11 @@ from distiltune.data.packing import PackedBatch
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.training.gradients import make_gradients
-from distiltune.training.loop import EpochReport, LoopSettings, StepReport, count_steps, train
+from distiltune.training.loop import EpochReport, LoopState, NothingKept, StepReport, train
 from distiltune.training.objective import Objective, StepSums
 from distiltune.training.optimiser import Adam, Optimiser
 from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.setup import LoopSettings, TrainingSetup, count_steps
 from tests.helpers import TINY, feature_set, packing_threads, random_features, tiny_qa_model, weights_of
 
 SETTINGS = LoopSettings(epochs=1, batch_size=16, accumulation_steps=1, max_gradient_norm=0.0, seed=0, log_every=10)
@@ -26,7 +26,7 @@ FEATURES = random_features(37)
 
 
 @dataclass
-class Recorder:
+class Recorder(NothingKept):
     """Keeps every report; stops after ``stop_after`` epochs."""
 
     stop_after: int = 1_000
@@ -36,8 +36,10 @@ class Recorder:
     def on_step(self, report: StepReport) -> None:
         self.steps.append(report)
 
-    def on_epoch(self, report: EpochReport) -> bool:
+    def on_epoch(self, report: EpochReport) -> None:
         self.epochs.append(report)
+
+    def after_epoch(self, state: LoopState) -> bool:
         return len(self.epochs) < self.stop_after
 
 
@@ -79,19 +81,16 @@ def run(
 ) -> Recorder:
     """Train with plain gradient descent at a fixed rate unless told otherwise."""
     watcher = watcher or Recorder()
-    with make_gradients(model, objective, max_length=16) as gradients:
-        train(
-            model,
-            features,
-            gradients,
-            metric_names,
-            optimiser or Spy(model),
-            schedule or PolynomialDecay(rate, rate, 1.0, 0, 1),
-            settings,
-            evaluate,
-            watcher,
-            torch.device("cpu"),
-        )
+    setup = TrainingSetup(
+        model,
+        features,
+        objective,
+        metric_names,
+        optimiser or Spy(model),
+        schedule or PolynomialDecay(rate, rate, 1.0, 0, 1),
+        settings,
+    )
+    train(setup, evaluate, watcher)
     return watcher
 
 

@@ -10,25 +10,19 @@ from torch import nn
 
 from distiltune.coach.advice import Advice, advise
 from distiltune.coach.evidence import Evidence, TrainingFacts
-from distiltune.training.loop import EpochReport, StepReport, Watcher
+from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.optimiser import Adam
 from distiltune.training.run_log import RunLog
 from distiltune.training.vitals import STEPS_BETWEEN_VITALS, PartVitals, Vitals, take_vitals
 
 
-class CoachedWatcher:
-    """A loop's watcher around another one: it passes everything on, and watches."""
+class Coach:
+    """A loop's watcher that says what it makes of what it sees."""
 
     def __init__(
-        self,
-        watcher: Watcher,
-        facts: TrainingFacts,
-        model: nn.Module,
-        optimiser: Adam,
-        log: RunLog,
-        say: Callable[[str], None],
+        self, facts: TrainingFacts, model: nn.Module, optimiser: Adam, log: RunLog, say: Callable[[str], None]
     ) -> None:
-        self._watcher, self._model, self._optimiser, self._log, self._say = watcher, model, optimiser, log, say
+        self._model, self._optimiser, self._log, self._say = model, optimiser, log, say
         self._next_look = 0
         self._said: set[str] = set()
         self.evidence = Evidence(facts, ended=False)
@@ -51,20 +45,17 @@ class CoachedWatcher:
         self.evidence = replace(self.evidence, steps=tuple(steps), epochs=tuple(epochs), vitals=vitals)
 
     def on_step(self, report: StepReport) -> None:
-        """Pass it on; now and then look how strongly the parts are trained."""
-        self._watcher.on_step(report)
+        """Record it; now and then look how strongly the parts are trained."""
         vitals = self.evidence.vitals
         if report.step >= self._next_look:
             self._next_look = report.step + STEPS_BETWEEN_VITALS
             vitals = (*vitals, self._look(report.step))
         self.evidence = replace(self.evidence, steps=(*self.evidence.steps, report), vitals=vitals)
 
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Pass it on, and say what is new."""
-        go_on = self._watcher.on_epoch(report)
+    def on_epoch(self, report: EpochReport) -> None:
+        """Record it, and say what is new."""
         self.evidence = replace(self.evidence, epochs=(*self.evidence.epochs, report))
         self._tell(advise(self.evidence))
-        return go_on
 
     def end(self, evidence: Evidence) -> None:
         """Say what is new now that all is known, notes included."""

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from distiltune.checks.concerns import Concern
 from distiltune.coach.advice import Advice, advise, needs_probe
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
-from distiltune.coach.watching import CoachedWatcher
+from distiltune.coach.watching import Coach
 from distiltune.progress import tell
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
@@ -73,7 +73,7 @@ def sum_up_run(
     run: RunDirectory,
     task: Task,
     validation: Dataset | None,
-    coached: CoachedWatcher,
+    coach: Coach,
     probe: Callable[[], ProbeResult] | None,
 ) -> CoachFindings:
     """Look at the best epoch's answers, say what is left to say, and write ``answers.jsonl``.
@@ -81,14 +81,14 @@ def sum_up_run(
     ``probe``, if there may be one, is only called if what is known leaves the cause open.
     """
     analysis = None
-    evidence = replace(coached.evidence, ended=True)
+    evidence = replace(coach.evidence, ended=True)
     if validation is not None and isinstance(task, Coached) and (run.path / task.prediction_files[0]).is_file():
         analysis, scored = task.analyse(validation, run.path)
         write_answers(run, scored)
         evidence = replace(evidence, answers=analysis.facts)
     if probe is not None and needs_probe(evidence):
         evidence = replace(evidence, probe=probe())
-    coached.end(evidence)
+    coach.end(evidence)
     return CoachFindings(advise(evidence), analysis)
 
 

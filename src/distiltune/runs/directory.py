@@ -1,34 +1,22 @@
-"""The run directory: where each thing lies, and what is written into it before the first step."""
+"""The run directory: where each thing lies."""
 
 from __future__ import annotations
 
-import json
 import shutil
-import subprocess
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Final
-
-import tomli_w
+from typing import Final
 
 from distiltune.errors import TrainingError
-from distiltune.model.build import LoadedModel
-from distiltune.recipe.recipe import Recipe
 from distiltune.system import lock
-from distiltune.system.device import Machine
 from distiltune.system.durable import write_whole
-from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import CHECKPOINT_FILES
-from distiltune.training.run_log import RunLog
 
 _BEFORE_A_RUN: Final = frozenset({lock.NAME, ".recipe.toml.new"})
 """What a run that was stopped before its recipe was written leaves."""
-
-_PACKAGES = ("distiltune", "torch", "tokenizers", "safetensors", "numpy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,91 +234,3 @@ def _is_file(path: Path) -> bool:
         return path.expanduser().is_file()
     except (OSError, RuntimeError, ValueError):  # which is said when it is read
         return False
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide a run's numbers, and the git revision of the code if it has one."""
-    found = {}
-    for package in _PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "unknown"
-    if revision := _git_revision():
-        found["git_revision"] = revision
-    return found
-
-
-def _git_revision() -> str:
-    """Revision of the checkout that this code runs from, with a plus sign if it was changed; empty if none."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
-
-    try:
-        if not (Path(git("rev-parse", "--show-toplevel")) / "src" / "distiltune").is_dir():
-            return ""  # installed into somebody else's repository
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-
-
-def recipe_as_run(
-    recipe: Recipe,
-    resolved: Mapping[str, Any],
-    training: Dataset,
-    validation: Dataset | None,
-    machine: Machine,
-) -> str:
-    """The content of ``recipe.toml``; ``resolved`` is what was decided where the recipe leaves it open."""
-    surroundings = _surroundings(resolved, training, validation, machine)
-    return "[recipe]\n" + recipe.to_toml() + "\n" + tomli_w.dumps(surroundings)
-
-
-def _surroundings(
-    resolved: Mapping[str, Any], training: Dataset, validation: Dataset | None, machine: Machine
-) -> dict[str, Any]:
-    data = {"train": _describe(training)} | ({"validation": _describe(validation)} if validation else {})
-    return {"resolved": dict(resolved), "versions": versions(), "machine": machine.as_json(), "data": data}
-
-
-def write_run_start(
-    run: RunDirectory,
-    log: RunLog,
-    recipe: Recipe,
-    resolved: Mapping[str, Any],
-    loaded: LoadedModel,
-    training: Dataset,
-    validation: Dataset | None,
-    machine: Machine,
-) -> None:
-    """Write ``recipe.toml``, ``rejected.jsonl`` and the log's first lines, before the first step."""
-    write_whole(run.recipe, recipe_as_run(recipe, resolved, training, validation, machine).encode())
-    log.write(
-        "start",
-        recipe=recipe.model_dump(),
-        **_surroundings(resolved, training, validation, machine),
-        model=loaded.source.directory.name,
-        notes=loaded.source.notes,
-    )
-    with run.rejected.open("w", encoding="utf-8", errors="backslashreplace") as rejected:
-        for name, dataset in (("train", training), ("validation", validation)):
-            for finding in dataset.findings.items if dataset is not None else ():
-                if finding.outcome == "rejected":
-                    line = {"set": name, **finding.as_json()}
-                    rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
-                else:
-                    log.write("event", event="finding", set=name, finding=finding.as_json())
-
-
-def _describe(data: Dataset) -> Mapping[str, Any]:
-    return {
-        "sources": list(data.sources),
-        "examples": data.n_examples,
-        "features": len(data.features),
-        "fingerprint": data.fingerprint,
-        "findings": data.findings.counts(),
-    }

@@ -3,44 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from distiltune.coach.advice import Advice
-from distiltune.coach.watching import CoachedWatcher
+from distiltune.coach.watching import Coach
 from distiltune.errors import TrainingError
-from distiltune.model.encoder import model_device
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.coaching import training_facts
-from distiltune.runs.directory import RunDirectory, recipe_as_run, write_run_start
-from distiltune.runs.keeper import Asking, Follower, Keeper
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
 from distiltune.runs.prepare import Prepared, prepare, prepare_again, tell
+from distiltune.runs.provenance import Provenance, write_run_start
 from distiltune.runs.results import write_results
-from distiltune.runs.resume import (
-    check_recipe,
-    clear_leftovers,
-    find_resumable,
-    write_base,
-)
-from distiltune.runs.safekeeping import at_once, make_again, make_bad_steps, tell_resumed
+from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable, write_base
+from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
+from distiltune.runs.setup import make_optimiser, training_setup
 from distiltune.system.device import choose_device
 from distiltune.system.lock import RunLock
 from distiltune.training.checkpoint_writer import Checkpointer, Interval
-from distiltune.training.distributed import Summed, joined, largest_of_all, processes
-from distiltune.training.early_stopping import BestEpoch
-from distiltune.training.gradients import make_gradients
+from distiltune.training.distributed import joined, largest_of_all, processes
 from distiltune.training.interruption import Interruption, Terminated
-from distiltune.training.loop import EpochReport, Guard, LoopSettings, LoopState, Watcher, train
+from distiltune.training.loop import EpochReport, Evaluate, Keeper, LoopState, Watcher, train
 from distiltune.training.optimiser import Adam
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog, plain_values
-from distiltune.training.schedule import PolynomialDecay
 from distiltune.training.tensorboard import EventsWatcher, open_events
 
 GoOn = Callable[[EpochReport], bool]
@@ -173,36 +165,13 @@ def _fine_tune(
             if resumed is None:
                 run.make()
                 lock.acquire()
-                if kept := run.create(overwrite=overwrite, recipe=_recipe_as_run(prepared)):
+                if kept := run.create(overwrite=overwrite, recipe=_provenance(prepared).as_toml()):
                     reporter.note(f"what no run writes stays in the run directory: {', '.join(kept)}")
             with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
-                return _logged_run(prepared, run, log, reporter, interruption, go_on)
+                return _logged_run(_Writing(prepared, run, log, reporter, interruption, go_on or _always))
     finally:
         lock.release()
         reporter.close()
-
-
-def _logged_run(
-    prepared: Prepared,
-    run: RunDirectory,
-    log: RunLog,
-    reporter: Reporter,
-    interruption: Interruption,
-    go_on: GoOn | None,
-) -> FineTuned:
-    try:
-        return _run(prepared, run, log, reporter, interruption, go_on)
-    except BaseException as error:
-        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        with suppress(TrainingError):  # a full disk has been said already
-            log.write("end", outcome=outcome, error=str(error))
-        if isinstance(error, OSError):
-            raise TrainingError(
-                f"The run directory cannot be written: {error.strerror or error}.",
-                where=str(error.filename or run.path),
-                fix=f"make room or rights there, then: distiltune train --resume {run.path}",
-            ) from error
-        raise
 
 
 def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -213,26 +182,81 @@ def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return recipe.with_changes(**changes) if changes else recipe
 
 
-def _run(
-    prepared: Prepared,
-    run: RunDirectory,
-    log: RunLog,
-    reporter: Reporter,
-    interruption: Interruption,
-    go_on: GoOn | None,
-) -> FineTuned:
-    recipe, resumed = prepared.recipe, prepared.resumed
+@dataclass(frozen=True, slots=True)
+class _Writing:
+    """A run in the process that writes: what was prepared for it, where it is kept, whom it tells, who may stop it."""
+
+    prepared: Prepared
+    run: RunDirectory
+    log: RunLog
+    reporter: Reporter
+    interruption: Interruption
+    go_on: GoOn
+
+
+def _always(report: EpochReport) -> bool:
+    """Train on."""
+    return True
+
+
+def _logged_run(writing: _Writing) -> FineTuned:
+    """The run; however it ends, its log says so."""
+    try:
+        return _run(writing)
+    except BaseException as error:
+        outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        with suppress(TrainingError):  # a full disk has been said already
+            writing.log.write("end", outcome=outcome, error=str(error))
+        if isinstance(error, OSError):
+            raise TrainingError(
+                f"The run directory cannot be written: {error.strerror or error}.",
+                where=str(error.filename or writing.run.path),
+                fix=f"make room or rights there, then: distiltune train --resume {writing.run.path}",
+            ) from error
+        raise
+
+
+def _run(writing: _Writing) -> FineTuned:
+    """Set up, train, write the results."""
+    prepared, run, log, reporter = writing.prepared, writing.run, writing.log, writing.reporter
+    _begin(writing)
+    model, resumed = prepared.loaded.model, prepared.resumed
+    optimiser = make_optimiser(prepared.recipe, model)
+    coach = Coach(training_facts(prepared, run), model, optimiser, log, reporter.note)
+    checkpoints = _checkpoints(writing, optimiser)
+    keeper = _keeper(writing, checkpoints, coach)
     if resumed is None:
-        write_run_start(
-            run,
-            log,
-            recipe,
-            prepared.resolved,
-            prepared.loaded,
-            prepared.training,
-            prepared.validation,
-            prepared.machine,
-        )
+        coach.begin()
+    else:
+        keeper.remember(resumed.state)
+        coach.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
+        _put_back(prepared, optimiser)
+    reporter.begin(prepared.task.table, prepared.recipe.epochs, prepared.steps_per_epoch)
+    try:
+        with _events(writing) as events:
+            if not keeper.is_finished:
+                with writing.interruption.deferred():
+                    _train(prepared, optimiser, partial(_evaluate, writing), keeper, (*events, coach))
+            checkpoints.wait()
+    except KeyboardInterrupt as stopped:
+        reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
+        if keeper.has_best and not isinstance(stopped, Terminated):
+            write_results(run, prepared, keeper, coach, may_probe=False)
+            reporter.note(
+                f"interrupted; {run.model} holds epoch {keeper.best_epoch()}, the best of {len(keeper.epochs)}"
+            )
+        raise
+    fine_tuned = _finish(writing, keeper, coach)
+    checkpoints.tidy(fine_tuned.best_epoch)
+    return fine_tuned
+
+
+def _begin(writing: _Writing) -> None:
+    """Write what a run begins with, or say where it goes on; and what the user should know before the first step."""
+    prepared, run, log, reporter = writing.prepared, writing.run, writing.log, writing.reporter
+    resumed = prepared.resumed
+    if resumed is None:
+        write_run_start(run, log, _provenance(prepared), prepared.loaded)
         write_base(run, prepared.loaded)
     reporter.note(f"run: {run.path}")
     tell(reporter, prepared)
@@ -240,104 +264,73 @@ def _run(
         tell_resumed(reporter, log, resumed, prepared.resolved, prepared.surroundings)
         clear_leftovers(run, resumed)
 
-    model, task = prepared.loaded.model, prepared.task
-    optimiser = _optimiser(recipe, model)
 
-    checkpointer = _checkpointer(prepared, run, log, optimiser)
-    keeper = _keeper(prepared, run, log, reporter, checkpointer, interruption, lambda: {"coach": coached.memory()})
-    steps_done = resumed.place.steps_done if resumed is not None else 0
-    events = open_events(run.events, steps_done) if recipe.tensorboard else None
-    facts = training_facts(prepared, run)
-    coached = CoachedWatcher(
-        EventsWatcher(keeper, events) if events is not None else keeper, facts, model, optimiser, log, reporter.note
-    )
-    if resumed is None:
-        coached.begin()
-    else:
-        keeper.remember(resumed.state)
-        coached.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
-    watcher = Asking(coached, go_on) if go_on is not None else coached
-    reporter.begin(task.table, recipe.epochs, prepared.steps_per_epoch)
-    try:
-        _put_back(prepared, optimiser)
-        if not keeper.is_finished:
-            evaluate = at_once(lambda: _evaluate(prepared, run, reporter), interruption)
-            _train(prepared, optimiser, evaluate, watcher, keeper, interruption)
-        checkpointer.wait()
-    except KeyboardInterrupt as stopped:
-        reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
-        if keeper.has_best and not isinstance(stopped, Terminated):
-            write_results(run, prepared, keeper, coached, may_probe=False)
-            reporter.note(
-                f"interrupted; {run.model} holds epoch {keeper.best_epoch()}, the best of {len(keeper.epochs)}"
-            )
-        raise
-    finally:
-        if events is not None:
-            events.close()
-    fine_tuned = _finish(prepared, run, log, keeper, coached)
-    checkpointer.tidy(fine_tuned.best_epoch)
-    return fine_tuned
-
-
-def _checkpointer(prepared: Prepared, run: RunDirectory, log: RunLog, optimiser: Adam) -> Checkpointer:
-    recipe, resumed = prepared.recipe, prepared.resumed
+def _checkpoints(writing: _Writing, optimiser: Adam) -> Checkpointer:
+    prepared, run, resumed = writing.prepared, writing.run, writing.prepared.resumed
     return Checkpointer(
         run.checkpoints,
         prepared.loaded.model,
         optimiser,
-        Interval(recipe.checkpoint_steps, recipe.checkpoint_minutes),
+        Interval(prepared.recipe.checkpoint_steps, prepared.recipe.checkpoint_minutes),
         came_from=resumed.came_from if resumed is not None else None,
-        before_writing=log.sync,
-        make_again=lambda: make_again(run, _recipe_as_run(prepared), prepared.loaded),
+        before_writing=writing.log.sync,
+        make_again=lambda: make_again(run, _provenance(prepared).as_toml(), prepared.loaded),
     )
 
 
-def _keeper(
-    prepared: Prepared,
-    run: RunDirectory,
-    log: RunLog,
-    reporter: Reporter,
-    checkpointer: Checkpointer,
-    interruption: Interruption,
-    more_state: Callable[[], Mapping[str, object]],
-) -> Keeper:
-    recipe = prepared.recipe
-    return Keeper(
-        run,
-        log,
-        reporter,
-        checkpointer,
-        prepared.choice,
-        monitor=recipe.monitor,
-        patience=recipe.patience,
-        steps_per_epoch=prepared.steps_per_epoch,
-        interruption=interruption,
-        bad_steps=make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log)),
-        more_state=lambda: {
+def _keeper(writing: _Writing, checkpoints: Checkpointer, coach: Coach) -> RunKeeper:
+    prepared, recipe = writing.prepared, writing.prepared.recipe
+
+    def more_state() -> Mapping[str, Any]:
+        return {
             **prepared.surroundings,
-            **more_state(),
+            "coach": coach.memory(),
             "seconds": time.perf_counter() - prepared.began,
-        },
+        }
+
+    return RunKeeper(
+        Files(writing.run, writing.log, checkpoints),
+        writing.reporter,
+        prepared.choice,
+        Judgement(recipe.monitor, recipe.patience, writing.go_on),
+        writing.interruption,
+        make_bad_steps(prepared.training, recipe.non_finite == "skip", str(writing.run.log)),
+        more_state,
     )
 
 
-def _evaluate(prepared: Prepared, run: RunDirectory, reporter: Reporter) -> Mapping[str, float]:
+@contextmanager
+def _events(writing: _Writing) -> Iterator[tuple[Watcher, ...]]:
+    """TensorBoard's watcher, if it was asked for."""
+    resumed = writing.prepared.resumed
+    if not writing.prepared.recipe.tensorboard:
+        yield ()
+        return
+    events = open_events(writing.run.events, resumed.place.steps_done if resumed is not None else 0)
+    try:
+        yield (EventsWatcher(events),)
+    finally:
+        events.close()
+
+
+def _evaluate(writing: _Writing) -> Mapping[str, float]:
     """The validation metrics, with the predictions beside the run's; none without validation data."""
-    data = prepared.validation
+    prepared, run, data = writing.prepared, writing.run, writing.prepared.validation
     if data is None:
         return {}
     run.new_predictions.mkdir(exist_ok=True)
 
     def on_progress(n_done: int) -> None:
-        reporter.working("evaluating", "examples", n_done, data.n_examples)
+        writing.reporter.working("evaluating", "examples", n_done, data.n_examples)
 
-    return prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress).metrics
+    with writing.interruption.at_once():  # a signal may break it off anywhere: it has no state to save
+        return prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress).metrics
 
 
-def _finish(prepared: Prepared, run: RunDirectory, log: RunLog, keeper: Keeper, coached: CoachedWatcher) -> FineTuned:
+def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     """Write the best epoch's model and all results, and close the log."""
-    findings = write_results(run, prepared, keeper, coached)
+    prepared, run, log = writing.prepared, writing.run, writing.log
+    findings = write_results(run, prepared, keeper, coach)
     best = keeper.best_epoch()
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
@@ -346,27 +339,34 @@ def _finish(prepared: Prepared, run: RunDirectory, log: RunLog, keeper: Keeper, 
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
 
 
-def _recipe_as_run(prepared: Prepared) -> str:
-    return recipe_as_run(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)
-
-
 def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
-    follower = Follower(prepared.choice, recipe.monitor, recipe.patience, interruption, bad_steps)
+    follower = Follower(prepared.choice, Judgement(recipe.monitor, recipe.patience), interruption, bad_steps)
     if prepared.resumed is not None:
-        follower.best = BestEpoch(**prepared.resumed.state["best"])
-        follower.epochs = [EpochReport(**report) for report in prepared.resumed.state["epochs"]]
+        follower.remember(prepared.resumed.state)
 
     def evaluate() -> Mapping[str, float]:
-        return task.evaluate(model, prepared.validation).metrics if prepared.validation is not None else {}
+        if prepared.validation is None:
+            return {}
+        with interruption.at_once():
+            return task.evaluate(model, prepared.validation).metrics
 
-    if not follower.best.should_stop(recipe.patience):
-        optimiser = _optimiser(recipe, model)
+    if not follower.is_finished:
+        optimiser = make_optimiser(recipe, model)
         _put_back(prepared, optimiser)
-        _train(prepared, optimiser, at_once(evaluate, interruption), follower, follower, interruption)
+        with interruption.deferred():
+            _train(prepared, optimiser, evaluate, follower)
     return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
+
+
+def _train(
+    prepared: Prepared, optimiser: Adam, evaluate: Evaluate, keeper: Keeper, watchers: Sequence[Watcher] = ()
+) -> None:
+    """Train from the beginning, or from where the run that is resumed stood."""
+    start = prepared.resumed.loop if prepared.resumed is not None else LoopState()
+    train(training_setup(prepared, optimiser), evaluate, keeper, watchers, start)
 
 
 def _put_back(prepared: Prepared, optimiser: Adam) -> None:
@@ -374,70 +374,5 @@ def _put_back(prepared: Prepared, optimiser: Adam) -> None:
         prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.place)
 
 
-def _train(
-    prepared: Prepared,
-    optimiser: Adam,
-    evaluate: Callable[[], Mapping[str, float]],
-    watcher: Watcher,
-    guard: Guard,
-    interruption: Interruption,
-) -> None:
-    recipe, task, model, here = prepared.recipe, prepared.task, prepared.loaded.model, prepared.here
-    with (
-        interruption.deferred(),
-        make_gradients(
-            model,
-            prepared.lesson.objective,
-            prepared.precision,
-            max_length=int(prepared.lesson.features.lengths.max()),
-            place=here.place,
-            n_places=here.count,
-        ) as gradients,
-    ):
-        train(
-            model,
-            prepared.lesson.features,
-            gradients if here.count == 1 else Summed(gradients, model, len(task.metric_names)),
-            task.metric_names,
-            optimiser,
-            _schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
-            _loop_settings(recipe),
-            evaluate,
-            watcher,
-            model_device(model),
-            here.place,
-            here.count,
-            prepared.resumed.loop if prepared.resumed is not None else LoopState(),
-            guard,
-        )
-
-
-def _optimiser(recipe: Recipe, model: torch.nn.Module) -> Adam:
-    return Adam(
-        model,
-        beta1=recipe.adam_beta1,
-        beta2=recipe.adam_beta2,
-        epsilon=recipe.adam_epsilon,
-        weight_decay=recipe.weight_decay,
-    )
-
-
-def _schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
-    return PolynomialDecay(
-        start=recipe.learning_rate,
-        end=recipe.end_learning_rate,
-        power=recipe.decay_power,
-        warmup_steps=recipe.warmup_steps or int(recipe.warmup_share * n_steps),
-        total_steps=n_steps,
-    )
-
-
-def _loop_settings(recipe: Recipe) -> LoopSettings:
-    return LoopSettings(
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        accumulation_steps=recipe.accumulation_steps,
-        max_gradient_norm=recipe.max_gradient_norm,
-        seed=recipe.seed,
-        log_every=recipe.log_every,
-    )
+def _provenance(prepared: Prepared) -> Provenance:
+    return Provenance(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)

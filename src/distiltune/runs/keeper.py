@@ -13,7 +13,7 @@ from distiltune.training.checkpoint_writer import Checkpointer
 from distiltune.training.early_stopping import BestEpoch, monitored
 from distiltune.training.finite import MAX_SKIPPED_IN_A_ROW, BadStep
 from distiltune.training.interruption import Interruption
-from distiltune.training.loop import EpochReport, LoopState, StepReport, Watcher
+from distiltune.training.loop import EpochReport, LoopState, StepReport
 from distiltune.training.reporter import Reporter
 from distiltune.training.run_log import RunLog
 
@@ -60,16 +60,36 @@ class BadSteps:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """By what a run judges its epochs.
+
+    Attributes:
+        monitor: the metric that decides which epoch is best.
+        patience: epochs without an improvement of it after which the run ends; 0: none.
+        go_on: asked after each epoch, when all is written of it, whether to train on.
+
+    """
+
+    monitor: str
+    patience: int = 0
+    go_on: Callable[[EpochReport], bool] = lambda report: True
+
+
 @dataclass(slots=True)
 class Follower:
-    """The watcher of a process that writes nothing and decides as the one that does."""
+    """The loop's ``Keeper`` in a process that writes nothing and decides as the one that does."""
 
     best: BestEpoch
-    monitor: str
-    patience: int
+    judgement: Judgement
     interruption: Interruption
     bad_steps: BadSteps
     epochs: list[EpochReport] = field(default_factory=list)
+
+    def remember(self, state: Mapping[str, Any]) -> None:
+        """Take up what the checkpoint that is resumed knows."""
+        self.epochs = [EpochReport(**report) for report in state["epochs"]]
+        self.best = BestEpoch(**state["best"])
 
     def on_step(self, report: StepReport) -> None:
         """Nothing to do."""
@@ -83,57 +103,55 @@ class Follower:
         if number := self.interruption.agreed():
             self.interruption.stop(number)
 
+    def before_evaluation(self, state: LoopState) -> None:
+        """Nothing to do."""
+
     def on_broken_off(self, state: LoopState) -> None:
         """Nothing to do."""
 
-    def after_epoch(self, state: LoopState) -> None:
-        """Nothing to do."""
-
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Whether to go on."""
+    def on_epoch(self, report: EpochReport) -> None:
+        """See whether it is the best."""
         self.epochs.append(report)
-        self.best = self.best.after(report.epoch, monitored(report, self.monitor))
-        return not self.best.should_stop(self.patience)
+        self.best = self.best.after(report.epoch, monitored(report, self.judgement.monitor))
+
+    def after_epoch(self, state: LoopState) -> bool:
+        """Whether to go on."""
+        return not self.is_finished
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether early stopping has ended the run."""
+        return self.best.should_stop(self.judgement.patience)
 
 
-class Asking:
-    """A loop's watcher around another one that asks someone after each epoch whether to go on."""
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What a keeper writes to: the run directory, its log, its checkpoints."""
 
-    def __init__(self, watcher: Watcher, go_on: Callable[[EpochReport], bool]) -> None:
-        self._watcher, self._go_on = watcher, go_on
-
-    def on_step(self, report: StepReport) -> None:
-        """Pass it on."""
-        self._watcher.on_step(report)
-
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Pass it on, and ask; both are told of every epoch."""
-        wanted = self._watcher.on_epoch(report)
-        return self._go_on(report) and wanted
+    run: RunDirectory
+    log: RunLog
+    checkpoints: Checkpointer
 
 
-class Keeper:
-    """A loop's watcher and guard that keeps what the run directory is to hold."""
+class RunKeeper:
+    """The loop's ``Keeper`` in the process that writes: it keeps what the run directory is to hold."""
 
     def __init__(
         self,
-        run: RunDirectory,
-        log: RunLog,
+        files: Files,
         reporter: Reporter,
-        checkpointer: Checkpointer,
         best: BestEpoch,
-        *,
-        monitor: str,
-        patience: int,
-        steps_per_epoch: int,
+        judgement: Judgement,
         interruption: Interruption,
         bad_steps: BadSteps,
         more_state: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """Watch a run; what ``more_state`` returns is kept in every checkpoint too."""
-        self._run, self._log, self._reporter, self._checkpointer = run, log, reporter, checkpointer
-        self._best = best
-        self._monitor, self._patience, self._steps_per_epoch = monitor, patience, steps_per_epoch
+        """Keep a run from its beginning, ``best`` being before the first epoch.
+
+        What ``more_state`` returns is kept in every checkpoint too.
+        """
+        self._run, self._log, self._checkpointer = files.run, files.log, files.checkpoints
+        self._reporter, self._best, self._judgement = reporter, best, judgement
         self._interruption, self._bad_steps, self._more_state = interruption, bad_steps, more_state
         self.epochs: list[EpochReport] = []
         self.steps: list[StepReport] = []
@@ -147,7 +165,7 @@ class Keeper:
     @property
     def is_finished(self) -> bool:
         """Whether early stopping has ended the run."""
-        return self._best.should_stop(self._patience)
+        return self._best.should_stop(self._judgement.patience)
 
     def on_step(self, report: StepReport) -> None:
         """Log it and show it."""
@@ -168,14 +186,17 @@ class Keeper:
         self._reporter.note(f"skipped: {message}")
 
     def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
-        """Save where it is time to; save and stop where a signal asks for it. An epoch's last step is saved always."""
+        """Save where it is time to; save and stop where a signal asks for it."""
         number = self._interruption.agreed()
-        # At an epoch's last step the evaluation comes, in which nothing changes and much time may pass.
-        if self._checkpointer.is_due(step) or number or step % self._steps_per_epoch == 0:
+        if self._checkpointer.is_due(step) or number:
             self._save(state())
         if number:
             self._checkpointer.wait()
             self._interruption.stop(number)
+
+    def before_evaluation(self, state: LoopState) -> None:
+        """Save."""
+        self._save(state)
 
     def on_broken_off(self, state: LoopState) -> None:
         """The state was saved before the evaluation began; if it is gone with its directory, save it again."""
@@ -184,10 +205,10 @@ class Keeper:
             self._save(state)
             self._checkpointer.wait()
 
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Log it, keep the checkpoint, and say whether to go on."""
+    def on_epoch(self, report: EpochReport) -> None:
+        """Log it, and keep the checkpoint."""
         self.epochs.append(report)
-        self._best = self._best.after(report.epoch, monitored(report, self._monitor))
+        self._best = self._best.after(report.epoch, monitored(report, self._judgement.monitor))
         is_best = self._best.epoch == report.epoch
         self._log.write("epoch", **asdict(report), best=is_best)
         if report.validation:
@@ -195,7 +216,7 @@ class Keeper:
         message = ""
         if self.is_finished:
             message = (
-                f"stopped after epoch {report.epoch}: {self._monitor} has not improved for "
+                f"stopped after epoch {report.epoch}: {self._judgement.monitor} has not improved for "
                 f"{self._best.n_since} epoch(s); epoch {self._best.epoch} is the best"
             )
             self._log.write("event", event="early_stop", message=message)
@@ -206,11 +227,12 @@ class Keeper:
         self._reporter.epoch(report, is_best)
         if message:
             self._reporter.note(message)
-        return not message
 
-    def after_epoch(self, state: LoopState) -> None:
-        """Save: all that is known of the epoch is in the log."""
+    def after_epoch(self, state: LoopState) -> bool:
+        """Save: all that is known of the epoch is in the log. Whether to go on, which is asked after every epoch."""
+        wanted = self._judgement.go_on(self.epochs[-1])
         self._save(state)
+        return wanted and not self.is_finished
 
     @property
     def has_best(self) -> bool:
@@ -226,7 +248,7 @@ class Keeper:
         """
         if not self.has_best:
             raise DivergedError(
-                f"No epoch has a {self._monitor} that is a number, so there is no model to keep.",
+                f"No epoch has a {self._judgement.monitor} that is a number, so there is no model to keep.",
                 where=str(self._run.log),
                 fix="lower --learning-rate",
             )
@@ -236,7 +258,7 @@ class Keeper:
         """Why that epoch, in words."""
         if not self.epochs[-1].validation:
             return "the last epoch; there is no validation data to choose by"
-        return f"best {self._monitor}: {self._best.value:.4f}"
+        return f"best {self._judgement.monitor}: {self._best.value:.4f}"
 
     def _save(self, state: LoopState) -> None:
         self._checkpointer.save(

@@ -44,8 +44,8 @@ from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, in_turn
 from distiltune.training.early_stopping import BestEpoch
-from distiltune.training.loop import count_steps
 from distiltune.training.reporter import Reporter
+from distiltune.training.setup import count_steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,23 +10,24 @@ from torch import Tensor
 
 from distiltune.coach.evidence import ProbeResult
 from distiltune.coach.probe import overfit_probe
-from distiltune.coach.watching import CoachedWatcher
+from distiltune.coach.watching import Coach
 from distiltune.model.encoder import count_parameters
 from distiltune.model.save import write_model_directory
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import model_card
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.runs.coaching import CoachFindings, sum_up_run
-from distiltune.runs.directory import RunDirectory, versions
-from distiltune.runs.keeper import Keeper
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.keeper import RunKeeper
 from distiltune.runs.prepare import Prepared
+from distiltune.runs.provenance import versions
 from distiltune.tasks.base import Dataset, Task
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
 
 
 def write_results(
-    run: RunDirectory, prepared: Prepared, keeper: Keeper, coached: CoachedWatcher, *, may_probe: bool = True
+    run: RunDirectory, prepared: Prepared, keeper: RunKeeper, coach: Coach, *, may_probe: bool = True
 ) -> CoachFindings:
     """Write all that a run ends with, for its best epoch so far; and what the coach has to say about it.
 
@@ -40,7 +41,7 @@ def write_results(
     best_directory = best_checkpoint(run.checkpoints, best)
     # First, since the coach reads them: those lying there may be of another epoch, or lost with the directory.
     run.publish_predictions(best_directory)
-    findings = _sum_up(run, prepared, coached, may_probe)
+    findings = _sum_up(run, prepared, coach, may_probe)
     total_seconds = time.perf_counter() - prepared.began
     summary = replace(
         _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
@@ -67,7 +68,7 @@ def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 
-def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher, may_probe: bool) -> CoachFindings:
+def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool) -> CoachFindings:
     """What the coach has to say at the end."""
 
     def probe() -> ProbeResult:
@@ -77,12 +78,12 @@ def _sum_up(run: RunDirectory, prepared: Prepared, coached: CoachedWatcher, may_
         run,
         prepared.task,
         prepared.validation,
-        coached,
+        coach,
         probe if may_probe else None,
     )
 
 
-def _summary(run: RunDirectory, prepared: Prepared, keeper: Keeper, best: int, total_seconds: float) -> RunSummary:
+def _summary(run: RunDirectory, prepared: Prepared, keeper: RunKeeper, best: int, total_seconds: float) -> RunSummary:
     recipe, epochs = prepared.recipe, tuple(keeper.epochs)
     found = versions()
     values = recipe.model_dump(mode="json")

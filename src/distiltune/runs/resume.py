@@ -20,7 +20,8 @@ from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import model_device
 from distiltune.model.source import UNTRAINED
 from distiltune.recipe.recipe import Recipe
-from distiltune.runs.directory import RunDirectory, versions
+from distiltune.runs.directory import RunDirectory
+from distiltune.runs.provenance import versions
 from distiltune.system.device import Precision, choose_precision, seed_dropout
 from distiltune.system.durable import find_damage, sync, write_whole
 from distiltune.tasks.base import Dataset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distiltune.model.build import LoadedModel
@@ -11,7 +11,6 @@ from distiltune.runs.keeper import BadSteps
 from distiltune.runs.resume import Resumed, notes_on_bits, write_base
 from distiltune.system.durable import write_whole
 from distiltune.tasks.base import Dataset
-from distiltune.training.interruption import Interruption
 from distiltune.training.reporter import Reporter
 from distiltune.training.run_log import RunLog
 
@@ -21,18 +20,6 @@ def make_again(run: RunDirectory, recipe: str, loaded: LoadedModel) -> None:
     run.checkpoints.mkdir(parents=True)
     write_whole(run.recipe, recipe.encode())
     write_base(run, loaded)
-
-
-def at_once(
-    evaluate: Callable[[], Mapping[str, float]], interruption: Interruption
-) -> Callable[[], Mapping[str, float]]:
-    """The evaluation, which a signal may break off anywhere: it has no state to save."""
-
-    def interruptible() -> Mapping[str, float]:
-        with interruption.at_once():
-            return evaluate()
-
-    return interruptible
 
 
 def make_bad_steps(training: Dataset, skip: bool, where: str) -> BadSteps:

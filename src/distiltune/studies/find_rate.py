@@ -9,7 +9,8 @@ from pathlib import Path
 from distiltune.errors import TrainingError
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.prepare import prepare
-from distiltune.studies.learning_rate import RangeSettings, RangeTest, range_test
+from distiltune.runs.setup import make_optimiser, training_setup
+from distiltune.studies.learning_rate import RangeTest, Rates, range_test
 from distiltune.studies.range_picture import draw_range
 from distiltune.system.device import choose_device
 from distiltune.system.output_directory import try_writing, writing_to
@@ -26,27 +27,8 @@ def find_learning_rate(
 
     """
     prepared = prepare(recipe, Processes(), choose_device(recipe.device))
-    settings = RangeSettings(
-        n_steps=n_steps,
-        batch_size=recipe.batch_size,
-        accumulation_steps=recipe.accumulation_steps,
-        max_gradient_norm=recipe.max_gradient_norm,
-        seed=recipe.seed,
-        beta1=recipe.adam_beta1,
-        beta2=recipe.adam_beta2,
-        epsilon=recipe.adam_epsilon,
-        weight_decay=recipe.weight_decay,
-        precision=prepared.precision,
-    )
-    return range_test(
-        prepared.loaded.model,
-        prepared.lesson.features,
-        prepared.lesson.objective,
-        prepared.task.metric_names,
-        settings,
-        recipe.learning_rate,
-        on_step,
-    )
+    setup = training_setup(prepared, make_optimiser(recipe, prepared.loaded.model))
+    return range_test(setup, Rates(n_steps=n_steps), recipe.learning_rate, on_step)
 
 
 def check_output(output: Path) -> None:

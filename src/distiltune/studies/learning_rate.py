@@ -13,16 +13,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from torch import nn
 
-from distiltune.data.feature_set import FeatureSet
-from distiltune.model.encoder import model_device
-from distiltune.system.device import Precision
 from distiltune.training.finite import BadStep
-from distiltune.training.gradients import make_gradients
-from distiltune.training.loop import EpochReport, LoopSettings, StepReport, Unguarded, count_steps, train
-from distiltune.training.objective import Objective
-from distiltune.training.optimiser import Adam
+from distiltune.training.loop import NothingKept, StepReport, train
+from distiltune.training.setup import TrainingSetup
 
 SAFETY = 10.0
 """The suggestion stays this far below the rate at which the loss breaks away: the range test drives each rate for one
@@ -36,21 +30,17 @@ _HOPELESS = 1.5  # times the first loss: no need to go on
 
 
 @dataclass(frozen=True, slots=True)
-class RangeSettings:
-    """The rates of the test, and what it trains with."""
+class Rates:
+    """The rates of the test: so many, from the lowest to the highest, each a fixed factor above the one before."""
 
     lowest: float = 1e-6
     highest: float = 3e-2
     n_steps: int = 100
-    batch_size: int = 16
-    accumulation_steps: int = 1
-    max_gradient_norm: float = 0.0
-    seed: int = 0
-    beta1: float = 0.9
-    beta2: float = 0.999
-    epsilon: float = 1e-8
-    weight_decay: float = 0.0
-    precision: Precision = "float32"
+
+    def __call__(self, step: int) -> float:
+        """The rate of a step, counted from 0."""
+        growth: float = (self.highest / self.lowest) ** (1 / max(1, self.n_steps - 1))
+        return self.lowest * growth**step
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +83,8 @@ class _Enough(Exception):  # noqa: N818 (no error: it ends a loop that only its 
     """The loss is beyond hope, or all rates were tried."""
 
 
-class _Recorder(Unguarded):
-    """A loop's watcher and guard that keeps every step's rate and loss."""
+class _Recorder(NothingKept):
+    """A loop's keeper that keeps every step's rate and loss."""
 
     def __init__(self, n_steps: int, on_step: Callable[[int], None]) -> None:
         self._n_steps, self._tell = n_steps, on_step
@@ -118,59 +108,28 @@ class _Recorder(Unguarded):
         self.losses.append(loss)
         self._tell(len(self.losses))
 
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Go on."""
-        return True
-
 
 def range_test(
-    model: nn.Module,
-    features: FeatureSet,
-    objective: Objective,
-    metric_names: tuple[str, ...],
-    settings: RangeSettings,
-    default: float,
-    on_step: Callable[[int], None] = lambda n_done: None,
+    setup: TrainingSetup, rates: Rates, default: float, on_step: Callable[[int], None] = lambda n_done: None
 ) -> RangeTest:
-    """Train with rising rates, put the weights back, and say which rate to train with."""
-    before = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    growth = (settings.highest / settings.lowest) ** (1 / max(1, settings.n_steps - 1))
-    recorder = _Recorder(settings.n_steps, on_step)
-    steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
-    optimiser = Adam(
-        model,
-        beta1=settings.beta1,
-        beta2=settings.beta2,
-        epsilon=settings.epsilon,
-        weight_decay=settings.weight_decay,
-    )
-    loop = LoopSettings(
-        epochs=-(-settings.n_steps // steps_per_epoch),
-        batch_size=settings.batch_size,
-        accumulation_steps=settings.accumulation_steps,
-        max_gradient_norm=settings.max_gradient_norm,
-        seed=settings.seed,
-        log_every=1,
-    )
+    """Train with rising rates, put the weights back, and say which rate to train with.
+
+    Args:
+        setup: the training whose rate is looked for; of its epochs as many as the rates need are run.
+        rates: that are tried.
+        default: the rate that would be taken otherwise.
+        on_step: told how many steps are done.
+
+    """
+    before = {name: value.detach().clone() for name, value in setup.model.state_dict().items()}
+    recorder = _Recorder(rates.n_steps, on_step)
+    loop = replace(setup.loop, epochs=-(-rates.n_steps // setup.steps_per_epoch), log_every=1)
     try:
-        with make_gradients(model, objective, settings.precision, max_length=int(features.lengths.max())) as gradients:
-            train(
-                model,
-                features,
-                gradients,
-                metric_names,
-                optimiser,
-                lambda step: settings.lowest * growth**step,
-                loop,
-                dict,
-                recorder,
-                model_device(model),
-                guard=recorder,
-            )
+        train(replace(setup, learning_rate_at=rates, loop=loop), dict, recorder)
     except _Enough:
         pass
     finally:
-        model.load_state_dict(before)
+        setup.model.load_state_dict(before)
     return read_curve(recorder.rates, recorder.losses, default)
 
 

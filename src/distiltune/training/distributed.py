@@ -49,6 +49,10 @@ class Processes:
         return self.place == 0
 
 
+ALONE: Final = Processes()
+"""One process by itself."""
+
+
 def processes() -> Processes:
     """What `torchrun` says in the environment; one process where it says nothing."""
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")

@@ -6,37 +6,26 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import DivergedError
+from distiltune.model.encoder import model_device
 from distiltune.system.device import give_back_freed_memory
-from distiltune.training.backward import Gradients
 from distiltune.training.finite import AdmittedSteps, BadStep
-from distiltune.training.optimiser import Optimiser
+from distiltune.training.gradients import gradients_of
+from distiltune.training.setup import TrainingSetup
 
 STEPS_BETWEEN_TRIMS = 50
 """Often enough that memory does not grow, seldom enough that faulting it in again costs less than 1 % of a step."""
 
 Metrics = Mapping[str, float]
 Evaluate = Callable[[], Metrics]
-
-
-@dataclass(frozen=True, slots=True)
-class LoopSettings:
-    """What the loop itself needs to know; the recipe says what each means."""
-
-    epochs: int
-    batch_size: int
-    accumulation_steps: int
-    max_gradient_norm: float
-    seed: int
-    log_every: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,17 +86,17 @@ class LoopState:
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how the training goes: the log, the progress bar, the keeper of the best epoch."""
+    """Whoever wants to know how the training goes: the coach, TensorBoard."""
 
     def on_step(self, report: StepReport) -> None:
         """Called every ``log_every`` steps and at the end of an epoch."""
 
-    def on_epoch(self, report: EpochReport) -> bool:
-        """Called after each epoch's evaluation; returns whether to go on."""
+    def on_epoch(self, report: EpochReport) -> None:
+        """Called after each epoch's evaluation."""
 
 
-class Guard(Protocol):
-    """Whoever sees to it that nothing is lost: checkpoints, signals, numbers that are not finite."""
+class Keeper(Watcher, Protocol):
+    """The one watcher that decides when to stop and sees to it that nothing is lost: log, checkpoints, signals."""
 
     def on_bad_step(self, bad: BadStep) -> None:
         """Called for a step whose loss or gradient is not finite; raises, or returns to have it skipped."""
@@ -115,15 +104,24 @@ class Guard(Protocol):
     def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
         """Called between two steps, with a way to learn the state; may save it, and may raise to stop here."""
 
+    def before_evaluation(self, state: LoopState) -> None:
+        """Called when all steps of an epoch are done: nothing changes until its evaluation ends, much later perhaps."""
+
     def on_broken_off(self, state: LoopState) -> None:
-        """Called when an evaluation is broken off or fails; all steps of its epoch are done."""
+        """Called when the evaluation is broken off or fails."""
 
-    def after_epoch(self, state: LoopState) -> None:
-        """Called after the watcher has heard of an epoch, with the state at the next one's beginning."""
+    def after_epoch(self, state: LoopState) -> bool:
+        """Called once all have heard of an epoch, with the state at the next one's beginning; whether to go on."""
 
 
-class Unguarded:
-    """Saves nothing, hears no signals, and stops at numbers that are not finite."""
+class NothingKept:
+    """Saves nothing, hears no signals, trains to the end, and stops at numbers that are not finite."""
+
+    def on_step(self, report: StepReport) -> None:
+        """Nothing."""
+
+    def on_epoch(self, report: EpochReport) -> None:
+        """Nothing."""
 
     def on_bad_step(self, bad: BadStep) -> None:
         """Raise.
@@ -142,96 +140,93 @@ class Unguarded:
     def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
         """Nothing."""
 
+    def before_evaluation(self, state: LoopState) -> None:
+        """Nothing."""
+
     def on_broken_off(self, state: LoopState) -> None:
         """Nothing."""
 
-    def after_epoch(self, state: LoopState) -> None:
-        """Nothing."""
-
-
-def count_steps(n_features: int, batch_size: int, accumulation_steps: int) -> int:
-    """Optimiser steps in an epoch, the last and smaller one included."""
-    return -(-n_features // (batch_size * accumulation_steps))
+    def after_epoch(self, state: LoopState) -> bool:
+        """Go on."""
+        return True
 
 
 def train(
-    model: nn.Module,
-    features: FeatureSet,
-    gradients: Gradients,
-    metric_names: tuple[str, ...],
-    optimiser: Optimiser,
-    learning_rate_at: Callable[[int], float],
-    settings: LoopSettings,
+    setup: TrainingSetup,
     evaluate: Evaluate,
-    watcher: Watcher,
-    device: torch.device,
-    place: int = 0,
-    n_places: int = 1,
+    keeper: Keeper,
+    watchers: Sequence[Watcher] = (),
     start: LoopState = LoopState(),
-    guard: Guard = Unguarded(),  # noqa: B008 (has no state)
 ) -> None:
-    """Train ``model`` in place for ``settings.epochs`` epochs, or until the watcher says stop.
+    """Train the model of ``setup`` in place for its epochs, or until the keeper says stop.
 
-    Nothing is read back from a GPU between two log lines, so that no step waits for it; a ``guard`` of several
-    processes makes them wait for each other's hosts (see ``largest_of_all``). Of every batch this
-    process takes what is dealt to its ``place`` among ``n_places``; the reports are of all. From a ``start`` that is
-    not the beginning it goes on exactly as if it had never stopped, given the weights, optimiser and random states of
-    then.
+    Nothing is read back from a GPU between two log lines, so that no step waits for it; a ``keeper`` of several
+    processes makes them wait for each other's hosts (see ``largest_of_all``). Of every batch this process takes what is
+    dealt to it; the reports are of all. From a ``start`` that is not the beginning it goes on exactly as if it had
+    never stopped, given the weights, optimiser and random states of then.
+
+    Args:
+        setup: what is trained, on what and how.
+        evaluate: the validation metrics of the model as it is.
+        keeper: keeps what there is to keep, and decides.
+        watchers: whoever else is told, in this order.
+        start: where the training stands.
+
     """
-    steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
-    n_steps = steps_per_epoch * settings.epochs
-    lengths = features.lengths
-    step = start.step
-    for epoch in range(start.epoch, settings.epochs):
-        model.train()
-        clock = _Clock(len(metric_names), device, start if epoch == start.epoch else LoopState())
-        admitted = AdmittedSteps(model, device, guard.on_bad_step)
-        order = epoch_order(len(features), settings.seed, epoch)
-        n_done = step - epoch * steps_per_epoch
-        learning_rate = learning_rate_at(step - 1) if n_done else 0.0
-        for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places, n_done):
-            learning_rate = optimiser.learning_rate = learning_rate_at(step)
-            step_weight = sum(map(features.weight, batches)) or 1.0
-            for ids in batches:
-                metrics = gradients.add(next(packed), step_weight)
-                clock.add(metrics, len(ids), features.weight(ids), int(lengths[ids].sum()))
-            gradients.finish()
-            is_good = admitted.look(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums)
-            clock.admit(is_good)
-            if settings.max_gradient_norm > 0.0:
-                nn.utils.clip_grad_norm_(model.parameters(), settings.max_gradient_norm)
-            optimiser.step(is_good)
-            gradients.clear()
-            step += 1
-            if step % STEPS_BETWEEN_TRIMS == 0:
-                give_back_freed_memory()
-            if step % settings.log_every == 0 or step % steps_per_epoch == 0:
-                clock.n_skipped += admitted.settle()
-                loss, rate = clock.lap()
-                watcher.on_step(StepReport(epoch, step - 1, n_steps, loss, learning_rate, rate))
-            guard.between_steps(step, lambda: clock.state(epoch, step, admitted))  # noqa: B023 (called at once)
+    features, settings, optimiser, device = setup.features, setup.loop, setup.optimiser, model_device(setup.model)
+    lengths, step = features.lengths, start.step
+    with gradients_of(setup) as gradients:
+        for epoch in range(start.epoch, settings.epochs):
+            setup.model.train()
+            clock = _Clock(len(setup.metric_names), device, start if epoch == start.epoch else LoopState())
+            admitted = AdmittedSteps(setup.model, device, keeper.on_bad_step)
+            n_done = step - epoch * setup.steps_per_epoch
+            learning_rate = setup.learning_rate_at(step - 1) if n_done else 0.0
+            for batches, packed in _steps(setup, epoch, n_done, gradients.n_parts):
+                learning_rate = optimiser.learning_rate = setup.learning_rate_at(step)
+                step_weight = sum(map(features.weight, batches)) or 1.0
+                for ids in batches:
+                    metrics = gradients.add(next(packed), step_weight)
+                    clock.add(metrics, len(ids), features.weight(ids), int(lengths[ids].sum()))
+                gradients.finish()
+                is_good = admitted.look(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums)
+                clock.admit(is_good)
+                if settings.max_gradient_norm > 0.0:
+                    nn.utils.clip_grad_norm_(setup.model.parameters(), settings.max_gradient_norm)
+                optimiser.step(is_good)
+                gradients.clear()
+                step += 1
+                if step % STEPS_BETWEEN_TRIMS == 0:
+                    give_back_freed_memory()
+                if step % settings.log_every == 0 or step % setup.steps_per_epoch == 0:
+                    clock.n_skipped += admitted.settle()
+                    loss, rate = clock.lap()
+                    report = StepReport(epoch, step - 1, setup.n_steps, loss, learning_rate, rate)
+                    for listener in (keeper, *watchers):
+                        listener.on_step(report)
+                keeper.between_steps(step, partial(clock.state, epoch, step, admitted))
 
-        train_metrics = dict(zip(metric_names, clock.means(), strict=True))
-        state = clock.state(epoch, step, admitted)
-        go_on = watcher.on_epoch(_end_epoch(clock, state, train_metrics, learning_rate, evaluate, guard))
-        guard.after_epoch(LoopState(epoch + 1, step))
-        if not go_on:
-            return
+            ended = _end_epoch(setup, clock, clock.state(epoch, step, admitted), learning_rate, evaluate, keeper)
+            for listener in (keeper, *watchers):
+                listener.on_epoch(ended)
+            if not keeper.after_epoch(LoopState(epoch + 1, step)):
+                return
 
 
 def _end_epoch(
-    clock: _Clock, state: LoopState, train_metrics: Metrics, learning_rate: float, evaluate: Evaluate, guard: Guard
+    setup: TrainingSetup, clock: _Clock, state: LoopState, learning_rate: float, evaluate: Evaluate, keeper: Keeper
 ) -> EpochReport:
-    """Evaluate, and put the epoch's figures together; an evaluation that is broken off is told to the guard."""
+    """Evaluate, and put the epoch's figures together; an evaluation that is broken off is told to the keeper."""
+    keeper.before_evaluation(state)
     began = time.perf_counter()
     try:
         validation = evaluate()
     except BaseException:
-        guard.on_broken_off(state)
+        keeper.on_broken_off(state)
         raise
     return EpochReport(
         epoch=state.epoch,
-        train=train_metrics,
+        train=dict(zip(setup.metric_names, clock.means(), strict=True)),
         validation=validation,
         learning_rate=learning_rate,
         train_seconds=state.seconds,
@@ -243,18 +238,14 @@ def _end_epoch(
 
 
 def _steps(
-    features: FeatureSet,
-    order: FeatureIds,
-    settings: LoopSettings,
-    n_parts: int,
-    place: int,
-    n_places: int,
-    n_done: int,
+    setup: TrainingSetup, epoch: int, n_done: int, n_parts: int
 ) -> Iterator[tuple[list[FeatureIds], Iterator[Sequence[PackedBatch]]]]:
     """For each step from ``n_done`` on the features of its batches, and where to take this process's parts from."""
+    features, settings, here = setup.features, setup.loop, setup.here
+    order = epoch_order(len(features), settings.seed, epoch)
     groups = split_batches(order, settings.batch_size * settings.accumulation_steps)[n_done:]
     steps = [split_batches(group, settings.batch_size) for group in groups]
-    mine = [share(features.lengths, ids, place, n_places) for batches in steps for ids in batches]
+    mine = [share(features.lengths, ids, here.place, here.count) for batches in steps for ids in batches]
     packed = packed_ahead(features, mine, n_parts)
     for batches in steps:
         yield batches, packed

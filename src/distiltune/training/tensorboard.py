@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.errors import TrainingError, install_extra
-from distiltune.training.loop import EpochReport, StepReport, Watcher
+from distiltune.training.loop import EpochReport, StepReport
 
 
 def open_events(directory: Path, steps_done: int = 0) -> Any:
@@ -29,24 +29,22 @@ def open_events(directory: Path, steps_done: int = 0) -> Any:
 
 
 class EventsWatcher:
-    """A loop's watcher around another one that writes what it passes on as events."""
+    """A loop's watcher that writes what it is told as events."""
 
-    def __init__(self, watcher: Watcher, writer: Any) -> None:
-        self._watcher, self._writer = watcher, writer
+    def __init__(self, writer: Any) -> None:
+        self._writer = writer
 
     def on_step(self, report: StepReport) -> None:
         """``step/loss``, ``step/learning_rate``, ``step/tokens_per_second`` at the step's number."""
-        self._watcher.on_step(report)
         for name in ("loss", "learning_rate", "tokens_per_second"):
             self._add(f"step/{name}", getattr(report, name), report.step)
 
-    def on_epoch(self, report: EpochReport) -> bool:
+    def on_epoch(self, report: EpochReport) -> None:
         """``epoch/train/…`` and ``epoch/validation/…`` at the epoch's number."""
         for of, metrics in (("train", report.train), ("validation", report.validation)):
             for name, value in metrics.items():
                 self._add(f"epoch/{of}/{name}", value, report.epoch)
         self._writer.flush()
-        return self._watcher.on_epoch(report)
 
     def _add(self, name: str, value: float, at: int) -> None:
         if math.isfinite(value):

@@ -1,0 +1,56 @@
+"""From a recipe and what was prepared for it to a training: the one place where the two are put together."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.prepare import Prepared
+from distiltune.training.optimiser import Adam
+from distiltune.training.schedule import PolynomialDecay
+from distiltune.training.setup import LoopSettings, TrainingSetup
+
+
+def make_optimiser(recipe: Recipe, model: nn.Module) -> Adam:
+    """The recipe's optimiser of the model's parameters, before its first step."""
+    return Adam(
+        model,
+        beta1=recipe.adam_beta1,
+        beta2=recipe.adam_beta2,
+        epsilon=recipe.adam_epsilon,
+        weight_decay=recipe.weight_decay,
+    )
+
+
+def training_setup(prepared: Prepared, optimiser: Adam) -> TrainingSetup:
+    """What a recipe's training goes by, with the optimiser of its model."""
+    recipe = prepared.recipe
+    return TrainingSetup(
+        model=prepared.loaded.model,
+        features=prepared.lesson.features,
+        objective=prepared.lesson.objective,
+        metric_names=prepared.task.metric_names,
+        optimiser=optimiser,
+        learning_rate_at=schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
+        loop=LoopSettings(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            accumulation_steps=recipe.accumulation_steps,
+            max_gradient_norm=recipe.max_gradient_norm,
+            seed=recipe.seed,
+            log_every=recipe.log_every,
+        ),
+        precision=prepared.precision,
+        here=prepared.here,
+    )
+
+
+def schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
+    """The recipe's learning rate at each of ``n_steps`` steps."""
+    return PolynomialDecay(
+        start=recipe.learning_rate,
+        end=recipe.end_learning_rate,
+        power=recipe.decay_power,
+        warmup_steps=recipe.warmup_steps or int(recipe.warmup_share * n_steps),
+        total_steps=n_steps,
+    )

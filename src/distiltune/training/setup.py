@@ -1,0 +1,69 @@
+"""A training as one record: what is trained, on what, towards what and how; who watches it is no part of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from distiltune.data.feature_set import FeatureSet
+from distiltune.system.device import Precision
+from distiltune.training.distributed import ALONE, Processes
+from distiltune.training.objective import Objective
+from distiltune.training.optimiser import Optimiser
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """What the loop itself needs to know; the recipe says what each means."""
+
+    epochs: int
+    batch_size: int
+    accumulation_steps: int
+    max_gradient_norm: float
+    seed: int
+    log_every: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSetup:
+    """What a training goes by.
+
+    Attributes:
+        model: trained in place, its parameters on one device.
+        features: what it is trained on.
+        objective: what its output is worth.
+        metric_names: what the objective's sums are called; the first is the loss.
+        optimiser: of the model's parameters.
+        learning_rate_at: the rate of each step, counted from 0 over the run.
+        loop: epochs, batches, seed.
+        precision: of the matrix products.
+        here: this process among those that share each batch.
+
+    """
+
+    model: nn.Module
+    features: FeatureSet
+    objective: Objective
+    metric_names: tuple[str, ...]
+    optimiser: Optimiser
+    learning_rate_at: Callable[[int], float]
+    loop: LoopSettings
+    precision: Precision = "float32"
+    here: Processes = ALONE
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in an epoch, the last and smaller one included."""
+        return count_steps(len(self.features), self.loop.batch_size, self.loop.accumulation_steps)
+
+    @property
+    def n_steps(self) -> int:
+        """Optimiser steps of the whole training."""
+        return self.steps_per_epoch * self.loop.epochs
+
+
+def count_steps(n_features: int, batch_size: int, accumulation_steps: int) -> int:
+    """Optimiser steps in an epoch, the last and smaller one included."""
+    return -(-n_features // (batch_size * accumulation_steps))
