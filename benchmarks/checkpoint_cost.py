@@ -24,8 +24,8 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
-from distiltune.training.checkpoint import Place
-from distiltune.training.checkpoint_writer import Checkpointer, Interval
+from distiltune.training.checkpoint import Position
+from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.loop import LoopState, NothingKept, train
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
@@ -37,7 +37,7 @@ WARM_UP_STEPS = 3
 class Timed(NothingKept):
     """Times stretches of steps, every second one with a checkpoint at its beginning."""
 
-    def __init__(self, checkpointer: Checkpointer, n_steps: int, n_rounds: int) -> None:
+    def __init__(self, checkpointer: CheckpointWriter, n_steps: int, n_rounds: int) -> None:
         self._checkpointer, self._n_steps, self._n_rounds = checkpointer, n_steps, n_rounds
         self.seconds: dict[bool, list[float]] = {False: [], True: []}
         self.stalls: list[float] = []
@@ -57,7 +57,7 @@ class Timed(NothingKept):
             raise KeyboardInterrupt
         self._began = time.perf_counter()
         if number % 2:
-            self._checkpointer.save(Place(step, 0), -1, {})
+            self._checkpointer.save(Position(step, 0), -1, {})
             self.stalls.append(time.perf_counter() - self._began)
 
 
@@ -77,7 +77,9 @@ def main() -> None:
         model = load_model(str(folder / "model"), HEAD_RULES, make_span_head, torch.device("cpu")).model
         optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
         (folder / "checkpoints").mkdir()
-        checkpointer = Checkpointer(folder / "checkpoints", model, optimiser, Interval())
+        checkpointer = CheckpointWriter(
+            CheckpointFolder(folder / "checkpoints"), model, optimiser, CheckpointInterval()
+        )
         timed = Timed(checkpointer, wanted.steps, wanted.rounds)
         features = workload.features(16 * (WARM_UP_STEPS + 2 * wanted.rounds * wanted.steps + 1))
         settings = LoopSettings(1, 16, 1, 0.0, 0, 10)

@@ -118,7 +118,7 @@ def _resume_place(output: Path) -> int:
     if not run.recipe.is_file():
         return 0
     found = find_resumable(run)
-    return found.place.steps_done if found is not None else 0
+    return found.position.steps_done if found is not None else 0
 
 
 def main() -> int:

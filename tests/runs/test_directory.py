@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from distiltune.errors import TrainingError
-from distiltune.runs.directory import RunDirectory, usual_place
+from distiltune.runs.directory import RunDirectory, default_run_path
 
 
 def test_a_new_run_has_its_place(tmp_path: Path) -> None:
@@ -34,7 +34,7 @@ def test_a_run_is_called_after_its_recipe_or_its_data(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "people.json.gz").write_bytes(b"")
     (tmp_path / "folder.v1").mkdir()
-    place = usual_place(Path(recipe) if recipe else None, train)
+    place = default_run_path(Path(recipe) if recipe else None, train)
     assert place == Path("runs") / (name or tmp_path.name)
 
 

@@ -11,7 +11,7 @@ from distiltune.errors import TrainingError
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import BadSteps, Files, Judgement, RunKeeper
 from distiltune.training.checkpoint import read_checkpoint, read_weights
-from distiltune.training.checkpoint_writer import Checkpointer, Interval
+from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.early_stopping import BestEpoch, Better
 from distiltune.training.interruption import Interruption
 from distiltune.training.loop import EpochReport, LoopState, StepReport
@@ -51,7 +51,9 @@ class Run:
         self.model.weight.grad = torch.ones(1, 1)
         optimiser.step()
         self.log = RunLog(self.directory.log)
-        self.checkpointer = Checkpointer(self.directory.checkpoints, self.model, optimiser, Interval())
+        self.checkpointer = CheckpointWriter(
+            CheckpointFolder(self.directory.checkpoints), self.model, optimiser, CheckpointInterval()
+        )
         self.keeper = RunKeeper(
             Files(self.directory, self.log, self.checkpointer),
             self.listener,

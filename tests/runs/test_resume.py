@@ -15,7 +15,7 @@ from distiltune.runs.fine_tune import fine_tune, resume
 from distiltune.runs.prepare import Prepared
 from distiltune.runs.resume import find_resumable, precision_of
 from distiltune.training import checkpoint
-from distiltune.training.checkpoint import Place, Snapshot, write_checkpoint
+from distiltune.training.checkpoint import Position, Snapshot, write_checkpoint
 from distiltune.training.loop import StepReport
 from distiltune.training.reporter import Quiet
 from tests.helpers import TINY, people, read_log, weights_of, write_squad, write_tiny_model
@@ -105,14 +105,14 @@ def test_no_tensor_is_loaded_to_find_the_checkpoint(begun: RunDirectory, monkeyp
     """Its bits are checked nevertheless."""
     tensors = {"weight": torch.arange(10.0)}
     state = {"format": checkpoint.FORMAT, "best": {"epoch": -1}}
-    for place in (Place(1, 0), Place(2, 0)):
-        write_checkpoint(begun.checkpoints / place.name, Snapshot(tensors, tensors, state))
-    file = begun.checkpoints / Place(2, 0).name / "optimiser.safetensors"
+    for position in (Position(1, 0), Position(2, 0)):
+        write_checkpoint(begun.checkpoints / position.name, Snapshot(tensors, tensors, state))
+    file = begun.checkpoints / Position(2, 0).name / "optimiser.safetensors"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
     monkeypatch.setattr(checkpoint, "load_file", None)
     found = find_resumable(begun)
     assert found is not None
-    assert (found.place, found.state) == (Place(1, 0), state)
+    assert (found.position, found.state) == (Position(1, 0), state)
     assert "damaged" in found.notes[0]
 
 

@@ -20,8 +20,8 @@ from distiltune.errors import TrainingError
 from distiltune.system.durable import CHECKSUMS, write_tensors, write_whole
 from distiltune.training import checkpoint
 from distiltune.training.checkpoint import (
-    Place,
-    places_in,
+    Position,
+    checkpoints_in,
     random_states,
     read_checkpoint,
     read_weights,
@@ -225,16 +225,16 @@ def test_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_places_are_in_order(tmp_path: Path) -> None:
-    places = [Place(9, 0), Place(100, 1), Place(100, 2), Place(100_000_000, 3)]
-    for place in reversed(places):
-        (tmp_path / place.name).mkdir()
+    places = [Position(9, 0), Position(100, 1), Position(100, 2), Position(100_000_000, 3)]
+    for position in reversed(places):
+        (tmp_path / position.name).mkdir()
     for other in ("best-epoch-1", ".step-00000007-epochs-0.new", "step-7", "base"):
         (tmp_path / other).mkdir()
-    assert places_in(tmp_path) == places[::-1]
-    assert places_in(tmp_path / "absent") == []
+    assert checkpoints_in(tmp_path) == places[::-1]
+    assert checkpoints_in(tmp_path / "absent") == []
     (tmp_path / "file").write_text("")
     with pytest.raises(NotADirectoryError):
-        places_in(tmp_path / "file")
+        checkpoints_in(tmp_path / "file")
 
 
 class Killed(BaseException):

@@ -12,8 +12,8 @@ import torch
 
 from distiltune.errors import TrainingError
 from distiltune.training import checkpoint_writer as module
-from distiltune.training.checkpoint import Place, Snapshot, read_checkpoint, write_checkpoint
-from distiltune.training.checkpoint_writer import Checkpointer, Interval
+from distiltune.training.checkpoint import Position, Snapshot, read_checkpoint, write_checkpoint
+from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.optimiser import Adam
 
 STATE: dict[str, Any] = {"best": {"epoch": -1}}
@@ -22,7 +22,13 @@ STATE: dict[str, Any] = {"best": {"epoch": -1}}
 class Folder:
     """A checkpointer on a folder, with a clock that is set by hand."""
 
-    def __init__(self, path: Path, interval: Interval | None = None, **named: Any) -> None:
+    def __init__(
+        self,
+        path: Path,
+        interval: CheckpointInterval | None = None,
+        came_from: tuple[Position, int] | None = None,
+        **named: Any,
+    ) -> None:
         self.now = 1_000.0
         self.path = path
         self.model = torch.nn.Linear(2, 2)
@@ -30,10 +36,17 @@ class Folder:
         for parameter in self.model.parameters():
             parameter.grad = torch.ones_like(parameter)
         optimiser.step()
-        self.it = Checkpointer(path, self.model, optimiser, interval or Interval(), clock=lambda: self.now, **named)
+        self.it = CheckpointWriter(
+            CheckpointFolder(path, **named),
+            self.model,
+            optimiser,
+            interval or CheckpointInterval(),
+            came_from=came_from,
+            clock=lambda: self.now,
+        )
 
     def save(self, step: int, epochs: int = 0, best: int = -1) -> None:
-        self.it.save(Place(step, epochs), best, {**STATE, "step": step})
+        self.it.save(Position(step, epochs), best, {**STATE, "step": step})
 
     @property
     def names(self) -> set[str]:
@@ -41,13 +54,13 @@ class Folder:
 
 
 def test_an_interval_is_passed_by_steps_or_by_time() -> None:
-    assert Interval(10, 2.0).passed(5, 0.0) == 0.5
-    assert Interval(10, 2.0).passed(1, 180.0) == 1.5
-    assert Interval(0, 0.0).passed(10**6, 1e9) == 0.0
+    assert CheckpointInterval(10, 2.0).passed(5, 0.0) == 0.5
+    assert CheckpointInterval(10, 2.0).passed(1, 180.0) == 1.5
+    assert CheckpointInterval(0, 0.0).passed(10**6, 1e9) == 0.0
 
 
 def test_one_is_due_after_half_of_the_interval(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, Interval(10, 2.0))
+    folder = Folder(tmp_path, CheckpointInterval(10, 2.0))
     assert [step for step in range(1, 11) if folder.it.is_due(step)] == [5, 6, 7, 8, 9, 10]
     folder.save(5)
     folder.it.wait()
@@ -74,7 +87,7 @@ def test_training_goes_on_while_it_is_written_but_not_beyond_the_interval(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     disk = SlowDisk(monkeypatch)
-    folder = Folder(tmp_path, Interval(10, 0.0))
+    folder = Folder(tmp_path, CheckpointInterval(10, 0.0))
     folder.save(5)
     assert not any(folder.it.is_due(step) for step in range(6, 10))
     assert folder.names == set()
@@ -82,15 +95,15 @@ def test_training_goes_on_while_it_is_written_but_not_beyond_the_interval(
     timer.start()
     assert folder.it.is_due(10)  # which has waited
     assert disk.may_end.is_set()
-    assert folder.it.last == Place(5, 0)
+    assert folder.it.last == Position(5, 0)
 
 
 def test_with_an_interval_of_one_step_every_step_is_safe_before_the_next(tmp_path: Path) -> None:
-    folder = Folder(tmp_path, Interval(1, 0.0))
+    folder = Folder(tmp_path, CheckpointInterval(1, 0.0))
     for step in (1, 2, 3):
         assert folder.it.is_due(step)
         folder.save(step)
-        assert folder.it.last == Place(step, 0)
+        assert folder.it.last == Position(step, 0)
 
 
 def test_two_are_kept_and_the_best_epochs_that_they_refer_to(tmp_path: Path) -> None:
@@ -111,7 +124,7 @@ def test_the_resumed_one_is_kept_as_the_one_before(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     folder.save(5)
     folder.it.wait()
-    again = Folder(tmp_path, came_from=(Place(5, 0), -1))
+    again = Folder(tmp_path, came_from=(Position(5, 0), -1))
     again.save(9)
     again.it.wait()
     assert folder.names == {"step-00000005-epochs-0", "step-00000009-epochs-0"}

@@ -16,7 +16,7 @@ from distiltune.runs import resume as resuming
 from distiltune.runs.resume import Resumed
 from distiltune.system.device import Precision
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.training.checkpoint import Place, Snapshot, restore, take_snapshot, write_checkpoint
+from distiltune.training.checkpoint import Position, Snapshot, restore, take_snapshot, write_checkpoint
 from distiltune.training.loop import EpochReport, LoopState, NothingKept, StepReport, train
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
@@ -143,9 +143,9 @@ def test_every_process_but_the_first_draws_its_gpus_dropout_anew(
     write_checkpoint(tmp_path / "last", saver.saved[0])
     seeded: list[tuple[object, ...]] = []
     monkeypatch.setattr(resuming, "seed_dropout", lambda *values: seeded.append(values))
-    for place in (0, 1, 2):
-        Resumed(tmp_path / "last", Place(3, 0), {}, ()).put_back(saver.model, saver.optimiser, 5, place)
-    assert seeded == [(torch.device("cpu"), 5, place, 3) for place in (1, 2)]
+    for position in (0, 1, 2):
+        Resumed(tmp_path / "last", Position(3, 0), {}, ()).put_back(saver.model, saver.optimiser, 5, position)
+    assert seeded == [(torch.device("cpu"), 5, position, 3) for position in (1, 2)]
 
 
 def test_the_time_of_an_epoch_goes_on(whole: Saver) -> None:

@@ -87,7 +87,7 @@ def _run_training(
 
     from distiltune.report.console import ConsoleReporter
     from distiltune.runs import fine_tune as fine_tuning
-    from distiltune.runs.directory import usual_place
+    from distiltune.runs.directory import default_run_path
     from distiltune.training.distributed import processes
     from distiltune.training.interruption import Terminated
 
@@ -97,7 +97,7 @@ def _run_training(
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            place = output or usual_place(recipe, built.train)
+            place = output or default_run_path(recipe, built.train)
             fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)

@@ -216,7 +216,7 @@ class RunDirectory:
         shutil.rmtree(self.new_predictions, ignore_errors=True)
 
 
-def usual_place(recipe: Path | None, train: Sequence[str]) -> Path:
+def default_run_path(recipe: Path | None, train: Sequence[str]) -> Path:
     """The run directory where none was named: ``runs/NAME``, after the recipe's file, else the first training data.
 
     A file is without its suffix, ``my.toml`` and ``my.json.gz`` are ``my``; of a path and a name on the hub the last

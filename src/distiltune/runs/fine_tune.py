@@ -26,7 +26,7 @@ from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
 from distiltune.runs.setup import make_optimiser, training_setup
 from distiltune.system.device import choose_device
 from distiltune.system.lock import RunLock
-from distiltune.training.checkpoint_writer import Checkpointer, Interval
+from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.distributed import joined, largest_of_all, processes
 from distiltune.training.interruption import Interruption, Terminated
 from distiltune.training.loop import EpochReport, Evaluate, Keeper, LoopState, Watcher, train
@@ -143,13 +143,13 @@ def _fine_tune(
 ) -> FineTuned:
     """Begin a run, or go on with one ``resumed_with`` these settings."""
     here = processes()
-    if go_on is not None and here.count > 1:
+    if go_on is not None and here.world_size > 1:
         raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
     lock = RunLock(run.path)
     try:
-        device = choose_device(recipe.device, here.place_here)
-        interruption = Interruption(lambda number: largest_of_all(here, number), here.count)
+        device = choose_device(recipe.device, here.local_rank)
+        interruption = Interruption(lambda number: largest_of_all(here, number), here.world_size)
         with interruption, joined(here, device.type), heard_by(reporter.working):
             if here.writes and run.path.exists():
                 lock.acquire()
@@ -265,20 +265,22 @@ def _begin(writing: _Writing) -> None:
         clear_leftovers(run, resumed)
 
 
-def _checkpoints(writing: _Writing, optimiser: Adam) -> Checkpointer:
+def _checkpoints(writing: _Writing, optimiser: Adam) -> CheckpointWriter:
     prepared, run, resumed = writing.prepared, writing.run, writing.prepared.resumed
-    return Checkpointer(
-        run.checkpoints,
+    return CheckpointWriter(
+        CheckpointFolder(
+            run.checkpoints,
+            before_writing=writing.log.sync,
+            make_again=lambda: make_again(run, _provenance(prepared).as_toml(), prepared.loaded),
+        ),
         prepared.loaded.model,
         optimiser,
-        Interval(prepared.recipe.checkpoint_steps, prepared.recipe.checkpoint_minutes),
+        CheckpointInterval(prepared.recipe.checkpoint_steps, prepared.recipe.checkpoint_minutes),
         came_from=resumed.came_from if resumed is not None else None,
-        before_writing=writing.log.sync,
-        make_again=lambda: make_again(run, _provenance(prepared).as_toml(), prepared.loaded),
     )
 
 
-def _keeper(writing: _Writing, checkpoints: Checkpointer, coach: Coach) -> RunKeeper:
+def _keeper(writing: _Writing, checkpoints: CheckpointWriter, coach: Coach) -> RunKeeper:
     prepared, recipe = writing.prepared, writing.prepared.recipe
 
     def more_state() -> Mapping[str, Any]:
@@ -306,7 +308,7 @@ def _events(writing: _Writing) -> Iterator[tuple[Watcher, ...]]:
     if not writing.prepared.recipe.tensorboard:
         yield ()
         return
-    events = open_events(writing.run.events, resumed.place.steps_done if resumed is not None else 0)
+    events = open_events(writing.run.events, resumed.position.steps_done if resumed is not None else 0)
     try:
         yield (EventsWatcher(events),)
     finally:
@@ -371,7 +373,7 @@ def _train(
 
 def _put_back(prepared: Prepared, optimiser: Adam) -> None:
     if prepared.resumed is not None:
-        prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.place)
+        prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.rank)
 
 
 def _provenance(prepared: Prepared) -> Provenance:

@@ -8,8 +8,8 @@ from typing import Any
 
 from distiltune.errors import DivergedError
 from distiltune.runs.directory import RunDirectory
-from distiltune.training.checkpoint import Place
-from distiltune.training.checkpoint_writer import Checkpointer
+from distiltune.training.checkpoint import Position
+from distiltune.training.checkpoint_writer import CheckpointWriter
 from distiltune.training.early_stopping import BestEpoch, monitored
 from distiltune.training.finite import MAX_SKIPPED_IN_A_ROW, BadStep
 from distiltune.training.interruption import Interruption
@@ -130,7 +130,7 @@ class Files:
 
     run: RunDirectory
     log: RunLog
-    checkpoints: Checkpointer
+    checkpoints: CheckpointWriter
 
 
 class RunKeeper:
@@ -262,7 +262,7 @@ class RunKeeper:
 
     def _save(self, state: LoopState) -> None:
         self._checkpointer.save(
-            Place(state.step, state.epoch),
+            Position(state.step, state.epoch),
             self._best.epoch,
             {
                 "loop": asdict(state),

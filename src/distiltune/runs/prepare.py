@@ -106,7 +106,7 @@ def prepare(
     """
     began = time.perf_counter()
     keep_freed_memory()
-    set_threads(recipe.threads or max(1, usable_cores() // here.count_here))
+    set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
     recipe = with_task_of_training(recipe)
     task = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe).ready()
@@ -119,7 +119,7 @@ def prepare(
     with in_turn(here):  # the first process on a machine fills the cache that the others read
         training, validation = task.load_training(loaded.tokenizer)
         lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
-    seed_dropout(device, recipe.seed, here.place)
+    seed_dropout(device, recipe.seed, here.rank)
     steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
     _check_warmup(recipe, steps_per_epoch * recipe.epochs)
     return Prepared(
@@ -139,7 +139,7 @@ def prepare(
             fingerprints(training, validation, lesson.features.targets),
             loaded,
             torch.get_num_threads(),
-            here.count,
+            here.world_size,
             precision,
         ),
     )

@@ -25,7 +25,7 @@ from distiltune.runs.provenance import versions
 from distiltune.system.device import Precision, choose_precision, seed_dropout
 from distiltune.system.durable import find_damage, sync, write_whole
 from distiltune.tasks.base import Dataset
-from distiltune.training.checkpoint import USE_ANOTHER, Place, places_in, read_checkpoint, read_state, restore
+from distiltune.training.checkpoint import USE_ANOTHER, Position, checkpoints_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpoint_writer import best_checkpoint, remove
 from distiltune.training.loop import LoopState
 from distiltune.training.optimiser import Adam
@@ -56,14 +56,14 @@ class Resumed:
 
     Attributes:
         directory: the checkpoint.
-        place: how far it had come.
+        position: how far it had come.
         state: its plain values.
         notes: a sentence for each newer checkpoint that turned out to be damaged.
 
     """
 
     directory: Path
-    place: Place
+    position: Position
     state: Mapping[str, Any]
     notes: tuple[str, ...]
 
@@ -76,14 +76,14 @@ class Resumed:
         return LoopState(**values)
 
     @property
-    def came_from(self) -> tuple[Place, int]:
-        """The place and the best epoch then, for whoever keeps the checkpoints."""
-        return self.place, int(self.state["best"]["epoch"])
+    def came_from(self) -> tuple[Position, int]:
+        """The position and the best epoch then, for whoever keeps the checkpoints."""
+        return self.position, int(self.state["best"]["epoch"])
 
-    def put_back(self, model: nn.Module, optimiser: Adam, seed: int, place: int) -> None:
+    def put_back(self, model: nn.Module, optimiser: Adam, seed: int, rank: int) -> None:
         """Weights, optimiser and random states as they were in the first process, which wrote them.
 
-        The GPU of a process at another ``place`` draws its dropout anew, from ``seed`` and the steps done: with the
+        The GPU of a process of another ``rank`` draws its dropout anew, from ``seed`` and the steps done: with the
         first one's state it would drop what that one drops.
 
         Raises:
@@ -91,8 +91,8 @@ class Resumed:
 
         """
         restore(read_checkpoint(self.directory), model, optimiser)
-        if place:
-            seed_dropout(model_device(model), seed, place, self.place.steps_done)
+        if rank:
+            seed_dropout(model_device(model), seed, rank, self.position.steps_done)
 
 
 def find_resumable(run: RunDirectory) -> Resumed | None:
@@ -105,8 +105,8 @@ def find_resumable(run: RunDirectory) -> Resumed | None:
     if not run.recipe.is_file():
         raise _no_run(run)
     notes: list[str] = []
-    for place in _places(run):
-        directory = run.checkpoints / place.name
+    for position in _positions(run):
+        directory = run.checkpoints / position.name
         try:
             state = read_state(directory)
             best = int(state["best"]["epoch"])
@@ -115,7 +115,7 @@ def find_resumable(run: RunDirectory) -> Resumed | None:
                 raise TrainingError(
                     f"The checkpoint's best epoch {best} is damaged: {damage}.", where=str(directory), fix=USE_ANOTHER
                 )
-            return Resumed(directory, place, state, tuple(notes))
+            return Resumed(directory, position, state, tuple(notes))
         except TrainingError as error:
             notes.append(f"{error.what} ({directory.name}); the checkpoint before it is used")
     if notes:
@@ -129,9 +129,9 @@ def find_resumable(run: RunDirectory) -> Resumed | None:
     return None
 
 
-def _places(run: RunDirectory) -> list[Place]:
+def _positions(run: RunDirectory) -> list[Position]:
     try:
-        return places_in(run.checkpoints)
+        return checkpoints_in(run.checkpoints)
     except OSError as error:
         raise TrainingError(
             f"The run's checkpoints cannot be read: {error.strerror or error}.",
@@ -163,9 +163,9 @@ def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:
     """Remove what a killed process was writing, and checkpoints beyond the one that is resumed."""
     for path in run.checkpoints.glob(".*"):
         remove(path)
-    for place in places_in(run.checkpoints):
-        if place > resumed.place:
-            remove(run.checkpoints / place.name)
+    for position in checkpoints_in(run.checkpoints):
+        if position > resumed.position:
+            remove(run.checkpoints / position.name)
 
 
 def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> None:

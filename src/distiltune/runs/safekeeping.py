@@ -42,11 +42,11 @@ def tell_resumed(
     log.write(
         "event",
         event="resumed",
-        step=resumed.place.steps_done,
-        epoch=resumed.place.epochs_done,
+        step=resumed.position.steps_done,
+        epoch=resumed.position.epochs_done,
         resolved=resolved,
         notes=notes,
     )
-    reporter.note(f"resumed after step {resumed.place.steps_done}, epoch {resumed.place.epochs_done}")
+    reporter.note(f"resumed after step {resumed.position.steps_done}, epoch {resumed.position.epochs_done}")
     for note in notes:
         reporter.note(note)

@@ -58,17 +58,17 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _NO_MEMORY)
 
 
-def choose_device(name: str, place_here: int = 0) -> torch.device:
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
     """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes a GPU if there is one.
 
-    Of several processes on a machine each takes the GPU of its number, ``place_here``. A GPU becomes this thread's
+    Of several processes on a machine each takes the GPU of its number, ``local_rank``. A GPU becomes this thread's
     current one: what PyTorch does without being told where, such as NCCL's barrier, is then done there.
 
     Raises:
         RecipeError: if the device is not there.
 
     """
-    device = _named_device(name, place_here)
+    device = _named_device(name, local_rank)
     if device.type == "cuda":
         if device.index >= torch.cuda.device_count():
             raise RecipeError(
@@ -80,9 +80,9 @@ def choose_device(name: str, place_here: int = 0) -> torch.device:
     return device
 
 
-def _named_device(name: str, place_here: int) -> torch.device:
+def _named_device(name: str, local_rank: int) -> torch.device:
     if name == "auto":
-        return torch.device("cuda", place_here) if torch.cuda.is_available() else torch.device("cpu")
+        return torch.device("cuda", local_rank) if torch.cuda.is_available() else torch.device("cpu")
     try:
         device = torch.device(name)
     except RuntimeError as error:
@@ -94,7 +94,7 @@ def _named_device(name: str, place_here: int) -> torch.device:
         )
     if device.type not in ("cpu", "cuda"):
         raise RecipeError(f"Device {name!r} is not supported.", fix="use auto, cpu or cuda")
-    return torch.device("cuda", place_here) if device.type == "cuda" and device.index is None else device
+    return torch.device("cuda", local_rank) if device.type == "cuda" and device.index is None else device
 
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -218,7 +218,7 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
-def seed_dropout(device: torch.device, seed: int, place: int, step: int = 0) -> None:
+def seed_dropout(device: torch.device, seed: int, rank: int, step: int = 0) -> None:
     """Let a GPU draw dropout's masks anew: others for each process, and others after ``step`` steps than at the start.
 
     On a CPU this does nothing: there all processes have one random state and share out the seeds drawn from it.
@@ -226,12 +226,12 @@ def seed_dropout(device: torch.device, seed: int, place: int, step: int = 0) -> 
     Args:
         device: that the model is on.
         seed: the run's.
-        place: number of this process among those that train together.
+        rank: number of this process among those that train together.
         step: optimiser steps done.
 
     """
     if device.type == "cuda":
-        (own,) = np.random.SeedSequence((seed, place, step)).generate_state(1, np.uint64)
+        (own,) = np.random.SeedSequence((seed, rank, step)).generate_state(1, np.uint64)
         with torch.cuda.device(device):
             torch.cuda.manual_seed(int(own))
 

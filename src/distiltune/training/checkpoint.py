@@ -50,7 +50,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Position:
     """How far a run has come: optimiser steps done, and epochs ended with their evaluation."""
 
     steps_done: int
@@ -58,12 +58,12 @@ class Place:
 
     @property
     def name(self) -> str:
-        """The checkpoint's name, which sorts as the place does."""
+        """The checkpoint's name, which sorts as the position does."""
         return f"step-{self.steps_done:08d}-epochs-{self.epochs_done}"
 
 
-def places_in(folder: Path) -> list[Place]:
-    """The places of the checkpoints in a folder, the furthest first; whether they are whole is not looked at.
+def checkpoints_in(folder: Path) -> list[Position]:
+    """The positions of the checkpoints in a folder, the furthest first; whether they are whole is not looked at.
 
     Raises:
         OSError: if the folder is there and cannot be read, which is not the same as one without checkpoints.
@@ -73,7 +73,7 @@ def places_in(folder: Path) -> list[Place]:
         matches = [_NAME.fullmatch(path.name) for path in folder.iterdir()]
     except FileNotFoundError:
         return []
-    return sorted((Place(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
+    return sorted((Position(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
 
 
 def take_snapshot(model: nn.Module, optimiser: Adam | None, state: Mapping[str, Any]) -> Snapshot:

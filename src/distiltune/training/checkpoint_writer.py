@@ -15,7 +15,7 @@ from typing import Any, Final
 from torch import nn
 
 from distiltune.errors import TrainingError
-from distiltune.training.checkpoint import Place, Snapshot, places_in, take_snapshot, write_checkpoint
+from distiltune.training.checkpoint import Position, Snapshot, checkpoints_in, take_snapshot, write_checkpoint
 from distiltune.training.optimiser import Adam
 
 KEPT: Final = 2
@@ -23,7 +23,7 @@ KEPT: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class CheckpointInterval:
     """Work that may be lost: optimiser steps, or minutes, whichever comes first; 0 means that this one does not count.
 
     A checkpoint is begun after half of it, and waited for when the whole has passed, so that at no moment there is
@@ -41,15 +41,31 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
-    """A checkpoint that is known to be whole: its place, the best epoch that it refers to, when it was taken."""
+class WrittenCheckpoint:
+    """A checkpoint that is known to be whole: its position, the best epoch that it refers to, when it was taken."""
 
-    place: Place
+    position: Position
     best_epoch: int
     taken: float
 
 
-class Checkpointer:
+@dataclass(frozen=True, slots=True)
+class CheckpointFolder:
+    """Where checkpoints are written.
+
+    Attributes:
+        path: of the folder.
+        before_writing: called on the writing thread before each checkpoint.
+        make_again: makes the folder and what is around it anew, should it vanish.
+
+    """
+
+    path: Path
+    before_writing: Callable[[], None] = lambda: None
+    make_again: Callable[[], None] | None = None
+
+
+class CheckpointWriter:
     """Writes the checkpoints of one run, one at a time, on a thread of its own, from copies.
 
     An error of the writing is raised at the next call, after one more try with as much room as can be made.
@@ -57,40 +73,36 @@ class Checkpointer:
 
     def __init__(
         self,
-        folder: Path,
+        folder: CheckpointFolder,
         model: nn.Module,
         optimiser: Adam,
-        interval: Interval,
+        interval: CheckpointInterval,
         *,
-        came_from: tuple[Place, int] | None = None,
-        before_writing: Callable[[], None] = lambda: None,
-        make_again: Callable[[], None] | None = None,
+        came_from: tuple[Position, int] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Get ready to write into ``folder``.
 
         Args:
-            folder: of the checkpoints.
+            folder: where they are written.
             model: the model in training.
             optimiser: its optimiser.
             interval: the most work that may be lost.
-            came_from: the place that was resumed, with its best epoch.
-            before_writing: called on the writing thread before each checkpoint.
-            make_again: makes the folder and what is around it anew, should it vanish.
+            came_from: the position that was resumed, with its best epoch.
             clock: seconds.
 
         """
-        self._folder, self._model, self._optimiser, self._interval = folder, model, optimiser, interval
-        self._before_writing, self._make_again, self._clock = before_writing, make_again, clock
-        place, best = came_from or (Place(0, 0), -1)
-        self._kept = [Kept(place, best, clock())]
+        self._folder, self._model, self._optimiser, self._interval = folder.path, model, optimiser, interval
+        self._before_writing, self._make_again, self._clock = folder.before_writing, folder.make_again, clock
+        position, best = came_from or (Position(0, 0), -1)
+        self._kept = [WrittenCheckpoint(position, best, clock())]
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
     @property
-    def last(self) -> Place:
-        """The place of the last checkpoint that is whole."""
-        return self._kept[-1].place
+    def last(self) -> Position:
+        """The position of the last checkpoint that is whole."""
+        return self._kept[-1].position
 
     def is_due(self, step: int) -> bool:
         """Whether one should be taken now, after ``step`` steps; waits where too much would be at stake."""
@@ -102,7 +114,7 @@ class Checkpointer:
             self.wait()  # which raises what went wrong
         return self._passed(step) >= 0.5
 
-    def save(self, place: Place, best_epoch: int, state: Mapping[str, Any]) -> None:
+    def save(self, position: Position, best_epoch: int, state: Mapping[str, Any]) -> None:
         """Take a checkpoint now and write it while training goes on.
 
         Raises:
@@ -110,13 +122,13 @@ class Checkpointer:
 
         """
         self.wait()
-        if place == self.last and self.is_there():
+        if position == self.last and self.is_there():
             return
         snapshot = take_snapshot(self._model, self._optimiser, state)
-        kept = Kept(place, best_epoch, self._clock())
+        kept = WrittenCheckpoint(position, best_epoch, self._clock())
         self._thread = threading.Thread(target=self._write, args=(kept, snapshot), name="checkpoint", daemon=True)
         self._thread.start()
-        if self._passed(place.steps_done) >= 1.0:
+        if self._passed(position.steps_done) >= 1.0:
             self.wait()
 
     def save_best(self, epoch: int, files: Mapping[str, bytes], state: Mapping[str, Any]) -> None:
@@ -166,10 +178,10 @@ class Checkpointer:
 
     def _passed(self, step: int) -> float:
         last = self._kept[-1]
-        return self._interval.passed(step - last.place.steps_done, self._clock() - last.taken)
+        return self._interval.passed(step - last.position.steps_done, self._clock() - last.taken)
 
-    def _write(self, kept: Kept, snapshot: Snapshot) -> None:
-        directory = self._folder / kept.place.name
+    def _write(self, kept: WrittenCheckpoint, snapshot: Snapshot) -> None:
+        directory = self._folder / kept.position.name
         try:
             self._before_writing()
             self._rescue_if_vanished(directory, snapshot)
@@ -206,13 +218,13 @@ class Checkpointer:
         """
         self._prune(self._kept[-1:], {best_epoch, *(each.best_epoch for each in self._kept)}, directory.name)
 
-    def _prune(self, kept: list[Kept], best_epochs: set[int], *more: str) -> None:
+    def _prune(self, kept: list[WrittenCheckpoint], best_epochs: set[int], *more: str) -> None:
         """Remove all other checkpoints and what earlier removals and failed writes left, as far as that can be done."""
-        names = {*more, *(each.place.name for each in kept)}
+        names = {*more, *(each.position.name for each in kept)}
         with contextlib.suppress(OSError):  # what cannot be listed stays until the next time
-            for place in places_in(self._folder):
-                if place.name not in names:
-                    remove(self._folder / place.name)
+            for position in checkpoints_in(self._folder):
+                if position.name not in names:
+                    remove(self._folder / position.name)
         bests = {best_checkpoint(self._folder, epoch).name for epoch in best_epochs} | set(more)
         for path in self._folder.glob("best-epoch-*"):
             if path.name not in bests:

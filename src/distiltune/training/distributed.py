@@ -31,22 +31,22 @@ class Processes:
     """This process among those that train together.
 
     Attributes:
-        place: its number, from 0.
-        count: how many there are.
-        place_here: its number on this machine.
-        count_here: how many are on this machine.
+        rank: its number, from 0.
+        world_size: how many there are.
+        local_rank: its number on this machine.
+        local_world_size: how many are on this machine.
 
     """
 
-    place: int = 0
-    count: int = 1
-    place_here: int = 0
-    count_here: int = 1
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
 
     @property
     def writes(self) -> bool:
         """Whether this is the one that writes files and talks to the user."""
-        return self.place == 0
+        return self.rank == 0
 
 
 ALONE: Final = Processes()
@@ -69,7 +69,7 @@ def joined(here: Processes, device_type: str) -> Iterator[None]:
         TrainingError: if another process has ended or cannot be reached.
 
     """
-    if here.count == 1:
+    if here.world_size == 1:
         yield
         return
     try:
@@ -79,7 +79,7 @@ def joined(here: Processes, device_type: str) -> Iterator[None]:
         if isinstance(error, torch.OutOfMemoryError) or not _is_connection_error(error):
             raise
         raise TrainingError(
-            f"Process {here.place} of {here.count} lost the others: {str(error).splitlines()[0]}",
+            f"Process {here.rank} of {here.world_size} lost the others: {str(error).splitlines()[0]}",
             fix="the first error above, of another process, is the cause",
         ) from error
     finally:
@@ -90,16 +90,16 @@ def joined(here: Processes, device_type: str) -> Iterator[None]:
 @contextmanager
 def in_turn(here: Processes) -> Iterator[None]:
     """Let the first process on each machine go through the block before the others, which may take it days."""
-    if here.count == 1:
+    if here.world_size == 1:
         yield
         return
     # Of its own, since a collective of the training that takes so long is one that hangs; gloo, since NCCL's watchdog
     # would end it. Where a process dies, the others learn of it at once.
     patient = dist.new_group(backend="gloo", timeout=LONGEST_TURN)
-    if here.place_here > 0:
+    if here.local_rank > 0:
         dist.barrier(patient)
     yield
-    if here.place_here == 0:
+    if here.local_rank == 0:
         dist.barrier(patient)
 
 
@@ -108,7 +108,7 @@ def largest_of_all(here: Processes, number: int) -> int:
 
     They agree on the host, also where each has a GPU: asked at every step, none must wait there for its GPU's work.
     """
-    if here.count == 1:
+    if here.world_size == 1:
         return number
     shared = torch.tensor([number])
     dist.all_reduce(shared, op=dist.ReduceOp.MAX)

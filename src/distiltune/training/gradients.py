@@ -35,12 +35,12 @@ class SharedOut:
         objective: Objective,
         workers: Workers,
         precision: Precision = "float32",
-        place: int = 0,
-        n_places: int = 1,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
-        """Make the replicas; ``place`` of ``n_places`` is this process among those that share a batch."""
+        """Make the replicas; ``rank`` of ``world_size`` is this process among those that share a batch."""
         self._objective, self._workers, self._precision = objective, workers, precision
-        self._place, self._n_places = place, n_places
+        self._rank, self._world_size = rank, world_size
         self._replicas = [_replica(model) for _ in range(workers.plan.n_workers)]
         self._parameters = list(model.parameters())
         self._dense = {
@@ -56,7 +56,7 @@ class SharedOut:
     def add(self, parts: Sequence[PackedBatch], step_weight: float) -> Tensor:
         """See ``Gradients``."""
         # Every process draws the seeds of all, so that their random states stay the same.
-        seeds = draw_seeds(self.n_parts * self._n_places)[self._place * self.n_parts :]
+        seeds = draw_seeds(self.n_parts * self._world_size)[self._rank * self.n_parts :]
 
         def job(replica: nn.Module, part: PackedBatch, seed: int) -> Tensor:
             with dropout_seed(seed):
@@ -77,7 +77,7 @@ class SharedOut:
     def clear(self) -> None:
         """See ``Gradients``."""
         for index, dense in self._dense.items():
-            if self._n_places > 1:
+            if self._world_size > 1:
                 dense.zero_()  # the sum over the processes has touched rows of the others
             for rows in self._rows[index]:
                 dense.index_fill_(0, rows, 0.0)
@@ -115,10 +115,10 @@ def gradients_of(setup: TrainingSetup) -> Iterator[Gradients]:
         setup.objective,
         setup.precision,
         max_length=int(setup.features.lengths.max()),
-        place=here.place,
-        n_places=here.count,
+        rank=here.rank,
+        world_size=here.world_size,
     ) as gradients:
-        yield gradients if here.count == 1 else Summed(gradients, setup.model, len(setup.metric_names))
+        yield gradients if here.world_size == 1 else Summed(gradients, setup.model, len(setup.metric_names))
 
 
 @contextmanager
@@ -128,8 +128,8 @@ def make_gradients(
     precision: Precision = "float32",
     *,
     max_length: int,
-    place: int = 0,
-    n_places: int = 1,
+    rank: int = 0,
+    world_size: int = 1,
 ) -> Iterator[Gradients]:
     """The quickest way for the device that the model is on; on the CPU with as many threads as PyTorch was given.
 
@@ -138,15 +138,15 @@ def make_gradients(
         objective: what its output is worth.
         precision: of the matrix products.
         max_length: the most tokens of any feature.
-        place: number of this process among those that share each batch.
-        n_places: how many they are.
+        rank: number of this process among those that share each batch.
+        world_size: how many they are.
 
     """
     if model_device(model).type == "cuda":
         yield Replayed(model, objective, precision, max_length)
         return
     with Workers(plan_workers(torch.get_num_threads())) as workers:
-        yield SharedOut(model, objective, workers, precision, place, n_places)
+        yield SharedOut(model, objective, workers, precision, rank, world_size)
 
 
 def _replica(model: nn.Module) -> nn.Module:

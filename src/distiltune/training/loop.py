@@ -245,7 +245,7 @@ def _steps(
     order = epoch_order(len(features), settings.seed, epoch)
     groups = split_batches(order, settings.batch_size * settings.accumulation_steps)[n_done:]
     steps = [split_batches(group, settings.batch_size) for group in groups]
-    mine = [share(features.lengths, ids, here.place, here.count) for batches in steps for ids in batches]
+    mine = [share(features.lengths, ids, here.rank, here.world_size) for batches in steps for ids in batches]
     packed = packed_ahead(features, mine, n_parts)
     for batches in steps:
         yield batches, packed
