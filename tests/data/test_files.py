@@ -18,8 +18,6 @@ from hypothesis import strategies as st
 
 from distiltune.data import streams
 from distiltune.data.files import (
-    BadRow,
-    Row,
     combined_digest,
     data_files,
     file_digest,
@@ -27,6 +25,7 @@ from distiltune.data.files import (
     format_suffix,
     iter_rows,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 
 ROWS: list[dict[str, object]] = [
@@ -75,8 +74,8 @@ FORMATS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
 def _rows(path: Path) -> list[Row]:
     rows = []
     for row in iter_rows(path):
-        assert isinstance(row, Row), row
-        rows.append(row)
+        assert not isinstance(row, BadRow), row
+        rows += [row] if isinstance(row, Row) else []
     return rows
 
 

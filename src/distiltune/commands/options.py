@@ -22,6 +22,9 @@ _OF_A_TASK = {name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.va
 FOR_USE = (
     "task",
     "columns",
+    "quoting",
+    "no_header",
+    "encoding",
     "max_rejected_share",
     "validation_examples",
     "sample_seed",

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.file_form import FileForm
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
 from distiltune.settings.engine import EngineSettings
@@ -79,6 +80,11 @@ def of_examples(data: Dataset, kind: type[E]) -> TaskData[E]:
     return data
 
 
+def file_form(settings: EngineSettings) -> FileForm:
+    """How files are read where they do not say."""
+    return FileForm(settings.quoting, not settings.no_header, settings.encoding)
+
+
 def data_settings(settings: EngineSettings) -> DataSettings:
     """Which examples, read how."""
     return DataSettings(
@@ -90,4 +96,5 @@ def data_settings(settings: EngineSettings) -> DataSettings:
         n_train=settings.train_examples,
         n_validation=settings.validation_examples,
         sample_seed=settings.sample_seed,
+        form=file_form(settings),
     )

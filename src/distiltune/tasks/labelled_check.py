@@ -159,7 +159,10 @@ def reading_concerns(findings: Findings) -> list[Concern]:
     for (outcome, kind), each in cases.items():
         much = len(each) > _MANY_REJECTED * findings.n_rows
         severity: Severity = "note" if outcome != "rejected" else "error" if much else "warning"
-        message = f"{outcome}: {kind.replace('_', ' ')}"
+        if outcome == "decided":  # about a whole file: the sentence is all there is to say
+            found += [Concern("note", kind, f"{case.row_id}: {case.text}") for case in each]
+            continue
+        message = f"{outcome.replace('_', ' ')}: {kind.replace('_', ' ')}"
         found += concern_of(severity, kind, message, each, findings.n_rows, "mend these rows" * (severity != "note"))
     return found
 

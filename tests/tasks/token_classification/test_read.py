@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from distiltune.data.files import BadRow, Row, iter_rows
+from distiltune.data.files import iter_rows
+from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.conll import write_conll

@@ -69,6 +69,7 @@ class TextSettings:
     max_length: int
     stride: int
     evaluation_tokens: int
+    encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +149,9 @@ class EncoderDistillation:
             DataError: if a text cannot be read, or the teacher's outputs cannot be kept.
 
         """
-        train, validation = read_texts(self._texts.train), None
+        train, validation = read_texts(self._texts.train, self._texts.encoding), None
         if self._texts.validation:
-            validation = read_texts(self._texts.validation)
+            validation = read_texts(self._texts.validation, self._texts.encoding)
         elif self._texts.validation_share > 0:
             train, validation = part_texts(train, self._texts.validation_share, self._texts.sample_seed)
         training = self._with_teacher(train, tokenizer)
@@ -159,7 +160,7 @@ class EncoderDistillation:
 
     def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
         """Read texts and what the teacher says of them."""
-        return self._with_teacher(read_texts(sources), tokenizer)
+        return self._with_teacher(read_texts(sources, self._texts.encoding), tokenizer)
 
     @property
     def objective(self) -> Objective:
@@ -211,7 +212,7 @@ class EncoderDistillation:
         teacher, student = self._encoder, cast(Encoder, loaded.model.encoder)
         if not can_be_narrowed(teacher, student):
             return loaded
-        texts = read_texts(self._texts.train).texts
+        texts = read_texts(self._texts.train, self._texts.encoding).texts
         sample = random.Random(self._texts.sample_seed).sample(texts, min(len(texts), SAMPLE_TEXTS))
         features = text_features(sample, loaded.tokenizer, self._texts.max_length, self._texts.stride)
         batch = features.batch(sample_windows(features.lengths, self._texts.sample_seed))
@@ -337,6 +338,7 @@ def from_settings(settings: EncoderSettings) -> EncoderDistillation:
             max_length=settings.max_length,
             stride=settings.stride,
             evaluation_tokens=settings.evaluation_tokens,
+            encoding=settings.encoding,
         ),
         weights=Weights(settings.hidden_weight, settings.relation_weight, settings.relation_heads),
     )

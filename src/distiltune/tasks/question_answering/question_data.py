@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.array_cache import Arrays, cache_key, load_or_make
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.reading import Use
@@ -47,11 +48,21 @@ class QuestionData:
 
 
 def load_examples(
-    sources: Sequence[str], split: Split, columns: str, max_rejected_share: float, use: Use = "training"
+    sources: Sequence[str],
+    split: Split,
+    columns: str,
+    max_rejected_share: float,
+    use: Use = "training",
+    form: FileForm = AS_USUAL,
 ) -> ExampleSet:
     """Read the examples of all sources, mixed in the order named; arguments and errors as `read_examples`."""
     return read_examples(
-        sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share, use=use
+        sources,
+        split=split,
+        columns=ColumnMap.parse(columns),
+        max_rejected_share=max_rejected_share,
+        use=use,
+        form=form,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import Row, iter_rows
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.findings import Finding, Outcome
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
@@ -24,12 +24,14 @@ from distiltune.data.reading import (
     id_problem,
     id_text,
     is_encodable,
+    mapped_columns,
     need_gold,
     read_sources,
     rejected,
     shown,
     text_problem,
 )
+from distiltune.data.rows import Row
 from distiltune.data.sources import has_splits
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
@@ -43,6 +45,9 @@ from distiltune.tasks.question_answering.question_rows import (
 )
 
 __all__ = ["ColumnMap", "ExampleSet", "has_own_validation", "read_examples"]
+
+_GOLD = ("answer_text", "answer_start", "answers")
+"""Fields whose columns a prediction does not need."""
 
 ExampleSet = ReadSet[Example]
 """The questions of one split."""
@@ -71,6 +76,7 @@ def read_examples(
     columns: ColumnMap = ColumnMap(),  # noqa: B008 (frozen)
     max_rejected_share: float = 0.05,
     use: Use = "training",
+    form: FileForm = AS_USUAL,
 ) -> ExampleSet:
     """Read the examples of one split from all sources, in order, as `read_sources` does.
 
@@ -90,7 +96,8 @@ def read_examples(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading = _Reading(use=use)
+    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    reading = _Reading(form=form, mapped=mapped, use=use)
     read = read_sources(
         sources,
         split,
@@ -99,7 +106,12 @@ def read_examples(
         lambda path: _read_file(path, columns, reading),
         {"question": columns.question, "context": columns.context},
         max_rejected_share,
-        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns)}, Path(__file__).parent),
+        Keeping(
+            _pack,
+            _unpack,
+            {"split": split, "use": use, "columns": asdict(columns), "form": asdict(form)},
+            Path(__file__).parent,
+        ),
     )
     if use != "evaluation":
         return read
@@ -166,7 +178,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     first_flat_row: Row | None = None
     has_gold = False
     n_before, without = len(reading.examples), []
-    for row in iter_rows(path):
+    for row in reading.rows(path, is_flat=lambda row: not is_article(row)):
         if first_flat_row is None and isinstance(row, Row) and not is_article(row):
             first_flat_row = row
         for question in questions_of(row, file, columns):

@@ -22,6 +22,7 @@ from distiltune.model.hf_keys import KeyRule
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
+from distiltune.tasks.dataset import file_form
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check.data_check import training_concerns
@@ -247,7 +248,8 @@ class QuestionAnswering:
 
     def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
         settings = self.data
-        return load_examples(sources, split, settings.columns, settings.max_rejected_share, use or USE_OF[split])
+        share = settings.max_rejected_share
+        return load_examples(sources, split, settings.columns, share, use or USE_OF[split], settings.form)
 
     def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         return featurise(examples, tokenizer, self.windows, cache_directory())
@@ -288,6 +290,7 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionAnswering:
             n_train=settings.train_questions or settings.train_examples,
             n_validation=settings.validation_questions or settings.validation_examples,
             sample_seed=settings.sample_seed,
+            form=file_form(settings),
         ),
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),

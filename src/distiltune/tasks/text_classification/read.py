@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row, iter_rows, parquet_class_names
+from distiltune.data.file_form import AS_USUAL, FileForm
+from distiltune.data.files import parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -19,17 +20,22 @@ from distiltune.data.reading import (
     gold_ignored,
     id_problem,
     id_text,
+    mapped_columns,
     need_gold,
     read_sources,
     rejected,
     shown,
     text_problem,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample
 
 LABELS_APART = "|"
 """What parts several labels in one cell of a table."""
+
+_GOLD = ("label", "labels")
+"""Fields whose columns a prediction does not need."""
 
 TextSet = ReadSet[TextExample]
 
@@ -40,6 +46,7 @@ def read_texts(
     columns: TextColumns,
     max_rejected_share: float,
     use: Use = "training",
+    form: FileForm = AS_USUAL,
 ) -> TextSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
@@ -51,7 +58,8 @@ def read_texts(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading: Reading[TextExample] = Reading()
+    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    reading: Reading[TextExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         sources,
         split,
@@ -69,7 +77,7 @@ def read_texts(
 def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample], use: Use) -> None:
     names = {column: parquet_class_names(path, column) for column in (columns.label, columns.labels)}
     examples: list[TextExample] = []
-    for row in iter_rows(path):
+    for row in reading.rows(path):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))

@@ -249,7 +249,8 @@ class TextClassification:
 
     def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
         columns = TextColumns.parse(self.data.columns)
-        return read_texts(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
+        data = self.data
+        return read_texts(sources, split, columns, data.max_rejected_share, use or USE_OF[split], data.form)
 
 
 def _text_of(example: TextExample) -> tuple[str, str | None]:

@@ -6,20 +6,21 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row
+from distiltune.data.file_form import FileForm
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import bounded_lines, open_text
 
 _TAG = re.compile(r"O|[BIESLUbieslu]-\S+")
 _DOCUMENT_START = "-DOCSTART-"
 
 
-def read_conll(path: Path) -> Iterator[Row | BadRow]:
+def read_conll(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """Each sentence as a row with ``tokens`` and, if there is a second column, ``tags``.
 
     Columns are parted by tabs, or by blanks in a line without a tab. Lines that begin with ``# `` and do not end in a
     tag are remarks. A sentence with a line that has no tag, while others have, is a `BadRow`.
     """
-    with open_text(path, newline="") as stream:
+    with open_text(path, newline="", encoding=form.encoding) as stream:
         lines: list[list[str]] = []
         first = 1
         for number, line in enumerate(bounded_lines(stream, path), start=1):

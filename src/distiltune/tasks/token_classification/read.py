@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row, iter_rows, parquet_class_names
+from distiltune.data.file_form import AS_USUAL, FileForm
+from distiltune.data.files import parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -18,16 +19,21 @@ from distiltune.data.reading import (
     gold_ignored,
     id_problem,
     id_text,
+    mapped_columns,
     need_gold,
     read_sources,
     rejected,
     shown,
     text_problem,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.words import Spans, word_spans
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.tags import entities_of, iob2, split_tag
+
+_GOLD = ("tags", "ner_tags", "spans")
+"""Fields whose columns a prediction does not need."""
 
 TokenSet = ReadSet[TokenExample]
 
@@ -38,6 +44,7 @@ def read_marked(
     columns: TokenColumns,
     max_rejected_share: float,
     use: Use = "training",
+    form: FileForm = AS_USUAL,
 ) -> TokenSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
@@ -49,7 +56,8 @@ def read_marked(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading: Reading[TokenExample] = Reading()
+    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         sources,
         split,
@@ -67,7 +75,7 @@ def read_marked(
 def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
     names = {column: parquet_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     examples: list[TokenExample] = []
-    for row in iter_rows(path):
+    for row in reading.rows(path):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))

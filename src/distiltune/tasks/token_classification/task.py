@@ -192,7 +192,8 @@ class TokenClassification:
 
     def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TokenSet:
         columns = TokenColumns.parse(self.data.columns)
-        return read_marked(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
+        data = self.data
+        return read_marked(sources, split, columns, data.max_rejected_share, use or USE_OF[split], data.form)
 
     def _known(self, read: TokenSet) -> TokenSet:
         """The set without the examples that mark what the model does not, each with a finding."""

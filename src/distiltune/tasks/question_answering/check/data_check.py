@@ -15,11 +15,13 @@ from tokenizers import Tokenizer
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.cost import Estimate, estimate_training
 from distiltune.data.array_cache import cache_directory
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
 from distiltune.system.device import choose_device, choose_precision, set_threads
+from distiltune.tasks.dataset import file_form
 from distiltune.tasks.labelled_check import spread
 from distiltune.tasks.question_answering.check.examples import (
     answer_concerns,
@@ -46,6 +48,7 @@ class CheckSettings:
     windows: WindowSettings
     max_answer_tokens: int = 30
     columns: str = ""
+    form: FileForm = AS_USUAL
     epochs: int = 5
     batch_size: int = 16
     precision: str = "auto"
@@ -120,8 +123,8 @@ def check_data(
 
     """
     began = time.perf_counter()
-    examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0)
-    other = load_examples(against, "validation", settings.columns, 1.0) if against else None
+    examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0, form=settings.form)
+    other = load_examples(against, "validation", settings.columns, 1.0, form=settings.form) if against else None
     featurised = featurise(examples, tokenizer, settings.windows, cache_directory())
     others = other.examples if other is not None else ()
     tell("looking for repeats and leaks")
@@ -163,6 +166,7 @@ def check_sources(data: Sequence[str], against: Sequence[str], settings: Questio
             WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
             settings.max_answer_tokens,
             settings.columns,
+            file_form(settings),
             settings.epochs,
             settings.batch_size,
             settings.precision,
