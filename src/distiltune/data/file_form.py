@@ -55,5 +55,5 @@ def known_encoding(name: str) -> str:
             codecs.getincrementaldecoder(name)
             b"".decode(name)
     except (LookupError, UnicodeError) as error:
-        raise ValueError(f"encoding is {name!r}, and there is none of that name; {WINDOWS_1252} is one") from error
+        raise ValueError(f"there is no encoding of text of that name; {WINDOWS_1252} is one") from error
     return name

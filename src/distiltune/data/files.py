@@ -67,7 +67,7 @@ def data_files(path: str | Path) -> DataFiles:
             raise DataError(
                 "The directory holds no data file.",
                 where=str(path),
-                fix=f"{_otherwise(*inside)}it should have one of: {_known()}.",
+                fix=f"{_otherwise(*map(way_to_name, inside))}it should have one of: {_known()}.",
             )
         return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None))
     if not path.exists():
@@ -76,17 +76,16 @@ def data_files(path: str | Path) -> DataFiles:
         raise DataError(
             f"The kind of file cannot be told from its suffix {path.suffix!r}.",
             where=str(path),
-            fix=f"{_otherwise(path)}rename it to end in one of: {_known()}.",
+            fix=f"{_otherwise(way_to_name(path))}rename it to end in one of: {_known()}.",
         )
     if not path.is_file():
         raise DataError("This is neither a file nor a directory.", where=str(path), fix="save the data in a file.")
     return DataFiles((path,))
 
 
-def _otherwise(*paths: Path) -> str:
-    """What to call the first of these files that looks like data, and a word to go on with."""
-    ways = (f"{path.name}: {way}; otherwise " for path in paths if (way := way_to_name(path)))
-    return next(ways, "")
+def _otherwise(*ways: str) -> str:
+    """The first of these advices that is one, and a word to go on with."""
+    return next((f"{way}; otherwise " for way in ways if way), "")
 
 
 def _check_name(path: Path) -> None:
@@ -131,8 +130,9 @@ def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
             columns = _columns_near_start(path, form)
         if columns:
             return columns
-    # what quotation marks are needs the whole file to be told, and matters to no name
-    form = replace(form, quoting="none") if form.quoting == "auto" else form
+    # what quotation marks are needs the whole file to be told, and hardly matters to names
+    if form.quoting == "auto":
+        form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
     row = next((row for row in _iter_file(path, form) if isinstance(row, Row)), None)
     return [] if row is None else [str(name) for name in row.value]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -49,7 +49,9 @@ def _read(path: Path, delimiter: str, form: FileForm) -> Iterator[Row | BadRow |
         if first is None:
             raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
         assert isinstance(first, _Record)  # _records has no bad row before the first good one
-        table = _table(first, delimiter, path, form)
+        if form.has_header and reading == "none":
+            first = replace(first, fields=_unquoted(first.fields, delimiter))
+        table = _table(first, path, form)
         for record in records if form.has_header else itertools.chain([first], records):
             yield table.row(record) if isinstance(record, _Record) else record
     yield from table.decisions(form)
@@ -179,11 +181,11 @@ NO_HEADER: Final = "--no-header, and columns by number, as in --columns FIELD=1"
 """The way to say that a table's first line is a row."""
 
 
-def _table(first: _Record, delimiter: str, path: Path, form: FileForm) -> _Table:
+def _table(first: _Record, path: Path, form: FileForm) -> _Table:
     """The table that begins with this line. Raises `DataError` if it names no columns, or two alike."""
     if not form.has_header:
         return _Table(path, tuple(str(number + 1) for number in range(len(first.fields))), first)
-    names = _plain_names(first.fields, delimiter)
+    names = [name.strip() for name in first.fields]
     repeated = sorted({name for name in names if name and names.count(name) > 1})
     if repeated or not any(names):
         raise DataError(
@@ -194,13 +196,14 @@ def _table(first: _Record, delimiter: str, path: Path, form: FileForm) -> _Table
     return _Table(path, tuple(names), first)
 
 
-def _plain_names(fields: Sequence[str], delimiter: str) -> list[str]:
-    """The names without blanks and quotation marks round them, which are no part of a name however rows are read."""
+def _unquoted(fields: list[str], delimiter: str) -> list[str]:
+    """Names without the quotation marks round them, which are no part of a name even where they are text in rows."""
     try:
         (unquoted,) = csv.reader([delimiter.join(fields)], delimiter=delimiter, strict=True)
     except (csv.Error, ValueError):
-        unquoted = list(fields)
-    return [name.strip() for name in (unquoted if len(unquoted) == len(fields) else fields)]
+        return fields
+    # a name may have a comma, but hardly a tab
+    return unquoted if len(unquoted) == len(fields) or delimiter != "\t" else fields
 
 
 def _looks_like_a_row(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:

@@ -28,7 +28,7 @@ def way_to_name(path: Path) -> str:
     what, suffix = found
     name = path.name.removesuffix(".gz") if path.suffix.lower() == ".gz" else path.name
     stem = name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
-    return f"it looks like {what}: call it {stem}{suffix}"
+    return f"{path.name} looks like {what}: call it {stem}{suffix}"
 
 
 def _looks_like(path: Path) -> tuple[str, str] | None:
