@@ -53,7 +53,7 @@ def known_encoding(name: str) -> str:
     try:
         if name:
             codecs.getincrementaldecoder(name)
-            b"".decode(name)
+            "a".encode(name)
     except (LookupError, UnicodeError) as error:
         raise ValueError(f"there is no encoding of text of that name; {WINDOWS_1252} is one") from error
     return name
