@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from distiltune.errors import ModelError
@@ -23,8 +24,10 @@ from distiltune.model.hf_keys import (
     missing_from_hf,
     unexpected_in_hf,
 )
-from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, read_json, tokenizer_file
+from distiltune.model.small_json import read_json
+from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, tokenizer_file
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
+from distiltune.model.vocabulary_case import case_doubt
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
 
@@ -215,7 +218,8 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     token_file, n_tokens = tokenizer_file(directory), n_token_ids(tokenizer)
     check_vocabulary_file(directory, tokenizer)
     if given_config.get(UNTRAINED) is True:
-        return _untrained(directory, given_config, n_tokens, token_file, head_rules)
+        untrained = _untrained(directory, given_config, n_tokens, token_file, head_rules)
+        return replace(untrained, notes=(*untrained.notes, *_case_notes(directory, tokenizer)))
     weights = read_weights(directory)
 
     config_hf, hf_tensors, fold_notes = (
@@ -228,6 +232,7 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
 
     _check_complete(missing_from_hf(hf_tensors, encoder), where)
     _check_tensors(hf_tensors, (*encoder, *head), config, where)
+    _check_added(tokenizer, config, directory)
     _check_vocabulary(n_tokens, config, token_file)
     tensors = from_hf(hf_tensors, (*encoder, *head))
     unexpected = tuple(key for key in unexpected_in_hf(hf_tensors, (*encoder, *head)) if not _is_counter(key))
@@ -238,7 +243,7 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
         tensors=tensors,
         missing=tuple(rule.ours for rule in head if rule.ours not in tensors),
         unexpected=unexpected,
-        notes=(*fold_notes, *_notes(weights, unexpected)),
+        notes=(*fold_notes, *_notes(weights, unexpected), *_case_notes(directory, tokenizer)),
         tokenizer_file=token_file,
     )
 
@@ -309,6 +314,19 @@ def _check_tensor(name: str, tensor: Tensor, expected: tuple[int, ...], where: s
         raise ModelError(f"The tensor {name} holds NaN or infinity.", where=where, fix="use another checkpoint.")
 
 
+def _check_added(tokenizer: Tokenizer, config: EncoderConfig, directory: Path) -> None:
+    """Check that the model has embeddings for the tokens that were added to its vocabulary."""
+    added = tokenizer.get_added_tokens_decoder()
+    without = [f"{token.content!r} ({i})" for i, token in sorted(added.items()) if i >= config.vocab_size]
+    if without:
+        raise ModelError(
+            f"Tokens were added that the model has none of its {config.vocab_size:,} embeddings for: "
+            f"{list_some(without)}.",
+            where=str(directory),
+            fix="use the tokenizer files that the model was trained with, or take these tokens out of them.",
+        )
+
+
 def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
     if n_tokens > config.vocab_size:
         raise ModelError(
@@ -324,6 +342,11 @@ def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
             where=str(file),
             fix="use the tokenizer that the model was trained with.",
         )
+
+
+def _case_notes(directory: Path, tokenizer: Tokenizer) -> list[str]:
+    doubt = case_doubt(directory, tokenizer)
+    return [] if doubt is None else [doubt.note]
 
 
 def _is_counter(name: str) -> bool:

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from distiltune.errors import ModelError
 from distiltune.model.config import shown
+from distiltune.model.small_json import read_json
 from distiltune.model.tf_weights import read_tf_weights
-from distiltune.model.tokenizer import read_json
 
 WEIGHT_FILES = (
     "model.safetensors",

@@ -15,12 +15,13 @@ from tokenizers import Tokenizer
 from distiltune.checks.concerns import LEAKED, MANY_LEAKED, Case, Concern, Severity, concern_of, leak_concern, ranked
 from distiltune.checks.cost import Estimate, estimate_training
 from distiltune.checks.data_check import Checked, found_lines
+from distiltune.checks.vocabulary import case_concerns
 from distiltune.data.findings import Findings
 from distiltune.data.sources import has_splits
 from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
+from distiltune.model.small_json import read_json
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
 from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import choose_device, choose_precision, set_threads
@@ -101,7 +102,8 @@ def check_labelled(
     training, validation = make_task(settings).ready().load_training(tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
     tell("looking at texts and labels")
-    concerns = labelled_concerns(training, texts, others, tokenizer)
+    found = labelled_concerns(training, texts, others, tokenizer)
+    concerns = ranked([*case_concerns(directory, tokenizer), *found])
     figures = _statistics(training, texts, tokenizer)
     tell("measuring this machine")
     config = read_json(directory / "config.json")

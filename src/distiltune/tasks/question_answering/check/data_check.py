@@ -14,11 +14,12 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.cost import Estimate, estimate_training
+from distiltune.checks.vocabulary import case_concerns
 from distiltune.data.array_cache import cache_directory
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.model.config import EncoderConfig
+from distiltune.model.small_json import read_json
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
 from distiltune.system.device import choose_device, choose_precision, set_threads
 from distiltune.tasks.dataset import file_form
@@ -159,9 +160,10 @@ def check_sources(data: Sequence[str], against: Sequence[str], settings: Questio
     device = choose_device(settings.device)
     set_threads(settings.threads)
     config = read_json(directory / "config.json")
-    return check_data(
+    tokenizer = load_tokenizer(directory)
+    report = check_data(
         data,
-        load_tokenizer(directory),
+        tokenizer,
         CheckSettings(
             WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
             settings.max_answer_tokens,
@@ -175,6 +177,7 @@ def check_sources(data: Sequence[str], against: Sequence[str], settings: Questio
         # a BERT, which is converted when it is trained, has other names for its sizes
         estimate_for=(EncoderConfig.from_hf(config), device) if "dim" in config else None,
     )
+    return replace(report, concerns=ranked([*case_concerns(directory, tokenizer), *report.concerns]))
 
 
 def training_concerns(
