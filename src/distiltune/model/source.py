@@ -14,7 +14,7 @@ from torch import Tensor
 
 from distiltune.errors import ModelError
 from distiltune.model.bert import fold_bert
-from distiltune.model.config import EncoderConfig
+from distiltune.model.config import EncoderConfig, list_some
 from distiltune.model.hf_keys import (
     KeyRule,
     encoder_rules,
@@ -28,7 +28,7 @@ from distiltune.model.small_json import read_json
 from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, tokenizer_file
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
 from distiltune.model.vocabulary_case import case_doubt
-from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
+from distiltune.model.weights import WEIGHT_FILES, HfWeights, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
@@ -230,8 +230,10 @@ def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     encoder = encoder_rules(config.n_layers)
     where = f"{directory} ({', '.join(weights.files)})"
 
-    _check_complete(missing_from_hf(hf_tensors, encoder), where)
-    _check_tensors(hf_tensors, (*encoder, *head), config, where)
+    _check_complete(missing_from_hf(hf_tensors, encoder), list(weights.tensors), where)
+    _check_tensors(hf_tensors, encoder, config, where)
+    _check_head(hf_tensors, head, config, where)
+    _check_tensors(hf_tensors, head, config, where)
     _check_added(tokenizer, config, directory)
     _check_vocabulary(n_tokens, config, token_file)
     tensors = from_hf(hf_tensors, (*encoder, *head))
@@ -278,13 +280,32 @@ def _check_model_type(config: Mapping[str, Any], directory: Path) -> str:
     return str(model_type)
 
 
-def _check_complete(missing: Sequence[str], where: str) -> None:
+def _check_complete(missing: Sequence[str], there: Sequence[str], where: str) -> None:
     if missing:
         raise ModelError(
             f"The weights lack {len(missing)} of the encoder's tensors: {list_some(missing)}.",
-            where=where,
-            fix="fetch or save the whole model again; config.json and the weights must belong together.",
+            where=f"{where}, which has {list_some(there) or 'none'}",
+            fix="fetch or save the whole model again; config.json and the weights must belong together, and names must "
+            "be those of transformers, with whatever before them.",
         )
+
+
+def _check_head(tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str) -> None:
+    """Check that the head has as many outputs as the task needs, which `config.json` does not say of every task."""
+    for rule in rules:
+        name = find_name(tensors, rule.theirs[0])
+        expected = expected_shape(rule, config)
+        needed = rule.shape[0] if rule.shape else None
+        if name is None or not isinstance(needed, int) or tuple(tensors[name].shape[1:]) != expected[1:]:
+            continue
+        n_outputs = len(tensors[name])
+        if n_outputs != needed:
+            raise ModelError(
+                f"The model's head has {n_outputs} outputs ({name}), and this task needs {needed}.",
+                where=where,
+                fix="if it is another task's or for other labels, start from the model that it was trained from; if it "
+                "is this task's, use the config.json that was saved with it.",
+            )
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str) -> None:
@@ -358,6 +379,8 @@ def _notes(weights: HfWeights, unexpected: Sequence[str]) -> list[str]:
     notes = []
     if weights.dtype_on_disk not in ("", "float32"):
         notes.append(f"The weights are saved as {weights.dtype_on_disk}; they are used as float32.")
+    if weights.prefix:
+        notes.append(f"The weights' names have {weights.prefix!r} before them, which is left out.")
     if weights.files[0].endswith(".h5"):
         notes.append("The weights are from the TensorFlow era (tf_model.h5).")
     if unexpected:
