@@ -137,7 +137,8 @@ def first_columns(path: Path) -> list[str]:
             columns = _columns_near_start(path)
         if columns:
             return columns
-    row = next((row for row in _iter_file(path) if isinstance(row, Row)), None)
+    # A line that tells of the file, as MRQA's begin, is no row.
+    row = next((row for row in _iter_file(path) if isinstance(row, Row) and row.value.keys() != {"header"}), None)
     return [] if row is None else [str(name) for name in row.value]
 
 
@@ -238,6 +239,8 @@ def _iter_json(path: Path) -> Iterator[Row | BadRow]:
             f"The JSON cannot be read: {first_line(error)}.", where=str(path), fix="mend the file."
         ) from error
     rows = document.get("data") if isinstance(document, dict) else document
+    if isinstance(document, dict) and "data" not in document and ("paragraphs" in document or "qas" in document):
+        rows = [document]
     if not isinstance(rows, list):
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",

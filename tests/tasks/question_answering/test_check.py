@@ -119,7 +119,7 @@ START = ROW["answers"][0]["answer_start"]
         ("answer_respelled", with_answer(ROW, ANSWER.upper(), START)),
         ("answer_not_found", with_answer(ROW, "a submarine", START)),
         ("answer_cut_into_word", with_answer(ROW, ROW["context"][START + 3 : START + 9], START + 3)),
-        ("answer_with_space", with_answer(ROW, f" {ANSWER}", START - 1)),
+        ("answer_trimmed", with_answer(ROW, f" {ANSWER}", START - 1)),
         ("no_question", changed(ROW, question="N/A")),
         ("impossible_with_answers", changed(ROW, is_impossible=True)),
         ("id_repeated", changed(ROW, id="0-0")),
@@ -156,10 +156,10 @@ def test_leaks_of_questions_and_of_passages(tmp_path: Path) -> None:
     assert found["question_leaked"].severity == "error"
     leak, passages = found["question_leaked"], found["passage_leaked"]
     assert (leak.count, leak.of) == (1, 2)  # of the validation questions, whose figures it spoils
-    assert (passages.count, passages.of) == (9, 20)  # of the training questions, which are to go
-    assert {case.row_id for case in found["passage_leaked"].cases} == {
-        *("0-1", "0-2", "0-3", "0-4", "1-0", "1-1", "1-2", "1-3", "1-4")
-    }
+    assert (passages.count, passages.of) == (5, 20)  # of the training questions, which are to go
+    assert [case.row_id for case in passages.cases] == ["1-0", "1-1", "1-2", "1-3", "1-4"]
+    near = found["passage_nearly_leaked"]  # other names may make it another passage
+    assert ([case.row_id for case in near.cases], near.fixable) == (["0-1", "0-2", "0-3", "0-4"], False)
 
 
 def test_a_leak_is_as_bad_as_its_share_of_the_validation_questions(tmp_path: Path) -> None:
@@ -303,14 +303,14 @@ CONTEXT = "The Romans left York City in 410, taking DistilBERT along; 北京市 
         ("Roman", 4, None),  # an ending left out is meant
         ("BERT", 47, None),  # capitals inside part a word
         ("北京", CONTEXT.index("北"), None),  # no gaps between words
-        (" York City", 15, "York City"),
+        (" York City", 15, None),  # the reader trims it
         ("410", 29, None),
     ],
 )
 def test_slipped_spans(text: str, start: int, repaired: str | None) -> None:
     assert CONTEXT.startswith(text, start)
     slipped = slipped_span(CONTEXT, Answer(text, start))
-    assert (slipped.repaired.text if slipped else None) == repaired
+    assert (slipped.text if slipped else None) == repaired
 
 
 @pytest.mark.parametrize(

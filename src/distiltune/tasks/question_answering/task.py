@@ -83,6 +83,7 @@ class QuestionAnswering:
         reading: how answers are read out.
         null_threshold: null score difference above which "no answer" is given; None: always an answer.
         temperature: of the confidence; None while it is yet to be fitted, in a training.
+        no_answer: texts that mean that there is no answer, as the recipe has them.
         chooses_threshold: take the threshold of the best F1 on the questions evaluated instead: in a training on
             questions of which some have no answer, where no threshold was asked for.
         read: the training and the validation questions, once they are read.
@@ -94,6 +95,7 @@ class QuestionAnswering:
     reading: ReadingSettings
     null_threshold: float | None = None
     temperature: float | None = None
+    no_answer: str = ""
     chooses_threshold: bool = False
     read: tuple[ExampleSet, ExampleSet | None] | None = None
 
@@ -247,7 +249,8 @@ class QuestionAnswering:
 
     def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
         settings = self.data
-        return load_examples(sources, split, settings.columns, settings.max_rejected_share, use or USE_OF[split])
+        share = settings.max_rejected_share
+        return load_examples(sources, split, settings.columns, share, use or USE_OF[split], self.no_answer)
 
     def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         return featurise(examples, tokenizer, self.windows, cache_directory())
@@ -292,4 +295,5 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionAnswering:
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
         null_threshold=settings.null_threshold,
+        no_answer=settings.no_answer,
     )

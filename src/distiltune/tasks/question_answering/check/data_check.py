@@ -46,6 +46,7 @@ class CheckSettings:
     windows: WindowSettings
     max_answer_tokens: int = 30
     columns: str = ""
+    no_answer: str = ""
     epochs: int = 5
     batch_size: int = 16
     precision: str = "auto"
@@ -120,8 +121,10 @@ def check_data(
 
     """
     began = time.perf_counter()
-    examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0)
-    other = load_examples(against, "validation", settings.columns, 1.0) if against else None
+    examples = load_examples(data, "train", settings.columns, 1.0, no_answer=settings.no_answer)
+    other = (
+        load_examples(against, "validation", settings.columns, 1.0, no_answer=settings.no_answer) if against else None
+    )
     featurised = featurise(examples, tokenizer, settings.windows, cache_directory())
     others = other.examples if other is not None else ()
     tell("looking for repeats and leaks")
@@ -163,6 +166,7 @@ def check_sources(data: Sequence[str], against: Sequence[str], settings: Questio
             WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
             settings.max_answer_tokens,
             settings.columns,
+            settings.no_answer,
             settings.epochs,
             settings.batch_size,
             settings.precision,
