@@ -64,6 +64,19 @@ class Findings:
         """The findings with that outcome, in the order met."""
         return [item for item in self.items if item.outcome == outcome]
 
+    def told(self) -> list[str]:
+        """A sentence for each kind: how many there are, and where the first is and what it says."""
+        first: dict[str, Finding] = {}
+        for item in self.items:
+            first.setdefault(f"{item.outcome}/{item.kind}", item)
+        lines = []
+        for kind, count in self.counts().items():
+            outcome, _, what = kind.partition("/")
+            where = f"{first[kind].where}: " if first[kind].where else ""
+            begins = "" if count == 1 else "the first is "
+            lines.append(f"{count:,} {outcome}: {what.replace('_', ' ')}; {begins}{where}{first[kind].message}")
+        return lines
+
     def counts(self) -> dict[str, int]:
         """How many findings of each kind, as ``{"rejected/answer_not_found": 3, ...}``, most frequent first."""
         return dict(Counter(f"{item.outcome}/{item.kind}" for item in self.items).most_common())

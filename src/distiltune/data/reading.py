@@ -11,6 +11,7 @@ import difflib
 import gc
 import hashlib
 import random
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
+from distiltune.data.annotators import ON_PURPOSE
 from distiltune.data.files import combined_digest, file_digest
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
@@ -246,9 +248,10 @@ def keep_if(
             continue
         reasons.append(reason)
         findings.add(rejected(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
-    if len(reasons) > max_rejected_share * len(read.examples):
+    at_fault, n_rows = at_fault_of(findings, max(findings.n_rows, len(read.examples)))
+    if reasons and len(at_fault) > max_rejected_share * n_rows:
         raise DataError(
-            f"{len(reasons):,} of {len(read.examples):,} rows cannot be used. {reasons[0]}",
+            "\n".join([f"{len(at_fault):,} of {n_rows:,} rows cannot be used:", *rejection_lines(findings)]),
             where=", ".join(read.sources),
             fix=fix,
         )
@@ -281,6 +284,36 @@ def need_gold(read: ReadSet[E], has_gold: Callable[[E], bool], columns: str) -> 
             fix="for the answers alone: distiltune predict; if the column is only named otherwise: --columns",
         )
     return read
+
+
+def at_fault_of(findings: Findings, n_rows: int) -> tuple[list[Finding], int]:
+    """The rejected rows that count against the share that may be, and of how many: not those left out on purpose."""
+    rejections = findings.of("rejected")
+    at_fault = [item for item in rejections if item.kind not in ON_PURPOSE]
+    return at_fault, n_rows - (len(rejections) - len(at_fault))
+
+
+def rejection_lines(findings: Findings) -> list[str]:
+    """How many rows were rejected for what, and the first of each kind: its place and the reason."""
+    first: dict[str, Finding] = {}
+    counts: Counter[str] = Counter()
+    for item in findings.of("rejected"):
+        counts[item.kind] += 1
+        first.setdefault(item.kind, item)
+    lines = [f"  {kind}: {count:,}" for kind, count in counts.most_common()]
+    shown_first = findings.of("rejected")[:_SHOWN_REJECTIONS]
+    shown_first += [item for item in first.values() if item not in shown_first]
+    return [*lines, *(f"  {item.where}: {item.message}" for item in shown_first)]
+
+
+def with_rejections(error: DataError, findings: Findings) -> DataError:
+    """The error with the rows that were left out before it came to it, which may be its reason."""
+    lines = rejection_lines(findings)
+    if not lines:
+        return error
+    n = len(findings.of("rejected"))
+    what = "\n".join([error.what, f"Before that {n:,} of {findings.n_rows:,} rows were left out:", *lines])
+    return DataError(what, where=error.where, fix=error.fix)
 
 
 def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
@@ -451,26 +484,20 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _check_share(reading: Reading[E], required: dict[str, str], max_rejected_share: float, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
-    rejections = reading.findings.of("rejected")
     n_rows = reading.findings.n_rows
     if n_rows == 0:
         raise DataError("There is no row in the data.", where=where, fix="give a file that holds rows.")
+    rejections, n_rows = at_fault_of(reading.findings, n_rows)
     if reading.examples and len(rejections) <= max_rejected_share * n_rows:
         return
-    counts = reading.findings.counts()
-    lines = [
-        f"  {kind.removeprefix('rejected/')}: {count:,}"
-        for kind, count in counts.items()
-        if kind.startswith("rejected/")
-    ]
-    lines += [f"  {item.where}: {item.message}" for item in rejections[:_SHOWN_REJECTIONS]]
+    lines = rejection_lines(reading.findings)
     if reading.examples:
         share = 100 * len(rejections) / n_rows
         allowed = f"more than the {100 * max_rejected_share:.3g} % that may be"
         what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"
         fix = "mend them, or go on without them: --max-rejected-share 1."
     else:
-        what = f"None of the {n_rows:,} rows can be used:"
+        what = f"None of the {reading.findings.n_rows:,} rows can be used:"
         fix = "mend the data."
     if missing := reading.missing(required):
         option = f"--columns {','.join(f'{name}=...' for name in missing)}"

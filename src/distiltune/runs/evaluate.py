@@ -171,8 +171,4 @@ def _prepare_output(directory: Path, dataset: Dataset) -> None:
 
 
 def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:
-    counts = (
-        f"{count:,} rows {kind.replace('/', ': ').replace('_', ' ')}"
-        for kind, count in dataset.findings.counts().items()
-    )
-    return (*loaded.source.notes, *dataset.notes, *counts)
+    return (*loaded.source.notes, *dataset.notes, *dataset.findings.told())

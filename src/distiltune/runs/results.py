@@ -21,7 +21,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import RunKeeper
 from distiltune.runs.prepare import Prepared
 from distiltune.runs.provenance import versions
-from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.base import Dataset, Rescaled, Task
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
 
@@ -64,7 +64,9 @@ def write_results(
 
 
 def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
-    """The trained tensors without a head that has no names to be saved under."""
+    """The trained tensors, in their own units, without a head that has no names to be saved under."""
+    if isinstance(task, Rescaled):
+        tensors = task.in_own_units(tensors)
     return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 

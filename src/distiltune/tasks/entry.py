@@ -96,4 +96,9 @@ class TaskEntry(Generic[S]):
     def fits(self, row: Mapping[str, object], columns: str) -> bool:
         """Whether rows like this one can be this task's, with columns renamed as the recipe says."""
         names = self.renamed(columns)
-        return any(all(names.get(name, name) in row for name in kind) for kind in self.columns)
+
+        def has(name: str) -> bool:  # a field may stand for several columns, `toxic+insult`
+            column = names.get(name, name)
+            return column in row or all(part in row for part in column.split("+"))
+
+        return any(all(map(has, kind)) for kind in self.columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from distiltune.checks.data_check import Checked
@@ -16,4 +17,5 @@ def check(
     data: Sequence[str], against: Sequence[str], settings: TextClassificationSettings, fix: Path | None
 ) -> Checked:
     """What `distiltune check` says of such data."""
-    return check_labelled(data, against, settings, fix, from_settings, labelled_texts)
+    as_texts = partial(labelled_texts, problem=settings.problem)
+    return check_labelled(data, against, settings, fix, from_settings, as_texts)

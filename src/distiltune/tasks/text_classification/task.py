@@ -14,9 +14,17 @@ from torch import nn
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
-from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
-from distiltune.errors import RecipeError
+from distiltune.data.reading import (
+    USE_OF,
+    DataSettings,
+    Use,
+    examples_to_evaluate,
+    train_and_validation,
+    with_rejections,
+)
+from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
@@ -38,18 +46,34 @@ from distiltune.tasks.text_classification.evaluation import (
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
-from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
+from distiltune.tasks.text_classification.head import (
+    SequenceHead,
+    TextDivergence,
+    TextLoss,
+    in_own_units,
+    in_units_of,
+    metric_names,
+)
+from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.text_classification.read import TextSet, read_texts
-from distiltune.tasks.text_classification.settings import TextClassificationSettings, check_labels
+from distiltune.tasks.text_classification.settings import (
+    TextClassificationSettings,
+    check_labels,
+    names_of_labels,
+)
+from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling
 from distiltune.tasks.text_classification.targets import (
+    SCALE_NAMES,
     UNKNOWN,
     Targets,
     class_weights,
+    find_problem,
     find_targets,
     forget_unknown,
     keep_known,
+    problem_sentence,
     targets_of,
 )
 from distiltune.training.objective import TableColumn
@@ -88,6 +112,7 @@ class TextClassification:
         label_weights: as the recipe has them.
         smoothing: of the labels.
         batch_tokens: most tokens in a batch of evaluation.
+        label_settings: how labels are read.
         targets: what is predicted; known once the training data or the model's config.json is.
         weights: ``(n_labels,)`` of the labels in the training loss.
         read: the training and the validation texts, once they are read.
@@ -101,6 +126,7 @@ class TextClassification:
     label_weights: str
     smoothing: float
     batch_tokens: int
+    label_settings: LabelSettings = LabelSettings()  # noqa: RUF009 (frozen)
     targets: Targets = UNKNOWN
     weights: tuple[float, ...] = ()
     read: tuple[TextSet, TextSet | None] | None = None
@@ -130,12 +156,12 @@ class TextClassification:
         """The loss to train on; of one label a text, the labels' weights are the features'."""
         many = self.targets.problem == "multi-label" and self.label_weights
         positive = torch.tensor(self.weights, dtype=torch.float32) if many else None
-        return TextLoss(self.targets.problem, self.smoothing, positive)
+        return TextLoss(self.targets.problem, self.smoothing, positive, self.targets.spread)
 
     @property
     def divergence(self) -> TextDivergence:
         """What a student of a fine-tuned teacher learns beside that loss."""
-        return TextDivergence(self.targets.problem)
+        return TextDivergence(self.targets.problem, self.targets.spread)
 
     def means_the_same(self, config: Mapping[str, Any]) -> bool:
         """Whether a model with that config.json has the same labels in the same order."""
@@ -150,7 +176,10 @@ class TextClassification:
 
         """
         train, validation = train_and_validation(self._read, self.data, _text_of, "text")
-        targets = find_targets(train.examples, self.problem, model_config(self.labelled))
+        try:
+            train, targets = self._find_targets(train)
+        except DataError as error:
+            raise with_rejections(error, train.findings) from None
         try:
             check_labels(targets.problem, self.label_weights, self.smoothing)
         except ValueError as error:
@@ -161,19 +190,43 @@ class TextClassification:
             ) from None
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
-        validation = keep_known(validation, targets, share) if validation is not None else None
+        validation = keep_known(as_spelled(validation, targets.labels), targets, share) if validation else None
         weights = class_weights(self.label_weights, targets, train.examples)
         return replace(self, targets=targets, weights=tuple(weights.tolist()), read=(train, validation))
 
+    def _find_targets(self, train: TextSet) -> tuple[TextSet, Targets]:
+        """What is predicted, and the training texts with one spelling of each label and a finding that says so."""
+        model = model_config(self.labelled)
+        problem = find_problem(train.examples, model) if self.problem == "auto" and _has_labels(train) else self.problem
+        if problem != "regression":
+            train = one_spelling(train)
+        targets = find_targets(train.examples, problem, model)
+        findings = replace(train.findings, items=list(train.findings.items))
+        sentence = problem_sentence(targets)
+        findings.add(Finding("noted", "problem", ", ".join(train.sources), "", sentence))
+        return replace(train, findings=findings), targets
+
+    def in_own_units(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The trained tensors so that a model of numbers gives the numbers themselves."""
+        return in_own_units(tensors, self.targets) if self.targets.is_regression else dict(tensors)
+
     def for_model(self, config: Mapping[str, Any]) -> TextClassification:
         """The task with the model's labels."""
-        return replace(self, targets=targets_of(config) or self.targets)
+        targets = targets_of(config) or self.targets
+        # Rows of 0 and 1 are in the order of the model's labels, unless other names are given.
+        hot = self.label_settings.names or (targets.labels if targets.problem == "multi-label" else ())
+        return replace(self, targets=targets, label_settings=replace(self.label_settings, names_of_places=hot))
 
     def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with its own head if that is for these labels, else with a new one."""
-        return load_labelled_model(
+        loaded = load_labelled_model(
             name, self.targets.labels, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT
         )
+        if self.targets.is_regression:
+            head = loaded.model.get_submodule("head")
+            assert isinstance(head, SequenceHead)  # make_head made it
+            in_units_of(head, self.targets, is_trained=not loaded.source.missing)
+        return loaded
 
     def load_training(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
         """Featurise the training and the validation texts that `ready` has read."""
@@ -190,6 +243,7 @@ class TextClassification:
     def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
         """Read and featurise texts to evaluate on, or to predict."""
         read = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
+        read = as_spelled(read, self.targets.labels)
         if use == "prediction":
             read = forget_unknown(read, self.targets)
         else:
@@ -204,6 +258,7 @@ class TextClassification:
         self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
     ) -> dict[str, object]:
         """The labels, the problem and the dropout, as ``transformers`` reads them."""
+        scale = self.targets.mean, self.targets.spread
         return {
             **labels_config(self.targets.labels),
             "problem_type": self.targets.config(),
@@ -212,6 +267,7 @@ class TextClassification:
                 "max_length": self.windows.max_length,
                 "stride": self.windows.shared,
                 "long_texts": "truncate" if self.windows.truncate else "windows",
+                **(dict(zip(SCALE_NAMES, scale, strict=True)) if self.targets.is_regression else {}),
             },
         }
 
@@ -236,8 +292,10 @@ class TextClassification:
 
     def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
-        others = labelled_texts(validation) if validation is not None else []
-        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+        others = labelled_texts(validation, self.targets.problem) if validation is not None else []
+        return in_training(
+            labelled_concerns(training, labelled_texts(training, self.targets.problem), others, tokenizer)
+        )
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
@@ -248,8 +306,12 @@ class TextClassification:
         return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
 
     def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
-        columns = TextColumns.parse(self.data.columns)
-        return read_texts(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
+        columns, share = TextColumns.parse(self.data.columns), self.data.max_rejected_share
+        return read_texts(sources, split, columns, share, use or USE_OF[split], self.label_settings)
+
+
+def _has_labels(read: TextSet) -> bool:
+    return all(example.gold is not None for example in read.examples)
 
 
 def _text_of(example: TextExample) -> tuple[str, str | None]:
@@ -267,4 +329,5 @@ def from_settings(settings: TextClassificationSettings) -> TextClassification:
         label_weights=settings.class_weights,
         smoothing=settings.label_smoothing,
         batch_tokens=settings.evaluation_tokens,
+        label_settings=LabelSettings(names_of_labels(settings.label_names), settings.label_separator),
     )
