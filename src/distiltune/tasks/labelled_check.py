@@ -15,7 +15,9 @@ from tokenizers import Tokenizer
 from distiltune.checks.concerns import LEAKED, MANY_LEAKED, Case, Concern, Severity, concern_of, leak_concern, ranked
 from distiltune.checks.cost import Estimate, estimate_training
 from distiltune.checks.data_check import Checked, found_lines
+from distiltune.data.annotators import ON_PURPOSE
 from distiltune.data.findings import Findings
+from distiltune.data.reading import at_fault_of
 from distiltune.data.sources import has_splits
 from distiltune.errors import RecipeError
 from distiltune.model.config import EncoderConfig
@@ -33,6 +35,8 @@ MUCH_OF_ONE_LABEL = 0.9
 MANY_UNKNOWN = 0.2
 """A share of tokens of a text that the vocabulary does not have."""
 _MANY_REJECTED, _MANY_CONFLICTS = 0.05, 0.1
+_DOUBTFUL = frozenset({"label_spelled_differently", "label_like_none", "label_not_parted", "labels_by_number"})
+"""Kinds of what was noted that are probably wrong, and for a person to decide."""
 _SHOWN_CHARACTERS = 60
 
 E = TypeVar("E")
@@ -95,13 +99,14 @@ def check_labelled(
     directory = resolve_model(settings.model)
     tokenizer = load_tokenizer(directory)
     set_threads(settings.threads)
+    allowed = settings.max_rejected_share
     other = tuple(against) or (tuple(data) if all(map(has_splits, data)) else ())
     sources: dict[str, Any] = {"train": tuple(data), "validation": other, "validation_share": 0.0}
     settings = settings.model_copy(update={**sources, "max_rejected_share": 1.0})
     training, validation = make_task(settings).ready().load_training(tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
     tell("looking at texts and labels")
-    concerns = labelled_concerns(training, texts, others, tokenizer)
+    concerns = labelled_concerns(training, texts, others, tokenizer, allowed)
     figures = _statistics(training, texts, tokenizer)
     tell("measuring this machine")
     config = read_json(directory / "config.json")
@@ -124,12 +129,16 @@ def check_labelled(
 
 
 def labelled_concerns(
-    data: Dataset, texts: Sequence[LabelledText], others: Sequence[LabelledText], tokenizer: Tokenizer
+    data: Dataset,
+    texts: Sequence[LabelledText],
+    others: Sequence[LabelledText],
+    tokenizer: Tokenizer,
+    max_rejected_share: float = _MANY_REJECTED,
 ) -> tuple[Concern, ...]:
     """Everything that is wrong or remarkable, ranked."""
     return ranked(
         [
-            *reading_concerns(data.findings),
+            *reading_concerns(data.findings, max_rejected_share),
             *_size_concerns(texts),
             *_repeat_concerns(texts, others),
             *_label_concerns(texts),
@@ -149,16 +158,19 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
     )
 
 
-def reading_concerns(findings: Findings) -> list[Concern]:
-    """What was noticed while the rows were read, by kind."""
+def reading_concerns(findings: Findings, max_rejected_share: float) -> list[Concern]:
+    """What was noticed while the rows were read, by kind; rejected rows are errors if a training would stop at them."""
+    at_fault, n_rows = at_fault_of(findings, findings.n_rows)
+    much = len(at_fault) > max_rejected_share * n_rows
     cases: dict[tuple[str, str], list[Case]] = {}
     for item in findings.items:
         row = item.row_id or item.where
         cases.setdefault((item.outcome, item.kind), []).append(Case(row, item.message))
     found = []
     for (outcome, kind), each in cases.items():
-        much = len(each) > _MANY_REJECTED * findings.n_rows
-        severity: Severity = "note" if outcome != "rejected" else "error" if much else "warning"
+        severity: Severity = "warning" if kind in _DOUBTFUL else "note"
+        if outcome == "rejected" and kind not in ON_PURPOSE:
+            severity = "error" if much else "warning"
         message = f"{outcome}: {kind.replace('_', ' ')}"
         found += concern_of(severity, kind, message, each, findings.n_rows, "mend these rows" * (severity != "note"))
     return found

@@ -87,8 +87,8 @@ def test_names_of_classes_are_taken_from_parquet(tmp_path: Path) -> None:
     assert gold(read) == [("glad",), ("sad",)]
 
 
-def examples_of(*labels: tuple[str, ...], any_number: bool = False) -> list[TextExample]:
-    return [TextExample(str(i), "a", None, each, any_number) for i, each in enumerate(labels)]
+def examples_of(*labels: tuple[str, ...], places: tuple[str, ...] = ()) -> list[TextExample]:
+    return [TextExample(str(i), "a", None, each, places) for i, each in enumerate(labels)]
 
 
 def test_what_is_to_be_predicted_is_plain_from_the_labels() -> None:
@@ -96,7 +96,7 @@ def test_what_is_to_be_predicted_is_plain_from_the_labels() -> None:
     assert find_targets(examples_of(("10",), ("9",)), "auto", {}).labels == ("9", "10")
     assert find_targets(examples_of(("1.5",), ("2",)), "auto", {}).problem == "regression"
     assert find_targets(examples_of(("1",), ("2",)), "regression", {}).problem == "regression"
-    assert find_targets(examples_of(("a",), ("b",), any_number=True), "auto", {}).problem == "multi-label"
+    assert find_targets(examples_of(("a",), ("b",), places=("a", "b")), "auto", {}).problem == "multi-label"
     with pytest.raises(DataError, match="no numbers"):
         find_targets(examples_of(("a",), ("b",)), "regression", {})
     with pytest.raises(DataError, match="several labels"):

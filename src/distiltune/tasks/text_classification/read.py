@@ -183,7 +183,7 @@ def _labelled(
         reading.findings.add(gold_ignored(gold.kind, where, row_id, gold.message))
         gold = None
     unique = reading.unique_id(row_id, wanted, where)
-    return TextExample(unique, each.text, each.pair, gold, form.hot and gold is not None, where)
+    return TextExample(unique, each.text, each.pair, gold, form.names if form.hot and gold is not None else (), where)
 
 
 def _parts(column: str, row: Row) -> list[str]:

@@ -101,7 +101,12 @@ def find_targets(examples: Sequence[TextExample], problem: str, model: Mapping[s
         return Targets("regression", (NUMBER,), float(numbers.mean()), float(numbers.std()) or 1.0)
     if problem == "single-label" and any(len(names_of(example)) != 1 for example in examples):
         raise DataError("Some texts have several labels or none.", fix="say --problem multi-label")
-    labels = in_order(name for example in examples for name in names_of(example))
+    # A row of 0 and 1 has a place for each label, also for one that no text has.
+    labels = tuple(
+        dict.fromkeys(name for each in dict.fromkeys(example.places for example in examples) for name in each)
+    )
+    others = {name for example in examples for name in names_of(example)} - set(labels)
+    labels = (*labels, *in_order(others))
     if len(labels) < 2:
         raise DataError(
             f"All texts have the same label, {', '.join(labels)!r}.", fix="give texts of two labels or more"
@@ -123,7 +128,7 @@ def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | Non
 
     """
     known = [example for example in examples if example.gold is not None]
-    if any(example.any_number or len(names_of(example)) != 1 for example in known):
+    if any(example.places or len(names_of(example)) != 1 for example in known):
         return "multi-label"
     own = targets_of(model or {})
     if own is not None and own.problem == "multi-label" and {names_of(each)[0] for each in known} <= set(own.labels):
