@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -177,14 +178,13 @@ def test_rows_of_any_form_are_read_or_rejected(tmp_path_factory: pytest.TempPath
     assert all(str(path) in finding.where for finding in found.findings.of("rejected"))
 
 
-@given(st.binary(max_size=60), st.sampled_from([".csv", ".tsv", ".jsonl", ".json"]))
+@given(st.binary(max_size=60), st.sampled_from([".csv", ".tsv", ".jsonl"]))
 def test_whatever_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str) -> None:
     path = tmp_path_factory.mktemp("bytes") / f"rows{suffix}"
-    head = b"question,context,answers\nWho?,Bob met Ann.,Bob\n" if suffix == ".csv" else b""
-    path.write_bytes(head + content)
-    try:
+    table = "question,context\nWho?,Bob met Ann.\n".replace(",", "\t" if suffix == ".tsv" else ",")
+    good = '{"question": "Who?", "context": "Bob met Ann."}\n' if suffix == ".jsonl" else table
+    path.write_bytes(good.encode() + content)
+    with contextlib.suppress(DataError):
         found = read_examples([path], split="train", max_rejected_share=1.0, use="prediction")
-    except DataError as error:
-        assert str(path) in error.where
-    else:
         assert found.findings.n_rows == len(found.examples) + len(found.findings.of("rejected"))
+        assert all(finding.where.startswith(str(path)) for finding in found.findings.of("rejected"))

@@ -129,6 +129,8 @@ def test_lists_of_class_numbers_are_no_rows_of_0_and_1(tmp_path: Path) -> None:
     assert labels([0], [1], [0, 1], []) == [("0",), ("1",), ("0", "1"), ()]
     assert labels([3, 1], [1]) == [("1", "3"), ("1",)]
     assert labels([0, 1], [1, 0]) == [("label_1",), ("label_0",)]
+    of_a_model = LabelSettings(names_of_places=("sad", "glad", "calm"))
+    assert gold(read(tmp_path / "rows.jsonl", labels=of_a_model)) == [("0", "1")] * 2
     assert labels([True, False], [True, True]) == [("label_0",), ("label_0", "label_1")]
     with pytest.raises(DataError, match="rows of 0 and 1, such as 1, 0, 1, and others are not, such as 5"):
         labels([1, 0, 1], [0, 0, 1], [5])

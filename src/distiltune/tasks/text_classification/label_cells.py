@@ -113,7 +113,7 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
         example = next(cell for cell in lists if cell.spelled)
         message = f"Several labels in one cell are read as a list, such as {_list(example.values)} ({example.where})."
         decisions.append(("labels_in_a_cell", message))
-    width = _width(lists)
+    width = _width(lists, len(settings.names or settings.names_of_places))
     if width:
         names = _names(settings.names or settings.names_of_places or tuple(given), width)
         message = (
@@ -125,12 +125,17 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
     return LabelForm(False, settings.names or tuple(given), tuple(decisions))
 
 
-def _width(lists: Sequence[Cell]) -> int:
-    """How many places the rows of 0 and 1 have; 0 if the lists are lists of labels."""
+def _width(lists: Sequence[Cell], n_names: int) -> int:
+    """How many places the rows of 0 and 1 have; 0 if the lists are lists of labels.
+
+    A row that has 0 or 1 twice can be nothing else. Lists of ``[0, 1]`` and ``[1, 0]`` alone are taken for such rows,
+    unless there are names for another number of places: then they are the classes 0 and 1.
+    """
     zeros_and_ones = [cell for cell in lists if all(_bit(value) is not None for value in cell.values)]
     twice = [cell for cell in zeros_and_ones if len(set(map(_bit, cell.values))) < len(cell.values)]
     lengths = Counter(len(cell.values) for cell in zeros_and_ones)
-    if not twice and not (len(lengths) == 1 and min(lengths) > 1 and len(zeros_and_ones) == len(lists)):
+    is_even = len(lengths) == 1 and min(lengths) > 1 and len(zeros_and_ones) == len(lists)
+    if not twice and not (is_even and n_names in (0, min(lengths))):
         return 0
     others = [cell for cell in lists if any(_bit(value) is None for value in cell.values)]
     if others and len(zeros_and_ones) > len(others):
