@@ -50,6 +50,7 @@ class TaskEntry(Generic[S]):
             requests are put together, settings → FastAPI; None: there is nothing.
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
+        for_reading: those of its own settings that say how data are read.
 
     """
 
@@ -72,6 +73,7 @@ class TaskEntry(Generic[S]):
     server: Callable[[], Callable[..., Any]] | None = None
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
+    for_reading: tuple[str, ...] = ()
 
     def __call__(self, settings: S) -> Task:
         """The task with its settings."""

@@ -64,4 +64,5 @@ TASK = TaskEntry(
     windows=fill_question_windows,
     for_serving=("max_question_tokens", "max_answer_tokens", "null_threshold"),
     for_checking=("no_answer", "max_question_tokens", "max_answer_tokens"),
+    for_reading=("no_answer",),
 )

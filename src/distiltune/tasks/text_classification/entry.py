@@ -62,4 +62,5 @@ TASK = TaskEntry(
     examples_predicted="texts labelled",
     check=check,
     for_checking=("problem", "label_names", "label_separator"),
+    for_reading=("label_names", "label_separator"),
 )
