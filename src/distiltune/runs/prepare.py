@@ -53,8 +53,8 @@ class Prepared:
     """All that is ready before the first step.
 
     ``lesson`` is what the training goes by: task, data and loss, with a teacher in them if there is one. ``began`` is
-    when the run began on ``time.perf_counter()``; where it was resumed, what it had taken until the checkpoint is counted as
-    if there had been no pause.
+    when the run began on ``time.perf_counter()``; where it was resumed, what it had taken until the checkpoint is
+    counted as if there had been no pause.
     """
 
     began: float

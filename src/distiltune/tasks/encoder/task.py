@@ -336,9 +336,7 @@ def _narrowed(
         {
             "narrowed": teacher.fingerprint,
             "student": repr(student.config),
-            "tokens": hashlib.sha256(
-                batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
-            ).hexdigest(),
+            "tokens": hashlib.sha256(tokens).hexdigest(),
             "device": teacher.device.type,
         }
     )
