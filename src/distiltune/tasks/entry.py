@@ -103,10 +103,12 @@ class TaskEntry(Generic[S]):
         """What the function gives, which imports it."""
         try:
             return function()
-        except ImportError as error:
+        except Exception as error:
             package = function.__module__.partition(".")[0]
+            if package == __name__.partition(".")[0]:  # a bug of ours, which is told as any other
+                raise
             raise InstallationError(
-                f"The task {self.name} of the package {package} cannot be imported: {error}.",
+                f"The task {self.name} of the package {package} cannot be imported: {type(error).__name__}: {error}.",
                 where=function.__module__,
                 fix=f"install what it needs, or another version of {package}",
             ) from error
