@@ -33,6 +33,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.output_directory import writing_to
 from distiltune.tasks.base import D, Dataset, Task
+from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
@@ -238,9 +239,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
-    package = TASKS[recipe.task].spec.__module__.rpartition(".")[0]
-    place = files(package).joinpath("onnx_example.py.txt")
-    example = place.read_text(encoding="utf-8") if place.is_file() else ""
+    example = _example_of(TASKS[recipe.task])
     values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens", "long_texts")}
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True, allow_nan=False) + "\n",
@@ -259,6 +258,12 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
 
     with writing_to(directory, ModelError):
         replace_directory(directory, write)
+
+
+def _example_of(entry: TaskEntry[Any]) -> str:
+    """A program that uses such a graph, with places for the settings; empty if the task has none."""
+    file = files(entry.package).joinpath("onnx_example.py.txt") if entry.package else None
+    return file.read_text(encoding="utf-8") if file is not None and file.is_file() else ""
 
 
 def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:

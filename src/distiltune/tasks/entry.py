@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,6 +82,11 @@ class TaskEntry(Generic[S]):
 
         """
         return self._imported(self.spec)(settings)
+
+    @property
+    def package(self) -> str:
+        """The package that the task is in, whose folder holds what files it has; empty if it is in none."""
+        return sys.modules[self.spec.__module__].__package__ or ""
 
     @property
     def own_settings(self) -> tuple[str, ...]:
