@@ -121,10 +121,7 @@ BROKEN = {
     "cannot be imported: ModuleNotFoundError": ("from typing import", "import no_such_module\nfrom typing import"),
     "two tasks called 'text-classification'": ('name="odd-word"', 'name="text-classification"'),
     "epochs is a setting of every task": ("    odd_case:", "    epochs: int = 1\n    odd_case:"),
-    "null_threshold is a setting of question-answering": (
-        "    odd_case:",
-        "    null_threshold: int = 1\n    odd_case:",
-    ),
+    "n_best is a setting of question-answering": ("    odd_case:", "    n_best: int = 1\n    odd_case:"),
 }
 COMMANDS = (("--help",), ("train", "--help"), ("train", "--train", "starter", "--output", "run"), ("ask", "Who?"))
 

@@ -5,18 +5,23 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from distiltune.errors import DistiltuneError, InstallationError
+from distiltune.export.onnx import _example_of
+from distiltune.model.build import Dropouts
 from distiltune.recipe.recipe import Recipe
 from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
 from distiltune.tasks.table import BUILT_IN, ENTRY_POINTS, TASKS, Offered, by_name, outside_tasks
+from distiltune.tasks.text_classification import entry as text_classification
 
 
 class OwnSettings(EngineSettings):
@@ -38,7 +43,7 @@ class OfAnother(QuestionAnsweringSettings):
 OWN: TaskEntry[Any] = TaskEntry(
     name="own",
     settings=OwnSettings,
-    spec=lambda: lambda settings: None,
+    spec=text_classification.TASK.spec,
     architecture="DistilBertForOwn",
     monitors={"validation_loss": "lower", "own_score": "higher"},
     columns=(("own",),),
@@ -135,6 +140,52 @@ def test_a_task_whose_code_is_broken_is_told_by_its_package_and_a_bug_of_ours_as
     ours.__module__ = "distiltune.tasks.own"
     with pytest.raises(ZeroDivisionError):
         replace(OWN, spec=ours)(OwnSettings())
+
+
+def test_a_task_knows_the_folder_of_its_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An export looks there for an example; a task in a package's own `__init__` made it stop with a ValueError."""
+    assert TASKS["text-classification"].package == "distiltune.tasks.text_classification"
+    assert "onnxruntime" in _example_of(TASKS["text-classification"])
+    monkeypatch.syspath_prepend(str(tmp_path))
+    for file, package in (("odd_package/__init__.py", "odd_package"), ("odd_alone.py", "")):
+        (tmp_path / file).parent.mkdir(exist_ok=True)
+        (tmp_path / file).write_text("def spec(): ...")
+        name = file.partition("/")[0].removesuffix(".py")
+        entry = replace(OWN, spec=import_module(name).spec)
+        assert (entry.package, _example_of(entry)) == (package, "")
+        del sys.modules[name]
+
+
+def is_frozen(value: object) -> bool:
+    kind: Any = type(value)
+    return bool(kind.__dataclass_params__.frozen)
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "encoder"])
+def test_what_a_task_is_does_not_change_and_each_part_is_had_from_the_one_before(name: str) -> None:
+    """Before, a task filled itself in as its methods were called, in an order that one had to know."""
+    spec = TASKS[name](Recipe(task=name, max_length=64, stride=8))
+    training = spec.open_training(torch.device("cpu"))
+    lesson = training.lesson(training.load_model("starter", Dropouts()))
+    assert lesson.features is lesson.training.features
+    assert lesson.validation is not None
+    assert len(lesson.validation.features) > 0
+    trained = spec.open_model({"id2label": {"0": "O", "1": "B-x", "2": "I-x"}})
+    assert all(map(is_frozen, (spec, training, lesson, lesson.task, trained)))
+    assert type(trained) is type(lesson.task)
+
+
+def test_an_encoders_lesson_has_its_teacher_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "texts.txt").write_text("the old bell rings at noon\nthe ferry leaves at nine\n")
+    recipe = Recipe(task="encoder", teacher="starter", train=(str(tmp_path / "texts.txt"),), validation_share=0.5)
+    spec = TASKS["encoder"](recipe)
+    training = spec.open_training(torch.device("cpu"))
+    loaded = training.load_model("starter", Dropouts())
+    lesson = training.lesson(loaded)
+    assert lesson.features.targets is not None
+    assert all(map(is_frozen, (spec, training, lesson, lesson.task)))
+    assert lesson.task.load_data(recipe.train, loaded.tokenizer).n_examples == 2
 
 
 def test_an_encoder_cannot_be_opened_as_a_trained_model() -> None:
