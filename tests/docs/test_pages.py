@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import typer
 
-from distiltune.cli import app
+from distiltune.commands.app import app
 from distiltune.runs.fine_tune import fine_tune
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 

@@ -68,7 +68,7 @@ def test_the_model_says_afterwards_what_it_said_before(
     tmp_path: Path, name: str, entries: dict[str, Any], say: Callable[[Path], Any]
 ) -> None:
     shape = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size())
-    task = TASKS[name](Recipe(task=name)).for_model(entries)
+    task = TASKS[name](Recipe(task=name)).open_model(entries)
     torch.manual_seed(0)
     model = TaskModel(Encoder(shape), task.make_head(shape.hidden_size, 0.0))
     initialise(model, 0.3)

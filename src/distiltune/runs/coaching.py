@@ -19,7 +19,7 @@ from distiltune.runs.prepare import Prepared
 from distiltune.settings.stored import stored_names
 from distiltune.system.durable import write_whole
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Coached, Dataset, Task
+from distiltune.tasks.base import Coached, D, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +71,8 @@ def _check_command(recipe: Recipe, run: RunDirectory) -> str:
 
 def sum_up_run(
     run: RunDirectory,
-    task: Task,
-    validation: Dataset | None,
+    task: Task[D],
+    validation: D | None,
     coach: Coach,
     probe: Callable[[], ProbeResult] | None,
 ) -> CoachFindings:

@@ -13,23 +13,23 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Case, Concern
 from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
-from distiltune.tasks.base import Dataset
+from distiltune.tasks.base import D, D_contra, Dataset
 
 FORMAT = 2
 """Raise this whenever a check finds anything else than before: what older checks found is not asked for then."""
 
 
-class Checking(Protocol):
+class Checking(Protocol[D_contra]):
     """The part of a task that is asked here."""
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(self, training: D_contra, validation: D_contra | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked."""
 
 
 def concerns_of(
-    task: Checking,
-    training: Dataset,
-    validation: Dataset | None,
+    task: Checking[D],
+    training: D,
+    validation: D | None,
     tokenizer: Tokenizer,
     settings: Mapping[str, object],
 ) -> tuple[Concern, ...]:

@@ -21,7 +21,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import RunKeeper
 from distiltune.runs.prepare import Prepared
 from distiltune.runs.provenance import versions
-from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.base import Dataset
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
 
@@ -50,11 +50,11 @@ def write_results(
     write_model_directory(
         run.model,
         config=loaded.source.config,
-        tensors=_to_keep(read_weights(best_directory), task),
+        tensors=_to_keep(read_weights(best_directory), keep_head=bool(task.head_rules)),
         tokenizer=loaded.tokenizer,
         head_rules=task.head_rules,
         architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
+        extra_config=task.model_config(loaded.head_dropout, keeper.epochs[best].validation),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)
@@ -63,9 +63,9 @@ def write_results(
     return findings
 
 
-def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
+def _to_keep(tensors: Mapping[str, Tensor], *, keep_head: bool) -> dict[str, Tensor]:
     """The trained tensors without a head that has no names to be saved under."""
-    return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
+    return {name: tensor for name, tensor in tensors.items() if keep_head or not name.startswith("head.")}
 
 
 def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool) -> CoachFindings:

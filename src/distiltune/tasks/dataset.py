@@ -14,7 +14,6 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
 from distiltune.settings.engine import EngineSettings
-from distiltune.tasks.base import Dataset
 
 E = TypeVar("E")
 
@@ -70,13 +69,6 @@ def labelled(arrays: Arrays, labels: np.ndarray, weights: np.ndarray | None) -> 
         example_of=arrays["example_of"],
         weights=None if weights is None else weights.astype(np.float32),
     )
-
-
-def of_examples(data: Dataset, kind: type[E]) -> TaskData[E]:
-    """The set as the task made it that is now asked about it."""
-    assert isinstance(data, TaskData)
-    assert all(isinstance(example, kind) for example in data.examples[:1])
-    return data
 
 
 def data_settings(settings: EngineSettings) -> DataSettings:

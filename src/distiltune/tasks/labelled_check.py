@@ -24,8 +24,7 @@ from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
 from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import choose_device, choose_precision, set_threads
-from distiltune.tasks.base import Dataset, Task
-from distiltune.tasks.dataset import TaskData
+from distiltune.tasks.base import D, Dataset
 
 FEW_EXAMPLES = 100
 FEW_OF_A_LABEL = 5
@@ -35,7 +34,6 @@ MANY_UNKNOWN = 0.2
 _MANY_REJECTED, _MANY_CONFLICTS = 0.05, 0.1
 _SHOWN_CHARACTERS = 60
 
-E = TypeVar("E")
 S = TypeVar("S", bound=EngineSettings)
 
 _HEADLINES = {
@@ -64,8 +62,8 @@ class LabelledText:
     labels: tuple[str, ...]
 
 
-LabelledTexts = Callable[[Dataset], list[LabelledText]]
-"""A task's set of examples as the checks see it."""
+OpenData = Callable[[S, Tokenizer], tuple[D, D | None]]
+"""Reads a training's examples, and those to validate on if there are any, and makes features of them."""
 
 
 def check_labelled(
@@ -73,12 +71,13 @@ def check_labelled(
     against: Sequence[str],
     settings: S,
     fix: Path | None,
-    make_task: Callable[[S], Task],
-    as_texts: LabelledTexts,
+    open_data: OpenData[S, D],
+    as_texts: Callable[[D], list[LabelledText]],
 ) -> Checked:
     """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
 
-    Without ``against``, data sets that have a validation split of their own are checked against that.
+    Without ``against``, data sets that have a validation split of their own are checked against that. ``as_texts``
+    says what the checks see of a set.
 
     Raises:
         RecipeError: if the data is to be mended.
@@ -98,7 +97,7 @@ def check_labelled(
     other = tuple(against) or (tuple(data) if all(map(has_splits, data)) else ())
     sources: dict[str, Any] = {"train": tuple(data), "validation": other, "validation_share": 0.0}
     settings = settings.model_copy(update={**sources, "max_rejected_share": 1.0})
-    training, validation = make_task(settings).ready().load_training(tokenizer)
+    training, validation = open_data(settings, tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
     tell("looking at texts and labels")
     concerns = labelled_concerns(training, texts, others, tokenizer)
@@ -311,10 +310,3 @@ def _key(each: LabelledText) -> str:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
-
-
-def examples_as(data: Dataset, kind: type[E], as_text: Callable[[E], LabelledText]) -> list[LabelledText]:
-    """The examples of a task's set as the checks see them."""
-    assert isinstance(data, TaskData)
-    assert all(isinstance(example, kind) for example in data.examples[:1])
-    return [as_text(example) for example in data.examples]

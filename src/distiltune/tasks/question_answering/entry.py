@@ -12,14 +12,15 @@ from distiltune.tasks.question_answering.question_rows import ColumnMap
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, check, fill_question_windows
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.question_answering.question_data import QuestionData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(ColumnMap.parse(columns))
 
 
-def _task() -> Callable[[QuestionAnsweringSettings], Task]:
+def _spec() -> Callable[[QuestionAnsweringSettings], TaskSpec[QuestionData]]:
     from distiltune.tasks.question_answering.task import from_settings
 
     return from_settings
@@ -39,7 +40,7 @@ def _server() -> Callable[..., Any]:
 
 TASK = TaskEntry(
     name=NAME,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     settings=QuestionAnsweringSettings,
     monitors={
