@@ -14,7 +14,7 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import normalise_answer
 from distiltune.tasks.question_answering.read import read_examples
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SPLITS = {split: read_examples(["starter"], split=split).examples for split in ("train", "validation")}
 ALL = [example for examples in SPLITS.values() for example in examples]
 CLASS = re.compile(r"(?i)\b(how (?:many|much|long|old|often|far|high)|how|whose|who|whom|when|where|why|which|what)\b")

@@ -13,7 +13,7 @@ from distiltune.model.source import PACKAGED, UNTRAINED, load_source, resolve_mo
 from distiltune.tasks.question_answering.read import read_examples
 from distiltune.tasks.question_answering.task import HEAD_RULES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 MB = 1_000_000
 
 

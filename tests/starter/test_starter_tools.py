@@ -10,7 +10,7 @@ import pytest
 from tools.starter_model import build, measure
 from tools.starter_model.build import Places
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
