@@ -111,7 +111,7 @@ def page() -> str:
     )
     return (
         _INTRODUCTION.format(said=said)
-        + "".join(f"| `{name}` | {_purpose(name)} |\n" for name in _downward())
+        + "".join(f"| `{name}` | {_purpose(name)} |\n" for name in _downward(drawn))
         + _QUESTION_SAID
         + "".join(_step_row(*each) for each in _QUESTION_MARKED)
         + _RATE_SAID
@@ -140,9 +140,9 @@ def _count(arrows: dict[str, set[str]]) -> int:
     return sum(map(len, arrows.values()))
 
 
-def _downward() -> list[str]:
+def _downward(drawn: dict[str, set[str]]) -> list[str]:
     """Every unit, row by row as in the picture, the uppermost first."""
-    rows = rows_of(without_what_follows(unit_arrows()))
+    rows = rows_of(drawn)
     return sorted(rows, key=lambda name: (rows[name], -LAYERS.index(name)))
 
 
@@ -182,7 +182,8 @@ _STYLE = """
 
 def picture() -> str:
     """The picture as SVG, light or dark as its reader has it."""
-    layout = lay_out(without_what_follows({name: unit_arrows()[name] for name in reversed(LAYERS)}))
+    arrows = unit_arrows()
+    layout = lay_out(without_what_follows({name: arrows[name] for name in reversed(LAYERS)}))
     width = layout.width + _PANEL + 4 * _MARGIN
     height = _TOP + (max(layout.rows.values()) + 1) * _ROW
     parts = [
