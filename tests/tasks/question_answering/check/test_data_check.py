@@ -11,14 +11,11 @@ from distiltune.checks.concerns import Concern, concern_lines
 from distiltune.errors import DataError, RecipeError
 from distiltune.progress import heard_by
 from distiltune.tasks.question_answering.check.data_check import CheckSettings, DataReport, check_data
-from distiltune.tasks.question_answering.check.examples import asks_nothing
 from distiltune.tasks.question_answering.check.fix import check_output, fix, write_fixed
 from distiltune.tasks.question_answering.check.lines import report_lines
-from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.features import WindowSettings
-from distiltune.tasks.question_answering.question_class import question_class
 from distiltune.tasks.question_answering.read import read_examples
 from tests.helpers import word_pieces
 
@@ -287,59 +284,6 @@ def test_the_report_for_people_and_for_programs(tmp_path: Path) -> None:
     assert json.loads(json.dumps(report.as_json()))["n_examples"] == 20
     lines = concern_lines([Concern("error", "kind", "message", "repair", 2, 10)])
     assert lines == ["error    2 of 10: message  [kind]", "         what to do: repair"]
-
-
-CONTEXT = "The Romans left York City in 410, taking DistilBERT along; 北京市 remained."
-
-
-@pytest.mark.parametrize(
-    ("text", "start", "repaired"),
-    [
-        ("York City", 16, None),
-        ("ork City ", 17, "York City"),  # both ends one to the right
-        (" York Cit", 15, "York City"),  # one to the left
-        ("Yor", 16, "York"),
-        ("ity in", 22, "City in"),
-        ("Roman", 4, None),  # an ending left out is meant
-        ("BERT", 47, None),  # capitals inside part a word
-        ("北京", CONTEXT.index("北"), None),  # no gaps between words
-        (" York City", 15, "York City"),
-        ("410", 29, None),
-    ],
-)
-def test_slipped_spans(text: str, start: int, repaired: str | None) -> None:
-    assert CONTEXT.startswith(text, start)
-    slipped = slipped_span(CONTEXT, Answer(text, start))
-    assert (slipped.repaired.text if slipped else None) == repaired
-
-
-@pytest.mark.parametrize(
-    ("question", "nothing"),
-    [
-        *[("?", True), ("", True), ("N/A", True), ("what?", True), ("12", True), ("Question", True), ("TODO", True)],
-        *[("Who won?", False), ("Why?!", True), ("北京在哪里在哪里呢", False), ("Name a river.", False)],
-    ],
-)
-def test_questions_that_ask_nothing(question: str, nothing: bool) -> None:
-    assert asks_nothing(question) == nothing
-
-
-@pytest.mark.parametrize(
-    ("question", "kind"),
-    [
-        ("In what year did it end?", "when"),
-        ("To whom was it given?", "who"),
-        ("How many were there?", "how many, how much"),
-        ("How did it end?", "how"),
-        ("How old was she when it ended?", "how"),
-        ("When did they say what it was?", "when"),
-        ("Is it red?", "yes or no"),
-        ("Is it red or blue?", "other"),
-        ("Name the river.", "other"),
-    ],
-)
-def test_the_class_of_a_question(question: str, kind: str) -> None:
-    assert question_class(question) == kind
 
 
 def test_examples_keep_their_titles_when_they_are_fixed(tmp_path: Path) -> None:
