@@ -11,7 +11,7 @@ from distiltune.errors import ModelError
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.save import check_output, write_model_directory
 from distiltune.model.source import load_source, load_tokenizer, resolve_model
-from distiltune.system.output_directory import writing_to
+from distiltune.system.durable import writing_to
 
 _OF_THE_FILES: Final = frozenset(
     {"_name_or_path", "auto_map", "dtype", "quantization_config", "torch_dtype", "transformers_version"}

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,7 +16,14 @@ from distiltune.errors import ModelError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule, encoder_rules, to_hf
 from distiltune.model.tokenizer import tokenizer_files
-from distiltune.system.output_directory import try_writing, writing_to
+from distiltune.system.durable import (
+    alone_in,
+    clear_leftovers,
+    try_writing,
+    write_synced,
+    writing_directory,
+    writing_to,
+)
 
 SavedDtype = Literal["float32", "float16"]
 
@@ -74,7 +77,8 @@ def write_model_directory(
 
     def write(beside: Path) -> None:
         for name, content in contents.items():
-            _write_file(beside / name, content)
+            (beside / name).parent.mkdir(parents=True, exist_ok=True)
+            write_synced(beside / name, content)
 
     replace_directory(directory, write)
 
@@ -121,67 +125,11 @@ def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
     # A link is followed, so that what it points to is replaced and not the link.
     directory = directory.resolve()
     directory.parent.mkdir(parents=True, exist_ok=True)
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-    beside = directory.with_name(f".{directory.name}.writing-{unique}")
-    before = directory.with_name(f".{directory.name}.replaced-{unique}")
-    with _alone_in(directory.parent) as alone:
+    with alone_in(directory.parent) as alone:
         if alone:
-            _clear_leftovers(directory)
-        beside.mkdir()
-        try:
+            clear_leftovers(directory, _carry_over)
+        with writing_directory(directory, carry_over=_carry_over) as beside:
             write(beside)
-            _sync_directory(beside)
-            if directory.exists():
-                directory.rename(before)
-            try:
-                beside.rename(directory)
-            except OSError:
-                if before.exists():
-                    before.rename(directory)
-                raise
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-        if before.exists():
-            _carry_over(before, directory)
-            shutil.rmtree(before, ignore_errors=True)
-        _sync_directory(directory.parent)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[bool]:
-    """Wait until no other process writes a model into ``folder``, and keep others waiting; a killed one lets go.
-
-    False where the system or the file system cannot lock a directory: others may then write at the same time.
-    """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        yield False
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            is_locked = True
-        except OSError:
-            is_locked = False
-        yield is_locked
-    finally:
-        os.close(descriptor)
-
-
-def _clear_leftovers(directory: Path) -> None:
-    """Remove what killed processes left beside ``directory``; one that had been moved away goes back if it must."""
-    hidden = [path for path in directory.parent.iterdir() if path.name.startswith(f".{directory.name}.")]
-    for path in hidden:
-        if path.name.startswith(f".{directory.name}.replaced-"):
-            if directory.exists():
-                _carry_over(path, directory)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.rename(directory)
-        elif path.name.startswith(f".{directory.name}.writing-"):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
@@ -232,21 +180,3 @@ def _carry_over(before: Path, directory: Path) -> None:
     for entry in before.iterdir():
         if not entry.name.endswith(_WEIGHT_ENDINGS) and not (directory / entry.name).exists():
             entry.rename(directory / entry.name)
-
-
-def _write_file(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    """Bring a directory's entries to the disk, where the system can (Windows cannot open directories)."""
-    if os.name == "posix":
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

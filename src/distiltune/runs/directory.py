@@ -19,7 +19,7 @@ from distiltune.model.build import LoadedModel
 from distiltune.recipe.recipe import Recipe
 from distiltune.system import lock
 from distiltune.system.device import Machine
-from distiltune.system.durable import write_whole
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
 from distiltune.training.checkpoint import CHECKPOINT_FILES
@@ -316,7 +316,7 @@ def write_run_start(
         model=loaded.source.directory.name,
         notes=loaded.source.notes,
     )
-    with run.rejected.open("w", encoding="utf-8", errors="backslashreplace") as rejected:
+    with writing_text(run.rejected) as rejected:
         for name, dataset in (("train", training), ("validation", validation)):
             for finding in dataset.findings.items if dataset is not None else ():
                 if finding.outcome == "rejected":

@@ -20,6 +20,7 @@ from distiltune.runs.coaching import CoachFindings, sum_up_run
 from distiltune.runs.directory import RunDirectory, versions
 from distiltune.runs.keeper import Keeper
 from distiltune.runs.prepare import Prepared
+from distiltune.system.durable import write_whole
 from distiltune.tasks.base import Dataset, Task
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
@@ -58,7 +59,7 @@ def write_results(
     )
     draw_curves(summary, run.curves_svg, run.curves_png)
     page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
-    run.report.write_text(page, encoding="utf-8")
+    write_whole(run.report, page)
     return findings
 
 
