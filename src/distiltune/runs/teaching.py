@@ -10,10 +10,9 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.distillation.soft_labels import SoftLabels
-from distiltune.distillation.teacher import TeacherSays, check_same_tokens, fingerprint, with_targets
+from distiltune.distillation.teacher import Teacher, TeacherSays, check_same_tokens, fingerprint, with_targets
 from distiltune.errors import ModelError, RecipeError
 from distiltune.inference.trained_model import ways_to_a_head
 from distiltune.model.build import check_window, load_model
@@ -54,12 +53,12 @@ def find_lesson(
         return Lesson(features, task.objective)
     began = time.perf_counter()
     objective = soft_labels(task, teaching.temperature, teaching.weight)
-    says = taught(teaching.teacher, task, features, tokenizer, device, cache_directory(), teaching.max_tokens)
+    says = taught(teaching.teacher, task, features, tokenizer, device, teaching.max_tokens)
     how = "taken from the cache" if says.from_cache else f"computed in {time.perf_counter() - began:.0f} s"
     path = Path(teaching.teacher)
     name = path.parent.name if path.name == "model" else path.name
     note = f"teacher: {name}, its answers {how}; losses are shown against the labels, without the teacher's part"
-    return Lesson(says.features, objective, (note,))
+    return Lesson(says.features, objective, (note, *says.problems))
 
 
 def soft_labels(task: Task, temperature: float, weight: float) -> SoftLabels:
@@ -82,7 +81,6 @@ def taught(
     features: FeatureSet,
     tokenizer: Tokenizer,
     device: torch.device,
-    cache: Path,
     max_tokens: int,
 ) -> TeacherSays:
     """The features with what a fine-tuned teacher answers to each, run once and kept.
@@ -93,7 +91,6 @@ def taught(
         features: those that the student is trained on; the teacher reads the very same windows.
         tokenizer: the student's.
         device: where the teacher runs.
-        cache: directory of what is kept.
         max_tokens: most tokens in a batch of the teacher.
 
     Raises:
@@ -121,4 +118,4 @@ def taught(
     with torch.inference_mode():
         width = int(model.eval()(one).shape[1])
     # In single precision: a number that is predicted may be of any size, and its last digits may matter.
-    return with_targets(model, fingerprint(model), features, width, cache, max_tokens, name=teacher, dtype=np.float32)
+    return with_targets(Teacher(teacher, model, fingerprint(model), width, np.float32), features, max_tokens)

@@ -16,14 +16,21 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, load_or_make
+from distiltune.data.cache import Arrays, load_or_make
 from distiltune.data.reading import Use
 from distiltune.distillation.losses import METRIC_NAMES, EncoderLoss
 from distiltune.distillation.narrowing import can_be_narrowed, narrow
 from distiltune.distillation.states import Heights, Projections, TaughtStudent, TeacherStates
 from distiltune.distillation.student import StudentShape, shrink
-from distiltune.distillation.teacher import check_same_tokens, fingerprint, teacher_encoder, variances, with_targets
-from distiltune.distillation.text import TextData, Texts, cached_features, ignore, part_texts, read_texts, text_features
+from distiltune.distillation.teacher import (
+    Teacher,
+    check_same_tokens,
+    fingerprint,
+    teacher_encoder,
+    variances,
+    with_targets,
+)
+from distiltune.distillation.text import TextData, Texts, cached_features, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
@@ -224,17 +231,14 @@ class EncoderDistillation:
             made |= {f"{_STUDENT}{name}": tensor for name, tensor in student.state_dict().items()}
             return {name: tensor.cpu().numpy() for name, tensor in made.items()}
 
-        key = cache_key(
-            {
-                "narrowed": self._fingerprint,
-                "student": repr(student.config),
-                "tokens": hashlib.sha256(
-                    batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
-                ).hexdigest(),
-                "device": self._device.type,
-            }
-        )
-        arrays, _ = load_or_make(cache_directory(), key, make, ignore)
+        tokens = batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
+        parts = {
+            "narrowed": self._fingerprint,
+            "student": repr(student.config),
+            "tokens": hashlib.sha256(tokens).hexdigest(),
+            "device": self._device.type,
+        }
+        arrays, _ = load_or_make(parts, make)
         tensors = {name: torch.tensor(array, device=self._device) for name, array in arrays.items()}
         student.load_state_dict(
             {name.removeprefix(_STUDENT): tensor for name, tensor in tensors.items() if name.startswith(_STUDENT)}
@@ -248,22 +252,20 @@ class EncoderDistillation:
     def _with_teacher(self, texts: Texts, tokenizer: Tokenizer) -> TextData:
         assert self._teacher is not None, "load_model comes first"
         assert self._heights is not None, "load_model comes first"
-        cache = cache_directory()
-        features = cached_features(texts, tokenizer, self._texts.max_length, self._texts.stride, cache)
+        features = cached_features(texts, tokenizer, self._texts.max_length, self._texts.stride)
         assert self._encoder is not None
         heights = self._heights.teacher
-        says = with_targets(
+        teacher = Teacher(
+            self._teacher_name,
             TeacherStates(self._encoder, heights),
             f"{self._fingerprint}/states-{heights}",
-            features,
             len(heights) * self._teacher.config.hidden_size,
-            cache,
-            self._texts.evaluation_tokens,
-            name=self._teacher_name,
-            dtype=np.float16,
+            np.float16,
         )
+        says = with_targets(teacher, features, self._texts.evaluation_tokens)
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
-        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, (note,))
+        notes = (note, *says.problems)
+        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, notes)
 
     def _make_loss(self, training: TextData) -> EncoderLoss:
         assert self._teacher is not None

@@ -18,6 +18,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -92,14 +93,16 @@ def read_examples(
     """
     reading = _Reading(use=use)
     read = read_sources(
-        sources,
-        split,
-        f"data/{split}.json",
+        ToRead(
+            sources,
+            split,
+            f"data/{split}.json",
+            {"question": columns.question, "context": columns.context},
+            max_rejected_share,
+        ),
         reading,
         lambda path: _read_file(path, columns, reading),
-        {"question": columns.question, "context": columns.context},
-        max_rejected_share,
-        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns)}, Path(__file__).parent),
+        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns)}),
     )
     if use != "evaluation":
         return read

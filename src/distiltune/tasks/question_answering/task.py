@@ -13,7 +13,6 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
-from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
@@ -250,7 +249,7 @@ class QuestionAnswering:
         return load_examples(sources, split, settings.columns, settings.max_rejected_share, use or USE_OF[split])
 
     def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
-        return featurise(examples, tokenizer, self.windows, cache_directory())
+        return featurise(examples, tokenizer, self.windows)
 
 
 def stored_threshold(config: Mapping[str, object]) -> float | None:

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.cost import Estimate, estimate_training
-from distiltune.data.array_cache import cache_directory
 from distiltune.model.config import EncoderConfig
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
@@ -122,7 +121,7 @@ def check_data(
     began = time.perf_counter()
     examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0)
     other = load_examples(against, "validation", settings.columns, 1.0) if against else None
-    featurised = featurise(examples, tokenizer, settings.windows, cache_directory())
+    featurised = featurise(examples, tokenizer, settings.windows)
     others = other.examples if other is not None else ()
     tell("looking for repeats and leaks")
     repeats = find_repeats(examples.examples, others)
