@@ -16,7 +16,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from distiltune.errors import ModelError
 from distiltune.model.convert import convert
-from distiltune.model.save import replace_directory, write_model_directory
+from distiltune.model.save import ModelToWrite, replace_directory, write_model_directory
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.model.tokenizer import tokenizer_files
 from tests.model.tiny_models import (
@@ -47,7 +47,8 @@ def write(directory: Path, source: ModelSource, **changes: Any) -> Path:
         "head_rules": HEAD_RULES,
         "architectures": ("DistilBertForQuestionAnswering",),
     }
-    write_model_directory(directory, **{**given, **changes})
+    how = {name: changes.pop(name) for name in ("extra_files", "dtype") if name in changes}
+    write_model_directory(directory, ModelToWrite(**{**given, **changes}), **how)
     return directory
 
 

@@ -245,7 +245,8 @@ def _find_mapped(entry: Path, form: ArrayForm) -> FloatArray | None:
         _mark_used(entry)
         stored = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
         array: FloatArray = np.load(entry / _MAPPED, mmap_mode="r", allow_pickle=False)
-        if (array.shape, array.dtype) == (form.shape, form.dtype) and _sample(entry / _MAPPED) == stored["sample"]:
+        same_form = array.shape == form.shape and array.dtype == np.dtype(form.dtype)
+        if same_form and _sample(entry / _MAPPED) == stored["sample"]:
             return array
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -36,42 +37,57 @@ _CONFIG_DEFAULTS: Final[dict[str, object]] = {  # what DistilBertConfig has besi
 _WEIGHT_ENDINGS: Final = (".safetensors", ".bin", ".h5", ".onnx", ".msgpack", ".index.json")
 
 
+@dataclass(frozen=True, slots=True)
+class ModelToWrite:
+    """A model and all that its directory says of it.
+
+    Attributes:
+        config: the encoder's shape.
+        tensors: under our names, on any device: the whole encoder and, if there is one, its head.
+        tokenizer: what cuts its texts.
+        head_rules: the names of the head's tensors.
+        architectures: the class of ``transformers`` that holds such weights.
+        extra_config: is added to ``config.json`` and wins over the usual values there.
+
+    """
+
+    config: EncoderConfig
+    tensors: Mapping[str, Tensor]
+    tokenizer: Tokenizer
+    head_rules: Sequence[KeyRule] = ()
+    architectures: Sequence[str] = ("DistilBertModel",)
+    extra_config: Mapping[str, object] = field(default_factory=dict)
+
+
 def write_model_directory(
     directory: Path,
+    model: ModelToWrite,
     *,
-    config: EncoderConfig,
-    tensors: Mapping[str, Tensor],
-    tokenizer: Tokenizer,
-    head_rules: Sequence[KeyRule] = (),
-    architectures: Sequence[str] = ("DistilBertModel",),
-    extra_config: Mapping[str, object] | None = None,
     extra_files: Mapping[str, bytes] | None = None,
     dtype: SavedDtype = "float32",
 ) -> None:
     """Write a model directory: configuration, weights, tokenizer and ``extra_files`` (name → contents).
 
-    ``tensors`` are under our names, on any device: the whole encoder and, if there is one, the head that
-    ``head_rules`` describe. ``extra_config`` is added to ``config.json`` and wins over the usual values
-    there. A directory that was there is replaced, as `replace_directory` says.
+    A directory that was there is replaced, as `replace_directory` says.
 
     Raises:
         ModelError: if a tensor of the encoder is missing, one has no Hugging Face name or does not fit into
             float16, or ``directory`` is something else than a model directory.
 
     """
-    encoder = encoder_rules(config.n_layers)
-    missing = [rule.ours for rule in encoder if rule.ours not in tensors]
+    encoder = encoder_rules(model.config.n_layers)
+    missing = [rule.ours for rule in encoder if rule.ours not in model.tensors]
     if missing:
         raise ModelError(
             "The model to be saved is not complete.",
             where=", ".join(missing),
             fix="take a model whose weights are all there; fine-tuning one without weights makes them",
         )
-    hf_tensors = _to_dtype(to_hf(tensors, (*encoder, *head_rules)), dtype)
+    hf_tensors = _to_dtype(to_hf(model.tensors, (*encoder, *model.head_rules)), dtype)
     contents = {
-        "config.json": _config_json(config, architectures, dtype, extra_config or {}),
+        "config.json": _config_json(model, dtype),
         "model.safetensors": save(hf_tensors, metadata={"format": "pt"}),
-        **tokenizer_files(tokenizer, config.max_position_embeddings),
+        **tokenizer_files(model.tokenizer, model.config.max_position_embeddings),
         **(extra_files or {}),
     }
 
@@ -96,15 +112,13 @@ def _to_dtype(tensors: Mapping[str, Tensor], dtype: SavedDtype) -> dict[str, Ten
     return copies
 
 
-def _config_json(
-    config: EncoderConfig, architectures: Sequence[str], dtype: SavedDtype, extra: Mapping[str, object]
-) -> bytes:
+def _config_json(model: ModelToWrite, dtype: SavedDtype) -> bytes:
     """``config.json`` as transformers writes it for DistilBERT."""
     values = {
         **_CONFIG_DEFAULTS,
-        **extra,
-        **config.to_hf(),
-        "architectures": list(architectures),
+        **model.extra_config,
+        **model.config.to_hf(),
+        "architectures": list(model.architectures),
         "dtype": dtype,
     }
     return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()

@@ -12,7 +12,7 @@ from distiltune.coach.evidence import ProbeResult
 from distiltune.coach.probe import overfit_probe
 from distiltune.coach.watching import CoachedWatcher
 from distiltune.model.encoder import count_parameters
-from distiltune.model.save import write_model_directory
+from distiltune.model.save import ModelToWrite, write_model_directory
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import model_card
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
@@ -49,12 +49,14 @@ def write_results(
     loaded, task = prepared.loaded, prepared.task
     write_model_directory(
         run.model,
-        config=loaded.source.config,
-        tensors=_to_keep(read_weights(best_directory), task),
-        tokenizer=loaded.tokenizer,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
+        ModelToWrite(
+            loaded.source.config,
+            _to_keep(read_weights(best_directory), task),
+            loaded.tokenizer,
+            task.head_rules,
+            (task.architecture,),
+            task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
+        ),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)

@@ -26,7 +26,7 @@ def _task() -> Callable[[QuestionAnsweringSettings], Task]:
 
 
 def _checker() -> Checker[QuestionAnsweringSettings]:
-    from distiltune.tasks.question_answering.check.lines import check
+    from distiltune.tasks.question_answering.check.data_check import check
 
     return check
 
