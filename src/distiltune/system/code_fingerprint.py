@@ -105,13 +105,13 @@ def _is_package(module: str) -> bool:
 def _source_of(module: str) -> Path | None:
     """The file of a module, which need not have been imported, while the package that it is in must be."""
     root, _, rest = module.partition(".")
-    top = sys.modules.get(root)
     if root == "__main__":  # a script, which may import others that lie beside it, or a notebook
         return None
-    if not rest:
-        file = getattr(top, "__file__", None)
+    loaded = sys.modules.get(module)
+    if loaded is not None:
+        file = getattr(loaded, "__file__", None)
         return Path(file) if file and file.endswith(".py") else None
-    for folder in getattr(top, "__path__", ()):
+    for folder in getattr(sys.modules.get(root), "__path__", ()):
         path = Path(folder, *rest.split("."))
         for file in (path.with_name(f"{path.name}.py"), path / "__init__.py"):
             if file.is_file():

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.reading import draw, set_aside
 from distiltune.errors import DataError
+from distiltune.system import code_fingerprint
 from distiltune.tasks.question_answering import question_data as data
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
@@ -151,6 +152,21 @@ def test_windows_decide_the_key(tmp_path: Path, windows: WindowSettings) -> None
 def test_the_tokenizer_decides_the_key(tmp_path: Path) -> None:
     for tokenizer in (PEOPLE.tokenizer, word_pieces(["ada"])):
         featurise(ALL, tokenizer, WINDOWS)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_the_code_decides_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change in the code that makes features is never silently stale, and no number has to be raised for it."""
+    featurise(ALL, PEOPLE.tokenizer, WINDOWS)
+    original = code_fingerprint._read
+
+    def changed(name: str) -> code_fingerprint._Source | None:
+        source = original(name)
+        is_it = source is not None and name == "distiltune.tasks.question_answering.features"
+        return replace(source, digest="changed") if is_it and source is not None else source
+
+    monkeypatch.setattr(code_fingerprint, "_read", changed)
+    featurise(ALL, PEOPLE.tokenizer, WINDOWS)
     assert len(list(tmp_path.iterdir())) == 2
 
 
