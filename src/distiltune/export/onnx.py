@@ -31,7 +31,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
-from distiltune.system.output_directory import writing_to
+from distiltune.system.durable import sync, write_synced, writing_to
 from distiltune.tasks.base import D, Dataset, Task
 from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.guide import TaskGuide
@@ -253,8 +253,9 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
 
     def write(beside: Path) -> None:
         shutil.copyfile(chosen.file, beside / ONNX_FILE)
+        sync(beside / ONNX_FILE)
         for name, content in contents.items():
-            (beside / name).write_bytes(content)
+            write_synced(beside / name, content)
 
     with writing_to(directory, ModelError):
         replace_directory(directory, write)

@@ -17,7 +17,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
 from distiltune.runs.prepare import Prepared
 from distiltune.settings.stored import stored_names
-from distiltune.system.durable import write_whole
+from distiltune.system.durable import writing_text
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Coached, D, Task
 
@@ -94,5 +94,5 @@ def sum_up_run(
 
 def write_answers(run: RunDirectory, scored: tuple[ScoredAnswer, ...]) -> None:
     """Write ``answers.jsonl``, which `distiltune compare` reads."""
-    lines = (json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in scored)
-    write_whole(run.answers, "".join(lines).encode("utf-8", "backslashreplace"))
+    with writing_text(run.answers) as file:
+        file.writelines(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in scored)

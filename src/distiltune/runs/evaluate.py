@@ -16,7 +16,7 @@ from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe.choose_task import with_task_of_model
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import keep_freed_memory, set_threads
-from distiltune.system.output_directory import writing_to
+from distiltune.system.durable import writing_text, writing_to
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
@@ -165,7 +165,7 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> Trained[Any]:
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
+    with writing_text(directory / "rejected.jsonl") as file:
         for finding in dataset.findings.of("rejected"):
             file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
 

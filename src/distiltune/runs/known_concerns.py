@@ -12,11 +12,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Case, Concern
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.tasks.base import D, D_contra, Dataset
-
-FORMAT = 2
-"""Raise this whenever a check finds anything else than before: what older checks found is not asked for then."""
 
 
 class Checking(Protocol[D_contra]):
@@ -48,17 +45,14 @@ def concerns_of(
         found = [asdict(concern) for concern in task.concerns(training, validation, tokenizer)]
         return {"concerns": np.frombuffer(json.dumps(found).encode(), dtype=np.uint8)}
 
-    key = cache_key(
-        {
-            "concerns": FORMAT,
-            "task": type(task).__qualname__,
-            "training": _content(training),
-            "validation": _content(validation) if validation is not None else "",
-            "tokenizer": fingerprint_of([tokenizer.to_str()]),
-            **settings,
-        }
-    )
-    arrays, _ = load_or_make(cache_directory(), key, find, lambda problem: None)  # costs speed, nothing else
+    parts = {
+        "task": type(task).__qualname__,
+        "training": _content(training),
+        "validation": _content(validation) if validation is not None else "",
+        "tokenizer": fingerprint_of([tokenizer.to_str()]),
+        "settings": dict(settings),
+    }
+    arrays, _ = load_or_make(parts, find, code=(type(task).__module__,))
     return tuple(
         Concern(**{**concern, "cases": tuple(Case(**case) for case in concern["cases"])})
         for concern in json.loads(arrays["concerns"].tobytes())

@@ -11,10 +11,9 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.distillation.soft_labels import SoftLabels
-from distiltune.distillation.teacher import TeacherSays, check_same_tokens, fingerprint, with_targets
+from distiltune.distillation.teacher import Teacher, TeacherSays, check_same_tokens, fingerprint, with_targets
 from distiltune.errors import ModelError, RecipeError
 from distiltune.inference.trained_model import ways_to_a_head
 from distiltune.model.build import LoadedModel, check_window, load_model
@@ -66,7 +65,7 @@ def with_teacher(lesson: Lesson[D], teaching: Teaching, tokenizer: Tokenizer, de
     name = path.parent.name if path.name == "model" else path.name
     note = f"teacher: {name}, its answers {how}; losses are shown against the labels, without the teacher's part"
     objective = SoftLabels(lesson.objective, task.divergence, teaching.temperature, teaching.weight)
-    return replace(lesson, features=says.features, objective=objective, notes=(*lesson.notes, note))
+    return replace(lesson, features=says.features, objective=objective, notes=(*lesson.notes, note, *says.problems))
 
 
 def _load_teacher(name: str, task: Task[D], device: torch.device) -> LoadedModel:
@@ -87,7 +86,5 @@ def _answers(teaching: Teaching, teacher: nn.Module, features: FeatureSet, devic
     with torch.inference_mode():
         width = int(model.eval()(one).shape[1])
     # In single precision: a number that is predicted may be of any size, and its last digits may matter.
-    cache, name = cache_directory(), teaching.teacher
-    return with_targets(
-        model, fingerprint(model), features, width, cache, teaching.max_tokens, name=name, dtype=np.float32
-    )
+    made = Teacher(teaching.teacher, model, fingerprint(model), width, np.float32)
+    return with_targets(made, features, teaching.max_tokens)

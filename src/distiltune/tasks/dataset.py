@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
@@ -53,10 +53,13 @@ def cached_arrays(
     if not cached:
         return make(), ()
     notes: list[str] = []
-    key = cache_key(
-        {"task": task, "texts": fingerprint_of(texts), "tokenizer": fingerprint_of([tokenizer.to_str()]), **settings}
-    )
-    arrays, _ = load_or_make(cache_directory(), key, make, notes.append)
+    parts = {
+        "task": task,
+        "texts": fingerprint_of(texts),
+        "tokenizer": fingerprint_of([tokenizer.to_str()]),
+        **settings,
+    }
+    arrays, _ = load_or_make(parts, make, on_problem=notes.append)
     return arrays, tuple(notes)
 
 

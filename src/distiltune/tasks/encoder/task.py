@@ -16,15 +16,22 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, load_or_make
+from distiltune.data.cache import Arrays, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.reading import Use
 from distiltune.distillation.losses import METRIC_NAMES, EncoderLoss
 from distiltune.distillation.narrowing import can_be_narrowed, narrow
 from distiltune.distillation.states import Heights, Projections, TaughtStudent, TeacherStates
 from distiltune.distillation.student import StudentShape, shrink
-from distiltune.distillation.teacher import check_same_tokens, fingerprint, teacher_encoder, variances, with_targets
-from distiltune.distillation.text import TextData, Texts, cached_features, ignore, part_texts, read_texts, text_features
+from distiltune.distillation.teacher import (
+    Teacher,
+    check_same_tokens,
+    fingerprint,
+    teacher_encoder,
+    variances,
+    with_targets,
+)
+from distiltune.distillation.text import TextData, Texts, cached_features, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
@@ -90,7 +97,7 @@ class TextEvaluation:
 
 
 @dataclass(frozen=True, slots=True)
-class Teacher:
+class LoadedTeacher:
     """The model that a student is compared with.
 
     Attributes:
@@ -109,7 +116,7 @@ class Teacher:
     device: torch.device
 
     @staticmethod
-    def load(name: str, device: torch.device) -> Teacher:
+    def load(name: str, device: torch.device) -> LoadedTeacher:
         """The encoder of the model of that name, on the device.
 
         Raises:
@@ -118,7 +125,7 @@ class Teacher:
         """
         source = load_source(name)
         encoder = teacher_encoder(source, device)
-        return Teacher(name, replace(source, tensors={}), encoder, fingerprint(encoder), device)
+        return LoadedTeacher(name, replace(source, tensors={}), encoder, fingerprint(encoder), device)
 
     @property
     def hidden_size(self) -> int:
@@ -139,19 +146,18 @@ class Teacher:
             DataError: if these cannot be kept.
 
         """
-        cache = cache_directory()
-        says = with_targets(
+        asked = Teacher(
+            self.name,
             TeacherStates(self.encoder, heights),
             f"{self.fingerprint}/states-{heights}",
-            cached_features(texts, tokenizer, settings.max_length, settings.stride, cache),
             len(heights) * self.hidden_size,
-            cache,
-            settings.evaluation_tokens,
-            name=self.name,
-            dtype=np.float16,
+            np.float16,
         )
+        features = cached_features(texts, tokenizer, settings.max_length, settings.stride)
+        says = with_targets(asked, features, settings.evaluation_tokens)
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
-        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, (note,))
+        notes = (note, *says.problems)
+        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ class EncoderSpec:
             DataError: if a text cannot be read.
 
         """
-        teacher, settings = Teacher.load(self.teacher, device), self.texts
+        teacher, settings = LoadedTeacher.load(self.teacher, device), self.texts
         texts = train = read_texts(settings.train)
         validation = None
         if settings.validation:
@@ -210,7 +216,7 @@ class EncoderTraining:
     """
 
     spec: EncoderSpec
-    teacher: Teacher
+    teacher: LoadedTeacher
     train: Texts
     validation: Texts | None
     sample: tuple[str, ...]
@@ -267,7 +273,7 @@ class EncoderDistillation:
     """The task: to say at these heights what the teacher says, by this loss."""
 
     spec: EncoderSpec
-    teacher: Teacher
+    teacher: LoadedTeacher
     heights: Heights
     loss: EncoderLoss
 
@@ -314,7 +320,7 @@ class EncoderDistillation:
 
 
 def _narrowed(
-    loaded: LoadedModel, teacher: Teacher, heights: Heights, sample: Sequence[str], settings: TextSettings
+    loaded: LoadedModel, teacher: LoadedTeacher, heights: Heights, sample: Sequence[str], settings: TextSettings
 ) -> LoadedModel:
     """The student cut out of the teacher, where it is a narrower one of the same make."""
     student = cast(Encoder, loaded.model.encoder)
@@ -332,15 +338,13 @@ def _narrowed(
         return {name: tensor.cpu().numpy() for name, tensor in made.items()}
 
     tokens = batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
-    key = cache_key(
-        {
-            "narrowed": teacher.fingerprint,
-            "student": repr(student.config),
-            "tokens": hashlib.sha256(tokens).hexdigest(),
-            "device": teacher.device.type,
-        }
-    )
-    arrays, _ = load_or_make(cache_directory(), key, make, ignore)
+    parts = {
+        "narrowed": teacher.fingerprint,
+        "student": repr(student.config),
+        "tokens": hashlib.sha256(tokens).hexdigest(),
+        "device": teacher.device.type,
+    }
+    arrays, _ = load_or_make(parts, make)
     tensors = {name: torch.tensor(array, device=teacher.device) for name, array in arrays.items()}
     student.load_state_dict(
         {name.removeprefix(_STUDENT): tensor for name, tensor in tensors.items() if name.startswith(_STUDENT)}
@@ -353,10 +357,10 @@ def _narrowed(
 
 
 def _make_loss(
-    teacher: Teacher, heights: Heights, features: FeatureSet, n_relation_heads: int, weights: Weights
+    teacher: LoadedTeacher, heights: Heights, features: FeatureSet, n_relation_heads: int, weights: Weights
 ) -> EncoderLoss:
     """The loss, once the teacher has seen the texts: its states' variances are the unit of the errors."""
-    assert features.targets is not None  # which `Teacher.with_states` has set
+    assert features.targets is not None  # which `LoadedTeacher.with_states` has set
     n_tokens = int(features.offsets[-1])
     return EncoderLoss(
         n_heights=len(heights.student),

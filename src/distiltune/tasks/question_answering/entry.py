@@ -27,7 +27,7 @@ def _spec() -> Callable[[QuestionAnsweringSettings], TaskSpec[QuestionData]]:
 
 
 def _checker() -> Checker[QuestionAnsweringSettings]:
-    from distiltune.tasks.question_answering.check.lines import check
+    from distiltune.tasks.question_answering.check.data_check import check
 
     return check
 

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
-from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
@@ -118,7 +117,7 @@ class QuestionSpec:
 
     def featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         """The questions with their features."""
-        return featurise(examples, tokenizer, self.windows, cache_directory())
+        return featurise(examples, tokenizer, self.windows)
 
 
 @dataclass(frozen=True, slots=True)
