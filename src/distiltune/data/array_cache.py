@@ -22,7 +22,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 FloatType = type[np.float16] | type[np.float32]
 FloatArray = npt.NDArray[np.float16] | npt.NDArray[np.float32]
 
-FORMAT = 1
+FORMAT = 2
 """Raise this whenever the meaning of any cached array changes: entries of another format are made anew."""
 
 _MANIFEST = "manifest.json"

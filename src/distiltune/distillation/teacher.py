@@ -17,10 +17,10 @@ from torch import nn
 
 from distiltune.data.array_cache import FloatArray, FloatType, cache_key, fingerprint_of, map_or_fill
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import TokenRows
+from distiltune.data.packing import TargetRows
 from distiltune.errors import ModelError
 from distiltune.inference.predictor import outputs
-from distiltune.model.encoder import Encoder
+from distiltune.model.encoder import Encoder, rows_of
 from distiltune.model.source import ModelSource, load_tokenizer
 from distiltune.progress import tell
 
@@ -30,7 +30,7 @@ CHUNK = 2_048
 
 @dataclass(frozen=True, slots=True)
 class TeacherSays:
-    """What a teacher says of every token of a set: features with targets, and whether these were there already."""
+    """What a teacher says of a set: features with targets, and whether these were there already."""
 
     features: FeatureSet
     from_cache: bool
@@ -47,16 +47,16 @@ def with_targets(
     name: str,
     dtype: FloatType,
 ) -> TeacherSays:
-    """The features with what ``model`` says of each of their tokens, run now or taken from the cache.
+    """The features with what ``model`` says of each of them, or of each of their tokens, run now or from the cache.
 
     It is kept in chunks of ``CHUNK`` features, each under its own content: a run that was stopped goes on at the chunk
     where it was, and the first 20,000 questions of 40,000 are not run again.
 
     Args:
-        model: packed batch → ``(total_tokens, width)``.
+        model: packed batch → ``(total_tokens, width)``, or ``(n_features, width)`` if its ``rows`` are "sequence".
         model_fingerprint: of the weights and of what is read out of them.
         features: as the student reads them; windows and tokens of other settings make other entries.
-        width: numbers a token.
+        width: numbers a row.
         cache: the cache's directory.
         max_tokens: most tokens in a batch.
         name: the teacher's, for messages.
@@ -70,28 +70,34 @@ def with_targets(
     chunks: list[FloatArray] = []
     keys: list[str] = []
     all_from_cache = True
+    rows = rows_of(model)
     for first in range(0, len(features), CHUNK):
         ids = np.arange(first, min(first + CHUNK, len(features)))
         bounds = features.offsets[first : ids[-1] + 2]
         tokens = features.token_ids[bounds[0] : bounds[-1]]
         content = hashlib.sha256(tokens.tobytes() + (bounds - bounds[0]).tobytes()).hexdigest()
         kind = np.dtype(dtype).name
-        key = cache_key({"teacher": model_fingerprint, "features": content, "width": width, "dtype": kind})
+        made_of = {"teacher": model_fingerprint, "features": content, "width": width, "dtype": kind, "rows": rows}
+        key = cache_key(made_of)
+        n_rows = len(tokens) if rows == "token" else len(ids)
         fill = _filler(model, features, ids, max_tokens, name)
-        chunk, from_cache = map_or_fill(cache, key, (len(tokens), width), dtype, fill)
+        chunk, from_cache = map_or_fill(cache, key, (n_rows, width), dtype, fill)
         chunks.append(chunk)
         keys.append(key)
         all_from_cache &= from_cache
-    return TeacherSays(replace(features, targets=Chunks(chunks, fingerprint_of(keys))), all_from_cache)
+    targets = Chunks(chunks, fingerprint_of(keys))
+    return TeacherSays(replace(features, targets=targets, target_rows=rows), all_from_cache)
 
 
 def _filler(
     model: nn.Module, features: FeatureSet, ids: npt.NDArray[np.int64], max_tokens: int, name: str
 ) -> Callable[[FloatArray], None]:
     """What writes the model's outputs for these features, which follow one another, into an array."""
+    rows = rows_of(model)
 
     def fill(array: FloatArray) -> None:
-        start = features.offsets[ids[0]]
+        first_row = features.offsets[:-1] if rows == "token" else np.arange(len(features))
+        start = first_row[ids[0]]
         n_done = int(ids[0])
         tell("teacher", "windows", n_done, len(features))
         for batch, output in outputs(model, features, ids, max_tokens, alone=True):
@@ -99,10 +105,10 @@ def _filler(
             said = output.to(kept_in).cpu().numpy()
             if not np.isfinite(said).all():
                 raise _not_finite(output, name)
-            ends = np.cumsum(batch.lengths)
-            for feature, length, end in zip(batch.feature_ids, batch.lengths, ends, strict=True):
-                row = features.offsets[feature] - start
-                array[row : row + length] = said[end - length : end]
+            counts = batch.row_counts(rows)
+            for feature, count, end in zip(batch.feature_ids, counts, np.cumsum(counts), strict=True):
+                row = first_row[feature] - start
+                array[row : row + count] = said[end - count : end]
             n_done += batch.n_features
             tell("teacher", "windows", n_done, len(features))
 
@@ -190,7 +196,7 @@ def check_same_tokens(teacher: ModelSource, student_tokenizer: Tokenizer) -> Non
         )
 
 
-def variances(states: TokenRows, n_rows: int, size: int, n_sampled: int = 8_000) -> torch.Tensor:
+def variances(states: TargetRows, n_rows: int, size: int, n_sampled: int = 8_000) -> torch.Tensor:
     """Of each block of ``size`` columns, the variances of its columns over the rows summed: ``(n_blocks,)``.
 
     Taken from about ``n_sampled`` rows in a hundred stretches, which is as good as all of them.

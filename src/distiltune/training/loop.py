@@ -181,12 +181,13 @@ def train(
     steps_per_epoch = count_steps(len(features), settings.batch_size, settings.accumulation_steps)
     n_steps = steps_per_epoch * settings.epochs
     lengths = features.lengths
-    step = start.step
+    step, whole = start.step, features
     for epoch in range(start.epoch, settings.epochs):
         model.train()
+        features = whole.of_epoch(settings.seed, epoch)
         clock = _Clock(len(metric_names), device, start if epoch == start.epoch else LoopState())
         admitted = AdmittedSteps(model, device, guard.on_bad_step)
-        order = epoch_order(len(features), settings.seed, epoch)
+        order = epoch_order(len(features), settings.seed, epoch, features.group_of)
         n_done = step - epoch * steps_per_epoch
         learning_rate = learning_rate_at(step - 1) if n_done else 0.0
         for batches, packed in _steps(features, order, settings, gradients.n_parts, place, n_places, n_done):
@@ -252,9 +253,10 @@ def _steps(
     n_done: int,
 ) -> Iterator[tuple[list[FeatureIds], Iterator[Sequence[PackedBatch]]]]:
     """For each step from ``n_done`` on the features of its batches, and where to take this process's parts from."""
-    groups = split_batches(order, settings.batch_size * settings.accumulation_steps)[n_done:]
-    steps = [split_batches(group, settings.batch_size) for group in groups]
-    mine = [share(features.lengths, ids, place, n_places) for batches in steps for ids in batches]
+    together = features.group_of
+    groups = split_batches(order, settings.batch_size * settings.accumulation_steps, together)[n_done:]
+    steps = [split_batches(group, settings.batch_size, together) for group in groups]
+    mine = [share(features, ids, place, n_places) for batches in steps for ids in batches]
     packed = packed_ahead(features, mine, n_parts)
     for batches in steps:
         yield batches, packed

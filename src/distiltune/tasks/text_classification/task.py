@@ -127,10 +127,9 @@ class TextClassification:
 
     @property
     def objective(self) -> TextLoss:
-        """The loss to train on; of one label a text, the labels' weights are the features'."""
-        many = self.targets.problem == "multi-label" and self.label_weights
-        positive = torch.tensor(self.weights, dtype=torch.float32) if many else None
-        return TextLoss(self.targets.problem, self.smoothing, positive)
+        """The loss to train on; of one label a text, the labels' weights are in the features'."""
+        weights = torch.tensor(self.weights, dtype=torch.float32) if self.label_weights else None
+        return TextLoss(self.targets.problem, self.smoothing, weights)
 
     @property
     def divergence(self) -> TextDivergence:
