@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from distiltune.data.array_cache import Arrays
 from distiltune.data.packing import PackedBatch, cumulative_lengths
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel
@@ -46,7 +47,7 @@ def packed(
     token_labels: np.ndarray[Any, Any] | None = None,
 ) -> tuple[PackedBatch, float]:
     """Features of `LENGTHS` random tokens with these labels as one batch, and what they weigh together."""
-    arrays = {
+    arrays: Arrays = {
         "token_ids": np.random.default_rng(0).integers(1, 100, sum(LENGTHS)).astype(np.int32),
         "offsets": cumulative_lengths(LENGTHS),
         "example_of": np.arange(len(LENGTHS)),
