@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from distiltune.inference.predictor import outputs
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.statistics import calibration_in_bins
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
-from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
+from distiltune.tasks.text_classification.features import TextData
+from distiltune.tasks.text_classification.head import TextLoss, probabilities
 from distiltune.tasks.text_classification.metrics import (
     ClassScores,
     confusion,
@@ -94,12 +95,12 @@ def score_texts(
     for first in range(0, len(features), FEATURES_AT_ONCE):
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
         for batch, output in outputs(model, features, chunk, batch_tokens):
-            scores = of_features(output, batch)
+            scores = output.float()
             ids = batch.feature_ids
             np.add.at(values, example_of[ids], share[ids, None] * as_shown(scores).double().cpu().numpy())
             known = torch.from_numpy(has_gold[ids])
             if bool(known.any()):
-                labels = batch.labels[:, N_EXTRA_COLUMNS:].cpu()[known]
+                labels = batch.labels.cpu()[known]
                 losses = loss.losses(scores.cpu()[known], labels).double()
                 total += (losses * torch.from_numpy(share[ids])[known]).sum()
             n_done += len(ids)
@@ -189,13 +190,13 @@ def write_predictions(
     directory: Path, data: TextData, targets: Targets, scores: Scores, evaluation: TextEvaluation
 ) -> None:
     """Write `PREDICTION_FILES` as far as there is something to write."""
-    with (directory / PREDICTION_FILES[0]).open("w", encoding="utf-8") as file:
+    with writing_text(directory / PREDICTION_FILES[0]) as file:
         for line in predictions(data, targets, scores):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     if evaluation.classes:
         by_label = {name: asdict(each) for name, each in zip(targets.labels, evaluation.classes, strict=True)}
         found = {"classes": by_label, "calibration": [asdict(each) for each in evaluation.bins]}
-        (directory / PREDICTION_FILES[1]).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(directory / PREDICTION_FILES[1], json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if evaluation.table is not None:
         from distiltune.tasks.text_classification.picture import draw_confusion
 

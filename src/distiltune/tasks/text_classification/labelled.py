@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from distiltune.tasks.base import Dataset
-from distiltune.tasks.dataset import of_examples
-from distiltune.tasks.labelled_check import LabelledText, examples_as
+from distiltune.tasks.labelled_check import LabelledText
 from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.features import TextData
 from distiltune.tasks.text_classification.targets import find_problem, names_of
 
 
-def labelled_texts(data: Dataset, problem: str) -> list[LabelledText]:
+def labelled_texts(data: TextData, problem: str) -> list[LabelledText]:
     """The texts as the checks see them; the numbers of a regression are no labels.
 
     ``problem`` is as the recipe has it: `find_problem` says what ``auto`` is, as in a training.
     """
-    texts = examples_as(data, TextExample, _as_text)
+    texts = [_as_text(example) for example in data.examples]
     if problem == "auto":
-        problem = find_problem(of_examples(data, TextExample).examples)
+        problem = find_problem(data.examples)
     if problem != "regression":
         return texts
     return [LabelledText(each.id, each.text, each.gold, ()) for each in texts]

@@ -13,6 +13,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -60,13 +61,15 @@ def read_texts(
     """
     reading: Reading[TextExample] = Reading()
     read = read_sources(
-        sources,
-        split,
-        f"data/text_classification/{split}.jsonl",
+        ToRead(
+            sources,
+            split,
+            f"data/text_classification/{split}.jsonl",
+            {"text": columns.text},
+            max_rejected_share if use != "prediction" else 1.0,
+        ),
         reading,
         lambda path: _read_file(path, columns, labels, reading, use),
-        {"text": columns.text},
-        max_rejected_share if use != "prediction" else 1.0,
     )
     if use != "evaluation":
         return read

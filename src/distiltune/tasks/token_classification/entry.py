@@ -13,14 +13,15 @@ from distiltune.tasks.token_classification.conll import read_conll
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.token_classification.features import TokenData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(TokenColumns.parse(columns))
 
 
-def _task() -> Callable[[EngineSettings], Task]:
+def _spec() -> Callable[[EngineSettings], TaskSpec[TokenData]]:
     from distiltune.tasks.token_classification.task import from_settings
 
     return from_settings
@@ -41,7 +42,7 @@ def _server() -> Callable[..., Any]:
 TASK = TaskEntry(
     name=NAME,
     settings=EngineSettings,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     monitors={
         "validation_loss": "lower",
