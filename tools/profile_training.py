@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from torch._C._profiler import _ExperimentalConfig
-from torch.profiler import ProfilerActivity, profile
+from torch.profiler import ProfilerActivity, _ExperimentalConfig, profile
 
 from distiltune.cli import app
 
@@ -18,10 +17,10 @@ N_SHOWN = 15
 
 def run(arguments: list[str]) -> str:
     """Run the command; returns the table, the costliest operation first."""
-    config = _ExperimentalConfig(profile_all_threads=True)
+    config = _ExperimentalConfig(profile_all_threads=True)  # type: ignore[no-untyped-call]
     with profile(activities=[ProfilerActivity.CPU], experimental_config=config) as profiler:
         app(arguments, standalone_mode=False)
-    return str(profiler.key_averages().table("self_cpu_time_total", row_limit=N_SHOWN, max_name_column_width=40))
+    return profiler.key_averages().table(sort_by="self_cpu_time_total", row_limit=N_SHOWN, max_name_column_width=40)
 
 
 if __name__ == "__main__":
