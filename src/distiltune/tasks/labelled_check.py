@@ -32,6 +32,8 @@ FEW_OF_A_LABEL = 5
 MUCH_OF_ONE_LABEL = 0.9
 MANY_UNKNOWN = 0.2
 """A share of tokens of a text that the vocabulary does not have."""
+_ALWAYS_ERRORS = frozenset({"tag_of_no_scheme"})
+"""Kinds of rejected rows that say that the data is not what it seems, however few there are."""
 _MANY_REJECTED, _MANY_CONFLICTS = 0.05, 0.1
 _SHOWN_CHARACTERS = 60
 
@@ -158,8 +160,12 @@ def reading_concerns(findings: Findings) -> list[Concern]:
     found = []
     for (outcome, kind), each in cases.items():
         much = len(each) > _MANY_REJECTED * findings.n_rows
-        severity: Severity = "note" if outcome != "rejected" else "error" if much else "warning"
-        message = f"{outcome}: {kind.replace('_', ' ')}"
+        is_error = much or kind in _ALWAYS_ERRORS
+        severity: Severity = "note" if outcome != "rejected" else "error" if is_error else "warning"
+        if outcome == "decided":  # about a whole file: the sentence is all there is to say
+            found += [Concern("note", kind, f"{case.row_id}: {case.text}") for case in each]
+            continue
+        message = f"{outcome.replace('_', ' ')}: {kind.replace('_', ' ')}"
         found += concern_of(severity, kind, message, each, findings.n_rows, "mend these rows" * (severity != "note"))
     return found
 

@@ -27,7 +27,6 @@ from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
@@ -50,7 +49,8 @@ from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag, tag_names
 from distiltune.training.objective import Divergence, Objective, TableColumn
 
@@ -74,6 +74,7 @@ class TokenClassification:
         labelled: the teacher, or else the model, as the recipe names it; its tags go on if they fit.
         windows: how long texts are read.
         batch_tokens: most tokens in a batch of evaluation.
+        choices: what the data leaves open.
         tags: in the order of their ids; known once the training data or the model's config.json is.
         read: the training and the validation texts, once they are read.
 
@@ -83,6 +84,7 @@ class TokenClassification:
     labelled: str
     windows: TokenWindows
     batch_tokens: int
+    choices: Choices = Choices()  # noqa: RUF009 (frozen)
     tags: tuple[str, ...] = (OUTSIDE,)
     read: tuple[TokenSet, TokenSet | None] | None = None
 
@@ -192,7 +194,8 @@ class TokenClassification:
 
     def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TokenSet:
         columns = TokenColumns.parse(self.data.columns)
-        return read_marked(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
+        share = self.data.max_rejected_share
+        return read_marked(sources, split, columns, share, use or USE_OF[split], self.choices)
 
     def _known(self, read: TokenSet) -> TokenSet:
         """The set without the examples that mark what the model does not, each with a finding."""
@@ -209,11 +212,14 @@ def _text_of(example: TokenExample) -> str:
     return example.text
 
 
-def from_settings(settings: EngineSettings) -> TokenClassification:
+def from_settings(settings: TokenClassificationSettings) -> TokenClassification:
     """The task with its settings."""
     return TokenClassification(
         data=data_settings(settings),
         labelled=settings.teacher or settings.model,
         windows=TokenWindows(settings.max_length, settings.stride),
         batch_tokens=settings.evaluation_tokens,
+        choices=Choices(
+            tuple(name.strip() for name in settings.tag_names.split(",") if name.strip()), settings.overlapping
+        ),
     )

@@ -67,7 +67,9 @@ def reading_concerns(findings: Findings) -> list[Concern]:
     concerns: list[Concern] = []
     for (outcome, kind), found in by_kind.items():
         cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
-        if outcome == "rejected":
+        if outcome == "decided":
+            concerns += [Concern("note", kind, f"{case.row_id}: {case.text}") for case in cases]
+        elif outcome == "rejected":
             message = f"rows cannot be used: {kind.replace('_', ' ')}"
             repair = "mend them at their source; training leaves them out, and so does --fix"
             concerns += concern_of("error", kind, message, cases, findings.n_rows, repair, fixable=True)
