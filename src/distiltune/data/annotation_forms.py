@@ -47,9 +47,11 @@ def plain_rows(value: object) -> Iterator[Plain]:
 
 
 def rows_of_document(document: Mapping[str, object]) -> list[object] | None:
-    """The rows of a JSON object that is no list of rows itself, if it is a known one."""
+    """The rows of a JSON object that is no list of rows itself, if it is a known one, or such a row itself."""
     rows = document.get("annotations")  # beside "classes": the text and its spans, as spaCy has them
-    return rows if isinstance(rows, list) and rows and all(any(_spacy_pair(row)) for row in rows) else None
+    if isinstance(rows, list) and rows and all(any(_spacy_pair(row)) for row in rows):
+        return rows
+    return [document] if any(plain_rows(document)) else None
 
 
 def _is_triple(value: object) -> bool:

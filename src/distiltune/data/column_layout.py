@@ -1,7 +1,7 @@
 """Which column of a file of words and tags holds what, decided from all of its lines.
 
-A column that is O, or a prefix and a label, throughout is one of tags; 1, 2, 3, ... numbers the words. Where two columns
-fit nothing is decided: the layout says what to ask for.
+A column that is O, or a prefix and a label, throughout is one of tags; 1, 2, 3, ... numbers the words. Where two
+columns fit nothing is decided: the layout says what to ask for.
 """
 
 from __future__ import annotations

@@ -111,13 +111,15 @@ def _outside(rest: set[str], counts: Mapping[str, int], *, has_o: bool) -> set[s
 
 
 def _like_strict(marks: set[str], strict: set[str]) -> dict[str, str]:
-    """Of tags beside usual ones, those that are these in another form: their label is one of theirs."""
+    """Of tags beside usual ones, those that are these in another form: their label is one of theirs, or only their
+    prefix is unusual."""
     labels = {tag[2:] for tag in strict}
     prefixes = {tag[0] for tag in strict}
     found = {}
     for tag in marks:
         for prefix, label in _parts(tag):
-            if label in labels and (as_usual := _usual_prefix(prefix, prefixes | {prefix})):
+            is_plain = tag == f"{prefix}-{label}"
+            if (label in labels or is_plain) and (as_usual := _usual_prefix(prefix, prefixes | {prefix})):
                 found[tag] = f"{as_usual}-{label}"
                 break
     return found
@@ -162,7 +164,7 @@ def _usual_prefix(prefix: str, prefixes: set[str]) -> str:
     if prefix == "M":  # of BMES, the middle
         return "I" if {"B", "E"} <= prefixes else ""
     if prefix == "W":  # of BMEW, the whole
-        return "S" if prefixes & {"B", "M", "E", "I"} else ""
+        return "S" if prefixes & {"M", "E"} else ""
     return prefix
 
 
