@@ -14,7 +14,7 @@ def meaning(*tags: str) -> tuple[list[str], tuple[str, ...]]:
 
 
 @pytest.mark.parametrize(
-    "tags, wanted",
+    ("tags", "wanted"),
     [
         ("O B-per I-per S-loc L-per U-x E-per", "O B-per I-per S-loc L-per U-x E-per"),
         ("O O B-per-x", "O O B-per-x"),
@@ -49,7 +49,7 @@ def test_what_is_certain_is_read(tags: str, wanted: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "tags, unknown",
+    ("tags", "unknown"),
     [
         ("O B", "B"),
         ("O B B-per", "B"),

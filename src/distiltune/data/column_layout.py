@@ -81,11 +81,13 @@ class Layout:
 
 
 def facts_of(sentences: Iterable[Sequence[Fields]]) -> dict[int, list[ColumnFacts]]:
-    """What the columns hold, for each number of columns that a line has."""
+    """What the columns hold, for each number of columns that a line has; CoNLL-U's lines of no word are passed over."""
     found: dict[int, list[ColumnFacts]] = {}
     for sentence in sentences:
         expected: dict[tuple[int, int], int] = {}
         for fields in sentence:
+            if _PART_OF_WORD.fullmatch(fields[0]):
+                continue
             columns = found.setdefault(len(fields), [])
             if not columns:
                 columns += (ColumnFacts() for _ in fields)
@@ -98,8 +100,6 @@ def facts_of(sentences: Iterable[Sequence[Fields]]) -> dict[int, list[ColumnFact
 
 def _goes_on(value: str, expected: dict[tuple[int, int], int], column: tuple[int, int]) -> bool:
     """Whether a column that has counted 1, 2, 3, ... so far still does."""
-    if _PART_OF_WORD.fullmatch(value):
-        return True
     if not value.isdecimal() or len(value) > 9:
         return False
     number = int(value)

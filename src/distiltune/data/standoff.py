@@ -8,6 +8,7 @@ from pathlib import Path
 
 from distiltune.data.files import BadRow, Row
 from distiltune.data.streams import bounded_lines, open_text, read_text
+from distiltune.errors import DataError
 
 BRAT = ".ann"
 PUBTATOR = ".pubtator"
@@ -31,7 +32,11 @@ def read_brat(path: Path) -> Iterator[Row | BadRow]:
     if not beside.is_file():
         yield BadRow(str(path), f"has no text: there is no {beside.name} beside it.")
         return
-    text = read_text(beside)
+    try:
+        text = read_text(beside)
+    except DataError as error:  # of many texts one
+        yield BadRow(error.where, f"has a text that cannot be read: {error.what}")
+        return
     spans: list[dict[str, object]] = []
     n_other = 0
     with open_text(path, newline="") as stream:

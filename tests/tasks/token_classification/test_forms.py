@@ -82,7 +82,9 @@ CASES = [
         [["Ada Venn/PER", "Ben/PER", "aspirin or a pill/DRUG"], []],
         ("brat", "relations, events, attributes and notes are passed over"),
     ),
-    Case("kaggle.csv", [["Ada/per"], []], ("`Word` is taken for one word a row, `Tag` for its tag; `Sentence #` says",)),
+    Case(
+        "kaggle.csv", [["Ada/per"], []], ("`Word` is taken for one word a row, `Tag` for its tag; `Sentence #` says",)
+    ),
     Case("word_rows.csv", [["Ada/PER"], []], ("`words` is taken",)),
     Case("word_rows_gaps.csv", [["Ada/PER"], []], ("empty lines say",)),
     Case("lists_in_cells.csv", [["Ada/PER"], []], ("Lists written into cells",)),

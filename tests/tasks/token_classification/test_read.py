@@ -29,8 +29,7 @@ def read_rows(tmp_path: Path, *rows: dict[str, Any], columns: str = "") -> Token
 def test_conll_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text(
-        "-DOCSTART- -X- O O\n\n# a remark\nEU NNP I-ORG\nrejects VBZ O\n\n\n#tag NN O\n# NN O\n \n"
-        "last\tNNP\tI-LOC\r\n",
+        "-DOCSTART- -X- O O\n\n# a remark\nEU NNP I-ORG\nrejects VBZ O\n\n\n#tag NN O\n# NN O\n \nlast\tNNP\tI-LOC\r\n",
         encoding="utf-8",
     )
     rows = list(iter_rows(path))
