@@ -33,13 +33,12 @@ def all_accounted_for(name: str, content: bytes, others: dict[str, bytes] | None
         path.write_bytes(content)
         for other, more in (others or {}).items():
             (Path(folder) / other).write_bytes(more)
+        refused: DataError | None = None
         try:
             found = read_marked([str(path)], "train", TokenColumns(), 1.0, "prediction")
             n_rows = len(list(as_sentences(iter_rows(path), path, TokenColumns())))
         except DataError as error:
             refused = error
-        else:
-            refused = None
         if refused is not None:
             assert str(path) in refused.where
             return
