@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from distiltune.data.column_layout import Layout, facts_of, lay_out, lay_out_2012
 from distiltune.data.files import BadRow, Row
@@ -23,8 +24,7 @@ _BLANKS = re.compile(r"[ \t]+")
 _BRACKET = re.compile(r"(\(([^()*]+))?\*?(\))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(NamedTuple):
     """A line of a file: its number, what stands in its columns, and whether it begins with ``#``."""
 
     number: int
@@ -144,8 +144,9 @@ def _sentences(path: Path, joined: Joined | None) -> Iterator[list[Line]]:
 def _lines(text: str, stripped: str, number: int, joined: Joined | None) -> list[Line]:
     is_marked = text.startswith("#")
     if joined is None:
-        fields = [each.strip(" ") for each in text.split("\t")] if "\t" in text else _BLANKS.split(stripped)
-        return [Line(number, fields, is_marked)]
+        if "\t" in text:
+            return [Line(number, [each.strip(" ") for each in text.split("\t")], is_marked)]
+        return [Line(number, [each for each in stripped.split(" ") if each], is_marked)]
     values = _BLANKS.split(stripped)
     if is_marked and any(joined.sign not in value for value in values):
         return []  # a remark

@@ -84,28 +84,18 @@ def facts_of(sentences: Iterable[Sequence[Fields]]) -> dict[int, list[ColumnFact
     """What the columns hold, for each number of columns that a line has; CoNLL-U's lines of no word are passed over."""
     found: dict[int, list[ColumnFacts]] = {}
     for sentence in sentences:
-        expected: dict[tuple[int, int], int] = {}
-        for fields in sentence:
-            if _PART_OF_WORD.fullmatch(fields[0]):
-                continue
-            columns = found.setdefault(len(fields), [])
-            if not columns:
-                columns += (ColumnFacts() for _ in fields)
-            for place, (column, value) in enumerate(zip(columns, fields, strict=True)):
-                column.values[value] += 1
-                if column.counts_words:
-                    column.counts_words = _goes_on(value, expected, (len(fields), place))
+        for width in {len(fields) for fields in sentence}:
+            lines = [each for each in sentence if len(each) == width and not _PART_OF_WORD.fullmatch(each[0])]
+            columns = found.setdefault(width, [ColumnFacts() for _ in range(width)]) if lines else []
+            for column, values in zip(columns, zip(*lines, strict=True), strict=True):
+                column.values.update(values)  # a column at a time, which is several times quicker than a value
+                column.counts_words = column.counts_words and _counts(values)
     return found
 
 
-def _goes_on(value: str, expected: dict[tuple[int, int], int], column: tuple[int, int]) -> bool:
-    """Whether a column that has counted 1, 2, 3, ... so far still does."""
-    if not value.isdecimal() or len(value) > 9:
-        return False
-    number = int(value)
-    goes_on = number == expected[column] if column in expected else number in (0, 1)
-    expected[column] = number + 1
-    return goes_on
+def _counts(values: Sequence[str]) -> bool:
+    """Whether the values of a sentence are 1, 2, 3, ..., or the same from 0."""
+    return values[0] in ("0", "1") and list(values) == [str(int(values[0]) + i) for i in range(len(values))]
 
 
 def lay_out_2012(facts: Mapping[int, Sequence[ColumnFacts]]) -> Layout | None:

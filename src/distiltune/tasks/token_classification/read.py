@@ -271,7 +271,11 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], as_given: obj
     if not isinstance(tags, list) or len(tags) != len(tokens):
         n = len(tags) if isinstance(tags, list) else "no list of"
         return Problem("tags_do_not_match", f"There are {len(tokens)} tokens and {n} tags.")
-    written = [_tag(tag, names) for tag in tags]
+    if all(type(tag) is str for tag in tags):  # as in all large files: each different tag once
+        of = {tag: _tag(tag, names) for tag in set(tags)}
+        written = [of[tag] for tag in tags]
+    else:
+        written = [_tag(tag, names) for tag in tags]
     problem = next((tag for tag in written if isinstance(tag, Problem)), None)
     return problem or replace(draft, tags=tuple(map(str, written)))
 
