@@ -29,7 +29,8 @@ import torch
 
 from distiltune import Recipe, evaluate, fine_tune
 from distiltune.data.feature_set import FeatureSet
-from distiltune.model.source import load_tokenizer, resolve_model
+from distiltune.model.build import Dropouts
+from distiltune.model.source import resolve_model
 from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine, usable_cores
 from distiltune.tasks.base import Dataset
@@ -86,9 +87,10 @@ def train_theirs(recipe: Recipe, output: Path) -> tuple[float, int]:
 
     torch.set_num_threads(recipe.threads or usable_cores())
     directory = resolve_model(recipe.model)
-    task = TASKS[recipe.task](recipe).ready()
-    training, _ = task.load_training(load_tokenizer(directory))
-    names = {int(key): name for key, name in task.model_config(training, 0.0, {})["id2label"].items()}  # type: ignore[attr-defined]
+    opened = TASKS[recipe.task](recipe).open_training(torch.device("cpu"))
+    lesson = opened.lesson(opened.load_model(str(directory), Dropouts()))
+    training = lesson.training
+    names = {int(key): name for key, name in lesson.task.model_config(0.0, {})["id2label"].items()}  # type: ignore[attr-defined]
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
     is_text = recipe.task == "text-classification"
     kind = AutoModelForSequenceClassification if is_text else AutoModelForTokenClassification

@@ -21,11 +21,10 @@ from distiltune.data.packing import PackedBatch, cumulative_lengths
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.hf_keys import encoder_rules
-from distiltune.model.save import write_model_directory
+from distiltune.model.save import ModelToWrite, write_model_directory
 from distiltune.runs.fine_tune import fine_tune
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.head import SpanHead
-from distiltune.tasks.question_answering.task import HEAD_RULES
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Real data and models for tests that want them; a user has none, and those tests then skip, saying so."""
@@ -161,14 +160,8 @@ def write_tiny_model(directory: Path, tokenizer: Tokenizer, config: EncoderConfi
     model = TaskModel(Encoder(config), SpanHead(config.hidden_size, 0.0))
     initialise(model, 0.1)
     kept = {rule.ours for rule in encoder_rules(config.n_layers)}
-    write_model_directory(
-        directory,
-        config=config,
-        tensors={name: value for name, value in model.state_dict().items() if name in kept},
-        tokenizer=tokenizer,
-        head_rules=HEAD_RULES,
-        architectures=("DistilBertModel",),
-    )
+    tensors = {name: value for name, value in model.state_dict().items() if name in kept}
+    write_model_directory(directory, ModelToWrite(config, tensors, tokenizer))
     return directory
 
 

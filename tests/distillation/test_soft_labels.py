@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from distiltune.data import array_cache
+from distiltune.data import cache
 from distiltune.data.packing import pack
 from distiltune.distillation.soft_labels import SoftLabels
 from distiltune.errors import DistiltuneError, ModelError, RecipeError, TrainingError
@@ -163,11 +163,11 @@ def test_a_step_that_is_not_finite_never_reaches_the_weights(
     """Also where only the teacher's part of the loss is not, which no figure shows."""
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
     soft_only(places, tmp_path / "first")
-    (kept,) = (tmp_path / "cache").glob("*/targets.npy")
+    (kept,) = (tmp_path / "cache").glob("*/array.npy")
     rows = np.load(kept)
     rows[5] = np.inf
     np.save(kept, rows)
-    (kept.parent / "manifest.json").write_text(json.dumps({"sample": array_cache._sample(kept)}), encoding="utf-8")
+    (kept.parent / "manifest.json").write_text(json.dumps({"sample": cache._sample(kept)}), encoding="utf-8")
     with pytest.raises(TrainingError, match="finite"):
         soft_only(places, tmp_path / "again")
 
@@ -175,7 +175,7 @@ def test_a_step_that_is_not_finite_never_reaches_the_weights(
 def test_a_damaged_cache_is_made_anew(places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
     first = soft_only(places, tmp_path / "first")
-    (kept,) = (tmp_path / "cache").glob("*/targets.npy")
+    (kept,) = (tmp_path / "cache").glob("*/array.npy")
     kept.chmod(0o600)
     content = bytearray(kept.read_bytes())
     content[-1] ^= 255

@@ -219,7 +219,7 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(
     people_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("mine")
-    monkeypatch.setattr(export_module, "load_trained_model", lambda *arguments: pytest.fail("too late"))
+    monkeypatch.setattr(export_module, "load_trained", lambda *arguments: pytest.fail("too late"))
     with pytest.raises(ModelError, match="cannot be written"):
         export_onnx(people_model, tmp_path / "file" / "onnx", threads=1)
 

@@ -30,7 +30,7 @@ def reference_of(kind: Any, **changes: Any) -> Any:
     return model.eval()
 
 
-def ours_of(reference: Any, task: Task) -> TaskModel:
+def ours_of(reference: Any, task: Task[Any]) -> TaskModel:
     """Our model with the reference's weights; fails if a tensor has no place on either side."""
     config = EncoderConfig.from_hf(reference.config.to_dict())
     model = TaskModel(Encoder(config), task.make_head(config.hidden_size, 0.0))
@@ -64,7 +64,7 @@ def padded(batch: PackedBatch) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def assert_same_gradients(model: TaskModel, reference: Any, task: Task) -> None:
+def assert_same_gradients(model: TaskModel, reference: Any, task: Task[Any]) -> None:
     """Every gradient within 1e-5, by their names. Token 0 is padding there, whose embedding is never trained."""
     rules = (*encoder_rules(model.encoder.config.n_layers), *task.head_rules)
     ours = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}

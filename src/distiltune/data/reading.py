@@ -21,9 +21,10 @@ from typing import Any, Generic, Literal, TypeVar
 from distiltune.data.files import combined_digest, file_digest
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
-from distiltune.data.kept_reading import Keeping, Kept, keep, key_of, recall
+from distiltune.data.kept_reading import Keeping, Kept, KeptReading
 from distiltune.data.sources import find_source, has_splits
 from distiltune.errors import DataError, RecipeError
+from distiltune.system.code_fingerprint import module_of
 
 E = TypeVar("E")
 C = TypeVar("C")
@@ -104,7 +105,7 @@ class Reading(Generic[E]):
             self.findings.add(Finding("noted", "id_repeated", where, unique, message))
         return unique
 
-    def missing(self, wanted: dict[str, str]) -> list[str]:
+    def missing(self, wanted: Mapping[str, str]) -> list[str]:
         """The fields of ``wanted`` (field → column) that the first flat row does not have."""
         return [name for name, column in wanted.items() if self.columns_seen and column not in self.columns_seen]
 
@@ -117,57 +118,81 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """What is to be read, and what counts as usable.
+
+    Attributes:
+        sources: paths to data files or directories, ``starter``, or names of data sets on the hub.
+        split: which part of ``starter`` and of hub data sets; files are read as they are.
+        starter: the file that ``starter`` stands for, inside ``distiltune/starter``.
+        required: the columns that every row needs, field → column, for the message where they are missing.
+        max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
+
+    """
+
+    sources: Sequence[str | Path]
+    split: Split
+    starter: str
+    required: Mapping[str, str]
+    max_rejected_share: float
+
+
 def read_sources(
-    sources: Sequence[str | Path],
-    split: Split,
-    starter: str,
-    reading: Reading[E],
-    read_file: Callable[[Path], None],
-    required: dict[str, str],
-    max_rejected_share: float,
-    keeping: Keeping[E] | None = None,
+    to_read: ToRead, reading: Reading[E], read_file: Callable[[Path], None], keeping: Keeping[E] | None = None
 ) -> ReadSet[E]:
     """Read the examples of one split from all sources, in order.
 
     Args:
-        sources: paths to data files or directories, ``starter``, or names of data sets on the hub.
-        split: which part of ``starter`` and of hub data sets; files are read as they are.
-        starter: the file that ``starter`` stands for, inside ``distiltune/starter``.
+        to_read: the sources, and what every row of them needs.
         reading: which ``read_file`` adds to.
         read_file: adds all rows of a file.
-        required: the columns that every row needs, field → column, for the message where they are missing.
-        max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
         keeping: how what was read of a large data set is kept for the next time; None: not at all.
 
     Raises:
-        DataError: if a source cannot be read, if no row can be used, or if more than ``max_rejected_share``
-            of the rows had to be rejected.
+        DataError: if a source cannot be read, if no row can be used, or if more of the rows had to be rejected than may
+            be.
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    sources = [sources] if isinstance(sources, str | Path) else list(sources)
-    packaged = resources.files("distiltune.starter").joinpath(starter)
+    sources = [to_read.sources] if isinstance(to_read.sources, str | Path) else list(to_read.sources)
+    packaged = resources.files("distiltune.starter").joinpath(to_read.starter)
     with resources.as_file(packaged) as starter_path, _no_garbage_collection():
-        found = [find_source(source, split, starter_path) for source in sources]
-        for source in found:
-            for path in source.ignored:
-                message = "The file is in the data directory but is no data file."
-                reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
-        files = [path for source in found for path in source.files]
-        digests = list(map(file_digest, files))
+        found = [find_source(source, to_read.split, starter_path) for source in sources]
         ignored = [path for source in found for path in source.ignored]
-        key = key_of(list(zip(files, digests, strict=True)), ignored, keeping) if keeping else ""
-        kept = recall(key, keeping) if keeping else None
-        if kept is not None:
-            reading.examples, reading.findings, reading.columns_seen = kept.examples, kept.findings, kept.columns_seen
-        else:
-            for path in files:
-                read_file(path)
-            if keeping and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
-                keep(key, Kept(reading.examples, reading.findings, reading.columns_seen), keeping)
-    _check_share(reading, required, max_rejected_share, where=", ".join(map(str, sources)))
+        for path in ignored:
+            message = "The file is in the data directory but is no data file."
+            reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
+        digests = _read_or_recall(
+            [path for source in found for path in source.files], ignored, reading, read_file, keeping
+        )
+    _check_share(reading, to_read, where=", ".join(map(str, sources)))
     names = tuple(source.source for source in found)
     return ReadSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
+
+
+def _read_or_recall(
+    files: Sequence[Path],
+    ignored: Sequence[Path],
+    reading: Reading[E],
+    read_file: Callable[[Path], None],
+    keeping: Keeping[E] | None,
+) -> list[str]:
+    """Add the rows of all files, or what was read of them before; the SHA-256 of each file."""
+    digests = list(map(file_digest, files))
+    known = None
+    if keeping is not None:
+        read_by = (__name__, module_of(read_file))
+        known = KeptReading(list(zip(files, digests, strict=True)), ignored, keeping, read_by)
+    kept = known.recall() if known is not None else None
+    if kept is not None:
+        reading.examples, reading.findings, reading.columns_seen = kept.examples, kept.findings, kept.columns_seen
+        return digests
+    for path in files:
+        read_file(path)
+    if known is not None and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
+        known.keep(Kept(reading.examples, reading.findings, reading.columns_seen))
+    return digests
 
 
 def train_and_validation(
@@ -449,7 +474,7 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _check_share(reading: Reading[E], required: dict[str, str], max_rejected_share: float, where: str) -> None:
+def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
     rejections = reading.findings.of("rejected")
     n_left_out = len(reading.findings.of("left_out"))
@@ -457,7 +482,7 @@ def _check_share(reading: Reading[E], required: dict[str, str], max_rejected_sha
     if n_rows == 0:
         what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
         raise DataError(what, where=where, fix="give a file that holds rows.")
-    if reading.examples and len(rejections) <= max_rejected_share * n_rows:
+    if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
     counts = reading.findings.counts()
     lines = [
@@ -468,13 +493,13 @@ def _check_share(reading: Reading[E], required: dict[str, str], max_rejected_sha
     lines += [f"  {item.where}: {item.message}" for item in rejections[:_SHOWN_REJECTIONS]]
     if reading.examples:
         share = 100 * len(rejections) / n_rows
-        allowed = f"more than the {100 * max_rejected_share:.3g} % that may be"
+        allowed = f"more than the {100 * to_read.max_rejected_share:.3g} % that may be"
         what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"
         fix = "mend them, or go on without them: --max-rejected-share 1."
     else:
         what = f"None of the {n_rows:,} rows can be used:"
         fix = "mend the data."
-    if missing := reading.missing(required):
+    if missing := reading.missing(to_read.required):
         option = f"--columns {','.join(f'{name}=...' for name in missing)}"
         seen = ", ".join(reading.columns_seen)
         fix += f" The first row has the columns {seen}; if they are only named otherwise, use {option}."

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays, cache_key, fingerprint_of, load_or_make
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.packing import cumulative_lengths, positions
@@ -125,17 +125,15 @@ def text_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, s
     return FeatureSet(token_ids, offsets, np.zeros((len(n_tokens), 0), dtype=np.int32), window_of)
 
 
-def cached_features(texts: Texts, tokenizer: Tokenizer, max_length: int, stride: int, cache: Path) -> FeatureSet:
+def cached_features(texts: Texts, tokenizer: Tokenizer, max_length: int, stride: int) -> FeatureSet:
     """The same, from the cache if these texts, this tokenizer and these settings made some before."""
-    key = cache_key(
-        {
-            "task": "encoder",
-            "texts": texts.fingerprint,
-            "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
-            "max_length": max_length,
-            "stride": stride,
-        }
-    )
+    parts = {
+        "task": "encoder",
+        "texts": texts.fingerprint,
+        "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        "max_length": max_length,
+        "stride": stride,
+    }
 
     def make() -> Arrays:
         features = text_features(texts.texts, tokenizer, max_length, stride)
@@ -146,12 +144,8 @@ def cached_features(texts: Texts, tokenizer: Tokenizer, max_length: int, stride:
             "example_of": features.example_of,
         }
 
-    arrays, _ = load_or_make(cache, key, make, ignore)
+    arrays, _ = load_or_make(parts, make)
     return FeatureSet(arrays["token_ids"], arrays["offsets"], arrays["labels"], arrays["example_of"])
-
-
-def ignore(problem: str) -> None:
-    """A cache that cannot be used costs speed, nothing else."""
 
 
 def _cut(tokens: TokenTable, room: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

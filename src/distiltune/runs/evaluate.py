@@ -12,14 +12,14 @@ from typing import Any
 from distiltune.data.findings import Finding
 from distiltune.data.reading import Use
 from distiltune.errors import DataError
-from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe.choose_task import with_task_of_model
 from distiltune.recipe.recipe import Recipe
-from distiltune.system.device import choose_device, keep_freed_memory, set_threads
-from distiltune.system.output_directory import writing_to
-from distiltune.tasks.base import Dataset, Task
+from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.durable import writing_text, writing_to
+from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
+from distiltune.tasks.trained import Trained, load_trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,9 @@ def _run(
     on_progress: Callable[[int, int], None] | None,
 ) -> Evaluated:
     sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
-    task, loaded = _load(recipe, sources)
-    dataset = task.load_validation(sources, loaded.tokenizer, use)
+    trained = _load(recipe, sources)
+    task, loaded = trained.task, trained.loaded
+    dataset = task.load_data(sources, loaded.tokenizer, use)
     directory = Path(predictions) if predictions is not None else None
     with writing_to(directory, DataError) if directory is not None else nullcontext():
         if directory is not None:
@@ -143,29 +144,28 @@ def _run(
         rejected=tuple(dataset.findings.unused()),
         noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),
-        written=_written(predictions, task),
+        written=_written(predictions, task.prediction_files),
     )
 
 
-def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
-    paths = [Path(predictions) / name for name in task.prediction_files] if predictions is not None else []
+def _written(predictions: str | Path | None, names: Sequence[str]) -> tuple[str, ...]:
+    paths = [Path(predictions) / name for name in names] if predictions is not None else []
     return tuple(str(path) for path in paths if path.is_file())
 
 
-def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
-    """The task as the model was trained for it, and the model, which must have a trained head."""
+def _load(recipe: Recipe, sources: Sequence[str]) -> Trained[Any]:
+    """The model, which must have a trained head, and the task as it was trained for it."""
     keep_freed_memory()
     set_threads(recipe.threads)
-    recipe, config = with_task_of_model(recipe, sources)
-    task = TASKS[recipe.task](recipe).for_model(config)
-    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
-    check_window(recipe.max_length, loaded.source.config)
-    return task, loaded
+    recipe = with_task_of_model(recipe, sources)
+    trained = load_trained(recipe.model, TASKS[recipe.task](recipe), recipe.device)
+    check_window(recipe.max_length, trained.loaded.source.config)
+    return trained
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
+    with writing_text(directory / "rejected.jsonl") as file:
         for finding in dataset.findings.unused():
             file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
 

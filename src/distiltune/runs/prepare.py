@@ -26,7 +26,7 @@ from distiltune.runs.resume import (
     precision_of,
     surroundings,
 )
-from distiltune.runs.teaching import Lesson, Teaching, find_lesson
+from distiltune.runs.teaching import Teaching, with_teacher
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import (
     Machine,
@@ -40,7 +40,7 @@ from distiltune.system.device import (
     set_threads,
     usable_cores,
 )
-from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.base import Dataset, Lesson, Task
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, in_turn
 from distiltune.training.early_stopping import BestEpoch
@@ -52,24 +52,37 @@ from distiltune.training.setup import count_steps
 class Prepared:
     """All that is ready before the first step.
 
-    ``lesson`` is what the training goes by: the training data's features and the task's loss, with a teacher in them
-    if there is one. ``began`` is when the run began on ``time.perf_counter()``; where it was resumed, what it had taken
-    until the checkpoint is counted as if there had been no pause.
+    ``lesson`` is what the training goes by: task, data and loss, with a teacher in them if there is one. ``began`` is
+    when the run began on ``time.perf_counter()``; where it was resumed, what it had taken until the checkpoint is
+    counted as if there had been no pause.
     """
 
     began: float
     here: Processes
     precision: Precision
     recipe: Recipe
-    task: Task
     loaded: LoadedModel
-    training: Dataset
-    validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
-    lesson: Lesson
+    lesson: Lesson[Any]
     surroundings: Mapping[str, Any]
     resumed: Resumed | None = None
+
+    @property
+    def task(self) -> Task[Any]:
+        """What the model is to do."""
+        return self.lesson.task
+
+    @property
+    def training(self) -> Dataset:
+        """What it is trained on."""
+        training: Dataset = self.lesson.training
+        return training
+
+    @property
+    def validation(self) -> Dataset | None:
+        """What it is evaluated on after each epoch, None if there is nothing."""
+        return self.lesson.validation
 
     @property
     def choice(self) -> BestEpoch:
@@ -93,7 +106,7 @@ class Prepared:
         }
         if self.task.head_rules:  # else the head is no model's
             values["head_dropout"] = self.loaded.head_dropout
-        stored = stored_settings(self.task.model_config(self.training, self.loaded.head_dropout, {}), Recipe)
+        stored = stored_settings(self.task.model_config(self.loaded.head_dropout, {}), Recipe)
         return values | {name: value for name, value in stored.items() if value != getattr(recipe, name)}
 
 
@@ -109,34 +122,34 @@ def prepare(
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
     recipe = with_task_of_training(recipe)
-    task = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe).ready()
+    spec = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe)
+    opened = spec.open_training(device)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = task.load_model(model or recipe.model, device, dropouts)
+    loaded = opened.load_model(model or recipe.model, dropouts)
     precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
-        training, validation = task.load_training(loaded.tokenizer)
-        lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
+        lesson = opened.lesson(loaded)
+        teaching = _teaching(recipe)
+        if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
+            lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
     seed_dropout(device, recipe.seed, here.rank)
-    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
+    steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
     _check_warmup(recipe, steps_per_epoch * recipe.epochs)
     return Prepared(
         began,
         here,
         precision,
         recipe,
-        task,
         loaded,
-        training,
-        validation,
         describe_machine(device),
         steps_per_epoch,
         lesson,
         surroundings(
             recipe,
-            fingerprints(training, validation, lesson.features.targets),
+            fingerprints(lesson.training, lesson.validation, lesson.features.targets),
             loaded,
             torch.get_num_threads(),
             here.world_size,

@@ -12,7 +12,7 @@ from distiltune.coach.evidence import ProbeResult
 from distiltune.coach.probe import overfit_probe
 from distiltune.coach.watching import Coach
 from distiltune.model.encoder import count_parameters
-from distiltune.model.save import write_model_directory
+from distiltune.model.save import ModelToWrite, write_model_directory
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import model_card
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
@@ -21,7 +21,8 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import RunKeeper
 from distiltune.runs.prepare import Prepared
 from distiltune.runs.provenance import versions
-from distiltune.tasks.base import Dataset, Task
+from distiltune.system.durable import write_whole
+from distiltune.tasks.base import Dataset
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
 
@@ -49,23 +50,25 @@ def write_results(
     loaded, task = prepared.loaded, prepared.task
     write_model_directory(
         run.model,
-        config=loaded.source.config,
-        tensors=_to_keep(read_weights(best_directory), task),
-        tokenizer=loaded.tokenizer,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
+        ModelToWrite(
+            loaded.source.config,
+            _to_keep(read_weights(best_directory), keep_head=bool(task.head_rules)),
+            loaded.tokenizer,
+            task.head_rules,
+            (task.architecture,),
+            task.model_config(loaded.head_dropout, keeper.epochs[best].validation),
+        ),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)
     page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
-    run.report.write_text(page, encoding="utf-8")
+    write_whole(run.report, page)
     return findings
 
 
-def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
+def _to_keep(tensors: Mapping[str, Tensor], *, keep_head: bool) -> dict[str, Tensor]:
     """The trained tensors without a head that has no names to be saved under."""
-    return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
+    return {name: tensor for name, tensor in tensors.items() if keep_head or not name.startswith("head.")}
 
 
 def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool) -> CoachFindings:

@@ -16,6 +16,8 @@ from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.report.curves import STYLE
 from distiltune.runs.record import RunRecord
 from distiltune.studies.compare import SHOWN_CHANGES, Comparison, PairComparison
+from distiltune.system.durable import writing_to
+from distiltune.system.figures import save_figure
 from distiltune.tasks.table import TASKS
 
 # Okabe & Ito (2008), the darker ones first; marks and dashes differ too.
@@ -148,13 +150,8 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
         upper.legend(
             loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2, fontsize=10.0
         )
-        kind = path.suffix.lower()[1:]
-        try:
-            figure.savefig(path, format=kind, dpi=160, metadata={"Date" if kind == "svg" else "Software": None})
-        except OSError as error:
-            raise DistiltuneError(
-                f"The picture cannot be written: {error.strerror}.", where=str(path), fix="name another file"
-            ) from error
+        with writing_to(path, DistiltuneError, what="The picture", fix="name another file"):
+            save_figure(figure, path)
 
 
 def _draw(axes: Axes, runs: Sequence[RunRecord], metric: str, label: str) -> None:

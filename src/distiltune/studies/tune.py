@@ -23,8 +23,8 @@ from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
 from distiltune.system.device import is_out_of_memory
+from distiltune.system.durable import write_whole, writing_to
 from distiltune.system.lock import RunLock
-from distiltune.system.output_directory import writing_to
 from distiltune.training.early_stopping import monitored
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet, Reporter
@@ -274,9 +274,9 @@ def write_search(search: Search, output: Path) -> list[Path]:
     data, picture, best = output / "search.json", output / "search.svg", output / "best.toml"
     written = [data]
     with writing_to(output, TrainingError):
-        data.write_text(json.dumps(search.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_whole(data, json.dumps(search.as_json(), indent=1) + "\n")
         if (recipe := search.best_recipe) is not None:
-            best.write_text(recipe.to_toml(), encoding="utf-8")
+            write_whole(best, recipe.to_toml())
             draw_search(search, picture)
             written += [picture, best]
     return written

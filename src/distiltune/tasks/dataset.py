@@ -9,12 +9,11 @@ from typing import Generic, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
 from distiltune.settings.engine import EngineSettings
-from distiltune.tasks.base import Dataset
 
 E = TypeVar("E")
 
@@ -54,10 +53,13 @@ def cached_arrays(
     if not cached:
         return make(), ()
     notes: list[str] = []
-    key = cache_key(
-        {"task": task, "texts": fingerprint_of(texts), "tokenizer": fingerprint_of([tokenizer.to_str()]), **settings}
-    )
-    arrays, _ = load_or_make(cache_directory(), key, make, notes.append)
+    parts = {
+        "task": task,
+        "texts": fingerprint_of(texts),
+        "tokenizer": fingerprint_of([tokenizer.to_str()]),
+        **settings,
+    }
+    arrays, _ = load_or_make(parts, make, on_problem=notes.append)
     return arrays, tuple(notes)
 
 
@@ -70,13 +72,6 @@ def labelled(arrays: Arrays, labels: np.ndarray, weights: np.ndarray | None) -> 
         example_of=arrays["example_of"],
         weights=None if weights is None else weights.astype(np.float32),
     )
-
-
-def of_examples(data: Dataset, kind: type[E]) -> TaskData[E]:
-    """The set as the task made it that is now asked about it."""
-    assert isinstance(data, TaskData)
-    assert all(isinstance(example, kind) for example in data.examples[:1])
-    return data
 
 
 def data_settings(settings: EngineSettings) -> DataSettings:

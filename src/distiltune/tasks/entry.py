@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from distiltune.data.files import Reader
-from distiltune.errors import RecipeError
+from distiltune.errors import InstallationError, RecipeError
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import fill_windows
 
 if TYPE_CHECKING:
     from distiltune.checks.data_check import Checked
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
 
 Better = Literal["lower", "higher"]
 
@@ -32,7 +33,7 @@ class TaskEntry(Generic[S]):
     Attributes:
         name: as the recipe's ``task`` names it.
         settings: every task's settings and those that only this task has.
-        task: gives what makes the task from its settings; PyTorch is imported then.
+        spec: gives what makes the task's specification from its settings; PyTorch is imported then.
         architecture: the class of ``transformers`` whose weights the task's models hold.
         monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
@@ -56,7 +57,7 @@ class TaskEntry(Generic[S]):
 
     name: str
     settings: type[S]
-    task: Callable[[], Callable[[S], Task]]
+    spec: Callable[[], Callable[[S], TaskSpec[Any]]]
     architecture: str
     monitors: Mapping[str, Better]
     columns: tuple[tuple[str, ...], ...]
@@ -75,9 +76,19 @@ class TaskEntry(Generic[S]):
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
 
-    def __call__(self, settings: S) -> Task:
-        """The task with its settings."""
-        return self.task()(settings)
+    def __call__(self, settings: S) -> TaskSpec[Any]:
+        """The task's specification, with its settings.
+
+        Raises:
+            InstallationError: if its code cannot be imported, as may be of another package's task.
+
+        """
+        return self._imported(self.spec)(settings)
+
+    @property
+    def package(self) -> str:
+        """The package that the task is in, whose folder holds what files it has; empty if it is in none."""
+        return sys.modules[self.spec.__module__].__package__ or ""
 
     @property
     def own_settings(self) -> tuple[str, ...]:
@@ -89,11 +100,26 @@ class TaskEntry(Generic[S]):
 
         Raises:
             RecipeError: if this one has none.
+            InstallationError: as calling the entry.
 
         """
         if function is None:
             raise RecipeError(f"This cannot be done yet for {self.name}.", where="--task", fix="see docs/add-a-task.md")
-        return function()
+        return self._imported(function)
+
+    def _imported(self, function: Callable[[], F]) -> F:
+        """What the function gives, which imports it."""
+        try:
+            return function()
+        except Exception as error:
+            package = function.__module__.partition(".")[0]
+            if package == __name__.partition(".")[0]:  # a bug of ours, which is told as any other
+                raise
+            raise InstallationError(
+                f"The task {self.name} of the package {package} cannot be imported: {type(error).__name__}: {error}.",
+                where=function.__module__,
+                fix=f"install what it needs, or another version of {package}",
+            ) from error
 
     def fits(self, row: Mapping[str, object], columns: str) -> bool:
         """Whether rows like this one can be this task's, with columns renamed as the recipe says."""

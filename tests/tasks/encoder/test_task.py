@@ -113,11 +113,11 @@ def test_it_can_be_fine_tuned(distilled: FineTuned, tmp_path: Path) -> None:
 def test_the_second_start_reads_what_the_teacher_said(
     distilled: FineTuned, places: dict[str, str], cache: Path, tmp_path: Path
 ) -> None:
-    kept = {path: path.stat().st_mtime_ns for path in cache.glob("*/targets.npy")}
+    kept = {path: path.stat().st_mtime_ns for path in cache.glob("*/array.npy")}
     assert len(kept) == 2  # training and validation
     shape = {"student_width": 16, "student_heads": 2, "student_layers": 2}
     again = fine_tune(output=tmp_path / "again", **{**QUICK, **places, **shape})
-    assert {path: path.stat().st_mtime_ns for path in cache.glob("*/targets.npy")} == kept
+    assert {path: path.stat().st_mtime_ns for path in cache.glob("*/array.npy")} == kept
     assert [epoch.train for epoch in again.epochs] == [epoch.train for epoch in distilled.epochs]
 
 

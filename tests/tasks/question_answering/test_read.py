@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distiltune.data.sources import has_splits
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.read import (
     ColumnMap,
     ExampleSet,
-    has_own_validation,
     read_examples,
 )
 from tests.hub_stand_in import HubStandIn
@@ -443,10 +443,10 @@ def test_paths_that_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert ("is it train.json?" in caught.value.fix) == (not name.startswith("folder"))
 
 
-def test_has_own_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_splits_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _write(tmp_path / "squad_v2", [])
-    own = [has_own_validation(each) for each in ("starter", "squad", "a/b:c", "squad_v2", "a.json", "./starter")]
+    own = [has_splits(each) for each in ("starter", "squad", "a/b:c", "squad_v2", "a.json", "./starter")]
     assert own == [True, True, True, False, False, False]
 
 

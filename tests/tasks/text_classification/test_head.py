@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,11 +8,11 @@ import torch
 from torch.nn import functional as F  # noqa: N812
 
 from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.features import as_bits
 from distiltune.tasks.text_classification.head import TextDivergence, TextLoss, of_features
 from distiltune.tasks.text_classification.settings import Problem
 from distiltune.tasks.text_classification.targets import Targets
+from distiltune.tasks.text_classification.task import TextClassification, from_settings
 from tests.tasks.parity import LENGTHS, assert_same_gradients, ours_of, packed, padded, reference_of
 
 N = len(LENGTHS)
@@ -46,8 +45,7 @@ def test_parity_with_transformers(problem: Problem, n_labels: int) -> None:
     targets = Targets(problem, tuple(f"l{i}" for i in range(n_labels)))
     hf_problem = targets.config()
     reference = reference_of(AutoModelForSequenceClassification, num_labels=n_labels, problem_type=hf_problem)
-    task = TASKS["text-classification"](Recipe()).for_model({"id2label": {}, "num_labels": n_labels})
-    task = replace(task, targets=targets)  # type: ignore[type-var]
+    task = TextClassification(from_settings(Recipe()), targets)
     model = ours_of(reference, task)
     ours, theirs = labels_of(problem, n_labels)
     batch, weight = packed(columns(ours))
@@ -55,7 +53,7 @@ def test_parity_with_transformers(problem: Problem, n_labels: int) -> None:
     expected = reference(**padded(batch), labels=theirs)
     torch.testing.assert_close(of_features(logits, batch), expected.logits, atol=1e-5, rtol=0)
 
-    sums = task.objective(logits, batch)
+    sums = TextLoss(problem, 0.0)(logits, batch)
     torch.testing.assert_close(sums.loss / weight, expected.loss, atol=1e-5, rtol=0)
     (sums.loss / weight).backward()  # type: ignore[no-untyped-call]
     expected.loss.backward()

@@ -112,12 +112,11 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
 
 def test_a_model_that_was_trained_on_cut_texts_reads_them_cut(trained: FineTuned, tmp_path: Path) -> None:
     assert json.loads((trained.model / "config.json").read_text())["distiltune"]["long_texts"] == "windows"
-    cut = from_settings(Recipe(task="text-classification", long_texts="truncate"))
-    data = cut.load_validation(["starter"], word_pieces(FILLERS), "prediction")
+    cut = from_settings(Recipe(task="text-classification", long_texts="truncate")).open_model({})
     folder = tmp_path / "cut"
     shutil.copytree(trained.model, folder)
     config = json.loads((folder / "config.json").read_text())
-    config["distiltune"]["long_texts"] = cut.model_config(data, 0.0)["distiltune"]["long_texts"]  # type: ignore[index]
+    config["distiltune"]["long_texts"] = cut.model_config(0.0, {})["distiltune"]["long_texts"]  # type: ignore[index]
     (folder / "config.json").write_text(json.dumps(config))
     text = "the moss " * 20 + "sky " * 60
     unlabelled = write(tmp_path / "new.jsonl", [{"text": text}])
@@ -186,7 +185,7 @@ def _table(run: FineTuned) -> Any:
     from distiltune.tasks.table import TASKS
 
     config = json.loads((run.model / "config.json").read_text())
-    return TASKS["text-classification"](run.recipe).for_model(config).table
+    return TASKS["text-classification"](run.recipe).open_model(config).table
 
 
 def test_data_model_and_flag_that_disagree_are_told(trained: FineTuned, model: str, tmp_path: Path) -> None:

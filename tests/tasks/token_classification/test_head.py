@@ -30,7 +30,7 @@ def test_parity_with_transformers() -> None:
     from transformers import AutoModelForTokenClassification
 
     reference = reference_of(AutoModelForTokenClassification, num_labels=N_TAGS)
-    task = TASKS["token-classification"](Recipe()).for_model({"num_labels": N_TAGS})
+    task = TASKS["token-classification"](Recipe()).open_model({"num_labels": N_TAGS})
     model = ours_of(reference, task)
     labels = labels_of()
     batch, weight = packed(labels, (labels != NO_LABEL).sum(axis=1))
@@ -39,7 +39,7 @@ def test_parity_with_transformers() -> None:
     rows = [row[:length] for row, length in zip(expected.logits, LENGTHS, strict=True)]
     torch.testing.assert_close(logits, torch.cat(rows), atol=1e-5, rtol=0)
 
-    sums = task.objective(logits, batch)
+    sums = token_loss(logits, batch)
     torch.testing.assert_close(sums.loss / weight, expected.loss, atol=1e-5, rtol=0)
     (sums.loss / weight).backward()  # type: ignore[no-untyped-call]
     expected.loss.backward()

@@ -10,11 +10,9 @@ from typing import Any
 
 from distiltune.data.reading import is_encodable, text_problem
 from distiltune.errors import DataError, RecipeError
-from distiltune.inference.precision import in_precision
-from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.settings.stored import stored_settings
-from distiltune.system.device import choose_device, keep_freed_memory, set_threads
+from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
@@ -27,12 +25,8 @@ from distiltune.tasks.question_answering.features import (
 from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
-from distiltune.tasks.question_answering.task import (
-    HEAD_RULES,
-    make_span_head,
-    stored_temperature,
-    stored_threshold,
-)
+from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
+from distiltune.tasks.trained import load_trained
 
 QUESTIONS_AT_ONCE = 64
 """Questions whose windows are laid out together: bounds the memory, and shares the tokenised documents among them."""
@@ -176,7 +170,7 @@ class Answerer:
         """
         set_threads(threads)
         keep_freed_memory()
-        self._loaded = in_precision(load_question_answerer(str(model), device), precision)
+        self._loaded = load_trained(str(model), from_settings(QuestionAnsweringSettings()), device, precision).loaded
         config = self._loaded.source.config_hf
         stored = stored_settings(config, QuestionAnsweringSettings)
         limit = self._loaded.source.config.max_position_embeddings
@@ -390,19 +384,6 @@ class _Read:
     candidates: tuple[Candidate, ...]
     scores: tuple[float, ...]
     log_total: float
-
-
-def load_question_answerer(name: str, device: str) -> LoadedModel:
-    """Load a model that can answer: an encoder and a trained span head, or its ONNX form.
-
-    Raises:
-        ModelError: if the model cannot be read, or has no head for this task.
-        HubError: if a hub name cannot be fetched.
-
-    """
-    loaded = load_trained_model(name, "question-answering", HEAD_RULES, make_span_head, choose_device(device))
-    loaded.model.eval()
-    return loaded
 
 
 def _windows(stored: Mapping[str, int], limit: int, asked: Mapping[str, int | None]) -> WindowSettings:

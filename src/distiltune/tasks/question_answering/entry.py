@@ -12,21 +12,22 @@ from distiltune.tasks.question_answering.question_rows import ColumnMap
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, check, fill_question_windows
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.question_answering.question_data import QuestionData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(ColumnMap.parse(columns))
 
 
-def _task() -> Callable[[QuestionAnsweringSettings], Task]:
+def _spec() -> Callable[[QuestionAnsweringSettings], TaskSpec[QuestionData]]:
     from distiltune.tasks.question_answering.task import from_settings
 
     return from_settings
 
 
 def _checker() -> Checker[QuestionAnsweringSettings]:
-    from distiltune.tasks.question_answering.check.lines import check
+    from distiltune.tasks.question_answering.check.data_check import check
 
     return check
 
@@ -39,7 +40,7 @@ def _server() -> Callable[..., Any]:
 
 TASK = TaskEntry(
     name=NAME,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     settings=QuestionAnsweringSettings,
     monitors={

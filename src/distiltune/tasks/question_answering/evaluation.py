@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.question_answering.calibration import (
     POOL_SIZE,
     AnswerRecord,
@@ -119,7 +120,7 @@ class PredictionFiles:
         assert self._decoded is not None, "used outside its with block"
         self._decoded.seek(0)
         answers: dict[str, str] = {}
-        with self._paths[1].open("w", encoding="utf-8") as file:
+        with writing_text(self._paths[1]) as file:
             for id_, best_text, difference, candidates in map(json.loads, self._decoded):
                 answers[id_] = Prediction(id_, best_text, difference).final_text(null_threshold)
                 confidence_of = confidence_among([score for _, _, _, score, _ in candidates], temperature)
@@ -131,8 +132,7 @@ class PredictionFiles:
                     "candidates": [_shown(each, confidence_of) for each in candidates[: self._n_best]],
                 }
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        text = json.dumps(answers, ensure_ascii=False, indent=0)
-        self._paths[0].write_text(text + "\n", encoding="utf-8")
+        write_whole(self._paths[0], json.dumps(answers, ensure_ascii=False, indent=0) + "\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

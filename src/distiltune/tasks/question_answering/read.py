@@ -18,6 +18,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -30,7 +31,6 @@ from distiltune.data.reading import (
     shown,
     text_problem,
 )
-from distiltune.data.sources import has_splits
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.place_answer import Misplaced, Placed, place_answer
@@ -42,7 +42,7 @@ from distiltune.tasks.question_answering.question_rows import (
     questions_of,
 )
 
-__all__ = ["ColumnMap", "ExampleSet", "has_own_validation", "read_examples"]
+__all__ = ["ColumnMap", "ExampleSet", "read_examples"]
 
 ExampleSet = ReadSet[Example]
 """The questions of one split."""
@@ -92,26 +92,20 @@ def read_examples(
     """
     reading = _Reading(use=use)
     read = read_sources(
-        sources,
-        split,
-        f"data/{split}.json",
+        ToRead(
+            sources,
+            split,
+            f"data/{split}.json",
+            {"question": columns.question, "context": columns.context},
+            max_rejected_share,
+        ),
         reading,
         lambda path: _read_file(path, columns, reading),
-        {"question": columns.question, "context": columns.context},
-        max_rejected_share,
-        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns)}, Path(__file__).parent),
+        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns)}),
     )
     if use != "evaluation":
         return read
     return need_gold(read, lambda example: example.has_gold, f"{columns.answer_text!r} or {columns.answers!r}")
-
-
-def has_own_validation(source: str | Path) -> bool:
-    """Whether reading ``source`` with ``split="validation"`` gives other questions than with ``"train"``.
-
-    So it is for `starter` and for names on the hub; files are read as they are for either split.
-    """
-    return has_splits(source)
 
 
 def _pack(examples: Sequence[Example]) -> dict[str, Any]:

@@ -75,7 +75,7 @@ class TextClassifier:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(TextClassificationSettings()), device, precision)
+        self._loaded = load_trained(str(model), from_settings(TextClassificationSettings()), device, precision).loaded
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
         if truncate is None:
             truncate = (

@@ -12,14 +12,15 @@ from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDI
 from distiltune.tasks.text_classification.settings import TextClassificationSettings, check
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.text_classification.features import TextData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(TextColumns.parse(columns))
 
 
-def _task() -> Callable[[TextClassificationSettings], Task]:
+def _spec() -> Callable[[TextClassificationSettings], TaskSpec[TextData]]:
     from distiltune.tasks.text_classification.task import from_settings
 
     return from_settings
@@ -39,7 +40,7 @@ def _server() -> Callable[..., Any]:
 
 TASK = TaskEntry(
     name=NAME,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     settings=TextClassificationSettings,
     monitors={

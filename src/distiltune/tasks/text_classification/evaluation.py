@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from distiltune.inference.predictor import outputs
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.statistics import calibration_in_bins
 from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
@@ -165,13 +166,13 @@ def write_predictions(
     directory: Path, data: TextData, targets: Targets, scores: Scores, evaluation: TextEvaluation
 ) -> None:
     """Write `PREDICTION_FILES` as far as there is something to write."""
-    with (directory / PREDICTION_FILES[0]).open("w", encoding="utf-8") as file:
+    with writing_text(directory / PREDICTION_FILES[0]) as file:
         for line in predictions(data, targets, scores):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     if evaluation.classes:
         by_label = {name: asdict(each) for name, each in zip(targets.labels, evaluation.classes, strict=True)}
         found = {"classes": by_label, "calibration": [asdict(each) for each in evaluation.bins]}
-        (directory / PREDICTION_FILES[1]).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(directory / PREDICTION_FILES[1], json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if evaluation.table is not None:
         from distiltune.tasks.text_classification.picture import draw_confusion
 

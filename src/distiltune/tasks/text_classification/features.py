@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays
+from distiltune.data.cache import Arrays
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.tokens import SpecialTokens, tokenise
 from distiltune.data.windows import Part, cut_windows, lay_out

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from distiltune.tasks.base import Dataset
-from distiltune.tasks.labelled_check import LabelledText, examples_as
+from distiltune.tasks.labelled_check import LabelledText
 from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.features import TextData
 from distiltune.tasks.text_classification.targets import names_of
 
 
-def labelled_texts(data: Dataset) -> list[LabelledText]:
+def labelled_texts(data: TextData) -> list[LabelledText]:
     """The texts as the checks see them; numbers that are measures are no labels."""
-    texts = examples_as(data, TextExample, _as_text)
+    texts = [_as_text(example) for example in data.examples]
     kinds = {label for each in texts for label in each.labels}
     are_classes = len(kinds) < max(20, len(texts) // 10)
     return texts if are_classes else [LabelledText(each.id, each.text, each.gold, ()) for each in texts]

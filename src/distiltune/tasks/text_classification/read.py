@@ -14,6 +14,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -53,13 +54,9 @@ def read_texts(
     """
     reading: Reading[TextExample] = Reading()
     read = read_sources(
-        sources,
-        split,
-        f"data/text_classification/{split}.jsonl",
+        ToRead(sources, split, f"data/text_classification/{split}.jsonl", {"text": columns.text}, max_rejected_share),
         reading,
         lambda path: _read_file(path, columns, reading, use),
-        {"text": columns.text},
-        max_rejected_share,
     )
     if use != "evaluation":
         return read

@@ -15,7 +15,8 @@ from distiltune.tasks.token_classification.settings import TokenClassificationSe
 from distiltune.tasks.token_classification.word_rows import word_columns
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.token_classification.features import TokenData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
@@ -26,7 +27,7 @@ def _has_words(names: Iterable[str]) -> bool:
     return word_columns(names) is not None
 
 
-def _task() -> Callable[[TokenClassificationSettings], Task]:
+def _spec() -> Callable[[TokenClassificationSettings], TaskSpec[TokenData]]:
     from distiltune.tasks.token_classification.task import from_settings
 
     return from_settings
@@ -47,7 +48,7 @@ def _server() -> Callable[..., Any]:
 TASK = TaskEntry(
     name=NAME,
     settings=TokenClassificationSettings,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     monitors={
         "validation_loss": "lower",

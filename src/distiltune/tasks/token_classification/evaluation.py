@@ -15,6 +15,7 @@ from torch import nn
 
 from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.token_classification.conll import write_conll
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, flat_places
@@ -145,7 +146,7 @@ def write_predictions(
 ) -> None:
     """Write `PREDICTION_FILES` as far as there is something to write."""
     found = list(entities_found(data, marked, tags))
-    with (directory / PREDICTION_FILES[0]).open("w", encoding="utf-8") as file:
+    with writing_text(directory / PREDICTION_FILES[0]) as file:
         for example, entities in found:
             line: dict[str, Any] = {"id": example.id, "text": example.text, "entities": as_spans(example, entities)}
             if example.gold is not None:
@@ -153,10 +154,10 @@ def write_predictions(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     sentences = (_columns(example, [each.entity for each in entities]) for example, entities in found)
     text = "\n".join(write_conll(sentences))
-    (directory / PREDICTION_FILES[1]).write_text(text + "\n", encoding="utf-8")
+    write_whole(directory / PREDICTION_FILES[1], text + "\n")
     if evaluation.labels:
         by_label = {label: asdict(each) for label, each in evaluation.labels.items()}
-        (directory / PREDICTION_FILES[2]).write_text(json.dumps(by_label, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(directory / PREDICTION_FILES[2], json.dumps(by_label, indent=1, ensure_ascii=False) + "\n")
 
 
 def _columns(example: TokenExample, found: Sequence[Entity]) -> tuple[list[str], list[list[str]]]:

@@ -68,7 +68,8 @@ class EntityMarker:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(TokenClassificationSettings()), device, precision)
+        spec = from_settings(TokenClassificationSettings())
+        self._loaded = load_trained(str(model), spec, device, precision).loaded
         self.tags = labels_of(self._loaded.source.config_hf)
         self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
 

@@ -19,6 +19,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -86,13 +87,11 @@ def read_marked(
     """
     reading: Reading[TokenExample] = Reading()
     read = read_sources(
-        sources,
-        split,
-        f"data/token_classification/{split}.jsonl",
+        ToRead(
+            sources, split, f"data/token_classification/{split}.jsonl", {"tokens": columns.tokens}, max_rejected_share
+        ),
         reading,
         lambda path: _read_file(path, columns, reading, use, choices),
-        {"tokens": columns.tokens},
-        max_rejected_share,
     )
     if use != "evaluation":
         return read

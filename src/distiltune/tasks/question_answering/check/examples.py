@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
-from distiltune.data.findings import Finding, Findings
+from distiltune.checks.reading import MANY_SHARE, Noted, ReadingWords
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import normalise_answer
 
 FEW_QUESTIONS = 100
-MANY_SHARE = 0.2
-"""A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly."""
-
 _MUCH_OF_ONE_TENTH, _MOST_OF_ONE_TENTH, _ALL_OF_ONE_TENTH = 0.25, 0.5, 0.9
 _SHORTEST_FOR_POSITION = 200  # characters: in a sentence or two a tenth is a word
 _FEW_FOR_SHARES = 30
@@ -28,63 +26,34 @@ _PLACEHOLDERS = frozenset(
     }
 )
 
-_READING: dict[str, tuple[Severity, str, str, bool]] = {
-    "answer_ambiguous": (
-        "warning",
-        "the answer has no offset and occurs several times; the first place is taken",
-        "say which is meant: give answer_start",
-        False,
-    ),
-    "impossible_with_answers": (
-        "warning",
-        "marked as impossible, and yet there are answers, which are left out",
-        "decide which of the two is right; --fix keeps it as impossible",
-        True,
-    ),
-    "id_repeated": ("note", "the id is taken by an earlier row", "--fix gives it a new one", True),
-    "no_answer_column": (
-        "note",
-        "a file has no answers at all",
-        "name the column with --columns answer_text=NAME",
-        False,
-    ),
-    "file_ignored": ("note", "files in a data directory that are no data files", "", False),
-}
-_REPAIRS = {
-    "answer_moved": "the answer is not at its offset and was found elsewhere in the text",
-    "offset_in_bytes": "the answer's offset counts UTF-8 bytes, not characters",
-    "offset_in_utf16": "the answer's offset counts UTF-16 units, not characters",
-    "answer_respelled": "the answer is spelled with other case, white space or Unicode form than in the text",
-    "gold_answer_dropped": "one of several answers cannot be placed and is left out",
-}
-
-
-def reading_concerns(findings: Findings) -> list[Concern]:
-    """What reading the rows came upon: rejected rows are errors, repaired ones warnings."""
-    by_kind: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings.items:
-        by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
-    concerns: list[Concern] = []
-    for (outcome, kind), found in by_kind.items():
-        cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
-        if outcome == "decided":
-            concerns += [Concern("note", kind, f"{case.row_id}: {case.text}") for case in cases]
-        elif outcome == "rejected":
-            message = f"rows cannot be used: {kind.replace('_', ' ')}"
-            repair = "mend them at their source; training leaves them out, and so does --fix"
-            concerns += concern_of("error", kind, message, cases, findings.n_rows, repair, fixable=True)
-        elif outcome == "repaired":
-            message = _REPAIRS.get(kind, kind.replace("_", " "))
-            repair = "training repairs them as it reads; --fix writes them repaired"
-            systematic = len(cases) > MANY_SHARE * findings.n_rows
-            if systematic:
-                repair += "; so many come from whatever wrote the file: look there first"
-            severity: Severity = "error" if systematic else "warning"
-            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=True)
-        else:
-            severity, message, repair, fixable = _READING.get(kind, ("note", kind.replace("_", " "), "", False))
-            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=fixable)
-    return concerns
+READING: Final = ReadingWords(
+    repaired={
+        "answer_moved": "the answer is not at its offset and was found elsewhere in the text",
+        "offset_in_bytes": "the answer's offset counts UTF-8 bytes, not characters",
+        "offset_in_utf16": "the answer's offset counts UTF-16 units, not characters",
+        "answer_respelled": "the answer is spelled with other case, white space or Unicode form than in the text",
+        "gold_answer_dropped": "one of several answers cannot be placed and is left out",
+    },
+    noted={
+        "answer_ambiguous": Noted(
+            "warning",
+            "the answer has no offset and occurs several times; the first place is taken",
+            "say which is meant: give answer_start",
+        ),
+        "impossible_with_answers": Noted(
+            "warning",
+            "marked as impossible, and yet there are answers, which are left out",
+            "decide which of the two is right; --fix keeps it as impossible",
+            fixable=True,
+        ),
+        "id_repeated": Noted("note", "the id is taken by an earlier row", "--fix gives it a new one", fixable=True),
+        "no_answer_column": Noted(
+            "note", "a file has no answers at all", "name the column with --columns answer_text=NAME"
+        ),
+    },
+    mends=True,
+)
+"""What is said of what reading questions came upon."""
 
 
 def span_concerns(examples: Sequence[Example]) -> list[Concern]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from distiltune.checks.concerns import LEAKED
 from distiltune.errors import DataError, RecipeError
+from distiltune.system.durable import write_whole, writing_to
 from distiltune.tasks.question_answering.check.examples import asks_nothing
 from distiltune.tasks.question_answering.check.repeats import Repeats
 from distiltune.tasks.question_answering.check.spans import slipped_span
@@ -154,17 +155,13 @@ def write_fixed(fixed: Fixed, output: Path) -> None:
             if kind.endswith(LEAKED)
             else "see what the check says without --fix",
         )
-    try:
+    with writing_to(output, DataError, what="The cleaned data", fix="give --fix another name"):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".json":
-            output.write_text(json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n", encoding="utf-8")
+            write_whole(output, json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n")
         else:
-            output.write_text(_lines(map(_as_row, fixed.examples)), encoding="utf-8")
-        changes_path(output).write_text(_lines(change.as_json() for change in fixed.changes), encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"The cleaned data cannot be written: {error.strerror}.", where=str(output), fix="give --fix another name"
-        ) from error
+            write_whole(output, _lines(map(_as_row, fixed.examples)))
+        write_whole(changes_path(output), _lines(change.as_json() for change in fixed.changes))
 
 
 def _lines(objects: Iterable[Any]) -> str:

@@ -177,17 +177,16 @@ def _near_passages(n: int, context_of: npt.NDArray[np.int64], passage_of: npt.ND
 
 
 def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:
-    """The repeats as concerns."""
-    n = len(examples)
+    """The repeats as concerns: what the other set has too, and what this one has twice."""
+    return [*_across_sets(repeats, examples, against), *_within_the_set(repeats, examples)]
 
-    def cases(found: Sequence[Repeat], others: Sequence[Example]) -> list[Case]:
-        return [Case(examples[each.index].id, _beside(examples[each.index], others[each.of])) for each in found]
 
+def _across_sets(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:
     return [
         *leak_concern(
             "question_leaked",
             "questions of the other set and their passages are in this one too, so figures on the other are too good",
-            cases(repeats.leaks, against),
+            _cases(repeats.leaks, examples, against),
             len({repeat.of for repeat in repeats.leaks}),
             len(against),
             "--fix removes them from this set",
@@ -197,16 +196,25 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "warning",
             "passage_leaked",
             "the passage is in the other set too, under other questions",
-            cases(repeats.leaked_passages, against),
-            n,
+            _cases(repeats.leaked_passages, examples, against),
+            len(examples),
             "part the sets by passage; --fix removes these questions from this set",
             fixable=True,
         ),
+    ]
+
+
+def _within_the_set(repeats: Repeats, examples: Sequence[Example]) -> list[Concern]:
+    n = len(examples)
+    passages = [
+        Case(examples[each.index].id, f"like the passage of {examples[each.of].id}") for each in repeats.near_passages
+    ]
+    return [
         *concern_of(
             "warning",
             "answers_contradict",
             "the same question on the same passage has another answer elsewhere",
-            cases(repeats.contradictions, examples),
+            _cases(repeats.contradictions, examples, examples),
             n,
             "decide which answer is right; only a person can, so --fix leaves both",
         ),
@@ -214,7 +222,7 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "warning",
             "question_repeated",
             "the same question on the same passage occurs again",
-            cases(repeats.copies, examples),
+            _cases(repeats.copies, examples, examples),
             n,
             "--fix keeps the first, with the answers of both",
             fixable=True,
@@ -223,7 +231,7 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "warning",
             "question_nearly_repeated",
             "nearly the same question with the same answer occurs again on the passage",
-            cases(repeats.near_copies, examples),
+            _cases(repeats.near_copies, examples, examples),
             n,
             "--fix keeps the first",
             fixable=True,
@@ -232,14 +240,15 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "note",
             "passage_nearly_repeated",
             "the passage is nearly the same as another",
-            [
-                Case(examples[each.index].id, f"like the passage of {examples[each.of].id}")
-                for each in repeats.near_passages
-            ],
+            passages,
             n,
             "keep such passages on one side when you part training from validation",
         ),
     ]
+
+
+def _cases(found: Sequence[Repeat], examples: Sequence[Example], others: Sequence[Example]) -> list[Case]:
+    return [Case(examples[each.index].id, _beside(examples[each.index], others[each.of])) for each in found]
 
 
 def _beside(one: Example, other: Example) -> str:

@@ -8,17 +8,14 @@ from typing import Any
 import pytest
 
 from distiltune.checks.concerns import Concern, concern_lines
+from distiltune.checks.data_check import CheckBasis, CheckRequest, end_check
 from distiltune.errors import DataError, RecipeError
 from distiltune.progress import heard_by
-from distiltune.tasks.question_answering.check.data_check import CheckSettings, DataReport, check_data
-from distiltune.tasks.question_answering.check.examples import asks_nothing
+from distiltune.tasks.question_answering.check.data_check import CheckedQuestions, CheckSettings, check_questions
 from distiltune.tasks.question_answering.check.fix import check_output, fix, write_fixed
-from distiltune.tasks.question_answering.check.lines import report_lines
-from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.features import WindowSettings
-from distiltune.tasks.question_answering.question_class import question_class
 from distiltune.tasks.question_answering.read import read_examples
 from tests.helpers import word_pieces
 
@@ -65,7 +62,7 @@ TOKENIZER = word_pieces([*".,?", *sorted(WORDS)])
 
 def check(
     folder: Path, train: list[dict[str, Any]], dev: list[dict[str, Any]] | None = None, **settings: Any
-) -> DataReport:
+) -> CheckedQuestions:
     paths = []
     for name, lines in (("train", train), ("dev", dev)):
         path = folder / f"{name}.jsonl"
@@ -73,11 +70,11 @@ def check(
         paths.append(str(path))
     windows = WindowSettings(settings.pop("max_length", 128), settings.pop("stride", 32), settings.pop("limit", 40))
     against = paths[1:] if dev is not None else []
-    return check_data(paths[:1], TOKENIZER, CheckSettings(windows, **settings), against=against)
+    return check_questions(paths[:1], against, TOKENIZER, CheckSettings(windows, **settings))
 
 
-def kinds(report: DataReport) -> dict[str, Concern]:
-    return {concern.kind: concern for concern in report.concerns}
+def kinds(report: CheckedQuestions) -> dict[str, Concern]:
+    return {concern.kind: concern for concern in report.looked.concerns}
 
 
 def changed(row: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -91,11 +88,11 @@ def with_answer(row: dict[str, Any], text: str, start: int) -> dict[str, Any]:
 def test_sound_data_is_not_accused(tmp_path: Path) -> None:
     report = check(tmp_path, rows())
     assert set(kinds(report)) == {"few_questions"}
-    assert report.n_examples == 20
-    assert report.statistics["passages"] == 4
-    assert report.statistics["windows"] == 20
-    assert report.statistics["question_classes"] == {"when": 8, "where": 4, "how": 4, "what": 4}
-    assert sum(report.statistics["answer_position_tenths"]) == pytest.approx(1.0, abs=1e-3)
+    assert report.looked.n_examples == 20
+    assert report.looked.statistics["passages"] == 4
+    assert report.looked.statistics["windows"] == 20
+    assert report.looked.statistics["question_classes"] == {"when": 8, "where": 4, "how": 4, "what": 4}
+    assert sum(report.looked.statistics["answer_position_tenths"]) == pytest.approx(1.0, abs=1e-3)
 
 
 def test_it_is_told_what_is_being_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,8 +100,7 @@ def test_it_is_told_what_is_being_done(tmp_path: Path, monkeypatch: pytest.Monke
     told: dict[str, None] = {}
     with heard_by(lambda stage, *words: told.setdefault(stage)):
         check(tmp_path, rows())
-    stages = ["tokenising", "looking for repeats and leaks", "looking at questions and answers"]
-    assert list(told) == [*stages, "measuring this machine"]
+    assert list(told) == ["tokenising", "looking for repeats and leaks", "looking at questions and answers"]
 
 
 ROW = rows()[2]
@@ -215,7 +211,7 @@ def test_findings_are_ranked(tmp_path: Path) -> None:
     data = rows()
     data[0] = with_answer(data[0], "a submarine", 3)
     data[1] = changed(data[1], question="?")
-    ranks = [concern.severity for concern in check(tmp_path, data).concerns]
+    ranks = [concern.severity for concern in check(tmp_path, data).looked.concerns]
     assert ranks == sorted(ranks, key=["error", "warning", "note"].index)
     assert ranks[0] == "error"
 
@@ -281,65 +277,15 @@ def test_fix_does_not_write_over_anything(tmp_path: Path) -> None:
 
 def test_the_report_for_people_and_for_programs(tmp_path: Path) -> None:
     report = check(tmp_path, rows())
-    lines = report_lines(report)
+    lines = report.looked.lines
     assert "20 questions on 4 passages" in lines[0]
-    assert any("few" in line or "only 20 questions" in line for line in lines)
-    assert json.loads(json.dumps(report.as_json()))["n_examples"] == 20
+    assert len(lines) == 5
+    request = CheckRequest("question-answering", ("a",), (), "m", 5, 16, "cpu", "auto", 1)
+    checked = end_check(request, CheckBasis(TOKENIZER, (), None, 0.0), report.looked)
+    assert any("only 20 questions" in line for line in checked.lines)
+    assert json.loads(json.dumps(checked.values))["statistics"]["questions"] == 20
     lines = concern_lines([Concern("error", "kind", "message", "repair", 2, 10)])
     assert lines == ["error    2 of 10: message  [kind]", "         what to do: repair"]
-
-
-CONTEXT = "The Romans left York City in 410, taking DistilBERT along; 北京市 remained."
-
-
-@pytest.mark.parametrize(
-    ("text", "start", "repaired"),
-    [
-        ("York City", 16, None),
-        ("ork City ", 17, "York City"),  # both ends one to the right
-        (" York Cit", 15, "York City"),  # one to the left
-        ("Yor", 16, "York"),
-        ("ity in", 22, "City in"),
-        ("Roman", 4, None),  # an ending left out is meant
-        ("BERT", 47, None),  # capitals inside part a word
-        ("北京", CONTEXT.index("北"), None),  # no gaps between words
-        (" York City", 15, "York City"),
-        ("410", 29, None),
-    ],
-)
-def test_slipped_spans(text: str, start: int, repaired: str | None) -> None:
-    assert CONTEXT.startswith(text, start)
-    slipped = slipped_span(CONTEXT, Answer(text, start))
-    assert (slipped.repaired.text if slipped else None) == repaired
-
-
-@pytest.mark.parametrize(
-    ("question", "nothing"),
-    [
-        *[("?", True), ("", True), ("N/A", True), ("what?", True), ("12", True), ("Question", True), ("TODO", True)],
-        *[("Who won?", False), ("Why?!", True), ("北京在哪里在哪里呢", False), ("Name a river.", False)],
-    ],
-)
-def test_questions_that_ask_nothing(question: str, nothing: bool) -> None:
-    assert asks_nothing(question) == nothing
-
-
-@pytest.mark.parametrize(
-    ("question", "kind"),
-    [
-        ("In what year did it end?", "when"),
-        ("To whom was it given?", "who"),
-        ("How many were there?", "how many, how much"),
-        ("How did it end?", "how"),
-        ("How old was she when it ended?", "how"),
-        ("When did they say what it was?", "when"),
-        ("Is it red?", "yes or no"),
-        ("Is it red or blue?", "other"),
-        ("Name the river.", "other"),
-    ],
-)
-def test_the_class_of_a_question(question: str, kind: str) -> None:
-    assert question_class(question) == kind
 
 
 def test_examples_keep_their_titles_when_they_are_fixed(tmp_path: Path) -> None:

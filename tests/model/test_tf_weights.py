@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from distiltune.model.convert import convert
-from distiltune.tasks.question_answering.answerer import load_question_answerer
-from distiltune.tasks.question_answering.task import HEAD_RULES
+from distiltune.recipe.recipe import Recipe
+from distiltune.tasks.question_answering.task import HEAD_RULES, from_settings
+from distiltune.tasks.trained import load_trained
 from tests.helpers import SHARED, batch_of
 
 pytest.importorskip("h5py", reason="needs the extra tensorflow-era")
@@ -28,7 +29,7 @@ def test_logits_of_the_tensorflow_model(tmp_path: Path, converted: bool) -> None
         assert (directory / "model.safetensors").is_file()
     expected = json.loads((SAMPLE / "expected.json").read_text())
     lengths = [sum(mask) for mask in expected["attention_mask"]]
-    model = load_question_answerer(str(directory), "cpu").model
+    model = load_trained(str(directory), from_settings(Recipe()), "cpu").loaded.model
     with torch.inference_mode():
         logits = model(batch_of([ids[:n] for ids, n in zip(expected["input_ids"], lengths, strict=True)]))
     for column, name in enumerate(("start_logits", "end_logits")):

@@ -32,7 +32,7 @@ from tests.helpers import people
 
 ASKED = people().examples
 LIMITS = Limits(max_body_bytes=300_000, receive_s=0.3, answer_s=5.0, hosts=served_names("127.0.0.1", ()))
-PATHS = sorted(path.name for path in Path(__file__).parents[2].glob("src/distiltune/tasks/question_answering/page/*"))
+PATHS = sorted(path.name for path in Path(__file__).parents[4].glob("src/distiltune/tasks/question_answering/page/*"))
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.reading import draw, set_aside
 from distiltune.errors import DataError
+from distiltune.system import code_fingerprint
 from distiltune.tasks.question_answering import question_data as data
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
@@ -97,18 +98,24 @@ def test_what_was_rejected_is_told_once() -> None:
     assert (rest.findings.items, aside.findings.items) == ([REJECTED], [])
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path))
+    return tmp_path
+
+
 def arrays_of(features: QuestionFeatures) -> dict[str, list[int]]:
     return {name: array.tolist() for name, array in data._as_arrays(features).items()}
 
 
-def test_features_come_from_the_cache_the_second_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made = featurise(ALL, PEOPLE.tokenizer, WINDOWS, tmp_path)
+def test_features_come_from_the_cache_the_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = featurise(ALL, PEOPLE.tokenizer, WINDOWS)
 
     def must_not_be_called(*arguments: object) -> None:
         raise AssertionError("features were made again")
 
     monkeypatch.setattr(data, "make_features", must_not_be_called)
-    again = featurise(ALL, PEOPLE.tokenizer, WINDOWS, tmp_path)
+    again = featurise(ALL, PEOPLE.tokenizer, WINDOWS)
     assert arrays_of(again.question_features) == arrays_of(made.question_features)
     assert isinstance(again.features.token_ids, np.memmap)
     assert (again.examples, again.findings, again.notes) == (made.examples, made.findings, ())
@@ -130,36 +137,52 @@ def changed_sets() -> dict[str, ExampleSet]:
 
 @pytest.mark.parametrize("examples", changed_sets().values(), ids=changed_sets().keys())
 def test_whatever_decides_features_decides_the_key(tmp_path: Path, examples: ExampleSet) -> None:
-    featurise(ALL, PEOPLE.tokenizer, WINDOWS, tmp_path)
-    featurise(examples, PEOPLE.tokenizer, WINDOWS, tmp_path)
+    featurise(ALL, PEOPLE.tokenizer, WINDOWS)
+    featurise(examples, PEOPLE.tokenizer, WINDOWS)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 @pytest.mark.parametrize("windows", [WindowSettings(25, 3, 6), WindowSettings(24, 4, 6), WindowSettings(24, 3, 7)])
 def test_windows_decide_the_key(tmp_path: Path, windows: WindowSettings) -> None:
     for each in (WINDOWS, windows):
-        featurise(ALL, PEOPLE.tokenizer, each, tmp_path)
+        featurise(ALL, PEOPLE.tokenizer, each)
     assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_the_tokenizer_decides_the_key(tmp_path: Path) -> None:
     for tokenizer in (PEOPLE.tokenizer, word_pieces(["ada"])):
-        featurise(ALL, tokenizer, WINDOWS, tmp_path)
+        featurise(ALL, tokenizer, WINDOWS)
     assert len(list(tmp_path.iterdir())) == 2
 
 
-def test_a_cache_out_of_order_is_noted(tmp_path: Path) -> None:
+def test_the_code_decides_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A change in the code that makes features is never silently stale, and no number has to be raised for it."""
+    featurise(ALL, PEOPLE.tokenizer, WINDOWS)
+    original = code_fingerprint._read
+
+    def changed(name: str) -> code_fingerprint._Source | None:
+        source = original(name)
+        is_it = source is not None and name == "distiltune.tasks.question_answering.features"
+        return replace(source, digest="changed") if is_it and source is not None else source
+
+    monkeypatch.setattr(code_fingerprint, "_read", changed)
+    featurise(ALL, PEOPLE.tokenizer, WINDOWS)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_cache_out_of_order_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
-    made = featurise(ALL, PEOPLE.tokenizer, WINDOWS, tmp_path / "file")
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "file"))
+    made = featurise(ALL, PEOPLE.tokenizer, WINDOWS)
     assert made.n_examples == 32
     assert "cannot be cached" in made.notes[0]
 
 
-def test_long_questions_are_findings_and_the_set_read_stays_as_it_is(tmp_path: Path) -> None:
+def test_long_questions_are_findings_and_the_set_read_stays_as_it_is() -> None:
     long = example("ada eats plums .", "plums", "what " * 7, "long")
     examples = set_of([PEOPLE.examples[0], long])
     for _ in range(2):  # made, then cached
-        findings = featurise(examples, PEOPLE.tokenizer, WINDOWS, tmp_path).findings
+        findings = featurise(examples, PEOPLE.tokenizer, WINDOWS).findings
         assert findings.counts() == {"rejected/answer_not_found": 1, "noted/question_truncated": 1}
         assert findings.items[1].row_id == "long"
         assert "6 tokens" in findings.items[1].message
@@ -167,8 +190,8 @@ def test_long_questions_are_findings_and_the_set_read_stays_as_it_is(tmp_path: P
     assert examples.findings.items == [REJECTED]
 
 
-def test_what_the_engine_asks_for(tmp_path: Path) -> None:
-    made = featurise(ALL, PEOPLE.tokenizer, WINDOWS, tmp_path)
+def test_what_the_engine_asks_for() -> None:
+    made = featurise(ALL, PEOPLE.tokenizer, WINDOWS)
     assert made.features is made.question_features.features
     assert len(made.features) >= made.n_examples == 32
     assert (made.sources, made.fingerprint) == (("a.json",), "f" * 64)

@@ -1,0 +1,94 @@
+"""Where the test of a module is: `tests/a/b/test_c.py` for `src/distiltune/a/b/c.py`, or what is said here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.imports import SOURCE
+
+TESTS = Path(__file__).parent
+
+TESTED_THROUGH: dict[str, tuple[str, ...]] = {
+    "test_cli.py": ("version", "commands/models", "commands/options", "commands/output", "commands/training"),
+    "coach/test_advice.py": ("checks/concerns", "coach/evidence", "tasks/question_answering/check/training"),
+    "commands/test_coaching.py": ("checks/data_check", "studies/find_rate", "studies/search_picture"),
+    "data/test_hostile_files.py": ("data/sources", "data/streams"),
+    "data/test_hub.py": ("system/hub",),
+    "data/test_loader.py": ("data/feature_set",),
+    "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
+    "distillation/test_teacher.py": ("inference/predictor",),
+    "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model", "system/output_directory"),
+    "model/test_save.py": ("model/tokenizer",),
+    "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
+    "report/test_page.py": ("report/answers", "report/markup", "report/page_answers", "report/run_summary"),
+    "report/test_stages.py": ("progress", "report/console"),
+    "runs/test_fine_tune.py": ("inference/precision", "inference/trained_model", "runs/evaluate", "runs/results"),
+    "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
+    "studies/test_learning_rate.py": ("studies/range_picture",),
+    "studies/test_tune.py": ("studies/search",),
+    "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/question_answering/check/test_data_check.py": tuple(
+        f"tasks/question_answering/check/{name}" for name in ("fix", "lines", "repeats", "windows")
+    ),
+    "tasks/question_answering/serve/test_service.py": (
+        *("commands/using", "serving/asking", "serving/gate", "serving/metrics", "serving/server"),
+    ),
+    "tasks/question_answering/test_answerer.py": ("tasks/question_answering/documents",),
+    "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
+    "tasks/question_answering/test_question_data.py": ("data/reading", "tasks/dataset"),
+    "tasks/question_answering/test_read.py": ("tasks/question_answering/question_rows",),
+    "tasks/question_answering/test_task.py": tuple(
+        f"tasks/question_answering/{name}" for name in ("entry", "guide", "names", "settings")
+    ),
+    "tasks/test_every_task.py": (
+        *("recipe/choose_task", "runs/coaching", "serving/texts"),
+        *(f"tasks/{name}" for name in ("base", "entry", "guide", "heads", "labelled_check", "labels")),
+        *(f"tasks/{name}" for name in ("table", "trained")),
+        *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
+        *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
+    ),
+    "tasks/text_classification/test_read.py": (
+        *(f"tasks/text_classification/{name}" for name in ("columns", "examples", "targets")),
+    ),
+    "tasks/text_classification/test_task.py": tuple(
+        f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
+    ),
+    "tasks/token_classification/test_forms.py": (
+        *("data/annotation_forms", "data/standoff", "tasks/token_classification/word_rows"),
+    ),
+    "tasks/token_classification/test_read.py": (
+        *("data/column_files", "data/column_layout", "data/offsets"),
+        *(f"tasks/token_classification/{name}" for name in ("columns", "conll", "examples", "spans", "settings")),
+    ),
+    "tasks/token_classification/test_task.py": tuple(
+        f"tasks/token_classification/{name}" for name in ("entry", "guide", "marker", "names")
+    ),
+    "training/test_checkpoint.py": ("system/durable",),
+    "training/test_gradients.py": ("training/backward",),
+    "training/test_loop.py": ("training/objective", "training/tensorboard"),
+}
+"""Test file → the modules without a test file of their own that it runs."""
+
+
+def mirror(module: str) -> Path:
+    folder, _, name = module.rpartition("/")
+    return TESTS / folder / f"test_{name}.py"
+
+
+def modules() -> list[str]:
+    """Every module but those that only name a package or call the command line, as ``a/b/c``."""
+    files = sorted(SOURCE.rglob("*.py"))
+    return [file.relative_to(SOURCE).with_suffix("").as_posix() for file in files if not file.stem.startswith("__")]
+
+
+def test_every_module_has_its_test_where_one_looks_for_it() -> None:
+    listed = [module for each in TESTED_THROUGH.values() for module in each]
+    assert len(listed) == len(set(listed)), "listed twice"
+    missing = {module for module in modules() if not mirror(module).is_file()}
+    assert missing - set(listed) == set(), "give them a test file of their own, or list them in TESTED_THROUGH"
+    assert set(listed) - missing == set(), "they have a test file of their own, or are no modules any more"
+
+
+def test_the_test_files_listed_exist() -> None:
+    assert [name for name in TESTED_THROUGH if not (TESTS / name).is_file()] == []
