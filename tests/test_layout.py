@@ -61,8 +61,12 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "tasks/text_classification/test_task.py": tuple(
         f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
     ),
+    "tasks/token_classification/test_forms.py": (
+        *("data/annotation_forms", "data/standoff", "tasks/token_classification/word_rows"),
+    ),
     "tasks/token_classification/test_read.py": (
-        *(f"tasks/token_classification/{name}" for name in ("columns", "conll")),
+        *("data/column_files", "data/column_layout", "data/offsets"),
+        *(f"tasks/token_classification/{name}" for name in ("columns", "conll", "examples", "spans", "settings")),
     ),
     "tasks/token_classification/test_task.py": tuple(
         f"tasks/token_classification/{name}" for name in ("entry", "examples", "guide", "marker", "names")

@@ -45,12 +45,16 @@ _OF_ALL_TASKS = {
 
 
 def reading_concerns(findings: Findings, words: ReadingWords) -> list[Concern]:
-    """What reading the rows came upon: rejected rows are errors, repaired ones warnings, unless most are."""
+    """What reading the rows came upon: rejected rows are errors, repaired ones warnings, unless most are;
+    how a file was read where it did not say is a note."""
     by_kind: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings.items:
         by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
     concerns: list[Concern] = []
     for (outcome, kind), found in by_kind.items():
+        if outcome == "decided":  # about a whole file: the sentence is all there is to say
+            concerns += [Concern("note", kind, f"{finding.where}: {finding.message}") for finding in found]
+            continue
         cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
         noted = _meaning(outcome, kind, len(found) > MANY_SHARE * findings.n_rows, words)
         concerns += concern_of(
@@ -64,6 +68,8 @@ def _meaning(outcome: str, kind: str, many: bool, words: ReadingWords) -> Noted:
     if outcome == "rejected":
         repair = "mend them at their source; training leaves them out" + ", and so does --fix" * words.mends
         return Noted("error", f"rows cannot be used: {name}", repair, words.mends)
+    if outcome == "left_out":
+        return Noted("note", f"rows are left out, as they say themselves: {name}")
     if outcome == "repaired":
         repair = "training repairs them as it reads" + "; --fix writes them repaired" * words.mends
         if many:

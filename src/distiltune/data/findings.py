@@ -9,7 +9,9 @@ from typing import Literal
 
 from distiltune.progress import tell
 
-Outcome = Literal["repaired", "rejected", "noted"]
+Outcome = Literal["repaired", "rejected", "left_out", "noted", "decided"]
+"""What became of it: a row repaired, rejected as unusable, or left out because the data say that it is not wanted (an
+annotator rejected it); something remarkable; or how a whole file was read where it did not say."""
 
 _ROWS_BETWEEN_WORDS = 1_000
 
@@ -19,7 +21,8 @@ class Finding:
     """One thing noticed about one row.
 
     ``kind`` is a short machine-readable name such as ``answer_moved``; ``where`` is ``file:line`` or
-    ``file#id`` as a person would look for it; ``message`` is one sentence for a person.
+    ``file#id`` as a person would look for it; ``message`` is one sentence for a person. One whose ``outcome`` is
+    ``decided`` is about a whole file, and is told word for word before a training.
     """
 
     outcome: Outcome
@@ -63,6 +66,14 @@ class Findings:
     def of(self, outcome: Outcome) -> list[Finding]:
         """The findings with that outcome, in the order met."""
         return [item for item in self.items if item.outcome == outcome]
+
+    def decisions(self) -> list[str]:
+        """How files were read where they did not say, each with its file."""
+        return [f"{item.where}: {item.message}" for item in self.of("decided")]
+
+    def unused(self) -> list[Finding]:
+        """The findings about rows that became no example, in the order met: rejected or left out."""
+        return [item for item in self.items if item.outcome in ("rejected", "left_out")]
 
     def counts(self) -> dict[str, int]:
         """How many findings of each kind, as ``{"rejected/answer_not_found": 3, ...}``, most frequent first."""

@@ -47,8 +47,8 @@ _GENERATED_ID_DIGITS = 16
 class ReadSet(Generic[E]):
     """The examples of one split, everything noticed while reading them, and where they are from.
 
-    ``findings.n_rows`` is the number of examples plus the number of rejected findings. ``fingerprint`` is the
-    SHA-256 of the files' contents; ``sources`` are as the user named them.
+    ``findings.n_rows`` is the number of examples plus the number of rejected and left out findings. ``fingerprint`` is
+    the SHA-256 of the files' contents; ``sources`` are as the user named them.
     """
 
     examples: tuple[E, ...]
@@ -477,9 +477,11 @@ def _no_garbage_collection() -> Iterator[None]:
 def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
     rejections = reading.findings.of("rejected")
-    n_rows = reading.findings.n_rows
+    n_left_out = len(reading.findings.of("left_out"))
+    n_rows = reading.findings.n_rows - n_left_out
     if n_rows == 0:
-        raise DataError("There is no row in the data.", where=where, fix="give a file that holds rows.")
+        what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
+        raise DataError(what, where=where, fix="give a file that holds rows.")
     if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
     counts = reading.findings.counts()
