@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
-from distiltune.data.annotators import ON_PURPOSE
 from distiltune.data.findings import Finding, Findings
-from distiltune.data.reading import at_fault_of
+from distiltune.data.rejections import at_fault_of
 
 MAX_REJECTED_SHARE = 0.05
 """Share of rejected rows beyond which a training stops, unless its recipe says otherwise."""
@@ -53,8 +52,8 @@ def reading_concerns(
 ) -> list[Concern]:
     """What reading the rows came upon.
 
-    Rejected rows are errors where a training would stop at them, by the same share and count, and else warnings; rows
-    that their annotators left out are noted. Repaired rows are warnings, unless many are.
+    Rejected rows are errors where a training would stop at them, by the same share and count, and else warnings.
+    Repaired rows are warnings, unless many are. How a file was read where it did not say is a note.
     """
     at_fault, n_rows = at_fault_of(findings, findings.n_rows)
     stops = len(at_fault) > max_rejected_share * n_rows
@@ -63,6 +62,9 @@ def reading_concerns(
         by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
     concerns: list[Concern] = []
     for (outcome, kind), found in by_kind.items():
+        if outcome == "decided":  # about a whole file: the sentence is all there is to say
+            concerns += [Concern("note", kind, f"{finding.where}: {finding.message}") for finding in found]
+            continue
         cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
         many = stops if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
         noted = _meaning(outcome, kind, many, words)
@@ -74,11 +76,11 @@ def reading_concerns(
 
 def _meaning(outcome: str, kind: str, many: bool, words: ReadingWords) -> Noted:
     name = kind.replace("_", " ")
-    if kind in ON_PURPOSE:
-        return Noted("note", f"rows are left out: {name}")
     if outcome == "rejected":
         repair = "mend them at their source; training leaves them out" + ", and so does --fix" * words.mends
         return Noted("error" if many else "warning", f"rows cannot be used: {name}", repair, words.mends)
+    if outcome == "left_out":
+        return Noted("note", f"rows are left out, as they say themselves: {name}")
     if outcome == "repaired":
         repair = "training repairs them as it reads" + "; --fix writes them repaired" * words.mends
         if many:

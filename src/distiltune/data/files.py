@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distiltune.data.annotation_forms import plain_rows, rows_of_document
 from distiltune.data.streams import (
     BLOCK_BYTES,
     MAX_JSON_BYTES,
@@ -35,6 +36,7 @@ from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
+_ROWS_NEAR_START = 32
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 
@@ -44,6 +46,8 @@ class Row:
 
     value: dict[str, object]
     where: str
+    told: str = ""
+    """How the row was read, if it was an annotation tool's and not in plain columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ def data_files(path: str | Path) -> DataFiles:
                 where=str(path),
                 fix=f"it should have one of: {_known()}.",
             )
-        return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None))
+        texts = set(map(_text_of_marks, files))
+        return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None and each not in texts))
     if not path.exists():
         raise DataError("The file does not exist.", where=str(path), fix="check the path.")
     if format_suffix(path) is None:
@@ -129,7 +134,7 @@ def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
 def first_columns(path: Path) -> list[str]:
     """The columns of a file's first row; of a JSON document those of all rows near its start.
 
-    Nothing is read but the start of the file, as far as the first row goes. Empty if there is no row.
+    Nothing is read but the start of the file, as far as the first rows go. Empty if there is no row.
     Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
     """
     if format_suffix(path) == ".json":
@@ -138,7 +143,10 @@ def first_columns(path: Path) -> list[str]:
         if columns:
             return columns
     # A line that tells of the file, as MRQA's begin, is no row.
-    row = next((row for row in _iter_file(path) if isinstance(row, Row) and row.value.keys() != {"header"}), None)
+    found = (row for row in _iter_file(path) if isinstance(row, Row) and row.value.keys() != {"header"})
+    rows = list(itertools.islice(found, _ROWS_NEAR_START))
+    # a tool's row that nobody has marked yet may come first, and shows less of its form than the next
+    row = max(rows[:1] + [row for row in rows if row.told], key=lambda row: "spans" in row.value, default=None)
     return [] if row is None else [str(name) for name in row.value]
 
 
@@ -152,9 +160,14 @@ def _columns_near_start(path: Path) -> list[str]:
         more = text
         while more:
             columns: dict[str, None] = {}
+            marked: dict[str, None] = {}
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
                     columns.update(dict.fromkeys(row))
+                    for each in plain_rows(row):
+                        marked.update(dict.fromkeys(each.value if {"spans", "tags"} & each.value.keys() else ()))
+            if marked:
+                return list(marked)
             if columns:
                 return list(columns)
             more = stream.read(7 * len(text))
@@ -190,12 +203,25 @@ def _after(mark: str, text: str, place: int) -> int:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of what a file holds, in hexadecimal. Raises `DataError` if it cannot be read."""
+    """The SHA-256 of what a file holds, in hexadecimal; of brat's marks, of them and of the text that they are about.
+
+    Raises `DataError` if it cannot be read.
+    """
+    beside = _text_of_marks(path)
+    paths = [path, beside] if beside is not None and beside.is_file() else [path]
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digests = []
+        for each in paths:
+            with each.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
     except OSError as error:
         raise not_readable(path, error) from error
+    return combined_digest(digests)
+
+
+def _text_of_marks(path: Path) -> Path | None:
+    """The file beside it that belongs to it: of brat's ``.ann`` the ``.txt``; None for other files."""
+    return path.with_suffix(".txt") if path.suffix.lower() == ".ann" else None
 
 
 def combined_digest(digests: Sequence[str]) -> str:
@@ -238,9 +264,11 @@ def _iter_json(path: Path) -> Iterator[Row | BadRow]:
         raise DataError(
             f"The JSON cannot be read: {first_line(error)}.", where=str(path), fix="mend the file."
         ) from error
-    rows = document.get("data") if isinstance(document, dict) else document
-    if isinstance(document, dict) and "data" not in document and ("paragraphs" in document or "qas" in document):
-        rows = [document]
+    rows = document
+    if isinstance(document, dict):
+        rows = document.get("data") if "data" in document else rows_of_document(document)
+        if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
+            rows = [document]
     if not isinstance(rows, list):
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
@@ -248,7 +276,7 @@ def _iter_json(path: Path) -> Iterator[Row | BadRow]:
             fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file.',
         )
     for index, value in enumerate(rows):
-        yield _row_of_json(value, f"{path}#{index}")
+        yield from _rows_of_json(value, f"{path}#{index}")
 
 
 def _first_line_is_json(text: str) -> bool:
@@ -258,10 +286,17 @@ def _first_line_is_json(text: str) -> bool:
         return False
 
 
-def _row_of_json(value: object, where: str) -> Row | BadRow:
+def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
+    """The row that a value is, or those that it stands for where it is an annotation tool's."""
+    plain = list(plain_rows(value))
+    for each in plain:
+        yield Row(each.value, where, each.told)
+    if plain:
+        return
     if isinstance(value, dict):
-        return Row(value, where)
-    return BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
+        yield Row(value, where)
+    else:
+        yield BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
 
 
 def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
@@ -272,7 +307,7 @@ def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
                 continue
             where = f"{path}:{number}"
             try:
-                yield _row_of_json(json.loads(line), where)
+                yield from _rows_of_json(json.loads(line), where)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:

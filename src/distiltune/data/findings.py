@@ -9,7 +9,9 @@ from typing import Literal
 
 from distiltune.progress import tell
 
-Outcome = Literal["repaired", "rejected", "noted"]
+Outcome = Literal["repaired", "rejected", "left_out", "noted", "decided"]
+"""What became of it: a row repaired, rejected as unusable, or left out because the data say that it is not wanted (an
+annotator rejected it); something remarkable; or how a whole file was read where it did not say."""
 
 _ROWS_BETWEEN_WORDS = 1_000
 
@@ -19,7 +21,8 @@ class Finding:
     """One thing noticed about one row.
 
     ``kind`` is a short machine-readable name such as ``answer_moved``; ``where`` is ``file:line`` or
-    ``file#id`` as a person would look for it; ``message`` is one sentence for a person.
+    ``file#id`` as a person would look for it; ``message`` is one sentence for a person. One whose ``outcome`` is
+    ``decided`` is about a whole file, and is told word for word before a training.
     """
 
     outcome: Outcome
@@ -65,17 +68,28 @@ class Findings:
         return [item for item in self.items if item.outcome == outcome]
 
     def told(self) -> list[str]:
-        """A sentence for each kind: how many there are, and where the first is and what it says."""
+        """A sentence for each kind but decisions: how many there are, where the first is, and what it says."""
         first: dict[str, Finding] = {}
         for item in self.items:
             first.setdefault(f"{item.outcome}/{item.kind}", item)
         lines = []
         for kind, count in self.counts().items():
             outcome, _, what = kind.partition("/")
+            if outcome == "decided":
+                continue
             where = f"{first[kind].where}: " if first[kind].where else ""
             begins = "" if count == 1 else "the first is "
-            lines.append(f"{count:,} {outcome}: {what.replace('_', ' ')}; {begins}{where}{first[kind].message}")
+            said = f"{outcome.replace('_', ' ')}: {what.replace('_', ' ')}"
+            lines.append(f"{count:,} {said}; {begins}{where}{first[kind].message}")
         return lines
+
+    def decisions(self) -> list[str]:
+        """How files were read where they did not say, each with its file."""
+        return [f"{item.where}: {item.message}" for item in self.of("decided")]
+
+    def unused(self) -> list[Finding]:
+        """The findings about rows that became no example, in the order met: rejected or left out."""
+        return [item for item in self.items if item.outcome in ("rejected", "left_out")]
 
     def counts(self) -> dict[str, int]:
         """How many findings of each kind, as ``{"rejected/answer_not_found": 3, ...}``, most frequent first."""

@@ -11,7 +11,6 @@ import difflib
 import gc
 import hashlib
 import random
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,11 +18,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from distiltune.data.annotators import ON_PURPOSE
 from distiltune.data.files import combined_digest, file_digest
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
+from distiltune.data.rejections import at_fault_of, rejection_lines
 from distiltune.data.sources import find_source, has_splits
 from distiltune.errors import DataError, RecipeError
 from distiltune.system.code_fingerprint import module_of
@@ -41,7 +40,6 @@ USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
 MAX_TEXT_CHARACTERS = 1_000_000
 """The longest text of an example, such as a context: a novel has as many."""
 
-_SHOWN_REJECTIONS = 5
 _GENERATED_ID_DIGITS = 16
 
 
@@ -49,8 +47,8 @@ _GENERATED_ID_DIGITS = 16
 class ReadSet(Generic[E]):
     """The examples of one split, everything noticed while reading them, and where they are from.
 
-    ``findings.n_rows`` is the number of examples plus the number of rejected findings. ``fingerprint`` is the
-    SHA-256 of the files' contents; ``sources`` are as the user named them.
+    ``findings.n_rows`` is the number of examples plus the number of rejected and left out findings. ``fingerprint`` is
+    the SHA-256 of the files' contents; ``sources`` are as the user named them.
     """
 
     examples: tuple[E, ...]
@@ -311,36 +309,6 @@ def need_gold(read: ReadSet[E], has_gold: Callable[[E], bool], columns: str) -> 
     return read
 
 
-def at_fault_of(findings: Findings, n_rows: int) -> tuple[list[Finding], int]:
-    """The rejected rows that count against the share that may be, and of how many: not those left out on purpose."""
-    rejections = findings.of("rejected")
-    at_fault = [item for item in rejections if item.kind not in ON_PURPOSE]
-    return at_fault, n_rows - (len(rejections) - len(at_fault))
-
-
-def rejection_lines(findings: Findings) -> list[str]:
-    """How many rows were rejected for what, and the first of each kind: its place and the reason."""
-    first: dict[str, Finding] = {}
-    counts: Counter[str] = Counter()
-    for item in findings.of("rejected"):
-        counts[item.kind] += 1
-        first.setdefault(item.kind, item)
-    lines = [f"  {kind}: {count:,}" for kind, count in counts.most_common()]
-    shown_first = findings.of("rejected")[:_SHOWN_REJECTIONS]
-    shown_first += [item for item in first.values() if item not in shown_first]
-    return [*lines, *(f"  {item.where}: {item.message}" for item in shown_first)]
-
-
-def with_rejections(error: DataError, findings: Findings) -> DataError:
-    """The error with the rows that were left out before it came to it, which may be its reason."""
-    lines = rejection_lines(findings)
-    if not lines:
-        return error
-    n = len(findings.of("rejected"))
-    what = "\n".join([error.what, f"Before that {n:,} of {findings.n_rows:,} rows were left out:", *lines])
-    return DataError(what, where=error.where, fix=error.fix)
-
-
 def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
     """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
     if n == 0 or n >= len(read.examples):
@@ -509,10 +477,11 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
-    n_rows = reading.findings.n_rows
+    rejections, n_rows = at_fault_of(reading.findings, reading.findings.n_rows)
     if n_rows == 0:
-        raise DataError("There is no row in the data.", where=where, fix="give a file that holds rows.")
-    rejections, n_rows = at_fault_of(reading.findings, n_rows)
+        n_left_out = reading.findings.n_rows
+        what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
+        raise DataError(what, where=where, fix="give a file that holds rows.")
     if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
     lines = rejection_lines(reading.findings)
@@ -522,7 +491,7 @@ def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
         what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"
         fix = "mend them, or go on without them: --max-rejected-share 1."
     else:
-        what = f"None of the {reading.findings.n_rows:,} rows can be used:"
+        what = f"None of the {n_rows:,} rows can be used:"
         fix = "mend the data."
     if missing := reading.missing(to_read.required):
         option = f"--columns {','.join(f'{name}=...' for name in missing)}"

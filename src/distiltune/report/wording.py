@@ -12,7 +12,13 @@ from distiltune.report.run_summary import DataSummary, RunSummary
 from distiltune.tasks.guide import MetricLabel, TaskGuide
 
 _ABSOLUTE_PATH = re.compile(r"(?<![\w./\\:])(?:~|[A-Za-z]:(?=[\\/]))?[\\/][^\s'\"`,;()]+")
-_OUTCOMES = {"rejected": "left out", "repaired": "repaired", "noted": "noted"}
+_OUTCOMES = {
+    "rejected": "left out",
+    "left_out": "not wanted",
+    "repaired": "repaired",
+    "noted": "noted",
+    "decided": "decided",
+}
 
 
 def plain(text: str) -> str:

@@ -141,8 +141,8 @@ def _run(
         n_examples=dataset.n_examples,
         n_features=len(dataset.features),
         metrics=dict(evaluation.metrics),
-        rejected=tuple(dataset.findings.of("rejected")),
-        noted=tuple(dataset.findings.of("noted")),
+        rejected=tuple(dataset.findings.unused()),
+        noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),
         written=_written(predictions, task.prediction_files),
     )
@@ -166,9 +166,10 @@ def _load(recipe: Recipe, sources: Sequence[str]) -> Trained[Any]:
 def _prepare_output(directory: Path, dataset: Dataset) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     with writing_text(directory / "rejected.jsonl") as file:
-        for finding in dataset.findings.of("rejected"):
+        for finding in dataset.findings.unused():
             file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
 
 
 def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:
-    return (*loaded.source.notes, *dataset.notes, *dataset.findings.told())
+    told = (*dataset.findings.decisions(), *dataset.findings.told())
+    return (*loaded.source.notes, *dataset.notes, *told)

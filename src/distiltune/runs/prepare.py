@@ -226,7 +226,7 @@ def tell(reporter: Reporter, prepared: Prepared) -> None:
             f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
             f"{data.features.lengths.mean():.0f} tokens on average"
         )
-        for line in data.findings.told():
+        for line in (*data.findings.decisions(), *data.findings.told()):
             reporter.note(f"{name}: {line}")
         for note in data.notes:
             reporter.note(note)

@@ -72,7 +72,7 @@ def write_run_start(run: RunDirectory, log: RunLog, provenance: Provenance, load
     with writing_text(run.rejected) as rejected:
         for name, dataset in (("train", provenance.training), ("validation", provenance.validation)):
             for finding in dataset.findings.items if dataset is not None else ():
-                if finding.outcome == "rejected":
+                if finding.outcome in ("rejected", "left_out"):
                     line = {"set": name, **finding.as_json()}
                     rejected.write(json.dumps(line, ensure_ascii=False) + "\n")
                 else:

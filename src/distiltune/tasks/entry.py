@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
@@ -37,6 +37,7 @@ class TaskEntry(Generic[S]):
         architecture: the class of ``transformers`` whose weights the task's models hold.
         monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
+        other_rows: whether rows with columns of other names can be its own all the same.
         renamed: the columns as `--columns` maps them: field → column.
         after_training: the command to go on with, in which ``{model}`` stands for the model directory.
         examples_predicted: what `predict` has done to its examples, as in "questions answered".
@@ -69,6 +70,7 @@ class TaskEntry(Generic[S]):
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {}
     check: Callable[[S], None] = lambda settings: None
     windows: Callable[..., dict[str, int]] = fill_windows
+    other_rows: Callable[[Iterable[str]], bool] = lambda names: False
     formats: Mapping[str, Reader] = field(default_factory=dict)
     checker: Callable[[], Checker[S]] | None = None
     server: Callable[[], Callable[..., Any]] | None = None
@@ -129,4 +131,4 @@ class TaskEntry(Generic[S]):
             column = names.get(name, name)
             return column in row or all(part in row for part in column.split("+"))
 
-        return any(all(map(has, kind)) for kind in self.columns)
+        return any(all(map(has, kind)) for kind in self.columns) or self.other_rows(row)

@@ -164,15 +164,7 @@ def train(
     Nothing is read back from a GPU between two log lines, so that no step waits for it; a ``keeper`` of several
     processes makes them wait for each other's hosts (see ``largest_of_all``). Of every batch this process takes what is
     dealt to it; the reports are of all. From a ``start`` that is not the beginning it goes on exactly as if it had
-    never stopped, given the weights, optimiser and random states of then.
-
-    Args:
-        setup: what is trained, on what and how.
-        evaluate: the validation metrics of the model as it is.
-        keeper: keeps what there is to keep, and decides.
-        watchers: whoever else is told, in this order.
-        start: where the training stands.
-
+    never stopped, given the weights, optimiser and random states of then. ``watchers`` are told in their order.
     """
     settings, optimiser, device = setup.loop, setup.optimiser, model_device(setup.model)
     lengths, step = setup.features.lengths, start.step

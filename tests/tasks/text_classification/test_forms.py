@@ -25,7 +25,7 @@ Gold = tuple[str, ...] | None
 
 def read(path: Path, columns: str = "", labels: LabelSettings = LabelSettings()) -> TextSet:  # noqa: B008 (frozen)
     found = read_texts([path], "train", TextColumns.parse(columns), 1.0, labels=labels)
-    assert found.findings.n_rows == len(found.examples) + len(found.findings.of("rejected"))
+    assert found.findings.n_rows == len(found.examples) + len(found.findings.unused())
     return found
 
 
@@ -74,14 +74,14 @@ def of_two(*names: str) -> list[Gold]:
         ("comma-names.csv", "", [("no, never",), ("yes, gladly",), ("no, never",)], {"label_not_parted"}),
         ("doccano.jsonl", "", of_two("bad", "good"), set()),
         ("doccano-numbers.jsonl", "", of_two("3", "4"), {"labels_by_number"}),
-        ("doccano-spans.jsonl", "", [("good",)], {"label_is_a_span"}),
-        ("prodigy.jsonl", "", [("bad",), ("good",)] * 2, {"annotator_rejected", "annotator_ignored"}),
+        ("doccano-spans.jsonl", "", [("good",)], {"label_is_a_span", "form_read"}),
+        ("prodigy.jsonl", "", [("bad",), ("good",)] * 2, {"answer_reject", "answer_ignore"}),
         ("prodigy-choice.jsonl", "", of_two("bad", "good"), {"labels_of_choice"}),
         (
             "label-studio.json",
             "",
             [("bad",), ("good",)],
-            {"labels_of_choice", "annotators_disagree", "label_missing"},
+            {"labels_of_choice", "annotators_disagree", "answer_ignore", "form_read"},
         ),
         ("label-studio-min.json", "label=mood", [("bad", "slow"), *of_two("bad", "good")[1:]], set()),
         ("spacy-cats.jsonl", "", of_two("BAD", "GOOD"), {"labels_of_cats", "label_not_0_or_1"}),

@@ -296,8 +296,8 @@ def test_what_was_decided_is_told_before_and_in_a_training(
     hot = write(tmp_path / "hot.jsonl", [{"text": text, "labels": [i % 2, 1, 0]} for i, text in enumerate(texts)])
     settings = TextClassificationSettings(model=model, **WINDOWS)
     found = {concern["kind"]: concern for concern in check([hot], [], settings, None).values["concerns"]}
-    assert "multi-label, 3 classes: label_0, label_1, label_2" in found["problem"]["examples"][0]["text"]
-    assert "one place for each label" in found["labels_multi_hot"]["examples"][0]["text"]
+    assert "multi-label, 3 classes: label_0, label_1, label_2" in found["problem"]["message"]
+    assert "one place for each label" in found["labels_multi_hot"]["message"]
     run = fine_tune(model=model, train=hot, output=tmp_path / "run", **{**FAST, "epochs": 1})
     assert "multi-label, 3 classes" in (run.directory / "log.jsonl").read_text()
 
@@ -312,7 +312,7 @@ def test_scores_are_a_regression_to_the_check_too(model: str, tmp_path: Path) ->
     settings = TextClassificationSettings(model=model, **WINDOWS)
     checked = check([data], [], settings, None).values
     found = {concern["kind"]: concern for concern in checked["concerns"]}
-    assert "regression" in found["problem"]["examples"][0]["text"]
+    assert "regression" in found["problem"]["message"]
     assert checked["statistics"]["labels"] == {}
     assert (found["label_unknown"]["severity"], found["label_unknown"]["count"]) == ("warning", 1)
     assert "'N/A' is no number" in found["label_unknown"]["examples"][0]["text"]

@@ -166,7 +166,7 @@ class _Reading(Reading[Example]):
         for decision in decisions:
             if decision.kind not in self.decided:
                 self.decided.add(decision.kind)
-                self.findings.add(Finding("noted", decision.kind, file, "", decision.message))
+                self.findings.add(Finding("decided", decision.kind, file, "", decision.message))
 
 
 def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
@@ -182,6 +182,8 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
                 Finding("noted", "header_line", row.where, "", "The line tells of the file; it is no row.")
             )
             continue
+        if isinstance(row, Row) and row.told:
+            reading.say_once((Decision("form_read", row.told),), file)
         if first_flat_row is None and isinstance(row, Row) and not is_nested(row):
             first_flat_row = row
         for question in questions_of(row, file, columns):

@@ -149,7 +149,7 @@ def predictions(data: TextData, targets: Targets, scores: Scores) -> Iterator[di
         if example.gold is not None:
             line["gold"] = _gold(targets, names_of(example))
         lines.append((example.where, line))
-    for finding in data.findings.of("rejected"):
+    for finding in data.findings.unused():
         said = {"rejected": finding.message, "kind": finding.kind}
         lines.append((finding.where, {"id": finding.row_id or None, **_place(finding.where), "label": None, **said}))
     files = {file: number for number, file in enumerate(dict.fromkeys(place_of(where)[0] for where, _ in lines))}

@@ -39,6 +39,9 @@ from distiltune.tasks.text_classification.text_layouts import flat_row
 
 TextSet = ReadSet[TextExample]
 
+_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
+"""Kinds of decisions that are for a person to look at."""
+
 
 def read_texts(
     sources: Sequence[str | Path],
@@ -108,7 +111,7 @@ def _read_file(
         names = next(filter(None, classes), ())
     form = decide([each.cell for each in rows if each.cell is not None], names, settings)
     for kind, message in [*decided.items(), *form.decisions]:
-        reading.findings.add(Finding("noted", kind, str(path), "", message))
+        reading.findings.add(Finding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
     if rows and all(each.cell is None for each in rows):
         message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
         reading.findings.add(Finding("noted", "no_label_column", str(path), "", message))
@@ -132,6 +135,8 @@ def _text_of_row(
     if isinstance(row, BadRow):
         return rejected("row_unreadable", row.where, None, f"The row {row.reason}")
     reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
+    if row.told:
+        decided.setdefault("form_read", row.told)
     flat = flat_row(row, columns)
     if isinstance(flat, Finding):
         return flat

@@ -56,7 +56,7 @@ def one_spelling(read: ReadSet[TextExample]) -> ReadSet[TextExample]:
     others = {name: meant for name, meant in first.items() if name != meant}
     for name, meant in others.items():
         message = f"The label {name!r} is read as {meant!r}, as an earlier file spells it."
-        findings.add(Finding("noted", "label_respelled", first_at[name], "", message))
+        findings.add(Finding("decided", "label_respelled", first_at[name], "", message))
     return replace(read, examples=_renamed(read.examples, others), findings=findings)
 
 
@@ -71,7 +71,7 @@ def as_spelled(read: ReadSet[TextExample], labels: Sequence[str]) -> ReadSet[Tex
             if name not in labels and name not in names_of and meant:
                 names_of[name] = meant[0]
                 message = f"The label {name!r} is read as {meant[0]!r}, as the model has it."
-                findings.add(Finding("noted", "label_respelled", example.where, example.id, message))
+                findings.add(Finding("decided", "label_respelled", example.where, example.id, message))
     return replace(read, examples=_renamed(read.examples, names_of), findings=findings) if names_of else read
 
 

@@ -22,8 +22,8 @@ from distiltune.data.reading import (
     Use,
     examples_to_evaluate,
     train_and_validation,
-    with_rejections,
 )
+from distiltune.data.rejections import with_rejections
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -174,7 +174,7 @@ class TextSpec:
             train = one_spelling(train)
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
-        findings.add(Finding("noted", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
+        findings.add(Finding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
         return replace(train, findings=findings), targets
 
 

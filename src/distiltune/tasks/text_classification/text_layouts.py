@@ -40,8 +40,11 @@ def flat_row(row: Row, columns: TextColumns) -> Flat | Finding:
     if columns.text not in value and isinstance(value.get("data"), str):
         decision = ("text_in_data", "The text is taken from the column `data`, as doccano writes it.")
         row = _with(row, {columns.text: value["data"]})
+    has_label = columns.label in value or columns.labels in value
+    if value.get("spans") and not has_label:
+        return rejected("label_is_a_span", row.where, row_id, f"The row has marks in its text: {_MARKS_FIX}.")
     annotations = value.get("annotations")
-    if columns.label not in value and columns.labels not in value and isinstance(annotations, list):
+    if isinstance(annotations, list) and not has_label:
         return _of_doccano(row, annotations, columns)
     return Flat(row, decision)
 

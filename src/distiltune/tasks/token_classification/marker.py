@@ -13,7 +13,6 @@ from torch import nn
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
 from distiltune.data.words import word_spans
-from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import set_threads
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.token_classification.evaluation import (
@@ -25,6 +24,7 @@ from distiltune.tasks.token_classification.evaluation import (
 )
 from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag
 from distiltune.tasks.token_classification.task import from_settings
 from distiltune.tasks.trained import check_texts, load_trained, windows_of
@@ -68,7 +68,8 @@ class EntityMarker:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(EngineSettings()), device, precision).loaded
+        spec = from_settings(TokenClassificationSettings())
+        self._loaded = load_trained(str(model), spec, device, precision).loaded
         self.tags = labels_of(self._loaded.source.config_hf)
         self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
 

@@ -27,7 +27,6 @@ from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
@@ -50,7 +49,8 @@ from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag, tag_names
 from distiltune.training.objective import Divergence, TableColumn
 
@@ -74,6 +74,7 @@ class TokenSpec:
         labelled: the teacher, or else the model, as the recipe names it; its tags go on if they fit.
         windows: how long texts are read.
         batch_tokens: most tokens in a batch of evaluation.
+        choices: what the data leaves open.
 
     """
 
@@ -81,6 +82,7 @@ class TokenSpec:
     labelled: str
     windows: TokenWindows
     batch_tokens: int
+    choices: Choices = Choices()  # noqa: RUF009 (frozen)
 
     def open_training(self, device: torch.device) -> TokenTraining:
         """Read the texts; the tags are those of the training data, or the model's own if they hold all of these.
@@ -107,7 +109,8 @@ class TokenSpec:
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TokenSet:
         """Read the texts of these sources; arguments and errors as `read_marked`."""
         columns = TokenColumns.parse(self.data.columns)
-        return read_marked(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
+        share = self.data.max_rejected_share
+        return read_marked(sources, split, columns, share, use or USE_OF[split], self.choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,11 +238,14 @@ def _text_of(example: TokenExample) -> str:
     return example.text
 
 
-def from_settings(settings: EngineSettings) -> TokenSpec:
+def from_settings(settings: TokenClassificationSettings) -> TokenSpec:
     """The task's specification, with its settings."""
     return TokenSpec(
         data=data_settings(settings),
         labelled=settings.teacher or settings.model,
         windows=TokenWindows(settings.max_length, settings.stride),
         batch_tokens=settings.evaluation_tokens,
+        choices=Choices(
+            tuple(name.strip() for name in settings.tag_names.split(",") if name.strip()), settings.overlapping
+        ),
     )
