@@ -14,7 +14,6 @@ import pytest
 import torch
 
 from distiltune.data import cache
-from distiltune.data.packing import pack
 from distiltune.distillation.soft_labels import SoftLabels
 from distiltune.errors import DistiltuneError, ModelError, RecipeError, TrainingError
 from distiltune.recipe.recipe import Recipe
@@ -43,7 +42,7 @@ def test_the_divergence_is_the_papers() -> None:
     """Sanh et al. 2019, section 3, worked out feature by feature; 0 of a teacher that says the same."""
     rng = np.random.default_rng(0)
     teacher = rng.normal(size=(len(FEATURES.token_ids), 2)).astype(np.float16)
-    packed = pack(FEATURES.token_ids, FEATURES.offsets, FEATURES.labels, np.arange(5), teacher)
+    packed = replace(FEATURES, targets=teacher).batch(np.arange(5))
     assert packed.targets is not None
     torch.manual_seed(0)
     logits, temperature = torch.randn(packed.n_tokens, 2, requires_grad=True), 3.0
@@ -66,7 +65,7 @@ def test_the_divergence_is_the_papers() -> None:
 @pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
 def test_labels_and_teacher_share_the_loss(weight: float) -> None:
     teacher = np.random.default_rng(1).normal(size=(len(FEATURES.token_ids), 2)).astype(np.float16)
-    packed = pack(FEATURES.token_ids, FEATURES.offsets, FEATURES.labels, np.arange(5), teacher)
+    packed = replace(FEATURES, targets=teacher).batch(np.arange(5))
     assert packed.targets is not None
     logits = torch.randn(packed.n_tokens, 2)
     hard, soft = span_loss(logits, packed), span_divergence(logits, packed.targets, packed, 2.0)

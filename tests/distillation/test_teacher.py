@@ -11,13 +11,15 @@ import pytest
 import torch
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, Rows
 from distiltune.distillation import teacher
 from distiltune.distillation.teacher import Chunks, Teacher, with_targets
 from distiltune.errors import ModelError
 from distiltune.inference.predictor import outputs
+from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.progress import heard_by
-from tests.helpers import random_features, tiny_qa_model
+from distiltune.tasks.text_classification.head import SequenceHead
+from tests.helpers import TINY, feature_set, random_features, tiny_qa_model
 
 FEATURES = random_features(10)
 HEAD = tiny_qa_model().head
@@ -52,6 +54,35 @@ def test_every_token_gets_its_own_output_in_half_precision(tmp_path: Path, monke
     assert batch.targets is not None
     assert batch.targets.dtype == torch.float16
     torch.testing.assert_close(batch.targets.float(), expected, rtol=1e-3, atol=1e-3)
+
+
+def sequence_model() -> TaskModel:
+    torch.manual_seed(0)
+    model = TaskModel(Encoder(TINY), SequenceHead(TINY.hidden_size, 3, 0.0))
+    initialise(model, 0.3)
+    return model.eval()
+
+
+def test_of_a_head_with_a_row_a_text_a_row_a_text_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teacher, "CHUNK", 4)
+    model = sequence_model()
+    says = with_targets(Teacher("runs/large", model, "tiny", 3, np.float32), FEATURES, 32)
+    assert says.features.target_rows == "sequence"
+    ids = np.array([7, 2, 9])
+    batch = says.features.batch(ids)
+    with torch.inference_mode():
+        torch.testing.assert_close(batch.targets, model(FEATURES.batch(ids)))
+    files = [np.load(path).shape for path in tmp_path.glob("*/array.npy")]
+    assert sorted(files) == [(2, 3), (4, 3), (4, 3)]
+
+
+def test_rows_of_texts_are_never_taken_for_rows_of_tokens() -> None:
+    """Also where every text is one token, so that there are as many."""
+    features, model = feature_set([[5], [6]]), sequence_model()
+    rows: tuple[Rows, ...] = ("sequence", "token")
+    for model.rows in rows:
+        says = with_targets(Teacher("runs/large", model, "tiny", 3, np.float32), features, 32)
+        assert not says.from_cache
 
 
 def test_large_numbers_are_kept_in_single_precision_and_refused_in_half() -> None:

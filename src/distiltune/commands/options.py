@@ -58,12 +58,6 @@ ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a r
 ResumeOption = Annotated[
     Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
 ]
-FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
-"""The tasks' own settings that `serve` takes."""
-
-FOR_CHECKING = tuple(name for entry in TASKS.values() for name in entry.for_checking)
-"""The tasks' own settings that `check` takes."""
-
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")
 ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.inference.onnx_model import OnnxModel
 from distiltune.model.build import LoadedModel
-from distiltune.model.encoder import Linear, TaskModel, model_device
+from distiltune.model.encoder import Linear, TaskModel, model_device, rows_of
 from distiltune.system.device import Precision, allow_tf32, arithmetic, choose_precision
 
 
@@ -22,6 +22,7 @@ class InPrecision(nn.Module):
         super().__init__()
         self.model = model
         self.precision = precision
+        self.rows = rows_of(model)
         # The head works in float32 in any case.
         for part in (model.encoder if isinstance(model, TaskModel) else model).modules():
             if precision == "bfloat16" and isinstance(part, Linear):

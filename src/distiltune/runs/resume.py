@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import nn
 
-from distiltune.data.packing import TokenRows
+from distiltune.data.packing import TargetRows
 from distiltune.distillation.teacher import Chunks
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import LoadedModel
@@ -185,7 +183,7 @@ def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> Non
     _refuse(differences, "recipe", "leave these settings out", run)
 
 
-def fingerprints(training: Dataset, validation: Dataset | None, targets: TokenRows | None = None) -> dict[str, Any]:
+def fingerprints(training: Dataset, validation: Dataset | None, targets: TargetRows | None = None) -> dict[str, Any]:
     """What the data come to: hashes of the files, of the features made from them, and of what a teacher says of these.
 
     Args:
@@ -299,11 +297,8 @@ def _numerics() -> dict[str, str]:
 
 
 def _fingerprint(data: Dataset) -> dict[str, Any]:
-    digest = hashlib.sha256()
     features = data.features
-    for array in (features.token_ids, features.offsets, features.labels):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return {"files": data.fingerprint, "features": len(features), "tokens and labels": digest.hexdigest()}
+    return {"files": data.fingerprint, "features": len(features), "tokens and labels": features.fingerprint()}
 
 
 def _shown(value: object) -> str:

@@ -18,7 +18,7 @@ from torch import nn
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
-from distiltune.model.encoder import model_device
+from distiltune.model.encoder import model_device, rows_of
 from distiltune.system.workers import plan_workers
 
 Output = npt.NDArray[np.float32]
@@ -58,7 +58,7 @@ OnBatch = Callable[[int, int, float], None]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A request's features on their way: ``future`` gets one array ``(n_tokens, n_outputs)`` a feature, in order."""
+    """A request's features on their way: ``future`` gets one array ``(n_rows, n_outputs)`` a feature, in order."""
 
     features: FeatureSet
     outputs: list[Output | None]
@@ -88,6 +88,7 @@ class DynamicBatcher:
         """Start the threads; `close` ends them."""
         self.on_batch: OnBatch = lambda n_features, n_tokens, seconds: None
         self._model = model.eval()
+        self._rows = rows_of(model)
         self._device = model_device(model)
         self._settings = settings
         self._jobs: deque[Job] = deque()
@@ -165,7 +166,7 @@ class DynamicBatcher:
                 batch = _pack(taken)
                 with torch.inference_mode():
                     output = self._model(batch.to(self._device)).float().cpu()
-                parts = [part.numpy() for part in torch.split(output, list(batch.lengths))]
+                parts = [part.numpy() for part in torch.split(output, list(batch.row_counts(self._rows)))]
             except Exception as error:  # the requests in this batch fail; the next ones may well succeed
                 self._fail(taken, error)
                 continue
@@ -265,9 +266,4 @@ def _pack(taken: list[tuple[Job, int]]) -> PackedBatch:
     rows = [
         job.features.token_ids[job.features.offsets[number] : job.features.offsets[number + 1]] for job, number in taken
     ]
-    return pack(
-        np.concatenate(rows),
-        cumulative_lengths([len(row) for row in rows]),
-        np.zeros((len(rows), 2), dtype=np.int32),
-        np.arange(len(rows)),
-    )
+    return pack(np.concatenate(rows), cumulative_lengths([len(row) for row in rows]), np.arange(len(rows)))

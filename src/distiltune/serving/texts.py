@@ -43,7 +43,7 @@ class Reader(Protocol[D]):
 
     @property
     def model(self) -> nn.Module:
-        """Packed batches in, a row of scores a token out."""
+        """Packed batches in, rows of scores out."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -58,7 +58,7 @@ class Reader(Protocol[D]):
         """
 
     def results(self, prepared: D, outputs: Sequence[Output]) -> list[dict[str, Any]]:
-        """What the outputs of these windows, ``(n_tokens, n_columns)`` each, say of every text."""
+        """What the outputs of these windows, ``(n_rows, n_columns)`` each, say of every text."""
 
 
 class TextModelOut(BaseModel):

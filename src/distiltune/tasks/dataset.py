@@ -10,7 +10,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
-from distiltune.data.feature_set import FeatureSet
+from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
 from distiltune.settings.engine import EngineSettings
@@ -63,15 +63,26 @@ def cached_arrays(
     return arrays, tuple(notes)
 
 
-def labelled(arrays: Arrays, labels: np.ndarray, weights: np.ndarray | None) -> FeatureSet:
-    """The features of cached arrays with labels and weights, which cost little to make."""
+def labelled(
+    arrays: Arrays,
+    labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    token_labels: np.ndarray | None = None,
+) -> FeatureSet:
+    """The features of cached arrays with labels and weights, which cost little to make; see there."""
     return FeatureSet(
         token_ids=arrays["token_ids"],
         offsets=arrays["offsets"],
-        labels=labels.astype(np.int32),
         example_of=arrays["example_of"],
+        labels=no_labels(len(arrays["example_of"])) if labels is None else as_labels(labels),
+        token_labels=None if token_labels is None else token_labels.astype(np.int32),
         weights=None if weights is None else weights.astype(np.float32),
     )
+
+
+def as_labels(values: np.ndarray) -> Labels:
+    """Numbers as float32, anything else as int32."""
+    return values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values.astype(np.int32)
 
 
 def data_settings(settings: EngineSettings) -> DataSettings:

@@ -172,15 +172,28 @@ def as_prediction(example: Example, decoded: Decoded) -> Prediction:
     return Prediction(id=example.id, best_text=decoded.best_text, null_score_difference=decoded.null_score_difference)
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """When "no answer" is given, and how sure an answer is.
+
+    Attributes:
+        null_threshold: null score difference above which the answer is "none"; None: always answer.
+        from_data: take the threshold of the best F1 on the questions instead, 0 if all of them have an answer.
+        temperature: of the confidence; None: one is fitted, 1 where too few questions tell.
+
+    """
+
+    null_threshold: float | None = None
+    from_data: bool = False
+    temperature: float | None = None
+
+
 def evaluate_questions(
     model: nn.Module,
     examples: Sequence[Example],
     question_features: QuestionFeatures,
     settings: ReadingSettings,
-    *,
-    null_threshold: float | None,
-    choose_threshold: bool = False,
-    temperature: float | None = None,
+    decision: Decision = Decision(),
     on_example: Callable[[Example, Decoded], None] = lambda example, decoded: None,
 ) -> QuestionEvaluation:
     """Evaluate in one pass; memory does not grow with the logits of the set.
@@ -190,12 +203,11 @@ def evaluate_questions(
         examples: the questions; those without gold answers are read and not scored.
         question_features: their features.
         settings: limits of decoding and batching.
-        null_threshold: null score difference above which the answer is "none"; None: always answer.
-        choose_threshold: take the threshold of the best F1 on these questions instead, 0 if all of them have an answer.
-        temperature: of the confidence; by default one is fitted, 1 where too few questions tell.
+        decision: when "no answer" is given.
         on_example: called with each example and what was decoded, in order.
 
     """
+    null_threshold, temperature = decision.null_threshold, decision.temperature
     sums = _FeatureSums(torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model)))
     keeper, record = ScoreKeeper(), AnswerRecord()
     # A confidence is taken over a fixed number of candidates, however few are wanted.
@@ -212,8 +224,8 @@ def evaluate_questions(
         )
     scores = untuned = calibration = None
     if len(keeper):
-        scores = keeper.scores(0.0 if choose_threshold else null_threshold)
-        if choose_threshold:
+        scores = keeper.scores(0.0 if decision.from_data else null_threshold)
+        if decision.from_data:
             null_threshold = 0.0
             if scores.best_f1_threshold is not None:
                 untuned, null_threshold = scores, scores.best_f1_threshold

@@ -15,14 +15,13 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import NO_LABEL
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
 from distiltune.data.windows import Part, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1
-NO_LABEL = -100
-"""Start and end of a feature where it is not known what is right: the loss leaves it out, as cross-entropy does."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from distiltune.tasks.question_answering.check.data_check import training_concer
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
     TEMPERATURE,
+    Decision,
     PredictionFiles,
     QuestionEvaluation,
     evaluate_questions,
@@ -250,10 +251,8 @@ class QuestionAnswering:
                 data.examples,
                 data.question_features,
                 self.spec.reading,
-                null_threshold=self.null_threshold,
-                choose_threshold=self.chooses_threshold,
-                temperature=self.temperature,
-                on_example=on_example,
+                Decision(self.null_threshold, self.chooses_threshold, self.temperature),
+                on_example,
             )
             if files is not None:
                 files.finish(evaluation.null_threshold, evaluation.temperature)

@@ -96,7 +96,7 @@ class TextClassifier:
 
     @property
     def model(self) -> nn.Module:
-        """Packed batches in, a row of scores a token out."""
+        """Packed batches in, a row of scores a window out."""
         return self._loaded.model
 
     @property
@@ -118,9 +118,9 @@ class TextClassifier:
         return featurise(read, self._loaded.tokenizer, self._windows, self.targets, weights, cached=False)
 
     def classified(self, data: TextData, outputs: Sequence[npt.NDArray[np.float32]]) -> list[Classified]:
-        """What the model's outputs of these windows, ``(n_tokens, n_labels)`` each, say of every text."""
-        first = torch.from_numpy(np.stack([output[0] for output in outputs]))
-        values = probabilities(self.targets.problem)(first).double().numpy()
+        """What the model's outputs of these windows, ``(1, n_labels)`` each, say of every text."""
+        scores = torch.from_numpy(np.concatenate(list(outputs)))
+        values = probabilities(self.targets.problem)(scores).double().numpy()
         example_of = data.features.example_of
         sums = np.zeros((data.n_examples, values.shape[1]))
         np.add.at(sums, example_of, values)

@@ -17,8 +17,8 @@ from distiltune.inference.predictor import outputs
 from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.statistics import calibration_in_bins
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
-from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
+from distiltune.tasks.text_classification.features import TextData
+from distiltune.tasks.text_classification.head import TextLoss, probabilities
 from distiltune.tasks.text_classification.metrics import (
     ClassScores,
     confusion,
@@ -94,12 +94,12 @@ def score_texts(
     for first in range(0, len(features), FEATURES_AT_ONCE):
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
         for batch, output in outputs(model, features, chunk, batch_tokens):
-            scores = of_features(output, batch)
+            scores = output.float()
             ids = batch.feature_ids
             np.add.at(values, example_of[ids], share[ids, None] * as_shown(scores).double().cpu().numpy())
             known = torch.from_numpy(has_gold[ids])
             if bool(known.any()):
-                labels = batch.labels[:, N_EXTRA_COLUMNS:].cpu()[known]
+                labels = batch.labels.cpu()[known]
                 losses = loss.losses(scores.cpu()[known], labels).double()
                 total += (losses * torch.from_numpy(share[ids])[known]).sum()
             n_done += len(ids)

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, Rows, required
 from distiltune.model.dropout import dropout
 from distiltune.model.encoder import Linear
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
 from distiltune.tasks.text_classification.settings import Problem
 from distiltune.training.objective import StepSums
 
@@ -21,7 +20,7 @@ from distiltune.training.objective import StepSums
 class SequenceHead(nn.Module):
     """A linear layer, ReLU, dropout and a linear layer, as ``DistilBertForSequenceClassification`` has them."""
 
-    reads_first_token: Literal[True] = True
+    rows: Final[Rows] = "sequence"
 
     def __init__(self, hidden_size: int, n_labels: int, dropout_probability: float) -> None:
         super().__init__()
@@ -35,14 +34,9 @@ class SequenceHead(nn.Module):
         return out
 
 
-def of_features(logits: Tensor, batch: PackedBatch) -> Tensor:
-    """``(total_tokens, n_labels)`` → ``(n_features, n_labels)`` float32, those of each feature's first token."""
-    return logits.index_select(0, batch.cu_seqlens[: batch.n_features].long()).float()
-
-
 @dataclass(frozen=True, slots=True)
 class TextLoss:
-    """The loss of a batch, each feature as heavy as it weighs; with it the accuracy, each as heavy as its share.
+    """The loss of a batch, each feature as heavy as it weighs; with it the accuracy, each as its share of its text.
 
     Cross-entropy; the mean over labels of binary cross-entropies; or the squared error. Smoothing and weights of labels
     are as in PyTorch's losses of these names.
@@ -50,30 +44,29 @@ class TextLoss:
     Attributes:
         problem: which of the three.
         smoothing: share of the label that is spread.
-        positive_weights: of several labels a text, what the presence of each weighs; None: 1.
+        label_weights: ``(n_labels,)``; of several labels a text, what the presence of each weighs. Of one, what the
+            features' weights hold already, so that the accuracy can do without it. None: 1.
 
     """
 
     problem: Problem
     smoothing: float = 0.0
-    positive_weights: Tensor | None = None
+    label_weights: Tensor | None = None
     _on_device: dict[torch.device, Tensor] = field(default_factory=dict, compare=False)
 
     def __call__(self, logits: Tensor, batch: PackedBatch) -> StepSums:
         """See ``Objective``; metrics are the loss and, of labels, the accuracy."""
-        scores = of_features(logits, batch)
-        bits = batch.labels[:, :N_EXTRA_COLUMNS].to(torch.int32).view(torch.float32)
-        labels = batch.labels[:, N_EXTRA_COLUMNS:]
-        loss = (bits[:, 0] * self.losses(scores, labels)).sum()
+        scores, labels, heavy = logits.float(), batch.labels, required(batch.weights, "weights")
+        loss = (heavy * self.losses(scores, labels)).sum()
         if self.problem == "regression":
             return StepSums(loss, loss.detach()[None])
         right = self._right(scores.detach(), labels)
-        return StepSums(loss, torch.stack([loss.detach(), (bits[:, 1] * right).sum()]))
+        return StepSums(loss, torch.stack([loss.detach(), (self._shares(labels, heavy) * right).sum()]))
 
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
         """``(n_features, n_labels)`` and the label columns → ``(n_features,)``."""
         if self.problem == "regression":
-            return (scores[:, 0] - labels[:, 0].to(torch.int32).view(torch.float32)) ** 2
+            return (scores[:, 0] - labels[:, 0]) ** 2
         if self.problem == "single-label":
             return F.cross_entropy(scores, labels[:, 0], reduction="none", label_smoothing=self.smoothing)
         wanted = labels.to(scores.dtype) * (1 - self.smoothing) + self.smoothing / 2
@@ -85,12 +78,19 @@ class TextLoss:
             return (scores.argmax(dim=1) == labels[:, 0]).to(scores.dtype)
         return ((scores > 0) == labels.bool()).all(dim=1).to(scores.dtype)
 
+    def _shares(self, labels: Tensor, heavy: Tensor) -> Tensor:
+        """``(n_features,)`` what part of its text each is."""
+        weights = self._weights(heavy.device)
+        if weights is None or self.problem == "multi-label":
+            return heavy
+        return heavy / weights[labels[:, 0]]
+
     def _weights(self, device: torch.device) -> Tensor | None:
         """The weights on the device; kept there, since a recording on a GPU may copy nothing from the host."""
-        if self.positive_weights is None:
+        if self.label_weights is None:
             return None
         if device not in self._on_device:
-            self._on_device[device] = self.positive_weights.to(device)
+            self._on_device[device] = self.label_weights.to(device)
         return self._on_device[device]
 
 
@@ -118,8 +118,7 @@ class TextDivergence:
 
     def __call__(self, logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:
         """→ scalar, the sum over the features, each as heavy as it weighs."""
-        ours, theirs = of_features(logits, batch), of_features(teacher_logits, batch)
-        heavy = batch.labels[:, 0].to(torch.int32).view(torch.float32)
+        ours, theirs, heavy = logits.float(), teacher_logits.float(), required(batch.weights, "weights")
         if self.problem == "regression":
             return (heavy * (ours - theirs).square()[:, 0]).sum()
         ours, theirs = ours / temperature, theirs / temperature

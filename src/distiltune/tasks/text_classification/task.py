@@ -154,11 +154,10 @@ class TextTraining:
 
     @property
     def objective(self) -> TextLoss:
-        """The loss; of one label a text, the labels' weights are the features'."""
+        """The loss; of one label a text, the labels' weights are in the features'."""
         problem, spec = self.task.targets.problem, self.task.spec
-        many = problem == "multi-label" and spec.label_weights
-        positive = torch.tensor(self.weights, dtype=torch.float32) if many else None
-        return TextLoss(problem, spec.smoothing, positive)
+        weights = torch.tensor(self.weights, dtype=torch.float32) if spec.label_weights else None
+        return TextLoss(problem, spec.smoothing, weights)
 
     def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with its own head if that is for these labels, else with a new one."""

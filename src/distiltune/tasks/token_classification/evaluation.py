@@ -89,7 +89,8 @@ def mark_words(
             places = flat_places(features.offsets, batch.feature_ids)
             tags[places] = best.indices.cpu().numpy()
             confidence[places] = best.values.double().cpu().numpy()
-            sums += token_loss(output, batch).metrics.double().cpu()
+            if features.token_labels is not None:
+                sums += token_loss(output, batch).metrics.double().cpu()
             n_done += batch.n_features
             on_progress(round(n_done / len(features) * data.n_examples))
     n_words = features.weight(np.arange(len(features)))
