@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from distiltune.data.files import BadRow, Row, iter_rows
+from distiltune.data.conll import write_conll
+from distiltune.data.files import iter_rows
+from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.conll import write_conll
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.conll import read_conll
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 
 if TYPE_CHECKING:
@@ -57,5 +56,4 @@ TASK = TaskEntry(
     checker=_checker,
     server=_server,
     examples_predicted="texts marked",
-    formats=dict.fromkeys((".conll", ".bio", ".iob"), read_conll),
 )

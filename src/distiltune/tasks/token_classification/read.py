@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row, iter_rows, parquet_class_names
+from distiltune.data.files import iter_rows, parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -24,6 +24,7 @@ from distiltune.data.reading import (
     shown,
     text_problem,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.words import Spans, word_spans
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
