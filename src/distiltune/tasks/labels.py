@@ -53,6 +53,8 @@ def labels_config(names: Sequence[str]) -> dict[str, object]:
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Labels in the order of their ids: by value if all are whole numbers, else by name.
 
+    Those of one value, such as "1" and "01", go by name: a set's own order is another in every process.
+
     Raises:
         DataError: if there are more than any set of classes has.
 
@@ -64,7 +66,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
             fix="name the column that holds the labels: --columns label=...",
         )
     try:
-        return tuple(sorted(distinct, key=int))
+        return tuple(sorted(distinct, key=lambda name: (int(name), name)))
     except ValueError:
         return tuple(sorted(distinct))
 
