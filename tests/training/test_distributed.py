@@ -136,7 +136,7 @@ def train_side_by_side(train: Sequence[Path], model: Path, output: Path, seeds: 
             each.kill()
 
 
-def write_labelled(path: Path, labels: Sequence[str]) -> Path:
+def write_labelled(path: Path, labels: tuple[str, ...]) -> Path:
     rows = [
         {"text": f"{word} was here", "label": label} for word, label in zip("abcdefghijkl", labels * 2, strict=True)
     ]

@@ -59,11 +59,13 @@ class ModelSource:
         directory: the model directory; for a name on the hub, the one in the local cache.
         config: the encoder's shape.
         config_hf: the whole ``config.json``; for a BERT checkpoint, its DistilBERT form.
-        tensors: float32, under our names: all of ``encoder.*``, and of the head those that are present.
+        tensors: float32, under our names: all of ``encoder.*``, and of the head those that are present; none any more
+            beside a model that was built of them, which has copies.
         missing: our names of the head's tensors that are not there and must be trained.
         unexpected: Hugging Face's names of what was not used, such as another task's head.
         notes: sentences for the user on what is remarkable.
         tokenizer_file: ``tokenizer.json``, or ``vocab.txt`` where there is none.
+        is_untrained: whether there are no weights on purpose, so that a training starts from random ones.
 
     """
 
@@ -75,6 +77,7 @@ class ModelSource:
     unexpected: tuple[str, ...]
     notes: tuple[str, ...]
     tokenizer_file: Path
+    is_untrained: bool = False
 
 
 def resolve_model(name: str) -> Path:
@@ -258,6 +261,7 @@ def _untrained(
         unexpected=(),
         notes=("This model has no pretrained weights: everything starts from random ones, so expect little of it.",),
         tokenizer_file=token_file,
+        is_untrained=True,
     )
 
 

@@ -238,7 +238,7 @@ def surroundings(
         "data": dict(data),
         "source_notes": list(loaded.source.notes),
         "source_name": loaded.source.directory.name,
-        "from_scratch": not loaded.source.tensors,
+        "from_scratch": loaded.source.is_untrained,
         "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
     }
 

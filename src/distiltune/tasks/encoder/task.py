@@ -27,7 +27,7 @@ from distiltune.distillation.text import TextData, Texts, cached_features, ignor
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
-from distiltune.model.encoder import Encoder
+from distiltune.model.encoder import Encoder, Layer
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.progress import tell
@@ -126,6 +126,7 @@ class EncoderDistillation:
         self._encoder = teacher_encoder(self._teacher, device)
         self._fingerprint = fingerprint(self._encoder)
         self._device = device
+        self._teacher = replace(self._teacher, tensors={})  # the encoder has copies of them
         check_same_tokens(self._teacher, load_tokenizer(source.directory))
         config, theirs = source.config, self._teacher.config
         self._width = config.hidden_size
@@ -268,16 +269,17 @@ class EncoderDistillation:
     def _make_loss(self, training: TextData) -> EncoderLoss:
         assert self._teacher is not None
         assert self._heights is not None
+        assert self._encoder is not None
         config, features, targets = self._teacher.config, training.features, training.features.targets
         assert targets is not None
-        last = f"encoder.layers.{config.n_layers - 1}.attention.qkv"
+        last = cast(Layer, self._encoder.layers[-1]).attention.qkv
         return EncoderLoss(
             n_heights=len(self._heights.student),
             teacher_size=config.hidden_size,
             variances=variances(targets, int(features.offsets[-1]), config.hidden_size).to(self._device),
             query_key_value=(
-                self._teacher.tensors[f"{last}.weight"].to(self._device),
-                self._teacher.tensors[f"{last}.bias"].to(self._device),
+                last.weight.detach(),
+                last.bias.detach(),
             ),
             n_relation_heads=relation_heads(self._weights.n_relation_heads, self._width, config.hidden_size),
             hidden_weight=self._weights.hidden,
