@@ -267,7 +267,7 @@ def test_the_dropouts_of_the_packaged_models_are_what_the_recipe_s_page_says() -
     for name in ("model", "model-qa"):
         config = json.loads(resources.files("distiltune.starter").joinpath(name, "config.json").read_text("utf-8"))
         assert [config[each] for each in ("dropout", "attention_dropout", "qa_dropout")] == [0.0, 0.0, 0.0]
-    page = (Path(__file__).parents[1] / "docs" / "recipe.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "recipe.md").read_text(encoding="utf-8")
     assert "both packaged models,\n`starter` and `starter-qa`, have 0" in page
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +31,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.names import as_name, as_names
 from distiltune.system.output_directory import writing_to
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.guide import TaskGuide
@@ -86,7 +87,7 @@ def export_onnx(
     *,
     overwrite: bool = False,
     int8: bool = False,
-    data: tuple[str, ...] = (),
+    data: str | Path | Sequence[str | Path] = (),
     questions: int = 500,
     accept_loss: bool = False,
     threads: int = 0,
@@ -113,7 +114,7 @@ def export_onnx(
     """
     keep_freed_memory()
     set_threads(threads)
-    recipe = Recipe(model=str(model), validation_examples=questions)
+    recipe = Recipe(model=as_name(model, "model"), validation_examples=questions)
     directory = resolve_model(recipe.model)
     check_output(Path(output), directory, overwrite=overwrite)
     config = model_config(str(directory))
@@ -128,7 +129,7 @@ def export_onnx(
         )
     recipe = recipe.with_stored(loaded.source.config_hf)
     task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
-    dataset = _examples_to_check(task, recipe, data, directory, loaded)
+    dataset = _examples_to_check(task, recipe, as_names(data, "data"), directory, loaded)
     on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(dataset.sources)}")
     before = measure(task, loaded.model.eval(), dataset, "measuring the model")
     if int8 and not accept_loss:

@@ -27,6 +27,7 @@ from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, read_
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
+from distiltune.system.names import as_name
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
 """The small models inside the package, by name, and their directories: an encoder, and one that answers questions."""
@@ -80,21 +81,23 @@ class ModelSource:
     is_untrained: bool = False
 
 
-def resolve_model(name: str) -> Path:
+def resolve_model(name: str | Path) -> Path:
     """The model directory that ``name`` means.
 
-    In this order: a directory with a ``config.json``; a run, which means its ``model``; ``starter`` or
-    ``starter-qa``, the models inside the package; a name on the Hugging Face hub, fetched once and then taken
-    from the local cache. Of a hub repository only the configuration, the tokenizer and one form of the weights
-    are fetched, safetensors if it can be.
+    A path means a directory. A string means, in this order: a directory with a ``config.json``; a run, which means its
+    ``model``; ``starter`` or ``starter-qa``, the models inside the package; a name on the Hugging Face hub, fetched
+    once and then taken from the local cache. Of a hub repository only the configuration, the tokenizer and one form of
+    the weights are fetched, safetensors if it can be.
 
     Raises:
         ModelError: if a path does not exist or is not a model directory, or a hub repository has no
             readable weights.
         HubError: if the hub cannot be reached within 15 seconds and the model is not cached, or the hub has
             no such model or does not let the user read it.
+        RecipeError: if ``name`` is neither a string nor a path.
 
     """
+    name = as_name(name, "model")
     try:
         path = Path(name).expanduser()
         local = _local_model(path)
@@ -125,7 +128,7 @@ def resolve_model(name: str) -> Path:
     return _fetch(name)
 
 
-def model_config(name: str) -> dict[str, Any]:
+def model_config(name: str | Path) -> dict[str, Any]:
     """The ``config.json`` of the model that ``name`` means.
 
     Raises:
@@ -198,7 +201,7 @@ def _weight_patterns(name: str, listed: Sequence[str]) -> tuple[str, ...]:
     return (best, _HUB_SHARDS[best]) if best in _HUB_SHARDS else (best,)
 
 
-def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
+def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     """Find, read and check a model; ``head_rules`` say which tensors the task's head is made of.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,8 +15,10 @@ from distiltune.errors import DataError
 from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe.choose_task import with_task_of_model
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import choose_device, keep_freed_memory, set_threads
+from distiltune.system.names import as_names
 from distiltune.system.output_directory import writing_to
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.table import TASKS
@@ -72,16 +74,19 @@ def evaluate(
         model: a model directory, a run, or a name on the hub.
         data: files, directories, `starter`, or data set names on the hub.
         predictions: a directory to write the answers into, as `predict` does.
-        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
+        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained. It may
+            be that of a training: what is of training is not looked at.
         on_progress: told how many examples are done, of how many.
-        **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
+        **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
+            are refused. Products are taken in float32, whatever the precision of the training.
 
     Raises:
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
-    return _run(recipe, data, "evaluation", predictions, on_progress)
+    check_does_something(settings, FOR_USE if predictions is None else FOR_PREDICTING)
+    recipe = (recipe or Recipe()).with_changes(**settings, model=model)
+    return _run(recipe, settings, data, "evaluation", predictions, on_progress)
 
 
 def predict(
@@ -103,25 +108,27 @@ def predict(
         predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
         recipe: as in `evaluate`.
         on_progress: told how many examples are done, of how many.
-        **settings: settings that win over the recipe.
+        **settings: as in `evaluate`, and ``n_best``.
 
     Raises:
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
-    return _run(recipe, data, "prediction", predictions, on_progress)
+    check_does_something(settings, FOR_PREDICTING)
+    recipe = (recipe or Recipe()).with_changes(**settings, model=model)
+    return _run(recipe, settings, data, "prediction", predictions, on_progress)
 
 
 def _run(
     recipe: Recipe,
+    given: Iterable[str],
     data: str | Path | Sequence[str | Path],
     use: Use,
     predictions: str | Path | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> Evaluated:
-    sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
-    task, loaded = _load(recipe, sources)
+    sources = as_names(data, "data")
+    task, loaded = _load(recipe, given, sources)
     dataset = task.load_validation(sources, loaded.tokenizer, use)
     directory = Path(predictions) if predictions is not None else None
     with writing_to(directory, DataError) if directory is not None else nullcontext():
@@ -136,7 +143,7 @@ def _run(
     return Evaluated(
         task=task.name,
         model=recipe.model,
-        data=tuple(sources),
+        data=sources,
         n_examples=dataset.n_examples,
         n_features=len(dataset.features),
         metrics=dict(evaluation.metrics),
@@ -152,11 +159,15 @@ def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
     return tuple(str(path) for path in paths if path.is_file())
 
 
-def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
-    """The task as the model was trained for it, and the model, which must have a trained head."""
+def _load(recipe: Recipe, given: Iterable[str], sources: Sequence[str]) -> tuple[Task, LoadedModel]:
+    """The task as the model was trained for it, and the model, which must have a trained head.
+
+    Settings ``given`` on purpose must be the task's.
+    """
     keep_freed_memory()
     set_threads(recipe.threads)
     recipe, config = with_task_of_model(recipe, sources)
+    recipe.check_used(given)
     task = TASKS[recipe.task](recipe).for_model(config)
     loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
     check_window(recipe.max_length, loaded.source.config)

@@ -110,7 +110,7 @@ def fine_tune(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = _with_settings(recipe or Recipe(), settings)
+    recipe = (recipe or Recipe()).with_changes(**settings)
     run = RunDirectory(Path(output))
     if processes().writes:
         run.check_free(overwrite=overwrite)
@@ -135,7 +135,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
     if not directory.recipe.is_file():
         find_resumable(directory)  # which says so
     begun = Recipe.from_toml(directory.recipe)
-    recipe = _with_settings(begun, settings)
+    recipe = begun.with_changes(**settings)
     check_recipe(begun.model_dump(mode="json"), recipe, directory)
     return _fine_tune(recipe, directory, reporter, overwrite=True, resumed_with=settings)
 
@@ -203,14 +203,6 @@ def _logged_run(
                 fix=f"make room or rights there, then: distiltune train --resume {run.path}",
             ) from error
         raise
-
-
-def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    changes = dict(settings)
-    for name in ("train", "validation"):
-        if isinstance(changes.get(name), str | Path):
-            changes[name] = (str(changes[name]),)
-    return recipe.with_changes(**changes) if changes else recipe
 
 
 def _run(

@@ -15,6 +15,7 @@ from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import choose_device, keep_freed_memory, set_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
@@ -176,7 +177,7 @@ class Answerer:
         """
         set_threads(threads)
         keep_freed_memory()
-        self._loaded = in_precision(load_question_answerer(str(model), device), precision)
+        self._loaded = in_precision(load_question_answerer(as_name(model, "model"), device), precision)
         config = self._loaded.source.config_hf
         stored = stored_settings(config, QuestionAnsweringSettings)
         limit = self._loaded.source.config.max_position_embeddings

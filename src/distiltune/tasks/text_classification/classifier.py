@@ -16,6 +16,7 @@ from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
@@ -75,7 +76,9 @@ class TextClassifier:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(TextClassificationSettings()), device, precision)
+        self._loaded = load_trained(
+            as_name(model, "model"), from_settings(TextClassificationSettings()), device, precision
+        )
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
         if truncate is None:
             truncate = (

@@ -15,6 +15,7 @@ from distiltune.data.reading import ReadSet
 from distiltune.data.words import word_spans
 from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import set_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.token_classification.evaluation import (
     Marked,
@@ -68,7 +69,7 @@ class EntityMarker:
 
         """
         set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(EngineSettings()), device, precision)
+        self._loaded = load_trained(as_name(model, "model"), from_settings(EngineSettings()), device, precision)
         self.tags = labels_of(self._loaded.source.config_hf)
         self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
 
