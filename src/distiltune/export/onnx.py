@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -31,6 +34,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.host import restored
 from distiltune.system.names import as_name, as_names
 from distiltune.system.output_directory import writing_to
 from distiltune.tasks.base import Dataset, Task
@@ -81,6 +85,21 @@ class _Candidate:
     comparison: Comparison
 
 
+@contextmanager
+def _exporter_restored() -> Iterator[None]:
+    """After it, the filters of warnings and the environment are as before PyTorch's exporter changed them."""
+    known = set(os.environ)
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            for name in os.environ.keys() - known:
+                if name.startswith("TORCH"):
+                    del os.environ[name]
+
+
+@_exporter_restored()
+@restored()
 def export_onnx(
     model: str | Path,
     output: str | Path,

@@ -18,6 +18,7 @@ from distiltune.recipe.choose_task import with_task_of_model
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import choose_device, keep_freed_memory, set_threads
+from distiltune.system.host import restored
 from distiltune.system.names import as_names
 from distiltune.system.output_directory import writing_to
 from distiltune.tasks.base import Dataset, Task
@@ -59,6 +60,7 @@ class Evaluated:
         return {**asdict(self), **listed}
 
 
+@restored()
 def evaluate(
     model: str | Path,
     data: str | Path | Sequence[str | Path],
@@ -89,6 +91,7 @@ def evaluate(
     return _run(recipe, settings, data, "evaluation", predictions, on_progress)
 
 
+@restored()
 def predict(
     model: str | Path,
     data: str | Path | Sequence[str | Path],

@@ -30,6 +30,7 @@ from distiltune.runs.resume import (
 )
 from distiltune.runs.safekeeping import at_once, make_again, make_bad_steps, tell_resumed
 from distiltune.system.device import choose_device
+from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.training.checkpoint_writer import Checkpointer, Interval
 from distiltune.training.distributed import Summed, joined, largest_of_all, processes
@@ -87,6 +88,7 @@ class FineTuned:
         }
 
 
+@restored()
 def fine_tune(
     recipe: Recipe | None = None,
     *,
@@ -117,6 +119,7 @@ def fine_tune(
     return _fine_tune(recipe, run, reporter, overwrite=overwrite, resumed_with=None, go_on=go_on)
 
 
+@restored()
 def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 

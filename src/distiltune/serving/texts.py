@@ -45,6 +45,10 @@ class Reader(Protocol[D]):
         """Packed batches in, a row of scores a token out."""
 
     @property
+    def n_threads(self) -> int:
+        """Threads of tensor work on the CPU."""
+
+    @property
     def notes(self) -> Sequence[str]:
         """What there is to say of the model."""
 
@@ -97,7 +101,7 @@ def texts_app(
         batches: how requests are put together.
 
     """
-    batcher = DynamicBatcher(reader.model, batches)
+    batcher = DynamicBatcher(reader.model, batches, reader.n_threads)
     about = TextModelOut(
         name=name,
         task=task,

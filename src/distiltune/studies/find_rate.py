@@ -12,10 +12,12 @@ from distiltune.runs.prepare import prepare
 from distiltune.studies.learning_rate import RangeSettings, RangeTest, range_test
 from distiltune.studies.range_picture import draw_range
 from distiltune.system.device import choose_device
+from distiltune.system.host import restored
 from distiltune.system.output_directory import try_writing, writing_to
 from distiltune.training.distributed import Processes
 
 
+@restored()
 def find_learning_rate(
     recipe: Recipe, *, n_steps: int = 100, on_step: Callable[[int], None] = lambda n_done: None
 ) -> RangeTest:

@@ -24,6 +24,7 @@ from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
 from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import choose_device, choose_precision, set_threads
+from distiltune.system.host import restored
 from distiltune.tasks.base import Dataset, Task
 from distiltune.tasks.dataset import TaskData
 
@@ -68,6 +69,7 @@ LabelledTexts = Callable[[Dataset], list[LabelledText]]
 """A task's set of examples as the checks see it."""
 
 
+@restored()
 def check_labelled(
     data: Sequence[str],
     against: Sequence[str],

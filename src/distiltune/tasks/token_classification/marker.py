@@ -15,6 +15,7 @@ from distiltune.data.reading import ReadSet
 from distiltune.data.words import word_spans
 from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import set_threads
+from distiltune.system.host import restored, with_threads
 from distiltune.system.names import as_name
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.token_classification.evaluation import (
@@ -51,6 +52,7 @@ class EntityMarker:
     >>> marker(["Ada Byron was born in London."])[0][0].label
     """
 
+    @restored()
     def __init__(
         self,
         model: str | Path,
@@ -68,7 +70,7 @@ class EntityMarker:
             HubError: if a hub name cannot be fetched.
 
         """
-        set_threads(threads)
+        self._n_threads = set_threads(threads)
         self._loaded = load_trained(as_name(model, "model"), from_settings(EngineSettings()), device, precision)
         self.tags = labels_of(self._loaded.source.config_hf)
         self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
@@ -85,8 +87,14 @@ class EntityMarker:
             DataError: if it is no list, or a text is empty or too long.
 
         """
-        data = self.prepare(texts)
-        return self._entities(data, mark_words(self._loaded.model, data, BATCH_TOKENS))
+        with with_threads(self.n_threads):
+            data = self.prepare(texts)
+            return self._entities(data, mark_words(self._loaded.model, data, BATCH_TOKENS))
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that tensor work on the CPU has while this one is asked; elsewhere they are as they were."""
+        return self._n_threads
 
     @property
     def model(self) -> nn.Module:

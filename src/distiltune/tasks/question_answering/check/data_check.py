@@ -20,6 +20,7 @@ from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.model.tokenizer import read_json
 from distiltune.progress import tell
 from distiltune.system.device import choose_device, choose_precision, set_threads
+from distiltune.system.host import restored
 from distiltune.tasks.labelled_check import spread
 from distiltune.tasks.question_answering.check.examples import (
     answer_concerns,
@@ -98,6 +99,7 @@ class DataReport:
         }
 
 
+@restored()
 def check_data(
     data: Sequence[str],
     tokenizer: Tokenizer,
@@ -143,6 +145,7 @@ def check_data(
     )
 
 
+@restored()
 def check_sources(data: Sequence[str], against: Sequence[str], settings: QuestionAnsweringSettings) -> DataReport:
     """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
 
