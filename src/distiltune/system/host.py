@@ -28,34 +28,26 @@ _OPENBLAS = [f"{before}openblas_set_num_threads{after}" for before in ("", "scip
 
 @dataclass(frozen=True, slots=True)
 class _Blas:
-    """A library of linear algebra."""
+    """A library of linear algebra: its threads of a product, None if it does not tell, and what sets them."""
 
-    controller: Any
-
-    @property
-    def threads(self) -> int | None:
-        """Threads of a product; None if the library does not tell."""
-        n_threads: int | None = self.controller.num_threads
-        return n_threads
-
-    def set_threads(self, n_threads: int | None) -> None:
-        """As ``controller.set_num_threads``, from any thread: threadpoolctl listens to the first alone that called."""
-        if n_threads is not None:
-            self._setter(n_threads)
-
-    @property
-    def _setter(self) -> Callable[[int], object]:
-        is_one_for_all = getattr(self.controller, "threading_layer", "") == "pthreads"
-        names = _OPENBLAS if is_one_for_all and self.controller.internal_api == "openblas" else []
-        found = (getattr(self.controller.dynlib, name, None) for name in names)
-        own: Callable[[int], object] = self.controller.set_num_threads
-        return next((each for each in found if each is not None), own)
+    threads: Callable[[], int | None]
+    set_threads: Callable[[int | None], object]
 
 
 @functools.cache
 def _blas() -> tuple[_Blas, ...]:
-    """The libraries of linear algebra that are loaded, NumPy's among them; to look for them takes milliseconds."""
-    return tuple(map(_Blas, ThreadpoolController().select(user_api="blas").lib_controllers))
+    """The libraries that are loaded, NumPy's among them; to look for them takes milliseconds."""
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    return tuple(_Blas(each.get_num_threads, _setter(each)) for each in found)
+
+
+def _setter(controller: Any) -> Callable[[int | None], object]:
+    """What sets the threads from any thread: threadpoolctl's own listens to the first alone that called it."""
+    is_one_for_all = getattr(controller, "threading_layer", "") == "pthreads"
+    names = _OPENBLAS if controller.internal_api == "openblas" and is_one_for_all else []
+    functions = [function for name in names if (function := getattr(controller.dynlib, name, None)) is not None]
+    set_threads: Callable[[int], object] = functions[0] if functions else controller.set_num_threads
+    return lambda n_threads: set_threads(n_threads) if n_threads is not None else None
 
 
 def one_blas_thread() -> None:
@@ -100,7 +92,7 @@ def _enter() -> int:
         own = torch.get_num_threads()
         if _WITHIN.count == 0:
             _WITHIN.threads = own
-            _WITHIN.blas = tuple(library.threads for library in _blas())
+            _WITHIN.blas = tuple(library.threads() for library in _blas())
             one_blas_thread()
         elif _DEPTH.value == 0 and own == _WITHIN.in_force:
             # A thread begins with the number that was set last, in whichever thread: this one began under ours.
