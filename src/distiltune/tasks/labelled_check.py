@@ -26,6 +26,7 @@ from distiltune.checks.windows import (
 from distiltune.errors import RecipeError
 from distiltune.progress import tell
 from distiltune.settings.engine import EngineSettings
+from distiltune.system.host import restored
 from distiltune.tasks.base import D, Dataset
 from distiltune.tasks.checking import check_request
 
@@ -75,6 +76,7 @@ OpenData = Callable[[S, Tokenizer], tuple[D, D | None]]
 """Reads a training's examples, and those to validate on if there are any, and makes features of them."""
 
 
+@restored()
 def check_labelled(
     data: Sequence[str],
     against: Sequence[str],

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
-from distiltune.data.files import BadRow, Row
 from distiltune.data.findings import Finding
 from distiltune.data.reading import parse_columns, rejected, writable
+from distiltune.data.rows import BadRow, Row
 
 
 @dataclass(frozen=True, slots=True)

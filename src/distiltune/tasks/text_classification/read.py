@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row, iter_rows, parquet_class_names
+from distiltune.data.files import iter_rows, parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -26,6 +26,7 @@ from distiltune.data.reading import (
     shown,
     text_problem,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample
 
