@@ -361,4 +361,4 @@ def test_every_format_is_known_whatever_was_imported_before(tmp_path: Path, name
     done = subprocess.run(
         [sys.executable, "-c", program, str(tmp_path / name)], check=False, capture_output=True, text=True, timeout=60
     )
-    assert done.stdout.strip() == "['tokens', 'tags'] [['B-person'], ['B-place']]", done.stderr
+    assert done.stdout.strip() == "['tokens', 'tags', '1', '2'] [['B-person'], ['B-place']]", done.stderr

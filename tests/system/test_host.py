@@ -142,3 +142,41 @@ def test_tf32_is_allowed_within_its_block_only() -> None:
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
     assert torch.backends.cuda.matmul.fp32_precision != "tf32"
     assert torch.get_float32_matmul_precision() == "highest"
+
+
+class Gpus:
+    """Stands in for the parts of ``torch.cuda`` that know which GPU is current and what their random states are."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *, used: bool) -> None:
+        self.used, self.current, self.states = used, 1 if used else 0, [5, 6] if used else []
+        named: dict[str, Any] = {
+            "is_initialized": lambda: self.used,
+            "is_available": lambda: True,
+            "current_device": lambda: self.current,
+            "set_device": lambda number: setattr(self, "current", number),
+            "get_rng_state_all": lambda: list(self.states),
+            "set_rng_state_all": lambda states: setattr(self, "states", list(states)),
+            "manual_seed_all": lambda seed: setattr(self, "states", [seed, seed]),
+        }
+        for name, stand_in in named.items():
+            monkeypatch.setattr(torch.cuda, name, stand_in)
+
+
+def test_gpus_are_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpus = Gpus(monkeypatch, used=True)
+    with restored():
+        gpus.current, gpus.states = 0, [1, 2]
+    assert (gpus.current, gpus.states) == (1, [5, 6])
+
+
+@pytest.mark.parametrize("used_within", [False, True])
+def test_gpus_that_nobody_had_used_begin_with_the_hosts_seed(
+    monkeypatch: pytest.MonkeyPatch, used_within: bool
+) -> None:
+    torch.manual_seed(11)
+    gpus = Gpus(monkeypatch, used=False)
+    with restored():
+        torch.manual_seed(12)
+        if used_within:
+            gpus.used, gpus.current, gpus.states = True, 1, [1, 2]
+    assert (gpus.current, gpus.states) == (0, [11, 11])
