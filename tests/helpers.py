@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import threading
@@ -201,3 +202,11 @@ def spans_of(batch: PackedBatch) -> list[npt.NDArray[np.int64]]:
     bounds = batch.cu_seqlens.tolist()
     tokens = batch.token_ids.numpy()
     return [tokens[first:last] for first, last in itertools.pairwise(bounds)]
+
+
+def bytes_of_tensors() -> int:
+    """Bytes of the storages that some tensor which Python knows of lies in."""
+    gc.collect()
+    # by their types: isinstance asks some modules' deprecated attributes what they are, which warn
+    storages = [each.untyped_storage() for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    return sum({each.data_ptr(): each.nbytes() for each in storages}.values())

@@ -66,7 +66,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/offsets"),
-        *(f"tasks/token_classification/{name}" for name in ("columns", "conll", "examples", "spans", "settings")),
+        *(f"tasks/token_classification/{name}" for name in ("columns", "conll", "spans", "settings")),
     ),
     "tasks/token_classification/test_task.py": tuple(
         f"tasks/token_classification/{name}" for name in ("entry", "examples", "guide", "marker", "names")

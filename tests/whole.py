@@ -9,7 +9,12 @@ from pathlib import Path
 import distiltune
 
 WHOLE = (
-    *("distiltune.cli", "distiltune.runs.fine_tune", *(f"distiltune.{name}" for name in distiltune.__all__)),
+    *(
+        "distiltune.cli",
+        "distiltune.commands.app",
+        "distiltune.runs.fine_tune",
+        *(f"distiltune.{name}" for name in distiltune.__all__),
+    ),
     *("subprocess", "multiprocessing", "torch.multiprocessing", "playwright", "schemathesis"),
     *("benchmarks", "tests.faults", "tests.serving.in_thread"),
 )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from distiltune.data import files, streams
-from distiltune.data.files import BadRow, Row, iter_rows
+from distiltune.data.files import iter_rows
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source
 from distiltune.data.streams import read_text
 from distiltune.errors import DataError

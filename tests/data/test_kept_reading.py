@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from distiltune.data import kept_reading
 from distiltune.data.cache import Entry
-from distiltune.data.files import BadRow, Row, iter_rows
+from distiltune.data.files import iter_rows
+from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering import read
 from distiltune.tasks.question_answering.examples import Answer, Example

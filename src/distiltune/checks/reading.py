@@ -32,12 +32,14 @@ class ReadingWords:
     Attributes:
         repaired: kind of repair → what was wrong.
         noted: kind → what it means; another is a note by its name.
+        errors: kinds of rejection that are errors however few the rows are.
         mends: whether the task's ``--fix`` takes care of rejected and repaired rows.
 
     """
 
     repaired: Mapping[str, str] = field(default_factory=dict)
     noted: Mapping[str, Noted] = field(default_factory=dict)
+    errors: frozenset[str] = frozenset()
     mends: bool = False
 
 
@@ -66,7 +68,7 @@ def reading_concerns(
             concerns += [Concern("note", kind, f"{finding.where}: {finding.message}") for finding in found]
             continue
         cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
-        many = stops if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
+        many = stops or kind in words.errors if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
         noted = _meaning(outcome, kind, many, words)
         concerns += concern_of(
             noted.severity, kind, noted.message, cases, findings.n_rows, noted.repair, fixable=noted.fixable

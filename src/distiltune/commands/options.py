@@ -19,20 +19,6 @@ from distiltune.tasks.table import TASKS
 _OF_A_TASK = {name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.own_settings}
 """Under which heading `--help` lists a task's own settings."""
 
-FOR_USE = (
-    "task",
-    "columns",
-    "max_rejected_share",
-    "validation_examples",
-    "sample_seed",
-    "max_length",
-    "stride",
-    *(name for entry in TASKS.values() for name in entry.for_use),
-    "device",
-    "threads",
-)
-"""Settings of the recipe that matter for using a trained model."""
-
 FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
 """The tasks' own settings that `serve` takes."""
 

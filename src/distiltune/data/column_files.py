@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distiltune.data.column_layout import Layout, facts_of, lay_out, lay_out_2012
-from distiltune.data.files import BadRow, Row
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import bounded_lines, open_text
 from distiltune.data.tag_schemes import looks_like_tags
 

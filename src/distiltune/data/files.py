@@ -1,4 +1,4 @@
-"""Files → rows: JSON, JSON lines, CSV, TSV and Parquet, each also gzipped, or a directory of them.
+"""Files → rows: JSON, JSON lines, CSV, TSV, Parquet and CoNLL columns, each also gzipped, or a directory of them.
 
 Rows are plain dictionaries of what the file holds, each with the place where a person would look for it.
 What a row means is the task's business; nothing here knows it. pyarrow is imported only for Parquet, because
@@ -15,12 +15,15 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from distiltune.data.annotation_forms import plain_rows, rows_of_document
+from distiltune.data.column_files import SUFFIXES, read_columns
+from distiltune.data.rows import BadRow, Reader, Row
+from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
     BLOCK_BYTES,
     MAX_JSON_BYTES,
@@ -38,24 +41,6 @@ _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
 _ROWS_NEAR_START = 32
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as the file holds it; ``where`` is ``file:line``, or ``file#index`` (from 0) without lines."""
-
-    value: dict[str, object]
-    where: str
-    told: str = ""
-    """How the row was read, if it was an annotation tool's and not in plain columns."""
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that cannot be read while the rest of its file can; ``reason`` goes on from "The row ..."."""
-
-    where: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -439,9 +424,6 @@ def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
         return BadRow(where, f"has a value that cannot be read: {first_line(error)}.")
 
 
-Reader = Callable[[Path], Iterator[Row | BadRow]]
-"""Gives the rows of one file."""
-
 _READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
@@ -449,9 +431,12 @@ _READERS: dict[str, Reader] = {
     ".csv": _iter_csv,
     ".tsv": _iter_tsv,
     ".parquet": _iter_parquet,
+    **dict.fromkeys(SUFFIXES, read_columns),
+    BRAT: read_brat,
+    PUBTATOR: read_pubtator,
 }
 
 
 def add_format(suffix: str, reader: Reader) -> None:
-    """Read files that end in ``suffix``, such as ``.conll``, by ``reader`` from now on."""
+    """Read files that end in ``suffix``, such as ``.xml``, by ``reader`` from now on: a format of an outside task's."""
     _READERS[suffix] = reader

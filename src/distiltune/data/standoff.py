@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import bounded_lines, open_text, read_text
 from distiltune.errors import DataError
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -32,6 +35,8 @@ from distiltune.report.model_card import metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import sync, write_synced, writing_to
+from distiltune.system.host import restored
+from distiltune.system.names import as_name, as_names
 from distiltune.tasks.base import D, Dataset, Task
 from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.guide import TaskGuide
@@ -82,13 +87,28 @@ class _Candidate:
     comparison: Comparison
 
 
+@contextmanager
+def _exporter_restored() -> Iterator[None]:
+    """After it, the filters of warnings and the environment are as before PyTorch's exporter changed them."""
+    known = set(os.environ)
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            for name in os.environ.keys() - known:
+                if name.startswith("TORCH"):
+                    del os.environ[name]
+
+
+@_exporter_restored()
+@restored()
 def export_onnx(
     model: str | Path,
     output: str | Path,
     *,
     overwrite: bool = False,
     int8: bool = False,
-    data: tuple[str, ...] = (),
+    data: str | Path | Sequence[str | Path] = (),
     questions: int = 500,
     accept_loss: bool = False,
     threads: int = 0,
@@ -115,7 +135,7 @@ def export_onnx(
     """
     keep_freed_memory()
     set_threads(threads)
-    recipe = Recipe(model=str(model), validation_examples=questions)
+    recipe = Recipe(model=as_name(model, "model"), validation_examples=questions)
     directory = resolve_model(recipe.model)
     check_output(Path(output), directory, overwrite=overwrite)
     config = model_config(str(directory))
@@ -128,7 +148,7 @@ def export_onnx(
             where=str(loaded.source.directory),
             fix="export the model that it was made from, or use it as it is",
         )
-    dataset = _examples_to_check(trained, recipe, data, directory)
+    dataset = _examples_to_check(trained, recipe, as_names(data, "data"), directory)
     on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(dataset.sources)}")
     before = measure(task, loaded.model, dataset, "measuring the model")
     if int8 and not accept_loss:

@@ -11,7 +11,7 @@ from distiltune.data.packing import PackedBatch
 from distiltune.inference.onnx_model import OnnxModel
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import Linear, TaskModel, model_device, rows_of
-from distiltune.system.device import Precision, allow_tf32, arithmetic, choose_precision
+from distiltune.system.device import Precision, arithmetic, choose_precision
 
 
 class InPrecision(nn.Module):
@@ -43,7 +43,6 @@ def in_precision(loaded: LoadedModel, name: str) -> LoadedModel:
     precision = choose_precision(name, device, loaded.source.config.hidden_size)
     if precision == "float32":
         return loaded
-    allow_tf32(precision == "tf32")
     note = f"Matrix products are taken in {precision}; float32 is slower and exact to the last digits."
     source = replace(loaded.source, notes=(*loaded.source.notes, note))
     return replace(loaded, model=InPrecision(loaded.model, precision).eval(), source=source)

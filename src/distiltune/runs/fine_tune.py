@@ -25,6 +25,7 @@ from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable
 from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
 from distiltune.runs.setup import make_optimiser, training_setup
 from distiltune.system.device import choose_device
+from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.distributed import joined, largest_of_all, processes
@@ -79,6 +80,7 @@ class FineTuned:
         }
 
 
+@restored()
 def fine_tune(
     recipe: Recipe | None = None,
     *,
@@ -102,13 +104,14 @@ def fine_tune(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = _with_settings(recipe or Recipe(), settings)
+    recipe = (recipe or Recipe()).with_changes(**settings)
     run = RunDirectory(Path(output))
     if processes().writes:
         run.check_free(overwrite=overwrite)
     return _fine_tune(recipe, run, reporter, overwrite=overwrite, resumed_with=None, go_on=go_on)
 
 
+@restored()
 def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
@@ -127,7 +130,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
     if not directory.recipe.is_file():
         find_resumable(directory)  # which says so
     begun = Recipe.from_toml(directory.recipe)
-    recipe = _with_settings(begun, settings)
+    recipe = begun.with_changes(**settings)
     check_recipe(begun.model_dump(mode="json"), recipe, directory)
     return _fine_tune(recipe, directory, reporter, overwrite=True, resumed_with=settings)
 
@@ -172,14 +175,6 @@ def _fine_tune(
     finally:
         lock.release()
         reporter.close()
-
-
-def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    changes = dict(settings)
-    for name in ("train", "validation"):
-        if isinstance(changes.get(name), str | Path):
-            changes[name] = (str(changes[name]),)
-    return recipe.with_changes(**changes) if changes else recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.resume import (
     BEGAN_FROM,
+    BY_CONTENT,
+    MAY_CHANGE,
     Resumed,
     as_in_the_run,
     check_data,
@@ -41,8 +44,9 @@ from distiltune.system.device import (
     usable_cores,
 )
 from distiltune.tasks.base import Dataset, Lesson, Task
+from distiltune.tasks.labels import labels_of
 from distiltune.tasks.table import TASKS
-from distiltune.training.distributed import Processes, in_turn
+from distiltune.training.distributed import Processes, check_same, in_turn
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.reporter import Reporter
 from distiltune.training.setup import count_steps
@@ -138,6 +142,15 @@ def prepare(
     seed_dropout(device, recipe.seed, here.rank)
     steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
     _check_warmup(recipe, steps_per_epoch * recipe.epochs)
+    around = surroundings(
+        recipe,
+        fingerprints(lesson.training, lesson.validation, lesson.features.targets),
+        loaded,
+        torch.get_num_threads(),
+        here.world_size,
+        precision,
+    )
+    check_same(here, _facts(around, loaded, lesson.task.model_config(loaded.head_dropout, {})))
     return Prepared(
         began,
         here,
@@ -147,15 +160,17 @@ def prepare(
         describe_machine(device),
         steps_per_epoch,
         lesson,
-        surroundings(
-            recipe,
-            fingerprints(lesson.training, lesson.validation, lesson.features.targets),
-            loaded,
-            torch.get_num_threads(),
-            here.world_size,
-            precision,
-        ),
+        around,
     )
+
+
+def _facts(around: Mapping[str, Any], loaded: LoadedModel, config: Mapping[str, object]) -> dict[str, str]:
+    """What must be the same in all processes: what the data are and not where they lie, and what is learnt and how."""
+    free = MAY_CHANGE | BY_CONTENT | {"model"}
+    settings = {f"the setting {name}": value for name, value in around["recipe"].items() if name not in free}
+    facts = {"the model's shape": asdict(loaded.source.config), "the labels": labels_of(config), **settings}
+    data = {f"the {name}": value for name, value in around["data"].items()}
+    return {name: json.dumps(value, default=str) for name, value in {**data, **facts}.items()}
 
 
 def _teaching(recipe: Recipe) -> Teaching | None:

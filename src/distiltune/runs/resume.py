@@ -40,7 +40,7 @@ MAY_CHANGE: Final = frozenset(
 _IF_NAMED: Final = frozenset({"precision"})
 """What does decide what is learnt, and is another if whoever resumes the run says so, and only then."""
 
-_BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
+BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
 """Settings that name files: the files may have moved as long as they hold the same."""
 
 _BEGIN_AGAIN: Final = "begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite"
@@ -174,7 +174,7 @@ def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> Non
 
     """
     values = now.model_dump(mode="json")
-    free = MAY_CHANGE | _BY_CONTENT | _IF_NAMED
+    free = MAY_CHANGE | BY_CONTENT | _IF_NAMED
     differences = [
         f"{name}: {_shown(then.get(name, Recipe.model_fields[name].default))} in the run, {_shown(value)} now"
         for name, value in values.items()
@@ -237,7 +237,7 @@ def surroundings(
         "data": dict(data),
         "source_notes": list(loaded.source.notes),
         "source_name": loaded.source.directory.name,
-        "from_scratch": not loaded.source.tensors,
+        "from_scratch": loaded.source.is_untrained,
         "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
     }
 

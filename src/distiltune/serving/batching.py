@@ -19,6 +19,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
 from distiltune.model.encoder import model_device, rows_of
+from distiltune.system.host import with_threads
 from distiltune.system.workers import plan_workers
 
 Output = npt.NDArray[np.float32]
@@ -84,8 +85,15 @@ class Job:
 class DynamicBatcher:
     """Threads that take batches from all waiting requests, turn by turn, and run them through one model."""
 
-    def __init__(self, model: nn.Module, settings: BatchSettings = BatchSettings()) -> None:
-        """Start the threads; `close` ends them."""
+    def __init__(self, model: nn.Module, settings: BatchSettings = BatchSettings(), n_threads: int = 0) -> None:
+        """Start the threads; `close` ends them.
+
+        Args:
+            model: what runs the batches.
+            settings: how they are put together.
+            n_threads: threads of tensor work on the CPU, all together; 0 means as many as PyTorch has now.
+
+        """
         self.on_batch: OnBatch = lambda n_features, n_tokens, seconds: None
         self._model = model.eval()
         self._rows = rows_of(model)
@@ -98,7 +106,7 @@ class DynamicBatcher:
         self._is_alone = False
         self._closed = False
         self._changed = threading.Condition()
-        plan = plan_workers(torch.get_num_threads())
+        plan = plan_workers(n_threads or torch.get_num_threads())
         n_workers = plan.n_workers if self._device.type == "cpu" else 1
         self._threads = [
             threading.Thread(
@@ -161,10 +169,9 @@ class DynamicBatcher:
         """
         while taken := self._take(may_be_alone=bool(n_threads_alone)):
             began = time.perf_counter()
-            torch.set_num_threads(n_threads_alone if self._is_alone else n_threads)
             try:
                 batch = _pack(taken)
-                with torch.inference_mode():
+                with with_threads(n_threads_alone if self._is_alone else n_threads), torch.inference_mode():
                     output = self._model(batch.to(self._device)).float().cpu()
                 parts = [part.numpy() for part in torch.split(output, list(batch.row_counts(self._rows)))]
             except Exception as error:  # the requests in this batch fail; the next ones may well succeed

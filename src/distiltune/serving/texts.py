@@ -46,6 +46,10 @@ class Reader(Protocol[D]):
         """Packed batches in, rows of scores out."""
 
     @property
+    def n_threads(self) -> int:
+        """Threads of tensor work on the CPU."""
+
+    @property
     def notes(self) -> Sequence[str]:
         """What there is to say of the model."""
 
@@ -103,7 +107,7 @@ def texts_app(reader: Reader[Any], service: TextService, name: str, limits: Limi
         batches: how requests are put together.
 
     """
-    batcher = DynamicBatcher(reader.model, batches)
+    batcher = DynamicBatcher(reader.model, batches, reader.n_threads)
     about = TextModelOut(
         name=name,
         task=service.task,

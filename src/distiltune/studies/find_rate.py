@@ -14,9 +14,11 @@ from distiltune.studies.learning_rate import RangeTest, Rates, range_test
 from distiltune.studies.range_picture import draw_range
 from distiltune.system.device import choose_device
 from distiltune.system.durable import try_writing, write_whole, writing_to
+from distiltune.system.host import restored
 from distiltune.training.distributed import Processes
 
 
+@restored()
 def find_learning_rate(
     recipe: Recipe, *, n_steps: int = 100, on_step: Callable[[int], None] = lambda n_done: None
 ) -> RangeTest:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
-from distiltune.data.files import Reader
+from distiltune.data.rows import Reader
 from distiltune.errors import InstallationError, RecipeError
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import fill_windows

@@ -26,6 +26,7 @@ from distiltune.checks.windows import (
 from distiltune.errors import RecipeError
 from distiltune.progress import tell
 from distiltune.settings.engine import EngineSettings
+from distiltune.system.host import restored
 from distiltune.tasks.base import D, Dataset
 from distiltune.tasks.checking import check_request
 
@@ -40,6 +41,7 @@ _SHOWN_CHARACTERS = 60
 S = TypeVar("S", bound=EngineSettings)
 
 _READING = ReadingWords(
+    errors=frozenset({"tag_of_no_scheme"}),
     noted={
         "text_cut": Noted("note", "the text is longer than is read; the rest is cut off", "raise --max-length"),
         "label_spelled_differently": Noted(
@@ -55,7 +57,7 @@ _READING = ReadingWords(
             "warning", "the labels are numbers whose names the file does not have", "export it with the labels' names"
         ),
         "word_cut": Noted("note", "the word has more pieces than a window holds", "raise --max-length"),
-    }
+    },
 )
 _HEADLINES = {
     "text_leaked": "the same texts are in the training and in the validation data",
@@ -87,6 +89,7 @@ OpenData = Callable[[S, Tokenizer], tuple[D, D | None]]
 """Reads a training's examples, and those to validate on if there are any, and makes features of them."""
 
 
+@restored()
 def check_labelled(
     data: Sequence[str],
     against: Sequence[str],

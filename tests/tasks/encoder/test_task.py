@@ -20,12 +20,16 @@ from transformers import AutoModel, AutoTokenizer
 from distiltune import cli
 from distiltune.distillation.student import StudentShape
 from distiltune.errors import DataError, ModelError, RecipeError
+from distiltune.model.build import Dropouts
+from distiltune.model.encoder import Encoder
 from distiltune.model.source import load_source
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.tasks.encoder import task as encoder_task
 from distiltune.tasks.encoder.task import SAMPLE_TOKENS, relation_heads, sample_windows
+from distiltune.tasks.table import TASKS
 from tests.faults import trainings
-from tests.helpers import TINY, people, read_log, word_pieces, write_squad, write_tiny_model
+from tests.helpers import TINY, bytes_of_tensors, people, read_log, word_pieces, write_squad, write_tiny_model
 
 PEOPLE = people()
 SHAPE = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size(), hidden_size=32, n_heads=4, n_layers=2)
@@ -101,6 +105,17 @@ def test_the_model_directory_is_an_encoder_without_the_projections(distilled: Fi
     card = (distilled.model / "README.md").read_text(encoding="utf-8")
     assert "fine-tuning makes it answer questions" in card
     assert "pipeline_tag" not in card
+
+
+def test_the_teachers_weights_are_held_once(places: dict[str, str]) -> None:
+    spec = TASKS["encoder"](Recipe.build({**QUICK, **places, "student_layers": 1}))
+    before = bytes_of_tensors()
+    training = spec.open_training(torch.device("cpu"))
+    loaded = training.load_model(places["model"], Dropouts())
+    teacher = Encoder(SHAPE).state_dict()
+    n_bytes = sum(tensor.nbytes for tensor in (*loaded.model.state_dict().values(), *teacher.values()))
+    del teacher
+    assert bytes_of_tensors() - before == n_bytes
 
 
 def test_it_can_be_fine_tuned(distilled: FineTuned, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none
 from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
 from distiltune.tasks.table import TASKS
 
-FORMS = Path(__file__).parents[2] / "data" / "forms" / "labels"
+FORMS = Path(__file__).parents[2] / "data" / "label_forms"
 HARBOUR = "🚢 The harbour master is Ida Brandt.\r\nThe ferry leaves at nine."
 MASTER, NINE = ("Ida Brandt", HARBOUR.index("Ida")), ("nine", HARBOUR.index("nine"))
 

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from distiltune.data.files import BadRow, Row, iter_rows
+from distiltune.data.conll import write_conll
+from distiltune.data.files import iter_rows
 from distiltune.data.reading import Use
+from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.conll import write_conll
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
 from distiltune.tasks.token_classification.settings import Overlapping

@@ -13,6 +13,8 @@ from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import LoadedModel
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.host import restored, with_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
@@ -130,6 +132,7 @@ class Answerer:
     >>> reply.text, reply.answer.confidence, reply.answer.sentence
     """
 
+    @restored()
     def __init__(
         self,
         model: str | Path,
@@ -168,9 +171,10 @@ class Answerer:
             RecipeError: if a setting is out of its bounds.
 
         """
-        set_threads(threads)
+        self._n_threads = set_threads(threads)
         keep_freed_memory()
-        self._loaded = load_trained(str(model), from_settings(QuestionAnsweringSettings()), device, precision).loaded
+        spec = from_settings(QuestionAnsweringSettings())
+        self._loaded = load_trained(as_name(model, "model"), spec, device, precision).loaded
         config = self._loaded.source.config_hf
         stored = stored_settings(config, QuestionAnsweringSettings)
         limit = self._loaded.source.config.max_position_embeddings
@@ -181,6 +185,11 @@ class Answerer:
         temperature = stored_temperature(config)
         self.is_calibrated = temperature is not None
         self.temperature = 1.0 if temperature is None else temperature
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that tensor work on the CPU has while this one is asked; elsewhere they are as they were."""
+        return self._n_threads
 
     @property
     def loaded(self) -> LoadedModel:
@@ -228,6 +237,12 @@ class Answerer:
             DataError: if a question or the text is empty, or passages are asked for without bm25s.
 
         """
+        with with_threads(self.n_threads):
+            return self._ask(questions, documents, n_best, passages, on_progress)
+
+    def _ask(
+        self, questions: Sequence[str], documents: Documents, n_best: int, passages: int, on_progress: OnProgress
+    ) -> list[Reply]:
         texts = as_documents(documents)
         index = PassageIndex(texts) if passages else None
         replies: list[Reply] = []

@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 
 from tokenizers import Tokenizer
 
+from distiltune.system.host import with_threads
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import Candidate, decode
 from distiltune.tasks.question_answering.examples import Example
@@ -134,7 +135,8 @@ class QuestionAnsweringPipeline:
         changes = {name: value for name, value in given.items() if value is not None}
         values = {name: getattr(self._settings, name) for name in names} | changes
         examples = [_as_example(number, each) for number, each in enumerate(_as_inputs(args, kwargs))]
-        results = self._answer(examples, CallSettings(**values))
+        with with_threads(self._answerer.n_threads):
+            results = self._answer(examples, CallSettings(**values))
         return results[0] if len(results) == 1 else results
 
     def _answer(self, examples: Sequence[Example], settings: CallSettings) -> list[Found | list[Found]]:

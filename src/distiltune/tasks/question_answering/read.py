@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import Row, iter_rows
+from distiltune.data.files import iter_rows
 from distiltune.data.findings import Finding, Outcome
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
@@ -31,6 +31,7 @@ from distiltune.data.reading import (
     shown,
     text_problem,
 )
+from distiltune.data.rows import Row
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from distiltune.settings.engine import Count, EngineSettings, Positive
+from distiltune.settings.engine import Count, EngineSettings, Positive, Text
 from distiltune.settings.marks import STORED
 from distiltune.settings.stored import fill_windows, trained_windows
 
@@ -23,7 +23,7 @@ class QuestionAnsweringSettings(EngineSettings):
     """Longest answer read out, in tokens."""
     n_best: Positive = 20
     """Candidates kept for each question when answers are read out."""
-    no_answer: str = ""
+    no_answer: Text = ""
     """Texts that stand for "there is no answer" in the data, parted by `|`, such as `ANSWERNOTFOUND`; a blank one for
     answers of white space alone."""
     null_threshold: float | None = None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row, iter_rows, parquet_class_names
+from distiltune.data.files import iter_rows, parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -24,6 +24,7 @@ from distiltune.data.reading import (
     rejected,
     text_problem,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.label_cells import (

@@ -38,6 +38,10 @@ class _Reader:
         return self.classifier.model
 
     @property
+    def n_threads(self) -> int:
+        return self.classifier.n_threads
+
+    @property
     def notes(self) -> Sequence[str]:
         return self.classifier.notes
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distiltune.settings.engine import EngineSettings
+from distiltune.settings.engine import EngineSettings, Text
 from distiltune.settings.marks import STORED
 
 Problem = Literal["single-label", "multi-label", "regression"]
@@ -19,11 +19,11 @@ class TextClassificationSettings(EngineSettings):
     problem: Literal["auto", "single-label", "multi-label", "regression"] = "auto"
     """One label a text, any number of labels, or a number; `auto`: as the training data has it (rows of 0 and 1, or
     lists that do not all hold one label: `multi-label`; numbers that are not all whole: `regression`)."""
-    label_names: str = ""
+    label_names: Text = ""
     """Names of the labels in rows of 0 and 1, or of the classes 0, 1, ...: `toxic,insult`, or as a JSON list."""
-    label_separator: str = ""
+    label_separator: Text = ""
     """What parts several labels in one cell of a table; by default `|`, and in the column `labels` only."""
-    class_weights: str = ""
+    class_weights: Text = ""
     """What each label weighs in the training loss: `balanced` (the rarer the heavier), or `joy=2,anger=1.5` (others 1);
     all 1 if empty. With several labels a text, what its presence weighs against its absence."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from distiltune.data.annotators import refused
-from distiltune.data.files import Row
 from distiltune.data.findings import Finding
 from distiltune.data.reading import rejected
+from distiltune.data.rows import Row
 from distiltune.tasks.text_classification.columns import TextColumns
 
 _MARKS_FIX: Final = "for marks in a text: --task token-classification"

@@ -103,8 +103,9 @@ def _span(entity: dict[str, Any]) -> Span:
     return entity["label"], entity["start"], entity["end"]
 
 
-def _place(span: Span) -> tuple[int, int]:
-    return span[1:]
+def _place(span: Span) -> tuple[int, int, str]:
+    label, start, end = span
+    return start, end, label
 
 
 def _touch(one: Span, other: Span) -> bool:

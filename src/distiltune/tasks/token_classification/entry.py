@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from distiltune.data.column_files import SUFFIXES, read_columns
-from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
@@ -65,7 +63,6 @@ TASK = TaskEntry(
     checker=_checker,
     server=_server,
     examples_predicted="texts marked",
-    formats={**dict.fromkeys(SUFFIXES, read_columns), BRAT: read_brat, PUBTATOR: read_pubtator},
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
 )

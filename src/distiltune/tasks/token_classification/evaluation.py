@@ -13,10 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from distiltune.data.conll import write_conll
 from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
 from distiltune.system.durable import write_whole, writing_text
-from distiltune.tasks.token_classification.conll import write_conll
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, flat_places
 from distiltune.tasks.token_classification.head import token_loss

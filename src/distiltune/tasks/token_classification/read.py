@@ -12,7 +12,7 @@ from pathlib import Path
 
 from distiltune.data.annotation_forms import ANSWER, ANSWERS, DIFFERING
 from distiltune.data.column_files import SUFFIXES, column_file
-from distiltune.data.files import BadRow, Row, format_suffix, iter_rows, parquet_class_names
+from distiltune.data.files import format_suffix, iter_rows, parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -31,6 +31,7 @@ from distiltune.data.reading import (
     shown,
     text_problem,
 )
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import reading as reading_file
 from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
 from distiltune.data.words import Spans, word_spans

@@ -44,6 +44,10 @@ class _Reader:
         return self.marker.model
 
     @property
+    def n_threads(self) -> int:
+        return self.marker.n_threads
+
+    @property
     def notes(self) -> Sequence[str]:
         return self.marker.notes
 

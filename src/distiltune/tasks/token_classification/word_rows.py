@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from distiltune.data.files import BadRow, Row
+from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 

@@ -16,6 +16,7 @@ from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_che
 from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.progress import tell
+from distiltune.system.host import restored
 from distiltune.tasks.checking import check_request
 from distiltune.tasks.question_answering.check.examples import (
     READING,
@@ -101,6 +102,7 @@ def check_questions(
     return CheckedQuestions(looked, examples, repeats)
 
 
+@restored()
 def check(
     data: Sequence[str], against: Sequence[str], settings: QuestionAnsweringSettings, fix: Path | None
 ) -> Checked:

@@ -187,7 +187,7 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
         batches: how requests are put together.
 
     """
-    batcher = DynamicBatcher(answerer.loaded.model, batches)
+    batcher = DynamicBatcher(answerer.loaded.model, batches, answerer.n_threads)
     service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"))
     return make_app(
         title="distiltune question answering",

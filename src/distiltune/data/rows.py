@@ -1,0 +1,29 @@
+"""A row of a data file, or one that cannot be read, and what gives the rows of a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row as the file holds it; ``where`` is ``file:line``, or ``file#index`` (from 0) without lines."""
+
+    value: dict[str, object]
+    where: str
+    told: str = ""
+    """How the row was read, if it was an annotation tool's and not in plain columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read while the rest of its file can; ``reason`` goes on from "The row ..."."""
+
+    where: str
+    reason: str
+
+
+Reader = Callable[[Path], Iterator[Row | BadRow]]
+"""Gives the rows of one file."""
