@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
 from distiltune.data.findings import Finding, Findings
+from distiltune.data.rejections import at_fault_of
 
+MAX_REJECTED_SHARE = 0.05
+"""Share of rejected rows beyond which a training stops, unless its recipe says otherwise."""
 MANY_SHARE = 0.2
 """A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly."""
 
@@ -44,9 +47,16 @@ _OF_ALL_TASKS = {
 }
 
 
-def reading_concerns(findings: Findings, words: ReadingWords) -> list[Concern]:
-    """What reading the rows came upon: rejected rows are errors, repaired ones warnings, unless most are;
-    how a file was read where it did not say is a note."""
+def reading_concerns(
+    findings: Findings, words: ReadingWords, max_rejected_share: float = MAX_REJECTED_SHARE
+) -> list[Concern]:
+    """What reading the rows came upon.
+
+    Rejected rows are errors where a training would stop at them, by the same share and count, and else warnings.
+    Repaired rows are warnings, unless many are. How a file was read where it did not say is a note.
+    """
+    at_fault, n_rows = at_fault_of(findings, findings.n_rows)
+    stops = len(at_fault) > max_rejected_share * n_rows
     by_kind: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings.items:
         by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
@@ -56,7 +66,8 @@ def reading_concerns(findings: Findings, words: ReadingWords) -> list[Concern]:
             concerns += [Concern("note", kind, f"{finding.where}: {finding.message}") for finding in found]
             continue
         cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
-        noted = _meaning(outcome, kind, len(found) > MANY_SHARE * findings.n_rows, words)
+        many = stops if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
+        noted = _meaning(outcome, kind, many, words)
         concerns += concern_of(
             noted.severity, kind, noted.message, cases, findings.n_rows, noted.repair, fixable=noted.fixable
         )
@@ -67,7 +78,7 @@ def _meaning(outcome: str, kind: str, many: bool, words: ReadingWords) -> Noted:
     name = kind.replace("_", " ")
     if outcome == "rejected":
         repair = "mend them at their source; training leaves them out" + ", and so does --fix" * words.mends
-        return Noted("error", f"rows cannot be used: {name}", repair, words.mends)
+        return Noted("error" if many else "warning", f"rows cannot be used: {name}", repair, words.mends)
     if outcome == "left_out":
         return Noted("note", f"rows are left out, as they say themselves: {name}")
     if outcome == "repaired":

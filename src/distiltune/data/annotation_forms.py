@@ -113,7 +113,7 @@ def _spacy_document(value: Value) -> Iterator[Plain]:
 def _label_studio(value: Value) -> Iterator[Plain]:
     """Label Studio's JSON: ``data`` and a list of annotations, each with its results."""
     data, given = value.get("data"), value.get("annotations", value.get("completions"))
-    if not (isinstance(data, dict) and isinstance(given, list)):
+    if not (isinstance(data, dict) and isinstance(given, list)) or "question" in data:
         return
     name = _text_in(data)
     done = [each for each in given if isinstance(each, dict) and not each.get("was_cancelled")]

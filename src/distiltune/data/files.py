@@ -127,7 +127,9 @@ def first_columns(path: Path) -> list[str]:
             columns = _columns_near_start(path)
         if columns:
             return columns
-    rows = list(itertools.islice((row for row in _iter_file(path) if isinstance(row, Row)), _ROWS_NEAR_START))
+    # A line that tells of the file, as MRQA's begin, is no row.
+    found = (row for row in _iter_file(path) if isinstance(row, Row) and row.value.keys() != {"header"})
+    rows = list(itertools.islice(found, _ROWS_NEAR_START))
     # a tool's row that nobody has marked yet may come first, and shows less of its form than the next
     row = max(rows[:1] + [row for row in rows if row.told], key=lambda row: "spans" in row.value, default=None)
     return [] if row is None else [str(name) for name in row.value]
@@ -250,6 +252,8 @@ def _iter_json(path: Path) -> Iterator[Row | BadRow]:
     rows = document
     if isinstance(document, dict):
         rows = document.get("data") if "data" in document else rows_of_document(document)
+        if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
+            rows = [document]
     if not isinstance(rows, list):
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",

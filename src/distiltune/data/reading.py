@@ -22,6 +22,7 @@ from distiltune.data.files import combined_digest, file_digest
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
+from distiltune.data.rejections import at_fault_of, rejection_lines
 from distiltune.data.sources import find_source, has_splits
 from distiltune.errors import DataError, RecipeError
 from distiltune.system.code_fingerprint import module_of
@@ -39,7 +40,6 @@ USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
 MAX_TEXT_CHARACTERS = 1_000_000
 """The longest text of an example, such as a context: a novel has as many."""
 
-_SHOWN_REJECTIONS = 5
 _GENERATED_ID_DIGITS = 16
 
 
@@ -271,9 +271,10 @@ def keep_if(
             continue
         reasons.append(reason)
         findings.add(rejected(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
-    if len(reasons) > max_rejected_share * len(read.examples):
+    at_fault, n_rows = at_fault_of(findings, max(findings.n_rows, len(read.examples)))
+    if reasons and len(at_fault) > max_rejected_share * n_rows:
         raise DataError(
-            f"{len(reasons):,} of {len(read.examples):,} rows cannot be used. {reasons[0]}",
+            "\n".join([f"{len(at_fault):,} of {n_rows:,} rows cannot be used:", *rejection_lines(findings)]),
             where=", ".join(read.sources),
             fix=fix,
         )
@@ -476,21 +477,14 @@ def _no_garbage_collection() -> Iterator[None]:
 
 def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
-    rejections = reading.findings.of("rejected")
-    n_left_out = len(reading.findings.of("left_out"))
-    n_rows = reading.findings.n_rows - n_left_out
+    rejections, n_rows = at_fault_of(reading.findings, reading.findings.n_rows)
     if n_rows == 0:
+        n_left_out = reading.findings.n_rows
         what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
         raise DataError(what, where=where, fix="give a file that holds rows.")
     if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
-    counts = reading.findings.counts()
-    lines = [
-        f"  {kind.removeprefix('rejected/')}: {count:,}"
-        for kind, count in counts.items()
-        if kind.startswith("rejected/")
-    ]
-    lines += [f"  {item.where}: {item.message}" for item in rejections[:_SHOWN_REJECTIONS]]
+    lines = rejection_lines(reading.findings)
     if reading.examples:
         share = 100 * len(rejections) / n_rows
         allowed = f"more than the {100 * to_read.max_rejected_share:.3g} % that may be"

@@ -243,7 +243,8 @@ def _examples_to_check(trained: Trained[D], recipe: Recipe, data: tuple[str, ...
     try:
         ran = Recipe.from_toml(ran_with) if ran_with.is_file() else None
         if ran is not None and (ran.validation or ran.validation_share > 0):
-            as_run = recipe.with_changes(**{name: getattr(ran, name) for name in _DATA_SETTINGS})
+            names = (*_DATA_SETTINGS, *TASKS[recipe.task].for_reading)
+            as_run = recipe.with_changes(**{name: getattr(ran, name) for name in names})
             own: Task[D] = TASKS[recipe.task](as_run).open_model(loaded.source.config_hf)
             return own.load_data((), loaded.tokenizer)
     except DistiltuneError as error:

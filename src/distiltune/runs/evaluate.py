@@ -185,9 +185,5 @@ def _prepare_output(directory: Path, dataset: Dataset) -> None:
 
 
 def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:
-    counts = (
-        f"{count:,} rows {kind.replace('/', ': ').replace('_', ' ')}"
-        for kind, count in dataset.findings.counts().items()
-        if not kind.startswith("decided/")
-    )
-    return (*loaded.source.notes, *dataset.notes, *dataset.findings.decisions(), *counts)
+    told = (*dataset.findings.decisions(), *dataset.findings.told())
+    return (*loaded.source.notes, *dataset.notes, *told)

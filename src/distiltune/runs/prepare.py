@@ -241,13 +241,7 @@ def tell(reporter: Reporter, prepared: Prepared) -> None:
             f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
             f"{data.features.lengths.mean():.0f} tokens on average"
         )
-        for decision in data.findings.decisions():
-            reporter.note(f"{name}: {decision}")
-        for kind, count in data.findings.counts().items():
-            outcome, _, what = kind.partition("/")
-            if outcome == "decided":
-                continue  # told in full above
-            outcome = outcome.replace("_", " ")
-            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
+        for line in (*data.findings.decisions(), *data.findings.told()):
+            reporter.note(f"{name}: {line}")
         for note in data.notes:
             reporter.note(note)

@@ -22,7 +22,7 @@ from distiltune.runs.keeper import RunKeeper
 from distiltune.runs.prepare import Prepared
 from distiltune.runs.provenance import versions
 from distiltune.system.durable import write_whole
-from distiltune.tasks.base import Dataset
+from distiltune.tasks.base import D, Dataset, Rescaled, Task
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
 
@@ -52,7 +52,7 @@ def write_results(
         run.model,
         ModelToWrite(
             loaded.source.config,
-            _to_keep(read_weights(best_directory), keep_head=bool(task.head_rules)),
+            _to_keep(read_weights(best_directory), task),
             loaded.tokenizer,
             task.head_rules,
             (task.architecture,),
@@ -66,9 +66,11 @@ def write_results(
     return findings
 
 
-def _to_keep(tensors: Mapping[str, Tensor], *, keep_head: bool) -> dict[str, Tensor]:
-    """The trained tensors without a head that has no names to be saved under."""
-    return {name: tensor for name, tensor in tensors.items() if keep_head or not name.startswith("head.")}
+def _to_keep(tensors: Mapping[str, Tensor], task: Task[D]) -> dict[str, Tensor]:
+    """The trained tensors, in their own units, without a head that has no names to be saved under."""
+    if isinstance(task, Rescaled):
+        tensors = task.in_own_units(tensors)
+    return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 
 def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool) -> CoachFindings:

@@ -103,6 +103,14 @@ class Coached(Protocol[D_contra]):
         """What there is to see in the answers that `Task.evaluate` wrote into ``predictions``, and each one's score."""
 
 
+@runtime_checkable
+class Rescaled(Protocol):
+    """What a task has whose models learn numbers in other units than their own."""
+
+    def in_own_units(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The trained tensors as a model directory is to hold them."""
+
+
 class Task(Protocol[D]):
     """A thing that a fine-tuned model does, with all that shapes the model, such as its labels."""
 

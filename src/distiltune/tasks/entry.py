@@ -52,6 +52,7 @@ class TaskEntry(Generic[S]):
             requests are put together, settings → FastAPI; None: there is nothing.
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
+        for_reading: those of its own settings that say how data are read.
 
     """
 
@@ -75,6 +76,7 @@ class TaskEntry(Generic[S]):
     server: Callable[[], Callable[..., Any]] | None = None
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
+    for_reading: tuple[str, ...] = ()
 
     def __call__(self, settings: S) -> TaskSpec[Any]:
         """The task's specification, with its settings.
@@ -124,4 +126,9 @@ class TaskEntry(Generic[S]):
     def fits(self, row: Mapping[str, object], columns: str) -> bool:
         """Whether rows like this one can be this task's, with columns renamed as the recipe says."""
         names = self.renamed(columns)
-        return any(all(names.get(name, name) in row for name in kind) for kind in self.columns) or self.other_rows(row)
+
+        def has(name: str) -> bool:  # a field may stand for several columns, `toxic+insult`
+            column = names.get(name, name)
+            return column in row or all(part in row for part in column.split("+"))
+
+        return any(all(map(has, kind)) for kind in self.columns) or self.other_rows(row)

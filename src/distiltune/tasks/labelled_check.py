@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import LEAKED, MANY_LEAKED, Case, Concern, concern_of, leak_concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
-from distiltune.checks.reading import Noted, ReadingWords, reading_concerns
+from distiltune.checks.reading import MAX_REJECTED_SHARE, Noted, ReadingWords, reading_concerns
 from distiltune.checks.windows import (
     hardly_covered,
     spread,
@@ -43,6 +43,18 @@ S = TypeVar("S", bound=EngineSettings)
 _READING = ReadingWords(
     noted={
         "text_cut": Noted("note", "the text is longer than is read; the rest is cut off", "raise --max-length"),
+        "label_spelled_differently": Noted(
+            "warning", "a label is spelled in several ways, each of which is a label of its own", "use one spelling"
+        ),
+        "label_like_none": Noted(
+            "warning", "a label looks as if it stood for none", "leave these cells empty, if there is none"
+        ),
+        "label_not_parted": Noted(
+            "warning", "labels are taken whole that may be several", "if they are several: --label-separator"
+        ),
+        "labels_by_number": Noted(
+            "warning", "the labels are numbers whose names the file does not have", "export it with the labels' names"
+        ),
         "word_cut": Noted("note", "the word has more pieces than a window holds", "raise --max-length"),
     }
 )
@@ -111,7 +123,7 @@ def check_labelled(
     looked = LookedAt(
         n_rows=training.findings.n_rows,
         n_examples=training.n_examples,
-        concerns=labelled_concerns(training, texts, others, basis.tokenizer),
+        concerns=labelled_concerns(training, texts, others, basis.tokenizer, settings.max_rejected_share),
         statistics=figures,
         lines=_lines(training, figures),
         work=work_of(training.features, int(validation.features.lengths.sum()) if validation is not None else 0),
@@ -120,12 +132,16 @@ def check_labelled(
 
 
 def labelled_concerns(
-    data: Dataset, texts: Sequence[LabelledText], others: Sequence[LabelledText], tokenizer: Tokenizer
+    data: Dataset,
+    texts: Sequence[LabelledText],
+    others: Sequence[LabelledText],
+    tokenizer: Tokenizer,
+    max_rejected_share: float = MAX_REJECTED_SHARE,
 ) -> tuple[Concern, ...]:
     """Everything that is wrong or remarkable, ranked."""
     return ranked(
         [
-            *reading_concerns(data.findings, _READING),
+            *reading_concerns(data.findings, _READING, max_rejected_share),
             *_size_concerns(texts),
             *_repeat_concerns(texts, others),
             *_label_concerns(texts),

@@ -50,9 +50,12 @@ TASK = TaskEntry(
         "start_accuracy": "higher",
         "end_accuracy": "higher",
     },
-    for_use=("validation_questions", "max_question_tokens", "max_answer_tokens", "null_threshold"),
+    for_use=("validation_questions", "no_answer", "max_question_tokens", "max_answer_tokens", "null_threshold"),
     prediction_files=PREDICTION_FILES,
-    columns=(("question", "context"), ("paragraphs",)),
+    columns=(
+        *(("question", "context"), ("paragraphs",), ("context", "qas"), ("context_text", "qas")),
+        *(("story", "questions"), ("query", "document"), ("storyId", "text", "questions"), ("data", "annotations")),
+    ),
     renamed=_renamed,
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',
     checker=_checker,
@@ -61,5 +64,6 @@ TASK = TaskEntry(
     check=check,
     windows=fill_question_windows,
     for_serving=("max_question_tokens", "max_answer_tokens", "null_threshold"),
-    for_checking=("max_question_tokens", "max_answer_tokens"),
+    for_checking=("no_answer", "max_question_tokens", "max_answer_tokens"),
+    for_reading=("no_answer",),
 )

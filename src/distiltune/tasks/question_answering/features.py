@@ -19,6 +19,7 @@ from distiltune.data.packing import NO_LABEL
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
 from distiltune.data.windows import Part, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.place_answer import inner
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1
@@ -165,9 +166,10 @@ def _answer_tokens(
         if not example.answers:
             continue
         answer = example.answers[0]
+        start, end = inner(example.context, answer.start, answer.end)
         low, high = context_tokens.offsets[context_of[i]], context_tokens.offsets[context_of[i] + 1]
-        first = int(low) + int(np.searchsorted(context_tokens.char_starts[low:high], answer.start, side="right")) - 1
-        last = int(low) + int(np.searchsorted(context_tokens.char_ends[low:high], answer.end, side="left"))
+        first = int(low) + int(np.searchsorted(context_tokens.char_starts[low:high], start, side="right")) - 1
+        last = int(low) + int(np.searchsorted(context_tokens.char_ends[low:high], end, side="left"))
         if low <= first and last < high:
             spans[i] = min(first, last), max(first, last)
     return spans

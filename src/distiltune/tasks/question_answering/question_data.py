@@ -46,11 +46,21 @@ class QuestionData:
 
 
 def load_examples(
-    sources: Sequence[str], split: Split, columns: str, max_rejected_share: float, use: Use = "training"
+    sources: Sequence[str],
+    split: Split,
+    columns: str,
+    max_rejected_share: float,
+    use: Use = "training",
+    no_answer: str = "",
 ) -> ExampleSet:
     """Read the examples of all sources, mixed in the order named; arguments and errors as `read_examples`."""
     return read_examples(
-        sources, split=split, columns=ColumnMap.parse(columns), max_rejected_share=max_rejected_share, use=use
+        sources,
+        split=split,
+        columns=ColumnMap.parse(columns),
+        max_rejected_share=max_rejected_share,
+        use=use,
+        no_answer=no_answer,
     )
 
 

@@ -83,6 +83,7 @@ class QuestionSpec:
         windows: how contexts are cut.
         reading: how answers are read out.
         null_threshold: null score difference above which "no answer" is given; None: none was asked for.
+        no_answer: texts that mean that there is no answer, as the recipe has them.
 
     """
 
@@ -90,6 +91,7 @@ class QuestionSpec:
     windows: WindowSettings
     reading: ReadingSettings
     null_threshold: float | None = None
+    no_answer: str = ""
 
     def open_training(self, device: torch.device) -> QuestionTraining:
         """Read the questions: if some to train on have no answer, a threshold for giving none is chosen.
@@ -113,8 +115,8 @@ class QuestionSpec:
 
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
         """Read the questions of these sources; arguments and errors as `load_examples`."""
-        settings = self.data
-        return load_examples(sources, split, settings.columns, settings.max_rejected_share, use or USE_OF[split])
+        columns, share = self.data.columns, self.data.max_rejected_share
+        return load_examples(sources, split, columns, share, use or USE_OF[split], self.no_answer)
 
     def featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         """The questions with their features."""
@@ -313,4 +315,5 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionSpec:
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
         null_threshold=settings.null_threshold,
+        no_answer=settings.no_answer,
     )

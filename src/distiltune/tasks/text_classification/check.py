@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,8 @@ def check(
     data: Sequence[str], against: Sequence[str], settings: TextClassificationSettings, fix: Path | None
 ) -> Checked:
     """What `distiltune check` says of such data."""
-    return check_labelled(data, against, settings, fix, _open_data, labelled_texts)
+    as_texts = partial(labelled_texts, problem=settings.problem)
+    return check_labelled(data, against, settings, fix, _open_data, as_texts)
 
 
 def _open_data(settings: TextClassificationSettings, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:

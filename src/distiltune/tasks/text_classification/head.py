@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,13 +14,19 @@ from distiltune.data.packing import PackedBatch, Rows, required
 from distiltune.model.dropout import dropout
 from distiltune.model.encoder import Linear
 from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.targets import Targets
 from distiltune.training.objective import StepSums
 
 
 class SequenceHead(nn.Module):
-    """A linear layer, ReLU, dropout and a linear layer, as ``DistilBertForSequenceClassification`` has them."""
+    """A linear layer, ReLU, dropout and a linear layer, as ``DistilBertForSequenceClassification`` has them.
+
+    ``mean`` and ``spread`` are of the numbers that it learns: weights of any usual size give numbers of theirs.
+    """
 
     rows: Final[Rows] = "sequence"
+    mean: float = 0.0
+    spread: float = 1.0
 
     def __init__(self, hidden_size: int, n_labels: int, dropout_probability: float) -> None:
         super().__init__()
@@ -31,27 +37,49 @@ class SequenceHead(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """``(n, hidden)`` → ``(n, n_labels)``."""
         out: Tensor = self.output(dropout(F.relu(self.inner(hidden)), self.dropout, self.training))
-        return out
+        if (self.mean, self.spread) == (0.0, 1.0):
+            return out
+        return out.float() * self.spread + self.mean
+
+
+def in_units_of(head: SequenceHead, targets: Targets, *, is_trained: bool) -> None:
+    """Let the head learn in units of the targets' spread, from their mean; a trained one goes on from what it knows."""
+    head.mean, head.spread = targets.mean, targets.spread
+    if is_trained:
+        with torch.no_grad():
+            head.output.weight /= targets.spread
+            head.output.bias.sub_(targets.mean).div_(targets.spread)
+
+
+def in_own_units(tensors: Mapping[str, Tensor], targets: Targets) -> dict[str, Tensor]:
+    """A trained head's tensors so that they give the numbers themselves, as everything else reads them."""
+    scaled = dict(tensors)
+    weight, bias = scaled["head.output.weight"].double(), scaled["head.output.bias"].double()
+    scaled["head.output.weight"] = (weight * targets.spread).float()
+    scaled["head.output.bias"] = (bias * targets.spread + targets.mean).float()
+    return scaled
 
 
 @dataclass(frozen=True, slots=True)
 class TextLoss:
     """The loss of a batch, each feature as heavy as it weighs; with it the accuracy, each as its share of its text.
 
-    Cross-entropy; the mean over labels of binary cross-entropies; or the squared error. Smoothing and weights of labels
-    are as in PyTorch's losses of these names.
+    Cross-entropy; the mean over labels of binary cross-entropies; or the squared error, in units of the spread of the
+    training numbers. Smoothing and weights of labels are as in PyTorch's losses of these names.
 
     Attributes:
         problem: which of the three.
         smoothing: share of the label that is spread.
         label_weights: ``(n_labels,)``; of several labels a text, what the presence of each weighs. Of one, what the
             features' weights hold already, so that the accuracy can do without it. None: 1.
+        spread: standard deviation of the numbers that were trained on.
 
     """
 
     problem: Problem
     smoothing: float = 0.0
     label_weights: Tensor | None = None
+    spread: float = 1.0
     _on_device: dict[torch.device, Tensor] = field(default_factory=dict, compare=False)
 
     def __call__(self, logits: Tensor, batch: PackedBatch) -> StepSums:
@@ -66,7 +94,7 @@ class TextLoss:
     def losses(self, scores: Tensor, labels: Tensor) -> Tensor:
         """``(n_features, n_labels)`` and the label columns → ``(n_features,)``."""
         if self.problem == "regression":
-            return (scores[:, 0] - labels[:, 0]) ** 2
+            return ((scores[:, 0] - labels[:, 0]) / self.spread) ** 2
         if self.problem == "single-label":
             return F.cross_entropy(scores, labels[:, 0], reduction="none", label_smoothing=self.smoothing)
         wanted = labels.to(scores.dtype) * (1 - self.smoothing) + self.smoothing / 2
@@ -111,16 +139,17 @@ class TextDivergence:
     """How far a student's logits are from a teacher's: see ``Divergence``.
 
     Kullback-Leibler divergence of the softened distributions times the temperature squared (Hinton et al. 2015), of
-    several labels a text the mean over their two-way distributions; of numbers the squared difference.
+    several labels a text the mean over their two-way distributions; of numbers the squared difference in their spread.
     """
 
     problem: Problem
+    spread: float = 1.0
 
     def __call__(self, logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:
         """→ scalar, the sum over the features, each as heavy as it weighs."""
         ours, theirs, heavy = logits.float(), teacher_logits.float(), required(batch.weights, "weights")
         if self.problem == "regression":
-            return (heavy * (ours - theirs).square()[:, 0]).sum()
+            return (heavy * ((ours - theirs) / self.spread).square()[:, 0]).sum()
         ours, theirs = ours / temperature, theirs / temperature
         if self.problem == "multi-label":
             ours, theirs = (torch.stack([F.logsigmoid(x), F.logsigmoid(-x)], dim=-1) for x in (ours, theirs))

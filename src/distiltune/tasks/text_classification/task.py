@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,17 @@ from torch import nn
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
-from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
-from distiltune.errors import RecipeError
+from distiltune.data.reading import (
+    USE_OF,
+    DataSettings,
+    Use,
+    examples_to_evaluate,
+    train_and_validation,
+)
+from distiltune.data.rejections import with_rejections
+from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
@@ -38,18 +46,34 @@ from distiltune.tasks.text_classification.evaluation import (
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
-from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
+from distiltune.tasks.text_classification.head import (
+    SequenceHead,
+    TextDivergence,
+    TextLoss,
+    in_own_units,
+    in_units_of,
+    metric_names,
+)
+from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.text_classification.read import TextSet, read_texts
-from distiltune.tasks.text_classification.settings import TextClassificationSettings, check_labels
+from distiltune.tasks.text_classification.settings import (
+    TextClassificationSettings,
+    check_labels,
+    names_of_labels,
+)
+from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling
 from distiltune.tasks.text_classification.targets import (
+    SCALE_NAMES,
     UNKNOWN,
     Targets,
     class_weights,
+    find_problem,
     find_targets,
     forget_unknown,
     keep_known,
+    problem_sentence,
     targets_of,
 )
 from distiltune.training.objective import TableColumn
@@ -88,6 +112,7 @@ class TextSpec:
         label_weights: as the recipe has them.
         smoothing: of the labels.
         batch_tokens: most tokens in a batch of evaluation.
+        label_settings: how labels are read.
 
     """
 
@@ -98,6 +123,7 @@ class TextSpec:
     label_weights: str
     smoothing: float
     batch_tokens: int
+    label_settings: LabelSettings = LabelSettings()  # noqa: RUF009 (frozen)
 
     def open_training(self, device: torch.device) -> TextTraining:
         """Read the texts; the labels are those of the training data, or the model's own if they hold all of these.
@@ -108,7 +134,10 @@ class TextSpec:
 
         """
         train, validation = train_and_validation(self.read, self.data, _text_of, "text")
-        targets = find_targets(train.examples, self.problem, model_config(self.labelled))
+        try:
+            train, targets = self._find_targets(train)
+        except DataError as error:
+            raise with_rejections(error, train.findings) from None
         try:
             check_labels(targets.problem, self.label_weights, self.smoothing)
         except ValueError as error:
@@ -119,18 +148,34 @@ class TextSpec:
             ) from None
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
-        validation = keep_known(validation, targets, share) if validation is not None else None
+        if validation is not None:
+            validation = keep_known(as_spelled(validation, targets.labels), targets, share)
         weights = class_weights(self.label_weights, targets, train.examples)
         return TextTraining(TextClassification(self, targets), train, validation, tuple(weights.tolist()), device)
 
     def open_model(self, config: Mapping[str, Any]) -> TextClassification:
-        """The task with the model's labels."""
-        return TextClassification(self, targets_of(config) or UNKNOWN)
+        """The task with the model's labels, in whose order rows of 0 and 1 are unless other names are given."""
+        targets = targets_of(config) or UNKNOWN
+        places = targets.labels if targets.problem == "multi-label" else ()
+        spec = replace(self, label_settings=replace(self.label_settings, names_of_places=places))
+        return TextClassification(spec, targets)
 
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
         """Read the texts of these sources; arguments and errors as `read_texts`."""
-        columns = TextColumns.parse(self.data.columns)
-        return read_texts(sources, split, columns, self.data.max_rejected_share, use or USE_OF[split])
+        columns, share = TextColumns.parse(self.data.columns), self.data.max_rejected_share
+        return read_texts(sources, split, columns, share, use or USE_OF[split], self.label_settings)
+
+    def _find_targets(self, train: TextSet) -> tuple[TextSet, Targets]:
+        """What is predicted, and the training texts with one spelling of each label and a finding that says so."""
+        model, problem = model_config(self.labelled), self.problem
+        if problem == "auto" and all(example.gold is not None for example in train.examples):
+            problem = find_problem(train.examples, model)
+        if problem != "regression":
+            train = one_spelling(train)
+        targets = find_targets(train.examples, problem, model)
+        findings = replace(train.findings, items=list(train.findings.items))
+        findings.add(Finding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
+        return replace(train, findings=findings), targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +200,21 @@ class TextTraining:
     @property
     def objective(self) -> TextLoss:
         """The loss; of one label a text, the labels' weights are in the features'."""
-        problem, spec = self.task.targets.problem, self.task.spec
+        targets, spec = self.task.targets, self.task.spec
         weights = torch.tensor(self.weights, dtype=torch.float32) if spec.label_weights else None
-        return TextLoss(problem, spec.smoothing, weights)
+        return TextLoss(targets.problem, spec.smoothing, weights, targets.spread)
 
     def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with its own head if that is for these labels, else with a new one."""
         task = self.task
-        return load_labelled_model(
+        loaded = load_labelled_model(
             name, task.targets.labels, task.head_rules, task.make_head, self.device, dropouts, HEAD_DROPOUT
         )
+        if task.targets.is_regression:
+            head = loaded.model.get_submodule("head")
+            assert isinstance(head, SequenceHead)  # make_head made it
+            in_units_of(head, task.targets, is_trained=not loaded.source.missing)
+        return loaded
 
     def data(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
         """The texts to train on and those to validate on with their features."""
@@ -213,7 +263,7 @@ class TextClassification:
     @property
     def divergence(self) -> TextDivergence:
         """What a student of a fine-tuned teacher learns beside that loss."""
-        return TextDivergence(self.targets.problem)
+        return TextDivergence(self.targets.problem, self.targets.spread)
 
     def means_the_same(self, config: Mapping[str, Any]) -> bool:
         """Whether a model with that config.json has the same labels in the same order."""
@@ -223,6 +273,7 @@ class TextClassification:
         """Read and featurise texts to evaluate on, or to predict."""
         spec = self.spec
         read = examples_to_evaluate(spec.read, spec.data, sources, use, _text_of, "text")
+        read = as_spelled(read, self.targets.labels)
         if use == "prediction":
             read = forget_unknown(read, self.targets)
         else:
@@ -235,7 +286,7 @@ class TextClassification:
 
     def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """The labels, the problem and the dropout, as ``transformers`` reads them."""
-        windows = self.spec.windows
+        windows, scale = self.spec.windows, (self.targets.mean, self.targets.spread)
         return {
             **labels_config(self.targets.labels),
             "problem_type": self.targets.config(),
@@ -244,8 +295,13 @@ class TextClassification:
                 "max_length": windows.max_length,
                 "stride": windows.shared,
                 "long_texts": "truncate" if windows.truncate else "windows",
+                **(dict(zip(SCALE_NAMES, scale, strict=True)) if self.targets.is_regression else {}),
             },
         }
+
+    def in_own_units(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The trained tensors so that a model of numbers gives the numbers themselves."""
+        return in_own_units(tensors, self.targets) if self.targets.is_regression else dict(tensors)
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""
@@ -268,8 +324,9 @@ class TextClassification:
 
     def concerns(self, training: TextData, validation: TextData | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
-        others = labelled_texts(validation) if validation is not None else []
-        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+        others = labelled_texts(validation, self.targets.problem) if validation is not None else []
+        texts = labelled_texts(training, self.targets.problem)
+        return in_training(labelled_concerns(training, texts, others, tokenizer))
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
@@ -295,4 +352,5 @@ def from_settings(settings: TextClassificationSettings) -> TextSpec:
         label_weights=settings.class_weights,
         smoothing=settings.label_smoothing,
         batch_tokens=settings.evaluation_tokens,
+        label_settings=LabelSettings(names_of_labels(settings.label_names), settings.label_separator),
     )

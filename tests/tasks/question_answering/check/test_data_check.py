@@ -115,7 +115,7 @@ START = ROW["answers"][0]["answer_start"]
         ("answer_respelled", with_answer(ROW, ANSWER.upper(), START)),
         ("answer_not_found", with_answer(ROW, "a submarine", START)),
         ("answer_cut_into_word", with_answer(ROW, ROW["context"][START + 3 : START + 9], START + 3)),
-        ("answer_with_space", with_answer(ROW, f" {ANSWER}", START - 1)),
+        ("answer_trimmed", with_answer(ROW, f" {ANSWER}", START - 1)),
         ("no_question", changed(ROW, question="N/A")),
         ("impossible_with_answers", changed(ROW, is_impossible=True)),
         ("id_repeated", changed(ROW, id="0-0")),
@@ -152,10 +152,10 @@ def test_leaks_of_questions_and_of_passages(tmp_path: Path) -> None:
     assert found["question_leaked"].severity == "error"
     leak, passages = found["question_leaked"], found["passage_leaked"]
     assert (leak.count, leak.of) == (1, 2)  # of the validation questions, whose figures it spoils
-    assert (passages.count, passages.of) == (9, 20)  # of the training questions, which are to go
-    assert {case.row_id for case in found["passage_leaked"].cases} == {
-        *("0-1", "0-2", "0-3", "0-4", "1-0", "1-1", "1-2", "1-3", "1-4")
-    }
+    assert (passages.count, passages.of) == (5, 20)  # of the training questions, which are to go
+    assert [case.row_id for case in passages.cases] == ["1-0", "1-1", "1-2", "1-3", "1-4"]
+    near = found["passage_nearly_leaked"]  # other names may make it another passage
+    assert ([case.row_id for case in near.cases], near.fixable) == (["0-1", "0-2", "0-3", "0-4"], False)
 
 
 def test_a_leak_is_as_bad_as_its_share_of_the_validation_questions(tmp_path: Path) -> None:
@@ -211,6 +211,9 @@ def test_findings_are_ranked(tmp_path: Path) -> None:
     data = rows()
     data[0] = with_answer(data[0], "a submarine", 3)
     data[1] = changed(data[1], question="?")
+    few = {concern.kind: concern.severity for concern in check(tmp_path, data).looked.concerns}
+    assert few["answer_not_found"] == "warning"  # one of twenty: a training goes on without it
+    data[2] = with_answer(data[2], "a submarine", 3)
     ranks = [concern.severity for concern in check(tmp_path, data).looked.concerns]
     assert ranks == sorted(ranks, key=["error", "warning", "note"].index)
     assert ranks[0] == "error"
@@ -293,3 +296,75 @@ def test_examples_keep_their_titles_when_they_are_fixed(tmp_path: Path) -> None:
     titled = replace(report.examples, examples=tuple(replace(e, title="A town") for e in report.examples.examples))
     write_fixed(fix(titled, report.repeats), tmp_path / "clean.json")
     assert json.loads((tmp_path / "clean.json").read_text())["data"][0]["title"] == "A town"
+
+
+def lease(number: int) -> dict[str, Any]:
+    """A lease that differs from the others in names and sums, and a question that all of them have."""
+    names = ("Ida Brandt", "Tom Reed", "Ann Lee", "Bo Falk", "Cem Ak", "Dee Moss")
+    body = (
+        "The flat is let unfurnished with its cellar, and the tenant keeps both in good order at all times. "
+        "Rent is due on the third working day of each month and is paid by bank transfer to the landlord. "
+        "Pets are allowed as long as the neighbours do not complain of noise or of dirt in the stairway."
+    )
+    name = f"{names[number % 6]} {'I' * (number // 6)}".strip()
+    context = f"Lease {number + 10}. {body} The tenant is {name} and pays {400 + 7 * number} a month."
+    text = name if number % 2 else str(400 + 7 * number)
+    question = "Who is the tenant here?" if number % 2 else "What is the rent a month?"
+    answer = {"text": text, "answer_start": context.index(text, len(body))}
+    return {"id": f"lease-{number}", "question": question, "context": context, "answers": [answer]}
+
+
+def test_questions_on_nearly_the_same_passages_are_no_copies(tmp_path: Path) -> None:
+    leases = [lease(number) for number in range(30)]
+    same = changed(lease(0), id="copy")
+    respelt = changed(lease(1), id="spaces", context=lease(1)["context"].replace(". ", ".  "))
+    respelt["answers"] = [{"text": lease(1)["answers"][0]["text"]}]
+    report = check(tmp_path, [*leases, same, respelt], [changed(lease(40), id="dev")])
+    found = kinds(report)
+    assert [case.row_id for case in found["question_repeated"].cases] == ["copy", "spaces"]
+    assert "answers_contradict" not in found
+    assert "passage_leaked" not in found
+    assert "question_leaked" not in found
+    assert found["passage_nearly_repeated"].count > 20
+    fixed = fix(report.examples, report.repeats)
+    assert [example.id for example in fixed.examples] == [each["id"] for each in leases]
+    assert all(example.answers for example in fixed.examples)
+
+
+def test_a_copy_on_a_nearly_same_passage_has_its_answer_in_the_same_place(tmp_path: Path) -> None:
+    data = rows()
+    end = changed(data[0], id="end", context=data[0]["context"].replace("in the window", "in a window"))
+    other = with_answer(end, "Bergen", end["context"].index("Bergen"))
+    report = check(tmp_path, [*data, end, changed(other, id="other")])
+    assert [case.row_id for case in kinds(report)["question_repeated"].cases] == ["end"]
+    assert {"other"} <= {example.id for example in fix(report.examples, report.repeats).examples}
+
+
+def test_another_number_or_another_place_is_another_question(tmp_path: Path) -> None:
+    context = "Ida won the cup of 1951 in Lund. Ida won the cup of 1952 in Graz, and all of it was in the papers."
+    asked = "Who won the cup of the year {} that all of the papers in the country wrote of?"
+    data = rows()
+    for year in (1951, 1952):
+        row = {"id": str(year), "question": asked.format(year), "context": context}
+        data.append({**row, "answers": [{"text": "Ida", "answer_start": 0 if year == 1951 else 33}]})
+    assert "question_nearly_repeated" not in kinds(check(tmp_path, data))
+
+
+def test_what_a_near_copy_took_in_is_not_lost_with_it(tmp_path: Path) -> None:
+    """A near copy that has the answers of its own copy hands both on."""
+    data = rows()
+    near = changed(data[9], id="near", question=data[9]["question"].replace("which", "whch"))
+    text = data[9]["answers"][0]["text"]
+    wider = data[9]["context"].index(f"on {text}")
+    again = with_answer(changed(near, id="again"), f"on {text}", wider)
+    report = check(tmp_path, [*data, near, again])
+    kept = {example.id: example for example in fix(report.examples, report.repeats).examples}
+    assert {"near", "again"}.isdisjoint(kept)
+    assert Answer(f"on {text}", wider) in kept["1-4"].answers
+
+
+def test_an_answer_that_is_its_whole_text_is_told(tmp_path: Path) -> None:
+    data = [with_answer(row, row["context"], 0) for row in rows()]
+    found = kinds(check(tmp_path, data))["answer_is_whole_text"]
+    assert (found.severity, found.count) == ("error", 20)
+    assert "--columns answer_text=" in found.repair

@@ -19,11 +19,11 @@ CONTEXT = "The Romans left York City in 410, taking DistilBERT along; 北京市 
         ("Roman", 4, None),  # an ending left out is meant
         ("BERT", 47, None),  # capitals inside part a word
         ("北京", CONTEXT.index("北"), None),  # no gaps between words
-        (" York City", 15, "York City"),
+        (" York City", 15, None),
         ("410", 29, None),
     ],
 )
 def test_slipped_spans(text: str, start: int, repaired: str | None) -> None:
     assert CONTEXT.startswith(text, start)
     slipped = slipped_span(CONTEXT, Answer(text, start))
-    assert (slipped.repaired.text if slipped else None) == repaired
+    assert (slipped.text if slipped else None) == repaired

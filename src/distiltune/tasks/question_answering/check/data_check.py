@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
-from distiltune.checks.reading import reading_concerns
+from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.progress import tell
 from distiltune.system.host import restored
@@ -45,6 +45,8 @@ class CheckSettings:
     windows: WindowSettings
     max_answer_tokens: int = 30
     columns: str = ""
+    no_answer: str = ""
+    max_rejected_share: float = MAX_REJECTED_SHARE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ def check_questions(
         DataError: if a source cannot be read, or nothing in it can be used.
 
     """
-    examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0)
-    other = load_examples(against, "validation", settings.columns, 1.0) if against else None
+    columns, none = settings.columns, settings.no_answer
+    examples = load_examples(data, "train", columns, 1.0, no_answer=none)
+    other = load_examples(against, "validation", columns, 1.0, no_answer=none) if against else None
     featurised = featurise(examples, tokenizer, settings.windows)
     others = other.examples if other is not None else ()
     tell("looking for repeats and leaks")
@@ -114,7 +117,9 @@ def check(
     request = check_request(data, against, settings)
     basis = begin_check(request)
     windows = WindowSettings(settings.max_length, settings.stride, question_limit(settings))
-    measured_by = CheckSettings(windows, settings.max_answer_tokens, settings.columns)
+    measured_by = CheckSettings(
+        windows, settings.max_answer_tokens, settings.columns, settings.no_answer, settings.max_rejected_share
+    )
     found = check_questions(request.data, basis.against, basis.tokenizer, measured_by)
     checked = end_check(request, basis, found.looked)
     if fix is None:
@@ -145,7 +150,7 @@ def list_concerns(
     read = replace(data.findings, items=[item for item in data.findings.items if item.kind != "question_truncated"])
     return ranked(
         [
-            *reading_concerns(read, READING),
+            *reading_concerns(read, READING, settings.max_rejected_share),
             *span_concerns(examples),
             *question_concerns(examples),
             *answer_concerns(examples),

@@ -13,9 +13,9 @@ from distiltune.checks.concerns import LEAKED
 from distiltune.errors import DataError, RecipeError
 from distiltune.system.durable import write_whole, writing_to
 from distiltune.tasks.question_answering.check.examples import asks_nothing
-from distiltune.tasks.question_answering.check.repeats import Repeats
+from distiltune.tasks.question_answering.check.repeats import Repeats, fits
 from distiltune.tasks.question_answering.check.spans import slipped_span
-from distiltune.tasks.question_answering.examples import Answer, Example
+from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.read import ExampleSet
 
 Action = Literal["removed", "repaired", "merged", "left"]
@@ -87,8 +87,8 @@ def _merge(
         for repeat in found:
             if repeat.index in removed or repeat.of in removed:
                 continue
-            first, copy = merged[repeat.of], examples[repeat.index]
-            new = [answer for answer in copy.answers if _fits(first, answer) and answer not in first.answers]
+            first, copy = merged[repeat.of], merged[repeat.index]  # which has the answers of its own copies
+            new = [answer for answer in copy.answers if fits(first, answer) and answer not in first.answers]
             merged[repeat.of] = replace(first, answers=(*first.answers, *new))
             removed[repeat.index] = (kind, f"a copy of {first.id}")
             if new:
@@ -97,19 +97,14 @@ def _merge(
     return merged, changes
 
 
-def _fits(example: Example, answer: Answer) -> bool:
-    """Whether the answer of a copy stands in this example's own text, which may differ a little."""
-    return example.context.startswith(answer.text, answer.start)
-
-
 def _mend_spans(example: Example) -> tuple[Example, list[Change]]:
     answers, changes = [], []
     for answer in example.answers:
         slipped = slipped_span(example.context, answer)
         if slipped is not None:
-            text = f"{answer.text!r} at {answer.start} → {slipped.repaired.text!r} at {slipped.repaired.start}"
-            changes.append(Change("repaired", slipped.problem, example.id, text))
-            answer = slipped.repaired
+            text = f"{answer.text!r} at {answer.start} → {slipped.text!r} at {slipped.start}"
+            changes.append(Change("repaired", "answer_cut_into_word", example.id, text))
+            answer = slipped
         if answer not in answers:
             answers.append(answer)
     return (replace(example, answers=tuple(answers)) if changes else example), changes
