@@ -121,7 +121,7 @@ def test_the_example_runs_without_torch(exported: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     expected = Answerer(exported, threads=1)(asked.question, asked.context * 5)
     assert done.stdout.startswith(f"{expected.text}  (probability")
-    assert len((exported / "example.py").read_text().splitlines()) <= 30
+    assert len((exported / "example.py").read_text().splitlines()) <= 33
 
 
 def test_8_bits_are_smaller_and_measured(people_model: Path, data: str, tmp_path: Path, exported: Path) -> None:
