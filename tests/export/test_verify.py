@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
-from distiltune.export.verify import Comparison, compare, has_score, measure
+from distiltune.export.verify import ExportComparison, compare, has_score, measure
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe
@@ -56,7 +56,7 @@ def setting(folder: Path, size: float, *, gold: bool = True) -> tuple[Task[Any],
     return task, model, task.load_data([str(folder / "texts.jsonl")], tokenizer, "prediction")
 
 
-def compared(task: Task[Any], model: nn.Module, other: nn.Module, data: Dataset) -> Comparison:
+def compared(task: Task[Any], model: nn.Module, other: nn.Module, data: Dataset) -> ExportComparison:
     return compare(task, model, other, data, measure(task, model, data), measure(task, other, data))
 
 

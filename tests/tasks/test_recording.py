@@ -20,7 +20,7 @@ from distiltune.model.encoder import Encoder, TaskModel
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.question_answering.head import SpanHead, span_divergence, span_loss
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
-from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.token_classification.head import token_divergence, token_loss
 from distiltune.training.cuda_graphs import Replayed
 from distiltune.training.objective import Objective
@@ -48,7 +48,7 @@ def model_of(make_head: Callable[..., torch.nn.Module]) -> Callable[[], TaskMode
     return lambda: TaskModel(Encoder(SHAPE), make_head(SHAPE.hidden_size, dropout_probability=0.1))
 
 
-def text_step(problem: Problem, *, soft: bool) -> Step:
+def text_step(problem: ProblemType, *, soft: bool) -> Step:
     weights = torch.arange(1.0, N_LABELS + 1) if problem != "regression" else None
     hard = TextLoss(problem, 0.1, weights)
     objective = SoftLabels(hard, TextDivergence(problem), 2.0, 0.5) if soft else hard

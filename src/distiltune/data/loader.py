@@ -65,12 +65,12 @@ def hands_of(features: FeatureSet, ids: FeatureIds, n_hands: int) -> list[Featur
     return [gather_rows(ids, bounds, hand).astype(np.int64) for hand in hands]
 
 
-def share(features: FeatureSet, ids: FeatureIds, place: int, n_places: int) -> FeatureIds:
-    """What the process at ``place`` takes of a batch: about as many tokens as each other, none of a batch too small."""
-    if n_places == 1:
+def share(features: FeatureSet, ids: FeatureIds, rank: int, world_size: int) -> FeatureIds:
+    """What the process at ``rank`` takes of a batch: about as many tokens as each other, none of a batch too small."""
+    if world_size == 1:
         return ids
-    hands = hands_of(features, ids, n_places)
-    return hands[place] if place < len(hands) else ids[:0]
+    hands = hands_of(features, ids, world_size)
+    return hands[rank] if rank < len(hands) else ids[:0]
 
 
 def token_batches(features: FeatureSet, feature_ids: FeatureIds, max_tokens: int) -> list[FeatureIds]:

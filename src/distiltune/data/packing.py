@@ -189,7 +189,7 @@ def gather_blocks(
     return np.concatenate([flat[0:0], *(flat[offsets[row] : offsets[row + 1]] for row in rows)])
 
 
-def token_places(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
+def token_positions(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
     """For each packed token its sequence and its place in it, ``(n_tokens,)`` int64 each."""
     tokens = torch.arange(n_tokens, device=cu_seqlens.device)
     boundaries = cu_seqlens.long()

@@ -20,7 +20,7 @@ from distiltune.data.sources import STARTER
 from distiltune.errors import DataError, DistiltuneError, ModelError
 from distiltune.export.onnx_graph import OPSET, write_graph
 from distiltune.export.quantise import quantise_dynamic, quantise_static
-from distiltune.export.verify import Comparison, Measured, compare, has_score, measure
+from distiltune.export.verify import ExportComparison, Measured, compare, has_score, measure
 from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.inference.trained_model import ONNX_ENTRY, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
@@ -66,7 +66,7 @@ class Exported:
     directory: Path
     precision: str
     size_bytes: int
-    comparison: Comparison
+    comparison: ExportComparison
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
@@ -84,7 +84,7 @@ class _Candidate:
 
     precision: str
     file: Path
-    comparison: Comparison
+    comparison: ExportComparison
 
 
 @contextmanager
@@ -171,7 +171,7 @@ def _check_measurable(task: Task[D], before: Measured, data: Dataset) -> None:
         )
 
 
-def _check_kept(comparison: Comparison, data: Dataset) -> None:
+def _check_kept(comparison: ExportComparison, data: Dataset) -> None:
     if comparison.lost > MAX_LOST:
         raise ModelError(
             f"In 8 bits the model loses {comparison.lost:.2f} points of {_scores(comparison)}, more than {MAX_LOST:g}.",
@@ -309,7 +309,7 @@ def _usage(example: str) -> str:
     return f"{uses}\n\n```shell\n{command}\n```" if example else ""
 
 
-def _scores(comparison: Comparison) -> str:
+def _scores(comparison: ExportComparison) -> str:
     """Both scores in words."""
     after, before = (
         "not known" if score is None else f"{score:.2f}" for score in (comparison.score, comparison.score_original)

@@ -34,7 +34,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ExportComparison:
     """An exported model beside the original.
 
     Attributes:
@@ -117,13 +117,13 @@ def _score_name(task: Task[D], measured: Measured) -> str:
 
 def compare(
     task: Task[D], original: nn.Module, exported: nn.Module, data: D, before: Measured, after: Measured
-) -> Comparison:
+) -> ExportComparison:
     """Put the measurements of two models on the same data beside each other, and compare their logits."""
     name = _score_name(task, before)
     unit = 1.0 if task.guide(before.metrics).label(name).unit == "percent" else 100.0
     difference, largest = _compare_logits(original, exported, data)
     within = _tolerance(largest)
-    return Comparison(
+    return ExportComparison(
         n_examples=len(before.answers),
         n_equal=sum(_is_equal(after.answers.get(id_), answer, within) for id_, answer in before.answers.items()),
         max_logit_difference=difference,

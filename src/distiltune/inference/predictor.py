@@ -53,13 +53,13 @@ def _shared_outputs(
     rows: Rows,
 ) -> Iterator[tuple[PackedBatch, Tensor]]:
     """Every process runs each n-th batch and receives what the others made of theirs: all yield all, in order."""
-    place, n_places = dist.get_rank(), dist.get_world_size()
-    for first in range(0, len(batches), n_places):
-        rounds = [features.batch(ids) for ids in batches[first : first + n_places]]
+    rank, world_size = dist.get_rank(), dist.get_world_size()
+    for first in range(0, len(batches), world_size):
+        rounds = [features.batch(ids) for ids in batches[first : first + world_size]]
         # With too few batches left, the last is run more than once and its copies are not looked at.
-        mine = rounds[min(place, len(rounds) - 1)]
+        mine = rounds[min(rank, len(rounds) - 1)]
         _, output = run([mine])
-        sizes = [sum(rounds[min(other, len(rounds) - 1)].row_counts(rows)) for other in range(n_places)]
+        sizes = [sum(rounds[min(other, len(rounds) - 1)].row_counts(rows)) for other in range(world_size)]
         padded = output.new_zeros(max(sizes), output.shape[1])
         padded[: len(output)] = output
         gathered = [torch.empty_like(padded) for _ in sizes]

@@ -15,7 +15,7 @@ from distiltune.progress import tell
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
-from distiltune.runs.prepare import Prepared
+from distiltune.runs.prepare import PreparedRun
 from distiltune.settings.stored import stored_names
 from distiltune.system.durable import writing_text
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -30,7 +30,7 @@ class CoachFindings:
     analysis: Analysis | None
 
 
-def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
+def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
     recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
     training, validation = prepared.training, prepared.validation

@@ -18,7 +18,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.runs.coaching import training_facts
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
-from distiltune.runs.prepare import Prepared, prepare, prepare_again, tell
+from distiltune.runs.prepare import PreparedRun, prepare, prepare_again, tell
 from distiltune.runs.provenance import Provenance, write_run_start
 from distiltune.runs.results import write_results
 from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable, write_base
@@ -181,7 +181,7 @@ def _fine_tune(
 class _Writing:
     """A run in the process that writes: what was prepared for it, where it is kept, whom it tells, who may stop it."""
 
-    prepared: Prepared
+    prepared: PreparedRun
     run: RunDirectory
     log: RunLog
     reporter: Reporter
@@ -336,7 +336,7 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
 
 
-def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
+def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
@@ -359,17 +359,17 @@ def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -
 
 
 def _train(
-    prepared: Prepared, optimiser: Adam, evaluate: Evaluate, keeper: Keeper, watchers: Sequence[Watcher] = ()
+    prepared: PreparedRun, optimiser: Adam, evaluate: Evaluate, keeper: Keeper, watchers: Sequence[Watcher] = ()
 ) -> None:
     """Train from the beginning, or from where the run that is resumed stood."""
     start = prepared.resumed.loop if prepared.resumed is not None else LoopState()
     train(training_setup(prepared, optimiser), evaluate, keeper, watchers, start)
 
 
-def _put_back(prepared: Prepared, optimiser: Adam) -> None:
+def _put_back(prepared: PreparedRun, optimiser: Adam) -> None:
     if prepared.resumed is not None:
         prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.rank)
 
 
-def _provenance(prepared: Prepared) -> Provenance:
+def _provenance(prepared: PreparedRun) -> Provenance:
     return Provenance(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)

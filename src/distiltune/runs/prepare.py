@@ -53,7 +53,7 @@ from distiltune.training.setup import count_steps
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRun:
     """All that is ready before the first step.
 
     ``lesson`` is what the training goes by: task, data and loss, with a teacher in them if there is one. ``began`` is
@@ -116,7 +116,7 @@ class Prepared:
 
 def prepare(
     recipe: Recipe, here: Processes, device: torch.device, model: str = "", precision_name: str = ""
-) -> Prepared:
+) -> PreparedRun:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
 
     ``model`` and ``precision_name``, if given, stand in place of the recipe's.
@@ -151,7 +151,7 @@ def prepare(
         precision,
     )
     check_same(here, _facts(around, loaded, lesson.task.model_config(loaded.head_dropout, {})))
-    return Prepared(
+    return PreparedRun(
         began,
         here,
         precision,
@@ -181,7 +181,7 @@ def _teaching(recipe: Recipe) -> Teaching | None:
 
 def prepare_again(
     recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed, precision: str
-) -> Prepared:
+) -> PreparedRun:
     """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with.
 
     ``precision`` is what it is to go on in, if somebody named one.
@@ -222,7 +222,7 @@ def _check_warmup(recipe: Recipe, n_steps: int) -> None:
         )
 
 
-def tell(reporter: Reporter, prepared: Prepared) -> None:
+def tell(reporter: Reporter, prepared: PreparedRun) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)

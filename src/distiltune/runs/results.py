@@ -19,7 +19,7 @@ from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, 
 from distiltune.runs.coaching import CoachFindings, sum_up_run
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import RunKeeper
-from distiltune.runs.prepare import Prepared
+from distiltune.runs.prepare import PreparedRun
 from distiltune.runs.provenance import versions
 from distiltune.system.durable import write_whole
 from distiltune.tasks.base import D, Dataset, Rescaled, Task
@@ -28,7 +28,7 @@ from distiltune.training.checkpoint_writer import best_checkpoint
 
 
 def write_results(
-    run: RunDirectory, prepared: Prepared, keeper: RunKeeper, coach: Coach, *, may_probe: bool = True
+    run: RunDirectory, prepared: PreparedRun, keeper: RunKeeper, coach: Coach, *, may_probe: bool = True
 ) -> CoachFindings:
     """Write all that a run ends with, for its best epoch so far; and what the coach has to say about it.
 
@@ -73,7 +73,7 @@ def _to_keep(tensors: Mapping[str, Tensor], task: Task[D]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 
-def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool) -> CoachFindings:
+def _sum_up(run: RunDirectory, prepared: PreparedRun, coach: Coach, may_probe: bool) -> CoachFindings:
     """What the coach has to say at the end."""
 
     def probe() -> ProbeResult:
@@ -88,7 +88,9 @@ def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool
     )
 
 
-def _summary(run: RunDirectory, prepared: Prepared, keeper: RunKeeper, best: int, total_seconds: float) -> RunSummary:
+def _summary(
+    run: RunDirectory, prepared: PreparedRun, keeper: RunKeeper, best: int, total_seconds: float
+) -> RunSummary:
     recipe, epochs = prepared.recipe, tuple(keeper.epochs)
     found = versions()
     values = recipe.model_dump(mode="json")

@@ -15,7 +15,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.report.curves import STYLE
 from distiltune.runs.record import RunRecord
-from distiltune.studies.compare import SHOWN_CHANGES, Comparison, PairComparison
+from distiltune.studies.compare import SHOWN_CHANGES, PairComparison, RunComparison
 from distiltune.system.durable import writing_to
 from distiltune.system.figures import save_figure
 from distiltune.tasks.table import TASKS
@@ -33,7 +33,7 @@ _SHOWN_SCORES = 2
 _SUFFIXES = (".svg", ".png")
 
 
-def comparison_lines(comparison: Comparison) -> list[str]:
+def comparison_lines(comparison: RunComparison) -> list[str]:
     """The comparison for a terminal."""
     lines = _table(comparison.runs)
     lines += ["", *_differing(comparison)]
@@ -75,7 +75,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}" if abs(value) < 20 else f"{value:.2f}"
 
 
-def _differing(comparison: Comparison) -> list[str]:
+def _differing(comparison: RunComparison) -> list[str]:
     if not comparison.differing:
         return ["the recipes are the same"]
     lines = ["what differs in the recipes:"]
@@ -129,7 +129,7 @@ def check_picture(path: Path) -> None:
         )
 
 
-def draw_comparison(comparison: Comparison, path: Path) -> None:
+def draw_comparison(comparison: RunComparison, path: Path) -> None:
     """Draw the runs' validation losses and a score over the epochs, as SVG or PNG by the path's suffix.
 
     Raises:

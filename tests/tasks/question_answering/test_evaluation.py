@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.tasks.question_answering.calibration import confidences, pool
 from distiltune.tasks.question_answering.evaluation import (
-    Decision,
+    AnswerDecision,
     PredictionFiles,
     evaluate_questions,
 )
@@ -100,7 +100,7 @@ def test_an_answer_that_stands_nowhere_is_scored_and_costs_no_loss() -> None:
         assert each.n_features == whole.n_features - 1 == 4
         assert each.means == pytest.approx(four.means)
     none = [replace(known, answers=(), has_gold=False)]
-    assert evaluate_questions(tiny_qa_model(), none, features_of(none), SETTINGS, Decision(0.0)).metrics == {}
+    assert evaluate_questions(tiny_qa_model(), none, features_of(none), SETTINGS, AnswerDecision(0.0)).metrics == {}
 
 
 def test_the_threshold_decides_between_an_answer_and_none(tmp_path: Path) -> None:
@@ -111,7 +111,7 @@ def test_the_threshold_decides_between_an_answer_and_none(tmp_path: Path) -> Non
     for threshold in (None, 0.0, 1e6):
         with PredictionFiles(tmp_path / "p.json", tmp_path / "n.jsonl", 20) as files:
             evaluation = evaluate_questions(
-                Oracle(wrong=[0]), examples, features, SETTINGS, Decision(threshold), on_example=files.add
+                Oracle(wrong=[0]), examples, features, SETTINGS, AnswerDecision(threshold), on_example=files.add
             )
             files.finish(threshold, 1.0)
         texts[threshold] = list(json.loads((tmp_path / "p.json").read_text()).values())

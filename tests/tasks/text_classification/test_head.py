@@ -9,7 +9,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.text_classification.head import TextDivergence, TextLoss
-from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.text_classification.targets import Targets
 from distiltune.tasks.text_classification.task import TextClassification, from_settings
 from tests.tasks.parity import LENGTHS, assert_same_gradients, ours_of, packed, padded, reference_of
@@ -18,7 +18,7 @@ N = len(LENGTHS)
 ONES = np.ones(N, dtype=np.float32)
 
 
-def labels_of(problem: Problem, n_labels: int) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
+def labels_of(problem: ProblemType, n_labels: int) -> tuple[np.ndarray[Any, Any], torch.Tensor]:
     """Random labels as our columns and as the reference's tensor."""
     rng = np.random.default_rng(3)
     if problem == "regression":
@@ -32,7 +32,7 @@ def labels_of(problem: Problem, n_labels: int) -> tuple[np.ndarray[Any, Any], to
 
 
 @pytest.mark.parametrize(("problem", "n_labels"), [("single-label", 5), ("multi-label", 4), ("regression", 1)])
-def test_parity_with_transformers(problem: Problem, n_labels: int) -> None:
+def test_parity_with_transformers(problem: ProblemType, n_labels: int) -> None:
     """Logits, loss and gradients of a packed batch beside a padded one of ``DistilBertForSequenceClassification``."""
     from transformers import AutoModelForSequenceClassification
 
@@ -85,7 +85,7 @@ def test_accuracy_counts_texts_whatever_they_weigh() -> None:
 
 
 @pytest.mark.parametrize("problem", ["single-label", "multi-label", "regression"])
-def test_a_teacher_is_no_distance_from_itself_and_some_from_others(problem: Problem) -> None:
+def test_a_teacher_is_no_distance_from_itself_and_some_from_others(problem: ProblemType) -> None:
     ours, _ = labels_of(problem, 1 if problem == "regression" else 3)
     batch, _ = packed(ours, ONES)
     logits = torch.randn(N, ours.shape[1] if problem != "single-label" else 3)

@@ -90,7 +90,7 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class TextEvaluation:
+class EncoderEvaluation:
     """What a student is worth on a set of texts."""
 
     metrics: Mapping[str, float]
@@ -307,7 +307,7 @@ class EncoderDistillation:
         data: TextData,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
-    ) -> TextEvaluation:
+    ) -> EncoderEvaluation:
         """The loss and its parts over all features, dropout off."""
         sums = torch.zeros(len(METRIC_NAMES), dtype=torch.float64)
         n_done = 0
@@ -316,7 +316,7 @@ class EncoderDistillation:
             sums += self.loss(output, batch).metrics.double().cpu()
             n_done += batch.n_features
             on_progress(n_done)
-        return TextEvaluation(dict(zip(METRIC_NAMES, (sums / n_done).tolist(), strict=True)))
+        return EncoderEvaluation(dict(zip(METRIC_NAMES, (sums / n_done).tolist(), strict=True)))
 
 
 def _narrowed(

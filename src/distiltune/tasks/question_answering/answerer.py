@@ -17,7 +17,7 @@ from distiltune.system.host import restored, with_threads
 from distiltune.system.names import as_name
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
-from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
+from distiltune.tasks.question_answering.documents import Document, DocumentPart, Documents, as_documents, position_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
     QuestionFeatures,
@@ -103,7 +103,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedQuestions:
     """Questions and texts, tokenised and cut into windows, before the model has seen them.
 
     Attributes:
@@ -118,7 +118,7 @@ class Prepared:
 
     questions: tuple[str, ...]
     documents: tuple[Document, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[DocumentPart, ...]
     question_of: tuple[int, ...]
     examples: tuple[Example, ...]
     features: QuestionFeatures
@@ -270,7 +270,7 @@ class Answerer:
         index: PassageIndex | None = None,
         passages: int = 0,
         first_number: int = 1,
-    ) -> Prepared:
+    ) -> PreparedQuestions:
         """Tokenise questions and texts and cut them into windows.
 
         Raises:
@@ -288,8 +288,8 @@ class Answerer:
                     where=document.name or f"text {number}",
                     fix="read it in the encoding that it was written in",
                 )
-        whole = [Part(number, 0, document.text) for number, document in enumerate(documents)]
-        parts: list[Part] = []
+        whole = [DocumentPart(number, 0, document.text) for number, document in enumerate(documents)]
+        parts: list[DocumentPart] = []
         question_of: list[int] = []
         for number, question in enumerate(questions):
             own = whole if index is None else index.parts(question, passages)
@@ -299,7 +299,7 @@ class Answerer:
             Example(str(i), questions[number], part.text, ())
             for i, (number, part) in enumerate(zip(question_of, parts, strict=True))
         )
-        return Prepared(
+        return PreparedQuestions(
             questions=tuple(questions),
             documents=tuple(documents),
             parts=tuple(parts),
@@ -308,7 +308,7 @@ class Answerer:
             features=make_features(examples, self._loaded.tokenizer, self._windows),
         )
 
-    def replies(self, prepared: Prepared, logits: Sequence[Any], n_best: int = 5) -> list[Reply]:
+    def replies(self, prepared: PreparedQuestions, logits: Sequence[Any], n_best: int = 5) -> list[Reply]:
         """Read the replies out of what the model said.
 
         Args:
@@ -319,7 +319,9 @@ class Answerer:
         """
         return self._replies(prepared, example_windows(prepared.features, logits), n_best)
 
-    def _replies(self, prepared: Prepared, windows: Iterable[Sequence[WindowLogits]], n_best: int) -> list[Reply]:
+    def _replies(
+        self, prepared: PreparedQuestions, windows: Iterable[Sequence[WindowLogits]], n_best: int
+    ) -> list[Reply]:
         """One reply a question; ``windows`` are each example's, in order."""
         found: list[list[_Read]] = [[] for _ in prepared.questions]
         replies = []
@@ -334,7 +336,7 @@ class Answerer:
                 found[number] = []
         return replies
 
-    def _read(self, part: Part, windows: Sequence[WindowLogits], n_best: int) -> _Read:
+    def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], n_best: int) -> _Read:
         """The best candidates of one part: the first of all, and the best that share no character."""
         decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
         first = tuple(candidate.score for candidate in decoded.candidates)
@@ -372,20 +374,20 @@ class Answerer:
 
     @staticmethod
     def _found(
-        document: Document, part: Part, candidate: Candidate, probability: float, confidence: float
+        document: Document, part: DocumentPart, candidate: Candidate, probability: float, confidence: float
     ) -> FoundAnswer:
         start, end = part.start + candidate.start, part.start + candidate.end
-        place = place_of(document.text, start, end)
+        position = position_of(document.text, start, end)
         return FoundAnswer(
             text=candidate.text,
             start=start,
             end=end,
             confidence=confidence,
             probability=probability,
-            line=place.line,
-            column=place.column,
-            sentence=place.sentence,
-            sentence_start=place.sentence_start,
+            line=position.line,
+            column=position.column,
+            sentence=position.sentence,
+            sentence_start=position.sentence_start,
             document=part.document,
             document_name=document.name,
         )
@@ -395,7 +397,7 @@ class Answerer:
 class _Read:
     """What was found in one part: candidates that share no character, the best scores of all, and `log_total`."""
 
-    part: Part
+    part: DocumentPart
     candidates: tuple[Candidate, ...]
     scores: tuple[float, ...]
     log_total: float

@@ -173,7 +173,7 @@ def as_prediction(example: Example, decoded: Decoded) -> Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AnswerDecision:
     """When "no answer" is given, and how sure an answer is.
 
     Attributes:
@@ -193,7 +193,7 @@ def evaluate_questions(
     examples: Sequence[Example],
     question_features: QuestionFeatures,
     settings: ReadingSettings,
-    decision: Decision = Decision(),
+    decision: AnswerDecision = AnswerDecision(),
     on_example: Callable[[Example, Decoded], None] = lambda example, decoded: None,
 ) -> QuestionEvaluation:
     """Evaluate in one pass; memory does not grow with the logits of the set.

@@ -17,7 +17,7 @@ from tokenizers import Tokenizer
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import NO_LABEL
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
-from distiltune.data.windows import Part, Windows, cut_windows, lay_out
+from distiltune.data.windows import SequencePart, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.place_answer import inner
 
@@ -114,8 +114,8 @@ def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: W
     token_ids, offsets = lay_out(
         special,
         (
-            Part(question_tokens.ids, question_start, question_lengths[windows.example]),
-            Part(context_tokens.ids, window_start, windows.n_tokens),
+            SequencePart(question_tokens.ids, question_start, question_lengths[windows.example]),
+            SequencePart(context_tokens.ids, window_start, windows.n_tokens),
         ),
     )
     labels = _label(examples, context_of, context_tokens, windows, window_start, first_context_token)

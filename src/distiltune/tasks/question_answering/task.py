@@ -28,7 +28,7 @@ from distiltune.tasks.question_answering.check.data_check import training_concer
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
     TEMPERATURE,
-    Decision,
+    AnswerDecision,
     PredictionFiles,
     QuestionEvaluation,
     evaluate_questions,
@@ -253,7 +253,7 @@ class QuestionAnswering:
                 data.examples,
                 data.question_features,
                 self.spec.reading,
-                Decision(self.null_threshold, self.chooses_threshold, self.temperature),
+                AnswerDecision(self.null_threshold, self.chooses_threshold, self.temperature),
                 on_example,
             )
             if files is not None:

@@ -13,7 +13,7 @@ from distiltune.data.cache import Arrays
 from distiltune.data.feature_set import Labels
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.tokens import SpecialTokens, tokenise
-from distiltune.data.windows import Part, cut_windows, lay_out
+from distiltune.data.windows import SequencePart, cut_windows, lay_out
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.read import TextSet
@@ -104,8 +104,8 @@ def make_arrays(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: 
     # A single text has no second part, not even an empty one with its [SEP]: these are laid out apart and put in order.
     token_ids, offsets = _lay_out_both(
         special,
-        Part(first.ids, start, cut.n_tokens),
-        Part(second.ids, second.offsets[cut.example], pair_kept[cut.example]),
+        SequencePart(first.ids, start, cut.n_tokens),
+        SequencePart(second.ids, second.offsets[cut.example], pair_kept[cut.example]),
         is_pair[cut.example],
     )
     truncated = np.flatnonzero((kept < lengths) | (pair_kept < pair_lengths))
@@ -126,7 +126,7 @@ def longest_first(
 
 
 def _lay_out_both(
-    special: SpecialTokens, first: Part, second: Part, is_pair: npt.NDArray[np.bool_]
+    special: SpecialTokens, first: SequencePart, second: SequencePart, is_pair: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     if not is_pair.any():
         return lay_out(special, (first,))

@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from distiltune.data.packing import PackedBatch, Rows, required
 from distiltune.model.dropout import dropout
 from distiltune.model.encoder import Linear
-from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.text_classification.targets import Targets
 from distiltune.training.objective import StepSums
 
@@ -76,7 +76,7 @@ class TextLoss:
 
     """
 
-    problem: Problem
+    problem: ProblemType
     smoothing: float = 0.0
     label_weights: Tensor | None = None
     spread: float = 1.0
@@ -122,12 +122,12 @@ class TextLoss:
         return self._on_device[device]
 
 
-def metric_names(problem: Problem) -> tuple[str, ...]:
+def metric_names(problem: ProblemType) -> tuple[str, ...]:
     """What the loss's sums are."""
     return ("loss",) if problem == "regression" else ("loss", "accuracy")
 
 
-def probabilities(problem: Problem) -> Callable[[Tensor], Tensor]:
+def probabilities(problem: ProblemType) -> Callable[[Tensor], Tensor]:
     """From logits to what is shown: probabilities of the labels, or the number itself."""
     if problem == "regression":
         return lambda scores: scores
@@ -142,7 +142,7 @@ class TextDivergence:
     several labels a text the mean over their two-way distributions; of numbers the squared difference in their spread.
     """
 
-    problem: Problem
+    problem: ProblemType
     spread: float = 1.0
 
     def __call__(self, logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:

@@ -10,7 +10,7 @@ from pydantic import Field
 from distiltune.settings.engine import EngineSettings, Text
 from distiltune.settings.marks import STORED
 
-Problem = Literal["single-label", "multi-label", "regression"]
+ProblemType = Literal["single-label", "multi-label", "regression"]
 
 
 class TextClassificationSettings(EngineSettings):

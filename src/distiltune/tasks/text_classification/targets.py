@@ -16,7 +16,7 @@ from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.labels import in_order, labels_of
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.read import TextSet
-from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.settings import ProblemType
 
 NUMBER = "number"
 """The one label of a regression."""
@@ -30,7 +30,7 @@ _MANY_CLASSES = 50
 _SHOWN_LABELS = 10
 
 # As `transformers` calls them in config.json.
-_HF_PROBLEMS: dict[Problem, str] = {
+_HF_PROBLEMS: dict[ProblemType, str] = {
     "single-label": "single_label_classification",
     "multi-label": "multi_label_classification",
     "regression": "regression",
@@ -49,7 +49,7 @@ class Targets:
 
     """
 
-    problem: Problem
+    problem: ProblemType
     labels: tuple[str, ...]
     mean: float = field(default=0.0, compare=False)
     spread: float = field(default=1.0, compare=False)
@@ -117,7 +117,7 @@ def find_targets(examples: Sequence[TextExample], problem: str, model: Mapping[s
     return Targets("multi-label" if problem == "multi-label" else "single-label", labels)
 
 
-def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | None = None) -> Problem:
+def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | None = None) -> ProblemType:
     """What the labels of training data plainly are; one rule for all commands.
 
     Rows of 0 and 1, and lists that do not all hold exactly one label, are ``multi-label``; numbers of which some are
@@ -169,7 +169,7 @@ def targets_of(config: Mapping[str, Any]) -> Targets | None:
     if not labels:
         return None
     named = {hf: ours for ours, hf in _HF_PROBLEMS.items()}
-    usual: Problem = "regression" if len(labels) == 1 else "single-label"
+    usual: ProblemType = "regression" if len(labels) == 1 else "single-label"
     problem = named.get(str(config.get("problem_type")), usual)
     return Targets(problem, labels, *(_scale_of(config) if problem == "regression" else ()))
 

@@ -18,7 +18,7 @@ from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
 from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
-from distiltune.tasks.token_classification.features import TokenData, flat_places
+from distiltune.tasks.token_classification.features import TokenData, flat_positions
 from distiltune.tasks.token_classification.head import token_loss
 from distiltune.tasks.token_classification.metrics import EntityCounts, EntityScores
 from distiltune.tasks.token_classification.names import PREDICTION_FILES
@@ -86,7 +86,7 @@ def mark_words(
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
         for batch, output in outputs(model, features, chunk, batch_tokens):
             best = output.float().softmax(dim=1).max(dim=1)
-            places = flat_places(features.offsets, batch.feature_ids)
+            places = flat_positions(features.offsets, batch.feature_ids)
             tags[places] = best.indices.cpu().numpy()
             confidence[places] = best.values.double().cpu().numpy()
             if features.token_labels is not None:

@@ -13,7 +13,7 @@ from distiltune.data.cache import Arrays
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.packing import NO_LABEL, cumulative_lengths, gather_rows, positions
 from distiltune.data.tokens import SpecialTokens, distinct, tokenise
-from distiltune.data.windows import Part, lay_out
+from distiltune.data.windows import SequencePart, lay_out
 from distiltune.errors import ModelError
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
 from distiltune.tasks.token_classification.examples import TokenExample
@@ -103,7 +103,7 @@ def make_arrays(words: list[str], lengths: Sequence[int], tokenizer: Tokenizer, 
     example_of, first_word, end_word = _windows(piece_offsets, word_offsets, windows)
     token_ids, offsets = lay_out(
         special,
-        (Part(pieces, piece_offsets[first_word], piece_offsets[end_word] - piece_offsets[first_word]),),
+        (SequencePart(pieces, piece_offsets[first_word], piece_offsets[end_word] - piece_offsets[first_word]),),
     )
     # Of every word in every window: where its first piece is, and how far from the window's nearer end.
     n_words = end_word - first_word
@@ -183,6 +183,6 @@ def _labels(
     return labels, np.diff(labelled_before[offsets])
 
 
-def flat_places(offsets: Ints, feature_ids: Ints) -> Ints:
+def flat_positions(offsets: Ints, feature_ids: Ints) -> Ints:
     """Where the tokens of these features, laid end to end, stand in the whole set."""
     return gather_rows(np.arange(offsets[-1]), offsets, feature_ids).astype(np.int64)
