@@ -207,6 +207,7 @@ def spans_of(batch: PackedBatch) -> list[npt.NDArray[np.int64]]:
 def bytes_of_tensors() -> int:
     """Bytes of the storages that some tensor which Python knows of lies in."""
     gc.collect()
-    # by their types: isinstance asks some modules' deprecated attributes what they are, which warn
-    storages = [each.untyped_storage() for each in gc.get_objects() if issubclass(type(each), torch.Tensor)]
+    # by their types: isinstance asks some modules' deprecated attributes what they are, which warn, and the tensors of
+    # other kinds that an export leaves behind have no memory
+    storages = [each.untyped_storage() for each in gc.get_objects() if type(each) in (torch.Tensor, torch.nn.Parameter)]
     return sum({each.data_ptr(): each.nbytes() for each in storages}.values())
