@@ -37,6 +37,7 @@ from distiltune.system.device import (
     allow_tf32,
     choose_precision,
     describe_machine,
+    give_back_freed_memory,
     keep_freed_memory,
     seed_dropout,
     seed_everything,
@@ -130,6 +131,7 @@ def prepare(
     opened = spec.open_training(device)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = opened.load_model(model or recipe.model, dropouts)
+    give_back_freed_memory()  # the files' tensors, which the model has copies of
     precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)

@@ -14,7 +14,7 @@ from distiltune.model.build import LoadedModel, load_model
 from distiltune.model.source import model_config, resolve_model
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import fill_windows, stored_settings
-from distiltune.system.device import choose_device
+from distiltune.system.device import choose_device, give_back_freed_memory
 from distiltune.tasks.base import D, Task, TaskSpec
 
 
@@ -54,6 +54,7 @@ def load_trained(name: str, spec: TaskSpec[D], device: str, precision: str = "fl
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=ways_to_a_head(name, task.head_rules),
         )
+    give_back_freed_memory()  # the files' tensors, which the model has copies of
     loaded.model.eval()
     return Trained(task, in_precision(loaded, precision))
 
