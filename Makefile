@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUN := runs/quickstart
 SHARED ?= ../shared
 
-.PHONY: help setup setup-dev quickstart test test-slow soak audit benchmark benchmark-short lint format docs starter clean
+.PHONY: help setup setup-dev quickstart test test-quick test-slow soak audit benchmark benchmark-short lint format docs starter clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -61,6 +61,9 @@ format: setup-dev  ## put the code into the house format
 test: lint  ## lint, types, and every test but the slow ones
 	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
+test-quick: setup-dev  ## the tests that run nothing whole, without lint and types: under a minute on two cores
+	$(BIN)/pytest -m "not slow and not gpu and not whole" --numprocesses auto --maxprocesses 4 --dist loadscope --no-loadscope-reorder
+
 test-slow: setup-dev  ## the tests that take minutes
 	$(BIN)/pytest -m slow
 
@@ -77,6 +80,7 @@ benchmark-short: $(VENV)/.benchmark  ## the same with a sixth of the model: unde
 docs: setup-dev  ## the documentation as a site, in build/site
 	$(BIN)/python tools/docs/recipe.py
 	$(BIN)/python tools/docs/commands.py
+	$(BIN)/python -m tools.docs.architecture
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)

@@ -24,18 +24,16 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 
 from distiltune import Recipe, evaluate, fine_tune
 from distiltune.data.feature_set import FeatureSet
-from distiltune.model.source import load_tokenizer, resolve_model
+from distiltune.model.build import Dropouts
+from distiltune.model.source import resolve_model
 from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine, usable_cores
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
-from distiltune.tasks.token_classification.features import NO_LABEL
 
 NAMES = {"text": "text-classification", "token": "token-classification"}
 SCORES = {"text": ("accuracy", "macro_f1"), "token": ("f1", "precision", "recall")}
@@ -86,9 +84,10 @@ def train_theirs(recipe: Recipe, output: Path) -> tuple[float, int]:
 
     torch.set_num_threads(recipe.threads or usable_cores())
     directory = resolve_model(recipe.model)
-    task = TASKS[recipe.task](recipe).ready()
-    training, _ = task.load_training(load_tokenizer(directory))
-    names = {int(key): name for key, name in task.model_config(training, 0.0, {})["id2label"].items()}  # type: ignore[attr-defined]
+    opened = TASKS[recipe.task](recipe).open_training(torch.device("cpu"))
+    lesson = opened.lesson(opened.load_model(str(directory), Dropouts()))
+    training = lesson.training
+    names = {int(key): name for key, name in lesson.task.model_config(0.0, {})["id2label"].items()}  # type: ignore[attr-defined]
     labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
     is_text = recipe.task == "text-classification"
     kind = AutoModelForSequenceClassification if is_text else AutoModelForTokenClassification
@@ -125,14 +124,11 @@ def rows_of(training: Dataset, is_text: bool) -> list[dict[str, Any]]:
     features: FeatureSet = training.features
     rows = []
     for i, (first, last) in enumerate(zip(features.offsets, features.offsets[1:], strict=False)):
-        ids, labels = features.token_ids[first:last].tolist(), features.labels[i]
-        label = int(labels[N_EXTRA_COLUMNS]) if is_text else _padded(labels, len(ids))
+        ids = features.token_ids[first:last].tolist()
+        tags = features.token_labels
+        label = int(features.labels[i, 0]) if tags is None else tags[first:last].tolist()
         rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "label" if is_text else "labels": label})
     return rows
-
-
-def _padded(labels: np.ndarray[Any, Any], length: int) -> list[int]:
-    return [*labels[:length].tolist(), *[NO_LABEL] * max(0, length - len(labels))]
 
 
 def turn(options: argparse.Namespace) -> dict[str, float]:

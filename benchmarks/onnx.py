@@ -29,10 +29,11 @@ from torch import Tensor, nn
 from benchmarks.contestant import padded
 from distiltune.data.packing import PackedBatch
 from distiltune.export.onnx import export_onnx
-from distiltune.inference.trained_model import load_trained_model
+from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
-from distiltune.system.device import choose_device, describe_machine, keep_freed_memory, set_threads
+from distiltune.system.device import describe_machine, keep_freed_memory, set_threads
 from distiltune.tasks.table import TASKS
+from distiltune.tasks.trained import load_trained
 
 RESULTS = Path("benchmarks/results")
 PACKAGES = ("distiltune", "torch", "transformers", "onnxruntime", "onnx")
@@ -84,10 +85,10 @@ def contestant(name: str, directory: str, data: Sequence[str], n: int) -> None:
     keep_freed_memory()
     set_threads(0)
     recipe = Recipe(task="question-answering", model=directory, validation_examples=n)
-    task = TASKS[recipe.task](recipe)
-    loaded = load_trained_model(directory, task.name, task.head_rules, task.make_head, choose_device("cpu"))
-    task = TASKS[recipe.task](recipe.with_stored(loaded.source.config_hf)).for_model(loaded.source.config_hf)
-    dataset = task.load_validation(list(data), loaded.tokenizer)
+    recipe = recipe.with_stored(model_config(directory))
+    trained = load_trained(directory, TASKS[recipe.task](recipe), "cpu")
+    task, loaded = trained.task, trained.loaded
+    dataset = task.load_data(list(data), loaded.tokenizer)
     model = Padded(directory) if name == "transformers" else loaded.model
     for _ in sys.stdin:
         began = time.perf_counter()

@@ -1,10 +1,14 @@
-"""The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run: noise hits all alike."""
+"""The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run: noise hits all alike.
+
+`--before CHECKOUT` lets another version of distiltune, as that directory holds it, take its turns too.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
 import math
+import os
 import platform
 import statistics
 import subprocess
@@ -25,6 +29,9 @@ from benchmarks.workload import SHAPES, Shape, forward_flops, training_flops
 from distiltune.system.device import describe_machine
 
 RESULTS = Path("benchmarks/results")
+BEFORE = ", before"
+"""After the name of a contestant: its older version."""
+
 PACKAGES = ("distiltune", "torch", "numpy", "transformers", "accelerate")
 
 
@@ -37,6 +44,7 @@ class Plan:
     stretches: int
     warm_up: int
     batches: Mapping[str, int]
+    before: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +80,13 @@ class Stretch:
 class Contestant:
     """A contestant's process, and the line to it."""
 
-    def __init__(self, name: str, model_directory: Path, seed: int) -> None:
+    def __init__(self, name: str, model_directory: Path, seed: int, before: Path | None) -> None:
         self.name = name
+        checkout = before.resolve() if before is not None and name.endswith(BEFORE) else Path.cwd()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contestant", name, str(model_directory), str(seed)],
+            [sys.executable, "-m", "benchmarks.contestant", name.removesuffix(BEFORE), str(model_directory), str(seed)],
+            cwd=checkout,
+            env={**os.environ, "PYTHONPATH": str(checkout / "src")},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -103,16 +114,18 @@ class Contestant:
         self._process.wait()
 
 
-def plan(short: bool, kind: str, names: Sequence[str]) -> Plan:
-    """The whole benchmark, or one under three minutes on two cores."""
+def plan(short: bool, kind: str, names: Sequence[str], before: Path | None = None) -> Plan:
+    """The whole benchmark, or one under three minutes on two cores; with the version of ``before``, if there is one."""
     contestants = tuple(name for name in CONTESTANTS if name.startswith(f"{kind}/"))
     contestants = tuple(name for name in contestants if not names or any(part in name for part in names))
+    if before is not None:
+        contestants += tuple(f"{name}{BEFORE}" for name in contestants if "distiltune" in name)
     if kind == "inference":
         n_batches = dict.fromkeys(contestants, 1)  # of an eighth of the questions
-        return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches)
+        return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches, before)
     # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable.
     n_batches = {name: 6 if "distiltune" in name else 2 for name in contestants}
-    return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches)
+    return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches, before)
 
 
 def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
@@ -140,7 +153,7 @@ def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
 
 def take_turn(name: str, model_directory: Path, seed: int, plan: Plan) -> Stretch:
     """One contestant's warm-up and timed stretch, on the features of that seed."""
-    contestant = Contestant(name, model_directory, seed)
+    contestant = Contestant(name, model_directory, seed, plan.before)
     try:
         contestant.run(plan.warm_up)
         return contestant.run(plan.batches[name])
@@ -200,6 +213,7 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a smaller model and one round: under three minutes")
     parser.add_argument("--only", choices=["training", "inference"], help="one of the two")
     parser.add_argument("--contestants", nargs="*", default=[], help="only those whose names hold one of these")
+    parser.add_argument("--before", type=Path, help="a checkout of another version, which takes its turns too")
     arguments = parser.parse_args()
     results: dict[str, Any] = {
         "machine": describe_machine(torch.device("cpu")).as_json(),
@@ -210,7 +224,7 @@ def main() -> None:
     }
     for kind in ("training", "inference"):
         if arguments.only in (None, kind):
-            chosen = plan(arguments.short, kind, arguments.contestants)
+            chosen = plan(arguments.short, kind, arguments.contestants, arguments.before)
             rows, measured = compete(chosen)
             shape = asdict(chosen.shape)
             results[kind] = {"model": shape, "ceiling": measured, "rows": [asdict(row) for row in rows]}
@@ -219,7 +233,8 @@ def main() -> None:
                 print(f"  matrix products: {rate:5.0f} GFLOP/s  {library}")
             print(f"  memory: {measured['copy_gb_per_second']:.0f} GB/s copied\n\n{table(rows)}\n", flush=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
-    path = RESULTS / ("short.json" if arguments.short else "full.json")
+    name = "short" if arguments.short else "full"
+    path = RESULTS / (f"{name}.json" if arguments.before is None else f"{name}-before-and-after.json")
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
     assert all(

@@ -10,10 +10,18 @@ import torch
 from hypothesis import settings
 
 from tests.helpers import train_on_people
+from tests.whole import runs_something_whole
 
 torch.set_num_threads(1)
 settings.register_profile("distiltune", deadline=None)
 settings.load_profile("distiltune")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what runs something whole, which `make test-quick` leaves out."""
+    for item in items:
+        if runs_something_whole(item.path):
+            item.add_marker("whole")
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import threading
@@ -21,11 +22,10 @@ from distiltune.data.packing import PackedBatch, cumulative_lengths
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.model.hf_keys import encoder_rules
-from distiltune.model.save import write_model_directory
+from distiltune.model.save import ModelToWrite, write_model_directory
 from distiltune.runs.fine_tune import fine_tune
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.head import SpanHead
-from distiltune.tasks.question_answering.task import HEAD_RULES
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 """Real data and models for tests that want them; a user has none, and those tests then skip, saying so."""
@@ -161,14 +161,8 @@ def write_tiny_model(directory: Path, tokenizer: Tokenizer, config: EncoderConfi
     model = TaskModel(Encoder(config), SpanHead(config.hidden_size, 0.0))
     initialise(model, 0.1)
     kept = {rule.ours for rule in encoder_rules(config.n_layers)}
-    write_model_directory(
-        directory,
-        config=config,
-        tensors={name: value for name, value in model.state_dict().items() if name in kept},
-        tokenizer=tokenizer,
-        head_rules=HEAD_RULES,
-        architectures=("DistilBertModel",),
-    )
+    tensors = {name: value for name, value in model.state_dict().items() if name in kept}
+    write_model_directory(directory, ModelToWrite(config, tensors, tokenizer))
     return directory
 
 
@@ -208,3 +202,13 @@ def spans_of(batch: PackedBatch) -> list[npt.NDArray[np.int64]]:
     bounds = batch.cu_seqlens.tolist()
     tokens = batch.token_ids.numpy()
     return [tokens[first:last] for first, last in itertools.pairwise(bounds)]
+
+
+def bytes_of_tensors() -> int:
+    """Bytes of the storages that some tensor which Python knows of lies in."""
+    gc.collect()
+    # by their types: isinstance asks some modules' deprecated attributes what they are, which warn, and the tensors of
+    # other kinds that an export leaves behind have no memory
+    found = [each for each in gc.get_objects() if type(each) in (torch.Tensor, torch.nn.Parameter)]
+    storages = [each.untyped_storage() for each in found if each.layout == torch.strided]
+    return sum({each.data_ptr(): each.nbytes() for each in storages}.values())

@@ -8,63 +8,19 @@ import sys
 import tomllib
 from pathlib import Path
 
-import pytest
-
-import distiltune
-
-SOURCE = Path(distiltune.__file__).parent
-LAYERS = (
-    *("version", "errors", "progress", "system", "data", "model", "training", "inference", "checks", "distillation"),
-    *("coach", "serving", "settings", "tasks", "recipe", "report", "runs", "studies", "export", "commands", "cli"),
-)
-"""Every package and module at the root, each of which may import only those before it."""
-
-NOT_LAYERED = {"__init__", "__main__", "starter"}
-"""The public names, which import everything lazily; the module that calls the command line; data."""
+from tools.imports import LAYERS, SOURCE, circles, imports_of, layered, module_arrows, unit_arrows, unit_of
 
 
-def modules_of(folder: str) -> list[Path]:
-    return sorted((SOURCE / folder).rglob("*.py"))
-
-
-def imports_of(file: Path) -> set[str]:
-    """Every name of ours that a file imports, at its top or inside a function, as ``distiltune.a.b.name``."""
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            package = list(file.relative_to(SOURCE.parent).with_suffix("").parts)
-            base = package[: len(package) - node.level] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            names |= {f"{module}.{alias.name}" for alias in node.names}
-    return {name for name in names if name.split(".")[0] == "distiltune"}
-
-
-def within(name: str, module: str) -> bool:
-    return name == module or name.startswith(f"{module}.")
-
-
-def test_the_parser_sees_every_form_of_import(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_parser_sees_every_form_of_import(tmp_path: Path) -> None:
     file = tmp_path / "distiltune" / "data" / "x.py"
     file.parent.mkdir(parents=True)
     file.write_text(
         "import distiltune.a\nfrom distiltune import b\nfrom distiltune.c import d as e\nfrom . import f\n"
         "from ..g import h\nimport os\ndef late():\n    import distiltune.i\n"
     )
-    monkeypatch.setattr("tests.test_architecture.SOURCE", tmp_path / "distiltune")
-    assert imports_of(file) == {
+    assert imports_of(file, tmp_path / "distiltune") == {
         *("distiltune.a", "distiltune.b", "distiltune.c.d", "distiltune.data.f", "distiltune.g.h", "distiltune.i")
     }
-
-
-def unit_of(file: Path) -> str:
-    """The package or module at the root that a file belongs to."""
-    return file.relative_to(SOURCE).parts[0].removesuffix(".py")
-
-
-def layered() -> list[Path]:
-    return [file for file in sorted(SOURCE.rglob("*.py")) if unit_of(file) not in NOT_LAYERED]
 
 
 def test_every_package_has_its_layer() -> None:
@@ -83,25 +39,14 @@ def test_no_import_goes_upward() -> None:
 
 def test_no_two_files_import_each_other() -> None:
     """Not in a roundabout way either, nor inside functions, nor for types only."""
-    files = {".".join(file.relative_to(SOURCE.parent).with_suffix("").parts): file for file in layered()}
+    assert circles(module_arrows()) == []
+    assert circles(unit_arrows()) == []
 
-    def module(name: str) -> str:
-        while name and name not in files:
-            name = name.rpartition(".")[0]
-        return name
 
-    imported = {name: {module(each) for each in imports_of(file)} - {name, ""} for name, file in files.items()}
-    done: dict[str, bool] = {}
-
-    def visit(name: str, path: tuple[str, ...]) -> None:
-        assert name not in path, f"a circle: {' -> '.join((*path[path.index(name) :], name))}"
-        if name not in done:
-            for each in sorted(imported[name]):
-                visit(each, (*path, name))
-            done[name] = True
-
-    for name in files:
-        visit(name, ())
+def test_circles_are_found() -> None:
+    arrows = {"a": {"b"}, "b": {"c"}, "c": {"a", "d"}, "d": {"e"}, "e": {"d"}, "f": {"a", "e"}}
+    assert circles(arrows) == [["a", "b", "c"], ["d", "e"]]
+    assert circles({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
 
 
 def test_what_is_imported_is_declared() -> None:

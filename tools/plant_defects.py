@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.tasks.question_answering.check.data_check import CheckSettings, DataReport, check_data
+from distiltune.tasks.question_answering.check.data_check import CheckedQuestions, CheckSettings, check_questions
 from distiltune.tasks.question_answering.check.fix import fix
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Answer, Example
@@ -211,7 +211,7 @@ REPEATS = {"question_repeated", "answers_contradict"}
 
 
 def plant(
-    train: Sequence[Example], validation: Sequence[Example], before: DataReport, n_each: int, seed: int
+    train: Sequence[Example], validation: Sequence[Example], before: CheckedQuestions, n_each: int, seed: int
 ) -> list[Planted]:
     """So many defects of each kind, each on a question of its own of which the check says nothing as it is."""
     rng = random.Random(seed)
@@ -246,10 +246,10 @@ def write_rows(path: Path, train: Sequence[Example], planted: Sequence[Planted])
                 file.write(json.dumps(defect.row, ensure_ascii=False) + "\n")
 
 
-def accused(report: DataReport) -> dict[str, set[str]]:
+def accused(report: CheckedQuestions) -> dict[str, set[str]]:
     """For each row id that stands under an error or a warning, the kinds that it stands under."""
     found: dict[str, set[str]] = {}
-    for concern in report.concerns:
+    for concern in report.looked.concerns:
         if concern.severity != "note":
             for case in concern.cases:
                 found.setdefault(case.row_id, set()).add(concern.kind)
@@ -257,7 +257,7 @@ def accused(report: DataReport) -> dict[str, set[str]]:
 
 
 def measure(
-    report: DataReport, before: DataReport, train: Sequence[Example], planted: Sequence[Planted]
+    report: CheckedQuestions, before: CheckedQuestions, train: Sequence[Example], planted: Sequence[Planted]
 ) -> dict[str, Any]:
     """What was found, mended and accused."""
     named, named_before = accused(report), accused(before)
@@ -314,13 +314,13 @@ def main() -> None:
     validation = read_examples([arguments.validation], split="validation").examples
     tokenizer = load_tokenizer(resolve_model(arguments.model))
     settings = CheckSettings(WindowSettings())
-    before = check_data([str(arguments.train)], tokenizer, settings, against=[str(arguments.validation)])
+    before = check_questions([str(arguments.train)], [str(arguments.validation)], tokenizer, settings)
     planted = plant(train, validation, before, arguments.each, arguments.seed)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "planted.jsonl"
         write_rows(path, train, planted)
         began = time.perf_counter()
-        report = check_data([str(path)], tokenizer, settings, against=[str(arguments.validation)])
+        report = check_questions([str(path)], [str(arguments.validation)], tokenizer, settings)
         seconds = time.perf_counter() - began
     result = measure(report, before, train, planted)
     print_result(result, seconds, len(planted))
@@ -329,7 +329,7 @@ def main() -> None:
         named = accused(report)
         ids = [row_id for row_id in named if row_id in by_id and row_id not in {defect.row["id"] for defect in planted}]
         for row_id in random.Random(arguments.seed).sample(ids, min(arguments.show, len(ids))):
-            case = next(c for k in report.concerns for c in k.cases if c.row_id == row_id)
+            case = next(c for k in report.looked.concerns for c in k.cases if c.row_id == row_id)
             print(row_id, sorted(named[row_id]), case.text)
 
 

@@ -53,6 +53,10 @@ class RecipeError(DistiltuneError):
     """A setting has a value that it may not have, or two settings exclude each other."""
 
 
+class InstallationError(DistiltuneError):
+    """Another package, which is to add a task, cannot be used."""
+
+
 class TrainingError(DistiltuneError):
     """Training cannot start or cannot go on."""
 

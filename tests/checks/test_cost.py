@@ -13,17 +13,8 @@ SPEEDS = {"float32": 1e9, "bfloat16": 2e9}
 
 def estimate(monkeypatch: pytest.MonkeyPatch, precision: Any) -> cost.Estimate:
     monkeypatch.setattr(cost, "probe_products", lambda config, device, precision: SPEEDS[precision])
-    return cost.estimate_training(
-        TINY,
-        n_tokens=1_000,
-        n_validation_tokens=1_000,
-        n_features=10,
-        longest=100,
-        epochs=2,
-        batch_size=4,
-        device=torch.device("cpu"),
-        precision=precision,
-    )
+    work = cost.Work(n_tokens=1_000, n_validation_tokens=1_000, n_features=10, longest=100)
+    return cost.estimate_training(TINY, work, cost.TrainingPlan(2, 4, torch.device("cpu"), precision))
 
 
 def test_training_is_estimated_in_its_own_arithmetic_and_validation_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from distiltune.checks.concerns import Concern
 from distiltune.coach.advice import Advice, advise, needs_probe
 from distiltune.coach.evidence import Evidence, ProbeResult
-from distiltune.coach.overfitting import find_turn
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.training.early_stopping import BestEpoch
 from tests.coach.evidence import epoch, evidence
@@ -242,25 +240,3 @@ def test_too_few_examples_come_before_what_they_seem_to_show(n_validation: int, 
     small = {"n": float(n_validation), "score": 20.0, "score_margin": 12.0}
     case = evidence((3.9, 2.9, 2.1), (3.44, 3.52, 4.1), facts={"n_validation": n_validation}, answers=small)
     assert severe(advise(case))[0] == first
-
-
-TURNS: list[tuple[tuple[float, ...], tuple[float, ...], Any]] = [
-    ((1.0, 0.8, 0.6), (1.0, 0.9, 1.2), (1, 2)),
-    ((1.0, 0.8, 0.6), (1.0, 1.1, 1.2), (0, 1)),
-    ((1.0, 0.8, 0.6), (1.0, 0.9, 0.905), (1, None)),  # within the noise
-    ((1.0, 0.8, 0.9), (1.0, 0.9, 1.2), (1, None)),  # the training loss rises too: that is no overfitting
-    ((1.0, 0.8, 0.6), (1.0, 1.2, 0.9), (2, None)),  # it came back
-    ((1.0, 0.8, 0.6), (1.0, math.nan, 1.2), (0, 2)),
-]
-
-
-@pytest.mark.parametrize(("train", "validation", "expected"), TURNS)
-def test_the_turning_point(train: tuple[float, ...], validation: tuple[float, ...], expected: Any) -> None:
-    turn = find_turn(train, validation)
-    assert turn is not None
-    assert (turn.best_epoch, turn.overfits_from) == expected
-
-
-def test_no_turning_point_without_a_number() -> None:
-    assert find_turn((), ()) is None
-    assert find_turn((1.0,), (math.nan,)) is None

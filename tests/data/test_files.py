@@ -7,6 +7,8 @@ import gzip
 import hashlib
 import json
 import random
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -345,3 +347,18 @@ def test_fingerprint_is_of_contents_only(tmp_path: Path) -> None:
     assert combined_digest([one, other]) == combined_digest([other, one]) != one
     with pytest.raises(DataError):
         file_digest(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("name", ["a.conll", "a.bio", "a.iob", "a.CONLL.gz"])
+def test_every_format_is_known_whatever_was_imported_before(tmp_path: Path, name: str) -> None:
+    content = b"Ada\tB-person\n\nLondon\tB-place\n"
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    program = (
+        "import sys; from distiltune.data.files import first_columns, iter_rows; from pathlib import Path; "
+        "path = Path(sys.argv[1]); print(first_columns(path), [row.value['tags'] for row in iter_rows(path)]); "
+        "assert 'distiltune.tasks.table' not in sys.modules"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path / name)], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "['tokens', 'tags', '1', '2'] [['B-person'], ['B-place']]", done.stderr

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distiltune.data import kept_reading, reading
-from distiltune.data.array_cache import keep_arrays
+from distiltune.data.cache import Entry
 from distiltune.data.file_form import FileDecision, FileForm
 from distiltune.data.files import iter_rows
 from distiltune.data.rows import BadRow, Row
@@ -109,18 +109,9 @@ def test_of_anything_else_the_files_are_read(
     read_examples([other], split="train", columns=ColumnMap(question="id"))
     read_examples([other, path], split="train")
     assert len(files_read) == 8, "another split, use, mapping of columns, set of files"
-    monkeypatch.setattr(kept_reading, "_code_fingerprint", lambda *folders: "of another version")
+    monkeypatch.setattr("distiltune.data.cache.code_fingerprint", lambda modules: "of another version")
     questions(other)
     assert len(files_read) == 9, "other code"
-
-
-def test_the_code_that_reads_is_told_apart(tmp_path: Path) -> None:
-    digests = []
-    for code in ("1", "2"):
-        (tmp_path / code).mkdir()
-        (tmp_path / code / "a.py").write_text(code)
-        digests.append(kept_reading._code_fingerprint(tmp_path / code))
-    assert digests[0] != digests[1]
 
 
 def test_a_file_that_changes_as_it_is_read_is_not_kept(
@@ -163,7 +154,7 @@ def test_what_is_not_as_it_was_written_is_read_anew(
     for file in entry.iterdir():
         file.unlink()
     entry.rmdir()
-    keep_arrays(cache, entry.name, {"read": np.frombuffer(text, dtype=np.uint8)}, pytest.fail)
+    Entry(entry).keep({"read": np.frombuffer(text, dtype=np.uint8)}, pytest.fail)
     assert questions(path) == first
     assert questions(path) == first
     assert len(files_read) == 2

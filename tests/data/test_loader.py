@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,12 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.loader import epoch_order, packed_ahead, split_batches, token_batches
-from distiltune.data.packing import PackedBatch
+from distiltune.data.loader import (
+    FeatureIds,
+    epoch_order,
+    hands_of,
+    packed_ahead,
+    share,
+    shortest,
+    split_batches,
+    token_batches,
+)
+from distiltune.data.packing import PackedBatch, deal, required
+from distiltune.errors import RecipeError
 from tests.helpers import feature_set, packing_threads
 
 FEATURES = feature_set([[2, 3 + i, 3] for i in range(40)])
 SINGLES = [np.array([i]) for i in range(40)]
+
+
+def of_lengths(lengths: list[int]) -> FeatureSet:
+    return feature_set([[2] * length for length in lengths])
 
 
 def test_the_order_depends_on_nothing_but_its_three_numbers() -> None:
@@ -50,7 +65,7 @@ def test_token_batches_hold_each_feature_once_within_the_limit(
 ) -> None:
     chosen = data.draw(st.lists(st.sampled_from(range(len(lengths))), unique=True)) if lengths else []
     all_lengths = np.array(lengths, dtype=np.int64)
-    batches = token_batches(np.array(chosen, dtype=np.int64), all_lengths, max_tokens)
+    batches = token_batches(of_lengths(lengths), np.array(chosen, dtype=np.int64), max_tokens)
     held = [feature for batch in batches for feature in batch.tolist()]
     assert sorted(held) == sorted(chosen)
     assert all(len(batch) for batch in batches)
@@ -64,7 +79,7 @@ def test_token_batches_hold_each_feature_once_within_the_limit(
 
 
 def test_a_feature_over_the_limit_has_a_batch_of_its_own() -> None:
-    batches = token_batches(np.arange(4), np.array([3, 20, 5, 4]), 8)
+    batches = token_batches(of_lengths([3, 20, 5, 4]), np.arange(4), 8)
     assert [batch.tolist() for batch in batches] == [[1], [2], [3, 0]]
 
 
@@ -129,3 +144,102 @@ def test_nothing_runs_before_the_first_batch_is_asked_for() -> None:
     ahead = packed_ahead(FEATURES, SINGLES)
     assert packing_threads() == 0
     del ahead
+
+
+GROUPS = st.lists(st.integers(1, 4), min_size=1, max_size=20)
+"""How many features each group has."""
+
+
+def grouped(sizes: list[int], seed: int = 0) -> FeatureSet:
+    """Features of random lengths in groups of these sizes."""
+    lengths = np.random.default_rng(seed).integers(1, 9, sum(sizes)).tolist()
+    return replace(of_lengths(lengths), group_of=np.repeat(np.arange(len(sizes)) * 3, sizes))
+
+
+def parts_none(features: FeatureSet, batches: Sequence[FeatureIds]) -> bool:
+    """Whether each group lies in one of the batches, whole, side by side and in order."""
+    group_of = required(features.group_of, "")
+    for batch in batches:
+        for group in np.unique(group_of[batch]):
+            places = np.flatnonzero(group_of[batch] == group)
+            if batch[places[0] : places[-1] + 1].tolist() != np.flatnonzero(group_of == group).tolist():
+                return False
+    return True
+
+
+@given(GROUPS, st.integers(4, 16), st.integers(0, 3), st.integers(1, 3))
+def test_no_batch_parts_a_group(sizes: list[int], batch_size: int, epoch: int, accumulation: int) -> None:
+    features = grouped(sizes)
+    order = epoch_order(len(features), 5, epoch, features.group_of)
+    assert sorted(order.tolist()) == list(range(len(features)))
+    steps = split_batches(order, batch_size * accumulation, features.group_of)
+    assert len(steps) == -(-len(features) // (batch_size * accumulation)), "the schedule's"
+    batches = [ids for step in steps for ids in split_batches(step, batch_size, features.group_of)]
+    assert np.concatenate(batches).tolist() == order.tolist()
+    assert all(0 < len(ids) < batch_size + max(sizes) for ids in batches)
+    assert parts_none(features, batches)
+
+
+def test_groups_that_divide_a_batch_fill_it() -> None:
+    features = grouped([4] * 10)
+    batches = split_batches(epoch_order(40, 0, 0, features.group_of), 16, features.group_of)
+    assert [len(batch) for batch in batches] == [16, 16, 8]
+
+
+def test_every_epoch_has_its_own_order_of_groups() -> None:
+    features = grouped([2] * 20)
+    assert len({tuple(epoch_order(40, 0, epoch, features.group_of).tolist()) for epoch in range(8)}) == 8
+
+
+def test_a_group_larger_than_a_batch_is_an_error_that_names_the_size() -> None:
+    features = grouped([2, 5, 1])
+    with pytest.raises(RecipeError, match="5 features belong together") as caught:
+        split_batches(np.arange(8), 4, features.group_of)
+    assert caught.value.fix == "make it 5 or more"
+
+
+@given(GROUPS, st.integers(1, 5))
+def test_processes_and_workers_are_dealt_whole_groups(sizes: list[int], n: int) -> None:
+    features = grouped(sizes)
+    ids = epoch_order(len(features), 1, 0, features.group_of)
+    for hands in (hands_of(features, ids, n), [share(features, ids, place, n) for place in range(n)]):
+        assert sorted(np.concatenate(hands).tolist()) == list(range(len(features)))
+        assert parts_none(features, hands)
+    assert all(len(hand) for hand in hands_of(features, ids, n))
+    packed = list(packed_ahead(features, [ids], n))
+    assert parts_none(features, [batch.feature_ids for batch in packed[0]])
+
+
+@given(GROUPS, st.integers(1, 40))
+def test_inference_parts_no_group(sizes: list[int], max_tokens: int) -> None:
+    features = grouped(sizes)
+    batches = token_batches(features, np.arange(len(features)), max_tokens)
+    assert sorted(np.concatenate(batches).tolist()) == list(range(len(features)))
+    assert parts_none(features, batches)
+    group_of = required(features.group_of, "")
+    for batch in batches:
+        assert features.lengths[batch].sum() <= max_tokens or len(np.unique(group_of[batch])) == 1
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=30), st.integers(1, 40), st.integers(1, 4))
+def test_without_groups_all_is_as_it_was(lengths: list[int], batch_size: int, n: int) -> None:
+    """Version 1, written out: golden numbers and resumed runs hang on it."""
+    features, alone = of_lengths(lengths), replace(of_lengths(lengths), group_of=np.arange(len(lengths)))
+    order = np.random.default_rng((7, 2)).permutation(len(lengths))
+    batches = [order[first : first + batch_size].tolist() for first in range(0, len(order), batch_size)]
+    for each in (features, alone):
+        assert epoch_order(len(lengths), 7, 2, each.group_of).tolist() == order.tolist()
+        assert [ids.tolist() for ids in split_batches(order, batch_size, each.group_of)] == batches
+        hands = [order[hand].tolist() for hand in deal(each.lengths[order], n)]
+        assert [hand.tolist() for hand in hands_of(each, order, n)] == hands
+        assert shortest(each, n).tolist() == sorted(np.argsort(each.lengths, kind="stable")[:n].tolist())
+
+
+def test_the_shortest_of_groups_are_whole_groups() -> None:
+    features = replace(of_lengths([9, 9, 1, 1, 1, 5]), group_of=np.array([0, 0, 1, 1, 1, 2]))
+    assert [shortest(features, n).tolist() for n in (1, 3, 4, 6)] == [
+        [2, 3, 4],
+        [2, 3, 4],
+        [2, 3, 4, 5],
+        [0, 1, 2, 3, 4, 5],
+    ]

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.packing import cumulative_lengths, deal, fill_up, filled_size, gather_rows, pack, positions
+from distiltune.data.packing import cumulative_lengths, deal, fill_up, filled_size, gather_rows, positions
 from tests.helpers import batch_of, feature_set, spans_of
 
 RAGGED = st.lists(st.lists(st.integers(0, 30_521), max_size=9), max_size=8)
@@ -49,7 +49,7 @@ def test_nothing_packs_to_nothing() -> None:
 
 
 def test_labels_may_have_any_number_of_columns() -> None:
-    batch = pack(np.arange(3), np.array([0, 1, 3]), np.array([[4], [5]]), np.array([1, 0]))
+    batch = feature_set([[2], [2, 3]], [[4], [5]]).batch(np.array([1, 0]))
     assert batch.labels.tolist() == [[5], [4]]
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from distiltune.data.packing import PackedBatch, fill_up, pack
+from distiltune.data.packing import PackedBatch, fill_up
 from distiltune.distillation.losses import EncoderLoss, _RelationLoss, padded_relation_loss
 from distiltune.distillation.teacher import variances
 from tests.helpers import random_features
@@ -21,7 +22,7 @@ SIZE, WIDTH, HEADS = 8, 4, 2  # of the teacher, of the student, of the relations
 def batch() -> PackedBatch:
     rng = np.random.default_rng(0)
     targets = rng.normal(size=(len(FEATURES.token_ids), 2 * SIZE)).astype(np.float16)
-    return pack(FEATURES.token_ids, FEATURES.offsets, FEATURES.labels, np.arange(6), targets)
+    return replace(FEATURES, targets=targets).batch(np.arange(6))
 
 
 def literal_relations(ours: Tensor, theirs: Tensor, lengths: tuple[int, ...]) -> Tensor:

@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from distiltune.data import array_cache
-from distiltune.data.packing import pack
+from distiltune.data import cache
 from distiltune.distillation.soft_labels import SoftLabels
 from distiltune.errors import DistiltuneError, ModelError, RecipeError, TrainingError
 from distiltune.recipe.recipe import Recipe
@@ -43,7 +42,7 @@ def test_the_divergence_is_the_papers() -> None:
     """Sanh et al. 2019, section 3, worked out feature by feature; 0 of a teacher that says the same."""
     rng = np.random.default_rng(0)
     teacher = rng.normal(size=(len(FEATURES.token_ids), 2)).astype(np.float16)
-    packed = pack(FEATURES.token_ids, FEATURES.offsets, FEATURES.labels, np.arange(5), teacher)
+    packed = replace(FEATURES, targets=teacher).batch(np.arange(5))
     assert packed.targets is not None
     torch.manual_seed(0)
     logits, temperature = torch.randn(packed.n_tokens, 2, requires_grad=True), 3.0
@@ -66,7 +65,7 @@ def test_the_divergence_is_the_papers() -> None:
 @pytest.mark.parametrize("weight", [0.0, 0.25, 1.0])
 def test_labels_and_teacher_share_the_loss(weight: float) -> None:
     teacher = np.random.default_rng(1).normal(size=(len(FEATURES.token_ids), 2)).astype(np.float16)
-    packed = pack(FEATURES.token_ids, FEATURES.offsets, FEATURES.labels, np.arange(5), teacher)
+    packed = replace(FEATURES, targets=teacher).batch(np.arange(5))
     assert packed.targets is not None
     logits = torch.randn(packed.n_tokens, 2)
     hard, soft = span_loss(logits, packed), span_divergence(logits, packed.targets, packed, 2.0)
@@ -163,11 +162,11 @@ def test_a_step_that_is_not_finite_never_reaches_the_weights(
     """Also where only the teacher's part of the loss is not, which no figure shows."""
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
     soft_only(places, tmp_path / "first")
-    (kept,) = (tmp_path / "cache").glob("*/targets.npy")
+    (kept,) = (tmp_path / "cache").glob("*/array.npy")
     rows = np.load(kept)
     rows[5] = np.inf
     np.save(kept, rows)
-    (kept.parent / "manifest.json").write_text(json.dumps({"sample": array_cache._sample(kept)}), encoding="utf-8")
+    (kept.parent / "manifest.json").write_text(json.dumps({"sample": cache._sample(kept)}), encoding="utf-8")
     with pytest.raises(TrainingError, match="finite"):
         soft_only(places, tmp_path / "again")
 
@@ -175,7 +174,7 @@ def test_a_step_that_is_not_finite_never_reaches_the_weights(
 def test_a_damaged_cache_is_made_anew(places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
     first = soft_only(places, tmp_path / "first")
-    (kept,) = (tmp_path / "cache").glob("*/targets.npy")
+    (kept,) = (tmp_path / "cache").glob("*/array.npy")
     kept.chmod(0o600)
     content = bytearray(kept.read_bytes())
     content[-1] ^= 255

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 import typer
 
-from distiltune.cli import app
+from distiltune.commands.app import app
 from distiltune.runs.fine_tune import fine_tune
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
@@ -70,7 +70,7 @@ NOT_FOLLOWED = {
     "docs/index.md": "its one command is README's",
     "docs/starter.md": "its commands are README's, and those that made the starter take hours",
     "docs/results.md": "its commands take hours, and data that is not in the repository",
-    "docs/models.md": "reads a TensorFlow-era model; tests/model/test_tf_era.py makes and converts one",
+    "docs/models.md": "reads a TensorFlow-era model; tests/model/test_tf_weights.py makes and converts one",
     "docs/reliability.md": "goes on with a run that was killed; tests/faults kills and resumes them",
     "docs/how-to/from-keras.md": "fetches SQuAD from the hub; tests/data/test_hub.py has a stand-in for it",
     "docs/how-to/hub.md": "needs the hub; tests/export/test_push.py and tests/test_hub_end_to_end.py have a stand-in",

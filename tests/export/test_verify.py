@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
-from distiltune.export.verify import Comparison, compare, has_score, measure
+from distiltune.export.verify import ExportComparison, compare, has_score, measure
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe
@@ -35,7 +36,7 @@ class Changed(nn.Module):
         return scores
 
 
-def setting(folder: Path, size: float, *, gold: bool = True) -> tuple[Task, TaskModel, Dataset]:
+def setting(folder: Path, size: float, *, gold: bool = True) -> tuple[Task[Any], TaskModel, Dataset]:
     """A model of numbers of about that size, and texts."""
     tokenizer = word_pieces(WORDS)
     rows = [{"text": " ".join(WORDS[: 1 + i % 6]), "label": i + 0.5} for i in range(12)]
@@ -43,7 +44,7 @@ def setting(folder: Path, size: float, *, gold: bool = True) -> tuple[Task, Task
     (folder / "texts.jsonl").write_text("".join(json.dumps(row) + "\n" for row in texts))
     config = {"id2label": {"0": "number"}, "problem_type": "regression"}
     recipe = Recipe(task="text-classification", max_length=16, stride=4)
-    task = TASKS[recipe.task](recipe).for_model(config)
+    task = TASKS[recipe.task](recipe).open_model(config)
     torch.manual_seed(0)
     shape = replace(TINY, vocab_size=tokenizer.get_vocab_size())
     model = TaskModel(Encoder(shape), SequenceHead(shape.hidden_size, 1, 0.0))
@@ -52,10 +53,10 @@ def setting(folder: Path, size: float, *, gold: bool = True) -> tuple[Task, Task
         for parameter in model.head.output.parameters():  # type: ignore[union-attr]
             parameter.mul_(size)
         model.head.output.bias.fill_(size)  # type: ignore[union-attr,operator]
-    return task, model, task.load_validation([str(folder / "texts.jsonl")], tokenizer, "prediction")
+    return task, model, task.load_data([str(folder / "texts.jsonl")], tokenizer, "prediction")
 
 
-def compared(task: Task, model: nn.Module, other: nn.Module, data: Dataset) -> Comparison:
+def compared(task: Task[Any], model: nn.Module, other: nn.Module, data: Dataset) -> ExportComparison:
     return compare(task, model, other, data, measure(task, model, data), measure(task, other, data))
 
 

@@ -15,7 +15,7 @@ from distiltune import Answerer, EntityMarker, TextClassifier
 from distiltune.export.push import check_card, model_files
 from distiltune.model.convert import convert
 from distiltune.model.encoder import Encoder, TaskModel, initialise
-from distiltune.model.save import write_model_directory
+from distiltune.model.save import ModelToWrite, write_model_directory
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import converted_card
 from distiltune.tasks.table import TASKS
@@ -68,19 +68,21 @@ def test_the_model_says_afterwards_what_it_said_before(
     tmp_path: Path, name: str, entries: dict[str, Any], say: Callable[[Path], Any]
 ) -> None:
     shape = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size())
-    task = TASKS[name](Recipe(task=name)).for_model(entries)
+    task = TASKS[name](Recipe(task=name)).open_model(entries)
     torch.manual_seed(0)
     model = TaskModel(Encoder(shape), task.make_head(shape.hidden_size, 0.0))
     initialise(model, 0.3)
     before, after = tmp_path / "before", tmp_path / "after"
     write_model_directory(
         before,
-        config=shape,
-        tensors=model.state_dict(),
-        tokenizer=PEOPLE.tokenizer,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        extra_config={"qa_dropout": 0.3, "seq_classif_dropout": 0.4, **entries},
+        ModelToWrite(
+            shape,
+            model.state_dict(),
+            PEOPLE.tokenizer,
+            task.head_rules,
+            (task.architecture,),
+            {"qa_dropout": 0.3, "seq_classif_dropout": 0.4, **entries},
+        ),
     )
     expected = json.loads((before / "config.json").read_text())
     change_config(before, torch_dtype="float16", transformers_version="4.1.0", auto_map={"AutoModel": "theirs.Model"})

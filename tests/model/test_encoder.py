@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import torch
 
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, fill_up
+from distiltune.errors import ModelError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel, count_parameters, initialise, model_device
 from distiltune.model.hf_keys import to_hf
@@ -205,20 +206,61 @@ def test_a_model_knows_its_device() -> None:
     assert model_device(tiny_qa_model()) == torch.device("cpu")
 
 
-class FirstTokenHead(torch.nn.Linear):
-    reads_first_token = True
+class SequenceHead(torch.nn.Linear):
+    rows = "sequence"
 
 
 def test_a_head_that_reads_the_first_token_pays_for_no_other_in_the_last_layer() -> None:
     torch.manual_seed(0)
     batch = batch_of([[5, 6, 7], [8, 9], [10]])
     encoder = Encoder(TINY).eval()
-    model = TaskModel(encoder, FirstTokenHead(TINY.hidden_size, 3))
+    model = TaskModel(encoder, SequenceHead(TINY.hidden_size, 3))
     everywhere = model.head(encoder(batch))
     rows_done: list[int] = []
     for layer in (encoder.layers[0], encoder.layers[-1]):
         layer.get_submodule("feed_forward").register_forward_hook(lambda _, __, out: rows_done.append(len(out)))
-    first = torch.tensor([0, 3, 5])
-    expected = torch.zeros_like(everywhere).index_copy(0, first, everywhere[first])
-    torch.testing.assert_close(model(batch), expected, atol=1e-6, rtol=0)
+    out = model(batch)
+    assert out.shape == (3, 3)
+    torch.testing.assert_close(out, everywhere[[0, 3, 5]], atol=1e-6, rtol=0)
     assert rows_done == [6, 3]
+    filled = fill_up(batch, 8, 3)
+    torch.testing.assert_close(model(filled), out, atol=1e-6, rtol=0)
+
+
+def with_rows(rows: object) -> torch.nn.Module:
+    head = torch.nn.Linear(TINY.hidden_size, 3)
+    head.rows = rows  # type: ignore[assignment]
+    return head
+
+
+def test_a_head_says_what_it_gives_a_row_of_and_by_default_that_is_a_token() -> None:
+    batch = batch_of([[5, 6, 7], [8, 9], [10]])
+    heads = {torch.nn.Linear(TINY.hidden_size, 3): 6, with_rows("token"): 6, with_rows("sequence"): 3}
+    for head, n_rows in heads.items():
+        assert len(TaskModel(Encoder(TINY).eval(), head)(batch)) == n_rows
+
+
+@pytest.mark.parametrize("rows", [True, False, None, "first token", "sequences"])
+def test_a_head_that_says_something_else_is_refused(rows: object) -> None:
+    """Once `reads_first_token = False` counted as True: what is no answer is no answer now."""
+    with pytest.raises(ModelError, match="gives a row of"):
+        TaskModel(Encoder(TINY), with_rows(rows))
+
+
+def test_reads_first_token_means_nothing_any_more() -> None:
+    head = torch.nn.Linear(TINY.hidden_size, 3)
+    head.reads_first_token = False  # type: ignore[assignment]
+    assert TaskModel(Encoder(TINY), head).rows == "token"
+
+
+class PooledHead(torch.nn.Linear):
+    rows = "sequence"
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        return super().forward(hidden).mean(dim=0, keepdim=True)
+
+
+def test_a_head_that_makes_another_number_of_rows_is_refused() -> None:
+    model = TaskModel(Encoder(TINY), PooledHead(TINY.hidden_size, 3)).eval()
+    with pytest.raises(ModelError, match="1 rows for 3 vectors"):
+        model(batch_of([[5, 6, 7], [8, 9], [10]]))

@@ -16,7 +16,7 @@ from transformers import AutoModelForQuestionAnswering, AutoTokenizer
 
 from distiltune.errors import ModelError
 from distiltune.model.convert import convert
-from distiltune.model.save import replace_directory, write_model_directory
+from distiltune.model.save import ModelToWrite, replace_directory, write_model_directory
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.model.tokenizer import tokenizer_files
 from tests.model.tiny_models import (
@@ -47,7 +47,8 @@ def write(directory: Path, source: ModelSource, **changes: Any) -> Path:
         "head_rules": HEAD_RULES,
         "architectures": ("DistilBertForQuestionAnswering",),
     }
-    write_model_directory(directory, **{**given, **changes})
+    how = {name: changes.pop(name) for name in ("extra_files", "dtype") if name in changes}
+    write_model_directory(directory, ModelToWrite(**{**given, **changes}), **how)
     return directory
 
 
@@ -198,7 +199,7 @@ def test_a_failure_leaves_the_model_before(
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
-        if ".writing-" in self.name:
+        if self.name.endswith(".new"):
             raise OSError("not now")
         return rename(self, target)
 
@@ -281,7 +282,7 @@ def test_everything_is_on_the_disk_before_it_is_renamed(
     monkeypatch.setattr(Path, "rename", note_rename)
     write(tmp_path / "model", source)
     assert sorted(events[:-3]) == FILES
-    assert events[-3:] == [".model.writing", "rename", tmp_path.name.split("-")[0]]
+    assert events[-3:] == [f".model.{os.getpid()}", "rename", tmp_path.name.split("-")[0]]
 
 
 # Converting
@@ -357,7 +358,7 @@ def test_a_disk_that_fills_up_is_no_bug_of_ours(
     def no_room(file: Path, content: bytes) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("distiltune.model.save._write_file", no_room)
+    monkeypatch.setattr("distiltune.model.save.write_synced", no_room)
     with pytest.raises(ModelError, match="cannot be written: No space left on device"):
         convert(str(source.directory), tmp_path / "out")
 

@@ -194,7 +194,7 @@ def test_epochs_are_reported_with_all_figures(trained: FineTuned) -> None:
 
 
 def test_the_model_directory_holds_the_best_epoch(trained: FineTuned) -> None:
-    loaded = load_model(str(trained.model), from_settings(trained.recipe).head_rules, task_of(trained).make_head, CPU)
+    loaded = load_model(str(trained.model), HEAD_RULES, make_span_head, CPU)
     best = read_weights(trained.directory / "checkpoints" / f"best-epoch-{trained.best_epoch}")
     assert loaded.source.missing == ()
     state = loaded.model.state_dict()
@@ -203,7 +203,7 @@ def test_the_model_directory_holds_the_best_epoch(trained: FineTuned) -> None:
 
 
 def task_of(trained: FineTuned) -> QuestionAnswering:
-    return from_settings(trained.recipe)
+    return from_settings(trained.recipe).open_model(json.loads((trained.model / "config.json").read_text()))
 
 
 def test_transformers_loads_the_model_and_says_the_same(trained: FineTuned, sources: dict[str, str]) -> None:
@@ -212,7 +212,7 @@ def test_transformers_loads_the_model_and_says_the_same(trained: FineTuned, sour
     their_tokenizer = AutoTokenizer.from_pretrained(trained.model)
     task = task_of(trained)
     loaded = load_model(str(trained.model), task.head_rules, task.make_head, CPU)
-    data = task.load_validation([sources["validation"]], loaded.tokenizer)
+    data = task.load_data([sources["validation"]], loaded.tokenizer)
     windows = reference_windows(their_tokenizer, data.examples, max_length=48, stride=8)
     n_compared = 0
     for batch, logits in outputs(loaded.model, data.features, np.arange(len(data.features)), 60):

@@ -6,16 +6,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.findings import Finding
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.known_concerns import concerns_of
-from distiltune.tasks.base import Dataset
 from distiltune.tasks.question_answering.question_data import QuestionData
-from distiltune.tasks.question_answering.task import QuestionAnswering
-from distiltune.tasks.table import TASKS
+from distiltune.tasks.question_answering.task import QuestionAnswering, from_settings
 from tests.helpers import people, write_squad
 
 PEOPLE = people()
@@ -29,18 +28,18 @@ class Looked:
         self.task = task
         self.times = 0
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(
+        self, training: QuestionData, validation: QuestionData | None, tokenizer: Tokenizer
+    ) -> tuple[Concern, ...]:
         self.times += 1
         return self.task.concerns(training, validation, tokenizer)
 
 
 def load(folder: Path, recipe: Recipe) -> tuple[QuestionAnswering, QuestionData]:
     file = write_squad(folder / "train.json", [*PEOPLE.examples, *PEOPLE.examples[:2]])
-    task = TASKS["question-answering"](recipe.with_changes(train=(str(file),), validation_share=0.0))
-    assert isinstance(task, QuestionAnswering)
-    data, _ = task.ready().load_training(PEOPLE.tokenizer)
-    assert isinstance(data, QuestionData)
-    return task, data
+    spec = from_settings(recipe.with_changes(train=(str(file),), validation_share=0.0))
+    training = spec.open_training(torch.device("cpu"))
+    return training.task, training.data(PEOPLE.tokenizer)[0]
 
 
 def test_the_same_data_are_looked_at_once(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import torch
 
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs import prepare as preparing
-from distiltune.runs.prepare import Prepared, prepare
+from distiltune.runs.prepare import PreparedRun, prepare
 from distiltune.system.device import Precision, choose_device
 from distiltune.training.distributed import Processes
 from tests.helpers import TINY, people, write_squad, write_tiny_model
@@ -18,7 +18,7 @@ from tests.helpers import TINY, people, write_squad, write_tiny_model
 CPU, GPU = torch.device("cpu"), torch.device("cuda", 0)
 
 
-def prepared(folder: Path, attention_dropout: float) -> Prepared:
+def prepared(folder: Path, attention_dropout: float) -> PreparedRun:
     known = people()
     config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size())
     model = write_tiny_model(folder / "model", known.tokenizer, config)

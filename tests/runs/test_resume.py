@@ -12,7 +12,7 @@ import torch
 from distiltune.errors import TrainingError
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.fine_tune import fine_tune, resume
-from distiltune.runs.prepare import Prepared
+from distiltune.runs.prepare import PreparedRun
 from distiltune.runs.resume import find_resumable, precision_of
 from distiltune.training import checkpoint
 from distiltune.training.checkpoint import Position, Snapshot, write_checkpoint
@@ -137,7 +137,7 @@ def test_a_run_that_early_stopping_has_ended_has_its_weights_again(
     """What is written at its end, the coach's probe too, is of the trained model."""
     models: list[dict[str, torch.Tensor]] = []
 
-    def broken_off(run: RunDirectory, prepared: Prepared, *others: object) -> None:
+    def broken_off(run: RunDirectory, prepared: PreparedRun, *others: object) -> None:
         models.append(weights_of(prepared.loaded.model))
         raise KeyboardInterrupt
 

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
+from distiltune.model.encoder import Encoder, TaskModel
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, OverloadedError
-from tests.helpers import feature_set, random_features, tiny_qa_model
+from distiltune.tasks.text_classification.head import SequenceHead
+from tests.helpers import TINY, feature_set, random_features, tiny_qa_model
 
 
 class Echo(nn.Module):
@@ -77,6 +79,17 @@ def test_the_outputs_are_those_of_the_model_alone() -> None:
         for i, output in enumerate(outputs):
             alone = model(features.batch(np.array([i]))).numpy()
             np.testing.assert_allclose(output, alone, atol=1e-5)
+
+
+def test_of_a_model_that_gives_a_row_a_text_each_gets_its_row() -> None:
+    torch.manual_seed(0)
+    model, features = TaskModel(Encoder(TINY), SequenceHead(TINY.hidden_size, 3, 0.0)).eval(), random_features(40)
+    batcher = DynamicBatcher(model, BatchSettings(max_batch_tokens=64))
+    outputs = batcher.submit(features).future.result(timeout=10)
+    batcher.close()
+    assert {output.shape for output in outputs} == {(1, 3)}
+    with torch.inference_mode():
+        np.testing.assert_allclose(np.concatenate(outputs), model(features.batch(np.arange(40))), atol=1e-5)
 
 
 def test_one_window_alone_has_all_threads_and_others_wait_for_it() -> None:

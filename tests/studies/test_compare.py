@@ -13,7 +13,7 @@ import pytest
 from distiltune.errors import DistiltuneError, RecipeError, TrainingError
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.runs.record import RunRecord, read_run
-from distiltune.studies.compare import Comparison, compare_pair, compare_runs, means, paired_bootstrap
+from distiltune.studies.compare import RunComparison, compare_pair, compare_runs, means, paired_bootstrap
 from distiltune.studies.comparison_report import check_picture, comparison_lines, draw_comparison
 from distiltune.tasks.analysis import Counts, ScoredAnswer
 from tests.coach.evidence import epoch
@@ -259,7 +259,7 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(tmp_path: Pat
 
 def test_a_picture_that_cannot_be_written_is_said(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:
     (tmp_path / "x.svg").mkdir()
-    alone = Comparison((read_run(runs[0].directory),), {}, (), ())
+    alone = RunComparison((read_run(runs[0].directory),), {}, (), ())
     with pytest.raises(DistiltuneError, match="cannot be written"):
         draw_comparison(alone, tmp_path / "x.svg")
 

@@ -12,7 +12,7 @@ import torch
 
 from distiltune.model.encoder import TaskModel
 from distiltune.studies.find_rate import write_range
-from distiltune.studies.learning_rate import Rates, range_test, read_curve, round_rate, smooth
+from distiltune.studies.learning_rate import Rates, interpret_curve, range_test, round_rate, smooth
 from distiltune.studies.range_picture import draw_range
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.objective import Objective
@@ -37,7 +37,7 @@ def curve(falls_at: float, breaks_at: float, noise: float = 0.0) -> list[float]:
 @pytest.mark.parametrize("noise", [0.0, 0.15])
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
 def test_the_suggestion_follows_the_curve(scale: float, noise: float) -> None:
-    test = read_curve(RATES, curve(1e-4 * scale, 5e-3 * scale, noise), default=2e-5)
+    test = interpret_curve(RATES, curve(1e-4 * scale, 5e-3 * scale, noise), default=2e-5)
     assert test.breaks_away is not None
     assert test.suggestion is not None
     assert 2e-3 * scale < test.breaks_away < 1e-2 * scale
@@ -46,24 +46,24 @@ def test_the_suggestion_follows_the_curve(scale: float, noise: float) -> None:
 
 
 def test_the_default_is_told_to_be_right_where_it_is() -> None:
-    test = read_curve(RATES, curve(1e-4, 5e-3), default=2e-5)
+    test = interpret_curve(RATES, curve(1e-4, 5e-3), default=2e-5)
     assert test.suggestion is not None
     assert not test.default_is_right
-    assert read_curve(RATES, curve(1e-4, 5e-3), default=test.suggestion).default_is_right
+    assert interpret_curve(RATES, curve(1e-4, 5e-3), default=test.suggestion).default_is_right
 
 
 def test_no_suggestion_where_nothing_falls_or_too_little_was_seen() -> None:
-    flat = read_curve(RATES, [4.5] * 100, default=2e-5)
+    flat = interpret_curve(RATES, [4.5] * 100, default=2e-5)
     assert flat.suggestion is None
     assert "did not fall" in flat.reason
-    short = read_curve(RATES[:8], [4.5] * 8, default=2e-5)
+    short = interpret_curve(RATES[:8], [4.5] * 8, default=2e-5)
     assert short.suggestion is None
     assert "too few" in short.reason
 
 
 def test_a_loss_that_is_no_number_is_where_it_breaks_away() -> None:
     losses = [loss if rate < 2e-3 else math.nan for rate, loss in zip(RATES, curve(1e-4, 1.0), strict=True)]
-    test = read_curve(RATES, losses, default=2e-5)
+    test = interpret_curve(RATES, losses, default=2e-5)
     assert test.breaks_away is not None
     assert 1e-3 < test.breaks_away < 2e-3
 
@@ -122,6 +122,6 @@ def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int, t
 
 @pytest.mark.parametrize("name", ["curve.svg", "curve.png"])
 def test_the_picture_is_drawn(name: str, tmp_path: Path) -> None:
-    draw_range(read_curve(RATES, curve(1e-4, 5e-3, 0.1), default=2e-5), tmp_path / name)
+    draw_range(interpret_curve(RATES, curve(1e-4, 5e-3, 0.1), default=2e-5), tmp_path / name)
     assert (tmp_path / name).stat().st_size > 5_000
-    draw_range(read_curve(RATES, [4.5] * 100, default=2e-5), tmp_path / name)
+    draw_range(interpret_curve(RATES, [4.5] * 100, default=2e-5), tmp_path / name)

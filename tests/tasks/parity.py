@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from distiltune.data.feature_set import FeatureSet
+from distiltune.data.cache import Arrays
 from distiltune.data.packing import PackedBatch, cumulative_lengths
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder, TaskModel
 from distiltune.model.hf_keys import encoder_rules, from_hf, to_hf
 from distiltune.tasks.base import Task
+from distiltune.tasks.dataset import labelled
 from tests.model.tiny_models import state, tiny_config
 
 LENGTHS = (7, 3, 12, 5)
@@ -30,7 +31,7 @@ def reference_of(kind: Any, **changes: Any) -> Any:
     return model.eval()
 
 
-def ours_of(reference: Any, task: Task) -> TaskModel:
+def ours_of(reference: Any, task: Task[Any]) -> TaskModel:
     """Our model with the reference's weights; fails if a tensor has no place on either side."""
     config = EncoderConfig.from_hf(reference.config.to_dict())
     model = TaskModel(Encoder(config), task.make_head(config.hidden_size, 0.0))
@@ -40,16 +41,18 @@ def ours_of(reference: Any, task: Task) -> TaskModel:
     return model.eval()
 
 
-def packed(labels: np.ndarray[Any, Any], weights: np.ndarray[Any, Any] | None = None) -> tuple[PackedBatch, float]:
+def packed(
+    labels: np.ndarray[Any, Any] | None = None,
+    weights: np.ndarray[Any, Any] | None = None,
+    token_labels: np.ndarray[Any, Any] | None = None,
+) -> tuple[PackedBatch, float]:
     """Features of `LENGTHS` random tokens with these labels as one batch, and what they weigh together."""
-    rng = np.random.default_rng(0)
-    features = FeatureSet(
-        token_ids=rng.integers(1, 100, sum(LENGTHS)).astype(np.int32),
-        offsets=cumulative_lengths(LENGTHS),
-        labels=labels.astype(np.int32),
-        example_of=np.arange(len(LENGTHS)),
-        weights=None if weights is None else weights.astype(np.float32),
-    )
+    arrays: Arrays = {
+        "token_ids": np.random.default_rng(0).integers(1, 100, sum(LENGTHS)).astype(np.int32),
+        "offsets": cumulative_lengths(LENGTHS),
+        "example_of": np.arange(len(LENGTHS)),
+    }
+    features = labelled(arrays, labels, weights, token_labels)
     ids = np.arange(len(LENGTHS))
     return features.batch(ids), features.weight(ids)
 
@@ -64,7 +67,7 @@ def padded(batch: PackedBatch) -> dict[str, Tensor]:
     return {"input_ids": ids, "attention_mask": mask}
 
 
-def assert_same_gradients(model: TaskModel, reference: Any, task: Task) -> None:
+def assert_same_gradients(model: TaskModel, reference: Any, task: Task[Any]) -> None:
     """Every gradient within 1e-5, by their names. Token 0 is padding there, whose embedding is never trained."""
     rules = (*encoder_rules(model.encoder.config.n_layers), *task.head_rules)
     ours = {name: each.grad for name, each in model.named_parameters() if each.grad is not None}

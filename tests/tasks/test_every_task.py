@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from distiltune import EntityMarker, TextClassifier, cli, evaluate, fine_tune, resume
 from distiltune.errors import DataError
-from distiltune.model.source import load_tokenizer
+from distiltune.model.build import Dropouts
 from distiltune.runs.fine_tune import FineTuned
 from distiltune.runs.results import write_results
 from distiltune.studies.compare import compare_runs
@@ -303,9 +304,11 @@ def test_an_export_is_checked_with_what_the_run_was_validated_on(made: Made, tmp
     recipe = made.run.recipe.with_changes(validation=(), validation_share=0.25, sample_seed=3)
     (run / "recipe.toml").write_text(f"[recipe]\n{recipe.to_toml()}")
     assert checked_with(run) == [f"checking with 30 examples of {made.train}"]
-    task = ENTRIES[made.task](recipe).ready()
-    tokenizer = load_tokenizer(made.run.model)
-    aside, again = task.load_training(tokenizer)[1], task.load_validation((), tokenizer)
+    spec, config = ENTRIES[made.task](recipe), json.loads((made.run.model / "config.json").read_text())
+    opened = spec.open_training(torch.device("cpu"))
+    loaded = opened.load_model(str(made.run.model), Dropouts())
+    aside = opened.lesson(loaded).validation
+    again = spec.open_model(config).load_data((), loaded.tokenizer)
     assert aside is not None
     ids = [[each.example_id(i) for i in range(each.n_examples)] for each in (aside, again)]
     assert ids[0] == ids[1]

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, Rows
 from distiltune.distillation.losses import EncoderLoss
 from distiltune.distillation.narrowing import narrow
 from distiltune.distillation.soft_labels import SoftLabels
@@ -19,9 +19,8 @@ from distiltune.distillation.states import Heights, Projections, TaughtStudent
 from distiltune.model.encoder import Encoder, TaskModel
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.question_answering.head import SpanHead, span_divergence, span_loss
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
-from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.token_classification.head import token_divergence, token_loss
 from distiltune.training.cuda_graphs import Replayed
 from distiltune.training.objective import Objective
@@ -35,25 +34,28 @@ N_LABELS, LONGEST = 3, 12
 
 @dataclass(frozen=True)
 class Step:
-    """A model's head, its loss, and how many columns labels and targets have."""
+    """A model's head, its loss, how many columns labels and targets have, and what the latter are of."""
 
     make_model: Callable[[], TaskModel]
     objective: Objective
     n_label_columns: int
     n_targets: int = 0
+    target_rows: Rows = "token"
+    label_type: torch.dtype = torch.int64
 
 
 def model_of(make_head: Callable[..., torch.nn.Module]) -> Callable[[], TaskModel]:
     return lambda: TaskModel(Encoder(SHAPE), make_head(SHAPE.hidden_size, dropout_probability=0.1))
 
 
-def text_step(problem: Problem, *, soft: bool) -> Step:
-    positive = torch.arange(1.0, N_LABELS + 1) if problem == "multi-label" else None
-    hard = TextLoss(problem, 0.1, positive)
+def text_step(problem: ProblemType, *, soft: bool) -> Step:
+    weights = torch.arange(1.0, N_LABELS + 1) if problem != "regression" else None
+    hard = TextLoss(problem, 0.1, weights)
     objective = SoftLabels(hard, TextDivergence(problem), 2.0, 0.5) if soft else hard
-    n_label_columns = N_EXTRA_COLUMNS + (N_LABELS if problem == "multi-label" else 1)
+    n_label_columns = N_LABELS if problem == "multi-label" else 1
+    label_type = torch.float32 if problem == "regression" else torch.int64
     make_model = model_of(functools.partial(SequenceHead, n_labels=N_LABELS))
-    return Step(make_model, objective, n_label_columns, N_LABELS if soft else 0)
+    return Step(make_model, objective, n_label_columns, N_LABELS if soft else 0, "sequence", label_type)
 
 
 def encoder_step() -> Step:
@@ -73,11 +75,11 @@ def encoder_step() -> Step:
 STEPS: dict[str, Step] = {
     "spans": Step(model_of(SpanHead), span_loss, 2),
     "spans, taught": Step(model_of(SpanHead), SoftLabels(span_loss, span_divergence, 2.0, 0.5), 2, 2),
-    "tokens": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), token_loss, LONGEST),
+    "tokens": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), token_loss, 0),
     "tokens, taught": Step(
         model_of(functools.partial(TokenHead, n_columns=N_LABELS)),
         SoftLabels(token_loss, token_divergence, 2.0, 0.5),
-        LONGEST,
+        0,
         N_LABELS,
     ),
     **{
@@ -97,8 +99,16 @@ def _no_autocast(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def batch_for(step: Step) -> PackedBatch:
     plain = FEATURES.batch(np.arange(6))
-    targets = torch.zeros(plain.n_tokens, step.n_targets, dtype=torch.float16) if step.n_targets else None
-    return replace(plain, labels=torch.zeros(6, step.n_label_columns, dtype=torch.int64), targets=targets)
+    n_rows = sum(plain.row_counts(step.target_rows))
+    return replace(
+        plain,
+        labels=torch.zeros(6, step.n_label_columns, dtype=step.label_type),
+        token_labels=torch.zeros(plain.n_tokens, dtype=torch.int64),
+        weights=torch.ones(6),
+        group_of=torch.tensor([0, 0, 0, 1, 1, 1]),
+        targets=torch.zeros(n_rows, step.n_targets, dtype=torch.float16) if step.n_targets else None,
+        target_rows=step.target_rows,
+    )
 
 
 @pytest.mark.parametrize("name", STEPS)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +20,8 @@ import torch
 import torch.distributed as dist
 from safetensors.torch import load_file
 
-from distiltune.training.distributed import Processes, in_turn, joined, largest_of_all, processes
+from distiltune.errors import TrainingError
+from distiltune.training.distributed import Processes, check_same, in_turn, joined, largest_of_all, processes
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
@@ -88,6 +91,103 @@ def test_losses_and_weights_are_those_of_one_process(folder: Path, n_processes: 
         assert float((weights[1][name] - value).abs().max()) < 1e-4, name
     answers = [json.loads((run / "predictions.json").read_text(encoding="utf-8")) for run in runs]
     assert answers[0] == answers[1]
+
+
+LABELS = ("1", "01", "001", "2", "02", "002")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A process that has ended."""
+
+    code: int
+    output: str
+
+
+def train_side_by_side(train: Sequence[Path], model: Path, output: Path, seeds: Sequence[str]) -> list[Ended]:
+    """A text classifier trained by as many processes, each with its own file and its own seed of Python's hashes."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    arguments = [sys.executable, "-m", "distiltune", "train", "--model", str(model), "--output", str(output)]
+    begun = [
+        subprocess.Popen(
+            [*arguments, "--train", str(file), "--validation-share", "0", "--learning-rate", "1e-3", *SETTINGS],
+            env={
+                **environment(model.parent),
+                "RANK": str(place),
+                "LOCAL_RANK": str(place),
+                "PYTHONHASHSEED": seed,
+                **dict.fromkeys(("WORLD_SIZE", "LOCAL_WORLD_SIZE"), str(len(train))),
+                "MASTER_ADDR": "127.0.0.1",
+                "MASTER_PORT": port,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for place, (file, seed) in enumerate(zip(train, seeds, strict=True))
+    ]
+    try:
+        outputs = [each.communicate(timeout=120)[0] for each in begun]
+        return [Ended(each.returncode, text) for each, text in zip(begun, outputs, strict=True)]
+    finally:
+        for each in begun:
+            each.kill()
+
+
+def write_labelled(path: Path, labels: tuple[str, ...]) -> Path:
+    rows = [
+        {"text": f"{word} was here", "label": label} for word, label in zip("abcdefghijkl", labels * 2, strict=True)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_labels_of_one_value_are_in_the_same_order_in_every_process(folder: Path) -> None:
+    train = write_labelled(folder / "numbers.jsonl", LABELS)
+    weights, labels = [], []
+    for name, seeds in (("alone", "0"), ("other", "3"), ("both", "12")):
+        run = folder / f"numbers-{name}"
+        ended = train_side_by_side([train] * len(seeds), folder / "model", run, seeds)
+        assert [each.code for each in ended] == [0] * len(seeds), ended
+        weights.append(load_file(run / "model" / "model.safetensors"))
+        labels.append(list(json.loads((run / "model" / "config.json").read_text())["id2label"].values()))
+    assert labels == [["001", "01", "1", "002", "02", "2"]] * 3
+    for name, value in weights[0].items():
+        assert torch.equal(weights[1][name], value), name
+        assert float((weights[2][name] - value).abs().max()) < 1e-4, name
+
+
+@pytest.mark.parametrize("n_processes", [2, 3])
+def test_all_stop_at_once_where_one_was_given_other_data(folder: Path, n_processes: int) -> None:
+    train = [write_labelled(folder / f"{name}.jsonl", LABELS) for name in "abc"[:n_processes]]
+    write_labelled(train[-1], (*LABELS[:-1], "3"))
+    run = folder / f"apart{n_processes}"
+    ended = train_side_by_side(train, folder / "model", run, "0" * n_processes)
+    for place, each in enumerate(ended):
+        assert each.code == 1, each.output
+        assert "The processes cannot train one model" in each.output
+        assert f"the training data (not as in process 0: {n_processes - 1})" in each.output
+        assert f"the labels (not as in process 0: {n_processes - 1})" in each.output
+        assert "the setting" not in each.output
+        assert f"process {place} of {n_processes}" in each.output
+    assert not run.exists()
+
+
+def test_what_is_the_same_in_all_processes_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def all_gather(gathered: list[torch.Tensor], mine: torch.Tensor) -> None:
+        for each in gathered:
+            each.copy_(mine)
+        gathered[2][1, 0] += other
+
+    monkeypatch.setattr(dist, "all_gather", all_gather)
+    other = 0
+    check_same(Processes(1, 3, 1, 3), {"the data": "a", "the labels": "b"})
+    other = 1
+    with pytest.raises(TrainingError, match=r"same\n  the labels \(not as in process 0: 2\)\n"):
+        check_same(Processes(1, 3, 1, 3), {"the data": "a", "the labels": "b"})
+    check_same(Processes(), {"the data": "a"})
 
 
 def test_all_end_when_one_is_killed(folder: Path) -> None:

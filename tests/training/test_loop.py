@@ -341,7 +341,7 @@ def test_an_error_in_the_middle_leaves_no_thread_behind() -> None:
 
 
 def test_an_error_of_the_packing_reaches_the_caller() -> None:
-    damaged = replace(FEATURES, labels=FEATURES.labels[:20])
+    damaged = replace(FEATURES, token_ids=FEATURES.token_ids[:20])
     with pytest.raises(IndexError):
         run(tiny_qa_model(), features=damaged)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from distiltune.cli import app
+from distiltune.commands.app import app
 from distiltune.recipe.recipe import Recipe
 
 PAGE = Path(__file__).parents[2] / "docs" / "commands.md"

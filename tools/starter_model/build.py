@@ -165,7 +165,7 @@ def epochs_of(run: Path) -> list[dict[str, Any]]:
 
 def halved(model: Path, directory: Path, card: Path) -> Path:
     """A model as it ships: float16, with its card, and nothing of the run that made it."""
-    from distiltune.model.save import write_model_directory
+    from distiltune.model.save import ModelToWrite, write_model_directory
     from distiltune.model.source import load_source, load_tokenizer
     from distiltune.tasks.question_answering.task import HEAD_RULES
 
@@ -176,12 +176,14 @@ def halved(model: Path, directory: Path, card: Path) -> Path:
     kept = {name: source.config_hf[name] for name in ("distiltune",) if answers and name in source.config_hf}
     write_model_directory(
         directory,
-        config=source.config,
-        tensors=source.tensors,
-        tokenizer=load_tokenizer(source.directory),
-        head_rules=HEAD_RULES,
-        architectures=("DistilBertForQuestionAnswering" if answers else "DistilBertModel",),
-        extra_config={"qa_dropout": 0.0, **kept},
+        ModelToWrite(
+            source.config,
+            source.tensors,
+            load_tokenizer(source.directory),
+            HEAD_RULES,
+            ("DistilBertForQuestionAnswering" if answers else "DistilBertModel",),
+            {"qa_dropout": 0.0, **kept},
+        ),
         extra_files={"README.md": card.read_bytes()},
         dtype="float16",
     )

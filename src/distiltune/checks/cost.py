@@ -42,38 +42,47 @@ class Estimate:
         return asdict(self)
 
 
-def estimate_training(
-    config: EncoderConfig,
-    *,
-    n_tokens: int,
-    n_validation_tokens: int,
-    n_features: int,
-    longest: int,
-    epochs: int,
-    batch_size: int,
-    device: torch.device,
-    precision: Precision,
-) -> Estimate:
-    """Estimate a training of ``n_tokens`` an epoch, whose validation is in float32; no longer than a second.
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a training has to do an epoch; ``longest`` is the longest feature, in tokens."""
 
-    The machine's products are measured, in ``precision`` and where that is bfloat16 in float32 too.
+    n_tokens: int
+    n_validation_tokens: int
+    n_features: int
+    longest: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlan:
+    """How often and how it is done: epochs, features a step, where, in which arithmetic."""
+
+    epochs: int
+    batch_size: int
+    device: torch.device
+    precision: Precision
+
+
+def estimate_training(config: EncoderConfig, work: Work, plan: TrainingPlan) -> Estimate:
+    """Estimate a training whose validation is in float32; no longer than a second.
+
+    The machine's products are measured, in the plan's precision and where that is bfloat16 in float32 too.
     """
-    speed = probe_products(config, device, precision)
-    per_token = flops_per_token(config, longest)
-    rate = speed * _SHARE_OF_PROBE[precision] / (3 * per_token)
+    speed = probe_products(config, plan.device, plan.precision)
+    per_token = flops_per_token(config, work.longest)
+    rate = speed * _SHARE_OF_PROBE[plan.precision] / (3 * per_token)
     validation_rate = 3 * rate  # a third of the work
-    if precision == "bfloat16" and n_validation_tokens:
-        validation_rate = probe_products(config, device, "float32") * _SHARE_OF_PROBE["float32"] / per_token
-    tokens_in_batch = n_tokens / max(n_features, 1) * batch_size
+    if plan.precision == "bfloat16" and work.n_validation_tokens:
+        validation_rate = probe_products(config, plan.device, "float32") * _SHARE_OF_PROBE["float32"] / per_token
+    tokens_in_batch = work.n_tokens / max(work.n_features, 1) * plan.batch_size
     return Estimate(
-        train_seconds=epochs * n_tokens / rate,
-        validation_seconds=epochs * n_validation_tokens / validation_rate,
-        memory_bytes=_BASE_BYTES + training_bytes(config, tokens_in_batch, longest),
-        n_tokens=n_tokens,
-        n_steps=epochs * -(-n_features // batch_size),
+        train_seconds=plan.epochs * work.n_tokens / rate,
+        validation_seconds=plan.epochs * work.n_validation_tokens / validation_rate,
+        memory_bytes=_BASE_BYTES + training_bytes(config, tokens_in_batch, work.longest),
+        n_tokens=work.n_tokens,
+        n_steps=plan.epochs * -(-work.n_features // plan.batch_size),
         tokens_per_second=rate,
         gflops_measured=speed / 1e9,
-        precision=precision,
+        precision=plan.precision,
     )
 
 

@@ -1,14 +1,98 @@
-"""What a check of a data set found, as lines for a terminal and as plain values."""
+"""The check of a data set, whatever the task: `distiltune check` from the model's vocabulary to what it shows.
+
+A task reads its data and says what it sees in them (`LookedAt`); what all checks have in common is here: what they are
+made with, the expected cost of a training, and how the whole is shown to a person and to a program.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from distiltune.checks.concerns import Concern, concern_lines
-from distiltune.checks.cost import Estimate
-from distiltune.progress import shown_seconds
+from tokenizers import Tokenizer
+
+from distiltune.checks.concerns import Concern, concern_lines, ranked
+from distiltune.checks.cost import Estimate, TrainingPlan, Work, estimate_training
+from distiltune.checks.vocabulary import case_concerns
+from distiltune.data.sources import has_splits
+from distiltune.model.config import EncoderConfig
+from distiltune.model.small_json import read_json
+from distiltune.model.source import load_tokenizer, resolve_model
+from distiltune.progress import shown_seconds, tell
+from distiltune.system.device import choose_device, choose_precision, set_threads
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequest:
+    """What is to be checked, and for which training.
+
+    Attributes:
+        task: its name.
+        data: the sources, as ``train`` of the recipe has them.
+        against: the other set's, usually the validation data; empty: what of the data is set apart for that by whoever
+            made it, if it is.
+        model: whose vocabulary the texts are cut with; of its weights none is read.
+        epochs: of the training whose cost is estimated, as are the following.
+        batch_size: examples a step.
+        device: as the recipe names it.
+        precision: as the recipe names it.
+        threads: of tensor work; 0: as many as there are usable cores.
+
+    """
+
+    task: str
+    data: tuple[str, ...]
+    against: tuple[str, ...]
+    model: str
+    epochs: int
+    batch_size: int
+    device: str
+    precision: str
+    threads: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckBasis:
+    """What a check is made with.
+
+    Attributes:
+        tokenizer: of the model that is to be trained.
+        against: the sources of the other set, empty if there is none.
+        config: the model's shape; None for one that is converted when it is trained.
+        began: when the check did, by ``time.perf_counter``.
+        concerns: what is doubtful about the model's vocabulary.
+
+    """
+
+    tokenizer: Tokenizer
+    against: tuple[str, ...]
+    config: EncoderConfig | None
+    began: float
+    concerns: tuple[Concern, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAt:
+    """What a task sees in a data set.
+
+    Attributes:
+        n_rows: rows read, the unusable ones included.
+        n_examples: examples that can be used.
+        concerns: what is wrong, ranked.
+        statistics: figures by name, as plain values.
+        lines: these figures for a terminal.
+        work: what a training has to do.
+
+    """
+
+    n_rows: int
+    n_examples: int
+    concerns: tuple[Concern, ...]
+    statistics: dict[str, Any]
+    lines: Sequence[str]
+    work: Work
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +103,51 @@ class Checked:
     values: dict[str, Any]
 
 
-def found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds: float) -> list[str]:
-    """What is wrong and what a training costs, for a terminal; what stands before it is the task's."""
+def begin_check(request: CheckRequest) -> CheckBasis:
+    """Find the model, and what the data is to be checked against.
+
+    Raises:
+        ModelError: if the model cannot be found or read.
+
+    """
+    began = time.perf_counter()
+    directory = resolve_model(request.model)
+    set_threads(request.threads)
+    config = read_json(directory / "config.json")
+    against = request.against or (request.data if all(map(has_splits, request.data)) else ())
+    # A BERT, which is converted when it is trained, has other names for its sizes.
+    shape = EncoderConfig.from_hf(config) if "dim" in config else None
+    tokenizer = load_tokenizer(directory)
+    return CheckBasis(tokenizer, against, shape, began, tuple(case_concerns(directory, tokenizer)))
+
+
+def end_check(request: CheckRequest, basis: CheckBasis, looked: LookedAt) -> Checked:
+    """What was seen, with the expected cost of a training on this machine."""
+    concerns = ranked([*basis.concerns, *looked.concerns])
+    estimate = None
+    if basis.config is not None:
+        tell("measuring this machine")
+        device = choose_device(request.device)
+        precision = choose_precision(request.precision, device, basis.config.hidden_size)
+        plan = TrainingPlan(request.epochs, request.batch_size, device, precision)
+        estimate = estimate_training(basis.config, looked.work, plan)
+    seconds = time.perf_counter() - basis.began
+    values = {
+        "task": request.task,
+        "data": list(request.data),
+        "against": list(basis.against),
+        "n_rows": looked.n_rows,
+        "n_examples": looked.n_examples,
+        "concerns": [concern.as_json() for concern in concerns],
+        "statistics": looked.statistics,
+        "estimate": estimate.as_json() if estimate is not None else None,
+        "seconds": round(seconds, 2),
+    }
+    return Checked([*looked.lines, *_found_lines(concerns, estimate, seconds)], values)
+
+
+def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds: float) -> list[str]:
+    """What a training costs and what is wrong, for a terminal."""
     lines = [] if estimate is None else [_estimate_line(estimate)]
     lines.append("")
     if concerns:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import copy
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import nn
 
 from distiltune.coach.evidence import ProbeResult
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.loader import shortest
 from distiltune.model.encoder import model_device
 from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Adam
@@ -32,8 +32,8 @@ def overfit_probe(
     copied = copy.deepcopy(model).eval()
     for parameter in copied.parameters():
         parameter.requires_grad_(True)
-    shortest = np.sort(np.argsort(features.lengths, kind="stable")[: settings.n_features])
-    batch = features.batch(shortest).to(model_device(model))
+    drawn = features.of_epoch(seed=0, epoch=0)
+    batch = drawn.batch(shortest(drawn, settings.n_features)).to(model_device(model))
     optimiser = Adam(copied, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
     losses = []
     for step in range(settings.n_steps + 1):

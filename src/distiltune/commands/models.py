@@ -33,7 +33,7 @@ def convert(
     from distiltune.tasks.encoder.guide import bare_encoder_guide
 
     entry, config = entry_of_model(model), model_config(model)
-    task = entry(Recipe(task=entry.name).with_stored(config)).for_model(config)
+    task = entry(Recipe(task=entry.name).with_stored(config)).open_model(config)
 
     def card(converted: Converted) -> str:
         return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())

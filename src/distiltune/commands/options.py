@@ -19,23 +19,6 @@ from distiltune.tasks.table import TASKS
 _OF_A_TASK = {name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.own_settings}
 """Under which heading `--help` lists a task's own settings."""
 
-FOR_USE = (
-    "task",
-    "columns",
-    "quoting",
-    "no_header",
-    "encoding",
-    "max_rejected_share",
-    "validation_examples",
-    "sample_seed",
-    "max_length",
-    "stride",
-    *(name for entry in TASKS.values() for name in entry.for_use),
-    "device",
-    "threads",
-)
-"""Settings of the recipe that matter for using a trained model."""
-
 FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
 """The tasks' own settings that `serve` takes."""
 
@@ -61,12 +44,6 @@ ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a r
 ResumeOption = Annotated[
     Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
 ]
-FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
-"""The tasks' own settings that `serve` takes."""
-
-FOR_CHECKING = tuple(name for entry in TASKS.values() for name in entry.for_checking)
-"""The tasks' own settings that `check` takes."""
-
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")
 ]

@@ -11,7 +11,6 @@ import typer
 
 from distiltune.commands.options import (
     FOR_SERVING,
-    FOR_USE,
     DataOption,
     JsonOption,
     ModelOption,
@@ -20,6 +19,7 @@ from distiltune.commands.options import (
 )
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.errors import DistiltuneError, RecipeError, install_extra
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
@@ -35,13 +35,14 @@ def evaluate(
 
     Example: `distiltune evaluate --model runs/mine --data dev.json`
     """
-    recipe = Recipe.build(used(settings))
+    given = used(settings)
+    Recipe.build(given)  # which says what is wrong with a value
     from distiltune.report.console import counting
     from distiltune.runs.evaluate import evaluate as run
 
     console = make_console()
     with counting(error_console() if as_json else console, "evaluating", "examples") as on_progress:
-        result = run(model, data, recipe=recipe, on_progress=on_progress)
+        result = run(model, data, on_progress=on_progress, **given)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return
@@ -54,7 +55,7 @@ def evaluate(
         )
 
 
-@settings_as_flags(*FOR_USE, "n_best")
+@settings_as_flags(*FOR_PREDICTING)
 def predict(
     model: ModelOption,
     data: DataOption,
@@ -66,13 +67,14 @@ def predict(
 
     Example: `distiltune predict --model runs/mine --data questions.jsonl --output answers`
     """
-    recipe = Recipe.build(used(settings))
+    given = used(settings)
+    Recipe.build(given)  # which says what is wrong with a value
     from distiltune.report.console import counting
     from distiltune.runs.evaluate import predict as run
 
     console = make_console()
     with counting(error_console() if as_json else console, "predicting", "examples") as on_progress:
-        result = run(model, data, output, recipe=recipe, on_progress=on_progress)
+        result = run(model, data, output, on_progress=on_progress, **given)
     if as_json:
         typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
         return

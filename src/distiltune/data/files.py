@@ -1,4 +1,4 @@
-"""Files → rows: JSON, JSON lines, CSV, TSV and Parquet, each also gzipped, or a directory of them.
+"""Files → rows: JSON, JSON lines, CSV, TSV, Parquet and CoNLL columns, each also gzipped, or a directory of them.
 
 Rows are plain dictionaries of what the file holds, each with the place where a person would look for it.
 What a row means is the task's business; nothing here knows it. pyarrow is imported only for Parquet, because
@@ -19,9 +19,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from distiltune.data.annotation_forms import plain_rows, rows_of_document
+from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.encodings import doubtful_encoding
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.rows import BadRow, Reader, Row
+from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
     BLOCK_BYTES,
     MAX_JSON_BYTES,
@@ -38,6 +41,7 @@ from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
+_ROWS_NEAR_START = 32
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 
@@ -69,7 +73,8 @@ def data_files(path: str | Path) -> DataFiles:
                 where=str(path),
                 fix=f"{_otherwise(*map(way_to_name, inside))}it should have one of: {_known()}.",
             )
-        return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None))
+        texts = set(map(_text_of_marks, files))
+        return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None and each not in texts))
     if not path.exists():
         raise DataError("The file does not exist.", where=str(path), fix="check the path.")
     if format_suffix(path) is None:
@@ -122,7 +127,7 @@ def iter_rows(path: str | Path, form: FileForm = AS_USUAL) -> Iterator[Row | Bad
 def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
     """The columns of a file's first row; of a JSON document those of all rows near its start.
 
-    Nothing is read but the start of the file, as far as the first row goes. Empty if there is no row.
+    Nothing is read but the start of the file, as far as the first rows go. Empty if there is no row.
     Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
     """
     if format_suffix(path) == ".json":
@@ -133,7 +138,11 @@ def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
     # what quotation marks are needs the whole file to be told, and hardly matters to names
     if form.quoting == "auto":
         form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
-    row = next((row for row in _iter_file(path, form) if isinstance(row, Row)), None)
+    # A line that tells of the file, as MRQA's begin, is no row.
+    found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
+    rows = list(itertools.islice(found, _ROWS_NEAR_START))
+    # a tool's row that nobody has marked yet may come first, and shows less of its form than the next
+    row = max(rows[:1] + [row for row in rows if row.told], key=lambda row: "spans" in row.value, default=None)
     return [] if row is None else [str(name) for name in row.value]
 
 
@@ -147,9 +156,14 @@ def _columns_near_start(path: Path, form: FileForm) -> list[str]:
         more = text
         while more:
             columns: dict[str, None] = {}
+            marked: dict[str, None] = {}
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
                     columns.update(dict.fromkeys(row))
+                    for each in plain_rows(row):
+                        marked.update(dict.fromkeys(each.value if {"spans", "tags"} & each.value.keys() else ()))
+            if marked:
+                return list(marked)
             if columns:
                 return list(columns)
             more = stream.read(7 * len(text))
@@ -185,12 +199,25 @@ def _after(mark: str, text: str, place: int) -> int:
 
 
 def file_digest(path: Path) -> str:
-    """The SHA-256 of what a file holds, in hexadecimal. Raises `DataError` if it cannot be read."""
+    """The SHA-256 of what a file holds, in hexadecimal; of brat's marks, of them and of the text that they are about.
+
+    Raises `DataError` if it cannot be read.
+    """
+    beside = _text_of_marks(path)
+    paths = [path, beside] if beside is not None and beside.is_file() else [path]
     try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
+        digests = []
+        for each in paths:
+            with each.open("rb") as stream:
+                digests.append(hashlib.file_digest(stream, "sha256").hexdigest())
     except OSError as error:
         raise not_readable(path, error) from error
+    return combined_digest(digests)
+
+
+def _text_of_marks(path: Path) -> Path | None:
+    """The file beside it that belongs to it: of brat's ``.ann`` the ``.txt``; None for other files."""
+    return path.with_suffix(".txt") if path.suffix.lower() == ".ann" else None
 
 
 def combined_digest(digests: Sequence[str]) -> str:
@@ -235,7 +262,11 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         raise DataError(
             f"The JSON cannot be read: {first_line(error)}.", where=str(path), fix="mend the file."
         ) from error
-    rows = document.get("data") if isinstance(document, dict) else document
+    rows = document
+    if isinstance(document, dict):
+        rows = document.get("data") if "data" in document else rows_of_document(document)
+        if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
+            rows = [document]
     if not isinstance(rows, list):
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
@@ -243,7 +274,7 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
             fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file.',
         )
     for index, value in enumerate(rows):
-        yield _row_of_json(value, f"{path}#{index}")
+        yield from _rows_of_json(value, f"{path}#{index}")
 
 
 def _first_line_is_json(text: str) -> bool:
@@ -253,10 +284,17 @@ def _first_line_is_json(text: str) -> bool:
         return False
 
 
-def _row_of_json(value: object, where: str) -> Row | BadRow:
+def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
+    """The row that a value is, or those that it stands for where it is an annotation tool's."""
+    plain = list(plain_rows(value))
+    for each in plain:
+        yield Row(each.value, where, each.told)
+    if plain:
+        return
     if isinstance(value, dict):
-        return Row(value, where)
-    return BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
+        yield Row(value, where)
+    else:
+        yield BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
 
 
 def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
@@ -267,7 +305,7 @@ def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
                 continue
             where = f"{path}:{number}"
             try:
-                yield _row_of_json(json.loads(line), where)
+                yield from _rows_of_json(json.loads(line), where)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:
@@ -341,9 +379,12 @@ _READERS: dict[str, Reader] = {
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".parquet": _iter_parquet,
+    **dict.fromkeys(SUFFIXES, read_columns),
+    BRAT: read_brat,
+    PUBTATOR: read_pubtator,
 }
 
 
 def add_format(suffix: str, reader: Reader) -> None:
-    """Read files that end in ``suffix``, such as ``.conll``, by ``reader`` from now on."""
+    """Read files that end in ``suffix``, such as ``.xml``, by ``reader`` from now on: a format of an outside task's."""
     _READERS[suffix] = reader

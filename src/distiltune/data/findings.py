@@ -67,6 +67,22 @@ class Findings:
         """The findings with that outcome, in the order met."""
         return [item for item in self.items if item.outcome == outcome]
 
+    def told(self) -> list[str]:
+        """A sentence for each kind but decisions: how many there are, where the first is, and what it says."""
+        first: dict[str, Finding] = {}
+        for item in self.items:
+            first.setdefault(f"{item.outcome}/{item.kind}", item)
+        lines = []
+        for kind, count in self.counts().items():
+            outcome, _, what = kind.partition("/")
+            if outcome == "decided":
+                continue
+            where = f"{first[kind].where}: " if first[kind].where else ""
+            begins = "" if count == 1 else "the first is "
+            said = f"{outcome.replace('_', ' ')}: {what.replace('_', ' ')}"
+            lines.append(f"{count:,} {said}; {begins}{where}{first[kind].message}")
+        return lines
+
     def decisions(self) -> list[str]:
         """How files were read where they did not say, each with its file."""
         return [f"{item.where}: {item.message}" for item in self.of("decided")]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,29 @@ from torch import Tensor
 
 IntArray = npt.NDArray[np.int32] | npt.NDArray[np.int64]
 
+NO_LABEL: Final = -100
+"""Of a token about which nothing is known or asked, filler too: PyTorch's cross-entropy leaves it out."""
 
-class TokenRows(Protocol):
-    """Numbers in half or single precision, a row for each token of a set: an array, or several on disk."""
+Rows = Literal["token", "sequence"]
+"""What there is a row of: of every token, or of every feature as a whole."""
+
+T = TypeVar("T")
+
+
+def required(values: T | None, what: str) -> T:
+    """A column that may be missing, where whoever asks cannot do without it.
+
+    Raises:
+        ValueError: naming it, if it is missing.
+
+    """
+    if values is None:
+        raise ValueError(f"these features have no {what}")
+    return values
+
+
+class TargetRows(Protocol):
+    """Numbers in half or single precision, a row for each token or feature of a set: an array, or several on disk."""
 
     def __getitem__(self, rows: slice, /) -> npt.NDArray[np.floating]:
         """The rows from ``start`` to ``stop``."""
@@ -31,11 +51,17 @@ class PackedBatch:
         cu_seqlens: ``(n_features + 1,)`` int32; feature i holds the tokens ``cu_seqlens[i]:cu_seqlens[i + 1]``.
         lengths: the sequences' lengths in tokens, on the host, so that no kernel has to be waited for.
         max_length: the longest of them, or a bound that holds for all batches of a kind.
-        labels: ``(n_features, n_label_columns)`` int64; what the columns mean is the task's business.
+        labels: ``(n_features, n_label_columns)`` int64 or float32; what the columns mean is the task's business, and
+            there may be none of them.
         feature_ids: ``(n_features,)`` int64 on the host; which features of the set these are.
-        targets: ``(total_tokens, n_targets)`` float16 or float32, what a teacher says of every token; None without one.
+        token_labels: ``(total_tokens,)`` int64, `NO_LABEL` of filler.
+        weights: ``(n_features,)`` float32, what each feature weighs in the loss; None: each 1.
+        group_of: ``(n_features,)`` int64, the number of each feature's group, from 0 within the batch.
+        targets: what a teacher says, float16 or float32: ``(total_tokens, n_targets)``, or ``(n_features, n_targets)``.
+        target_rows: which of the two.
 
-    Behind the features there may be one more sequence, of filler (see ``fill_up``): it has no labels and no id.
+    What is None, the set does not have. Behind the features there may be one more sequence, of filler (see
+    ``fill_up``): it has no row of labels and no id.
     """
 
     token_ids: Tensor
@@ -45,7 +71,11 @@ class PackedBatch:
     max_length: int
     labels: Tensor
     feature_ids: npt.NDArray[np.int64]
+    token_labels: Tensor | None = None
+    weights: Tensor | None = None
+    group_of: Tensor | None = None
     targets: Tensor | None = None
+    target_rows: Rows = "token"
 
     @property
     def n_features(self) -> int:
@@ -57,20 +87,31 @@ class PackedBatch:
         """How many tokens lie in the batch, filler included."""
         return int(self.token_ids.shape[0])
 
+    def row_counts(self, rows: Rows) -> tuple[int, ...]:
+        """How many rows of a model's output belong to each sequence, where it gives one of every ``rows``."""
+        return self.lengths if rows == "token" else (1,) * self.n_features
+
+    def tensors(self) -> dict[str, Tensor]:
+        """All tensors that there are, by the attributes' names."""
+        found = {name: getattr(self, name) for name in _TENSORS}
+        return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+    def with_tensors(self, tensors: Mapping[str, Tensor]) -> PackedBatch:
+        """The same batch with these in the place of its own."""
+        return replace(self, **tensors)  # type: ignore[arg-type]
+
     def to(self, device: torch.device) -> PackedBatch:
         """The same batch with its tensors on ``device`` (copied without waiting where memory is pinned)."""
         if self.token_ids.device == device:
             return self
-        return PackedBatch(
-            token_ids=self.token_ids.to(device, non_blocking=True),
-            position_ids=self.position_ids.to(device, non_blocking=True),
-            cu_seqlens=self.cu_seqlens.to(device, non_blocking=True),
-            lengths=self.lengths,
-            max_length=self.max_length,
-            labels=self.labels.to(device, non_blocking=True),
-            feature_ids=self.feature_ids,
-            targets=None if self.targets is None else self.targets.to(device, non_blocking=True),
+        return self.with_tensors(
+            {name: tensor.to(device, non_blocking=True) for name, tensor in self.tensors().items()}
         )
+
+
+_TENSORS: Final = (
+    "token_ids", "position_ids", "cu_seqlens", "labels", "token_labels", "weights", "group_of", "targets"
+)  # fmt: skip
 
 
 def cumulative_lengths(lengths: Sequence[int] | IntArray) -> npt.NDArray[np.int64]:
@@ -119,20 +160,14 @@ def gather_rows(
 
 
 def pack(
-    token_ids: npt.NDArray[np.integer],
-    offsets: npt.NDArray[np.int64],
-    labels: npt.NDArray[np.integer],
-    feature_ids: npt.NDArray[np.int64],
-    targets: TokenRows | None = None,
+    token_ids: npt.NDArray[np.integer], offsets: npt.NDArray[np.int64], feature_ids: npt.NDArray[np.int64]
 ) -> PackedBatch:
-    """Lay the features ``feature_ids`` of a columnar set end to end, in that order.
+    """Lay the tokens of the features ``feature_ids`` of a columnar set end to end, in that order, without labels.
 
     Args:
         token_ids: ``(all_tokens,)`` of the whole set.
         offsets: ``(all_features + 1,)`` boundaries of the features in ``token_ids``.
-        labels: ``(all_features, n_label_columns)``.
         feature_ids: ``(n_features,)`` which features, in which order.
-        targets: ``(all_tokens, n_targets)``, if there are some.
 
     """
     lengths = offsets[feature_ids + 1] - offsets[feature_ids]
@@ -142,18 +177,19 @@ def pack(
         cu_seqlens=torch.from_numpy(cumulative_lengths(lengths).astype(np.int32)),
         lengths=tuple(int(length) for length in lengths),
         max_length=int(lengths.max(initial=0)),
-        labels=torch.from_numpy(labels[feature_ids].astype(np.int64)),
+        labels=torch.zeros(len(feature_ids), 0, dtype=torch.int64),
         feature_ids=feature_ids,
-        targets=None if targets is None else torch.from_numpy(_blocks(targets, offsets, feature_ids)),
     )
 
 
-def _blocks(flat: TokenRows, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]) -> npt.NDArray[np.floating]:
+def gather_blocks(
+    flat: TargetRows, offsets: npt.NDArray[np.int64], rows: npt.NDArray[np.int64]
+) -> npt.NDArray[np.floating]:
     """As ``gather_rows``, block by block: wide rows of a memory map are copied once and in order."""
     return np.concatenate([flat[0:0], *(flat[offsets[row] : offsets[row + 1]] for row in rows)])
 
 
-def token_places(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
+def token_positions(cu_seqlens: Tensor, n_tokens: int) -> tuple[Tensor, Tensor]:
     """For each packed token its sequence and its place in it, ``(n_tokens,)`` int64 each."""
     tokens = torch.arange(n_tokens, device=cu_seqlens.device)
     boundaries = cu_seqlens.long()
@@ -182,15 +218,16 @@ def fill_up(batch: PackedBatch, n_tokens: int, max_length: int) -> PackedBatch:
     if not 0 <= n_filler <= max_length:
         raise ValueError(f"{batch.n_tokens} tokens cannot be filled up to {n_tokens} with at most {max_length}")
     filler = torch.zeros(n_filler, dtype=torch.int64)
-    return PackedBatch(
+    labels, targets = batch.token_labels, batch.targets
+    if targets is not None and batch.target_rows == "token":
+        targets = torch.cat([targets, targets.new_zeros(n_filler, targets.shape[1])])
+    return replace(
+        batch,
         token_ids=torch.cat([batch.token_ids, filler]),
         position_ids=torch.cat([batch.position_ids, torch.arange(n_filler)]),
         cu_seqlens=torch.cat([batch.cu_seqlens, batch.cu_seqlens.new_tensor([n_tokens])]),
         lengths=(*batch.lengths, n_filler),
         max_length=max_length,
-        labels=batch.labels,
-        feature_ids=batch.feature_ids,
-        targets=None
-        if batch.targets is None
-        else torch.cat([batch.targets, batch.targets.new_zeros(n_filler, batch.targets.shape[1])]),
+        token_labels=None if labels is None else torch.cat([labels, labels.new_full((n_filler,), NO_LABEL)]),
+        targets=targets,
     )

@@ -22,11 +22,13 @@ from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, format_suffix, iter_rows
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
-from distiltune.data.kept_reading import Keeping, Kept, keep, key_of, recall
+from distiltune.data.kept_reading import Keeping, Kept, KeptReading
+from distiltune.data.rejections import at_fault_of, rejection_lines
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
 from distiltune.data.unknown_files import way_to_name
 from distiltune.errors import DataError
+from distiltune.system.code_fingerprint import module_of
 
 E = TypeVar("E")
 C = TypeVar("C")
@@ -41,7 +43,6 @@ USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
 MAX_TEXT_CHARACTERS = 1_000_000
 """The longest text of an example, such as a context: a novel has as many."""
 
-_SHOWN_REJECTIONS = 5
 _GENERATED_ID_DIGITS = 16
 
 
@@ -49,8 +50,8 @@ _GENERATED_ID_DIGITS = 16
 class ReadSet(Generic[E]):
     """The examples of one split, everything noticed while reading them, and where they are from.
 
-    ``findings.n_rows`` is the number of examples plus the number of rejected findings. ``fingerprint`` is the
-    SHA-256 of the files' contents; ``sources`` are as the user named them.
+    ``findings.n_rows`` is the number of examples plus the number of rejected and left out findings. ``fingerprint`` is
+    the SHA-256 of the files' contents; ``sources`` are as the user named them.
     """
 
     examples: tuple[E, ...]
@@ -126,7 +127,7 @@ class Reading(Generic[E]):
             self.findings.add(Finding("noted", "id_repeated", where, unique, message))
         return unique
 
-    def missing(self, wanted: dict[str, str]) -> list[str]:
+    def missing(self, wanted: Mapping[str, str]) -> list[str]:
         """The fields of ``wanted`` (field → column) that the first flat row does not have."""
         return [name for name, column in wanted.items() if self.columns_seen and column not in self.columns_seen]
 
@@ -139,59 +140,83 @@ class Problem:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class ToRead:
+    """What is to be read, and what counts as usable.
+
+    Attributes:
+        sources: paths to data files or directories, ``starter``, or names of data sets on the hub.
+        split: which part of ``starter`` and of hub data sets; files are read as they are.
+        starter: the file that ``starter`` stands for, inside ``distiltune/starter``.
+        required: the columns that every row needs, field → column, for the message where they are missing.
+        max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
+
+    """
+
+    sources: Sequence[str | Path]
+    split: Split
+    starter: str
+    required: Mapping[str, str]
+    max_rejected_share: float
+
+
 def read_sources(
-    sources: Sequence[str | Path],
-    split: Split,
-    starter: str,
-    reading: Reading[E],
-    read_file: Callable[[Path], None],
-    required: dict[str, str],
-    max_rejected_share: float,
-    keeping: Keeping[E] | None = None,
+    to_read: ToRead, reading: Reading[E], read_file: Callable[[Path], None], keeping: Keeping[E] | None = None
 ) -> ReadSet[E]:
     """Read the examples of one split from all sources, in order.
 
     Args:
-        sources: paths to data files or directories, ``starter``, or names of data sets on the hub.
-        split: which part of ``starter`` and of hub data sets; files are read as they are.
-        starter: the file that ``starter`` stands for, inside ``distiltune/starter``.
+        to_read: the sources, and what every row of them needs.
         reading: which ``read_file`` adds to.
         read_file: adds all rows of a file.
-        required: the columns that every row needs, field → column, for the message where they are missing.
-        max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
         keeping: how what was read of a large data set is kept for the next time; None: not at all.
 
     Raises:
-        DataError: if a source cannot be read, if no row can be used, or if more than ``max_rejected_share``
-            of the rows had to be rejected.
+        DataError: if a source cannot be read, if no row can be used, or if more of the rows had to be rejected than may
+            be.
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    sources = [sources] if isinstance(sources, str | Path) else list(sources)
-    packaged = resources.files("distiltune.starter").joinpath(starter)
+    sources = [to_read.sources] if isinstance(to_read.sources, str | Path) else list(to_read.sources)
+    packaged = resources.files("distiltune.starter").joinpath(to_read.starter)
     with resources.as_file(packaged) as starter_path, _no_garbage_collection():
-        found = [find_source(source, split, starter_path) for source in sources]
-        for source in found:
-            for path in source.ignored:
-                looks = way_to_name(path)
-                message = f"The file is in the data directory but is no data file{looks and f'; {looks}'}."
-                reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
-        files = [path for source in found for path in source.files]
-        digests = list(map(file_digest, files))
+        found = [find_source(source, to_read.split, starter_path) for source in sources]
         ignored = [path for source in found for path in source.ignored]
-        key = key_of(list(zip(files, digests, strict=True)), ignored, keeping) if keeping else ""
-        kept = recall(key, keeping) if keeping else None
-        if kept is not None:
-            reading.examples, reading.findings, reading.columns_seen = kept.examples, kept.findings, kept.columns_seen
-        else:
-            for path in files:
-                read_file(path)
-            reading.findings.extend(check_mapped(reading.mapped, reading.columns))
-            if keeping and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
-                keep(key, Kept(reading.examples, reading.findings, reading.columns_seen), keeping)
-    _check_share(reading, required, max_rejected_share, where=", ".join(map(str, sources)))
+        for path in ignored:
+            looks = way_to_name(path)
+            message = f"The file is in the data directory but is no data file{looks and f'; {looks}'}."
+            reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
+        digests = _read_or_recall(
+            [path for source in found for path in source.files], ignored, reading, read_file, keeping
+        )
+    _check_share(reading, to_read, where=", ".join(map(str, sources)))
     names = tuple(source.source for source in found)
     return ReadSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
+
+
+def _read_or_recall(
+    files: Sequence[Path],
+    ignored: Sequence[Path],
+    reading: Reading[E],
+    read_file: Callable[[Path], None],
+    keeping: Keeping[E] | None,
+) -> list[str]:
+    """Add the rows of all files, or what was read of them before; the SHA-256 of each file."""
+    digests = list(map(file_digest, files))
+    known = None
+    if keeping is not None:
+        read_by = (__name__, module_of(read_file))
+        known = KeptReading(list(zip(files, digests, strict=True)), ignored, keeping, read_by)
+    kept = known.recall() if known is not None else None
+    if kept is not None:
+        reading.examples, reading.findings, reading.columns_seen = kept.examples, kept.findings, kept.columns_seen
+        return digests
+    for path in files:
+        read_file(path)
+    reading.findings.extend(check_mapped(reading.mapped, reading.columns))
+    if known is not None and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
+        known.keep(Kept(reading.examples, reading.findings, reading.columns_seen))
+    return digests
 
 
 def train_and_validation(
@@ -270,9 +295,10 @@ def keep_if(
             continue
         reasons.append(reason)
         findings.add(rejected(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
-    if len(reasons) > max_rejected_share * len(read.examples):
+    at_fault, n_rows = at_fault_of(findings, max(findings.n_rows, len(read.examples)))
+    if reasons and len(at_fault) > max_rejected_share * n_rows:
         raise DataError(
-            f"{len(reasons):,} of {len(read.examples):,} rows cannot be used. {reasons[0]}",
+            "\n".join([f"{len(at_fault):,} of {n_rows:,} rows cannot be used:", *rejection_lines(findings)]),
             where=", ".join(read.sources),
             fix=fix,
         )
@@ -473,30 +499,25 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _check_share(reading: Reading[E], required: dict[str, str], max_rejected_share: float, where: str) -> None:
+def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
-    rejections = reading.findings.of("rejected")
-    n_rows = reading.findings.n_rows
+    rejections, n_rows = at_fault_of(reading.findings, reading.findings.n_rows)
     if n_rows == 0:
-        raise DataError("There is no row in the data.", where=where, fix="give a file that holds rows.")
-    if reading.examples and len(rejections) <= max_rejected_share * n_rows:
+        n_left_out = reading.findings.n_rows
+        what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
+        raise DataError(what, where=where, fix="give a file that holds rows.")
+    if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
-    counts = reading.findings.counts()
-    lines = [
-        f"  {kind.removeprefix('rejected/')}: {count:,}"
-        for kind, count in counts.items()
-        if kind.startswith("rejected/")
-    ]
-    lines += [f"  {item.where}: {item.message}" for item in rejections[:_SHOWN_REJECTIONS]]
+    lines = rejection_lines(reading.findings)
     if reading.examples:
         share = 100 * len(rejections) / n_rows
-        allowed = f"more than the {100 * max_rejected_share:.3g} % that may be"
+        allowed = f"more than the {100 * to_read.max_rejected_share:.3g} % that may be"
         what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"
         fix = "mend them, or go on without them: --max-rejected-share 1."
     else:
         what = f"None of the {n_rows:,} rows can be used:"
         fix = "mend the data."
-    if missing := reading.missing(required):
+    if missing := reading.missing(to_read.required):
         option = f"--columns {','.join(f'{name}=...' for name in missing)}"
         seen = ", ".join(reading.columns_seen)
         fix += f" The first row has the columns {seen}; if they are only named otherwise, use {option}."

@@ -15,6 +15,8 @@ class Row:
 
     value: dict[str, object]
     where: str
+    told: str = ""
+    """How the row was read, if it was an annotation tool's and not in plain columns."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
+from distiltune.data.marks import over_marks
 from distiltune.data.packing import cumulative_lengths
 from distiltune.errors import ModelError
 from distiltune.progress import tell
@@ -49,7 +50,7 @@ class TokenTable:
     Attributes:
         ids: ``(all_tokens,)`` int32.
         char_starts: ``(all_tokens,)`` int32, first code point of the token in its text.
-        char_ends: ``(all_tokens,)`` int32, one past its last.
+        char_ends: ``(all_tokens,)`` int32, one past its last, the combining marks that follow included.
         offsets: ``(n_texts + 1,)`` int64; text i has the tokens ``offsets[i]:offsets[i + 1]``.
 
     """
@@ -61,16 +62,17 @@ class TokenTable:
 
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> TokenTable:
-    """Tokenise every text, in order, without special tokens, truncation or padding."""
+    """Tokenise every text, in order, without special tokens, truncation or padding; ends run over marks that follow."""
     ids: list[npt.NDArray[np.int32]] = []
     spans: list[npt.NDArray[np.int32]] = []
     lengths: list[int] = []
     for chunk in _chunks(texts):
-        for encoding in tokenizer.encode_batch(list(chunk), add_special_tokens=False):
+        encodings = tokenizer.encode_batch(list(chunk), add_special_tokens=False)
+        for text, encoding in zip(chunk, encodings, strict=True):
             token_ids = encoding.ids
             lengths.append(len(token_ids))
             ids.append(np.array(token_ids, dtype=np.int32))
-            spans.append(np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2))
+            spans.append(over_marks(text, np.array(encoding.offsets, dtype=np.int32).reshape(-1, 2)))
         tell("tokenising", "texts", len(lengths), len(texts))
     flat_spans = np.concatenate(spans) if spans else np.zeros((0, 2), dtype=np.int32)
     return TokenTable(

@@ -24,7 +24,7 @@ class Windows:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class SequencePart:
     """A part of each feature: its tokens ``ids[start[i] : start[i] + length[i]]``, ``(n_features,)`` each."""
 
     ids: npt.NDArray[np.int32]
@@ -50,7 +50,7 @@ def cut_windows(lengths: Ints, room: Ints, stride: int) -> Windows:
     return Windows(example=example, first=first, n_tokens=np.minimum(room[example], lengths[example] - first))
 
 
-def lay_out(special: SpecialTokens, parts: Sequence[Part]) -> tuple[npt.NDArray[np.int32], Ints]:
+def lay_out(special: SpecialTokens, parts: Sequence[SequencePart]) -> tuple[npt.NDArray[np.int32], Ints]:
     """``[CLS] part [SEP]``, or ``[CLS] part [SEP] part [SEP]``, for every feature, laid end to end.
 
     Returns:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from distiltune.data.packing import PackedBatch, token_places
+from distiltune.data.packing import PackedBatch, token_positions
 from distiltune.model.products import linear, product
 from distiltune.training.objective import StepSums
 
@@ -69,7 +69,7 @@ class EncoderLoss:
 
 def token_weights(batch: PackedBatch) -> Tensor:
     """``(total_tokens,)``: 1 / length of the feature that a token is in, so that sums become means; 0 for filler."""
-    sequence, _ = token_places(batch.cu_seqlens, batch.n_tokens)
+    sequence, _ = token_positions(batch.cu_seqlens, batch.n_tokens)
     return (1.0 / batch.cu_seqlens.diff().clamp(min=1))[sequence] * (sequence < batch.n_features)
 
 
@@ -83,7 +83,7 @@ def padded_relation_loss(ours: Tensor, theirs: Tensor, batch: PackedBatch, n_hea
         n_heads: into how many heads each is cut.
 
     """
-    sequence, within = token_places(batch.cu_seqlens, batch.n_tokens)
+    sequence, within = token_positions(batch.cu_seqlens, batch.n_tokens)
     n_sequences, longest = batch.cu_seqlens.shape[0] - 1, batch.max_length
     behind = torch.arange(longest, device=ours.device) >= batch.cu_seqlens.diff()[:, None]
 

@@ -53,7 +53,7 @@ def shrink(source: ModelSource, shape: StudentShape) -> ModelSource:
     in which the token embeddings are longest (a truncated SVD), and the layers start from random weights.
     """
     config = shape.of(source.config)
-    if not source.tensors:  # of random weights, or to be filled from a checkpoint
+    if source.is_untrained:  # of random weights, or to be filled from a checkpoint
         return replace(source, config=config)
     if config.hidden_size != source.config.hidden_size:
         tensors = _projected_embeddings(source.tensors, config.hidden_size)

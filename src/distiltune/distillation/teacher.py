@@ -7,7 +7,6 @@ import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +14,12 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
-from distiltune.data.array_cache import FloatArray, FloatType, cache_key, fingerprint_of, map_or_fill
+from distiltune.data.cache import ArrayForm, FloatArray, FloatType, fingerprint_of, map_or_fill
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import TokenRows
+from distiltune.data.packing import TargetRows
 from distiltune.errors import ModelError
 from distiltune.inference.predictor import outputs
-from distiltune.model.encoder import Encoder
+from distiltune.model.encoder import Encoder, rows_of
 from distiltune.model.source import ModelSource, load_tokenizer
 from distiltune.progress import tell
 
@@ -29,80 +28,114 @@ CHUNK = 2_048
 
 
 @dataclass(frozen=True, slots=True)
+class Teacher:
+    """A model that is learnt from, and what it says of a token or a feature.
+
+    Attributes:
+        name: for messages.
+        model: packed batch → ``(total_tokens, width)``, or ``(n_features, width)`` if its ``rows`` are "sequence".
+        fingerprint: of the weights and of what is read out of them.
+        width: numbers a row.
+        dtype: what the numbers are kept in.
+
+    """
+
+    name: str
+    model: nn.Module
+    fingerprint: str
+    width: int
+    dtype: FloatType
+
+
+@dataclass(frozen=True, slots=True)
 class TeacherSays:
-    """What a teacher says of every token of a set: features with targets, and whether these were there already."""
+    """What a teacher says of a set, a row a token or a row a feature.
+
+    Attributes:
+        features: with these as targets.
+        from_cache: whether they were there already.
+        problems: why they could not be kept, in sentences.
+
+    """
 
     features: FeatureSet
     from_cache: bool
+    problems: tuple[str, ...] = ()
 
 
-def with_targets(
-    model: nn.Module,
-    model_fingerprint: str,
-    features: FeatureSet,
-    width: int,
-    cache: Path,
-    max_tokens: int,
-    *,
-    name: str,
-    dtype: FloatType,
-) -> TeacherSays:
-    """The features with what ``model`` says of each of their tokens, run now or taken from the cache.
+def with_targets(teacher: Teacher, features: FeatureSet, max_tokens: int) -> TeacherSays:
+    """The features with what the teacher says of each of them, or of each of their tokens, run now or from the cache.
 
     It is kept in chunks of ``CHUNK`` features, each under its own content: a run that was stopped goes on at the chunk
     where it was, and the first 20,000 questions of 40,000 are not run again.
 
     Args:
-        model: packed batch → ``(total_tokens, width)``.
-        model_fingerprint: of the weights and of what is read out of them.
+        teacher: who is asked.
         features: as the student reads them; windows and tokens of other settings make other entries.
-        width: numbers a token.
-        cache: the cache's directory.
         max_tokens: most tokens in a batch.
-        name: the teacher's, for messages.
-        dtype: what the numbers are kept in.
 
     Raises:
-        DataError: if the outputs cannot be written.
-        ModelError: if one of them is not finite, or does not fit into ``dtype``.
+        DataError: if there is no room for the outputs anywhere.
+        ModelError: if one of them is not finite, or does not fit into the teacher's ``dtype``.
 
     """
     chunks: list[FloatArray] = []
-    keys: list[str] = []
+    contents: list[str] = []
+    problems: dict[str, None] = {}
     all_from_cache = True
+    rows = rows_of(teacher.model)
     for first in range(0, len(features), CHUNK):
         ids = np.arange(first, min(first + CHUNK, len(features)))
         bounds = features.offsets[first : ids[-1] + 2]
         tokens = features.token_ids[bounds[0] : bounds[-1]]
         content = hashlib.sha256(tokens.tobytes() + (bounds - bounds[0]).tobytes()).hexdigest()
-        kind = np.dtype(dtype).name
-        key = cache_key({"teacher": model_fingerprint, "features": content, "width": width, "dtype": kind})
-        fill = _filler(model, features, ids, max_tokens, name)
-        chunk, from_cache = map_or_fill(cache, key, (len(tokens), width), dtype, fill)
+        made_of = {
+            "teacher": teacher.fingerprint,
+            "features": content,
+            "width": teacher.width,
+            "dtype": np.dtype(teacher.dtype).name,
+            "rows": rows,
+        }
+        chunk, from_cache = map_or_fill(
+            made_of,
+            ArrayForm((len(tokens) if rows == "token" else len(ids), teacher.width), teacher.dtype),
+            _filler(teacher, features, ids, max_tokens),
+            code=_code_of(teacher.model),
+            on_problem=lambda problem: problems.update({problem: None}),
+        )
         chunks.append(chunk)
-        keys.append(key)
+        contents.append(content)
         all_from_cache &= from_cache
-    return TeacherSays(replace(features, targets=Chunks(chunks, fingerprint_of(keys))), all_from_cache)
+    targets = Chunks(chunks, fingerprint_of([teacher.fingerprint, np.dtype(teacher.dtype).name, *contents]))
+    return TeacherSays(replace(features, targets=targets, target_rows=rows), all_from_cache, tuple(problems))
+
+
+def _code_of(model: nn.Module) -> set[str]:
+    """The modules in which the parts of a model are written, without those of PyTorch."""
+    names = {type(part).__module__ for part in model.modules()}
+    return {name for name in names if not name.startswith("torch.")}
 
 
 def _filler(
-    model: nn.Module, features: FeatureSet, ids: npt.NDArray[np.int64], max_tokens: int, name: str
+    teacher: Teacher, features: FeatureSet, ids: npt.NDArray[np.int64], max_tokens: int
 ) -> Callable[[FloatArray], None]:
     """What writes the model's outputs for these features, which follow one another, into an array."""
+    rows = rows_of(teacher.model)
 
     def fill(array: FloatArray) -> None:
-        start = features.offsets[ids[0]]
+        first_row = features.offsets[:-1] if rows == "token" else np.arange(len(features))
+        start = first_row[ids[0]]
         n_done = int(ids[0])
         tell("teacher", "windows", n_done, len(features))
-        for batch, output in outputs(model, features, ids, max_tokens, alone=True):
+        for batch, output in outputs(teacher.model, features, ids, max_tokens, alone=True):
             kept_in = torch.float16 if array.dtype == np.float16 else torch.float32
             said = output.to(kept_in).cpu().numpy()
             if not np.isfinite(said).all():
-                raise _not_finite(output, name)
-            ends = np.cumsum(batch.lengths)
-            for feature, length, end in zip(batch.feature_ids, batch.lengths, ends, strict=True):
-                row = features.offsets[feature] - start
-                array[row : row + length] = said[end - length : end]
+                raise _not_finite(output, teacher.name)
+            counts = batch.row_counts(rows)
+            for feature, count, end in zip(batch.feature_ids, counts, np.cumsum(counts), strict=True):
+                row = first_row[feature] - start
+                array[row : row + count] = said[end - count : end]
             n_done += batch.n_features
             tell("teacher", "windows", n_done, len(features))
 
@@ -190,7 +223,7 @@ def check_same_tokens(teacher: ModelSource, student_tokenizer: Tokenizer) -> Non
         )
 
 
-def variances(states: TokenRows, n_rows: int, size: int, n_sampled: int = 8_000) -> torch.Tensor:
+def variances(states: TargetRows, n_rows: int, size: int, n_sampled: int = 8_000) -> torch.Tensor:
     """Of each block of ``size`` columns, the variances of its columns over the rows summed: ``(n_blocks,)``.
 
     Taken from about ``n_sampled`` rows in a hundred stretches, which is as good as all of them.

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays, cache_key, fingerprint_of, load_or_make
-from distiltune.data.feature_set import FeatureSet
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
+from distiltune.data.feature_set import FeatureSet, no_labels
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.packing import cumulative_lengths, positions
 from distiltune.data.streams import read_text
@@ -122,36 +122,30 @@ def text_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, s
     token_ids[offsets[:-1]] = special.cls
     within = positions(n_tokens)
     token_ids[np.repeat(offsets[:-1] + 1, n_tokens) + within] = tokens.ids[np.repeat(first, n_tokens) + within]
-    return FeatureSet(token_ids, offsets, np.zeros((len(n_tokens), 0), dtype=np.int32), window_of)
+    return FeatureSet(token_ids, offsets, no_labels(len(n_tokens)), window_of)
 
 
-def cached_features(texts: Texts, tokenizer: Tokenizer, max_length: int, stride: int, cache: Path) -> FeatureSet:
+def cached_features(texts: Texts, tokenizer: Tokenizer, max_length: int, stride: int) -> FeatureSet:
     """The same, from the cache if these texts, this tokenizer and these settings made some before."""
-    key = cache_key(
-        {
-            "task": "encoder",
-            "texts": texts.fingerprint,
-            "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
-            "max_length": max_length,
-            "stride": stride,
-        }
-    )
+    parts = {
+        "task": "encoder",
+        "texts": texts.fingerprint,
+        "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        "max_length": max_length,
+        "stride": stride,
+    }
 
     def make() -> Arrays:
         features = text_features(texts.texts, tokenizer, max_length, stride)
         return {
             "token_ids": features.token_ids,
             "offsets": features.offsets,
-            "labels": features.labels,
             "example_of": features.example_of,
         }
 
-    arrays, _ = load_or_make(cache, key, make, ignore)
-    return FeatureSet(arrays["token_ids"], arrays["offsets"], arrays["labels"], arrays["example_of"])
-
-
-def ignore(problem: str) -> None:
-    """A cache that cannot be used costs speed, nothing else."""
+    arrays, _ = load_or_make(parts, make)
+    example_of = arrays["example_of"]
+    return FeatureSet(arrays["token_ids"], arrays["offsets"], no_labels(len(example_of)), example_of)
 
 
 def _cut(tokens: TokenTable, room: int, stride: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

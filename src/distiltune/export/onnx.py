@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -17,9 +20,9 @@ from distiltune.data.sources import STARTER
 from distiltune.errors import DataError, DistiltuneError, ModelError
 from distiltune.export.onnx_graph import OPSET, write_graph
 from distiltune.export.quantise import quantise_dynamic, quantise_static
-from distiltune.export.verify import Comparison, Measured, compare, has_score, measure
+from distiltune.export.verify import ExportComparison, Measured, compare, has_score, measure
 from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
-from distiltune.inference.trained_model import ONNX_ENTRY, load_trained_model, ranges_are_dynamic
+from distiltune.inference.trained_model import ONNX_ENTRY, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import TaskModel
 from distiltune.model.save import check_output, replace_directory
@@ -31,10 +34,14 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
-from distiltune.system.output_directory import writing_to
-from distiltune.tasks.base import Dataset, Task
+from distiltune.system.durable import sync, write_synced, writing_to
+from distiltune.system.host import restored
+from distiltune.system.names import as_name, as_names
+from distiltune.tasks.base import D, Dataset, Task
+from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.table import TASKS
+from distiltune.tasks.trained import Trained, load_trained
 
 MAX_LOST: Final = 1.0
 """Points of the task's score, as F1, that 8 bits may cost unless the user says otherwise."""
@@ -69,7 +76,7 @@ class Exported:
     directory: Path
     precision: str
     size_bytes: int
-    comparison: Comparison
+    comparison: ExportComparison
 
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
@@ -87,16 +94,31 @@ class _Candidate:
 
     precision: str
     file: Path
-    comparison: Comparison
+    comparison: ExportComparison
 
 
+@contextmanager
+def _exporter_restored() -> Iterator[None]:
+    """After it, the filters of warnings and the environment are as before PyTorch's exporter changed them."""
+    known = set(os.environ)
+    with warnings.catch_warnings():
+        try:
+            yield
+        finally:
+            for name in os.environ.keys() - known:
+                if name.startswith("TORCH"):
+                    del os.environ[name]
+
+
+@_exporter_restored()
+@restored()
 def export_onnx(
     model: str | Path,
     output: str | Path,
     *,
     overwrite: bool = False,
     int8: bool = False,
-    data: tuple[str, ...] = (),
+    data: str | Path | Sequence[str | Path] = (),
     questions: int = 500,
     accept_loss: bool = False,
     threads: int = 0,
@@ -123,24 +145,22 @@ def export_onnx(
     """
     keep_freed_memory()
     set_threads(threads)
-    recipe = Recipe(model=str(model), validation_examples=questions)
+    recipe = Recipe(model=as_name(model, "model"), validation_examples=questions)
     directory = resolve_model(recipe.model)
     check_output(Path(output), directory, overwrite=overwrite)
     config = model_config(str(directory))
-    recipe = recipe.with_changes(task=task_of_model(config) or USUAL)
-    task = TASKS[recipe.task](recipe).for_model(config)
-    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, torch.device("cpu"))
+    recipe = recipe.with_stored(config, task_of_model(config) or USUAL)
+    trained = load_trained(recipe.model, TASKS[recipe.task](recipe), "cpu")
+    task, loaded = trained.task, trained.loaded
     if not isinstance(loaded.model, TaskModel):
         raise ModelError(
             "The model is in ONNX form already.",
             where=str(loaded.source.directory),
             fix="export the model that it was made from, or use it as it is",
         )
-    recipe = recipe.with_stored(loaded.source.config_hf)
-    task = TASKS[recipe.task](recipe).for_model(loaded.source.config_hf)
-    dataset = _examples_to_check(task, recipe, data, directory, loaded)
+    dataset = _examples_to_check(trained, recipe, as_names(data, "data"), directory)
     on_note(f"checking with {dataset.n_examples:,} examples of {', '.join(dataset.sources)}")
-    before = measure(task, loaded.model.eval(), dataset, "measuring the model")
+    before = measure(task, loaded.model, dataset, "measuring the model")
     if int8 and not accept_loss:
         _check_measurable(task, before, dataset)
     with tempfile.TemporaryDirectory() as working:
@@ -152,7 +172,7 @@ def export_onnx(
     return Exported(Path(output), chosen.precision, size, chosen.comparison)
 
 
-def _check_measurable(task: Task, before: Measured, data: Dataset) -> None:
+def _check_measurable(task: Task[D], before: Measured, data: Dataset) -> None:
     if not has_score(task, before):
         raise DataError(
             "What 8 bits cost cannot be measured: the data has no gold answers.",
@@ -161,7 +181,7 @@ def _check_measurable(task: Task, before: Measured, data: Dataset) -> None:
         )
 
 
-def _check_kept(comparison: Comparison, data: Dataset) -> None:
+def _check_kept(comparison: ExportComparison, data: Dataset) -> None:
     if comparison.lost > MAX_LOST:
         raise ModelError(
             f"In 8 bits the model loses {comparison.lost:.2f} points of {_scores(comparison)}, more than {MAX_LOST:g}.",
@@ -171,7 +191,7 @@ def _check_kept(comparison: Comparison, data: Dataset) -> None:
 
 
 def _make(
-    task: Task, loaded: LoadedModel, data: Dataset, before: Measured, working: Path, *, int8: bool, on_note: OnNote
+    task: Task[D], loaded: LoadedModel, data: D, before: Measured, working: Path, *, int8: bool, on_note: OnNote
 ) -> _Candidate:
     """The float32 graph, checked; with ``int8``, the first 8-bit graph made from it that keeps the score."""
     assert isinstance(loaded.model, TaskModel)
@@ -217,32 +237,32 @@ def _make(
     return min(tried, key=lambda each: (each.comparison.lost, -each.comparison.n_equal))
 
 
-def _examples_to_check(
-    task: Task, recipe: Recipe, data: tuple[str, ...], directory: Path, loaded: LoadedModel
-) -> Dataset:
+def _examples_to_check(trained: Trained[D], recipe: Recipe, data: tuple[str, ...], directory: Path) -> D:
     """The data named, or else what the model's run validated on; of questions, the starter's where there is no run.
 
     Raises:
         DataError: if there are none, or they cannot be read.
 
     """
+    task, loaded = trained.task, trained.loaded
     if data:
-        return task.load_validation(data, loaded.tokenizer, "prediction")
+        return task.load_data(data, loaded.tokenizer, "prediction")
     fix = "give data to check with: --data DATA"
     run = RunDirectory(directory.parent)
     ran_with = run.recipe if directory.name == run.model.name else RunDirectory(directory).recipe
     try:
         ran = Recipe.from_toml(ran_with) if ran_with.is_file() else None
         if ran is not None and (ran.validation or ran.validation_share > 0):
-            as_run = recipe.with_changes(**{name: getattr(ran, name) for name in _DATA_SETTINGS})
-            own = TASKS[recipe.task](as_run).for_model(loaded.source.config_hf)
-            return own.load_validation((), loaded.tokenizer)
+            names = (*_DATA_SETTINGS, *TASKS[recipe.task].for_reading)
+            as_run = recipe.with_changes(**{name: getattr(ran, name) for name in names})
+            own: Task[D] = TASKS[recipe.task](as_run).open_model(loaded.source.config_hf)
+            return own.load_data((), loaded.tokenizer)
     except DistiltuneError as error:
         raise DataError(
             f"The data that the run was validated on cannot be had again. {error.what}", where=error.where, fix=fix
         ) from error
     if task.name == USUAL:  # whatever such a model has learnt, it can be asked these
-        return task.load_validation((STARTER,), loaded.tokenizer)
+        return task.load_data((STARTER,), loaded.tokenizer)
     raise DataError("There is nothing to check the export with: the model is of no run that was validated.", fix=fix)
 
 
@@ -250,9 +270,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
     """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
-    package = TASKS[recipe.task].task.__module__.rpartition(".")[0]
-    place = files(package).joinpath("onnx_example.py.txt")
-    example = place.read_text(encoding="utf-8") if place.is_file() else ""
+    example = _example_of(TASKS[recipe.task])
     values = {name: getattr(recipe, name) for name in ("max_length", "stride", "max_answer_tokens", "long_texts")}
     texts = {
         "config.json": json.dumps(config, indent=2, sort_keys=True, allow_nan=False) + "\n",
@@ -266,11 +284,18 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
 
     def write(beside: Path) -> None:
         shutil.copyfile(chosen.file, beside / ONNX_FILE)
+        sync(beside / ONNX_FILE)
         for name, content in contents.items():
-            (beside / name).write_bytes(content)
+            write_synced(beside / name, content)
 
     with writing_to(directory, ModelError):
         replace_directory(directory, write)
+
+
+def _example_of(entry: TaskEntry[Any]) -> str:
+    """A program that uses such a graph, with places for the settings; empty if the task has none."""
+    file = files(entry.package).joinpath("onnx_example.py.txt") if entry.package else None
+    return file.read_text(encoding="utf-8") if file is not None and file.is_file() else ""
 
 
 def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
@@ -294,7 +319,7 @@ def _usage(example: str) -> str:
     return f"{uses}\n\n```shell\n{command}\n```" if example else ""
 
 
-def _scores(comparison: Comparison) -> str:
+def _scores(comparison: ExportComparison) -> str:
     """Both scores in words."""
     after, before = (
         "not known" if score is None else f"{score:.2f}" for score in (comparison.score, comparison.score_original)

@@ -28,7 +28,7 @@ class PaddedModel(nn.Module):
 
     def __init__(self, model: TaskModel, n_outputs: int) -> None:
         super().__init__()
-        self.n_outputs, self.reads_first_token = n_outputs, model.reads_first_token
+        self.n_outputs, self.rows = n_outputs, model.rows
         self.encoder = model.encoder
         self.head = model.head
 
@@ -36,7 +36,7 @@ class PaddedModel(nn.Module):
         """``(n, length)`` int64 twice → as exporters of such models have it.
 
         One ``(n, length)`` for each column of the head; or where it has one name, ``(n, length, n_columns)``, of a head
-        that is read at the first token ``(n, n_columns)``.
+        that gives a row a sequence ``(n, n_columns)``.
         """
         embeddings = self.encoder.embeddings
         position_ids = torch.arange(input_ids.shape[1], device=input_ids.device)
@@ -44,7 +44,7 @@ class PaddedModel(nn.Module):
         bias = (1.0 - attention_mask[:, None, None, :].to(hidden.dtype)) * _MASKED
         last = len(self.encoder.layers) - 1
         for number, layer in enumerate(self.encoder.layers):
-            hidden = _layer(layer, hidden, bias, first_only=self.reads_first_token and number == last)
+            hidden = _layer(layer, hidden, bias, first_only=self.rows == "sequence" and number == last)
         scores = self.head(hidden)
         return (scores,) if self.n_outputs == 1 else tuple(scores.unbind(-1))
 

@@ -14,6 +14,7 @@ from distiltune.inference.onnx_model import ONNX_FILE
 from distiltune.model.source import resolve_model
 from distiltune.model.weights import WEIGHT_FILES
 from distiltune.system.hub import bars_on_terminals_only
+from distiltune.system.names import as_name
 
 _MODEL_FILES: Final = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "README.md"),
@@ -61,9 +62,10 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
     """
     from huggingface_hub import CommitOperationAdd, HfApi, get_token
 
-    if not Path(model).exists():
-        raise ModelError(f"There is no model {str(model)!r} here.", fix="give a run or a model directory")
-    directory = resolve_model(str(model))
+    local = as_name(model, "model")
+    if not Path(local).exists():
+        raise ModelError(f"There is no model {local!r} here.", fix="give a run or a model directory")
+    directory = resolve_model(local)
     files = model_files(directory)
     check_card(directory / "README.md")
     if get_token() is None:

@@ -15,7 +15,7 @@ from torch import nn
 
 from distiltune.inference.predictor import outputs
 from distiltune.progress import tell
-from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.base import D, Dataset, Task
 
 TOLERANCE = 1e-4
 """How far outputs may be apart, as a share of the largest; a model of numbers has outputs of any size."""
@@ -34,7 +34,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class ExportComparison:
     """An exported model beside the original.
 
     Attributes:
@@ -74,7 +74,7 @@ class Comparison:
         return asdict(self)
 
 
-def measure(task: Task, model: nn.Module, data: Dataset, stage: str = "measuring") -> Measured:
+def measure(task: Task[D], model: nn.Module, data: D, stage: str = "measuring") -> Measured:
     """Answer every example of a data set; ``stage`` is what that is called where it is told how far it is."""
 
     def on_progress(n_done: int) -> None:
@@ -103,12 +103,12 @@ def _without_scores(value: Any) -> Any:
     return value
 
 
-def has_score(task: Task, measured: Measured) -> bool:
+def has_score(task: Task[D], measured: Measured) -> bool:
     """Whether there is a figure to compare by: not where the data has no gold answers."""
     return math.isfinite(measured.metrics.get(_score_name(task, measured), math.nan))
 
 
-def _score_name(task: Task, measured: Measured) -> str:
+def _score_name(task: Task[D], measured: Measured) -> str:
     """The task's headline that tells the most; empty if none was measured."""
     names = [each for each in task.guide(measured.metrics).headlines if each in measured.metrics]
     # An F1 counts what is right in part too, so it moves sooner than a share of what is wholly right.
@@ -116,14 +116,14 @@ def _score_name(task: Task, measured: Measured) -> str:
 
 
 def compare(
-    task: Task, original: nn.Module, exported: nn.Module, data: Dataset, before: Measured, after: Measured
-) -> Comparison:
+    task: Task[D], original: nn.Module, exported: nn.Module, data: D, before: Measured, after: Measured
+) -> ExportComparison:
     """Put the measurements of two models on the same data beside each other, and compare their logits."""
     name = _score_name(task, before)
     unit = 1.0 if task.guide(before.metrics).label(name).unit == "percent" else 100.0
     difference, largest = _compare_logits(original, exported, data)
     within = _tolerance(largest)
-    return Comparison(
+    return ExportComparison(
         n_examples=len(before.answers),
         n_equal=sum(_is_equal(after.answers.get(id_), answer, within) for id_, answer in before.answers.items()),
         max_logit_difference=difference,

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from distiltune.data.packing import PackedBatch, gather_rows
+from distiltune.data.packing import PackedBatch, Rows, gather_rows
 from distiltune.errors import ModelError, install_extra
 from distiltune.system.workers import plan_workers
 
@@ -50,10 +50,10 @@ class OnnxModel(nn.Module):
         self._alone = alone
         outputs = self._session.get_outputs()
         self._outputs = [output.name for output in outputs]
-        self._reads_first_token = len(outputs) == 1 and len(outputs[0].shape) == 2
+        self.rows: Rows = "sequence" if len(outputs) == 1 and len(outputs[0].shape) == 2 else "token"
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """``(total_tokens, n_columns)`` for a packed batch on the CPU; what the graph does not give is 0."""
+        """``(total_tokens, n_columns)`` or ``(n_features, n_columns)`` for a packed batch on the CPU."""
         tokens = batch.token_ids.numpy()
         offsets = batch.cu_seqlens.numpy().astype(np.int64)
         out = np.zeros((0, 0), dtype=np.float32)
@@ -64,15 +64,14 @@ class OnnxModel(nn.Module):
             ids = np.zeros(mask.shape, dtype=np.int64)
             ids[mask] = gather_rows(tokens, offsets, rows)
             results = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask.astype(np.int64)})
-            places = gather_rows(np.arange(len(tokens)), offsets, rows)
-            if self._reads_first_token:
-                places, scores = offsets[rows], results[0]
-            elif results[0].ndim == 3:
-                scores = results[0][mask]
+            if self.rows == "sequence":
+                places, scores = rows, results[0]
             else:
-                scores = np.stack([result[mask] for result in results], axis=1)
+                places = gather_rows(np.arange(len(tokens)), offsets, rows).astype(np.int64)
+                of_tokens = [result[mask] for result in results]
+                scores = of_tokens[0] if of_tokens[0].ndim == 2 else np.stack(of_tokens, axis=1)
             if not len(out):
-                out = np.zeros((len(tokens), scores.shape[1]), dtype=np.float32)
+                out = np.zeros((sum(batch.row_counts(self.rows)), scores.shape[1]), dtype=np.float32)
             out[places] = scores
         return torch.from_numpy(out)
 

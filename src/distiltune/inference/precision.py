@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.inference.onnx_model import OnnxModel
 from distiltune.model.build import LoadedModel
-from distiltune.model.encoder import Linear, TaskModel, model_device
-from distiltune.system.device import Precision, allow_tf32, arithmetic, choose_precision
+from distiltune.model.encoder import Linear, TaskModel, model_device, rows_of
+from distiltune.system.device import Precision, arithmetic, choose_precision
 
 
 class InPrecision(nn.Module):
@@ -22,6 +22,7 @@ class InPrecision(nn.Module):
         super().__init__()
         self.model = model
         self.precision = precision
+        self.rows = rows_of(model)
         # The head works in float32 in any case.
         for part in (model.encoder if isinstance(model, TaskModel) else model).modules():
             if precision == "bfloat16" and isinstance(part, Linear):
@@ -42,7 +43,6 @@ def in_precision(loaded: LoadedModel, name: str) -> LoadedModel:
     precision = choose_precision(name, device, loaded.source.config.hidden_size)
     if precision == "float32":
         return loaded
-    allow_tf32(precision == "tf32")
     note = f"Matrix products are taken in {precision}; float32 is slower and exact to the last digits."
     source = replace(loaded.source, notes=(*loaded.source.notes, note))
     return replace(loaded, model=InPrecision(loaded.model, precision).eval(), source=source)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, packed_ahead, token_batches
-from distiltune.data.packing import PackedBatch
-from distiltune.model.encoder import model_device
+from distiltune.data.packing import PackedBatch, Rows
+from distiltune.model.encoder import model_device, rows_of
 from distiltune.system.workers import Workers, plan_workers
 
 
@@ -26,7 +26,7 @@ def outputs(
     """
     device = model_device(model)
     model.eval()
-    batches = token_batches(feature_ids, features.lengths, max_tokens)
+    batches = token_batches(features, feature_ids, max_tokens)
 
     def run(packed: list[PackedBatch]) -> tuple[PackedBatch, Tensor]:
         (batch,) = packed
@@ -35,7 +35,7 @@ def outputs(
             return batch, model(batch)
 
     if not alone and dist.is_available() and dist.is_initialized():
-        yield from _shared_outputs(run, features, batches)
+        yield from _shared_outputs(run, features, batches, rows_of(model))
         return
     packed = packed_ahead(features, batches)
     plan = plan_workers(torch.get_num_threads())
@@ -47,19 +47,22 @@ def outputs(
 
 
 def _shared_outputs(
-    run: Callable[[list[PackedBatch]], tuple[PackedBatch, Tensor]], features: FeatureSet, batches: list[FeatureIds]
+    run: Callable[[list[PackedBatch]], tuple[PackedBatch, Tensor]],
+    features: FeatureSet,
+    batches: list[FeatureIds],
+    rows: Rows,
 ) -> Iterator[tuple[PackedBatch, Tensor]]:
     """Every process runs each n-th batch and receives what the others made of theirs: all yield all, in order."""
-    place, n_places = dist.get_rank(), dist.get_world_size()
-    for first in range(0, len(batches), n_places):
-        rounds = [features.batch(ids) for ids in batches[first : first + n_places]]
+    rank, world_size = dist.get_rank(), dist.get_world_size()
+    for first in range(0, len(batches), world_size):
+        rounds = [features.batch(ids) for ids in batches[first : first + world_size]]
         # With too few batches left, the last is run more than once and its copies are not looked at.
-        mine = rounds[min(place, len(rounds) - 1)]
-        batch, output = run([mine])
-        sizes = [rounds[min(other, len(rounds) - 1)].n_tokens for other in range(n_places)]
+        mine = rounds[min(rank, len(rounds) - 1)]
+        _, output = run([mine])
+        sizes = [sum(rounds[min(other, len(rounds) - 1)].row_counts(rows)) for other in range(world_size)]
         padded = output.new_zeros(max(sizes), output.shape[1])
-        padded[: batch.n_tokens] = output
+        padded[: len(output)] = output
         gathered = [torch.empty_like(padded) for _ in sizes]
         dist.all_gather(gathered, padded)
-        for other, theirs in zip(rounds, gathered, strict=False):
-            yield other.to(output.device), theirs[: other.n_tokens]
+        for other, theirs, size in zip(rounds, gathered, sizes, strict=False):
+            yield other.to(output.device), theirs[:size]

@@ -1,4 +1,4 @@
-"""A model that is ready to be used: one of ours with a trained head, or one exported to ONNX."""
+"""What a model directory must hold to be used: a trained head, or a graph exported to ONNX."""
 
 from __future__ import annotations
 
@@ -11,39 +11,16 @@ import torch
 
 from distiltune.errors import ModelError
 from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
-from distiltune.model.build import LoadedModel, MakeHead, load_model
+from distiltune.model.build import LoadedModel
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.small_json import read_json
-from distiltune.model.source import PACKAGED, ModelSource, load_source, resolve_model
+from distiltune.model.source import PACKAGED, ModelSource, load_source
 from distiltune.model.tokenizer import load_tokenizer, tokenizer_file
 from distiltune.model.weights import WEIGHT_FILES
 
 ONNX_ENTRY: Final = "distiltune_onnx"
 """Entry of config.json that says how the graph beside it was made."""
-
-
-def load_trained_model(
-    name: str, task: str, head_rules: Sequence[KeyRule], make_head: MakeHead, device: torch.device
-) -> LoadedModel:
-    """Load a model whose head is trained; a directory with ``model.onnx`` and no weights is run by onnxruntime.
-
-    Raises:
-        ModelError: if it cannot be read, or has no trained head for the task.
-        HubError: if a hub name cannot be fetched.
-
-    """
-    directory = resolve_model(name)
-    if is_onnx(directory):
-        return _load_onnx(directory, device)
-    loaded = load_model(str(directory), head_rules, make_head, device)
-    if loaded.source.missing:
-        raise ModelError(
-            f"The model has no trained {task} head, so it cannot be used for that yet.",
-            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
-            fix=ways_to_a_head(name, head_rules),
-        )
-    return loaded
 
 
 def ways_to_a_head(name: str, head_rules: Sequence[KeyRule]) -> str:
@@ -66,7 +43,13 @@ def ranges_are_dynamic(precision: str) -> bool:
     return "dynamic" in precision
 
 
-def _load_onnx(directory: Path, device: torch.device) -> LoadedModel:
+def load_onnx(directory: Path, device: torch.device) -> LoadedModel:
+    """The graph of a model directory, run by onnxruntime.
+
+    Raises:
+        ModelError: if it cannot be read or run.
+
+    """
     config = read_json(directory / "config.json")
     entry = config.get(ONNX_ENTRY)
     precision = str(entry.get("precision", "float32")) if isinstance(entry, dict) else "float32"

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import token_places
+from distiltune.data.packing import token_positions
 from distiltune.model.dropout import keep_mask, keep_scale
 from distiltune.model.products import product
 
@@ -75,7 +75,7 @@ def padded_attention(
     """
     n_tokens, width = query_key_value.shape
     n_sequences = cu_seqlens.shape[0] - 1
-    sequence, within = token_places(cu_seqlens, n_tokens)
+    sequence, within = token_positions(cu_seqlens, n_tokens)
     padded = query_key_value.new_zeros(n_sequences, max_length, width).index_put((sequence, within), query_key_value)
     query, key, value = padded.view(n_sequences, max_length, 3, n_heads, -1).permute(2, 0, 3, 1, 4)
     scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])

@@ -92,13 +92,17 @@ def build_model(
     head_dropout: HeadDropout = HeadDropout(),
     put_together: Callable[[Encoder, nn.Module], TaskModel] = TaskModel,
 ) -> LoadedModel:
-    """The model of a source that was read, as ``load_model`` makes it; ``put_together`` joins encoder and head."""
+    """The model of a source that was read, as ``load_model`` makes it; ``put_together`` joins encoder and head.
+
+    The source beside the model has no tensors, which would take the memory of all its weights a second time.
+    """
     config = with_dropouts(source.config, dropouts)
     probability = dropouts.head if dropouts.head is not None else head_dropout.of(source.config_hf)
     model = put_together(Encoder(config), make_head(config.hidden_size, probability))
     initialise(model, config.initializer_range)
     model.load_state_dict(source.tensors, strict=False)
-    return LoadedModel(model.to(device), load_tokenizer(source.directory), replace(source, config=config), probability)
+    without_tensors = replace(source, config=config, tensors={})
+    return LoadedModel(model.to(device), load_tokenizer(source.directory), without_tensors, probability)
 
 
 def check_window(max_length: int, config: EncoderConfig) -> None:

@@ -9,9 +9,10 @@ from typing import Any, Final
 
 from distiltune.errors import ModelError
 from distiltune.model.hf_keys import KeyRule
-from distiltune.model.save import check_output, write_model_directory
+from distiltune.model.save import ModelToWrite, check_output, write_model_directory
 from distiltune.model.source import load_source, load_tokenizer, resolve_model
-from distiltune.system.output_directory import writing_to
+from distiltune.system.durable import writing_to
+from distiltune.system.names import as_name
 
 _OF_THE_FILES: Final = frozenset(
     {"_name_or_path", "auto_map", "dtype", "quantization_config", "torch_dtype", "transformers_version"}
@@ -51,8 +52,8 @@ class Converted:
 
 
 def convert(
-    name: str,
-    output: Path,
+    name: str | Path,
+    output: str | Path,
     *,
     head_rules: Sequence[KeyRule] = (),
     architectures: Sequence[str] = ("DistilBertModel",),
@@ -73,6 +74,7 @@ def convert(
         HubError: as `load_source`.
 
     """
+    name, output = as_name(name, "model"), Path(output)
     directory = resolve_model(name)
     check_output(output, directory, overwrite=overwrite)
     source = load_source(str(directory), head_rules)
@@ -84,12 +86,14 @@ def convert(
     with writing_to(output, ModelError):
         write_model_directory(
             output,
-            config=source.config,
-            tensors=tensors,
-            tokenizer=load_tokenizer(source.directory),
-            head_rules=head_rules if has_head else (),
-            architectures=architectures if has_head else ("DistilBertModel",),
-            extra_config={key: value for key, value in source.config_hf.items() if key not in _OF_THE_FILES},
+            ModelToWrite(
+                source.config,
+                tensors,
+                load_tokenizer(source.directory),
+                head_rules if has_head else (),
+                architectures if has_head else ("DistilBertModel",),
+                {key: value for key, value in source.config_hf.items() if key not in _OF_THE_FILES},
+            ),
             extra_files={"README.md": card(converted).encode()} if card is not None else {},
         )
     return converted

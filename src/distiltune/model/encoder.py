@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol, runtime_checkable
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import PackedBatch
+from distiltune.data.packing import PackedBatch, Rows
+from distiltune.errors import ModelError
 from distiltune.model.attention import packed_attention
 from distiltune.model.config import Activation, EncoderConfig
 from distiltune.model.dropout import dropout
@@ -120,44 +121,69 @@ def _taken(values: Tensor, rows: Tensor | None) -> Tensor:
     return values if rows is None else values.index_select(0, rows)
 
 
-@runtime_checkable
-class ReadsFirstToken(Protocol):
-    """A head that is read at the first token of every sequence, so that no other's vector is needed."""
+def rows_of(module: nn.Module) -> Rows:
+    """Whether a head or a model gives a row a token or a row a sequence: its attribute ``rows``, by default a token.
 
-    reads_first_token: Literal[True]
+    Raises:
+        ModelError: if it says something else.
+
+    """
+    rows: Rows = getattr(module, "rows", "token")
+    if rows not in get_args(Rows):
+        raise ModelError(
+            f"{type(module).__name__} gives a row of {rows!r}.",
+            where="the attribute `rows` of a head",
+            fix=f"say one of {', '.join(get_args(Rows))}",
+        )
+    return rows
 
 
 class TaskModel(nn.Module):
-    """An encoder and the head of a task; what the head returns is between it and its task."""
+    """An encoder and the head of a task; what the head's rows mean is between it and its task.
+
+    A head whose ``rows`` are "sequence" is given the vector of the first token of every feature, and no other is worked
+    out in the last layer; else it is given every token's. It makes one row of each.
+    """
 
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
+        """Put the two together.
+
+        Raises:
+            ModelError: if the head's ``rows`` are neither of the two.
+
+        """
         super().__init__()
         self.encoder = encoder
         self.head = head
-
-    @property
-    def reads_first_token(self) -> bool:
-        """Whether only what is said of the first token of every sequence means something; of the others it is 0."""
-        return isinstance(self.head, ReadsFirstToken)
+        self.rows = rows_of(head)
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """Encode a packed batch and apply the head, ``(total_tokens, n_columns)``.
+        """Encode a packed batch and apply the head: ``(total_tokens, n_columns)`` or ``(n_features, n_columns)``.
 
         The head works in float32 also where the encoder does not: it has few products, and eight bits are too few to
         tell one logit from the next.
+
+        Raises:
+            ModelError: if the head gives another number of rows.
+
         """
-        if not self.reads_first_token:
+        if self.rows == "token":
             return self._apply_head(self.encoder(batch))
-        rows = batch.cu_seqlens[: batch.n_features].long()
-        scores = self._apply_head(self.encoder(batch, rows))
-        return scores.new_zeros(batch.n_tokens, scores.shape[1]).index_copy(0, rows, scores)
+        return self._apply_head(self.encoder(batch, batch.cu_seqlens[: batch.n_features].long()))
 
     def _apply_head(self, hidden: Tensor) -> Tensor:
+        out: Tensor
         if torch.is_autocast_enabled(hidden.device.type):
             with torch.autocast(hidden.device.type, enabled=False):
-                exact: Tensor = self.head(hidden.float())
-            return exact
-        out: Tensor = self.head(hidden)
+                out = self.head(hidden.float())
+        else:
+            out = self.head(hidden)
+        if len(out) != len(hidden):
+            raise ModelError(
+                f"{type(self.head).__name__} gives {len(out)} rows for {len(hidden)} vectors.",
+                where=f"a head with rows = {self.rows!r}",
+                fix="return one row of each vector",
+            )
         return out
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
@@ -20,7 +17,14 @@ from distiltune.errors import ModelError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule, encoder_rules, to_hf
 from distiltune.model.tokenizer import tokenizer_files
-from distiltune.system.output_directory import try_writing, writing_to
+from distiltune.system.durable import (
+    alone_in,
+    clear_leftovers,
+    try_writing,
+    write_synced,
+    writing_directory,
+    writing_to,
+)
 
 SavedDtype = Literal["float32", "float16"]
 
@@ -33,48 +37,64 @@ _CONFIG_DEFAULTS: Final[dict[str, object]] = {  # what DistilBertConfig has besi
 _WEIGHT_ENDINGS: Final = (".safetensors", ".bin", ".h5", ".onnx", ".msgpack", ".index.json")
 
 
+@dataclass(frozen=True, slots=True)
+class ModelToWrite:
+    """A model and all that its directory says of it.
+
+    Attributes:
+        config: the encoder's shape.
+        tensors: under our names, on any device: the whole encoder and, if there is one, its head.
+        tokenizer: what cuts its texts.
+        head_rules: the names of the head's tensors.
+        architectures: the class of ``transformers`` that holds such weights.
+        extra_config: is added to ``config.json`` and wins over the usual values there.
+
+    """
+
+    config: EncoderConfig
+    tensors: Mapping[str, Tensor]
+    tokenizer: Tokenizer
+    head_rules: Sequence[KeyRule] = ()
+    architectures: Sequence[str] = ("DistilBertModel",)
+    extra_config: Mapping[str, object] = field(default_factory=dict)
+
+
 def write_model_directory(
     directory: Path,
+    model: ModelToWrite,
     *,
-    config: EncoderConfig,
-    tensors: Mapping[str, Tensor],
-    tokenizer: Tokenizer,
-    head_rules: Sequence[KeyRule] = (),
-    architectures: Sequence[str] = ("DistilBertModel",),
-    extra_config: Mapping[str, object] | None = None,
     extra_files: Mapping[str, bytes] | None = None,
     dtype: SavedDtype = "float32",
 ) -> None:
     """Write a model directory: configuration, weights, tokenizer and ``extra_files`` (name → contents).
 
-    ``tensors`` are under our names, on any device: the whole encoder and, if there is one, the head that
-    ``head_rules`` describe. ``extra_config`` is added to ``config.json`` and wins over the usual values
-    there. A directory that was there is replaced, as `replace_directory` says.
+    A directory that was there is replaced, as `replace_directory` says.
 
     Raises:
         ModelError: if a tensor of the encoder is missing, one has no Hugging Face name or does not fit into
             float16, or ``directory`` is something else than a model directory.
 
     """
-    encoder = encoder_rules(config.n_layers)
-    missing = [rule.ours for rule in encoder if rule.ours not in tensors]
+    encoder = encoder_rules(model.config.n_layers)
+    missing = [rule.ours for rule in encoder if rule.ours not in model.tensors]
     if missing:
         raise ModelError(
             "The model to be saved is not complete.",
             where=", ".join(missing),
             fix="take a model whose weights are all there; fine-tuning one without weights makes them",
         )
-    hf_tensors = _to_dtype(to_hf(tensors, (*encoder, *head_rules)), dtype)
+    hf_tensors = _to_dtype(to_hf(model.tensors, (*encoder, *model.head_rules)), dtype)
     contents = {
-        "config.json": _config_json(config, architectures, dtype, extra_config or {}),
+        "config.json": _config_json(model, dtype),
         "model.safetensors": save(hf_tensors, metadata={"format": "pt"}),
-        **tokenizer_files(tokenizer, config.max_position_embeddings),
+        **tokenizer_files(model.tokenizer, model.config.max_position_embeddings),
         **(extra_files or {}),
     }
 
     def write(beside: Path) -> None:
         for name, content in contents.items():
-            _write_file(beside / name, content)
+            (beside / name).parent.mkdir(parents=True, exist_ok=True)
+            write_synced(beside / name, content)
 
     replace_directory(directory, write)
 
@@ -92,15 +112,13 @@ def _to_dtype(tensors: Mapping[str, Tensor], dtype: SavedDtype) -> dict[str, Ten
     return copies
 
 
-def _config_json(
-    config: EncoderConfig, architectures: Sequence[str], dtype: SavedDtype, extra: Mapping[str, object]
-) -> bytes:
+def _config_json(model: ModelToWrite, dtype: SavedDtype) -> bytes:
     """``config.json`` as transformers writes it for DistilBERT."""
     values = {
         **_CONFIG_DEFAULTS,
-        **extra,
-        **config.to_hf(),
-        "architectures": list(architectures),
+        **model.extra_config,
+        **model.config.to_hf(),
+        "architectures": list(model.architectures),
         "dtype": dtype,
     }
     return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()
@@ -121,67 +139,11 @@ def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
     # A link is followed, so that what it points to is replaced and not the link.
     directory = directory.resolve()
     directory.parent.mkdir(parents=True, exist_ok=True)
-    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
-    beside = directory.with_name(f".{directory.name}.writing-{unique}")
-    before = directory.with_name(f".{directory.name}.replaced-{unique}")
-    with _alone_in(directory.parent) as alone:
+    with alone_in(directory.parent) as alone:
         if alone:
-            _clear_leftovers(directory)
-        beside.mkdir()
-        try:
+            clear_leftovers(directory, _carry_over)
+        with writing_directory(directory, carry_over=_carry_over) as beside:
             write(beside)
-            _sync_directory(beside)
-            if directory.exists():
-                directory.rename(before)
-            try:
-                beside.rename(directory)
-            except OSError:
-                if before.exists():
-                    before.rename(directory)
-                raise
-        finally:
-            shutil.rmtree(beside, ignore_errors=True)
-        if before.exists():
-            _carry_over(before, directory)
-            shutil.rmtree(before, ignore_errors=True)
-        _sync_directory(directory.parent)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[bool]:
-    """Wait until no other process writes a model into ``folder``, and keep others waiting; a killed one lets go.
-
-    False where the system or the file system cannot lock a directory: others may then write at the same time.
-    """
-    try:
-        import fcntl
-    except ImportError:  # not a POSIX system
-        yield False
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            is_locked = True
-        except OSError:
-            is_locked = False
-        yield is_locked
-    finally:
-        os.close(descriptor)
-
-
-def _clear_leftovers(directory: Path) -> None:
-    """Remove what killed processes left beside ``directory``; one that had been moved away goes back if it must."""
-    hidden = [path for path in directory.parent.iterdir() if path.name.startswith(f".{directory.name}.")]
-    for path in hidden:
-        if path.name.startswith(f".{directory.name}.replaced-"):
-            if directory.exists():
-                _carry_over(path, directory)
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.rename(directory)
-        elif path.name.startswith(f".{directory.name}.writing-"):
-            shutil.rmtree(path, ignore_errors=True)
 
 
 def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
@@ -232,21 +194,3 @@ def _carry_over(before: Path, directory: Path) -> None:
     for entry in before.iterdir():
         if not entry.name.endswith(_WEIGHT_ENDINGS) and not (directory / entry.name).exists():
             entry.rename(directory / entry.name)
-
-
-def _write_file(file: Path, content: bytes) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("wb") as opened:
-        opened.write(content)
-        opened.flush()
-        os.fsync(opened.fileno())
-
-
-def _sync_directory(directory: Path) -> None:
-    """Bring a directory's entries to the disk, where the system can (Windows cannot open directories)."""
-    if os.name == "posix":
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -30,6 +30,7 @@ from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part 
 from distiltune.model.vocabulary_case import case_doubt
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
+from distiltune.system.names import as_name
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
 """The small models inside the package, by name, and their directories: an encoder, and one that answers questions."""
@@ -62,11 +63,13 @@ class ModelSource:
         directory: the model directory; for a name on the hub, the one in the local cache.
         config: the encoder's shape.
         config_hf: the whole ``config.json``; for a BERT checkpoint, its DistilBERT form.
-        tensors: float32, under our names: all of ``encoder.*``, and of the head those that are present.
+        tensors: float32, under our names: all of ``encoder.*``, and of the head those that are present; none any more
+            beside a model that was built of them, which has copies.
         missing: our names of the head's tensors that are not there and must be trained.
         unexpected: Hugging Face's names of what was not used, such as another task's head.
         notes: sentences for the user on what is remarkable.
         tokenizer_file: ``tokenizer.json``, or ``vocab.txt`` where there is none.
+        is_untrained: whether there are no weights on purpose, so that a training starts from random ones.
 
     """
 
@@ -78,23 +81,26 @@ class ModelSource:
     unexpected: tuple[str, ...]
     notes: tuple[str, ...]
     tokenizer_file: Path
+    is_untrained: bool = False
 
 
-def resolve_model(name: str) -> Path:
+def resolve_model(name: str | Path) -> Path:
     """The model directory that ``name`` means.
 
-    In this order: a directory with a ``config.json``; a run, which means its ``model``; ``starter`` or
-    ``starter-qa``, the models inside the package; a name on the Hugging Face hub, fetched once and then taken
-    from the local cache. Of a hub repository only the configuration, the tokenizer and one form of the weights
-    are fetched, safetensors if it can be.
+    A path means a directory. A string means, in this order: a directory with a ``config.json``; a run, which means its
+    ``model``; ``starter`` or ``starter-qa``, the models inside the package; a name on the Hugging Face hub, fetched
+    once and then taken from the local cache. Of a hub repository only the configuration, the tokenizer and one form of
+    the weights are fetched, safetensors if it can be.
 
     Raises:
         ModelError: if a path does not exist or is not a model directory, or a hub repository has no
             readable weights.
         HubError: if the hub cannot be reached within 15 seconds and the model is not cached, or the hub has
             no such model or does not let the user read it.
+        RecipeError: if ``name`` is neither a string nor a path.
 
     """
+    name = as_name(name, "model")
     try:
         path = Path(name).expanduser()
         local = _local_model(path)
@@ -125,7 +131,7 @@ def resolve_model(name: str) -> Path:
     return _fetch(name)
 
 
-def model_config(name: str) -> dict[str, Any]:
+def model_config(name: str | Path) -> dict[str, Any]:
     """The ``config.json`` of the model that ``name`` means.
 
     Raises:
@@ -198,7 +204,7 @@ def _weight_patterns(name: str, listed: Sequence[str]) -> tuple[str, ...]:
     return (best, _HUB_SHARDS[best]) if best in _HUB_SHARDS else (best,)
 
 
-def load_source(name: str, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
+def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
     """Find, read and check a model; ``head_rules`` say which tensors the task's head is made of.
 
     Raises:
@@ -265,6 +271,7 @@ def _untrained(
         unexpected=(),
         notes=("This model has no pretrained weights: everything starts from random ones, so expect little of it.",),
         tokenizer_file=token_file,
+        is_untrained=True,
     )
 
 

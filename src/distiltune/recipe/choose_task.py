@@ -61,8 +61,8 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
     return recipe.with_changes(task=task)
 
 
-def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, Mapping[str, Any]]:
-    """The recipe with its task settled for a trained model on this data, and the model's config.json.
+def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> Recipe:
+    """The recipe with its task settled for a trained model on this data.
 
     Settings that were not given are as the model was trained.
 
@@ -84,7 +84,7 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> tuple[Recipe, 
     task = said or models or (next(iter(fitting)) if len(fitting) == 1 else USUAL)
     TASKS[task].renamed(recipe.columns)
     _check_data(task, "the model is one for" if models else "the task is", fitting, seen)
-    return recipe.with_stored(config, task), config
+    return recipe.with_stored(config, task)
 
 
 def entry_of_model(name: str) -> TaskEntry[Any]:

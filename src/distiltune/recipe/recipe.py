@@ -20,6 +20,7 @@ from pydantic import (
 from distiltune.errors import RecipeError
 from distiltune.settings.engine import AUTO
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
+from distiltune.system.names import described
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
 
@@ -256,6 +257,10 @@ def _as_recipe_error(error: ValidationError) -> RecipeError:
     message = first["msg"].removeprefix("Value error, ")
     if not name:
         return RecipeError(message, where="recipe", fix="change one of the two")
+    if first["type"] == "string_type":
+        return RecipeError(
+            f"{name} is {described(first['input'])}, no string.", where=f"recipe: {name}", fix="give a string"
+        )
     expected = allowed(name)
     return RecipeError(
         f"{name} is {first['input']!r}: {message[0].lower()}{message[1:]}",

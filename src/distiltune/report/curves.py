@@ -21,6 +21,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from distiltune.report.run_summary import RunSummary
+from distiltune.system.figures import save_figure
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
 
@@ -76,8 +77,8 @@ def draw_curves(summary: RunSummary, svg: Path, png: Path) -> None:
     """
     with matplotlib.style.context(["default", STYLE]):
         figure = _figure(summary)
-        figure.savefig(svg, format="svg", metadata={"Date": None, "Creator": None})
-        figure.savefig(png, format="png", dpi=_PNG_DPI, metadata={"Software": None})
+        save_figure(figure, svg)
+        save_figure(figure, png, dpi=_PNG_DPI)
 
 
 def describe_curves(summary: RunSummary) -> str:

@@ -15,11 +15,11 @@ from distiltune.progress import tell
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
-from distiltune.runs.prepare import Prepared
+from distiltune.runs.prepare import PreparedRun
 from distiltune.settings.stored import stored_names
-from distiltune.system.durable import write_whole
+from distiltune.system.durable import writing_text
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Coached, Dataset, Task
+from distiltune.tasks.base import Coached, D, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class CoachFindings:
     analysis: Analysis | None
 
 
-def training_facts(prepared: Prepared, run: RunDirectory) -> TrainingFacts:
+def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
     recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
     training, validation = prepared.training, prepared.validation
@@ -71,8 +71,8 @@ def _check_command(recipe: Recipe, run: RunDirectory) -> str:
 
 def sum_up_run(
     run: RunDirectory,
-    task: Task,
-    validation: Dataset | None,
+    task: Task[D],
+    validation: D | None,
     coach: Coach,
     probe: Callable[[], ProbeResult] | None,
 ) -> CoachFindings:
@@ -94,5 +94,5 @@ def sum_up_run(
 
 def write_answers(run: RunDirectory, scored: tuple[ScoredAnswer, ...]) -> None:
     """Write ``answers.jsonl``, which `distiltune compare` reads."""
-    lines = (json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in scored)
-    write_whole(run.answers, "".join(lines).encode("utf-8", "backslashreplace"))
+    with writing_text(run.answers) as file:
+        file.writelines(json.dumps(asdict(each), ensure_ascii=False) + "\n" for each in scored)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,14 +12,17 @@ from typing import Any
 from distiltune.data.findings import Finding
 from distiltune.data.reading import Use
 from distiltune.errors import DataError
-from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe.choose_task import with_task_of_model
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
-from distiltune.system.device import choose_device, keep_freed_memory, set_threads
-from distiltune.system.output_directory import writing_to
-from distiltune.tasks.base import Dataset, Task
+from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.durable import writing_text, writing_to
+from distiltune.system.host import restored
+from distiltune.system.names import as_names
+from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
+from distiltune.tasks.trained import Trained, load_trained
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Evaluated:
         return {**asdict(self), **listed}
 
 
+@restored()
 def evaluate(
     model: str | Path,
     data: str | Path | Sequence[str | Path],
@@ -72,18 +76,22 @@ def evaluate(
         model: a model directory, a run, or a name on the hub.
         data: files, directories, `starter`, or data set names on the hub.
         predictions: a directory to write the answers into, as `predict` does.
-        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained.
+        recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained. It may
+            be that of a training: what is of training is not looked at.
         on_progress: told how many examples are done, of how many.
-        **settings: settings that win over the recipe, such as ``max_answer_tokens=15``.
+        **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
+            are refused. Products are taken in float32, whatever the precision of the training.
 
     Raises:
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
-    return _run(recipe, data, "evaluation", predictions, on_progress)
+    check_does_something(settings, FOR_USE if predictions is None else FOR_PREDICTING)
+    recipe = (recipe or Recipe()).with_changes(**settings, model=model)
+    return _run(recipe, settings, data, "evaluation", predictions, on_progress)
 
 
+@restored()
 def predict(
     model: str | Path,
     data: str | Path | Sequence[str | Path],
@@ -103,26 +111,29 @@ def predict(
         predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
         recipe: as in `evaluate`.
         on_progress: told how many examples are done, of how many.
-        **settings: settings that win over the recipe.
+        **settings: as in `evaluate`, and ``n_best``.
 
     Raises:
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = (recipe or Recipe()).with_changes(**settings, model=str(model))
-    return _run(recipe, data, "prediction", predictions, on_progress)
+    check_does_something(settings, FOR_PREDICTING)
+    recipe = (recipe or Recipe()).with_changes(**settings, model=model)
+    return _run(recipe, settings, data, "prediction", predictions, on_progress)
 
 
 def _run(
     recipe: Recipe,
+    given: Iterable[str],
     data: str | Path | Sequence[str | Path],
     use: Use,
     predictions: str | Path | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> Evaluated:
-    sources = [str(data)] if isinstance(data, str | Path) else [str(source) for source in data]
-    task, loaded = _load(recipe, sources)
-    dataset = task.load_validation(sources, loaded.tokenizer, use)
+    sources = as_names(data, "data")
+    trained = _load(recipe, given, sources)
+    task, loaded = trained.task, trained.loaded
+    dataset = task.load_data(sources, loaded.tokenizer, use)
     directory = Path(predictions) if predictions is not None else None
     with writing_to(directory, DataError) if directory is not None else nullcontext():
         if directory is not None:
@@ -136,44 +147,43 @@ def _run(
     return Evaluated(
         task=task.name,
         model=recipe.model,
-        data=tuple(sources),
+        data=sources,
         n_examples=dataset.n_examples,
         n_features=len(dataset.features),
         metrics=dict(evaluation.metrics),
         rejected=tuple(dataset.findings.unused()),
         noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),
-        written=_written(predictions, task),
+        written=_written(predictions, task.prediction_files),
     )
 
 
-def _written(predictions: str | Path | None, task: Task) -> tuple[str, ...]:
-    paths = [Path(predictions) / name for name in task.prediction_files] if predictions is not None else []
+def _written(predictions: str | Path | None, names: Sequence[str]) -> tuple[str, ...]:
+    paths = [Path(predictions) / name for name in names] if predictions is not None else []
     return tuple(str(path) for path in paths if path.is_file())
 
 
-def _load(recipe: Recipe, sources: Sequence[str]) -> tuple[Task, LoadedModel]:
-    """The task as the model was trained for it, and the model, which must have a trained head."""
+def _load(recipe: Recipe, given: Iterable[str], sources: Sequence[str]) -> Trained[Any]:
+    """The model, which must have a trained head, and the task as it was trained for it.
+
+    Settings ``given`` on purpose must be those of the task.
+    """
     keep_freed_memory()
     set_threads(recipe.threads)
-    recipe, config = with_task_of_model(recipe, sources)
-    task = TASKS[recipe.task](recipe).for_model(config)
-    loaded = load_trained_model(recipe.model, task.name, task.head_rules, task.make_head, choose_device(recipe.device))
-    check_window(recipe.max_length, loaded.source.config)
-    return task, loaded
+    recipe = with_task_of_model(recipe, sources)
+    recipe.check_used(given)
+    trained = load_trained(recipe.model, TASKS[recipe.task](recipe), recipe.device)
+    check_window(recipe.max_length, trained.loaded.source.config)
+    return trained
 
 
 def _prepare_output(directory: Path, dataset: Dataset) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "rejected.jsonl").open("w", encoding="utf-8") as file:
+    with writing_text(directory / "rejected.jsonl") as file:
         for finding in dataset.findings.unused():
             file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
 
 
 def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:
-    counts = (
-        f"{count:,} rows {kind.replace('/', ': ').replace('_', ' ')}"
-        for kind, count in dataset.findings.counts().items()
-        if not kind.startswith("decided/")
-    )
-    return (*loaded.source.notes, *dataset.notes, *dataset.findings.decisions(), *counts)
+    told = (*dataset.findings.decisions(), *dataset.findings.told())
+    return (*loaded.source.notes, *dataset.notes, *told)

@@ -18,13 +18,14 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.runs.coaching import training_facts
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
-from distiltune.runs.prepare import Prepared, prepare, prepare_again, tell
+from distiltune.runs.prepare import PreparedRun, prepare, prepare_again, tell
 from distiltune.runs.provenance import Provenance, write_run_start
 from distiltune.runs.results import write_results
 from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable, write_base
 from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
 from distiltune.runs.setup import make_optimiser, training_setup
 from distiltune.system.device import choose_device
+from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.distributed import joined, largest_of_all, processes
@@ -79,6 +80,7 @@ class FineTuned:
         }
 
 
+@restored()
 def fine_tune(
     recipe: Recipe | None = None,
     *,
@@ -102,13 +104,14 @@ def fine_tune(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = _with_settings(recipe or Recipe(), settings)
+    recipe = (recipe or Recipe()).with_changes(**settings)
     run = RunDirectory(Path(output))
     if processes().writes:
         run.check_free(overwrite=overwrite)
     return _fine_tune(recipe, run, reporter, overwrite=overwrite, resumed_with=None, go_on=go_on)
 
 
+@restored()
 def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
@@ -127,7 +130,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
     if not directory.recipe.is_file():
         find_resumable(directory)  # which says so
     begun = Recipe.from_toml(directory.recipe)
-    recipe = _with_settings(begun, settings)
+    recipe = begun.with_changes(**settings)
     check_recipe(begun.model_dump(mode="json"), recipe, directory)
     return _fine_tune(recipe, directory, reporter, overwrite=True, resumed_with=settings)
 
@@ -174,19 +177,11 @@ def _fine_tune(
         reporter.close()
 
 
-def _with_settings(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    changes = dict(settings)
-    for name in ("train", "validation"):
-        if isinstance(changes.get(name), str | Path):
-            changes[name] = (str(changes[name]),)
-    return recipe.with_changes(**changes) if changes else recipe
-
-
 @dataclass(frozen=True, slots=True)
 class _Writing:
     """A run in the process that writes: what was prepared for it, where it is kept, whom it tells, who may stop it."""
 
-    prepared: Prepared
+    prepared: PreparedRun
     run: RunDirectory
     log: RunLog
     reporter: Reporter
@@ -341,7 +336,7 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
 
 
-def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -> FineTuned:
+def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
     bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
@@ -364,17 +359,17 @@ def _follow(prepared: Prepared, run: RunDirectory, interruption: Interruption) -
 
 
 def _train(
-    prepared: Prepared, optimiser: Adam, evaluate: Evaluate, keeper: Keeper, watchers: Sequence[Watcher] = ()
+    prepared: PreparedRun, optimiser: Adam, evaluate: Evaluate, keeper: Keeper, watchers: Sequence[Watcher] = ()
 ) -> None:
     """Train from the beginning, or from where the run that is resumed stood."""
     start = prepared.resumed.loop if prepared.resumed is not None else LoopState()
     train(training_setup(prepared, optimiser), evaluate, keeper, watchers, start)
 
 
-def _put_back(prepared: Prepared, optimiser: Adam) -> None:
+def _put_back(prepared: PreparedRun, optimiser: Adam) -> None:
     if prepared.resumed is not None:
         prepared.resumed.put_back(prepared.loaded.model, optimiser, prepared.recipe.seed, prepared.here.rank)
 
 
-def _provenance(prepared: Prepared) -> Provenance:
+def _provenance(prepared: PreparedRun) -> Provenance:
     return Provenance(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)

@@ -12,24 +12,21 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Case, Concern
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
-from distiltune.tasks.base import Dataset
-
-FORMAT = 2
-"""Raise this whenever a check finds anything else than before: what older checks found is not asked for then."""
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
+from distiltune.tasks.base import D, D_contra, Dataset
 
 
-class Checking(Protocol):
+class Checking(Protocol[D_contra]):
     """The part of a task that is asked here."""
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(self, training: D_contra, validation: D_contra | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked."""
 
 
 def concerns_of(
-    task: Checking,
-    training: Dataset,
-    validation: Dataset | None,
+    task: Checking[D],
+    training: D,
+    validation: D | None,
     tokenizer: Tokenizer,
     settings: Mapping[str, object],
 ) -> tuple[Concern, ...]:
@@ -48,17 +45,14 @@ def concerns_of(
         found = [asdict(concern) for concern in task.concerns(training, validation, tokenizer)]
         return {"concerns": np.frombuffer(json.dumps(found).encode(), dtype=np.uint8)}
 
-    key = cache_key(
-        {
-            "concerns": FORMAT,
-            "task": type(task).__qualname__,
-            "training": _content(training),
-            "validation": _content(validation) if validation is not None else "",
-            "tokenizer": fingerprint_of([tokenizer.to_str()]),
-            **settings,
-        }
-    )
-    arrays, _ = load_or_make(cache_directory(), key, find, lambda problem: None)  # costs speed, nothing else
+    parts = {
+        "task": type(task).__qualname__,
+        "training": _content(training),
+        "validation": _content(validation) if validation is not None else "",
+        "tokenizer": fingerprint_of([tokenizer.to_str()]),
+        "settings": dict(settings),
+    }
+    arrays, _ = load_or_make(parts, find, code=(type(task).__module__,))
     return tuple(
         Concern(**{**concern, "cases": tuple(Case(**case) for case in concern["cases"])})
         for concern in json.loads(arrays["concerns"].tobytes())
@@ -70,7 +64,6 @@ def _content(data: Dataset) -> str:
     digest = hashlib.sha256(f"{data.fingerprint} {data.findings.n_rows}".encode())
     for finding in data.findings.items:
         digest.update(json.dumps(finding.as_json(), sort_keys=True, default=str).encode())
-    features = data.features
-    for array in (features.token_ids, features.offsets, features.labels, features.example_of):
-        digest.update(np.ascontiguousarray(array).tobytes())
+    digest.update(data.features.fingerprint().encode())
+    digest.update(np.ascontiguousarray(data.features.example_of).tobytes())
     return digest.hexdigest()

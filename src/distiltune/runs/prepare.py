@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +19,8 @@ from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.resume import (
     BEGAN_FROM,
+    BY_CONTENT,
+    MAY_CHANGE,
     Resumed,
     as_in_the_run,
     check_data,
@@ -26,7 +29,7 @@ from distiltune.runs.resume import (
     precision_of,
     surroundings,
 )
-from distiltune.runs.teaching import Lesson, Teaching, find_lesson
+from distiltune.runs.teaching import Teaching, with_teacher
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import (
     Machine,
@@ -34,42 +37,57 @@ from distiltune.system.device import (
     allow_tf32,
     choose_precision,
     describe_machine,
+    give_back_freed_memory,
     keep_freed_memory,
     seed_dropout,
     seed_everything,
     set_threads,
     usable_cores,
 )
-from distiltune.tasks.base import Dataset, Task
+from distiltune.tasks.base import Dataset, Lesson, Task
+from distiltune.tasks.labels import labels_of
 from distiltune.tasks.table import TASKS
-from distiltune.training.distributed import Processes, in_turn
+from distiltune.training.distributed import Processes, check_same, in_turn
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.reporter import Reporter
 from distiltune.training.setup import count_steps
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRun:
     """All that is ready before the first step.
 
-    ``lesson`` is what the training goes by: the training data's features and the task's loss, with a teacher in them
-    if there is one. ``began`` is when the run began on ``time.perf_counter()``; where it was resumed, what it had taken
-    until the checkpoint is counted as if there had been no pause.
+    ``lesson`` is what the training goes by: task, data and loss, with a teacher in them if there is one. ``began`` is
+    when the run began on ``time.perf_counter()``; where it was resumed, what it had taken until the checkpoint is
+    counted as if there had been no pause.
     """
 
     began: float
     here: Processes
     precision: Precision
     recipe: Recipe
-    task: Task
     loaded: LoadedModel
-    training: Dataset
-    validation: Dataset | None
     machine: Machine
     steps_per_epoch: int
-    lesson: Lesson
+    lesson: Lesson[Any]
     surroundings: Mapping[str, Any]
     resumed: Resumed | None = None
+
+    @property
+    def task(self) -> Task[Any]:
+        """What the model is to do."""
+        return self.lesson.task
+
+    @property
+    def training(self) -> Dataset:
+        """What it is trained on."""
+        training: Dataset = self.lesson.training
+        return training
+
+    @property
+    def validation(self) -> Dataset | None:
+        """What it is evaluated on after each epoch, None if there is nothing."""
+        return self.lesson.validation
 
     @property
     def choice(self) -> BestEpoch:
@@ -93,13 +111,13 @@ class Prepared:
         }
         if self.task.head_rules:  # else the head is no model's
             values["head_dropout"] = self.loaded.head_dropout
-        stored = stored_settings(self.task.model_config(self.training, self.loaded.head_dropout, {}), Recipe)
+        stored = stored_settings(self.task.model_config(self.loaded.head_dropout, {}), Recipe)
         return values | {name: value for name, value in stored.items() if value != getattr(recipe, name)}
 
 
 def prepare(
     recipe: Recipe, here: Processes, device: torch.device, model: str = "", precision_name: str = ""
-) -> Prepared:
+) -> PreparedRun:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
 
     ``model`` and ``precision_name``, if given, stand in place of the recipe's.
@@ -109,40 +127,52 @@ def prepare(
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
     recipe = with_task_of_training(recipe)
-    task = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe).ready()
+    spec = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe)
+    opened = spec.open_training(device)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
-    loaded = task.load_model(model or recipe.model, device, dropouts)
+    loaded = opened.load_model(model or recipe.model, dropouts)
+    give_back_freed_memory()  # the files' tensors, which the model has copies of
     precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
-        training, validation = task.load_training(loaded.tokenizer)
-        lesson = find_lesson(task, training.features, loaded.tokenizer, device, _teaching(recipe))
+        lesson = opened.lesson(loaded)
+        teaching = _teaching(recipe)
+        if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
+            lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
     seed_dropout(device, recipe.seed, here.rank)
-    steps_per_epoch = count_steps(len(training.features), recipe.batch_size, recipe.accumulation_steps)
+    steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
     _check_warmup(recipe, steps_per_epoch * recipe.epochs)
-    return Prepared(
+    around = surroundings(
+        recipe,
+        fingerprints(lesson.training, lesson.validation, lesson.features.targets),
+        loaded,
+        torch.get_num_threads(),
+        here.world_size,
+        precision,
+    )
+    check_same(here, _facts(around, loaded, lesson.task.model_config(loaded.head_dropout, {})))
+    return PreparedRun(
         began,
         here,
         precision,
         recipe,
-        task,
         loaded,
-        training,
-        validation,
         describe_machine(device),
         steps_per_epoch,
         lesson,
-        surroundings(
-            recipe,
-            fingerprints(training, validation, lesson.features.targets),
-            loaded,
-            torch.get_num_threads(),
-            here.world_size,
-            precision,
-        ),
+        around,
     )
+
+
+def _facts(around: Mapping[str, Any], loaded: LoadedModel, config: Mapping[str, object]) -> dict[str, str]:
+    """What must be the same in all processes: what the data are and not where they lie, and what is learnt and how."""
+    free = MAY_CHANGE | BY_CONTENT | {"model"}
+    settings = {f"the setting {name}": value for name, value in around["recipe"].items() if name not in free}
+    facts = {"the model's shape": asdict(loaded.source.config), "the labels": labels_of(config), **settings}
+    data = {f"the {name}": value for name, value in around["data"].items()}
+    return {name: json.dumps(value, default=str) for name, value in {**data, **facts}.items()}
 
 
 def _teaching(recipe: Recipe) -> Teaching | None:
@@ -153,7 +183,7 @@ def _teaching(recipe: Recipe) -> Teaching | None:
 
 def prepare_again(
     recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed, precision: str
-) -> Prepared:
+) -> PreparedRun:
     """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with.
 
     ``precision`` is what it is to go on in, if somebody named one.
@@ -194,7 +224,7 @@ def _check_warmup(recipe: Recipe, n_steps: int) -> None:
         )
 
 
-def tell(reporter: Reporter, prepared: Prepared) -> None:
+def tell(reporter: Reporter, prepared: PreparedRun) -> None:
     """What the user should know before the first step."""
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)
@@ -213,13 +243,7 @@ def tell(reporter: Reporter, prepared: Prepared) -> None:
             f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
             f"{data.features.lengths.mean():.0f} tokens on average"
         )
-        for decision in data.findings.decisions():
-            reporter.note(f"{name}: {decision}")
-        for kind, count in data.findings.counts().items():
-            outcome, _, what = kind.partition("/")
-            if outcome == "decided":
-                continue  # told in full above
-            outcome = outcome.replace("_", " ")
-            reporter.note(f"{name}: {count:,} {outcome}: {what.replace('_', ' ')} (see the run's log)")
+        for line in (*data.findings.decisions(), *data.findings.told()):
+            reporter.note(f"{name}: {line}")
         for note in data.notes:
             reporter.note(note)

@@ -16,7 +16,7 @@ from distiltune.model.build import LoadedModel
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import Machine
-from distiltune.system.durable import write_whole
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.base import Dataset
 from distiltune.training.run_log import RunLog
 
@@ -69,7 +69,7 @@ def write_run_start(run: RunDirectory, log: RunLog, provenance: Provenance, load
         model=loaded.source.directory.name,
         notes=loaded.source.notes,
     )
-    with run.rejected.open("w", encoding="utf-8", errors="backslashreplace") as rejected:
+    with writing_text(run.rejected) as rejected:
         for name, dataset in (("train", provenance.training), ("validation", provenance.validation)):
             for finding in dataset.findings.items if dataset is not None else ():
                 if finding.outcome in ("rejected", "left_out"):

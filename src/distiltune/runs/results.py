@@ -12,22 +12,23 @@ from distiltune.coach.evidence import ProbeResult
 from distiltune.coach.probe import overfit_probe
 from distiltune.coach.watching import Coach
 from distiltune.model.encoder import count_parameters
-from distiltune.model.save import write_model_directory
+from distiltune.model.save import ModelToWrite, write_model_directory
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.model_card import model_card
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, find_hub_names
 from distiltune.runs.coaching import CoachFindings, sum_up_run
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import RunKeeper
-from distiltune.runs.prepare import Prepared
+from distiltune.runs.prepare import PreparedRun
 from distiltune.runs.provenance import versions
-from distiltune.tasks.base import Dataset, Task
+from distiltune.system.durable import write_whole
+from distiltune.tasks.base import D, Dataset, Rescaled, Task
 from distiltune.training.checkpoint import read_weights
 from distiltune.training.checkpoint_writer import best_checkpoint
 
 
 def write_results(
-    run: RunDirectory, prepared: Prepared, keeper: RunKeeper, coach: Coach, *, may_probe: bool = True
+    run: RunDirectory, prepared: PreparedRun, keeper: RunKeeper, coach: Coach, *, may_probe: bool = True
 ) -> CoachFindings:
     """Write all that a run ends with, for its best epoch so far; and what the coach has to say about it.
 
@@ -49,26 +50,30 @@ def write_results(
     loaded, task = prepared.loaded, prepared.task
     write_model_directory(
         run.model,
-        config=loaded.source.config,
-        tensors=_to_keep(read_weights(best_directory), task),
-        tokenizer=loaded.tokenizer,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        extra_config=task.model_config(prepared.training, loaded.head_dropout, keeper.epochs[best].validation),
+        ModelToWrite(
+            loaded.source.config,
+            _to_keep(read_weights(best_directory), task),
+            loaded.tokenizer,
+            task.head_rules,
+            (task.architecture,),
+            task.model_config(loaded.head_dropout, keeper.epochs[best].validation),
+        ),
         extra_files={"README.md": model_card(summary).encode()},
     )
     draw_curves(summary, run.curves_svg, run.curves_png)
     page = report_page(summary, run.curves_svg.read_text(encoding="utf-8"))
-    run.report.write_text(page, encoding="utf-8")
+    write_whole(run.report, page)
     return findings
 
 
-def _to_keep(tensors: Mapping[str, Tensor], task: Task) -> dict[str, Tensor]:
-    """The trained tensors without a head that has no names to be saved under."""
+def _to_keep(tensors: Mapping[str, Tensor], task: Task[D]) -> dict[str, Tensor]:
+    """The trained tensors, in their own units, without a head that has no names to be saved under."""
+    if isinstance(task, Rescaled):
+        tensors = task.in_own_units(tensors)
     return {name: tensor for name, tensor in tensors.items() if task.head_rules or not name.startswith("head.")}
 
 
-def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool) -> CoachFindings:
+def _sum_up(run: RunDirectory, prepared: PreparedRun, coach: Coach, may_probe: bool) -> CoachFindings:
     """What the coach has to say at the end."""
 
     def probe() -> ProbeResult:
@@ -83,7 +88,9 @@ def _sum_up(run: RunDirectory, prepared: Prepared, coach: Coach, may_probe: bool
     )
 
 
-def _summary(run: RunDirectory, prepared: Prepared, keeper: RunKeeper, best: int, total_seconds: float) -> RunSummary:
+def _summary(
+    run: RunDirectory, prepared: PreparedRun, keeper: RunKeeper, best: int, total_seconds: float
+) -> RunSummary:
     recipe, epochs = prepared.recipe, tuple(keeper.epochs)
     found = versions()
     values = recipe.model_dump(mode="json")

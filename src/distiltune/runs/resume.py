@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
 import torch
 from torch import nn
 
-from distiltune.data.packing import TokenRows
+from distiltune.data.packing import TargetRows
 from distiltune.distillation.teacher import Chunks
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import LoadedModel
@@ -42,7 +40,7 @@ MAY_CHANGE: Final = frozenset(
 _IF_NAMED: Final = frozenset({"precision"})
 """What does decide what is learnt, and is another if whoever resumes the run says so, and only then."""
 
-_BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
+BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
 """Settings that name files: the files may have moved as long as they hold the same."""
 
 _BEGIN_AGAIN: Final = "begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite"
@@ -176,7 +174,7 @@ def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> Non
 
     """
     values = now.model_dump(mode="json")
-    free = MAY_CHANGE | _BY_CONTENT | _IF_NAMED
+    free = MAY_CHANGE | BY_CONTENT | _IF_NAMED
     differences = [
         f"{name}: {_shown(then.get(name, Recipe.model_fields[name].default))} in the run, {_shown(value)} now"
         for name, value in values.items()
@@ -185,7 +183,7 @@ def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> Non
     _refuse(differences, "recipe", "leave these settings out", run)
 
 
-def fingerprints(training: Dataset, validation: Dataset | None, targets: TokenRows | None = None) -> dict[str, Any]:
+def fingerprints(training: Dataset, validation: Dataset | None, targets: TargetRows | None = None) -> dict[str, Any]:
     """What the data come to: hashes of the files, of the features made from them, and of what a teacher says of these.
 
     Args:
@@ -239,7 +237,7 @@ def surroundings(
         "data": dict(data),
         "source_notes": list(loaded.source.notes),
         "source_name": loaded.source.directory.name,
-        "from_scratch": not loaded.source.tensors,
+        "from_scratch": loaded.source.is_untrained,
         "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
     }
 
@@ -299,11 +297,8 @@ def _numerics() -> dict[str, str]:
 
 
 def _fingerprint(data: Dataset) -> dict[str, Any]:
-    digest = hashlib.sha256()
     features = data.features
-    for array in (features.token_ids, features.offsets, features.labels):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    return {"files": data.fingerprint, "features": len(features), "tokens and labels": digest.hexdigest()}
+    return {"files": data.fingerprint, "features": len(features), "tokens and labels": features.fingerprint()}
 
 
 def _shown(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from distiltune.recipe.recipe import Recipe
-from distiltune.runs.prepare import Prepared
+from distiltune.runs.prepare import PreparedRun
 from distiltune.training.optimiser import Adam
 from distiltune.training.schedule import PolynomialDecay
 from distiltune.training.setup import LoopSettings, TrainingSetup
@@ -22,7 +22,7 @@ def make_optimiser(recipe: Recipe, model: nn.Module) -> Adam:
     )
 
 
-def training_setup(prepared: Prepared, optimiser: Adam) -> TrainingSetup:
+def training_setup(prepared: PreparedRun, optimiser: Adam) -> TrainingSetup:
     """What a recipe's training goes by, with the optimiser of its model."""
     recipe = prepared.recipe
     return TrainingSetup(

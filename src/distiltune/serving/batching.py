@@ -18,7 +18,8 @@ from torch import nn
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
-from distiltune.model.encoder import model_device
+from distiltune.model.encoder import model_device, rows_of
+from distiltune.system.host import with_threads
 from distiltune.system.workers import plan_workers
 
 Output = npt.NDArray[np.float32]
@@ -58,7 +59,7 @@ OnBatch = Callable[[int, int, float], None]
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """A request's features on their way: ``future`` gets one array ``(n_tokens, n_outputs)`` a feature, in order."""
+    """A request's features on their way: ``future`` gets one array ``(n_rows, n_outputs)`` a feature, in order."""
 
     features: FeatureSet
     outputs: list[Output | None]
@@ -84,10 +85,18 @@ class Job:
 class DynamicBatcher:
     """Threads that take batches from all waiting requests, turn by turn, and run them through one model."""
 
-    def __init__(self, model: nn.Module, settings: BatchSettings = BatchSettings()) -> None:
-        """Start the threads; `close` ends them."""
+    def __init__(self, model: nn.Module, settings: BatchSettings = BatchSettings(), n_threads: int = 0) -> None:
+        """Start the threads; `close` ends them.
+
+        Args:
+            model: what runs the batches.
+            settings: how they are put together.
+            n_threads: threads of tensor work on the CPU, all together; 0 means as many as PyTorch has now.
+
+        """
         self.on_batch: OnBatch = lambda n_features, n_tokens, seconds: None
         self._model = model.eval()
+        self._rows = rows_of(model)
         self._device = model_device(model)
         self._settings = settings
         self._jobs: deque[Job] = deque()
@@ -97,7 +106,7 @@ class DynamicBatcher:
         self._is_alone = False
         self._closed = False
         self._changed = threading.Condition()
-        plan = plan_workers(torch.get_num_threads())
+        plan = plan_workers(n_threads or torch.get_num_threads())
         n_workers = plan.n_workers if self._device.type == "cpu" else 1
         self._threads = [
             threading.Thread(
@@ -160,12 +169,11 @@ class DynamicBatcher:
         """
         while taken := self._take(may_be_alone=bool(n_threads_alone)):
             began = time.perf_counter()
-            torch.set_num_threads(n_threads_alone if self._is_alone else n_threads)
             try:
                 batch = _pack(taken)
-                with torch.inference_mode():
+                with with_threads(n_threads_alone if self._is_alone else n_threads), torch.inference_mode():
                     output = self._model(batch.to(self._device)).float().cpu()
-                parts = [part.numpy() for part in torch.split(output, list(batch.lengths))]
+                parts = [part.numpy() for part in torch.split(output, list(batch.row_counts(self._rows)))]
             except Exception as error:  # the requests in this batch fail; the next ones may well succeed
                 self._fail(taken, error)
                 continue
@@ -265,9 +273,4 @@ def _pack(taken: list[tuple[Job, int]]) -> PackedBatch:
     rows = [
         job.features.token_ids[job.features.offsets[number] : job.features.offsets[number + 1]] for job, number in taken
     ]
-    return pack(
-        np.concatenate(rows),
-        cumulative_lengths([len(row) for row in rows]),
-        np.zeros((len(rows), 2), dtype=np.int32),
-        np.arange(len(rows)),
-    )
+    return pack(np.concatenate(rows), cumulative_lengths([len(row) for row in rows]), np.arange(len(rows)))

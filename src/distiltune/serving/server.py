@@ -28,7 +28,7 @@ from distiltune.version import __version__
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 
 
-class Problem(BaseModel):
+class ErrorBody(BaseModel):
     """What went wrong, where, and what to do."""
 
     what: str
@@ -54,7 +54,7 @@ class TooMuchError(DistiltuneError):
 _STATUS: Final[dict[type[DistiltuneError], int]] = {OverloadedError: 503, AnswerTimeoutError: 504, TooMuchError: 413}
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {"model": Problem, "description": description}
+    status: {"model": ErrorBody, "description": description}
     for status, description in (
         (400, "The body is not JSON"),
         (408, "The request did not arrive in time"),

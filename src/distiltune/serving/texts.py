@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
@@ -42,7 +43,11 @@ class Reader(Protocol[D]):
 
     @property
     def model(self) -> nn.Module:
-        """Packed batches in, a row of scores a token out."""
+        """Packed batches in, rows of scores out."""
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of tensor work on the CPU."""
 
     @property
     def notes(self) -> Sequence[str]:
@@ -57,7 +62,7 @@ class Reader(Protocol[D]):
         """
 
     def results(self, prepared: D, outputs: Sequence[Output]) -> list[dict[str, Any]]:
-        """What the outputs of these windows, ``(n_tokens, n_columns)`` each, say of every text."""
+        """What the outputs of these windows, ``(n_rows, n_columns)`` each, say of every text."""
 
 
 class TextModelOut(BaseModel):
@@ -71,58 +76,60 @@ class TextModelOut(BaseModel):
     max_answer_seconds: float
 
 
-def texts_app(
-    reader: Reader[Any],
-    *,
-    task: str,
-    name: str,
-    labels: Sequence[str],
-    text: Any,
-    result: type[BaseModel],
-    page: Traversable,
-    limits: Limits,
-    batches: BatchSettings,
-) -> FastAPI:
-    """The page and the API around one model.
+@dataclass(frozen=True, slots=True)
+class TextService:
+    """What a task offers: who asks it sees this, and writes and reads these forms.
 
-    Args:
-        reader: who reads.
+    Attributes:
         task: its name.
-        name: what the model is called on the page.
         labels: what it can say.
         text: the type of a text in a request.
         result: the form of what is said of one.
         page: a folder with ``index.html`` and the files that it names.
+
+    """
+
+    task: str
+    labels: Sequence[str]
+    text: Any
+    result: type[BaseModel]
+    page: Traversable
+
+
+def texts_app(reader: Reader[Any], service: TextService, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
+    """The page and the API around one model.
+
+    Args:
+        reader: who reads.
+        service: what is offered.
+        name: what the model is called on the page.
         limits: what the server takes on.
         batches: how requests are put together.
 
     """
-    batcher = DynamicBatcher(reader.model, batches)
+    batcher = DynamicBatcher(reader.model, batches, reader.n_threads)
     about = TextModelOut(
         name=name,
-        task=task,
-        labels=list(labels),
+        task=service.task,
+        labels=list(service.labels),
         notes=list(reader.notes),
         max_body_bytes=limits.max_body_bytes,
         max_answer_seconds=limits.answer_s,
     )
-    router = _router(reader, batcher, limits, about, text, result)
-    return make_app(f"distiltune {task.replace('-', ' ')}", router, batcher, page, limits, reader.notes)
+    router = _router(reader, service, batcher, limits, about)
+    title = f"distiltune {service.task.replace('-', ' ')}"
+    return make_app(title, router, batcher, service.page, limits, reader.notes)
 
 
 def _router(
-    reader: Reader[Any],
-    batcher: DynamicBatcher,
-    limits: Limits,
-    about: TextModelOut,
-    text: Any,
-    result: type[BaseModel],
+    reader: Reader[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about: TextModelOut
 ) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["texts"])
     threads = ThreadPoolExecutor(2, "preparing")
     strict = ConfigDict(strict=True, extra="forbid")
+    text: Any = service.text
     bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
-    said: Any = result
+    said: Any = service.result
     texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
     results_out: Any = create_model(
         "ResultsOut", __doc__="What is said of each text, in order.", results=(list[said], ...), seconds=(float, ...)

@@ -4,10 +4,33 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 from distiltune.data.file_form import Quoting, known_encoding
 from distiltune.settings.marks import STORED, Panel
+from distiltune.system.names import as_name, as_names, as_text
+
+
+def _name(value: object, info: ValidationInfo) -> str:
+    return as_name(value, str(info.field_name), f"recipe: {info.field_name}")
+
+
+def _names(value: object, info: ValidationInfo) -> tuple[str, ...]:
+    return as_names(value, str(info.field_name), f"recipe: {info.field_name}")
+
+
+def _text(value: object, info: ValidationInfo) -> str:
+    return as_text(value, str(info.field_name), f"recipe: {info.field_name}")
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+"""Of a model: a string, or a path where a recipe is built."""
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
+"""Of data: strings and paths, or a single one."""
+
+Text = Annotated[str, BeforeValidator(_text)]
+"""Any other string."""
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -29,20 +52,20 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
 
-    task: Annotated[str, MODEL_AND_DATA] = AUTO
+    task: Annotated[Text, MODEL_AND_DATA] = AUTO
     """What the training is for; `auto`: what the data, or else the model, is plainly for; `encoder` distils an encoder
     on plain text, before any task."""
-    model: Annotated[str, MODEL_AND_DATA] = "starter"
+    model: Annotated[Name, MODEL_AND_DATA] = "starter"
     """Where the weights come from: a model directory, a run, `starter`, `starter-qa`, or a name on the Hugging Face
     hub."""
-    train: Annotated[tuple[str, ...], MODEL_AND_DATA] = ("starter",)
+    train: Annotated[Names, MODEL_AND_DATA] = ("starter",)
     """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
-    validation: Annotated[tuple[str, ...], MODEL_AND_DATA] = ()
+    validation: Annotated[Names, MODEL_AND_DATA] = ()
     """Validation data, as for training; if empty, some of the training data is set aside by `validation_share`."""
     validation_share: Annotated[float, Field(ge=0.0, le=0.5), MODEL_AND_DATA] = 0.1
     """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
-    columns: Annotated[str, MODEL_AND_DATA] = ""
+    columns: Annotated[Text, MODEL_AND_DATA] = ""
     """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`;
     a name with a comma in quotation marks, as `text="Review, full"`."""
     quoting: Annotated[Quoting, MODEL_AND_DATA] = "auto"
@@ -50,7 +73,7 @@ class EngineSettings(BaseModel):
     whichever of the two the whole file shows, which is said."""
     no_header: Annotated[bool, MODEL_AND_DATA] = False
     """The first line of a CSV or TSV is a row; columns go by number then, as `--columns text=1,label=2`."""
-    encoding: Annotated[str, AfterValidator(known_encoding), MODEL_AND_DATA] = ""
+    encoding: Annotated[Text, AfterValidator(known_encoding), MODEL_AND_DATA] = ""
     """Encoding of text files that are not UTF-8 and have no byte order mark, as `windows-1252`."""
     max_rejected_share: Annotated[float, Field(ge=0.0, le=1.0), MODEL_AND_DATA] = 0.05
     """Largest share of rows that may be unusable before the run stops."""
@@ -103,14 +126,14 @@ class EngineSettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63), TRAINING] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
 
-    teacher: Annotated[str, DISTILLATION] = ""
+    teacher: Annotated[Name, DISTILLATION] = ""
     """A model to learn from besides the data, named as `model` is; none if empty."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0), DISTILLATION] = 2.0
     """What the logits of teacher and student are divided by before they are compared."""
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0), DISTILLATION] = 0.5
     """Weight of the teacher's softened answers in the loss; the labels have the rest."""
 
-    monitor: Annotated[str, BEST_EPOCH] = "validation_loss"
+    monitor: Annotated[Text, BEST_EPOCH] = "validation_loss"
     """What decides which epoch is best; `model/` holds that one."""
     patience: Annotated[Count, BEST_EPOCH] = 0
     """Stop after this many epochs without an improvement of `monitor` (0: never)."""
@@ -120,7 +143,7 @@ class EngineSettings(BaseModel):
     evaluation_tokens: Annotated[int, Field(ge=512), MACHINE] = 4_096
     """Tokens in a batch of evaluation; changes speed and memory, not results."""
 
-    device: Annotated[str, MACHINE] = "auto"
+    device: Annotated[Text, MACHINE] = "auto"
     """`auto`, `cpu` or `cuda`."""
     precision: Annotated[Literal["auto", "float32", "tf32", "bfloat16"], MACHINE] = "auto"
     """Of the matrix products; weights, sums and optimiser are float32 in any case. `auto` is bfloat16 on a GPU made for

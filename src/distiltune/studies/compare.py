@@ -87,7 +87,7 @@ class PairComparison:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RunComparison:
     """Several runs, each against the first.
 
     Attributes:
@@ -123,7 +123,7 @@ class Comparison:
         }
 
 
-def compare_runs(paths: Sequence[str | Path]) -> Comparison:
+def compare_runs(paths: Sequence[str | Path]) -> RunComparison:
     """Read runs and compare each further one with the first.
 
     Raises:
@@ -145,7 +145,7 @@ def compare_runs(paths: Sequence[str | Path]) -> Comparison:
     differing = {key: tuple(each.get(key) for each in settings) for key in keys}
     differing = {key: values for key, values in differing.items() if any(value != values[0] for value in values)}
     pairs = tuple(compare_pair(runs[0], other) for other in runs[1:])
-    return Comparison(tuple(runs), differing, pairs, tuple(_notes(runs, pairs)))
+    return RunComparison(tuple(runs), differing, pairs, tuple(_notes(runs, pairs)))
 
 
 def _notes(runs: Sequence[RunRecord], pairs: Sequence[PairComparison]) -> list[str]:

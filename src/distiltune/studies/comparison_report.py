@@ -15,7 +15,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.report.curves import STYLE
 from distiltune.runs.record import RunRecord
-from distiltune.studies.compare import SHOWN_CHANGES, Comparison, PairComparison
+from distiltune.studies.compare import SHOWN_CHANGES, PairComparison, RunComparison
+from distiltune.system.durable import writing_to
+from distiltune.system.figures import save_figure
 from distiltune.tasks.table import TASKS
 
 # Okabe & Ito (2008), the darker ones first; marks and dashes differ too.
@@ -31,7 +33,7 @@ _SHOWN_SCORES = 2
 _SUFFIXES = (".svg", ".png")
 
 
-def comparison_lines(comparison: Comparison) -> list[str]:
+def comparison_lines(comparison: RunComparison) -> list[str]:
     """The comparison for a terminal."""
     lines = _table(comparison.runs)
     lines += ["", *_differing(comparison)]
@@ -73,7 +75,7 @@ def _figure(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}" if abs(value) < 20 else f"{value:.2f}"
 
 
-def _differing(comparison: Comparison) -> list[str]:
+def _differing(comparison: RunComparison) -> list[str]:
     if not comparison.differing:
         return ["the recipes are the same"]
     lines = ["what differs in the recipes:"]
@@ -127,7 +129,7 @@ def check_picture(path: Path) -> None:
         )
 
 
-def draw_comparison(comparison: Comparison, path: Path) -> None:
+def draw_comparison(comparison: RunComparison, path: Path) -> None:
     """Draw the runs' validation losses and a score over the epochs, as SVG or PNG by the path's suffix.
 
     Raises:
@@ -148,13 +150,8 @@ def draw_comparison(comparison: Comparison, path: Path) -> None:
         upper.legend(
             loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2, fontsize=10.0
         )
-        kind = path.suffix.lower()[1:]
-        try:
-            figure.savefig(path, format=kind, dpi=160, metadata={"Date" if kind == "svg" else "Software": None})
-        except OSError as error:
-            raise DistiltuneError(
-                f"The picture cannot be written: {error.strerror}.", where=str(path), fix="name another file"
-            ) from error
+        with writing_to(path, DistiltuneError, what="The picture", fix="name another file"):
+            save_figure(figure, path)
 
 
 def _draw(axes: Axes, runs: Sequence[RunRecord], metric: str, label: str) -> None:

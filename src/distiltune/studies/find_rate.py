@@ -13,10 +13,12 @@ from distiltune.runs.setup import make_optimiser, training_setup
 from distiltune.studies.learning_rate import RangeTest, Rates, range_test
 from distiltune.studies.range_picture import draw_range
 from distiltune.system.device import choose_device
-from distiltune.system.output_directory import try_writing, writing_to
+from distiltune.system.durable import try_writing, write_whole, writing_to
+from distiltune.system.host import restored
 from distiltune.training.distributed import Processes
 
 
+@restored()
 def find_learning_rate(
     recipe: Recipe, *, n_steps: int = 100, on_step: Callable[[int], None] = lambda n_done: None
 ) -> RangeTest:
@@ -52,7 +54,7 @@ def write_range(test: RangeTest, output: Path) -> tuple[Path, Path]:
     data, picture = output / "learning_rate.json", output / "learning_rate.svg"
     with writing_to(output, TrainingError):
         output.mkdir(parents=True, exist_ok=True)
-        data.write_text(json.dumps(test.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_whole(data, json.dumps(test.as_json(), indent=1) + "\n")
         draw_range(test, picture)
     return data, picture
 

@@ -130,10 +130,10 @@ def range_test(
         pass
     finally:
         setup.model.load_state_dict(before)
-    return read_curve(recorder.rates, recorder.losses, default)
+    return interpret_curve(recorder.rates, recorder.losses, default)
 
 
-def read_curve(rates: Sequence[float], losses: Sequence[float], default: float) -> RangeTest:
+def interpret_curve(rates: Sequence[float], losses: Sequence[float], default: float) -> RangeTest:
     """What a curve of rising rates says; pure."""
     finite = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if math.isfinite(loss)]
     smoothed = smooth([loss for _, loss in finite])

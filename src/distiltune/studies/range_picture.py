@@ -11,6 +11,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.report.curves import STYLE
 from distiltune.studies.learning_rate import RangeTest
+from distiltune.system.figures import save_figure
 
 
 def draw_range(test: RangeTest, path: Path) -> None:
@@ -35,4 +36,4 @@ def draw_range(test: RangeTest, path: Path) -> None:
         axes.set_ylabel("Training loss (nats)")
         axes.grid(axis="y")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False, fontsize=9.5)
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+        save_figure(figure, path)

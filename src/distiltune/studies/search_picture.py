@@ -14,6 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.report.curves import STYLE
 from distiltune.studies.search import Search, Trial
+from distiltune.system.figures import save_figure
 
 _LOOKS = {"done": ("#0072b2", "o", "Ran to its end"), "pruned": ("#e69f00", "x", "Stopped early")}
 _COLUMNS = 2
@@ -38,7 +39,7 @@ def draw_search(search: Search, path: Path) -> None:
             axes.set_ylabel(label[:1].upper() + label[1:])
         handles, labels = panels[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), frameon=False)
-        figure.savefig(path, dpi=160, metadata={"Date": None} if path.suffix == ".svg" else {"Software": None})
+        save_figure(figure, path)
 
 
 def _draw(axes: Axes, trials: Sequence[Trial], name: str, search: Search) -> None:

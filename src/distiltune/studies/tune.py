@@ -12,7 +12,8 @@ import math
 import shutil
 import statistics
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +24,9 @@ from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
 from distiltune.system.device import is_out_of_memory
+from distiltune.system.durable import write_whole, writing_to
+from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
-from distiltune.system.output_directory import writing_to
 from distiltune.training.early_stopping import monitored
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet, Reporter
@@ -36,6 +38,24 @@ N_WITHOUT_PRUNING = 4
 """Trials of as many epochs that must have run to their end before one is stopped for being behind them."""
 
 
+@contextmanager
+def _optuna_says_little() -> Iterator[None]:
+    """Within it, Optuna logs warnings only."""
+    try:
+        import optuna
+    except ImportError:  # which `_open_study` says
+        yield
+        return
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+@_optuna_says_little()
+@restored()
 def tune(
     recipe: Recipe,
     space: SearchSpace,
@@ -87,7 +107,6 @@ def _open_study(recipe: Recipe, space: SearchSpace, output: Path) -> optuna.Stud
         raise TrainingError(
             "A search needs Optuna, which is not installed.", where="tune", fix=f"install it: {install_extra('tune')}"
         ) from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         study_name="distiltune",
         storage=JournalStorage(JournalFileBackend(str(output / "study.log"))),
@@ -274,9 +293,9 @@ def write_search(search: Search, output: Path) -> list[Path]:
     data, picture, best = output / "search.json", output / "search.svg", output / "best.toml"
     written = [data]
     with writing_to(output, TrainingError):
-        data.write_text(json.dumps(search.as_json(), indent=1) + "\n", encoding="utf-8")
+        write_whole(data, json.dumps(search.as_json(), indent=1) + "\n")
         if (recipe := search.best_recipe) is not None:
-            best.write_text(recipe.to_toml(), encoding="utf-8")
+            write_whole(best, recipe.to_toml())
             draw_search(search, picture)
             written += [picture, best]
     return written

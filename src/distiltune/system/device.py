@@ -8,15 +8,16 @@ import os
 import platform
 import random
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from distiltune.errors import RecipeError
+from distiltune.system.host import one_blas_thread
 
 _M_TRIM_THRESHOLD = -1  # of glibc's mallopt(3)
 _M_MMAP_THRESHOLD = -3
@@ -153,7 +154,20 @@ def arithmetic(precision: Precision, device: torch.device) -> contextlib.Abstrac
     """Within it, matrix products are taken in that precision; weights, sums and the optimiser stay in float32."""
     if precision == "bfloat16":
         return torch.autocast(device.type, torch.bfloat16)
+    if precision == "tf32":
+        return _rounding_to_tf32()
     return contextlib.nullcontext()
+
+
+@contextlib.contextmanager
+def _rounding_to_tf32() -> Iterator[None]:
+    """Within it, a GPU rounds the operands of float32 products."""
+    before = torch.backends.cuda.matmul.fp32_precision
+    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    try:
+        yield
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = before
 
 
 def usable_cores() -> int:
@@ -175,11 +189,13 @@ def _container_quota(path: Path) -> float | None:
 def set_threads(n_threads: int) -> int:
     """Use that many threads for tensor work; 0 means as many as there are usable cores. Returns the number.
 
+    That is for good: a process that is not ours gets its own number back by `restored`.
+
     NumPy's products get one thread a caller: their threads and PyTorch's would wait for each other's cores.
     """
     chosen = n_threads or usable_cores()
     torch.set_num_threads(chosen)
-    threadpool_limits(1, user_api="blas")
+    one_blas_thread()
     return chosen
 
 

@@ -1,34 +1,68 @@
-"""Files that survive: written beside, brought to the disk, renamed; with checksums where they are read again."""
+"""Files and directories that survive: written beside, brought to the disk, renamed. Everything else that writes a
+result, a model, a checkpoint or a cached array calls this module, so that there is one place to get it right.
+
+Whenever a write is broken off, the name holds what it held before or what it was to hold, never a part of either.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
+import io
 import os
-from collections.abc import Iterator, Mapping
+import re
+import secrets
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import BinaryIO, Final, TextIO
 
-import torch
-from torch import Tensor
+from distiltune.errors import DistiltuneError
 
 CHECKSUMS: Final = "SHA256SUMS"
 """The file of a directory that holds the checksum of each other one, as `sha256sum` writes and checks it."""
 
+_NEW, _OLD = ".new", ".old"
+_LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+-[0-9a-f]{8}(?P<ending>\.new|\.old)")
 _BLOCK_BYTES = 8 * 1024**2
 _BUFFER_BYTES = 1024**2  # small tensors are written together
-_SAFETENSORS_TYPES = {
-    torch.float64: "F64",
-    torch.float32: "F32",
-    torch.float16: "F16",
-    torch.bfloat16: "BF16",
-    torch.int64: "I64",
-    torch.int32: "I32",
-    torch.int16: "I16",
-    torch.int8: "I8",
-    torch.uint8: "U8",
-    torch.bool: "BOOL",
-}
+
+CarryOver = Callable[[Path, Path], None]
+"""Moves out of a directory that is replaced (the first) what is to stay into the new one (the second)."""
+
+
+@contextmanager
+def writing_to(
+    output: Path,
+    kind: type[DistiltuneError],
+    *,
+    what: str = "The output",
+    fix: str = "choose another --output, or make room or rights there",
+) -> Iterator[None]:
+    """Say what keeps something from being written to ``output`` that somebody named.
+
+    Raises:
+        DistiltuneError: of this ``kind``, in place of what the system says.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        raise kind(f"{what} cannot be written: {error.strerror or error}.", where=str(output), fix=fix) from error
+
+
+def try_writing(directory: Path) -> None:
+    """Write into a directory, or where it would be made, and leave nothing.
+
+    Raises:
+        OSError: if that cannot be done.
+
+    """
+    directory = directory.resolve()
+    nearest = next(each for each in (directory, *directory.parents) if each.exists())
+    with tempfile.TemporaryDirectory(dir=nearest):
+        pass
 
 
 def sync(path: Path) -> None:
@@ -42,59 +76,174 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in place of the one that is there; whenever this is broken off, one of the two is whole.
+@contextmanager
+def writing_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write into as it grows; at the end of the block it takes the place of the one that is there.
+
+    A link is followed, so that what it points to is replaced and not the link; what is no file, such as a pipe, is
+    written straight.
 
     Raises:
-        OSError: if it cannot be written; the old one then is as it was.
+        OSError: if it cannot be written; the old one then is as it was, as it is where the block raises.
 
     """
-    beside = path.with_name(f".{path.name}.new")
+    path = path.resolve() if path.is_symlink() else path
+    if path.exists() and not path.is_file():
+        with path.open("wb") as file:
+            yield file
+        return
+    beside = path.with_name(f".{path.name}{_NEW}")
     try:
-        write_synced(beside, content)
+        with beside.open("wb", buffering=_BUFFER_BYTES) as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
         beside.replace(path)
-    except OSError:
-        beside.unlink(missing_ok=True)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise
     sync(path.parent)
 
 
-def write_synced(path: Path, content: bytes) -> str:
-    """Write a file and bring it to the disk; returns its SHA-256."""
-    return _write_blocks(path, iter([memoryview(content)]))
+@contextmanager
+def writing_text(path: Path) -> Iterator[TextIO]:
+    """The same for text: UTF-8, lone surrogates escaped.
 
+    Raises:
+        OSError: as `writing_file`.
 
-def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> str:
-    """Write tensors on the host as a safetensors file and bring it to the disk; returns its SHA-256.
-
-    The library's own function copies all tensors first and leaves no place to hash them on the way.
     """
-    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
-    header: dict[str, Any] = {}
-    offset = 0
-    for name in order:
-        tensor = tensors[name]
-        end = offset + tensor.numel() * tensor.element_size()
-        header[name] = {
-            "dtype": _SAFETENSORS_TYPES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [offset, end],
-        }
-        offset = end
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-
-    def blocks() -> Iterator[memoryview]:
-        yield memoryview(len(text).to_bytes(8, "little") + text)
-        for name in order:
-            flat = tensors[name].detach().contiguous().reshape(-1).view(torch.uint8)
-            if flat.numel():
-                yield flat.numpy().data
-
-    return _write_blocks(path, blocks())
+    with writing_file(path) as file:
+        text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="\n")
+        yield text
+        text.flush()
+        text.detach()  # the file is still to be brought to the disk
 
 
-def _write_blocks(path: Path, blocks: Iterator[memoryview]) -> str:
+def write_whole(path: Path, content: bytes | str) -> None:
+    """Write a file in place of the one that is there.
+
+    Raises:
+        OSError: as `writing_file`.
+
+    """
+    with writing_file(path) as file:
+        file.write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
+
+
+@contextmanager
+def writing_directory(
+    directory: Path, *, replacing: bool = True, synced: bool = True, carry_over: CarryOver | None = None
+) -> Iterator[Path]:
+    """A new directory to write into; at the end of the block it gets the name ``directory``, whole.
+
+    Args:
+        directory: the name; the folder that it is in must be there.
+        replacing: put it in the place of one that is there; otherwise the one that is there stays, and this one goes.
+        synced: bring it to the disk before it is renamed: its entries, while the files in it are synced as they are
+            written (`write_synced`). What can be made again need not be.
+        carry_over: takes what is to stay out of the one that is replaced.
+
+    Raises:
+        OSError: if it cannot be written; the old one then is as it was, as it is where the block raises.
+
+    """
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    beside = directory.with_name(f".{directory.name}.{unique}{_NEW}")
+    before = directory.with_name(f".{directory.name}.{unique}{_OLD}")
+    try:
+        beside.mkdir()
+        yield beside
+        if synced:
+            sync(beside)
+        if not replacing:
+            _rename_if_free(beside, directory)
+        else:
+            _swap_in(beside, directory, before)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    if before.exists():
+        if carry_over is not None:
+            carry_over(before, directory)
+        shutil.rmtree(before, ignore_errors=True)
+    if synced:
+        sync(directory.parent)
+
+
+def _rename_if_free(beside: Path, directory: Path) -> None:
+    """Give it its name; another process may have been quicker, and its directory is as good."""
+    try:
+        beside.rename(directory)
+    except OSError:
+        if not directory.is_dir():
+            raise
+
+
+def _swap_in(beside: Path, directory: Path, before: Path) -> None:
+    if directory.exists():
+        directory.rename(before)
+    try:
+        beside.rename(directory)
+    except OSError:
+        if before.exists():
+            before.rename(directory)
+        raise
+
+
+def clear_leftovers(directory: Path, carry_over: CarryOver | None = None) -> None:
+    """Remove what killed processes left beside ``directory``; one that had been moved away goes back if it must.
+
+    Nobody else may be writing ``directory`` meanwhile (`alone_in`).
+    """
+    for path in directory.parent.iterdir():
+        found = _LEFTOVER.fullmatch(path.name)
+        if found is None or found["name"] != directory.name:
+            continue
+        if found["ending"] == _OLD:
+            if not directory.exists():
+                path.rename(directory)
+                continue
+            if carry_over is not None:
+                carry_over(path, directory)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether the name is one under which this module writes a directory, or moves one away that is replaced."""
+    return _LEFTOVER.fullmatch(path.name) is not None
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[bool]:
+    """Wait until no other process is in such a block for ``folder``, and keep others waiting; a killed one lets go.
+
+    False where the system or the file system cannot lock a directory: others may then write at the same time.
+    """
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        yield False
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            is_locked = True
+        except OSError:
+            is_locked = False
+        yield is_locked
+    finally:
+        os.close(descriptor)
+
+
+def write_synced(path: Path, content: bytes) -> str:
+    """Write a file of a new directory and bring it to the disk; returns its SHA-256."""
+    return write_blocks(path, [memoryview(content)])
+
+
+def write_blocks(path: Path, blocks: Iterable[memoryview]) -> str:
+    """The same of a file that comes in parts, of which none is copied."""
     digest = hashlib.sha256()
     with path.open("wb", buffering=_BUFFER_BYTES) as file:
         for block in blocks:

@@ -1,10 +1,16 @@
-"""What the engine asks of a task. A task is one folder beside this file and one line in ``tasks/table``."""
+"""What the engine asks of a task, in two types: its specification, made of settings alone, and the task itself.
+
+A `TaskSpec` knows no data. It is opened in one of two ways: for a training, which reads the data (`Training`, and with
+the model its `Lesson`), or for a trained model, whose config.json says what it was trained on. What comes out of both
+is a `Task`, which knows its labels and never changes. ``D`` is the task's own kind of data set.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from tokenizers import Tokenizer
@@ -67,6 +73,10 @@ class Evaluation(Protocol):
         """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
 
 
+D = TypeVar("D", bound=Dataset)
+D_contra = TypeVar("D_contra", bound=Dataset, contravariant=True)
+
+
 @runtime_checkable
 class Teachable(Protocol):
     """What a task has whose models can learn from a teacher's outputs, beside the labels."""
@@ -80,21 +90,29 @@ class Teachable(Protocol):
 
 
 @runtime_checkable
-class Coached(Protocol):
+class Coached(Protocol[D_contra]):
     """What a task may do beside, so that the coach can say more about its runs."""
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(self, training: D_contra, validation: D_contra | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked."""
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of a model that knows nothing, and of one that knows how often which kind of label occurs."""
 
-    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+    def analyse(self, data: D_contra, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """What there is to see in the answers that `Task.evaluate` wrote into ``predictions``, and each one's score."""
 
 
-class Task(Protocol):
-    """A thing that a fine-tuned model does."""
+@runtime_checkable
+class Rescaled(Protocol):
+    """What a task has whose models learn numbers in other units than their own."""
+
+    def in_own_units(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The trained tensors as a model directory is to hold them."""
+
+
+class Task(Protocol[D]):
+    """A thing that a fine-tuned model does, with all that shapes the model, such as its labels."""
 
     @property
     def name(self) -> str:
@@ -124,50 +142,18 @@ class Task(Protocol):
     def prediction_files(self) -> tuple[str, ...]:
         """The names of the files that `evaluate` writes."""
 
-    @property
-    def objective(self) -> Objective:
-        """The loss to train on; asked for once the training data are loaded."""
+    def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
+        """A head with weights yet to be set."""
 
-    def ready(self) -> Task:
-        """The task with what it must know of the training data before there is a model, such as the labels.
-
-        Raises:
-            DataError: as `load_training`.
-
-        """
-
-    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
-        """The model to train, with this task's head.
-
-        Raises:
-            ModelError: if the source cannot be read or does not fit.
-            HubError: if a hub name cannot be fetched.
-
-        """
-
-    def load_training(self, tokenizer: Tokenizer) -> tuple[Dataset, Dataset | None]:
-        """Read and featurise the training data and the validation data, None if there is none.
-
-        Raises:
-            DataError: if a source cannot be read or holds too little that can be used.
-
-        """
-
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> Dataset:
-        """Read and featurise data to evaluate on, or to predict; without a source, `load_training`'s validation data.
+    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> D:
+        """Read and featurise data to evaluate on, or to predict; without a source, a training's validation data.
 
         Raises:
             DataError: if a source cannot be read, holds too little that can be used, or nothing to evaluate with.
 
         """
 
-    def for_model(self, config: Mapping[str, object]) -> Task:
-        """The same task with what a model's config.json says of it; asked before that model is loaded."""
-
-    def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
-        """A head with weights yet to be set."""
-
-    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
+    def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """What the task adds to the model's config.json; ``metrics`` are the validation's, empty if there was none."""
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
@@ -176,8 +162,73 @@ class Task(Protocol):
     def evaluate(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: D,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> Evaluation:
         """Evaluate on everything, dropout off; write the answers as files into ``predictions`` if given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson(Generic[D]):
+    """What a model is trained on and towards.
+
+    Attributes:
+        task: what it is to do.
+        training: the examples to train on.
+        validation: those to evaluate on after each epoch, None if there are none.
+        objective: the loss.
+        features: what the loop goes through: those of ``training``, with a teacher's targets if there is one.
+        notes: sentences for the user.
+
+    """
+
+    task: Task[D]
+    training: D
+    validation: D | None
+    objective: Objective
+    features: FeatureSet
+    notes: tuple[str, ...] = ()
+
+
+class Training(Protocol[D]):
+    """A training whose data are read, so that it is known what the model must be like."""
+
+    def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with the task's head, on the device that the training was opened for.
+
+        Raises:
+            ModelError: if the source cannot be read or does not fit.
+            HubError: if a hub name cannot be fetched.
+
+        """
+
+    def lesson(self, loaded: LoadedModel) -> Lesson[D]:
+        """What that model is trained on: the data in its tokens, and the loss.
+
+        Raises:
+            DataError: if what the features are made of cannot be kept.
+
+        """
+
+
+class TaskSpec(Protocol[D]):
+    """A task's settings, checked; nothing is read yet."""
+
+    def open_training(self, device: torch.device) -> Training[D]:
+        """Read the training and the validation data, and whatever else shapes a model, for a training on that device.
+
+        Raises:
+            DataError: if a source cannot be read or holds too little that can be used.
+            RecipeError: if the settings do not fit what was read.
+
+        """
+
+    def open_model(self, config: Mapping[str, Any]) -> Task[D]:
+        """The task of a trained model with that config.json.
+
+        Raises:
+            ModelError: if the config.json says what cannot be.
+            RecipeError: if no trained model can do this task.
+
+        """

@@ -9,13 +9,12 @@ from typing import Generic, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, fingerprint_of, load_or_make
-from distiltune.data.feature_set import FeatureSet
+from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
+from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
 from distiltune.settings.engine import EngineSettings
-from distiltune.tasks.base import Dataset
 
 E = TypeVar("E")
 
@@ -55,29 +54,36 @@ def cached_arrays(
     if not cached:
         return make(), ()
     notes: list[str] = []
-    key = cache_key(
-        {"task": task, "texts": fingerprint_of(texts), "tokenizer": fingerprint_of([tokenizer.to_str()]), **settings}
-    )
-    arrays, _ = load_or_make(cache_directory(), key, make, notes.append)
+    parts = {
+        "task": task,
+        "texts": fingerprint_of(texts),
+        "tokenizer": fingerprint_of([tokenizer.to_str()]),
+        **settings,
+    }
+    arrays, _ = load_or_make(parts, make, on_problem=notes.append)
     return arrays, tuple(notes)
 
 
-def labelled(arrays: Arrays, labels: np.ndarray, weights: np.ndarray | None) -> FeatureSet:
-    """The features of cached arrays with labels and weights, which cost little to make."""
+def labelled(
+    arrays: Arrays,
+    labels: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    token_labels: np.ndarray | None = None,
+) -> FeatureSet:
+    """The features of cached arrays with labels and weights, which cost little to make; see there."""
     return FeatureSet(
         token_ids=arrays["token_ids"],
         offsets=arrays["offsets"],
-        labels=labels.astype(np.int32),
         example_of=arrays["example_of"],
+        labels=no_labels(len(arrays["example_of"])) if labels is None else as_labels(labels),
+        token_labels=None if token_labels is None else token_labels.astype(np.int32),
         weights=None if weights is None else weights.astype(np.float32),
     )
 
 
-def of_examples(data: Dataset, kind: type[E]) -> TaskData[E]:
-    """The set as the task made it that is now asked about it."""
-    assert isinstance(data, TaskData)
-    assert all(isinstance(example, kind) for example in data.examples[:1])
-    return data
+def as_labels(values: np.ndarray) -> Labels:
+    """Numbers as float32, anything else as int32."""
+    return values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values.astype(np.int32)
 
 
 def file_form(settings: EngineSettings) -> FileForm:

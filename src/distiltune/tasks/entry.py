@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from distiltune.data.rows import Reader
-from distiltune.errors import RecipeError
+from distiltune.errors import InstallationError, RecipeError
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import fill_windows
 
 if TYPE_CHECKING:
     from distiltune.checks.data_check import Checked
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
 
 Better = Literal["lower", "higher"]
 
@@ -32,10 +33,11 @@ class TaskEntry(Generic[S]):
     Attributes:
         name: as the recipe's ``task`` names it.
         settings: every task's settings and those that only this task has.
-        task: gives what makes the task from its settings; PyTorch is imported then.
+        spec: gives what makes the task's specification from its settings; PyTorch is imported then.
         architecture: the class of ``transformers`` whose weights the task's models hold.
         monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
+        other_rows: whether rows with columns of other names can be its own all the same.
         renamed: the columns as `--columns` maps them: field → column.
         after_training: the command to go on with, in which ``{model}`` stands for the model directory.
         examples_predicted: what `predict` has done to its examples, as in "questions answered".
@@ -50,12 +52,13 @@ class TaskEntry(Generic[S]):
             requests are put together, settings → FastAPI; None: there is nothing.
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
+        for_reading: those of its own settings that say how data are read.
 
     """
 
     name: str
     settings: type[S]
-    task: Callable[[], Callable[[S], Task]]
+    spec: Callable[[], Callable[[S], TaskSpec[Any]]]
     architecture: str
     monitors: Mapping[str, Better]
     columns: tuple[tuple[str, ...], ...]
@@ -67,15 +70,27 @@ class TaskEntry(Generic[S]):
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {}
     check: Callable[[S], None] = lambda settings: None
     windows: Callable[..., dict[str, int]] = fill_windows
+    other_rows: Callable[[Iterable[str]], bool] = lambda names: False
     formats: Mapping[str, Reader] = field(default_factory=dict)
     checker: Callable[[], Checker[S]] | None = None
     server: Callable[[], Callable[..., Any]] | None = None
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
+    for_reading: tuple[str, ...] = ()
 
-    def __call__(self, settings: S) -> Task:
-        """The task with its settings."""
-        return self.task()(settings)
+    def __call__(self, settings: S) -> TaskSpec[Any]:
+        """The task's specification, with its settings.
+
+        Raises:
+            InstallationError: if its code cannot be imported, as may be of another package's task.
+
+        """
+        return self._imported(self.spec)(settings)
+
+    @property
+    def package(self) -> str:
+        """The package that the task is in, whose folder holds what files it has; empty if it is in none."""
+        return sys.modules[self.spec.__module__].__package__ or ""
 
     @property
     def own_settings(self) -> tuple[str, ...]:
@@ -87,13 +102,33 @@ class TaskEntry(Generic[S]):
 
         Raises:
             RecipeError: if this one has none.
+            InstallationError: as calling the entry.
 
         """
         if function is None:
             raise RecipeError(f"This cannot be done yet for {self.name}.", where="--task", fix="see docs/add-a-task.md")
-        return function()
+        return self._imported(function)
+
+    def _imported(self, function: Callable[[], F]) -> F:
+        """What the function gives, which imports it."""
+        try:
+            return function()
+        except Exception as error:
+            package = function.__module__.partition(".")[0]
+            if package == __name__.partition(".")[0]:  # a bug of ours, which is told as any other
+                raise
+            raise InstallationError(
+                f"The task {self.name} of the package {package} cannot be imported: {type(error).__name__}: {error}.",
+                where=function.__module__,
+                fix=f"install what it needs, or another version of {package}",
+            ) from error
 
     def fits(self, row: Mapping[str, object], columns: str) -> bool:
         """Whether rows like this one can be this task's, with columns renamed as the recipe says."""
         names = self.renamed(columns)
-        return any(all(names.get(name, name) in row for name in kind) for kind in self.columns)
+
+        def has(name: str) -> bool:  # a field may stand for several columns, `toxic+insult`
+            column = names.get(name, name)
+            return column in row or all(part in row for part in column.split("+"))
+
+        return any(all(map(has, kind)) for kind in self.columns) or self.other_rows(row)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,33 +11,54 @@ from typing import Any, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.checks.concerns import LEAKED, MANY_LEAKED, Case, Concern, Severity, concern_of, leak_concern, ranked
-from distiltune.checks.cost import Estimate, estimate_training
-from distiltune.checks.data_check import Checked, found_lines
-from distiltune.checks.vocabulary import case_concerns
-from distiltune.data.findings import Findings
-from distiltune.data.sources import has_splits
+from distiltune.checks.concerns import LEAKED, MANY_LEAKED, Case, Concern, concern_of, leak_concern, ranked
+from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
+from distiltune.checks.reading import MAX_REJECTED_SHARE, Noted, ReadingWords, reading_concerns
+from distiltune.checks.windows import (
+    hardly_covered,
+    spread,
+    spread_text,
+    unknown_of_examples,
+    window_line,
+    window_statistics,
+    work_of,
+)
 from distiltune.errors import RecipeError
-from distiltune.model.config import EncoderConfig
-from distiltune.model.small_json import read_json
-from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.progress import tell
 from distiltune.settings.engine import EngineSettings
-from distiltune.system.device import choose_device, choose_precision, set_threads
-from distiltune.tasks.base import Dataset, Task
-from distiltune.tasks.dataset import TaskData
+from distiltune.system.host import restored
+from distiltune.tasks.base import D, Dataset
+from distiltune.tasks.checking import check_request
 
 FEW_EXAMPLES = 100
 FEW_OF_A_LABEL = 5
 MUCH_OF_ONE_LABEL = 0.9
 MANY_UNKNOWN = 0.2
 """A share of tokens of a text that the vocabulary does not have."""
-_MANY_REJECTED, _MANY_CONFLICTS = 0.05, 0.1
+_MANY_CONFLICTS = 0.1
 _SHOWN_CHARACTERS = 60
 
-E = TypeVar("E")
 S = TypeVar("S", bound=EngineSettings)
 
+_READING = ReadingWords(
+    errors=frozenset({"tag_of_no_scheme"}),
+    noted={
+        "text_cut": Noted("note", "the text is longer than is read; the rest is cut off", "raise --max-length"),
+        "label_spelled_differently": Noted(
+            "warning", "a label is spelled in several ways, each of which is a label of its own", "use one spelling"
+        ),
+        "label_like_none": Noted(
+            "warning", "a label looks as if it stood for none", "leave these cells empty, if there is none"
+        ),
+        "label_not_parted": Noted(
+            "warning", "labels are taken whole that may be several", "if they are several: --label-separator"
+        ),
+        "labels_by_number": Noted(
+            "warning", "the labels are numbers whose names the file does not have", "export it with the labels' names"
+        ),
+        "word_cut": Noted("note", "the word has more pieces than a window holds", "raise --max-length"),
+    },
+)
 _HEADLINES = {
     "text_leaked": "the same texts are in the training and in the validation data",
     "label_conflict": "the same texts have different labels",
@@ -65,21 +85,23 @@ class LabelledText:
     labels: tuple[str, ...]
 
 
-LabelledTexts = Callable[[Dataset], list[LabelledText]]
-"""A task's set of examples as the checks see it."""
+OpenData = Callable[[S, Tokenizer], tuple[D, D | None]]
+"""Reads a training's examples, and those to validate on if there are any, and makes features of them."""
 
 
+@restored()
 def check_labelled(
     data: Sequence[str],
     against: Sequence[str],
     settings: S,
     fix: Path | None,
-    make_task: Callable[[S], Task],
-    as_texts: LabelledTexts,
+    open_data: OpenData[S, D],
+    as_texts: Callable[[D], list[LabelledText]],
 ) -> Checked:
     """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
 
-    Without ``against``, data sets that have a validation split of their own are checked against that.
+    Without ``against``, data sets that have a validation split of their own are checked against that. ``as_texts``
+    says what the checks see of a set.
 
     Raises:
         RecipeError: if the data is to be mended.
@@ -92,46 +114,35 @@ def check_labelled(
             where="--fix",
             fix="leave it out; mend what is named",
         )
-    began = time.perf_counter()
-    directory = resolve_model(settings.model)
-    tokenizer = load_tokenizer(directory)
-    set_threads(settings.threads)
-    other = tuple(against) or (tuple(data) if all(map(has_splits, data)) else ())
-    sources: dict[str, Any] = {"train": tuple(data), "validation": other, "validation_share": 0.0}
-    settings = settings.model_copy(update={**sources, "max_rejected_share": 1.0})
-    training, validation = make_task(settings).ready().load_training(tokenizer)
+    request = check_request(data, against, settings)
+    basis = begin_check(request)
+    sources = {"train": request.data, "validation": basis.against, "validation_share": 0.0, "max_rejected_share": 1.0}
+    training, validation = open_data(settings.model_copy(update=sources), basis.tokenizer)
     texts, others = as_texts(training), as_texts(validation) if validation is not None else []
     tell("looking at texts and labels")
-    found = labelled_concerns(training, texts, others, tokenizer)
-    concerns = ranked([*case_concerns(directory, tokenizer), *found])
-    figures = _statistics(training, texts, tokenizer)
-    tell("measuring this machine")
-    config = read_json(directory / "config.json")
-    # A BERT, which is converted when it is trained, has other names for its sizes.
-    estimate = _estimate(training, validation, settings, EncoderConfig.from_hf(config)) if "dim" in config else None
-    seconds = time.perf_counter() - began
-    lines = [*_lines(training, figures), *found_lines(concerns, estimate, seconds)]
-    values = {
-        "task": settings.task,
-        "data": list(data),
-        "against": list(other),
-        "n_rows": training.findings.n_rows,
-        "n_examples": training.n_examples,
-        "concerns": [concern.as_json() for concern in concerns],
-        "statistics": figures,
-        "estimate": estimate.as_json() if estimate is not None else None,
-        "seconds": round(seconds, 2),
-    }
-    return Checked(lines, values)
+    figures = _statistics(training, texts, basis.tokenizer)
+    looked = LookedAt(
+        n_rows=training.findings.n_rows,
+        n_examples=training.n_examples,
+        concerns=labelled_concerns(training, texts, others, basis.tokenizer, settings.max_rejected_share),
+        statistics=figures,
+        lines=_lines(training, figures),
+        work=work_of(training.features, int(validation.features.lengths.sum()) if validation is not None else 0),
+    )
+    return end_check(request, basis, looked)
 
 
 def labelled_concerns(
-    data: Dataset, texts: Sequence[LabelledText], others: Sequence[LabelledText], tokenizer: Tokenizer
+    data: Dataset,
+    texts: Sequence[LabelledText],
+    others: Sequence[LabelledText],
+    tokenizer: Tokenizer,
+    max_rejected_share: float = MAX_REJECTED_SHARE,
 ) -> tuple[Concern, ...]:
     """Everything that is wrong or remarkable, ranked."""
     return ranked(
         [
-            *reading_concerns(data.findings),
+            *reading_concerns(data.findings, _READING, max_rejected_share),
             *_size_concerns(texts),
             *_repeat_concerns(texts, others),
             *_label_concerns(texts),
@@ -149,24 +160,6 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
         and (concern.severity == "error" or concern.kind == "few_examples")
         and (not concern.kind.endswith(LEAKED) or concern.share >= MANY_LEAKED)
     )
-
-
-def reading_concerns(findings: Findings) -> list[Concern]:
-    """What was noticed while the rows were read, by kind."""
-    cases: dict[tuple[str, str], list[Case]] = {}
-    for item in findings.items:
-        row = item.row_id or item.where
-        cases.setdefault((item.outcome, item.kind), []).append(Case(row, item.message))
-    found = []
-    for (outcome, kind), each in cases.items():
-        much = len(each) > _MANY_REJECTED * findings.n_rows
-        severity: Severity = "note" if outcome != "rejected" else "error" if much else "warning"
-        if outcome == "decided":  # about a whole file: the sentence is all there is to say
-            found += [Concern("note", kind, f"{case.row_id}: {case.text}") for case in each]
-            continue
-        message = f"{outcome.replace('_', ' ')}: {kind.replace('_', ' ')}"
-        found += concern_of(severity, kind, message, each, findings.n_rows, "mend these rows" * (severity != "note"))
-    return found
 
 
 def _size_concerns(texts: Sequence[LabelledText]) -> list[Concern]:
@@ -232,82 +225,29 @@ def _label_concerns(texts: Sequence[LabelledText]) -> list[Concern]:
 
 
 def _vocabulary_concerns(data: Dataset, texts: Sequence[LabelledText], tokenizer: Tokenizer) -> list[Concern]:
-    unknown = np.zeros(len(texts))
-    np.maximum.at(unknown, data.features.example_of, _unknown_shares(data, tokenizer))
+    unknown = unknown_of_examples(data.features, len(texts), tokenizer)
     bad = np.flatnonzero(unknown > MANY_UNKNOWN)
     cases = [Case(texts[i].id, f"{unknown[i]:.0%} [UNK]: {_short(texts[i].text)}") for i in bad.tolist()]
-    return concern_of(
-        "error" if len(cases) > 0.5 * len(texts) else "warning",
-        "hardly_covered",
-        "the model's vocabulary hardly covers the text",
-        cases,
-        len(texts),
-        "use a model of the texts' language, or remove these rows",
-    )
-
-
-def _unknown_shares(data: Dataset, tokenizer: Tokenizer) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """``(n_features,)`` share of each one's tokens that are [UNK]."""
-    features = data.features
-    is_unknown = (features.token_ids == tokenizer.token_to_id("[UNK]")).astype(np.float64)
-    return np.add.reduceat(is_unknown, features.offsets[:-1]) / features.lengths
+    return hardly_covered(cases, len(texts))
 
 
 def _statistics(data: Dataset, texts: Sequence[LabelledText], tokenizer: Tokenizer) -> dict[str, Any]:
-    features = data.features
-    windows = np.bincount(features.example_of, minlength=len(texts))
     return {
         "examples": len(texts),
         "labels": dict(Counter(label for each in texts for label in each.labels).most_common()),
         "words": spread([len(each.text.split()) for each in texts]),
-        "windows": len(features),
-        "windows_a_text": spread(windows.tolist()),
-        "tokens": int(features.lengths.sum()),
-        "tokens_a_window": spread(features.lengths.tolist()),
-        "unknown_token_share": round(float(np.average(_unknown_shares(data, tokenizer), weights=features.lengths)), 5),
-    }
-
-
-def spread(values: Sequence[int]) -> dict[str, float]:
-    """Middle, 95th percentile and largest of some counts."""
-    if not values:
-        return {"median": 0, "p95": 0, "max": 0}
-    return {
-        "median": float(np.median(values)),
-        "p95": float(np.percentile(values, 95)),
-        "max": float(max(values)),
+        **window_statistics(data.features, len(texts), tokenizer, "text"),
     }
 
 
 def _lines(data: Dataset, figures: dict[str, Any]) -> list[str]:
-    def shown(name: str) -> str:
-        return "{median:.0f} / {p95:.0f} / {max:.0f}".format(**figures[name])
-
     labels = ", ".join(f"{name} {count:,}" for name, count in figures["labels"].items())
     return [
         f"{data.n_examples:,} examples, {data.findings.n_rows - data.n_examples:,} rows left out",
         *([f"labels: {labels}"] if labels else []),
-        f"words (median / 95 % / most): {shown('words')}",
-        f"windows: {figures['windows']:,} ({shown('windows_a_text')} a text), tokens {shown('tokens_a_window')}, "
-        f"{figures['unknown_token_share']:.2%} [UNK]",
+        f"words (median / 95 % / most): {spread_text(figures['words'])}",
+        window_line(figures, "text"),
     ]
-
-
-def _estimate(
-    training: Dataset, validation: Dataset | None, settings: EngineSettings, config: EncoderConfig
-) -> Estimate:
-    device = choose_device(settings.device)
-    return estimate_training(
-        config,
-        n_tokens=int(training.features.lengths.sum()),
-        n_validation_tokens=int(validation.features.lengths.sum()) if validation is not None else 0,
-        n_features=len(training.features),
-        longest=int(training.features.lengths.max()),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        device=device,
-        precision=choose_precision(settings.precision, device, config.hidden_size),
-    )
 
 
 def _key(each: LabelledText) -> str:
@@ -316,10 +256,3 @@ def _key(each: LabelledText) -> str:
 
 def _short(text: str) -> str:
     return repr(text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…")
-
-
-def examples_as(data: Dataset, kind: type[E], as_text: Callable[[E], LabelledText]) -> list[LabelledText]:
-    """The examples of a task's set as the checks see them."""
-    assert isinstance(data, TaskData)
-    assert all(isinstance(example, kind) for example in data.examples[:1])
-    return [as_text(example) for example in data.examples]

@@ -12,7 +12,8 @@ from torch import nn
 from distiltune.errors import DataError, ModelError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, build_model
 from distiltune.model.hf_keys import KeyRule
-from distiltune.model.source import load_source
+from distiltune.model.small_json import read_json
+from distiltune.model.source import load_source, resolve_model
 
 MAX_LABELS = 10_000
 """More than any sensible set of classes: a column of ids or of texts that was taken for labels has more."""
@@ -53,6 +54,8 @@ def labels_config(names: Sequence[str]) -> dict[str, object]:
 def in_order(names: Iterable[str]) -> tuple[str, ...]:
     """Labels in the order of their ids: by value if all are whole numbers, else by name.
 
+    Those of one value, such as "1" and "01", go by name: a set's own order is another in every process.
+
     Raises:
         DataError: if there are more than any set of classes has.
 
@@ -64,7 +67,7 @@ def in_order(names: Iterable[str]) -> tuple[str, ...]:
             fix="name the column that holds the labels: --columns label=...",
         )
     try:
-        return tuple(sorted(distinct, key=int))
+        return tuple(sorted(distinct, key=lambda name: (int(name), name)))
     except ValueError:
         return tuple(sorted(distinct))
 
@@ -91,13 +94,11 @@ def load_labelled_model(
         HubError: if a hub name cannot be fetched.
 
     """
-    bare = load_source(name)
-    if labels_of(bare.config_hf) == labels and bare.tensors:
-        source = load_source(name, rules)
-    else:
-        has_head = any(key.startswith("classifier") for key in bare.unexpected)
-        note = "The model's head is for other labels; a new one is trained."
-        source = replace(
-            bare, missing=tuple(rule.ours for rule in rules), notes=(*bare.notes, note) if has_head else bare.notes
-        )
+    directory = resolve_model(name)
+    is_for_them = labels_of(read_json(directory / "config.json")) == labels
+    source = load_source(str(directory), rules if is_for_them else ())
+    if not is_for_them:
+        has_head = any(key.startswith("classifier") for key in source.unexpected)
+        note = ("The model's head is for other labels; a new one is trained.",) if has_head else ()
+        source = replace(source, missing=tuple(rule.ours for rule in rules), notes=(*source.notes, *note))
     return build_model(source, make_head, device, dropouts, head_dropout)

@@ -9,10 +9,13 @@ from distiltune.tasks.encoder.settings import EncoderSettings
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.settings import TextClassificationSettings
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 
 if TYPE_CHECKING:
 
-    class AllSettings(TextClassificationSettings, QuestionAnsweringSettings, EncoderSettings):
+    class AllSettings(
+        TokenClassificationSettings, TextClassificationSettings, QuestionAnsweringSettings, EncoderSettings
+    ):
         """Every task's settings and each one's own."""
 
 else:  # the same, and those of the tasks that other packages have registered

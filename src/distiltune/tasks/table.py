@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib.metadata import entry_points
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
 from distiltune.data.files import add_format
+from distiltune.errors import InstallationError
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.tasks.encoder import entry as encoder
 from distiltune.tasks.entry import TaskEntry
@@ -26,34 +27,104 @@ BUILT_IN: tuple[TaskEntry[Any], ...] = (
 )
 
 
-def by_name(entries: Iterable[TaskEntry[Any]]) -> dict[str, TaskEntry[Any]]:
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """A task and the package that brings it."""
+
+    entry: TaskEntry[Any]
+    package: str
+
+
+def outside_tasks(points: Iterable[EntryPoint]) -> Iterator[Offered]:
+    """The tasks that other packages have registered.
+
+    Raises:
+        InstallationError: if one cannot be imported, or is none; naming the package.
+
+    """
+    for point in points:
+        package = point.dist.name if point.dist is not None else point.module.partition(".")[0]
+        try:
+            entry = point.load()
+        except Exception as error:
+            raise _unusable(package, f"{point.value} cannot be imported: {type(error).__name__}: {error}") from error
+        if not isinstance(entry, TaskEntry):
+            raise _unusable(package, f"{point.value} is no TaskEntry")
+        if not issubclass(entry.settings, EngineSettings):
+            raise _unusable(package, f"the settings of {point.value} do not derive from EngineSettings")
+        yield Offered(entry, package)
+
+
+def by_name(offered: Iterable[Offered]) -> dict[str, TaskEntry[Any]]:
     """The entries by the name of their task.
 
     Raises:
-        ValueError: if two have one name, or a setting is declared twice: one of the two would win silently.
+        InstallationError: if one clashes with those before it, so that one of the two would win silently; naming its
+            package.
 
     """
     found: dict[str, TaskEntry[Any]] = {}
-    owner = dict.fromkeys(EngineSettings.model_fields, "every task")
-    for entry in entries:
-        if entry.name in found or entry.name == AUTO:
-            raise ValueError(f"there are two tasks called {entry.name!r}")
-        declared = set(chain.from_iterable(vars(kind).get("__annotations__", {}) for kind in _own(entry)))
-        for name in sorted(declared & entry.settings.model_fields.keys()):
-            if name in owner:
-                raise ValueError(f"{name} is a setting of {owner[name]} and of {entry.name}; one needs another name")
-            owner[name] = entry.name
-        found[entry.name] = entry
+    for each in offered:
+        problem = next(filter(None, (check(each.entry, found) for check in _CLASHES)), "")
+        if problem:
+            raise _unusable(each.package, problem)
+        found[each.entry.name] = each.entry
     return found
 
 
-def _own(entry: TaskEntry[Any]) -> list[type]:
-    """The classes in which a task's settings are declared, every task's left out."""
-    return [kind for kind in entry.settings.__mro__ if kind not in EngineSettings.__mro__]
+def _unusable(package: str, problem: str) -> InstallationError:
+    return InstallationError(
+        f"The package {package} brings a task that cannot be used: {problem}.",
+        where=f'{package}: entry points "{ENTRY_POINTS}"',
+        fix=f"mend the package, or remove it: pip uninstall {package}",
+    )
 
 
-TASKS: dict[str, TaskEntry[Any]] = by_name((*BUILT_IN, *(point.load() for point in entry_points(group=ENTRY_POINTS))))
-"""The tasks by name, those of other packages too. Calling an entry with its settings makes the task."""
+def _name_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -> str:
+    return f"there are two tasks called {entry.name!r}" if entry.name in (AUTO, *found) else ""
+
+
+def _setting_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -> str:
+    """One setting of two tasks, or of one and the engine: only one of the two would be read from the recipe."""
+    owner = dict.fromkeys(EngineSettings.model_fields, "every task")
+    owner |= {name: other.name for other in found.values() for name in other.own_settings}
+    own = [kind for kind in entry.settings.__mro__ if kind not in EngineSettings.__mro__]
+    declared = {name for kind in own for name in vars(kind).get("__annotations__", {})}
+    for name in sorted(declared & entry.settings.model_fields.keys() & owner.keys()):
+        return f"{name} is a setting of {owner[name]} and of {entry.name}; one needs another name"
+    return ""
+
+
+def _monitor_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -> str:
+    """One figure that is better higher in one task and better lower in another: the best epoch would be the worst."""
+    for name, other in ((name, other) for name in entry.monitors for other in found.values()):
+        if other.monitors.get(name, entry.monitors[name]) != entry.monitors[name]:
+            return f"{name} is better {entry.monitors[name]} in {entry.name} and better otherwise in {other.name}"
+    return ""
+
+
+def _model_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -> str:
+    """One class of models of two tasks: which task a model is for could not be told from its config.json."""
+    head = entry.architecture.partition("For")[2]
+    for other in found.values():
+        if head and other.architecture.partition("For")[2] == head:
+            return f"{entry.architecture} is the class of the models of {other.name} already"
+    return ""
+
+
+def _format_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -> str:
+    for suffix, other in ((suffix, other) for suffix in entry.formats for other in found.values()):
+        if suffix in other.formats:
+            return f"files that end in {suffix} are read by {other.name} already"
+    return ""
+
+
+_CLASHES = (_name_clash, _setting_clash, _monitor_clash, _model_clash, _format_clash)
+
+TASKS: dict[str, TaskEntry[Any]] = by_name(
+    (*(Offered(entry, "distiltune") for entry in BUILT_IN), *outside_tasks(entry_points(group=ENTRY_POINTS)))
+)
+"""The tasks by name, those of other packages too. Calling an entry with its settings makes the task's specification."""
 
 for _entry in TASKS.values():
     for _suffix, _reader in _entry.formats.items():

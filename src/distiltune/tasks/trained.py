@@ -3,33 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic
 
 from distiltune.data.reading import MAX_TEXT_CHARACTERS, text_problem
-from distiltune.errors import DataError
+from distiltune.errors import DataError, ModelError
 from distiltune.inference.precision import in_precision
-from distiltune.inference.trained_model import load_trained_model
-from distiltune.model.build import LoadedModel
-from distiltune.model.source import model_config
+from distiltune.inference.trained_model import is_onnx, load_onnx, ways_to_a_head
+from distiltune.model.build import LoadedModel, load_model
+from distiltune.model.source import model_config, resolve_model
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import fill_windows, stored_settings
-from distiltune.system.device import choose_device
-from distiltune.tasks.base import Task
+from distiltune.system.device import choose_device, give_back_freed_memory
+from distiltune.tasks.base import D, Task, TaskSpec
 
 
-def load_trained(name: str, task: Task, device: str, precision: str) -> LoadedModel:
-    """Load a model that has a trained head for that task, in evaluation mode; also one exported to ONNX.
+@dataclass(frozen=True, slots=True)
+class Trained(Generic[D]):
+    """A trained model, in evaluation mode, and the task with what the model's config.json says of it."""
 
-    ``precision`` is of the matrix products, as `Answerer` has it.
+    task: Task[D]
+    loaded: LoadedModel
+
+
+def load_trained(name: str, spec: TaskSpec[D], device: str, precision: str = "float32") -> Trained[D]:
+    """Load a model that has a trained head for that task; also one exported to ONNX.
+
+    Args:
+        name: a model directory, a run, or a name on the hub; a directory with ``model.onnx`` and no weights is run by
+            onnxruntime.
+        spec: the task's, with settings that say how it is used.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        precision: of the matrix products, as `Answerer` has it.
 
     Raises:
         ModelError: if the model cannot be read, or has no such head.
         HubError: if a hub name cannot be fetched.
+        RecipeError: if no trained model can do the task, or the device or the precision cannot be had.
 
     """
-    task = task.for_model(model_config(name))
-    loaded = load_trained_model(name, task.name, task.head_rules, task.make_head, choose_device(device))
+    directory = resolve_model(name)
+    task, on = spec.open_model(model_config(str(directory))), choose_device(device)
+    if is_onnx(directory):
+        loaded = load_onnx(directory, on)
+    else:
+        loaded = load_model(str(directory), task.head_rules, task.make_head, on)
+    if loaded.source.missing:
+        raise ModelError(
+            f"The model has no trained {task.name} head, so it cannot be used for that yet.",
+            where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
+            fix=ways_to_a_head(name, task.head_rules),
+        )
+    give_back_freed_memory()  # the files' tensors, which the model has copies of
     loaded.model.eval()
-    return in_precision(loaded, precision)
+    return Trained(task, in_precision(loaded, precision))
 
 
 def check_texts(texts: Sequence[object], *, or_pairs: bool = False) -> None:

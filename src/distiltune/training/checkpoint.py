@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,15 @@ from torch import Tensor, nn
 
 from distiltune.errors import TrainingError
 from distiltune.model.encoder import model_device
-from distiltune.system.durable import CHECKSUMS, checksum_lines, find_damage, sync, write_synced, write_tensors
+from distiltune.system.durable import (
+    CHECKSUMS,
+    checksum_lines,
+    clear_leftovers,
+    find_damage,
+    write_synced,
+    writing_directory,
+)
+from distiltune.system.tensor_file import write_tensors
 from distiltune.training.optimiser import Adam
 
 FORMAT: Final = 2
@@ -142,10 +149,8 @@ def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, by
         OSError: if it cannot be written; nothing of it is then left, as far as that can be done.
 
     """
-    beside = directory.with_name(f".{directory.name}.new")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        beside.mkdir()
+    clear_leftovers(directory)
+    with writing_directory(directory) as beside:
         sums = {_WEIGHTS: write_tensors(beside / _WEIGHTS, snapshot.weights)}
         if snapshot.optimiser:
             sums[_OPTIMISER] = write_tensors(beside / _OPTIMISER, snapshot.optimiser)
@@ -153,14 +158,6 @@ def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, by
         for name, content in {_STATE: state, **(files or {})}.items():
             sums[name] = write_synced(beside / name, content)
         write_synced(beside / CHECKSUMS, checksum_lines(sums))
-        sync(beside)
-        if directory.exists():
-            shutil.rmtree(directory)
-        beside.rename(directory)
-    except OSError:
-        shutil.rmtree(beside, ignore_errors=True)
-        raise
-    sync(directory.parent)
 
 
 def read_state(directory: Path, *, with_optimiser: bool = True) -> Mapping[str, Any]:

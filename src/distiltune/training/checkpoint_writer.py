@@ -15,6 +15,7 @@ from typing import Any, Final
 from torch import nn
 
 from distiltune.errors import TrainingError
+from distiltune.system.durable import is_leftover
 from distiltune.training.checkpoint import Position, Snapshot, checkpoints_in, take_snapshot, write_checkpoint
 from distiltune.training.optimiser import Adam
 
@@ -230,7 +231,7 @@ class CheckpointWriter:
             if path.name not in bests:
                 remove(path)
         for path in self._folder.glob(".*"):
-            if path.name.endswith((".gone", ".new")):
+            if path.name.endswith(".gone") or is_leftover(path):
                 shutil.rmtree(path, ignore_errors=True)
 
     def _cannot_write(self, error: BaseException) -> TrainingError:

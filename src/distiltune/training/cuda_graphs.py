@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -40,29 +40,24 @@ class StaticBatch:
         """Copy another batch of the same shapes in, without waiting for it.
 
         Raises:
-            ValueError: if a shape differs.
+            ValueError: if a shape differs, or one has what the other has not.
 
         """
-        for ours, theirs in zip(_tensors(self.batch), _tensors(batch), strict=True):
-            if ours.shape != theirs.shape:
-                raise ValueError(f"a batch of shape {tuple(theirs.shape)} for a place of shape {tuple(ours.shape)}")
-            source = theirs.pin_memory() if ours.device.type == "cuda" else theirs
-            ours.copy_(source, non_blocking=True)
+        ours, theirs = self.batch.tensors(), batch.tensors()
+        if ours.keys() != theirs.keys():
+            raise ValueError(f"a batch with {', '.join(theirs)} for a place that has {', '.join(ours)}")
+        for name, place in ours.items():
+            content = theirs[name]
+            if place.shape != content.shape:
+                raise ValueError(f"a batch of shape {tuple(content.shape)} for a place of shape {tuple(place.shape)}")
+            place.copy_(content.pin_memory() if place.device.type == "cuda" else content, non_blocking=True)
         self.weight.fill_(weight)
 
 
 def make_static(batch: PackedBatch, device: torch.device) -> StaticBatch:
     """A place on the device for batches of this one's shapes, holding it."""
     moved = batch.to(device)
-    tensors = [tensor.clone() for tensor in _tensors(moved)]
-    static = replace(
-        moved,
-        token_ids=tensors[0],
-        position_ids=tensors[1],
-        cu_seqlens=tensors[2],
-        labels=tensors[3],
-        targets=tensors[4] if len(tensors) > 4 else None,
-    )
+    static = moved.with_tensors({name: tensor.clone() for name, tensor in moved.tensors().items()})
     return StaticBatch(static, torch.zeros((), device=device))
 
 
@@ -157,8 +152,3 @@ class Replayed:
 
     def _run(self, batch: PackedBatch, weight: float | Tensor) -> Tensor:
         return backward.add_gradients(self._model, self._objective, batch, weight, self._precision)
-
-
-def _tensors(batch: PackedBatch) -> tuple[Tensor, ...]:
-    tensors = batch.token_ids, batch.position_ids, batch.cu_seqlens, batch.labels
-    return tensors if batch.targets is None else (*tensors, batch.targets)

@@ -7,8 +7,9 @@ step; the first one alone writes files.
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -113,6 +114,40 @@ def largest_of_all(here: Processes, number: int) -> int:
     shared = torch.tensor([number])
     dist.all_reduce(shared, op=dist.ReduceOp.MAX)
     return int(shared)
+
+
+def check_same(here: Processes, facts: Mapping[str, str]) -> None:
+    """Check that all processes have the same facts; all must call it, with as many, and wait for each other.
+
+    Without it, processes that were given other data train on, silently, to weights that are worth nothing.
+
+    Args:
+        here: this process.
+        facts: what a training goes by, in a few words such as ``the training data`` → what it is, or a hash of that.
+
+    Raises:
+        TrainingError: in every process, naming the facts that are not the same.
+
+    """
+    if here.world_size == 1:
+        return
+    digests = b"".join(hashlib.sha256(value.encode()).digest() for value in facts.values())
+    mine = torch.frombuffer(bytearray(digests), dtype=torch.uint8).view(len(facts), -1)
+    gathered = [torch.empty_like(mine) for _ in range(here.world_size)]
+    dist.all_gather(gathered, mine)
+    theirs = torch.stack(gathered)
+    others = (theirs != theirs[0]).any(dim=2)  # (n_processes, n_facts)
+    differing = [
+        f"{name} (not as in process 0: {', '.join(map(str, column.nonzero().flatten().tolist()))})"
+        for name, column in zip(facts, others.T, strict=True)
+        if bool(column.any())
+    ]
+    if differing:
+        raise TrainingError(
+            "The processes cannot train one model: they do not have the same\n  " + "\n  ".join(differing),
+            where=f"process {here.rank} of {here.world_size}",
+            fix="start every process with the same command, and put the same files on every machine",
+        )
 
 
 def _is_connection_error(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import DivergedError
@@ -163,26 +164,19 @@ def train(
     Nothing is read back from a GPU between two log lines, so that no step waits for it; a ``keeper`` of several
     processes makes them wait for each other's hosts (see ``largest_of_all``). Of every batch this process takes what is
     dealt to it; the reports are of all. From a ``start`` that is not the beginning it goes on exactly as if it had
-    never stopped, given the weights, optimiser and random states of then.
-
-    Args:
-        setup: what is trained, on what and how.
-        evaluate: the validation metrics of the model as it is.
-        keeper: keeps what there is to keep, and decides.
-        watchers: whoever else is told, in this order.
-        start: where the training stands.
-
+    never stopped, given the weights, optimiser and random states of then. ``watchers`` are told in their order.
     """
-    features, settings, optimiser, device = setup.features, setup.loop, setup.optimiser, model_device(setup.model)
-    lengths, step = features.lengths, start.step
+    settings, optimiser, device = setup.loop, setup.optimiser, model_device(setup.model)
+    lengths, step = setup.features.lengths, start.step
     with gradients_of(setup) as gradients:
         for epoch in range(start.epoch, settings.epochs):
             setup.model.train()
+            features = setup.features.of_epoch(settings.seed, epoch)
             clock = _Clock(len(setup.metric_names), device, start if epoch == start.epoch else LoopState())
             admitted = AdmittedSteps(setup.model, device, keeper.on_bad_step)
             n_done = step - epoch * setup.steps_per_epoch
             learning_rate = setup.learning_rate_at(step - 1) if n_done else 0.0
-            for batches, packed in _steps(setup, epoch, n_done, gradients.n_parts):
+            for batches, packed in _steps(setup, features, epoch, n_done, gradients.n_parts):
                 learning_rate = optimiser.learning_rate = setup.learning_rate_at(step)
                 step_weight = sum(map(features.weight, batches)) or 1.0
                 for ids in batches:
@@ -238,14 +232,14 @@ def _end_epoch(
 
 
 def _steps(
-    setup: TrainingSetup, epoch: int, n_done: int, n_parts: int
+    setup: TrainingSetup, features: FeatureSet, epoch: int, n_done: int, n_parts: int
 ) -> Iterator[tuple[list[FeatureIds], Iterator[Sequence[PackedBatch]]]]:
     """For each step from ``n_done`` on the features of its batches, and where to take this process's parts from."""
-    features, settings, here = setup.features, setup.loop, setup.here
-    order = epoch_order(len(features), settings.seed, epoch)
-    groups = split_batches(order, settings.batch_size * settings.accumulation_steps)[n_done:]
-    steps = [split_batches(group, settings.batch_size) for group in groups]
-    mine = [share(features.lengths, ids, here.rank, here.world_size) for batches in steps for ids in batches]
+    settings, here, together = setup.loop, setup.here, features.group_of
+    order = epoch_order(len(features), settings.seed, epoch, together)
+    groups = split_batches(order, settings.batch_size * settings.accumulation_steps, together)[n_done:]
+    steps = [split_batches(group, settings.batch_size, together) for group in groups]
+    mine = [share(features, ids, here.rank, here.world_size) for batches in steps for ids in batches]
     packed = packed_ahead(features, mine, n_parts)
     for batches in steps:
         yield batches, packed

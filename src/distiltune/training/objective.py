@@ -26,7 +26,7 @@ class StepSums:
 
 
 Objective = Callable[[Tensor, PackedBatch], StepSums]
-"""A task's loss: the head's output and its batch → loss and metrics as sums."""
+"""A task's loss: the head's output, a row a token or a row a sequence, and its batch → loss and metrics as sums."""
 
 
 Divergence = Callable[[Tensor, Tensor, PackedBatch, float], Tensor]

@@ -20,12 +20,16 @@ from transformers import AutoModel, AutoTokenizer
 from distiltune import cli
 from distiltune.distillation.student import StudentShape
 from distiltune.errors import DataError, ModelError, RecipeError
+from distiltune.model.build import Dropouts
+from distiltune.model.encoder import Encoder
 from distiltune.model.source import load_source
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.tasks.encoder import task as encoder_task
 from distiltune.tasks.encoder.task import SAMPLE_TOKENS, relation_heads, sample_windows
+from distiltune.tasks.table import TASKS
 from tests.faults import trainings
-from tests.helpers import TINY, people, read_log, word_pieces, write_squad, write_tiny_model
+from tests.helpers import TINY, bytes_of_tensors, people, read_log, word_pieces, write_squad, write_tiny_model
 
 PEOPLE = people()
 SHAPE = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size(), hidden_size=32, n_heads=4, n_layers=2)
@@ -103,6 +107,17 @@ def test_the_model_directory_is_an_encoder_without_the_projections(distilled: Fi
     assert "pipeline_tag" not in card
 
 
+def test_the_teachers_weights_are_held_once(places: dict[str, str]) -> None:
+    spec = TASKS["encoder"](Recipe.build({**QUICK, **places, "student_layers": 1}))
+    before = bytes_of_tensors()
+    training = spec.open_training(torch.device("cpu"))
+    loaded = training.load_model(places["model"], Dropouts())
+    teacher = Encoder(SHAPE).state_dict()
+    n_bytes = sum(tensor.nbytes for tensor in (*loaded.model.state_dict().values(), *teacher.values()))
+    del teacher
+    assert bytes_of_tensors() - before == n_bytes
+
+
 def test_it_can_be_fine_tuned(distilled: FineTuned, tmp_path: Path) -> None:
     data = str(write_squad(tmp_path / "train.json", PEOPLE.examples))
     settings: dict[str, Any] = {"epochs": 1, "max_length": 48, "stride": 8, "threads": 1}
@@ -113,11 +128,11 @@ def test_it_can_be_fine_tuned(distilled: FineTuned, tmp_path: Path) -> None:
 def test_the_second_start_reads_what_the_teacher_said(
     distilled: FineTuned, places: dict[str, str], cache: Path, tmp_path: Path
 ) -> None:
-    kept = {path: path.stat().st_mtime_ns for path in cache.glob("*/targets.npy")}
+    kept = {path: path.stat().st_mtime_ns for path in cache.glob("*/array.npy")}
     assert len(kept) == 2  # training and validation
     shape = {"student_width": 16, "student_heads": 2, "student_layers": 2}
     again = fine_tune(output=tmp_path / "again", **{**QUICK, **places, **shape})
-    assert {path: path.stat().st_mtime_ns for path in cache.glob("*/targets.npy")} == kept
+    assert {path: path.stat().st_mtime_ns for path in cache.glob("*/array.npy")} == kept
     assert [epoch.train for epoch in again.epochs] == [epoch.train for epoch in distilled.epochs]
 
 

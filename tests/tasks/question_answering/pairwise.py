@@ -7,6 +7,7 @@ The windows are the tokenizer's own (``truncation="only_second"`` with overflow)
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.place_answer import inner
 
 Span = tuple[int, int]
 
@@ -51,6 +53,7 @@ def reference_windows(tokenizer: Any, examples: Sequence[Example], *, max_length
         index = tokenised["overflow_to_sample_mapping"][i]
         offsets, sequence = tokenised["offset_mapping"][i], tokenised.sequence_ids(i)
         context = [place for place, which in enumerate(sequence) if which == 1]
+        offsets = with_marks(examples[index].context, offsets, sequence)
         windows.append(
             Window(
                 example=index,
@@ -63,6 +66,23 @@ def reference_windows(tokenizer: Any, examples: Sequence[Example], *, max_length
     return windows
 
 
+def with_marks(text: str, offsets: Sequence[Span], sequence: Sequence[int | None]) -> list[Span]:
+    """The context's tokens with the marks that follow them, which run_qa.py cuts off: one by one, up to the next."""
+    found = list(offsets)
+    for place, (start, end) in enumerate(offsets):
+        last = place + 1 == len(offsets) or sequence[place + 1] != 1
+        # Where the window ends, the tokenizer does not say where the next token begins: no mark begins one here.
+        stop = len(text) if last else offsets[place + 1][0]
+        while sequence[place] == 1 and start < end < stop and belongs_to_what_precedes(text[end]):
+            end += 1
+        found[place] = (start, end)
+    return found
+
+
+def belongs_to_what_precedes(character: str) -> bool:
+    return character in "\u200c\u200d" or unicodedata.category(character).startswith("M")
+
+
 def label_window(example: Example, offsets: Sequence[Span], sequence: Sequence[int | None]) -> Span:
     """Start and end label of one window, as run_qa.py finds them.
 
@@ -72,7 +92,8 @@ def label_window(example: Example, offsets: Sequence[Span], sequence: Sequence[i
     """
     if not example.answers or 1 not in sequence:
         return 0, 0
-    start_char, end_char = example.answers[0].start, example.answers[0].end
+    # Blank characters at an answer's ends have no token: run_qa.py takes in the neighbours' then.
+    start_char, end_char = inner(example.context, example.answers[0].start, example.answers[0].end)
     token_start = 0
     while sequence[token_start] != 1:
         token_start += 1

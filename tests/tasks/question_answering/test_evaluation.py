@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from distiltune.data.packing import PackedBatch
 from distiltune.tasks.question_answering.calibration import confidences, pool
 from distiltune.tasks.question_answering.evaluation import (
+    AnswerDecision,
     PredictionFiles,
     evaluate_questions,
 )
@@ -48,9 +49,7 @@ def features_of(examples: Sequence[Example], max_length: int = 40) -> QuestionFe
 
 
 def test_whoever_knows_all_labels_is_right_in_everything() -> None:
-    evaluation = evaluate_questions(
-        Oracle(), PEOPLE.examples, features_of(PEOPLE.examples), SETTINGS, null_threshold=None
-    )
+    evaluation = evaluate_questions(Oracle(), PEOPLE.examples, features_of(PEOPLE.examples), SETTINGS)
     assert (evaluation.means["start_accuracy"], evaluation.means["end_accuracy"]) == (1.0, 1.0)
     assert evaluation.means["loss"] < 1e-4
     assert evaluation.metrics["exact_match"] == evaluation.metrics["f1"] == 100.0
@@ -59,7 +58,7 @@ def test_whoever_knows_all_labels_is_right_in_everything() -> None:
 
 def test_shares_are_counted_over_features() -> None:
     features = features_of(PEOPLE.examples)
-    evaluation = evaluate_questions(Oracle(wrong=range(8)), PEOPLE.examples, features, SETTINGS, null_threshold=None)
+    evaluation = evaluate_questions(Oracle(wrong=range(8)), PEOPLE.examples, features, SETTINGS)
     assert evaluation.means["start_accuracy"] == evaluation.means["end_accuracy"] == 24 / 32
     # A wrong feature's loss is 20 plus what the other tokens add, a right one's nothing.
     assert evaluation.means["loss"] == pytest.approx(8 / 32 * 20, abs=1e-3)
@@ -69,7 +68,7 @@ def test_the_means_are_those_of_the_features_one_by_one() -> None:
     """Several windows an example, batches of many sizes: still sums over counts."""
     model, features = tiny_qa_model().train(), features_of(PEOPLE.examples, max_length=16)
     assert len(features) > 40
-    evaluation = evaluate_questions(model, PEOPLE.examples, features, SETTINGS, null_threshold=None)
+    evaluation = evaluate_questions(model, PEOPLE.examples, features, SETTINGS)
     sums = torch.zeros(len(METRIC_NAMES), dtype=torch.float64)
     for feature in range(len(features)):
         batch = features.features.batch(np.array([feature]))
@@ -80,9 +79,7 @@ def test_the_means_are_those_of_the_features_one_by_one() -> None:
 
 
 def test_metrics_have_the_names_that_the_recipe_monitors() -> None:
-    evaluation = evaluate_questions(
-        Oracle(), PEOPLE.examples[:2], features_of(PEOPLE.examples[:2]), SETTINGS, null_threshold=None
-    )
+    evaluation = evaluate_questions(Oracle(), PEOPLE.examples[:2], features_of(PEOPLE.examples[:2]), SETTINGS)
     assert {"loss", "exact_match", "f1", "start_accuracy", "end_accuracy"} <= evaluation.metrics.keys()
     assert all(type(value) is float for value in evaluation.metrics.values())
 
@@ -94,7 +91,7 @@ def test_an_answer_that_stands_nowhere_is_scored_and_costs_no_loss() -> None:
     unplaced = [replace(known, answers=(), unplaced=("The " + known.answers[0].text,)), *rest]
     unknown = [replace(known, answers=(), has_gold=False), *rest]
     whole, scored, not_scored, four = (
-        evaluate_questions(tiny_qa_model(), each, features_of(each), SETTINGS, null_threshold=None)
+        evaluate_questions(tiny_qa_model(), each, features_of(each), SETTINGS)
         for each in (placed, unplaced, unknown, rest)
     )
     assert scored.scores == whole.scores
@@ -103,7 +100,7 @@ def test_an_answer_that_stands_nowhere_is_scored_and_costs_no_loss() -> None:
         assert each.n_features == whole.n_features - 1 == 4
         assert each.means == pytest.approx(four.means)
     none = [replace(known, answers=(), has_gold=False)]
-    assert evaluate_questions(tiny_qa_model(), none, features_of(none), SETTINGS, null_threshold=0.0).metrics == {}
+    assert evaluate_questions(tiny_qa_model(), none, features_of(none), SETTINGS, AnswerDecision(0.0)).metrics == {}
 
 
 def test_the_threshold_decides_between_an_answer_and_none(tmp_path: Path) -> None:
@@ -114,7 +111,7 @@ def test_the_threshold_decides_between_an_answer_and_none(tmp_path: Path) -> Non
     for threshold in (None, 0.0, 1e6):
         with PredictionFiles(tmp_path / "p.json", tmp_path / "n.jsonl", 20) as files:
             evaluation = evaluate_questions(
-                Oracle(wrong=[0]), examples, features, SETTINGS, null_threshold=threshold, on_example=files.add
+                Oracle(wrong=[0]), examples, features, SETTINGS, AnswerDecision(threshold), on_example=files.add
             )
             files.finish(threshold, 1.0)
         texts[threshold] = list(json.loads((tmp_path / "p.json").read_text()).values())
@@ -131,7 +128,7 @@ def test_the_files_are_as_the_official_scorer_reads_them(tmp_path: Path) -> None
     model = tiny_qa_model()
     answers = list(read_answers(model, examples, features_of(examples), SETTINGS))
     with PredictionFiles(tmp_path / "p.json", tmp_path / "n.jsonl", 20) as files:
-        evaluate_questions(model, examples, features_of(examples), SETTINGS, null_threshold=None, on_example=files.add)
+        evaluate_questions(model, examples, features_of(examples), SETTINGS, on_example=files.add)
         files.finish(None, 2.0)
     predictions = json.loads((tmp_path / "p.json").read_text(encoding="utf-8"))
     assert list(predictions) == [each.id for each in examples]
@@ -161,7 +158,6 @@ def test_confidence_is_the_same_however_few_candidates_are_wanted(tmp_path: Path
                 PEOPLE.examples,
                 features_of(PEOPLE.examples),
                 replace(SETTINGS, n_best=n_best),
-                null_threshold=None,
                 on_example=files.add,
             )
             files.finish(None, evaluation.temperature)

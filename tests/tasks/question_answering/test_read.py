@@ -17,12 +17,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distiltune.data.sources import has_splits
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.read import (
     ColumnMap,
     ExampleSet,
-    has_own_validation,
     read_examples,
 )
 from tests.hub_stand_in import HubStandIn
@@ -200,7 +200,7 @@ def test_bad_rows_of_a_table_are_rejected(tmp_path: Path) -> None:
         ({"answers": 7}, "answers_malformed"),
         ({"answers": [7]}, "answers_malformed"),
         ({"answers": {"texts": []}}, "answers_malformed"),
-        ({"answers": [{"text": ""}]}, "answer_missing_or_empty"),
+        ({"answers": [{"text": " "}]}, "answer_empty"),
         ({"id": ["x"]}, "id_not_text"),
         ({"id": float("nan")}, "id_not_text"),
         ({"id": "\ud800"}, "id_not_text"),
@@ -209,7 +209,7 @@ def test_bad_rows_of_a_table_are_rejected(tmp_path: Path) -> None:
 def test_rejections(tmp_path: Path, changes: dict[str, object], kind: str) -> None:
     read = _read_rows(tmp_path, _flat(**changes))
     (finding,) = read.findings.of("rejected")
-    assert finding.kind == ("answer_empty" if kind == "answer_missing_or_empty" else kind)
+    assert finding.kind == kind
     assert finding.where == f"{tmp_path / 'rows.json'}#0"
     assert finding.message.endswith(".")
     assert [each.id for each in read.examples] == ["good"]
@@ -407,7 +407,7 @@ def test_share_of_rejected_rows(tmp_path: Path) -> None:
     assert "answer_not_found: 5" in message
     assert "question_missing: 1" in message
     assert f"{path}#99" in message
-    assert f"{path}#100" not in message
+    assert f"{path}#100" in message  # the first of each kind
     assert caught.value.fix.endswith("--max-rejected-share 1.")
     assert len(read_examples([path], split="train", max_rejected_share=1).examples) == 95
 
@@ -443,10 +443,10 @@ def test_paths_that_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert ("is it train.json?" in caught.value.fix) == (not name.startswith("folder"))
 
 
-def test_has_own_validation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_has_splits_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     _write(tmp_path / "squad_v2", [])
-    own = [has_own_validation(each) for each in ("starter", "squad", "a/b:c", "squad_v2", "a.json", "./starter")]
+    own = [has_splits(each) for each in ("starter", "squad", "a/b:c", "squad_v2", "a.json", "./starter")]
     assert own == [True, True, True, False, False, False]
 
 

@@ -4,18 +4,39 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 
 from distiltune.errors import DataError
 from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.question_answering.task import HEAD_RULES, QuestionAnswering, from_settings
+from distiltune.tasks.question_answering.question_data import QuestionData
+from distiltune.tasks.question_answering.task import (
+    HEAD_RULES,
+    QuestionAnswering,
+    QuestionSpec,
+    QuestionTraining,
+    from_settings,
+)
 from distiltune.tasks.table import TASKS
 from tests.helpers import example, people, tiny_qa_model, write_squad
 
 PEOPLE = people()
 
 
-def task_on(**settings: object) -> QuestionAnswering:
+def spec_on(**settings: object) -> QuestionSpec:
     return from_settings(Recipe.build({"max_length": 24, "stride": 3, **settings}))
+
+
+def task_on(**settings: object) -> QuestionAnswering:
+    """The task of a model whose config.json says nothing."""
+    return spec_on(**settings).open_model({})
+
+
+def training_on(**settings: object) -> QuestionTraining:
+    return spec_on(**settings).open_training(torch.device("cpu"))
+
+
+def load_training(**settings: object) -> tuple[QuestionData, QuestionData | None]:
+    return training_on(**settings).data(PEOPLE.tokenizer)
 
 
 @pytest.fixture
@@ -29,7 +50,7 @@ def dev_file(tmp_path: Path) -> str:
 
 
 def test_the_table_of_tasks_builds_it() -> None:
-    task = TASKS["question-answering"](Recipe())
+    task = TASKS["question-answering"](Recipe()).open_model({})
     assert task.name == "question-answering"
     assert task.metric_names[0] == "loss"
 
@@ -61,26 +82,25 @@ def test_the_epoch_table_has_the_columns_of_the_published_one() -> None:
 
 
 def test_named_validation_data_is_used_and_training_stays_whole(train_file: str, dev_file: str) -> None:
-    train, validation = task_on(train=(train_file,), validation=(dev_file,)).ready().load_training(PEOPLE.tokenizer)
+    train, validation = load_training(train=(train_file,), validation=(dev_file,))
     assert validation is not None
     assert (train.n_examples, validation.n_examples) == (32, 4)
 
 
 def test_without_any_passages_are_set_aside(train_file: str) -> None:
-    task = task_on(train=(train_file,), validation_share=0.25)
-    train, validation = task.ready().load_training(PEOPLE.tokenizer)
+    train, validation = load_training(train=(train_file,), validation_share=0.25)
     assert validation is not None
     assert (train.n_examples, validation.n_examples) == (24, 8)
     assert not {each.context for each in train.examples} & {each.context for each in validation.examples}
 
 
 def test_a_share_of_0_means_no_validation(train_file: str) -> None:
-    train, validation = task_on(train=(train_file,), validation_share=0.0).ready().load_training(PEOPLE.tokenizer)
+    train, validation = load_training(train=(train_file,), validation_share=0.0)
     assert (train.n_examples, validation) == (32, None)
 
 
 def test_the_starter_data_has_a_validation_of_its_own() -> None:
-    train, validation = task_on(train_questions=10).ready().load_training(PEOPLE.tokenizer)
+    train, validation = load_training(train_questions=10)
     assert validation is not None
     assert train.n_examples == 10
     assert not {each.context for each in train.examples} & {each.context for each in validation.examples}
@@ -88,26 +108,26 @@ def test_the_starter_data_has_a_validation_of_its_own() -> None:
 
 
 def test_as_many_questions_as_asked_for(train_file: str, dev_file: str) -> None:
-    task = task_on(train=(train_file,), validation=(dev_file,), train_questions=5, validation_questions=3)
-    train, validation = task.ready().load_training(PEOPLE.tokenizer)
+    training = training_on(train=(train_file,), validation=(dev_file,), train_questions=5, validation_questions=3)
+    train, validation = training.data(PEOPLE.tokenizer)
     assert validation is not None
     assert (train.n_examples, validation.n_examples) == (5, 3)
-    assert task.load_validation([dev_file], PEOPLE.tokenizer).examples == validation.examples
+    assert training.task.load_data([dev_file], PEOPLE.tokenizer).examples == validation.examples
 
 
 def test_several_sources_are_mixed_in_the_order_named(train_file: str, dev_file: str, tmp_path: Path) -> None:
     other = write_squad(tmp_path / "other.json", [example("gus eats figs .", "figs", name="other")])
-    both = task_on().load_validation([str(other), dev_file], PEOPLE.tokenizer)
+    both = task_on().load_data([str(other), dev_file], PEOPLE.tokenizer)
     assert [each.id for each in both.examples] == ["other", *(each.id for each in PEOPLE.examples[:4])]
 
 
 def test_a_model_that_cannot_decline_is_said_to_be_one_where_that_matters(dev_file: str, with_none: str) -> None:
-    (note,) = task_on().load_validation([with_none], PEOPLE.tokenizer).notes
+    (note,) = task_on().load_data([with_none], PEOPLE.tokenizer).notes
     assert "8 of the questions have no answer" in note
     assert "--null-threshold 0" in note
-    assert not task_on().load_validation([dev_file], PEOPLE.tokenizer).notes
-    assert not task_on().load_validation([with_none], PEOPLE.tokenizer, "prediction").notes
-    assert not task_on(null_threshold=0.0).load_validation([with_none], PEOPLE.tokenizer).notes
+    assert not task_on().load_data([dev_file], PEOPLE.tokenizer).notes
+    assert not task_on().load_data([with_none], PEOPLE.tokenizer, "prediction").notes
+    assert not task_on(null_threshold=0.0).load_data([with_none], PEOPLE.tokenizer).notes
 
 
 def test_too_many_unusable_rows_stop_the_run(tmp_path: Path) -> None:
@@ -115,14 +135,14 @@ def test_too_many_unusable_rows_stop_the_run(tmp_path: Path) -> None:
     document["data"][0]["paragraphs"][0]["qas"][0]["question"] = " "
     (tmp_path / "bad.json").write_text(json.dumps(document))
     source = str(tmp_path / "bad.json")
-    assert task_on(max_rejected_share=0.05).load_validation([source], PEOPLE.tokenizer).n_examples == 31
+    assert task_on(max_rejected_share=0.05).load_data([source], PEOPLE.tokenizer).n_examples == 31
     with pytest.raises(DataError):
-        task_on(max_rejected_share=0.01).load_validation([source], PEOPLE.tokenizer)
+        task_on(max_rejected_share=0.01).load_data([source], PEOPLE.tokenizer)
 
 
 def test_evaluation_writes_the_answers_where_it_is_told(dev_file: str, tmp_path: Path) -> None:
     task = task_on()
-    data = task.load_validation([dev_file], PEOPLE.tokenizer)
+    data = task.load_data([dev_file], PEOPLE.tokenizer)
     metrics = task.evaluate(tiny_qa_model(), data).metrics
     (tmp_path / "answers").mkdir()
     assert task.evaluate(tiny_qa_model(), data, tmp_path / "answers").metrics == metrics
@@ -142,8 +162,8 @@ def with_none(tmp_path: Path) -> str:
 
 def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(train_file: str, with_none: str) -> None:
     def kept(source: str, metrics: dict[str, float], **settings: object) -> object:
-        task = task_on(train=(source,), validation_share=0.0, **settings).ready()
-        return task.model_config(task.load_training(PEOPLE.tokenizer)[0], 0.2, metrics).get("null_threshold")
+        task = training_on(train=(source,), validation_share=0.0, **settings).task
+        return task.model_config(0.2, metrics).get("null_threshold")
 
     assert kept(train_file, {}) is None
     assert kept(train_file, {"best_f1_threshold": 3.0}) is None
@@ -155,14 +175,14 @@ def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(train_file: s
 def test_a_training_is_measured_at_the_threshold_that_its_model_keeps(
     train_file: str, with_none: str, tmp_path: Path
 ) -> None:
-    task = task_on(train=(with_none,), validation=(with_none,)).ready()
-    training, validation = task.load_training(PEOPLE.tokenizer)
+    training = training_on(train=(with_none,), validation=(with_none,))
+    task, (_, validation) = training.task, training.data(PEOPLE.tokenizer)
     assert validation is not None
     found = task.evaluate(tiny_qa_model(seed=9), validation, tmp_path).metrics
-    config = task.model_config(training, 0.1, found)
+    config = task.model_config(0.1, found)
     assert config["null_threshold"] == found["best_f1_threshold"] != 0.0
     assert found["f1"] == pytest.approx(found["best_f1"])
-    as_shipped = task_on().for_model(config)
+    as_shipped = spec_on().open_model(config)
     again = tmp_path / "again"
     again.mkdir()
     measured = as_shipped.evaluate(tiny_qa_model(seed=9), validation, again).metrics
@@ -173,7 +193,7 @@ def test_a_training_is_measured_at_the_threshold_that_its_model_keeps(
     plain = task_on(null_threshold=0.0).evaluate(tiny_qa_model(seed=9), validation).metrics
     assert (found["untuned_f1"], found["untuned_exact_match"]) == (plain["f1"], plain["exact_match"])
     # Trained without such questions it always answers, whatever the validation data has.
-    always = task_on(train=(train_file,), validation=(with_none,)).ready()
+    always = training_on(train=(train_file,), validation=(with_none,)).task
     assert always.evaluate(tiny_qa_model(seed=9), validation).null_threshold is None
 
 
@@ -185,9 +205,9 @@ def test_what_is_answered_does_not_depend_on_what_is_right(with_none: str, tmp_p
     (tmp_path / "bare.json").write_text(json.dumps(document))
     answers = []
     for config in ({}, {"null_threshold": -1.48}):
-        task = task_on().for_model(config)
+        task = spec_on().open_model(config)
         for number, source in enumerate((with_none, str(tmp_path / "bare.json"))):
-            data = task.load_validation([source], PEOPLE.tokenizer, "prediction")
+            data = task.load_data([source], PEOPLE.tokenizer, "prediction")
             metrics = task.evaluate(tiny_qa_model(seed=9), data, tmp_path).metrics
             assert bool(metrics) == (number == 0)
             answers.append(json.loads((tmp_path / "predictions.json").read_text()))
@@ -196,20 +216,19 @@ def test_what_is_answered_does_not_depend_on_what_is_right(with_none: str, tmp_p
     assert all(answers[0].values())
     assert not all(answers[2].values())
     with pytest.raises(DataError, match="nothing to measure") as caught:
-        task_on().load_validation([str(tmp_path / "bare.json")], PEOPLE.tokenizer)
+        task_on().load_data([str(tmp_path / "bare.json")], PEOPLE.tokenizer)
     assert "distiltune predict" in caught.value.fix
 
 
-def test_a_model_keeps_how_it_was_trained_to_read(tmp_path: Path) -> None:
-    data = task_on().load_validation([str(write_squad(tmp_path / "a.json", PEOPLE.examples))], PEOPLE.tokenizer)
+def test_a_model_keeps_how_it_was_trained_to_read(train_file: str) -> None:
     metrics = {"confidence_temperature": 1.5, "f1": 80.0}
-    config = task_on(max_length=40, stride=7, max_answer_tokens=9).model_config(data, 0.2, metrics)
+    config = task_on(max_length=40, stride=7, max_answer_tokens=9).model_config(0.2, metrics)
     reading = {"max_length": 40, "stride": 7, "max_question_tokens": 15, "max_answer_tokens": 9}
     assert config == {"qa_dropout": 0.2, "distiltune": {**reading, "confidence_temperature": 1.5}}
-    assert task_on().for_model(config).temperature == 1.5
-    assert task_on().temperature is None
-    assert task_on().for_model({}).temperature == 1.0
-    assert task_on().for_model({"distiltune": {"confidence_temperature": -1}}).temperature == 1.0
+    assert spec_on().open_model(config).temperature == 1.5
+    assert training_on(train=(train_file,)).task.temperature is None
+    assert spec_on().open_model({}).temperature == 1.0
+    assert spec_on().open_model({"distiltune": {"confidence_temperature": -1}}).temperature == 1.0
     used = Recipe(n_best=3).with_stored(config)
     assert {name: getattr(used, name) for name in reading} == reading
     assert used.n_best == 3
@@ -227,7 +246,7 @@ def test_a_model_keeps_how_it_was_trained_to_read(tmp_path: Path) -> None:
 def test_the_threshold_is_that_of_the_recipe_then_of_the_model() -> None:
     config: dict[str, object] = {"null_threshold": 2}
     assert task_on().null_threshold is None
-    assert task_on().for_model(config).null_threshold == 2.0
-    assert task_on().for_model({}).null_threshold is None
-    assert task_on().for_model({"null_threshold": "high"}).null_threshold is None
-    assert task_on(null_threshold=-1.5).for_model(config).null_threshold == -1.5
+    assert spec_on().open_model(config).null_threshold == 2.0
+    assert spec_on().open_model({}).null_threshold is None
+    assert spec_on().open_model({"null_threshold": "high"}).null_threshold is None
+    assert spec_on(null_threshold=-1.5).open_model(config).null_threshold == -1.5

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,4 +69,25 @@ def test_the_windows_of_a_text_weigh_one_together() -> None:
     assert of_first.sum() > 1
     assert data.features.weights[of_first].sum() == pytest.approx(2.0)
     assert data.features.weights[~of_first].tolist() == [0.5]
-    assert data.features.labels[:, 2].tolist() == [0] * int(of_first.sum()) + [1]
+    assert data.features.labels[:, 0].tolist() == [0] * int(of_first.sum()) + [1]
+
+
+@pytest.mark.parametrize(
+    ("targets", "gold", "kind", "rows"),
+    [
+        (Targets("single-label", ("x", "y")), ("y",), np.int32, [[1], [-1]]),
+        (Targets("multi-label", ("x", "y", "z")), ("x", "z"), np.int32, [[1, 0, 1], [-1, -1, -1]]),
+        (Targets("regression", ("number",)), ("0.1",), np.float32, [[0.1], [np.nan]]),
+    ],
+)
+def test_labels_are_whole_or_other_numbers(targets: Targets, gold: tuple[str, ...], kind: type, rows: Any) -> None:
+    examples = (TextExample("1", "a", None, gold), TextExample("2", "b", None, None))
+    data = featurise(ReadSet(examples, Findings(2), "f", ("a",)), TOKENIZER, TextWindows(12, 2), targets, np.ones(3))
+    assert data.features.labels.dtype == kind
+    np.testing.assert_array_equal(data.features.labels, np.array(rows, dtype=kind))
+
+
+def test_where_no_text_has_a_label_there_is_no_column_of_them() -> None:
+    read = ReadSet((TextExample("1", "a", None, None),), Findings(1), "f", ("a",))
+    data = featurise(read, TOKENIZER, TextWindows(12, 2), Targets("single-label", ("x", "y")), np.ones(2))
+    assert data.features.labels.shape == (1, 0)

@@ -43,7 +43,6 @@ def test_labels_of_every_form(tmp_path: Path) -> None:
         {"text": "g", "labels": []},
     )
     assert gold(read) == [("joy",), ("3",), ("true",), ("2.5",), ("x", "y"), ("x", "y"), ()]
-    assert [example.listed for example in read.examples] == [False] * 4 + [True] * 3
 
 
 def test_rows_that_cannot_be_used_are_named(tmp_path: Path) -> None:
@@ -88,8 +87,8 @@ def test_names_of_classes_are_taken_from_parquet(tmp_path: Path) -> None:
     assert gold(read) == [("glad",), ("sad",)]
 
 
-def examples_of(*labels: tuple[str, ...], listed: bool = False) -> list[TextExample]:
-    return [TextExample(str(i), "a", None, each, listed) for i, each in enumerate(labels)]
+def examples_of(*labels: tuple[str, ...], places: tuple[str, ...] = ()) -> list[TextExample]:
+    return [TextExample(str(i), "a", None, each, places) for i, each in enumerate(labels)]
 
 
 def test_what_is_to_be_predicted_is_plain_from_the_labels() -> None:
@@ -97,11 +96,11 @@ def test_what_is_to_be_predicted_is_plain_from_the_labels() -> None:
     assert find_targets(examples_of(("10",), ("9",)), "auto", {}).labels == ("9", "10")
     assert find_targets(examples_of(("1.5",), ("2",)), "auto", {}).problem == "regression"
     assert find_targets(examples_of(("1",), ("2",)), "regression", {}).problem == "regression"
-    assert find_targets(examples_of(("a",), ("b",), listed=True), "auto", {}).problem == "multi-label"
+    assert find_targets(examples_of(("a",), ("b",), places=("a", "b")), "auto", {}).problem == "multi-label"
     with pytest.raises(DataError, match="no numbers"):
         find_targets(examples_of(("a",), ("b",)), "regression", {})
     with pytest.raises(DataError, match="several labels"):
-        find_targets(examples_of(("a", "b"), ("b",), listed=True), "single-label", {})
+        find_targets(examples_of(("a", "b"), ("b",)), "single-label", {})
     with pytest.raises(DataError, match="same label"):
         find_targets(examples_of(("a",), ("a",)), "auto", {})
 

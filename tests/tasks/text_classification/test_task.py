@@ -112,12 +112,11 @@ def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:
 
 def test_a_model_that_was_trained_on_cut_texts_reads_them_cut(trained: FineTuned, tmp_path: Path) -> None:
     assert json.loads((trained.model / "config.json").read_text())["distiltune"]["long_texts"] == "windows"
-    cut = from_settings(Recipe(task="text-classification", long_texts="truncate"))
-    data = cut.load_validation(["starter"], word_pieces(FILLERS), "prediction")
+    cut = from_settings(Recipe(task="text-classification", long_texts="truncate")).open_model({})
     folder = tmp_path / "cut"
     shutil.copytree(trained.model, folder)
     config = json.loads((folder / "config.json").read_text())
-    config["distiltune"]["long_texts"] = cut.model_config(data, 0.0)["distiltune"]["long_texts"]  # type: ignore[index]
+    config["distiltune"]["long_texts"] = cut.model_config(0.0, {})["distiltune"]["long_texts"]  # type: ignore[index]
     (folder / "config.json").write_text(json.dumps(config))
     text = "the moss " * 20 + "sky " * 60
     unlabelled = write(tmp_path / "new.jsonl", [{"text": text}])
@@ -186,7 +185,7 @@ def _table(run: FineTuned) -> Any:
     from distiltune.tasks.table import TASKS
 
     config = json.loads((run.model / "config.json").read_text())
-    return TASKS["text-classification"](run.recipe).for_model(config).table
+    return TASKS["text-classification"](run.recipe).open_model(config).table
 
 
 def test_data_model_and_flag_that_disagree_are_told(trained: FineTuned, model: str, tmp_path: Path) -> None:
@@ -228,3 +227,100 @@ def test_settings_of_labels_are_refused_once_the_labels_turn_out_to_be_numbers(
         fine_tune(model=model, train=data, validation=data, output=tmp_path / "run", **FAST, **setting)
     assert caught.value.where == data
     assert not (tmp_path / "run").exists()
+
+
+@pytest.fixture(scope="module")
+def numbers(tmp_path_factory: pytest.TempPathFactory, model: str) -> FineTuned:
+    """A model of prices."""
+    folder = tmp_path_factory.mktemp("numbers")
+    price = {"red": 550_000.5, "green": 250_000.5, "blue": 900_000.5}
+    values = [{**row, "label": price[row["label"]]} for row in rows()]
+    data = write(folder / "train.jsonl", values)
+    return fine_tune(model=model, train=data, validation=data, output=folder / "run", **{**FAST, "learning_rate": 3e-3})
+
+
+def test_numbers_of_any_size_are_learnt_and_given_in_their_own_unit(numbers: FineTuned, tmp_path: Path) -> None:
+    assert numbers.best.validation["pearson"] > 0.99
+    assert numbers.best.validation["mean_absolute_error"] < 50_000
+    assert numbers.best.validation["loss"] < 0.1  # in units of the spread
+    config = json.loads((numbers.model / "config.json").read_text())["distiltune"]
+    assert config["number_mean"] == pytest.approx(566_667, abs=1)
+    assert config["number_spread"] == pytest.approx(265_623, abs=1)
+    found = TextClassifier(numbers.model)(["my rose old", "the sea see"])
+    assert found[0].scores["number"] == pytest.approx(550_000, abs=60_000)
+    assert found[1].scores["number"] == pytest.approx(900_000, abs=60_000)
+    data = write(tmp_path / "data.jsonl", [{"text": "my rose old", "label": 550_000.5}])
+    assert evaluate(numbers.model, data).metrics["loss"] < 0.1
+
+
+def test_transformers_gives_the_same_numbers(numbers: FineTuned) -> None:
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    reference = transformers.AutoModelForSequenceClassification.from_pretrained(numbers.model).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(numbers.model)
+    (ours,) = TextClassifier(numbers.model)(["my rose old"])
+    with torch.no_grad():
+        theirs = reference(**tokenizer("my rose old", return_tensors="pt")).logits.item()
+    assert ours.scores["number"] == pytest.approx(theirs, rel=1e-5)
+
+
+def test_a_model_of_numbers_goes_on_from_what_it_knows(numbers: FineTuned, tmp_path: Path) -> None:
+    values = [{"text": "my rose old", "label": 550_000.5}, {"text": "the sea see", "label": 900_000.5}] * 4
+    data = write(tmp_path / "more.jsonl", values)
+    settings = {**FAST, "epochs": 1, "learning_rate": 1e-9}
+    on = fine_tune(model=str(numbers.model), train=data, validation=data, output=tmp_path / "on", **settings)
+    before, after = (TextClassifier(each)(["my rose old"])[0].scores["number"] for each in (numbers.model, on.model))
+    assert after == pytest.approx(before, rel=1e-4)
+
+
+def test_predictions_can_be_joined_with_every_row_of_the_input(trained: FineTuned, tmp_path: Path) -> None:
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"id": "a", "text": "my brick"}\n\n{"id": "b", "text": " "}\nno JSON\n{"text": "the moss"}\n')
+    result = predict(trained.model, str(path), tmp_path / "out", **WINDOWS)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [(line["file"], line["line"]) for line in lines] == [(str(path), number) for number in (1, 3, 4, 5)]
+    assert [line["label"] for line in lines] == ["red", None, None, "green"]
+    assert [line["id"] for line in lines[:3]] == ["a", "b", None]
+    assert [line.get("kind") for line in lines] == [None, "text_empty", "row_unreadable", None]
+    assert result.n_examples == 2
+
+
+def test_what_was_decided_is_told_before_and_in_a_training(
+    model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from distiltune.tasks.text_classification.check import check
+    from distiltune.tasks.text_classification.settings import TextClassificationSettings
+
+    texts = [row["text"] for row in rows()]
+    hot = write(tmp_path / "hot.jsonl", [{"text": text, "labels": [i % 2, 1, 0]} for i, text in enumerate(texts)])
+    settings = TextClassificationSettings(model=model, **WINDOWS)
+    found = {concern["kind"]: concern for concern in check([hot], [], settings, None).values["concerns"]}
+    assert "multi-label, 3 classes: label_0, label_1, label_2" in found["problem"]["message"]
+    assert "one place for each label" in found["labels_multi_hot"]["message"]
+    run = fine_tune(model=model, train=hot, output=tmp_path / "run", **{**FAST, "epochs": 1})
+    assert "multi-label, 3 classes" in (run.directory / "log.jsonl").read_text()
+
+
+def test_scores_are_a_regression_to_the_check_too(model: str, tmp_path: Path) -> None:
+    from distiltune.tasks.text_classification.check import check
+    from distiltune.tasks.text_classification.settings import TextClassificationSettings
+
+    values = [{"text": row["text"], "label": 2.615 + i % 4} for i, row in enumerate(rows())]
+    values[3]["label"] = "N/A"
+    data = write(tmp_path / "scores.jsonl", values)
+    settings = TextClassificationSettings(model=model, **WINDOWS)
+    checked = check([data], [], settings, None).values
+    found = {concern["kind"]: concern for concern in checked["concerns"]}
+    assert "regression" in found["problem"]["message"]
+    assert checked["statistics"]["labels"] == {}
+    assert (found["label_unknown"]["severity"], found["label_unknown"]["count"]) == ("warning", 1)
+    assert "'N/A' is no number" in found["label_unknown"]["examples"][0]["text"]
+    strict = TextClassificationSettings(model=model, max_rejected_share=0.001, **WINDOWS)
+    (again,) = [c for c in check([data], [], strict, None).values["concerns"] if c["kind"] == "label_unknown"]
+    assert again["severity"] == "error"  # as a training would stop there
+    one = write(tmp_path / "one.jsonl", [{"text": "my rose", "label": "x"}] * 3 + [{"text": "a sea"}] * 2)
+    with pytest.raises(DataError, match="same label") as caught:
+        check([one], [], settings, None)
+    assert "2 of 5 rows were left out" in caught.value.what
+    assert f"{one}:4: There is no label." in caught.value.what

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from distiltune.data.findings import Findings
+from distiltune.data.packing import NO_LABEL
 from distiltune.data.reading import ReadSet
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
-from distiltune.tasks.token_classification.features import NO_LABEL, TokenData, TokenWindows, featurise
+from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.tags import tag_names
 from tests.helpers import word_pieces
 
@@ -50,10 +51,12 @@ def test_no_word_is_lost_and_none_counts_twice(sentences: list[list[str]], max_l
         assert features.token_ids[where : where + len(kept)].tolist() == kept
     # And the labels stand there and nowhere else.
     expected = [TAGS.index("B-x") if i % 3 == 0 else 0 for sentence in sentences for i in range(len(sentence))]
-    assert features.labels[feature, place - features.offsets[feature]].tolist() == expected
-    assert int((features.labels != NO_LABEL).sum()) == len(words)
+    assert features.token_labels is not None
+    assert features.token_labels.shape == features.token_ids.shape
+    assert features.token_labels[place].tolist() == expected
+    assert int((features.token_labels != NO_LABEL).sum()) == len(words)
     assert features.weights is not None
-    assert features.weights.sum() == len(words)
+    assert features.weights.tolist() == np.bincount(feature, minlength=len(features)).tolist()
 
 
 @settings(max_examples=40)
@@ -83,3 +86,10 @@ def test_a_word_longer_than_a_window_is_kept_and_said() -> None:
     data = data_of([["a", "abcdefgh" * 3, "b"]], 12)
     assert [finding.kind for finding in data.findings.items] == ["word_cut"]
     assert len(data.arrays["word_place"]) == 3
+
+
+def test_where_no_text_is_marked_there_are_no_labels() -> None:
+    read = ReadSet((TokenExample("1", "a", ((0, 1),), None),), Findings(), "f", ())
+    features = featurise(read, TOKENIZER, TokenWindows(12, 4), TAGS).features
+    assert features.token_labels is None
+    assert features.weight(np.arange(1)) == 0.0

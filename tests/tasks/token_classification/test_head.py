@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from distiltune.data.packing import fill_up
+from distiltune.data.packing import NO_LABEL, fill_up, required
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
-from distiltune.tasks.token_classification.features import NO_LABEL
-from distiltune.tasks.token_classification.head import token_divergence, token_labels, token_loss
+from distiltune.tasks.token_classification.head import token_divergence, token_loss
 from tests.tasks.parity import LENGTHS, assert_same_gradients, ours_of, packed, padded, reference_of
 
 N_TAGS = 5
@@ -25,21 +24,25 @@ def labels_of() -> np.ndarray:
     return labels
 
 
+def flat(labels: np.ndarray) -> np.ndarray:
+    return np.concatenate([row[:length] for row, length in zip(labels, LENGTHS, strict=True)])
+
+
 def test_parity_with_transformers() -> None:
     """Logits, loss and gradients of a packed batch beside a padded one of ``DistilBertForTokenClassification``."""
     from transformers import AutoModelForTokenClassification
 
     reference = reference_of(AutoModelForTokenClassification, num_labels=N_TAGS)
-    task = TASKS["token-classification"](Recipe()).for_model({"num_labels": N_TAGS})
+    task = TASKS["token-classification"](Recipe()).open_model({"num_labels": N_TAGS})
     model = ours_of(reference, task)
     labels = labels_of()
-    batch, weight = packed(labels, (labels != NO_LABEL).sum(axis=1))
+    batch, weight = packed(token_labels=flat(labels), weights=(labels != NO_LABEL).sum(axis=1))
     logits = model(batch)
     expected = reference(**padded(batch), labels=torch.from_numpy(labels))
     rows = [row[:length] for row, length in zip(expected.logits, LENGTHS, strict=True)]
     torch.testing.assert_close(logits, torch.cat(rows), atol=1e-5, rtol=0)
 
-    sums = task.objective(logits, batch)
+    sums = token_loss(logits, batch)
     torch.testing.assert_close(sums.loss / weight, expected.loss, atol=1e-5, rtol=0)
     (sums.loss / weight).backward()  # type: ignore[no-untyped-call]
     expected.loss.backward()
@@ -48,15 +51,15 @@ def test_parity_with_transformers() -> None:
 
 def test_parts_of_a_batch_add_up_and_filler_counts_nothing() -> None:
     labels = labels_of()
-    batch, _ = packed(labels)
+    batch, _ = packed(token_labels=flat(labels))
     logits = torch.randn(batch.n_tokens, N_TAGS)
     whole = token_loss(logits, batch)
     filled = fill_up(batch, batch.n_tokens + 5, 20)
     more = torch.cat([logits, torch.randn(5, N_TAGS)])
     torch.testing.assert_close(token_loss(more, filled).metrics, whole.metrics)
-    assert token_labels(filled)[-5:].tolist() == [NO_LABEL] * 5
+    assert required(filled.token_labels, "")[-5:].tolist() == [NO_LABEL] * 5
     parts = [replace_rows(labels, i) for i in range(len(LENGTHS))]
-    alone = [token_loss(logits, packed(part)[0]).metrics for part in parts]
+    alone = [token_loss(logits, packed(token_labels=flat(part))[0]).metrics for part in parts]
     torch.testing.assert_close(torch.stack(alone).sum(dim=0), whole.metrics)
 
 
@@ -68,16 +71,15 @@ def replace_rows(labels: np.ndarray, kept: int) -> np.ndarray:
 
 def test_accuracy_is_of_the_labelled_words() -> None:
     labels = labels_of()
-    batch, weight = packed(labels, (labels != NO_LABEL).sum(axis=1))
-    flat = token_labels(batch)
-    logits = torch.nn.functional.one_hot(flat.clamp(min=0), N_TAGS).float()
+    batch, weight = packed(token_labels=flat(labels), weights=(labels != NO_LABEL).sum(axis=1))
+    logits = torch.nn.functional.one_hot(required(batch.token_labels, "").clamp(min=0), N_TAGS).float()
     assert float(token_loss(logits, batch).metrics[1]) == weight
 
 
 def test_a_teacher_is_no_distance_from_itself() -> None:
-    batch, _ = packed(labels_of())
+    batch, _ = packed(token_labels=flat(labels_of()))
     logits = torch.randn(batch.n_tokens, N_TAGS)
     assert float(token_divergence(logits, logits, batch, 2.0)) == pytest.approx(0.0, abs=1e-6)
     assert float(token_divergence(logits, logits.flip(0), batch, 2.0)) > 0.01
-    none = replace(batch, labels=torch.full_like(batch.labels, NO_LABEL))
+    none = replace(batch, token_labels=torch.full_like(required(batch.token_labels, ""), NO_LABEL))
     assert float(token_divergence(logits, logits.flip(0), none, 2.0)) == 0.0

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from distiltune.data.conll import write_conll
 from distiltune.data.files import iter_rows
+from distiltune.data.reading import Use
 from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.conll import write_conll
 from distiltune.tasks.token_classification.examples import Entity
-from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.settings import Overlapping
 
 
 def read(path: Path, share: float = 1.0, columns: str = "") -> TokenSet:
@@ -28,14 +30,20 @@ def read_rows(tmp_path: Path, *rows: dict[str, Any], columns: str = "") -> Token
 def test_conll_columns(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text(
-        "-DOCSTART- -X- O O\n\n# a remark\nEU NNP I-ORG\nrejects VBZ O\n\n\n#tag O\n# NN O\n \nlast\tI-LOC\r\n",
+        "-DOCSTART- -X- O O\n\n# a remark\nEU NNP I-ORG\nrejects VBZ O\n\n\n#tag NN O\n# NN O\n \nlast\tNNP\tI-LOC\r\n",
         encoding="utf-8",
     )
     rows = list(iter_rows(path))
     assert [row.value for row in rows if isinstance(row, Row)] == [
-        {"tokens": ["EU", "rejects"], "tags": ["I-ORG", "O"]},
-        {"tokens": ["#tag", "#"], "tags": ["O", "O"]},
-        {"tokens": ["last"], "tags": ["I-LOC"]},
+        {
+            "tokens": ["EU", "rejects"],
+            "tags": ["I-ORG", "O"],
+            "1": ["EU", "rejects"],
+            "2": ["NNP", "VBZ"],
+            "3": ["I-ORG", "O"],
+        },
+        {"tokens": ["#tag", "#"], "tags": ["O", "O"], "1": ["#tag", "#"], "2": ["NN", "NN"], "3": ["O", "O"]},
+        {"tokens": ["last"], "tags": ["I-LOC"], "1": ["last"], "2": ["NNP"], "3": ["I-LOC"]},
     ]
     assert rows[0].where == f"{path}:4"
     examples = read(path).examples
@@ -102,7 +110,7 @@ def test_tokens_and_tags(tmp_path: Path) -> None:
     )
     assert [example.gold for example in found.examples] == [(Entity(0, 1, "per"),)] * 2
     kinds = [finding.kind for finding in found.findings.of("rejected")]
-    assert kinds == ["tags_do_not_match", "tokens_not_a_list", "token_empty", "tag_not_text", "tags_missing"]
+    assert kinds == ["tags_do_not_match", "tokens_not_a_list", "token_empty", "tag_of_no_scheme", "tags_missing"]
 
 
 def test_spans_of_characters(tmp_path: Path) -> None:
@@ -132,9 +140,127 @@ def test_spans_that_cannot_be_used(tmp_path: Path) -> None:
         row({"start": 0, "end": 3}),
         row([0, 3, "per"]),
         row({"start": 0, "end": 2, "label": "per"}),
+        row({"start": 0, "end": 3, "label": "per", "text": "Cleo"}),
         row(),
     )
     kinds = [finding.kind for finding in found.findings.of("rejected")]
-    assert kinds == ["spans_overlap", "span_without_words", "span_outside", "span_malformed", "span_malformed"]
+    assert kinds == [
+        *("spans_overlap", "span_without_words", "span_outside", "span_malformed", "span_malformed"),
+        "span_text_differs",
+    ]
     assert [finding.kind for finding in found.findings.of("repaired")] == ["span_widened"]
     assert [example.gold for example in found.examples] == [(Entity(0, 1, "per"),), ()]
+
+
+def test_marks_side_by_side_in_one_word_do_not_overlap(tmp_path: Path) -> None:
+    spans = [{"start": 5, "end": 12, "label": "drug"}, {"start": 12, "end": 16, "label": "dose"}]
+    found = read_rows(tmp_path, {"text": "took Aspirin10mg now", "spans": spans})
+    example = found.examples[0]
+    assert [example.word(i) for i in range(4)] == ["took", "Aspirin", "10mg", "now"]
+    assert example.gold == (Entity(1, 2, "drug"), Entity(2, 3, "dose"))
+    assert [(each.outcome, each.kind) for each in found.findings.items] == [("repaired", "word_split")]
+    assert "Aspirin10mg" in found.findings.items[0].message
+
+
+def test_nested_spans_are_a_choice(tmp_path: Path) -> None:
+    text = "Bank of York fell"
+    outer, inner = {"start": 0, "end": 12, "label": "org"}, {"start": 8, "end": 12, "label": "loc"}
+    crossing = {"start": 8, "end": 17, "label": "event"}
+    rows = [{"text": text, "spans": [inner, outer]}, {"text": text, "spans": [outer, crossing]}]
+    path = tmp_path / "rows.jsonl"
+    read_rows(tmp_path, *rows)
+    org = (Entity(0, 3, "org"),)
+
+    def gold(overlapping: Overlapping) -> tuple[list[object], list[str]]:
+        choices = Choices(overlapping=overlapping)
+        found = read_marked([str(path)], "train", TokenColumns(), 1.0, choices=choices)
+        return [example.gold for example in found.examples], [each.kind for each in found.findings.items]
+
+    assert gold("outermost") == ([org], ["spans_overlap", "span_passed_over"])
+    assert gold("longest") == ([org, org], ["span_passed_over", "span_passed_over"])
+    with pytest.raises(DataError, match="--overlapping outermost"):
+        gold("reject")
+    same = [outer, {**outer, "label": "loc"}]
+    with pytest.raises(DataError, match="One span has two labels"):
+        read_rows(tmp_path, {"text": text, "spans": same})
+
+
+def test_offsets_in_other_units_are_put_right_by_the_spans_own_text(tmp_path: Path) -> None:
+    text = "🌊 Zoë met Ben. 🌊\r\nBen left."
+    ben = text.rindex("Ben")
+
+    def row(start: int, end: int) -> dict[str, Any]:
+        return {"text": text, "spans": [{"start": start, "end": end, "label": "per", "text": "Ben"}]}
+
+    in_utf16 = len(text[:ben].encode("utf-16-le")) // 2
+    in_bytes = len(text[:ben].encode())
+    found = read_rows(
+        tmp_path, row(ben, ben + 3), row(ben, ben + 2), row(in_utf16, in_utf16 + 3), row(in_bytes, in_bytes + 3)
+    )
+    places = [[(e.words[g.start][0], e.words[g.end - 1][1]) for g in e.gold or ()] for e in found.examples]
+    assert places == [[(ben, ben + 3)]] * 4
+    assert [each.kind for each in found.findings.of("repaired")] == [
+        *("end_inclusive", "offset_in_utf16", "offset_in_bytes")
+    ]
+
+
+def test_other_spaces_are_part_of_a_word(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("1\u00a0000 B-sum\n\u2009x\u3000y O\n", encoding="utf-8")
+    example = read(path).examples[0]
+    assert [example.word(i) for i in range(2)] == ["1\u00a0000", "\u2009x\u3000y"]
+    assert gold_tags(example) == ["B-sum", "O"]
+
+
+def test_a_bad_line_is_found_by_its_own_number_and_costs_its_own_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-per\nsang O\n\nBen B-per\nNew York B-loc\n\nRain O\n\n\tO\n\nit\tO\nis\t\n")
+    found = read(path)
+    assert [example.text for example in found.examples] == ["Ada sang", "Rain"]
+    rejected = {each.where: each.message for each in found.findings.of("rejected")}
+    assert list(rejected) == [f"{path}:5", f"{path}:9", f"{path}:12"]
+    assert "3 columns where others have 2" in rejected[f"{path}:5"]
+
+
+def test_two_columns_that_may_hold_the_tags_are_refused_until_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-per O\nsang O O\n\nYork O B-loc\nfell O O\n")
+    with pytest.raises(DataError, match="Columns 2, 3 all hold tags") as caught:
+        read(path)
+    assert "--columns tokens=1,tags=3" in caught.value.fix
+    assert [gold_tags(e) for e in read(path, columns="tokens=1,tags=3").examples] == [["O", "O"], ["B-loc", "O"]]
+    assert not read(path, columns="tokens=1,tags=3").findings.items
+    told = read(path, columns="tags=3").findings.decisions()
+    assert not told  # the words were never in doubt
+
+
+def test_two_columns_that_may_hold_the_words_are_refused_until_named(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("n1 Ada B-per\nn1 sang O\nn2 it O\nn2 rains O\nn3 now O\n")
+    with pytest.raises(DataError, match="More than one column may hold the words"):
+        read(path)
+    assert read(path, columns="tokens=2").examples[0].text == "Ada sang it rains now"
+
+
+@pytest.mark.parametrize("use", ["training", "evaluation", "prediction"])
+def test_tags_that_mean_nothing_certain_cost_their_rows(tmp_path: Path, use: Use) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-per\nsang O\n\nYork B-\nfell O\n\nBen M-per\n\nRain B-loc\n")
+    found = read_marked([str(path)], "validation", TokenColumns(), 1.0, use)
+    kept = ["Ada sang", "York fell", "Ben", "Rain"] if use == "prediction" else ["Ada sang", "Rain"]
+    assert [example.text for example in found.examples] == kept
+    unread = [each for each in found.findings.items if each.kind == "tag_of_no_scheme"]
+    assert [each.where for each in unread] == [f"{path}:4", f"{path}:7"]
+    assert "'B-' of 'York'" in unread[0].message
+
+
+def test_labels_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-PER\n\nBen B-Per\n")
+    assert "'PER', 'Per' differ in case alone" in read(path).findings.decisions()[0]
+
+
+def test_a_table_in_plain_columns_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("Ada B-per\nsang O\n")
+    assert read(path).findings.items == []

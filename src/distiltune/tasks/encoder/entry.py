@@ -10,10 +10,11 @@ from distiltune.tasks.encoder.settings import EncoderSettings, check, defaults
 from distiltune.tasks.entry import TaskEntry
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.distillation.text import TextData
+    from distiltune.tasks.base import TaskSpec
 
 
-def _task() -> Callable[[EncoderSettings], Task]:
+def _spec() -> Callable[[EncoderSettings], TaskSpec[TextData]]:
     from distiltune.tasks.encoder.task import from_settings
 
     return from_settings
@@ -21,7 +22,7 @@ def _task() -> Callable[[EncoderSettings], Task]:
 
 TASK = TaskEntry(
     name=NAME,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     settings=EncoderSettings,
     monitors={"validation_loss": "lower"},

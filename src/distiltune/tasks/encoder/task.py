@@ -8,35 +8,44 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
-from torch import nn
+from torch import Tensor, nn
 
-from distiltune.data.array_cache import Arrays, cache_directory, cache_key, load_or_make
+from distiltune.data.cache import Arrays, load_or_make
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.reading import Use
 from distiltune.distillation.losses import METRIC_NAMES, EncoderLoss
 from distiltune.distillation.narrowing import can_be_narrowed, narrow
 from distiltune.distillation.states import Heights, Projections, TaughtStudent, TeacherStates
 from distiltune.distillation.student import StudentShape, shrink
-from distiltune.distillation.teacher import check_same_tokens, fingerprint, teacher_encoder, variances, with_targets
-from distiltune.distillation.text import TextData, Texts, cached_features, ignore, part_texts, read_texts, text_features
+from distiltune.distillation.teacher import (
+    Teacher,
+    check_same_tokens,
+    fingerprint,
+    teacher_encoder,
+    variances,
+    with_targets,
+)
+from distiltune.distillation.text import TextData, Texts, cached_features, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
+from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import Encoder
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.progress import tell
-from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
+from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.encoder.guide import encoder_guide
 from distiltune.tasks.encoder.names import ARCHITECTURE, NAME
 from distiltune.tasks.encoder.settings import EncoderSettings
 from distiltune.tasks.guide import TaskGuide
-from distiltune.training.objective import Objective, TableColumn
+from distiltune.training.objective import TableColumn
 
 MAX_RELATION_HEADS = 12
 SAMPLE_TEXTS = 128
@@ -82,208 +91,288 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
-class TextEvaluation:
+class EncoderEvaluation:
     """What a student is worth on a set of texts."""
 
     metrics: Mapping[str, float]
 
 
-class EncoderDistillation:
-    """The task. The teacher is read when the student is loaded, and the loss is known once it has seen the texts."""
+@dataclass(frozen=True, slots=True)
+class LoadedTeacher:
+    """The model that a student is compared with.
 
-    name = NAME
-    architecture = ARCHITECTURE
-    head_rules: Sequence[KeyRule] = ()
-    metric_names = METRIC_NAMES
-    output_names: tuple[str, ...] = ()
-    table = EPOCH_COLUMNS
-    prediction_files: tuple[str, ...] = ()
+    Attributes:
+        name: as the recipe names it.
+        source: where it came from; without its tensors, of which the encoder has copies.
+        encoder: frozen.
+        fingerprint: of its weights.
+        device: where it is.
 
-    def __init__(self, teacher: str, shape: StudentShape, texts: TextSettings, weights: Weights) -> None:
-        self._teacher_name, self._shape, self._texts, self._weights = teacher, shape, texts, weights
-        self._teacher: ModelSource | None = None
-        self._encoder: Encoder | None = None
-        self._fingerprint = ""
-        self._heights: Heights | None = None
-        self._device = torch.device("cpu")
-        self._width = 0
-        self._loss: EncoderLoss | None = None
+    """
 
-    def ready(self) -> EncoderDistillation:
-        """The task itself: nothing of the texts shapes the student."""
-        return self
+    name: str
+    source: ModelSource
+    encoder: Encoder
+    fingerprint: str
+    device: torch.device
 
-    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
-        """The student, made from the model ``name`` in the shape asked for, on the device.
+    @staticmethod
+    def load(name: str, device: torch.device) -> LoadedTeacher:
+        """The encoder of the model of that name, on the device.
 
         Raises:
-            ModelError: if the student's or the teacher's source cannot be read, or their tokens differ.
+            ModelError, HubError: if it cannot be read.
+
+        """
+        source = load_source(name)
+        encoder = teacher_encoder(source, device)
+        return LoadedTeacher(name, replace(source, tensors={}), encoder, fingerprint(encoder), device)
+
+    @property
+    def hidden_size(self) -> int:
+        """Its width."""
+        return self.source.config.hidden_size
+
+    def query_key_value(self) -> tuple[Tensor, Tensor]:
+        """Weight and bias of its last layer's projections."""
+        last = f"layers.{self.source.config.n_layers - 1}.attention.qkv"
+        return self.encoder.get_parameter(f"{last}.weight"), self.encoder.get_parameter(f"{last}.bias")
+
+    def with_states(
+        self, texts: Texts, tokenizer: Tokenizer, heights: tuple[int, ...], settings: TextSettings
+    ) -> TextData:
+        """The texts with their features, whose targets are its hidden states at these heights.
+
+        Raises:
+            DataError: if these cannot be kept.
+
+        """
+        asked = Teacher(
+            self.name,
+            TeacherStates(self.encoder, heights),
+            f"{self.fingerprint}/states-{heights}",
+            len(heights) * self.hidden_size,
+            np.float16,
+        )
+        features = cached_features(texts, tokenizer, settings.max_length, settings.stride)
+        says = with_targets(asked, features, settings.evaluation_tokens)
+        note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
+        notes = (note, *says.problems)
+        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """The settings that this task alone understands: teacher, student, texts, and what the loss is made of."""
+
+    teacher: str
+    shape: StudentShape
+    texts: TextSettings
+    weights: Weights
+
+    def open_training(self, device: torch.device) -> EncoderTraining:
+        """Read the teacher and the texts.
+
+        Raises:
+            ModelError, HubError: if the teacher cannot be read.
+            DataError: if a text cannot be read.
+
+        """
+        teacher, settings = LoadedTeacher.load(self.teacher, device), self.texts
+        texts = train = read_texts(settings.train, settings.encoding)
+        validation = None
+        if settings.validation:
+            validation = read_texts(settings.validation, settings.encoding)
+        elif settings.validation_share > 0:
+            train, validation = part_texts(texts, settings.validation_share, settings.sample_seed)
+        n_sampled = min(len(texts.texts), SAMPLE_TEXTS)
+        sample = random.Random(settings.sample_seed).sample(texts.texts, n_sampled)
+        return EncoderTraining(self, teacher, train, validation, tuple(sample))
+
+    def open_model(self, config: Mapping[str, Any]) -> EncoderDistillation:
+        """Not possible: what this task trains is an encoder without a head.
+
+        Raises:
+            RecipeError: always.
+
+        """
+        raise RecipeError(
+            "An encoder has no head, so there is nothing that it could be asked or measured by.",
+            where="--task encoder",
+            fix="fine-tune it for a task first: distiltune train --model MODEL --train DATA --output RUN",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderTraining:
+    """The task with its teacher and its texts read.
+
+    Attributes:
+        spec: its settings.
+        teacher: what is learnt from.
+        train: the texts to train on.
+        validation: those to validate on, None if there are none.
+        sample: the texts that a narrower student is fitted on before the training.
+
+    """
+
+    spec: EncoderSpec
+    teacher: LoadedTeacher
+    train: Texts
+    validation: Texts | None
+    sample: tuple[str, ...]
+
+    def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
+        """The student, made from the model ``name`` in the shape asked for.
+
+        Raises:
+            ModelError: if the student's source cannot be read, or it has other tokens than the teacher.
             RecipeError: if the student cannot have this shape, or is deeper than its teacher.
 
         """
-        source = shrink(load_source(name), self._shape)
-        self._teacher = load_source(self._teacher_name)
-        _check_depth(source.config.n_layers, self._teacher.config.n_layers)
-        self._encoder = teacher_encoder(self._teacher, device)
-        self._fingerprint = fingerprint(self._encoder)
-        self._device = device
-        check_same_tokens(self._teacher, load_tokenizer(source.directory))
-        config, theirs = source.config, self._teacher.config
-        self._width = config.hidden_size
-        heights = self._heights = Heights.of(config.n_layers, theirs.n_layers)
-        size = theirs.hidden_size
+        source, teacher = shrink(load_source(name), self.spec.shape), self.teacher
+        _check_depth(source.config.n_layers, teacher.source.config.n_layers)
+        check_same_tokens(teacher.source, load_tokenizer(source.directory))
+        heights = self._heights(source.config)
         loaded = build_model(
             source,
-            lambda width, _: Projections(len(heights.student), width, size),
-            device,
+            lambda width, _: Projections(len(heights.student), width, teacher.hidden_size),
+            teacher.device,
             dropouts,
             put_together=lambda encoder, head: TaughtStudent(encoder, head, heights.student),
         )
         # A model of its own, and the student of a run that is resumed, have weights that are better than this start.
-        return self._narrowed(loaded) if source.directory == self._teacher.directory else loaded
+        if source.directory != teacher.source.directory:
+            return loaded
+        return _narrowed(loaded, teacher, heights, self.sample, self.spec.texts)
 
-    def load_training(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
-        """Read the texts and what the teacher says of them.
+    def lesson(self, loaded: LoadedModel) -> Lesson[TextData]:
+        """The texts with what the teacher says of them, run now or taken from the cache, and the loss beside it.
 
         Raises:
-            DataError: if a text cannot be read, or the teacher's outputs cannot be kept.
+            RecipeError: if the relations cannot be cut into the heads asked for.
+            DataError: if the teacher's outputs cannot be kept.
 
         """
-        train, validation = read_texts(self._texts.train, self._texts.encoding), None
-        if self._texts.validation:
-            validation = read_texts(self._texts.validation, self._texts.encoding)
-        elif self._texts.validation_share > 0:
-            train, validation = part_texts(train, self._texts.validation_share, self._texts.sample_seed)
-        training = self._with_teacher(train, tokenizer)
-        self._loss = self._make_loss(training)
-        return training, self._with_teacher(validation, tokenizer) if validation is not None else None
+        teacher, spec = self.teacher, self.spec
+        heights = self._heights(loaded.source.config)
+        n_heads = relation_heads(spec.weights.n_relation_heads, loaded.source.config.hidden_size, teacher.hidden_size)
+        training = teacher.with_states(self.train, loaded.tokenizer, heights.teacher, spec.texts)
+        loss = _make_loss(teacher, heights, training.features, n_heads, spec.weights)
+        validation = None
+        if self.validation is not None:
+            validation = teacher.with_states(self.validation, loaded.tokenizer, heights.teacher, spec.texts)
+        task = EncoderDistillation(spec, teacher, heights, loss)
+        return Lesson(task, training, validation, loss, training.features)
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
-        """Read texts and what the teacher says of them."""
-        return self._with_teacher(read_texts(sources, self._texts.encoding), tokenizer)
+    def _heights(self, student: EncoderConfig) -> Heights:
+        return Heights.of(student.n_layers, self.teacher.source.config.n_layers)
 
-    @property
-    def objective(self) -> Objective:
-        """The loss; known once the training texts are loaded."""
-        assert self._loss is not None, "load_training comes first"
-        return self._loss
+
+@dataclass(frozen=True, slots=True)
+class EncoderDistillation:
+    """The task: to say at these heights what the teacher says, by this loss."""
+
+    spec: EncoderSpec
+    teacher: LoadedTeacher
+    heights: Heights
+    loss: EncoderLoss
+
+    name: str = NAME
+    architecture: str = ARCHITECTURE
+    head_rules: Sequence[KeyRule] = ()
+    metric_names: tuple[str, ...] = METRIC_NAMES
+    output_names: tuple[str, ...] = ()
+    table: tuple[TableColumn, ...] = EPOCH_COLUMNS
+    prediction_files: tuple[str, ...] = ()
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """What the student is thrown away with: its projections onto the teacher's width."""
-        assert self._teacher is not None, "load_model comes first"
-        assert self._heights is not None, "load_model comes first"
-        return Projections(len(self._heights.student), hidden_size, self._teacher.config.hidden_size)
+        return Projections(len(self.heights.student), hidden_size, self.teacher.hidden_size)
 
-    def for_model(self, config: Mapping[str, object]) -> EncoderDistillation:
-        """The same task."""
-        return self
+    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
+        """Read texts and what the teacher says of them."""
+        texts = read_texts(sources, self.spec.texts.encoding)
+        return self.teacher.with_states(texts, tokenizer, self.heights.teacher, self.spec.texts)
 
-    def model_config(self, training: Dataset, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
+    def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """Nothing beside the encoder's own."""
         return {}
+
+    def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
+        """Words for the model card and the report."""
+        return encoder_guide(self.teacher.name)
 
     def evaluate(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: TextData,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
-    ) -> TextEvaluation:
+    ) -> EncoderEvaluation:
         """The loss and its parts over all features, dropout off."""
         sums = torch.zeros(len(METRIC_NAMES), dtype=torch.float64)
         n_done = 0
-        for batch, output in outputs(
-            model, data.features, np.arange(len(data.features)), self._texts.evaluation_tokens
-        ):
-            sums += self.objective(output, batch).metrics.double().cpu()
+        ids = np.arange(len(data.features))
+        for batch, output in outputs(model, data.features, ids, self.spec.texts.evaluation_tokens):
+            sums += self.loss(output, batch).metrics.double().cpu()
             n_done += batch.n_features
             on_progress(n_done)
-        return TextEvaluation(dict(zip(METRIC_NAMES, (sums / n_done).tolist(), strict=True)))
+        return EncoderEvaluation(dict(zip(METRIC_NAMES, (sums / n_done).tolist(), strict=True)))
 
-    def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
-        """Words for the model card and the report."""
-        return encoder_guide(self._teacher_name)
 
-    def _narrowed(self, loaded: LoadedModel) -> LoadedModel:
-        """The student cut out of the teacher, where it is a narrower one of the same make."""
-        assert self._teacher is not None
-        assert self._heights is not None
-        assert self._encoder is not None
-        teacher, student = self._encoder, cast(Encoder, loaded.model.encoder)
-        if not can_be_narrowed(teacher, student):
-            return loaded
-        texts = read_texts(self._texts.train, self._texts.encoding).texts
-        sample = random.Random(self._texts.sample_seed).sample(texts, min(len(texts), SAMPLE_TEXTS))
-        features = text_features(sample, loaded.tokenizer, self._texts.max_length, self._texts.stride)
-        batch = features.batch(sample_windows(features.lengths, self._texts.sample_seed))
-        student.eval()
+def _narrowed(
+    loaded: LoadedModel, teacher: LoadedTeacher, heights: Heights, sample: Sequence[str], settings: TextSettings
+) -> LoadedModel:
+    """The student cut out of the teacher, where it is a narrower one of the same make."""
+    student = cast(Encoder, loaded.model.encoder)
+    if not can_be_narrowed(teacher.encoder, student):
+        return loaded
+    features = text_features(sample, loaded.tokenizer, settings.max_length, settings.stride)
+    batch = features.batch(sample_windows(features.lengths, settings.sample_seed))
+    student.eval()
 
-        def make() -> Arrays:
-            tell("narrowing")
-            found = narrow(teacher, student, batch.to(self._device))
-            made = {"basis": found.basis, "means": found.means}
-            made |= {f"{_STUDENT}{name}": tensor for name, tensor in student.state_dict().items()}
-            return {name: tensor.cpu().numpy() for name, tensor in made.items()}
+    def make() -> Arrays:
+        tell("narrowing")
+        found = narrow(teacher.encoder, student, batch.to(teacher.device))
+        made = {"basis": found.basis, "means": found.means}
+        made |= {f"{_STUDENT}{name}": tensor for name, tensor in student.state_dict().items()}
+        return {name: tensor.cpu().numpy() for name, tensor in made.items()}
 
-        key = cache_key(
-            {
-                "narrowed": self._fingerprint,
-                "student": repr(student.config),
-                "tokens": hashlib.sha256(
-                    batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
-                ).hexdigest(),
-                "device": self._device.type,
-            }
-        )
-        arrays, _ = load_or_make(cache_directory(), key, make, ignore)
-        tensors = {name: torch.tensor(array, device=self._device) for name, array in arrays.items()}
-        student.load_state_dict(
-            {name.removeprefix(_STUDENT): tensor for name, tensor in tensors.items() if name.startswith(_STUDENT)}
-        )
-        means = tensors["means"][list(self._heights.teacher)]
-        cast(Projections, loaded.model.head).start_from(tensors["basis"], means)
-        source = loaded.source
-        notes = (*source.notes[:-1], "The student starts cut out of its teacher, layer by layer.")
-        return replace(loaded, source=replace(source, notes=notes))
+    tokens = batch.token_ids.numpy().tobytes() + batch.cu_seqlens.numpy().tobytes()
+    parts = {
+        "narrowed": teacher.fingerprint,
+        "student": repr(student.config),
+        "tokens": hashlib.sha256(tokens).hexdigest(),
+        "device": teacher.device.type,
+    }
+    arrays, _ = load_or_make(parts, make)
+    tensors = {name: torch.tensor(array, device=teacher.device) for name, array in arrays.items()}
+    student.load_state_dict(
+        {name.removeprefix(_STUDENT): tensor for name, tensor in tensors.items() if name.startswith(_STUDENT)}
+    )
+    means = tensors["means"][list(heights.teacher)]
+    cast(Projections, loaded.model.head).start_from(tensors["basis"], means)
+    source = loaded.source
+    notes = (*source.notes[:-1], "The student starts cut out of its teacher, layer by layer.")
+    return replace(loaded, source=replace(source, notes=notes))
 
-    def _with_teacher(self, texts: Texts, tokenizer: Tokenizer) -> TextData:
-        assert self._teacher is not None, "load_model comes first"
-        assert self._heights is not None, "load_model comes first"
-        cache = cache_directory()
-        features = cached_features(texts, tokenizer, self._texts.max_length, self._texts.stride, cache)
-        assert self._encoder is not None
-        heights = self._heights.teacher
-        says = with_targets(
-            TeacherStates(self._encoder, heights),
-            f"{self._fingerprint}/states-{heights}",
-            features,
-            len(heights) * self._teacher.config.hidden_size,
-            cache,
-            self._texts.evaluation_tokens,
-            name=self._teacher_name,
-            dtype=np.float16,
-        )
-        note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
-        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, (note,))
 
-    def _make_loss(self, training: TextData) -> EncoderLoss:
-        assert self._teacher is not None
-        assert self._heights is not None
-        config, features, targets = self._teacher.config, training.features, training.features.targets
-        assert targets is not None
-        last = f"encoder.layers.{config.n_layers - 1}.attention.qkv"
-        return EncoderLoss(
-            n_heights=len(self._heights.student),
-            teacher_size=config.hidden_size,
-            variances=variances(targets, int(features.offsets[-1]), config.hidden_size).to(self._device),
-            query_key_value=(
-                self._teacher.tensors[f"{last}.weight"].to(self._device),
-                self._teacher.tensors[f"{last}.bias"].to(self._device),
-            ),
-            n_relation_heads=relation_heads(self._weights.n_relation_heads, self._width, config.hidden_size),
-            hidden_weight=self._weights.hidden,
-            relation_weight=self._weights.relation,
-        )
+def _make_loss(
+    teacher: LoadedTeacher, heights: Heights, features: FeatureSet, n_relation_heads: int, weights: Weights
+) -> EncoderLoss:
+    """The loss, once the teacher has seen the texts: its states' variances are the unit of the errors."""
+    assert features.targets is not None  # which `LoadedTeacher.with_states` has set
+    n_tokens = int(features.offsets[-1])
+    return EncoderLoss(
+        n_heights=len(heights.student),
+        teacher_size=teacher.hidden_size,
+        variances=variances(features.targets, n_tokens, teacher.hidden_size).to(teacher.device),
+        query_key_value=teacher.query_key_value(),
+        n_relation_heads=n_relation_heads,
+        hidden_weight=weights.hidden,
+        relation_weight=weights.relation,
+    )
 
 
 def sample_windows(lengths: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.int64]:
@@ -325,9 +414,9 @@ def relation_heads(wanted: int, width: int, teacher_width: int) -> int:
     return wanted or max(n for n in range(1, MAX_RELATION_HEADS + 1) if common % n == 0)
 
 
-def from_settings(settings: EncoderSettings) -> EncoderDistillation:
-    """The task with its settings."""
-    return EncoderDistillation(
+def from_settings(settings: EncoderSettings) -> EncoderSpec:
+    """The task's specification, with its settings."""
+    return EncoderSpec(
         teacher=settings.teacher,
         shape=StudentShape(settings.student_layers, settings.student_width, settings.student_heads),
         texts=TextSettings(

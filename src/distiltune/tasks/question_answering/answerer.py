@@ -10,14 +10,14 @@ from typing import Any
 
 from distiltune.data.reading import is_encodable, text_problem
 from distiltune.errors import DataError, RecipeError
-from distiltune.inference.precision import in_precision
-from distiltune.inference.trained_model import load_trained_model
 from distiltune.model.build import LoadedModel
 from distiltune.settings.stored import stored_settings
-from distiltune.system.device import choose_device, keep_freed_memory, set_threads
+from distiltune.system.device import keep_freed_memory, set_threads
+from distiltune.system.host import restored, with_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
 from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
-from distiltune.tasks.question_answering.documents import Document, Documents, Part, as_documents, place_of
+from distiltune.tasks.question_answering.documents import Document, DocumentPart, Documents, as_documents, position_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
     QuestionFeatures,
@@ -27,12 +27,8 @@ from distiltune.tasks.question_answering.features import (
 from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
-from distiltune.tasks.question_answering.task import (
-    HEAD_RULES,
-    make_span_head,
-    stored_temperature,
-    stored_threshold,
-)
+from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
+from distiltune.tasks.trained import load_trained
 
 QUESTIONS_AT_ONCE = 64
 """Questions whose windows are laid out together: bounds the memory, and shares the tokenised documents among them."""
@@ -109,7 +105,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedQuestions:
     """Questions and texts, tokenised and cut into windows, before the model has seen them.
 
     Attributes:
@@ -124,7 +120,7 @@ class Prepared:
 
     questions: tuple[str, ...]
     documents: tuple[Document, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[DocumentPart, ...]
     question_of: tuple[int, ...]
     examples: tuple[Example, ...]
     features: QuestionFeatures
@@ -138,6 +134,7 @@ class Answerer:
     >>> reply.text, reply.answer.confidence, reply.answer.sentence
     """
 
+    @restored()
     def __init__(
         self,
         model: str | Path,
@@ -176,9 +173,10 @@ class Answerer:
             RecipeError: if a setting is out of its bounds.
 
         """
-        set_threads(threads)
+        self._n_threads = set_threads(threads)
         keep_freed_memory()
-        self._loaded = in_precision(load_question_answerer(str(model), device), precision)
+        spec = from_settings(QuestionAnsweringSettings())
+        self._loaded = load_trained(as_name(model, "model"), spec, device, precision).loaded
         config = self._loaded.source.config_hf
         stored = stored_settings(config, QuestionAnsweringSettings)
         limit = self._loaded.source.config.max_position_embeddings
@@ -189,6 +187,11 @@ class Answerer:
         temperature = stored_temperature(config)
         self.is_calibrated = temperature is not None
         self.temperature = 1.0 if temperature is None else temperature
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that tensor work on the CPU has while this one is asked; elsewhere they are as they were."""
+        return self._n_threads
 
     @property
     def loaded(self) -> LoadedModel:
@@ -236,6 +239,12 @@ class Answerer:
             DataError: if a question or the text is empty, or passages are asked for without bm25s.
 
         """
+        with with_threads(self.n_threads):
+            return self._ask(questions, documents, n_best, passages, on_progress)
+
+    def _ask(
+        self, questions: Sequence[str], documents: Documents, n_best: int, passages: int, on_progress: OnProgress
+    ) -> list[Reply]:
         texts = as_documents(documents)
         index = PassageIndex(texts) if passages else None
         replies: list[Reply] = []
@@ -263,7 +272,7 @@ class Answerer:
         index: PassageIndex | None = None,
         passages: int = 0,
         first_number: int = 1,
-    ) -> Prepared:
+    ) -> PreparedQuestions:
         """Tokenise questions and texts and cut them into windows.
 
         Raises:
@@ -281,8 +290,8 @@ class Answerer:
                     where=document.name or f"text {number}",
                     fix="read it in the encoding that it was written in",
                 )
-        whole = [Part(number, 0, document.text) for number, document in enumerate(documents)]
-        parts: list[Part] = []
+        whole = [DocumentPart(number, 0, document.text) for number, document in enumerate(documents)]
+        parts: list[DocumentPart] = []
         question_of: list[int] = []
         for number, question in enumerate(questions):
             own = whole if index is None else index.parts(question, passages)
@@ -292,7 +301,7 @@ class Answerer:
             Example(str(i), questions[number], part.text, ())
             for i, (number, part) in enumerate(zip(question_of, parts, strict=True))
         )
-        return Prepared(
+        return PreparedQuestions(
             questions=tuple(questions),
             documents=tuple(documents),
             parts=tuple(parts),
@@ -301,7 +310,7 @@ class Answerer:
             features=make_features(examples, self._loaded.tokenizer, self._windows),
         )
 
-    def replies(self, prepared: Prepared, logits: Sequence[Any], n_best: int = 5) -> list[Reply]:
+    def replies(self, prepared: PreparedQuestions, logits: Sequence[Any], n_best: int = 5) -> list[Reply]:
         """Read the replies out of what the model said.
 
         Args:
@@ -312,7 +321,9 @@ class Answerer:
         """
         return self._replies(prepared, example_windows(prepared.features, logits), n_best)
 
-    def _replies(self, prepared: Prepared, windows: Iterable[Sequence[WindowLogits]], n_best: int) -> list[Reply]:
+    def _replies(
+        self, prepared: PreparedQuestions, windows: Iterable[Sequence[WindowLogits]], n_best: int
+    ) -> list[Reply]:
         """One reply a question; ``windows`` are each example's, in order."""
         found: list[list[_Read]] = [[] for _ in prepared.questions]
         replies = []
@@ -335,7 +346,7 @@ class Answerer:
             "max_question_tokens sets that, within what a window holds."
         )
 
-    def _read(self, part: Part, windows: Sequence[WindowLogits], n_best: int) -> _Read:
+    def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], n_best: int) -> _Read:
         """The best candidates of one part: the first of all, and the best that share no character."""
         decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
         first = tuple(candidate.score for candidate in decoded.candidates)
@@ -373,20 +384,20 @@ class Answerer:
 
     @staticmethod
     def _found(
-        document: Document, part: Part, candidate: Candidate, probability: float, confidence: float
+        document: Document, part: DocumentPart, candidate: Candidate, probability: float, confidence: float
     ) -> FoundAnswer:
         start, end = part.start + candidate.start, part.start + candidate.end
-        place = place_of(document.text, start, end)
+        position = position_of(document.text, start, end)
         return FoundAnswer(
             text=candidate.text,
             start=start,
             end=end,
             confidence=confidence,
             probability=probability,
-            line=place.line,
-            column=place.column,
-            sentence=place.sentence,
-            sentence_start=place.sentence_start,
+            line=position.line,
+            column=position.column,
+            sentence=position.sentence,
+            sentence_start=position.sentence_start,
             document=part.document,
             document_name=document.name,
         )
@@ -396,23 +407,10 @@ class Answerer:
 class _Read:
     """What was found in one part: candidates that share no character, the best scores of all, and `log_total`."""
 
-    part: Part
+    part: DocumentPart
     candidates: tuple[Candidate, ...]
     scores: tuple[float, ...]
     log_total: float
-
-
-def load_question_answerer(name: str, device: str) -> LoadedModel:
-    """Load a model that can answer: an encoder and a trained span head, or its ONNX form.
-
-    Raises:
-        ModelError: if the model cannot be read, or has no head for this task.
-        HubError: if a hub name cannot be fetched.
-
-    """
-    loaded = load_trained_model(name, "question-answering", HEAD_RULES, make_span_head, choose_device(device))
-    loaded.model.eval()
-    return loaded
 
 
 def _windows(stored: Mapping[str, int], limit: int, asked: Mapping[str, int | None]) -> WindowSettings:

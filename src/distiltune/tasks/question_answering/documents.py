@@ -24,7 +24,7 @@ class Document:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class DocumentPart:
     """A stretch of a document that is read in one piece: ``text`` begins at the document's code point ``start``."""
 
     document: int
@@ -33,7 +33,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TextPosition:
     """Where a stretch of a text stands: line and column counted from 1, and the sentence around it."""
 
     line: int
@@ -60,10 +60,10 @@ def as_documents(given: Documents) -> tuple[Document, ...]:
     return documents
 
 
-def place_of(text: str, start: int, end: int) -> Place:
+def position_of(text: str, start: int, end: int) -> TextPosition:
     """Where ``text[start:end]`` stands."""
     sentence_start, sentence_end = sentence_around(text, start, end)
-    return Place(
+    return TextPosition(
         line=text.count("\n", 0, start) + 1,
         column=start - text.rfind("\n", 0, start),
         sentence=text[sentence_start:sentence_end],

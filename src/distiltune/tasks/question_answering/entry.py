@@ -12,21 +12,22 @@ from distiltune.tasks.question_answering.question_rows import ColumnMap
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, check, fill_question_windows
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.question_answering.question_data import QuestionData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(ColumnMap.parse(columns))
 
 
-def _task() -> Callable[[QuestionAnsweringSettings], Task]:
+def _spec() -> Callable[[QuestionAnsweringSettings], TaskSpec[QuestionData]]:
     from distiltune.tasks.question_answering.task import from_settings
 
     return from_settings
 
 
 def _checker() -> Checker[QuestionAnsweringSettings]:
-    from distiltune.tasks.question_answering.check.lines import check
+    from distiltune.tasks.question_answering.check.data_check import check
 
     return check
 
@@ -39,7 +40,7 @@ def _server() -> Callable[..., Any]:
 
 TASK = TaskEntry(
     name=NAME,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     settings=QuestionAnsweringSettings,
     monitors={
@@ -49,9 +50,12 @@ TASK = TaskEntry(
         "start_accuracy": "higher",
         "end_accuracy": "higher",
     },
-    for_use=("validation_questions", "max_question_tokens", "max_answer_tokens", "null_threshold"),
+    for_use=("validation_questions", "no_answer", "max_question_tokens", "max_answer_tokens", "null_threshold"),
     prediction_files=PREDICTION_FILES,
-    columns=(("question", "context"), ("paragraphs",)),
+    columns=(
+        *(("question", "context"), ("paragraphs",), ("context", "qas"), ("context_text", "qas")),
+        *(("story", "questions"), ("query", "document"), ("storyId", "text", "questions"), ("data", "annotations")),
+    ),
     renamed=_renamed,
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',
     checker=_checker,
@@ -60,5 +64,6 @@ TASK = TaskEntry(
     check=check,
     windows=fill_question_windows,
     for_serving=("max_question_tokens", "max_answer_tokens", "null_threshold"),
-    for_checking=("max_question_tokens", "max_answer_tokens"),
+    for_checking=("no_answer", "max_question_tokens", "max_answer_tokens"),
+    for_reading=("no_answer",),
 )

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.question_answering.calibration import (
     POOL_SIZE,
     AnswerRecord,
@@ -119,7 +120,7 @@ class PredictionFiles:
         assert self._decoded is not None, "used outside its with block"
         self._decoded.seek(0)
         answers: dict[str, str] = {}
-        with self._paths[1].open("w", encoding="utf-8") as file:
+        with writing_text(self._paths[1]) as file:
             for id_, best_text, difference, candidates in map(json.loads, self._decoded):
                 answers[id_] = Prediction(id_, best_text, difference).final_text(null_threshold)
                 confidence_of = confidence_among([score for _, _, _, score, _ in candidates], temperature)
@@ -131,8 +132,7 @@ class PredictionFiles:
                     "candidates": [_shown(each, confidence_of) for each in candidates[: self._n_best]],
                 }
                 file.write(json.dumps(line, ensure_ascii=False) + "\n")
-        text = json.dumps(answers, ensure_ascii=False, indent=0)
-        self._paths[0].write_text(text + "\n", encoding="utf-8")
+        write_whole(self._paths[0], json.dumps(answers, ensure_ascii=False, indent=0) + "\n")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -172,15 +172,28 @@ def as_prediction(example: Example, decoded: Decoded) -> Prediction:
     return Prediction(id=example.id, best_text=decoded.best_text, null_score_difference=decoded.null_score_difference)
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerDecision:
+    """When "no answer" is given, and how sure an answer is.
+
+    Attributes:
+        null_threshold: null score difference above which the answer is "none"; None: always answer.
+        from_data: take the threshold of the best F1 on the questions instead, 0 if all of them have an answer.
+        temperature: of the confidence; None: one is fitted, 1 where too few questions tell.
+
+    """
+
+    null_threshold: float | None = None
+    from_data: bool = False
+    temperature: float | None = None
+
+
 def evaluate_questions(
     model: nn.Module,
     examples: Sequence[Example],
     question_features: QuestionFeatures,
     settings: ReadingSettings,
-    *,
-    null_threshold: float | None,
-    choose_threshold: bool = False,
-    temperature: float | None = None,
+    decision: AnswerDecision = AnswerDecision(),
     on_example: Callable[[Example, Decoded], None] = lambda example, decoded: None,
 ) -> QuestionEvaluation:
     """Evaluate in one pass; memory does not grow with the logits of the set.
@@ -190,12 +203,11 @@ def evaluate_questions(
         examples: the questions; those without gold answers are read and not scored.
         question_features: their features.
         settings: limits of decoding and batching.
-        null_threshold: null score difference above which the answer is "none"; None: always answer.
-        choose_threshold: take the threshold of the best F1 on these questions instead, 0 if all of them have an answer.
-        temperature: of the confidence; by default one is fitted, 1 where too few questions tell.
+        decision: when "no answer" is given.
         on_example: called with each example and what was decoded, in order.
 
     """
+    null_threshold, temperature = decision.null_threshold, decision.temperature
     sums = _FeatureSums(torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model)))
     keeper, record = ScoreKeeper(), AnswerRecord()
     # A confidence is taken over a fixed number of candidates, however few are wanted.
@@ -212,8 +224,8 @@ def evaluate_questions(
         )
     scores = untuned = calibration = None
     if len(keeper):
-        scores = keeper.scores(0.0 if choose_threshold else null_threshold)
-        if choose_threshold:
+        scores = keeper.scores(0.0 if decision.from_data else null_threshold)
+        if decision.from_data:
             null_threshold = 0.0
             if scores.best_f1_threshold is not None:
                 untuned, null_threshold = scores, scores.best_f1_threshold

@@ -15,14 +15,14 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import NO_LABEL
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
-from distiltune.data.windows import Part, Windows, cut_windows, lay_out
+from distiltune.data.windows import SequencePart, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.place_answer import inner
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1
-NO_LABEL = -100
-"""Start and end of a feature where it is not known what is right: the loss leaves it out, as cross-entropy does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: W
     token_ids, offsets = lay_out(
         special,
         (
-            Part(question_tokens.ids, question_start, question_lengths[windows.example]),
-            Part(context_tokens.ids, window_start, windows.n_tokens),
+            SequencePart(question_tokens.ids, question_start, question_lengths[windows.example]),
+            SequencePart(context_tokens.ids, window_start, windows.n_tokens),
         ),
     )
     labels = _label(examples, context_of, context_tokens, windows, window_start, first_context_token)
@@ -166,9 +166,10 @@ def _answer_tokens(
         if not example.answers:
             continue
         answer = example.answers[0]
+        start, end = inner(example.context, answer.start, answer.end)
         low, high = context_tokens.offsets[context_of[i]], context_tokens.offsets[context_of[i] + 1]
-        first = int(low) + int(np.searchsorted(context_tokens.char_starts[low:high], answer.start, side="right")) - 1
-        last = int(low) + int(np.searchsorted(context_tokens.char_ends[low:high], answer.end, side="left"))
+        first = int(low) + int(np.searchsorted(context_tokens.char_starts[low:high], start, side="right")) - 1
+        last = int(low) + int(np.searchsorted(context_tokens.char_ends[low:high], end, side="left"))
         if low <= first and last < high:
             spans[i] = min(first, last), max(first, last)
     return spans

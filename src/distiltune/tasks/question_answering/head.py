@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import PackedBatch, token_places
+from distiltune.data.packing import PackedBatch, token_positions
 from distiltune.tasks.heads import TokenHead
 from distiltune.training.objective import StepSums
 
@@ -22,7 +22,7 @@ SpanHead = partial(TokenHead, n_columns=2)
 def unpack_logits(logits: Tensor, batch: PackedBatch) -> Tensor:
     """``(total_tokens, 2)`` → ``(n_features, 2, max_length)``, minus infinity behind each feature's end."""
     n_sequences = len(batch.lengths)  # the features, and filler if there is some
-    feature, within = token_places(batch.cu_seqlens, batch.n_tokens)
+    feature, within = token_positions(batch.cu_seqlens, batch.n_tokens)
     dense = logits.new_full((n_sequences, batch.max_length, 2), -torch.inf)
     return dense.index_put((feature, within), logits)[: batch.n_features].transpose(1, 2)
 

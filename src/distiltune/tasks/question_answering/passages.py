@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from distiltune.errors import DataError, install_extra
-from distiltune.tasks.question_answering.documents import Document, Part
+from distiltune.tasks.question_answering.documents import Document, DocumentPart
 
 PASSAGE_CHARACTERS = 1_000
 MARGIN_CHARACTERS = 200
@@ -80,14 +80,14 @@ class PassageIndex:
         scores = self._ranker.get_scores(asked[0]) if asked[0] else np.zeros(len(self._spans))
         return [int(number) for number in np.argsort(-scores, kind="stable")[:n]]
 
-    def parts(self, question: str, n: int) -> list[Part]:
+    def parts(self, question: str, n: int) -> list[DocumentPart]:
         """The ``n`` likeliest passages with a margin, in the texts' order, neighbours joined."""
-        parts: list[Part] = []
+        parts: list[DocumentPart] = []
         low = high = document = -1
 
         def close() -> None:
             if document >= 0:
-                parts.append(Part(document, low, self._documents[document].text[low:high]))
+                parts.append(DocumentPart(document, low, self._documents[document].text[low:high]))
 
         for number in sorted(self.best(question, n)):
             of, start, end = self._spans[number]

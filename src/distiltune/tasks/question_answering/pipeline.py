@@ -20,6 +20,7 @@ from typing import Any, Final, Literal
 from tokenizers import Tokenizer
 
 from distiltune.data.reading import text_problem
+from distiltune.system.host import with_threads
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import Candidate, decode
 from distiltune.tasks.question_answering.examples import Example
@@ -96,6 +97,7 @@ class QuestionAnsweringPipeline:
     def __init__(self, answerer: Answerer, settings: CallSettings = USUAL, tokenizer: Tokenizer | None = None) -> None:
         """Answer with these settings of a call as its defaults; ``tokenizer`` stands in for the model's."""
         loaded = answerer.loaded
+        self._answerer = answerer
         self._loaded = loaded if tokenizer is None else replace(loaded, tokenizer=tokenizer)
         self._settings = settings
 
@@ -112,7 +114,8 @@ class QuestionAnsweringPipeline:
         """
         settings = self._settings.changed(take_call(kwargs))
         examples = [_as_example(number, each) for number, each in enumerate(_as_inputs(args, kwargs))]
-        results = self._answer(examples, settings)
+        with with_threads(self._answerer.n_threads):
+            results = self._answer(examples, settings)
         return results[0] if len(results) == 1 else results
 
     def _answer(self, examples: Sequence[Example], settings: CallSettings) -> list[Found | list[Found]]:

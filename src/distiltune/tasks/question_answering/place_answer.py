@@ -16,8 +16,11 @@ from typing import Literal
 
 from distiltune.tasks.question_answering.examples import Answer
 
-Repair = Literal["offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_respelled"]
+Repair = Literal["offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_respelled", "answer_trimmed"]
 Misplacement = Literal["answer_empty", "answer_ambiguous", "answer_not_found"]
+
+_INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
+"""Zero-width spaces and marks of direction: a tokenizer drops them, as it does white space."""
 
 NEAREST_CODE_POINTS = 32
 """How far a wrong offset may be from the one occurrence that it is nearest to."""
@@ -50,10 +53,63 @@ def place_answer(context: str, text: str, start: int | None) -> Placed | Misplac
     units, if one of the two fits; at its offset up to white space, case and Unicode form; the only
     occurrence, or the nearest to the offset within `NEAREST_CODE_POINTS`, or without an offset the first;
     the only occurrence up to white space, case and Unicode form. The answer's text is as the context spells
-    it.
+    it, without what is blank at its ends, unless it is then cut inside a word: its offsets have slipped.
     """
-    if not text or text.isspace():
+    first, stop = inner(text, 0, len(text))
+    if first == stop:
         return Misplaced("answer_empty")
+    if stop - first == len(text):
+        return _place(context, text, start)
+    at_offset = _place_with_blanks(context, text[first:stop], start, first)
+    if at_offset is not None:
+        return at_offset
+    placed = _trimmed(context, _place(context, text, start))
+    return placed if isinstance(placed, Placed) else _place(context, text[first:stop], start)
+
+
+def inner(text: str, start: int, end: int) -> tuple[int, int]:
+    """What of ``text[start:end]`` is between the blank characters at its ends, which no token holds."""
+    while start < end and _is_blank(text[start]):
+        start += 1
+    while start < end and _is_blank(text[end - 1]):
+        end -= 1
+    return start, end
+
+
+def _is_blank(character: str) -> bool:
+    return character.isspace() or character in _INVISIBLE
+
+
+def _place_with_blanks(context: str, core: str, start: int | None, n_leading: int) -> Placed | None:
+    """The answer without its blank ends, of which ``n_leading`` are before it, if it is at its offset or just after."""
+    if start is None or start < 0:
+        return None
+    for place in (start + n_leading, start):
+        if context.startswith(core, place) and not _is_cut(context, place, place + len(core)):
+            return Placed(Answer(core, place), "answer_trimmed")
+    return None
+
+
+def _trimmed(context: str, placed: Placed | Misplaced) -> Placed | Misplaced:
+    """The same without what is blank at its ends, unless it is then cut inside a word."""
+    if isinstance(placed, Misplaced):
+        return placed
+    answer = placed.answer
+    start, end = inner(context, answer.start, answer.end)
+    if (start, end) == (answer.start, answer.end) or _is_cut(context, start, end):
+        return placed
+    return Placed(Answer(context[start:end], start), placed.repair or "answer_trimmed", placed.is_ambiguous)
+
+
+def _is_cut(context: str, start: int, end: int) -> bool:
+    """Whether the stretch begins or ends between two letters or digits."""
+    return any(
+        0 < place < len(context) and context[place - 1].isalnum() and context[place].isalnum() for place in (start, end)
+    )
+
+
+def _place(context: str, text: str, start: int | None) -> Placed | Misplaced:
+    """The answer as it is given, blank ends and all."""
     if start is None:
         return _place_without_offset(context, text) or _place_respelled(context, text)
     if start >= 0:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays, cache_key, load_or_make
+from distiltune.data.cache import Arrays, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.findings import Finding, Findings
@@ -53,6 +52,7 @@ def load_examples(
     columns: str,
     max_rejected_share: float,
     use: Use = "training",
+    no_answer: str = "",
     form: FileForm = AS_USUAL,
 ) -> ExampleSet:
     """Read the examples of all sources, mixed in the order named; arguments and errors as `read_examples`."""
@@ -62,26 +62,25 @@ def load_examples(
         columns=ColumnMap.parse(columns),
         max_rejected_share=max_rejected_share,
         use=use,
+        no_answer=no_answer,
         form=form,
     )
 
 
-def featurise(examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings, cache: Path) -> QuestionData:
+def featurise(examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings) -> QuestionData:
     """Features of the examples, from the cache if these files, this tokenizer and these settings made some before."""
     notes: list[str] = []
-    key = cache_key(
-        {
-            "task": "question-answering",
-            "data": examples.fingerprint,
-            "examples": _fingerprint(examples.examples),
-            "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
-            "max_length": settings.max_length,
-            "stride": settings.stride,
-            "max_question_tokens": settings.max_question_tokens,
-        }
-    )
+    parts = {
+        "task": "question-answering",
+        "data": examples.fingerprint,
+        "examples": _fingerprint(examples.examples),
+        "tokenizer": hashlib.sha256(tokenizer.to_str().encode()).hexdigest(),
+        "max_length": settings.max_length,
+        "stride": settings.stride,
+        "max_question_tokens": settings.max_question_tokens,
+    }
     arrays, _ = load_or_make(
-        cache, key, lambda: _as_arrays(make_features(examples.examples, tokenizer, settings)), notes.append
+        parts, lambda: _as_arrays(make_features(examples.examples, tokenizer, settings)), on_problem=notes.append
     )
     features = _from_arrays(arrays)
     return QuestionData(

@@ -1,17 +1,28 @@
 """Rows of a file → questions, their parts still unchecked: SQuAD articles flattened, flat rows as they are.
 
-Only the layout is read here. Whether a question is text and where an answer is, `read` checks.
+Only the layout is read here. Whether a question is text and where an answer is, `read` checks. Rows as annotation tools
+and other benchmarks have them are brought into one of these two forms by `question_layouts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, replace
 
 from distiltune.data.findings import Finding
 from distiltune.data.reading import parse_columns, rejected, writable
 from distiltune.data.rows import BadRow, Row
+from distiltune.tasks.question_answering.question_layouts import Layout, as_usual
+from distiltune.tasks.question_answering.raw_answers import (
+    RANGE_NAMES,
+    START_NAMES,
+    answers_of_cell,
+    answers_of_ranges,
+    flat_answers,
+    nested_answers,
+    offsets_from,
+)
+from distiltune.tasks.question_answering.raw_question import Decision, RawAnswers, RawQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,145 +42,104 @@ class ColumnMap:
         return parse_columns(ColumnMap, text)
 
 
-@dataclass(frozen=True, slots=True)
-class RawAnswer:
-    """A gold answer as the file has it; ``start`` is None if the file gives none."""
-
-    text: object
-    start: object
-
-
-@dataclass(frozen=True, slots=True)
-class RawQuestion:
-    """A question as the file has it, of whatever types; None for what is absent.
-
-    ``answers`` is a sentence on what is wrong with them where they cannot be read; ``has_gold`` says whether there was
-    a place for them at all.
-    """
-
-    where: str
-    id: object
-    question: object
-    context: object
-    title: object
-    answers: tuple[RawAnswer, ...] | str
-    is_impossible: bool
-    has_gold: bool
-
-
-def is_article(row: Row) -> bool:
-    """Whether the row is an article of SQuAD's form and not a flat row."""
-    return "paragraphs" in row.value
+def is_nested(row: Row) -> bool:
+    """Whether the row holds questions below a text and is not a flat row."""
+    return "paragraphs" in row.value or as_usual(row.value) is not None
 
 
 def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[RawQuestion | Finding]:
     """The questions of one row of ``file``, or of one SQuAD article; a rejected `Finding` for any other."""
     if isinstance(row, BadRow):
         yield rejected("row_unreadable", row.where, None, f"The row {row.reason}")
-    elif is_article(row):
-        yield from _questions_of_article(row, file)
+        return
+    layout = as_usual(row.value)
+    if layout is not None:
+        yield from _questions_of_layout(row, layout, file)
+    elif "paragraphs" in row.value:
+        yield from _questions_of_article(row, row.value["paragraphs"], file)
     else:
         yield _question_of_flat_row(row, columns)
 
 
-def _questions_of_article(row: Row, file: str) -> Iterator[RawQuestion | Finding]:
+def _questions_of_layout(row: Row, layout: Layout, file: str) -> Iterator[RawQuestion | Finding]:
+    """The questions of a row that is laid out in another form, each with what was decided about that."""
+    for question in _questions_of_paragraph(row, layout.paragraph, row.where, file):
+        if isinstance(question, RawQuestion):
+            question = replace(question, decisions=(*question.decisions, *layout.decisions))
+        yield question
+
+
+def _questions_of_article(row: Row, paragraphs: object, file: str) -> Iterator[RawQuestion | Finding]:
     """The questions of an article: ``paragraphs`` with a ``context`` and ``qas``, SQuAD 1.1 and 2.0."""
-    paragraphs = row.value["paragraphs"]
     if not isinstance(paragraphs, list):
         yield rejected("article_malformed", row.where, None, "The article's `paragraphs` is not a list.")
         return
     for number, paragraph in enumerate(paragraphs):
-        where = f"{row.where}.paragraphs[{number}]"
-        questions = paragraph.get("qas") if isinstance(paragraph, dict) else None
-        if not isinstance(questions, list):
-            yield rejected("article_malformed", where, None, "The paragraph has no list `qas`.")
-            continue
-        for index, question in enumerate(questions):
-            if isinstance(question, dict):
-                yield _question_of_article(row, paragraph, question, file, f"{where}.qas[{index}]")
-            else:
-                yield rejected("article_malformed", f"{where}.qas[{index}]", None, "The question is not an object.")
+        yield from _questions_of_paragraph(row, paragraph, f"{row.where}.paragraphs[{number}]", file)
+
+
+def _questions_of_paragraph(row: Row, paragraph: object, where: str, file: str) -> Iterator[RawQuestion | Finding]:
+    questions = paragraph.get("qas") if isinstance(paragraph, dict) else None
+    if not isinstance(paragraph, dict) or not isinstance(questions, list):
+        yield rejected("article_malformed", where, None, "The paragraph has no list `qas`.")
+        return
+    for index, question in enumerate(questions):
+        if isinstance(question, dict):
+            yield _question_of_article(row, paragraph, question, file, f"{where}.qas[{index}]")
+        else:
+            yield rejected("article_malformed", f"{where}.qas[{index}]", None, "The question is not an object.")
 
 
 def _question_of_article(
     article: Row, paragraph: Mapping[str, object], question: Mapping[str, object], file: str, place: str
 ) -> RawQuestion:
-    row_id = question.get("id")
+    row_id = next((question[name] for name in ("id", "qid", "query_id") if name in question), None)
     where = f"{file}#{writable(str(row_id))}" if isinstance(row_id, str | int) and row_id != "" else place
     is_impossible = _is_true(question.get("is_impossible"))
+    # MRQA's `answers` are texts alone; where they stand, `detected_answers` has.
+    answers = question.get("detected_answers") or question.get("answers")
     return RawQuestion(
         where=where,
         id=row_id,
-        question=question.get("question"),
-        context=paragraph.get("context"),
+        question=question.get("question", question.get("query_text")),
+        context=paragraph.get("context", paragraph.get("context_text")),
         title=article.value.get("title"),
-        answers=_nested_answers(question.get("answers")),
+        answers=nested_answers(answers),
         is_impossible=is_impossible,
-        has_gold=is_impossible or "answers" in question,
+        has_gold=is_impossible or "answers" in question or "detected_answers" in question,
     )
 
 
 def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
     value = row.value
-    answers = _nested_answers(value.get(columns.answers))
-    if answers == ():
-        answers = _flat_answers(value.get(columns.answer_text), value.get(columns.answer_start))
+    context = value.get(columns.context)
+    answers = nested_answers(value.get(columns.answers))
+    decisions: tuple[Decision, ...] = ()
+    range_name = next((name for name in RANGE_NAMES if name in value), "")
+    if isinstance(answers, RawAnswers) and not answers.given and not answers.decisions:
+        texts, decisions = answers_of_cell(value.get(columns.answer_text), context)
+        start_name = columns.answer_start
+        if columns.answer_text in value and columns.answer_start not in value:
+            start_name = next((name for name in START_NAMES if name in value), start_name)
+        answers = flat_answers(texts, value.get(start_name))
+        if start_name != columns.answer_start and isinstance(answers, RawAnswers) and answers.given:
+            decisions = (*decisions, offsets_from(start_name))
+        if columns.answer_text not in value and range_name:
+            answers = answers_of_ranges(value[range_name], context, range_name)
     is_impossible = _is_true(value.get("is_impossible"))
     return RawQuestion(
         where=row.where,
         id=value.get(columns.id),
         question=value.get(columns.question),
-        context=value.get(columns.context),
+        context=context,
         title=value.get("title"),
         answers=answers,
         is_impossible=is_impossible,
-        has_gold=is_impossible or columns.answers in value or columns.answer_text in value,
+        has_gold=is_impossible or any(name in value for name in (columns.answers, columns.answer_text, *RANGE_NAMES)),
+        decisions=decisions,
     )
 
 
 def _is_true(value: object) -> bool:
     """True, or a table's way to write it."""
     return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "1"))
-
-
-def _nested_answers(value: object) -> tuple[RawAnswer, ...] | str:
-    """The answers of a column ``answers``, or a sentence that says what is wrong with it.
-
-    It is a list of ``{"text", "answer_start"}`` as in SQuAD's files, a list of texts, or
-    ``{"text": [...], "answer_start": [...]}`` as the hub has it; nothing if absent or empty.
-    """
-    if value is None or value in ("", []):
-        return ()
-    if isinstance(value, dict):
-        if "text" not in value:
-            return "`answers` has no `text`."
-        return _flat_answers(value["text"], value.get("answer_start"))
-    if not isinstance(value, list):
-        return f"`answers` is {_kind_of(value)}, neither a list nor an object with `text` and `answer_start`."
-    answers = []
-    for answer in value:
-        if isinstance(answer, dict) and "text" in answer:
-            answers.append(RawAnswer(answer["text"], answer.get("answer_start")))
-        elif isinstance(answer, str):
-            answers.append(RawAnswer(answer, None))
-        else:
-            return "`answers` has an element that is neither a text nor an object with `text`."
-    return tuple(answers)
-
-
-def _flat_answers(texts: object, starts: object) -> tuple[RawAnswer, ...] | str:
-    """Answers of a text or a list of texts, with an offset, a list of as many, or none."""
-    if texts is None or texts in ("", []):
-        return ()
-    all_texts = cast("list[object]", texts) if isinstance(texts, list) else [texts]
-    if starts is None or starts in ("", []):
-        return tuple(RawAnswer(text, None) for text in all_texts)
-    all_starts = cast("list[object]", starts) if isinstance(starts, list) else [starts]
-    if len(all_texts) != len(all_starts):
-        return f"There are {len(all_texts)} answer texts but {len(all_starts)} offsets."
-    return tuple(RawAnswer(text, start) for text, start in zip(all_texts, all_starts, strict=True))
-
-
-def _kind_of(value: object) -> str:
-    """What ``value`` is, for a message."""
-    return "text" if isinstance(value, str) else f"of type {type(value).__name__}"

@@ -18,6 +18,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -32,19 +33,14 @@ from distiltune.data.reading import (
     text_problem,
 )
 from distiltune.data.rows import Row
-from distiltune.data.sources import has_splits
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
+from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none
 from distiltune.tasks.question_answering.place_answer import Misplaced, Placed, place_answer
-from distiltune.tasks.question_answering.question_rows import (
-    ColumnMap,
-    RawAnswer,
-    RawQuestion,
-    is_article,
-    questions_of,
-)
+from distiltune.tasks.question_answering.question_rows import ColumnMap, is_nested, questions_of
+from distiltune.tasks.question_answering.raw_question import Decision, RawAnswer, RawAnswers, RawQuestion
 
-__all__ = ["ColumnMap", "ExampleSet", "has_own_validation", "read_examples"]
+__all__ = ["ColumnMap", "ExampleSet", "read_examples"]
 
 _GOLD = ("answer_text", "answer_start", "answers")
 """Fields whose columns a prediction does not need."""
@@ -54,7 +50,13 @@ ExampleSet = ReadSet[Example]
 
 # Names that people give a column of answers. Where none of the mapped columns exists but one of these does,
 # going on would train every question as unanswerable.
-_LIKELY_ANSWER_COLUMNS = frozenset({"answer", "answers", "answertext", "answertexts", "goldanswer", "goldanswers"})
+_LIKELY_ANSWER_COLUMNS = frozenset(
+    {
+        *("answer", "answers", "answertext", "answertexts", "goldanswer", "goldanswers", "answerspan", "answerspans"),
+        *("text", "span", "spantext", "humanansspans"),
+    }
+)
+_LIKELY_OFFSET_COLUMNS = frozenset({"answerstart", "start", "startchar", "charstart", "spanstart", "humanansindices"})
 
 _MISPLACED = {
     "answer_empty": "is empty or white space only",
@@ -66,6 +68,7 @@ _REPAIRED = {
     "offset_in_utf16": "its offset counted UTF-16 units",
     "answer_moved": "it was not at its offset and is found elsewhere",
     "answer_respelled": "the context spells it with other white space, case or Unicode form",
+    "answer_trimmed": "it had white space at an end",
 }
 
 
@@ -76,6 +79,7 @@ def read_examples(
     columns: ColumnMap = ColumnMap(),  # noqa: B008 (frozen)
     max_rejected_share: float = 0.05,
     use: Use = "training",
+    no_answer: str = "",
     form: FileForm = AS_USUAL,
 ) -> ExampleSet:
     """Read the examples of one split from all sources, in order, as `read_sources` does.
@@ -90,6 +94,8 @@ def read_examples(
         max_rejected_share: the largest share of rows, 0 to 1, that may be left out.
         use: what for. Of gold answers that are not found in their context, training leaves out the question, evaluation
             keeps the text to score against; for a prediction a question may have no gold.
+        no_answer: texts that mean that there is no answer, as `NoAnswer.parse` reads them.
+        form: how files are read where they do not say.
 
     Raises:
         DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
@@ -97,33 +103,23 @@ def read_examples(
 
     """
     mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
-    reading = _Reading(form=form, mapped=mapped, use=use)
+    reading = _Reading(form=form, mapped=mapped, use=use, no_answer=NoAnswer.parse(no_answer))
+    kept_by = {"split": split, "use": use, "no_answer": no_answer}
     read = read_sources(
-        sources,
-        split,
-        f"data/{split}.json",
+        ToRead(
+            sources,
+            split,
+            f"data/{split}.json",
+            {"question": columns.question, "context": columns.context},
+            max_rejected_share,
+        ),
         reading,
         lambda path: _read_file(path, columns, reading),
-        {"question": columns.question, "context": columns.context},
-        max_rejected_share,
-        Keeping(
-            _pack,
-            _unpack,
-            {"split": split, "use": use, "columns": asdict(columns), "form": asdict(form)},
-            Path(__file__).parent,
-        ),
+        Keeping(_pack, _unpack, {**kept_by, "columns": asdict(columns), "form": asdict(form)}),
     )
     if use != "evaluation":
         return read
     return need_gold(read, lambda example: example.has_gold, f"{columns.answer_text!r} or {columns.answers!r}")
-
-
-def has_own_validation(source: str | Path) -> bool:
-    """Whether reading ``source`` with ``split="validation"`` gives other questions than with ``"train"``.
-
-    So it is for `starter` and for names on the hub; files are read as they are for either split.
-    """
-    return has_splits(source)
 
 
 def _pack(examples: Sequence[Example]) -> dict[str, Any]:
@@ -165,11 +161,21 @@ def _unpack(kept: Any) -> list[Example]:
 class _Reading(Reading[Example]):
     """What has been read so far, and for what use.
 
-    ``contexts`` maps each context to the one object that all its examples share.
+    ``contexts`` maps each context to the one object that all its examples share; ``decided`` is what was said of the
+    file that is being read.
     """
 
     use: Use = "training"
+    no_answer: NoAnswer = field(default_factory=NoAnswer)
     contexts: dict[str, str] = field(default_factory=dict)
+    decided: set[str] = field(default_factory=set)
+
+    def say_once(self, decisions: Sequence[Decision], file: str) -> None:
+        """Note how something in a file is understood, each kind once."""
+        for decision in decisions:
+            if decision.kind not in self.decided:
+                self.decided.add(decision.kind)
+                self.findings.add(Finding("decided", decision.kind, file, "", decision.message))
 
 
 def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
@@ -178,8 +184,16 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     first_flat_row: Row | None = None
     has_gold = False
     n_before, without = len(reading.examples), []
-    for row in reading.rows(path, is_flat=lambda row: not is_article(row)):
-        if first_flat_row is None and isinstance(row, Row) and not is_article(row):
+    reading.decided.clear()
+    for row in reading.rows(path, is_flat=lambda row: not is_nested(row) and row.value.keys() != {"header"}):
+        if isinstance(row, Row) and row.value.keys() == {"header"}:
+            reading.findings.add(
+                Finding("noted", "header_line", row.where, "", "The line tells of the file; it is no row.")
+            )
+            continue
+        if isinstance(row, Row) and row.told:
+            reading.say_once((Decision("form_read", row.told),), file)
+        if first_flat_row is None and isinstance(row, Row) and not is_nested(row):
             first_flat_row = row
         for question in questions_of(row, file, columns):
             reading.findings.count_row()
@@ -188,6 +202,9 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             if isinstance(result, Finding):
                 reading.findings.add(result)
                 continue
+            if isinstance(question, RawQuestion):
+                reading.say_once(question.decisions, file)
+                reading.say_once(question.answers.decisions if isinstance(question.answers, RawAnswers) else (), file)
             if isinstance(question, RawQuestion) and not question.has_gold:
                 without.append(len(reading.examples))
             reading.examples.append(result)
@@ -202,16 +219,33 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
 
 def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> Finding:
     """The finding that a file has no answers at all; `DataError` if they are wanted and in a column not mapped."""
-    for column in row.value if row is not None and use != "prediction" else ():
-        if "".join(filter(str.isalnum, str(column).lower())) in _LIKELY_ANSWER_COLUMNS:
-            raise DataError(
-                f"There is no column {columns.answer_text!r} or {columns.answers!r}, but one {column!r}.",
-                where=file,
-                fix=f"if it holds the answers, name it: --columns answer_text={column}; otherwise rename it.",
-            )
+    if row is not None and use != "prediction":
+        _refuse_likely_columns(file, row, columns)
     what = "every question counts as unanswerable" if use == "training" else "there is nothing to compare with"
     message = f"No row has {columns.answer_text!r} or {columns.answers!r}: {what}."
     return Finding("noted", "no_answer_column", file, "", message)
+
+
+def _refuse_likely_columns(file: str, row: Row, columns: ColumnMap) -> None:
+    """Raise `DataError` where a column that is not mapped looks like one of answers, or of their offsets."""
+    plain = {str(column): "".join(filter(str.isalnum, str(column).lower())) for column in row.value}
+    mapped = {columns.question, columns.context, columns.id}
+    texts = [name for name, key in plain.items() if key in _LIKELY_ANSWER_COLUMNS and name not in mapped]
+    offsets = [name for name, key in plain.items() if key in _LIKELY_OFFSET_COLUMNS and name not in mapped]
+    if texts:
+        also = f",answer_start={offsets[0]}" if offsets and offsets[0] != columns.answer_start else ""
+        option = f"--columns answer_text={texts[0]}{also}"
+        raise DataError(
+            f"There is no column {columns.answer_text!r} or {columns.answers!r}, but one {texts[0]!r}.",
+            where=file,
+            fix=f"if it holds the answers, name it: {option}; otherwise rename it.",
+        )
+    if offsets:
+        raise DataError(
+            f"There is no column {columns.answer_text!r} or {columns.answers!r}, but offsets, {offsets[0]!r}.",
+            where=file,
+            fix=f"name the column of the answers: --columns answer_text=NAME,answer_start={offsets[0]}.",
+        )
 
 
 def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
@@ -226,7 +260,7 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
     assert isinstance(raw.context, str)
     context = reading.contexts.setdefault(raw.context, raw.context)
     wanted_id = id_text(raw.id) or generated_id(context, raw.question)
-    golds = _place_golds(raw, context, wanted_id, reading.use)
+    golds = _place_golds(raw, context, wanted_id, reading)
     if golds.rejection is not None:
         return golds.rejection
     reading.findings.extend(golds.findings)
@@ -246,25 +280,28 @@ class _Golds:
     rejection: Finding | None = None
 
 
-def _place_golds(raw: RawQuestion, context: str, row_id: str, use: Use) -> _Golds:
+def _place_golds(raw: RawQuestion, context: str, row_id: str, reading: _Reading) -> _Golds:
     """Place every gold answer. Bad ones are left out, each with a finding, as long as a good one stays.
 
-    But for training, one that is a text and has no place is good to be scored against.
+    But for training, one that is a text and has no place is good to be scored against. Those that mean that there is
+    no answer are none.
     """
+    use = reading.use
 
     def finding(outcome: Outcome, kind: str, message: str) -> Finding:
         return Finding(outcome, kind, raw.where, row_id, message)
 
     if isinstance(raw.answers, str):
         return _without_gold(raw, row_id, Problem("answers_malformed", raw.answers), use)
-    if raw.is_impossible and raw.answers:
+    given = [gold for gold in raw.answers.given if not reading.no_answer.means_none(gold.text)]
+    if raw.is_impossible and given:
         message = "The question is marked as impossible but has answers; they are left out."
         return _Golds(findings=(finding("noted", "impossible_with_answers", message),))
     answers: list[Answer] = []
     unplaced: list[str] = []
     findings: list[Finding] = []
     problems: list[Problem] = []
-    for gold in raw.answers:
+    for gold in given:
         placed = _place_gold(gold, context)
         if isinstance(placed, Problem) and use != "training" and text_problem(gold.text, "answer") is None:
             unplaced.append(str(gold.text))
@@ -278,6 +315,9 @@ def _place_golds(raw: RawQuestion, context: str, row_id: str, use: Use) -> _Gold
             continue
         answers.append(placed.answer)
         text = shown(gold.text)
+        if like_none(placed.answer.text):
+            message = f"The answer {text} stands in the text and is taken as one. {way_to_say_none(text)}"
+            findings.append(finding("noted", "answer_like_none", message))
         if placed.repair is not None:
             message = f"The answer {text} is now at {placed.answer.start}: {_REPAIRED[placed.repair]}."
             findings.append(finding("repaired", placed.repair, message))
@@ -300,6 +340,8 @@ def _without_gold(raw: RawQuestion, row_id: str, problem: Problem, use: Use) -> 
 def _place_gold(gold: RawAnswer, context: str) -> Placed | Problem:
     """The answer in the context, or why it has no place there."""
     problem = text_problem(gold.text, "answer")
+    if problem is not None and problem.kind == "answer_empty":
+        return replace(problem, message=f"{problem.message} {way_to_say_none(shown(gold.text))}")
     if problem is not None:
         return problem
     assert isinstance(gold.text, str)  # text_problem has looked
@@ -308,7 +350,9 @@ def _place_gold(gold: RawAnswer, context: str) -> Placed | Problem:
         return start
     placed = place_answer(context, gold.text, start)
     if isinstance(placed, Misplaced):
-        return Problem(placed.reason, f"The answer {shown(gold.text)} {_MISPLACED[placed.reason]}.")
+        text = shown(gold.text)
+        also = f" {way_to_say_none(text)}" if like_none(gold.text, unplaced=True) else ""
+        return Problem(placed.reason, f"The answer {text} {_MISPLACED[placed.reason]}.{also}")
     return placed
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from distiltune.settings.engine import Count, EngineSettings, Positive
+from distiltune.settings.engine import Count, EngineSettings, Positive, Text
 from distiltune.settings.marks import STORED
 from distiltune.settings.stored import fill_windows, trained_windows
 
@@ -23,6 +23,9 @@ class QuestionAnsweringSettings(EngineSettings):
     """Longest answer read out, in tokens."""
     n_best: Positive = 20
     """Candidates kept for each question when answers are read out."""
+    no_answer: Text = ""
+    """Texts that stand for "there is no answer" in the data, parted by `|`, such as `ANSWERNOTFOUND`; a blank one for
+    answers of white space alone."""
     null_threshold: float | None = None
     """"No answer" is given where its score exceeds the best answer's by more than this. By default a training takes the
     threshold of the best F1 on its validation data (0 without any unanswerable there) if it trains on unanswerable

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
-from distiltune.data.array_cache import cache_directory
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
@@ -21,7 +21,7 @@ from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_mode
 from distiltune.model.hf_keys import KeyRule
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
+from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
@@ -29,6 +29,7 @@ from distiltune.tasks.question_answering.check.data_check import training_concer
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
     TEMPERATURE,
+    AnswerDecision,
     PredictionFiles,
     QuestionEvaluation,
     evaluate_questions,
@@ -46,7 +47,7 @@ from distiltune.tasks.question_answering.question_data import (
 from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.reading import ReadingSettings
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
-from distiltune.training.objective import Divergence, Objective, TableColumn
+from distiltune.training.objective import Divergence, TableColumn
 
 HEAD_DROPOUT = HeadDropout("qa_dropout", 0.1)
 
@@ -75,18 +76,15 @@ _ALWAYS_ANSWERS = (
 
 
 @dataclass(frozen=True, slots=True)
-class QuestionAnswering:
-    """The task, with the settings that it alone understands.
+class QuestionSpec:
+    """The settings that this task alone understands.
 
     Attributes:
         data: which questions, read how.
         windows: how contexts are cut.
         reading: how answers are read out.
-        null_threshold: null score difference above which "no answer" is given; None: always an answer.
-        temperature: of the confidence; None while it is yet to be fitted, in a training.
-        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead: in a training on
-            questions of which some have no answer, where no threshold was asked for.
-        read: the training and the validation questions, once they are read.
+        null_threshold: null score difference above which "no answer" is given; None: none was asked for.
+        no_answer: texts that mean that there is no answer, as the recipe has them.
 
     """
 
@@ -94,22 +92,10 @@ class QuestionAnswering:
     windows: WindowSettings
     reading: ReadingSettings
     null_threshold: float | None = None
-    temperature: float | None = None
-    chooses_threshold: bool = False
-    read: tuple[ExampleSet, ExampleSet | None] | None = None
+    no_answer: str = ""
 
-    name: str = NAME
-    architecture: str = ARCHITECTURE
-    head_rules: Sequence[KeyRule] = HEAD_RULES
-    metric_names: tuple[str, ...] = METRIC_NAMES
-    output_names: tuple[str, ...] = ("start_logits", "end_logits")
-    table: tuple[TableColumn, ...] = EPOCH_COLUMNS
-    prediction_files: tuple[str, ...] = PREDICTION_FILES
-    objective: Objective = span_loss
-    divergence: Divergence = span_divergence
-
-    def ready(self) -> QuestionAnswering:
-        """The task with its questions read: if some have no answer, a threshold for giving none is chosen.
+    def open_training(self, device: torch.device) -> QuestionTraining:
+        """Read the questions: if some to train on have no answer, a threshold for giving none is chosen.
 
         Without named validation data, the validation split of `starter` and of hub data sets is used; of other
         sources, passages are set aside.
@@ -118,32 +104,86 @@ class QuestionAnswering:
             DataError: if a source cannot be read, or more rows than allowed are unusable.
 
         """
-        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
+        train, validation = train_and_validation(self.read, self.data, _text_of, "text")
         chooses = self.null_threshold is None and any(example.is_unanswerable for example in train.examples)
-        return replace(self, chooses_threshold=chooses, read=(train, validation))
+        task = QuestionAnswering(self, self.null_threshold, temperature=None, chooses_threshold=chooses)
+        return QuestionTraining(task, train, validation, device)
 
-    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
+    def open_model(self, config: Mapping[str, Any]) -> QuestionAnswering:
+        """The task with the model's temperature, and its threshold for "no answer" where none was asked for."""
+        threshold = stored_threshold(config) if self.null_threshold is None else self.null_threshold
+        return QuestionAnswering(self, threshold, stored_temperature(config) or 1.0)
+
+    def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
+        """Read the questions of these sources; arguments and errors as `load_examples`."""
+        columns, share = self.data.columns, self.data.max_rejected_share
+        return load_examples(sources, split, columns, share, use or USE_OF[split], self.no_answer, self.data.form)
+
+    def featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
+        """The questions with their features."""
+        return featurise(examples, tokenizer, self.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionTraining:
+    """The task with its questions read, ``validation`` None if there are none."""
+
+    task: QuestionAnswering
+    train: ExampleSet
+    validation: ExampleSet | None
+    device: torch.device
+
+    def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
         """The model to train, with a span head."""
-        return load_model(name, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT)
+        return load_model(name, self.task.head_rules, self.task.make_head, self.device, dropouts, HEAD_DROPOUT)
 
-    def load_training(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
-        """Featurise the training and the validation questions that `ready` has read."""
-        assert self.read is not None, "ready comes first"
-        train, validation = self.read
-        return (
-            self._featurise(train, tokenizer),
-            self._featurise(validation, tokenizer) if validation is not None else None,
-        )
+    def data(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
+        """The questions to train on and those to validate on with their features."""
+        featurise, aside = self.task.spec.featurise, self.validation
+        return featurise(self.train, tokenizer), featurise(aside, tokenizer) if aside is not None else None
 
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> QuestionData:
+    def lesson(self, loaded: LoadedModel) -> Lesson[QuestionData]:
+        """The questions in the model's tokens, and the loss of its starts and ends."""
+        training, validation = self.data(loaded.tokenizer)
+        return Lesson(self.task, training, validation, span_loss, training.features)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswering:
+    """The task.
+
+    Attributes:
+        spec: its settings.
+        null_threshold: null score difference above which "no answer" is given; None: always an answer.
+        temperature: of the confidence; None while it is yet to be fitted, in a training.
+        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead: in a training on
+            questions of which some have no answer, where no threshold was asked for.
+
+    """
+
+    spec: QuestionSpec
+    null_threshold: float | None
+    temperature: float | None
+    chooses_threshold: bool = False
+
+    name: str = NAME
+    architecture: str = ARCHITECTURE
+    head_rules: Sequence[KeyRule] = HEAD_RULES
+    metric_names: tuple[str, ...] = METRIC_NAMES
+    output_names: tuple[str, ...] = ("start_logits", "end_logits")
+    table: tuple[TableColumn, ...] = EPOCH_COLUMNS
+    prediction_files: tuple[str, ...] = PREDICTION_FILES
+    divergence: Divergence = span_divergence
+
+    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> QuestionData:
         """Read and featurise questions to evaluate on, or to answer.
 
         Raises:
             DataError: if a source cannot be read, more rows than allowed are unusable, or none can be evaluated on.
 
         """
-        examples = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
-        data = self._featurise(examples, tokenizer)
+        examples = examples_to_evaluate(self.spec.read, self.spec.data, sources, use, _text_of, "text")
+        data = self.spec.featurise(examples, tokenizer)
         n_without = sum(example.is_unanswerable for example in data.examples)
         if n_without == 0 or use == "prediction" or self.null_threshold is not None:
             return data
@@ -153,24 +193,22 @@ class QuestionAnswering:
         """A span head with weights yet to be set."""
         return make_span_head(hidden_size, dropout)
 
-    def model_config(
-        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
-    ) -> dict[str, object]:
+    def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """What this task adds to config.json.
 
         Its dropout, the windows that it was trained in, the temperature of its confidence, and the threshold that it
         was evaluated with: the one asked for, or if some training questions had no answer, that of the best F1 on the
         validation data, 0 without any.
         """
-        metrics = metrics or {}
         threshold = self.null_threshold
         if self.chooses_threshold:
             threshold = metrics.get("best_f1_threshold", 0.0)
+        windows = self.spec.windows
         stored: dict[str, float] = {
-            "max_length": self.windows.max_length,
-            "stride": self.windows.stride,
-            "max_question_tokens": self.windows.max_question_tokens,
-            "max_answer_tokens": self.reading.max_answer_tokens,
+            "max_length": windows.max_length,
+            "stride": windows.stride,
+            "max_question_tokens": windows.max_question_tokens,
+            "max_answer_tokens": self.spec.reading.max_answer_tokens,
         }
         if TEMPERATURE in metrics:
             stored[TEMPERATURE] = metrics[TEMPERATURE]
@@ -179,21 +217,16 @@ class QuestionAnswering:
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""
-        return question_answering_guide(metrics, self.windows.max_length, self.reading.max_answer_tokens)
+        return question_answering_guide(metrics, self.spec.windows.max_length, self.spec.reading.max_answer_tokens)
 
     def means_the_same(self, config: Mapping[str, object]) -> bool:
         """Always: starts and ends have no other names."""
         return True
 
-    def for_model(self, config: Mapping[str, object]) -> QuestionAnswering:
-        """The same task with the model's temperature, and its threshold for "no answer" where none was asked for."""
-        threshold = stored_threshold(config) if self.null_threshold is None else self.null_threshold
-        return replace(self, null_threshold=threshold, temperature=stored_temperature(config) or 1.0)
-
     def evaluate(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: QuestionData,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> QuestionEvaluation:
@@ -202,13 +235,12 @@ class QuestionAnswering:
         With ``predictions``, a directory, `predictions.json` and `nbest.jsonl` are written into it. What is answered
         does not depend on the gold answers, but where the threshold is chosen by them.
         """
-        assert isinstance(data, QuestionData)
         n_done = 0
         with ExitStack() as stack:
             files = None
             if predictions is not None:
                 paths = predictions / "predictions.json", predictions / "nbest.jsonl"
-                files = stack.enter_context(PredictionFiles(*paths, self.reading.n_best))
+                files = stack.enter_context(PredictionFiles(*paths, self.spec.reading.n_best))
 
             def on_example(example: Example, decoded: Decoded) -> None:
                 nonlocal n_done
@@ -221,38 +253,28 @@ class QuestionAnswering:
                 model,
                 data.examples,
                 data.question_features,
-                self.reading,
-                null_threshold=self.null_threshold,
-                choose_threshold=self.chooses_threshold,
-                temperature=self.temperature,
-                on_example=on_example,
+                self.spec.reading,
+                AnswerDecision(self.null_threshold, self.chooses_threshold, self.temperature),
+                on_example,
             )
             if files is not None:
                 files.finish(evaluation.null_threshold, evaluation.temperature)
         return evaluation
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(
+        self, training: QuestionData, validation: QuestionData | None, tokenizer: Tokenizer
+    ) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
-        assert isinstance(training, QuestionData)
-        others = validation.examples if isinstance(validation, QuestionData) else ()
-        return training_concerns(training, others, tokenizer, self.windows, self.reading.max_answer_tokens)
+        others = validation.examples if validation is not None else ()
+        return training_concerns(training, others, tokenizer, self.spec.windows, self.spec.reading.max_answer_tokens)
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among a window's tokens, and that of knowing how many hold no answer."""
         return chance_losses(features)
 
-    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+    def analyse(self, data: QuestionData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by kind of question, calibration, the hardest wrong answers; and each answer's score."""
-        assert isinstance(data, QuestionData)
         return analyse(data.examples, predictions / "nbest.jsonl")
-
-    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
-        settings = self.data
-        share = settings.max_rejected_share
-        return load_examples(sources, split, settings.columns, share, use or USE_OF[split], settings.form)
-
-    def _featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
-        return featurise(examples, tokenizer, self.windows, cache_directory())
 
 
 def stored_threshold(config: Mapping[str, object]) -> float | None:
@@ -278,9 +300,9 @@ def _text_of(example: Example) -> str:
     return example.context
 
 
-def from_settings(settings: QuestionAnsweringSettings) -> QuestionAnswering:
-    """The task with its settings."""
-    return QuestionAnswering(
+def from_settings(settings: QuestionAnsweringSettings) -> QuestionSpec:
+    """The task's specification, with its settings."""
+    return QuestionSpec(
         data=DataSettings(
             train=settings.train,
             validation=settings.validation,
@@ -295,4 +317,5 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionAnswering:
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
         null_threshold=settings.null_threshold,
+        no_answer=settings.no_answer,
     )

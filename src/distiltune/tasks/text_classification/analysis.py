@@ -22,7 +22,6 @@ from distiltune.tasks.statistics import (
     step,
 )
 from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS
 from distiltune.tasks.text_classification.targets import Targets
 
 N_WRONG = 8
@@ -87,15 +86,15 @@ def chance_losses(features: FeatureSet, targets: Targets) -> tuple[float, float]
 
     Of numbers there is no even guess; the second is their variance.
     """
-    labels = features.labels[:, N_EXTRA_COLUMNS:]
+    labels = features.labels
     weights = np.ones(len(labels)) if features.weights is None else features.weights.astype(np.float64)
     total = float(weights.sum()) or 1.0
     if targets.is_regression:
-        numbers = np.ascontiguousarray(labels).view(np.float32)[:, 0].astype(np.float64)
+        numbers = labels[:, 0].astype(np.float64)
         mean = float(weights @ numbers) / total
         return 0.0, float(weights @ (numbers - mean) ** 2) / total
     if targets.problem == "multi-label":
-        shares = (weights @ labels) / total
+        shares = (weights @ labels.astype(np.float64)) / total
         return math.log(2), float(np.mean(_entropy(shares) + _entropy(1 - shares)))
     counts = np.bincount(labels[:, 0], weights=weights, minlength=len(targets.labels))
     return math.log(len(targets.labels)), float(_entropy(counts / total).sum())

@@ -16,6 +16,8 @@ from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads
+from distiltune.system.host import restored, with_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.text_classification.evaluation import prediction, score_texts
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
@@ -54,6 +56,7 @@ class TextClassifier:
     >>> classifier(["What a lovely day."])[0].label
     """
 
+    @restored()
     def __init__(
         self,
         model: str | Path,
@@ -74,8 +77,9 @@ class TextClassifier:
             HubError: if a hub name cannot be fetched.
 
         """
-        set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(TextClassificationSettings()), device, precision)
+        self._n_threads = set_threads(threads)
+        spec = from_settings(TextClassificationSettings())
+        self._loaded = load_trained(as_name(model, "model"), spec, device, precision).loaded
         self.targets = targets_of(self._loaded.source.config_hf) or UNKNOWN
         if truncate is None:
             truncate = (
@@ -91,12 +95,18 @@ class TextClassifier:
             DataError: if it is no list, or a text is empty or too long.
 
         """
-        scores = score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS)
-        return [self._classified(values) for values in scores.values.tolist()]
+        with with_threads(self.n_threads):
+            scores = score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS)
+            return [self._classified(values) for values in scores.values.tolist()]
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that tensor work on the CPU has while this one is asked; elsewhere they are as they were."""
+        return self._n_threads
 
     @property
     def model(self) -> nn.Module:
-        """Packed batches in, a row of scores a token out."""
+        """Packed batches in, a row of scores a window out."""
         return self._loaded.model
 
     @property
@@ -118,9 +128,9 @@ class TextClassifier:
         return featurise(read, self._loaded.tokenizer, self._windows, self.targets, weights, cached=False)
 
     def classified(self, data: TextData, outputs: Sequence[npt.NDArray[np.float32]]) -> list[Classified]:
-        """What the model's outputs of these windows, ``(n_tokens, n_labels)`` each, say of every text."""
-        first = torch.from_numpy(np.stack([output[0] for output in outputs]))
-        values = probabilities(self.targets.problem)(first).double().numpy()
+        """What the model's outputs of these windows, ``(1, n_labels)`` each, say of every text."""
+        scores = torch.from_numpy(np.concatenate(list(outputs)))
+        values = probabilities(self.targets.problem)(scores).double().numpy()
         example_of = data.features.example_of
         sums = np.zeros((data.n_examples, values.shape[1]))
         np.add.at(sums, example_of, values)

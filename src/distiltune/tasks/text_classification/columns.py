@@ -15,7 +15,8 @@ class TextColumns:
         text: the text.
         pair: a second text, for pairs.
         label: a name, a number, or a list of names.
-        labels: a list of names, where ``label`` is absent; in a table they are parted by ``|``.
+        labels: the same, where ``label`` is absent; in a table several are parted by ``|``. ``toxic+insult``: these
+            columns, with 0 or 1 in each row.
         id: of the row.
 
     """

@@ -12,14 +12,15 @@ from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDI
 from distiltune.tasks.text_classification.settings import TextClassificationSettings, check
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.text_classification.features import TextData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(TextColumns.parse(columns))
 
 
-def _task() -> Callable[[TextClassificationSettings], Task]:
+def _spec() -> Callable[[TextClassificationSettings], TaskSpec[TextData]]:
     from distiltune.tasks.text_classification.task import from_settings
 
     return from_settings
@@ -39,7 +40,7 @@ def _server() -> Callable[..., Any]:
 
 TASK = TaskEntry(
     name=NAME,
-    task=_task,
+    spec=_spec,
     architecture=ARCHITECTURE,
     settings=TextClassificationSettings,
     monitors={
@@ -49,13 +50,18 @@ TASK = TaskEntry(
         "pearson": "higher",
         "spearman": "higher",
     },
-    for_use=("long_texts",),
+    for_use=("long_texts", "label_names", "label_separator"),
     prediction_files=PREDICTION_FILES,
-    columns=(("text", "label"), ("text", "labels")),
+    columns=(
+        *(("text", "label"), ("text", "labels"), ("text", "cats"), ("text", "accept"), ("data", "label")),
+        *(("text", "annotations"), ("data", "annotations")),
+    ),
     renamed=_renamed,
     after_training="predict: distiltune predict --model {model} --data TEXTS.jsonl --output labels",
     checker=_checker,
     server=_server,
     examples_predicted="texts labelled",
     check=check,
+    for_checking=("problem", "label_names", "label_separator"),
+    for_reading=("label_names", "label_separator"),
 )

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from distiltune.inference.predictor import outputs
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.analysis import CalibrationBin
 from distiltune.tasks.statistics import calibration_in_bins
-from distiltune.tasks.text_classification.features import N_EXTRA_COLUMNS, TextData
-from distiltune.tasks.text_classification.head import TextLoss, of_features, probabilities
+from distiltune.tasks.text_classification.features import TextData
+from distiltune.tasks.text_classification.head import TextLoss, probabilities
 from distiltune.tasks.text_classification.metrics import (
     ClassScores,
     confusion,
@@ -26,6 +27,7 @@ from distiltune.tasks.text_classification.metrics import (
     number_metrics,
 )
 from distiltune.tasks.text_classification.names import PREDICTION_FILES
+from distiltune.tasks.text_classification.spellings import place_of
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
 FEATURES_AT_ONCE = 4_096
@@ -83,7 +85,7 @@ def score_texts(
 
     """
     features = data.features
-    loss, as_shown = TextLoss(targets.problem), probabilities(targets.problem)
+    loss, as_shown = TextLoss(targets.problem, spread=targets.spread), probabilities(targets.problem)
     example_of = features.example_of
     share = 1.0 / np.bincount(example_of, minlength=data.n_examples)[example_of]
     has_gold = np.array([example.gold is not None for example in data.examples], dtype=bool)[example_of]
@@ -93,12 +95,12 @@ def score_texts(
     for first in range(0, len(features), FEATURES_AT_ONCE):
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
         for batch, output in outputs(model, features, chunk, batch_tokens):
-            scores = of_features(output, batch)
+            scores = output.float()
             ids = batch.feature_ids
             np.add.at(values, example_of[ids], share[ids, None] * as_shown(scores).double().cpu().numpy())
             known = torch.from_numpy(has_gold[ids])
             if bool(known.any()):
-                labels = batch.labels[:, N_EXTRA_COLUMNS:].cpu()[known]
+                labels = batch.labels.cpu()[known]
                 losses = loss.losses(scores.cpu()[known], labels).double()
                 total += (losses * torch.from_numpy(share[ids])[known]).sum()
             n_done += len(ids)
@@ -136,12 +138,35 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
 
 
 def predictions(data: TextData, targets: Targets, scores: Scores) -> Iterator[dict[str, Any]]:
-    """One object a text: its id, what was predicted, the probabilities by label, and the gold if there is some."""
+    """One object a row, in the order of the files.
+
+    Of a text its id, its file and line, what was predicted, the probabilities by label, and the gold if there is some;
+    of a row that was left out, why.
+    """
+    lines: list[tuple[str, dict[str, Any]]] = []
     for example, values in zip(data.examples, scores.values.tolist(), strict=True):
-        line: dict[str, Any] = {"id": example.id, **prediction(targets, values)}
+        line: dict[str, Any] = {"id": example.id, **_place(example.where), **prediction(targets, values)}
         if example.gold is not None:
             line["gold"] = _gold(targets, names_of(example))
-        yield line
+        lines.append((example.where, line))
+    for finding in data.findings.unused():
+        said = {"rejected": finding.message, "kind": finding.kind}
+        lines.append((finding.where, {"id": finding.row_id or None, **_place(finding.where), "label": None, **said}))
+    files = {file: number for number, file in enumerate(dict.fromkeys(place_of(where)[0] for where, _ in lines))}
+
+    def order(entry: tuple[str, dict[str, Any]]) -> tuple[int, int]:
+        file, number = place_of(entry[0])
+        return files[file], number or 0
+
+    yield from (line for _, line in sorted(lines, key=order))
+
+
+def _place(where: str) -> dict[str, str | int]:
+    """The file, and the line or the row's number from 0, as far as they are known."""
+    file, number = place_of(where)
+    if not file or number is None:
+        return {"file": file} if file else {}
+    return {"file": file, "line" if where[len(file)] == ":" else "row": number}
 
 
 def _gold(targets: Targets, names: tuple[str, ...]) -> float | str | list[str]:
@@ -165,13 +190,13 @@ def write_predictions(
     directory: Path, data: TextData, targets: Targets, scores: Scores, evaluation: TextEvaluation
 ) -> None:
     """Write `PREDICTION_FILES` as far as there is something to write."""
-    with (directory / PREDICTION_FILES[0]).open("w", encoding="utf-8") as file:
+    with writing_text(directory / PREDICTION_FILES[0]) as file:
         for line in predictions(data, targets, scores):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     if evaluation.classes:
         by_label = {name: asdict(each) for name, each in zip(targets.labels, evaluation.classes, strict=True)}
         found = {"classes": by_label, "calibration": [asdict(each) for each in evaluation.bins]}
-        (directory / PREDICTION_FILES[1]).write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(directory / PREDICTION_FILES[1], json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     if evaluation.table is not None:
         from distiltune.tasks.text_classification.picture import draw_confusion
 

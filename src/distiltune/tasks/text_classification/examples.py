@@ -14,7 +14,7 @@ class TextExample:
         text: as it was read.
         pair: the second text of a pair, None for single texts.
         gold: its labels by name, or its number as it was written; None if the row has no label.
-        listed: whether the labels came as a list, which may hold any number of them.
+        places: the labels of all places of a row of 0 and 1, in their order; none where the labels came otherwise.
         where: the place where a person would look for it.
 
     """
@@ -23,5 +23,5 @@ class TextExample:
     text: str
     pair: str | None
     gold: tuple[str, ...] | None
-    listed: bool = False
+    places: tuple[str, ...] = ()
     where: str = ""

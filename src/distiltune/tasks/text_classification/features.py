@@ -9,17 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays
+from distiltune.data.cache import Arrays
+from distiltune.data.feature_set import Labels
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.tokens import SpecialTokens, tokenise
-from distiltune.data.windows import Part, cut_windows, lay_out
+from distiltune.data.windows import SequencePart, cut_windows, lay_out
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.read import TextSet
 from distiltune.tasks.text_classification.targets import Targets, names_of
-
-N_EXTRA_COLUMNS = 2
-"""Columns of the labels before the label itself: what the feature weighs in the loss, and its share of its text."""
 
 NO_LABEL = -1
 
@@ -57,7 +55,7 @@ def featurise(
         tokenizer: the model's.
         windows: how long texts are read.
         targets: what is to be predicted.
-        weights: ``(n_labels,)`` of the labels; all 1 for evaluation.
+        weights: ``(n_labels,)`` of the labels, where a text has one; all 1 for evaluation.
         cached: whether the features are kept on disk for the next time.
 
     """
@@ -76,13 +74,18 @@ def featurise(
         lambda: make_arrays(examples, tokenizer, windows),
         cached=cached,
     )
-    shares = _shares(arrays["example_of"], len(examples))
-    labels, loss_weights = _labels(examples, targets, weights, arrays["example_of"], shares)
+    labels, heavy = _labels(examples, targets, weights)
+    example_of = arrays["example_of"]
+    features = labelled(
+        arrays,
+        None if labels is None else labels[example_of],
+        heavy[example_of] * _shares(example_of, len(examples)),
+    )
     findings = Findings(read.findings.n_rows, list(read.findings.items))
     for index in arrays["truncated"].tolist():
         message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
         findings.add(Finding("noted", "text_cut", examples[index].where, examples[index].id, message))
-    return TaskData(examples, labelled(arrays, labels, loss_weights), findings, read.fingerprint, read.sources, notes)
+    return TaskData(examples, features, findings, read.fingerprint, read.sources, notes)
 
 
 def make_arrays(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: TextWindows) -> Arrays:
@@ -101,8 +104,8 @@ def make_arrays(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: 
     # A single text has no second part, not even an empty one with its [SEP]: these are laid out apart and put in order.
     token_ids, offsets = _lay_out_both(
         special,
-        Part(first.ids, start, cut.n_tokens),
-        Part(second.ids, second.offsets[cut.example], pair_kept[cut.example]),
+        SequencePart(first.ids, start, cut.n_tokens),
+        SequencePart(second.ids, second.offsets[cut.example], pair_kept[cut.example]),
         is_pair[cut.example],
     )
     truncated = np.flatnonzero((kept < lengths) | (pair_kept < pair_lengths))
@@ -123,7 +126,7 @@ def longest_first(
 
 
 def _lay_out_both(
-    special: SpecialTokens, first: Part, second: Part, is_pair: npt.NDArray[np.bool_]
+    special: SpecialTokens, first: SequencePart, second: SequencePart, is_pair: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
     if not is_pair.any():
         return lay_out(special, (first,))
@@ -140,33 +143,29 @@ def _shares(example_of: npt.NDArray[np.int64], n_examples: int) -> npt.NDArray[n
 
 
 def _labels(
-    examples: Sequence[TextExample],
-    targets: Targets,
-    weights: npt.NDArray[np.float64],
-    example_of: npt.NDArray[np.int64],
-    shares: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Columns: the weight and the share as bits of float32, then the label's id, each label's 0 or 1, or the number."""
-    n_columns = len(targets.labels) if targets.problem == "multi-label" else 1
-    of_example = np.full((len(examples), n_columns), NO_LABEL, dtype=np.int32)
+    examples: Sequence[TextExample], targets: Targets, weights: npt.NDArray[np.float64]
+) -> tuple[Labels | None, npt.NDArray[np.float64]]:
+    """Labels, a row a text, and ``(n_examples,)`` what each weighs in the loss.
+
+    A row is the label's id, each label's 0 or 1, or the number; of a text that has none it is `NO_LABEL`, or not a
+    number. There are no labels where no text has one.
+    """
     heavy = np.ones(len(examples))
-    for i, example in enumerate(examples):
-        if example.gold is None:
-            continue
-        if targets.is_regression:
-            of_example[i] = as_bits(np.array([float(names_of(example)[0])], dtype=np.float32))
-            continue
+    known = [(i, example) for i, example in enumerate(examples) if example.gold is not None]
+    if not known:
+        return None, heavy
+    if targets.is_regression:
+        numbers = np.full((len(examples), 1), np.nan, dtype=np.float32)
+        for i, example in known:
+            numbers[i] = float(names_of(example)[0])
+        return numbers, heavy
+    is_many = targets.problem == "multi-label"
+    labels = np.full((len(examples), len(targets.labels) if is_many else 1), NO_LABEL, dtype=np.int32)
+    for i, example in known:
         ids = list(targets.ids(example))
-        if targets.problem == "multi-label":
-            of_example[i] = 0
-            of_example[i, ids] = 1
+        if is_many:
+            labels[i] = 0
+            labels[i, ids] = 1
         else:
-            of_example[i], heavy[i] = ids[0], weights[ids[0]]
-    loss_weights = (heavy[example_of] * shares).astype(np.float32)
-    extra = np.stack([as_bits(loss_weights), as_bits(shares.astype(np.float32))], axis=1)
-    return np.concatenate([extra, of_example[example_of]], axis=1), loss_weights
-
-
-def as_bits(values: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
-    """Numbers as the whole numbers of the same bits: labels are whole numbers everywhere else."""
-    return np.ascontiguousarray(values).view(np.int32)
+            labels[i], heavy[i] = ids[0], weights[ids[0]]
+    return labels, heavy

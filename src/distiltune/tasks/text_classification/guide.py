@@ -81,7 +81,7 @@ def text_guide(metrics: Mapping[str, float], targets: Targets, max_length: int, 
             f"Texts were read up to {max_length} tokens; {long}.",
             *(("How sure it is was not measured.",) if "calibration_error" not in metrics else ()),
         ),
-        figures="Loss is a squared error, the mean of the texts."
+        figures="Loss is a squared error in units of the training numbers' spread, the mean of the texts."
         if targets.is_regression
         else "Loss is in nats, accuracies are shares of the texts.",
     )

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from distiltune.tasks.base import Dataset
-from distiltune.tasks.labelled_check import LabelledText, examples_as
+from distiltune.tasks.labelled_check import LabelledText
 from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.targets import names_of
+from distiltune.tasks.text_classification.features import TextData
+from distiltune.tasks.text_classification.targets import find_problem, names_of
 
 
-def labelled_texts(data: Dataset) -> list[LabelledText]:
-    """The texts as the checks see them; numbers that are measures are no labels."""
-    texts = examples_as(data, TextExample, _as_text)
-    kinds = {label for each in texts for label in each.labels}
-    are_classes = len(kinds) < max(20, len(texts) // 10)
-    return texts if are_classes else [LabelledText(each.id, each.text, each.gold, ()) for each in texts]
+def labelled_texts(data: TextData, problem: str) -> list[LabelledText]:
+    """The texts as the checks see them; the numbers of a regression are no labels.
+
+    ``problem`` is as the recipe has it: `find_problem` says what ``auto`` is, as in a training.
+    """
+    texts = [_as_text(example) for example in data.examples]
+    if problem == "auto":
+        problem = find_problem(data.examples)
+    if problem != "regression":
+        return texts
+    return [LabelledText(each.id, each.text, each.gold, ()) for each in texts]
 
 
 def _as_text(example: TextExample) -> LabelledText:

@@ -12,6 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from distiltune.system.figures import save_figure
+
 MOST_LABELS = 40
 """With more the cells could not be read; the commonest are shown."""
 
@@ -35,8 +37,7 @@ def draw_confusion(table: npt.NDArray[np.int64], labels: Sequence[str], *files: 
         FigureCanvasAgg(figure)
         _draw(figure.add_subplot(), table, names)
         for file in files:
-            no_date = {"Date": None, "Creator": None} if file.suffix == ".svg" else {"Software": None}
-            figure.savefig(file, dpi=140, metadata=no_date)
+            save_figure(figure, file, dpi=140)
 
 
 def _draw(axes: Axes, table: npt.NDArray[np.int64], names: Sequence[str]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distiltune.data.file_form import AS_USUAL, FileForm
@@ -15,6 +14,7 @@ from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -24,20 +24,29 @@ from distiltune.data.reading import (
     need_gold,
     read_sources,
     rejected,
-    shown,
     text_problem,
 )
 from distiltune.data.rows import BadRow, Row
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample
-
-LABELS_APART = "|"
-"""What parts several labels in one cell of a table."""
+from distiltune.tasks.text_classification.label_cells import (
+    Cell,
+    LabelForm,
+    LabelSettings,
+    cell_of,
+    decide,
+    is_bit,
+    labels_of_cell,
+)
+from distiltune.tasks.text_classification.text_layouts import flat_row
 
 _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
 
 TextSet = ReadSet[TextExample]
+
+_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
+"""Kinds of decisions that are for a person to look at."""
 
 
 def read_texts(
@@ -46,12 +55,14 @@ def read_texts(
     columns: TextColumns,
     max_rejected_share: float,
     use: Use = "training",
+    labels: LabelSettings = LabelSettings(),  # noqa: B008 (frozen)
     form: FileForm = AS_USUAL,
 ) -> TextSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
     Where no row has a label at all, every example's ``gold`` is None; where some do, a row without one is rejected. For
-    a prediction the ``gold`` of each row without a label that can be used is None.
+    a prediction the ``gold`` of each row without a label that can be used is None, and any number of rows may be
+    rejected.
 
     Raises:
         DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
@@ -61,110 +72,158 @@ def read_texts(
     mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
     reading: Reading[TextExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
-        sources,
-        split,
-        f"data/text_classification/{split}.jsonl",
+        ToRead(
+            sources,
+            split,
+            f"data/text_classification/{split}.jsonl",
+            {"text": columns.text},
+            max_rejected_share if use != "prediction" else 1.0,
+        ),
         reading,
-        lambda path: _read_file(path, columns, reading, use),
-        {"text": columns.text},
-        max_rejected_share,
+        lambda path: _read_file(path, columns, labels, reading, use),
     )
     if use != "evaluation":
         return read
     return need_gold(read, lambda example: example.gold is not None, f"{columns.label!r} or {columns.labels!r}")
 
 
-def _read_file(path: Path, columns: TextColumns, reading: Reading[TextExample], use: Use) -> None:
-    names = {column: parquet_class_names(path, column) for column in (columns.label, columns.labels)}
-    examples: list[TextExample] = []
+@dataclass(frozen=True, slots=True)
+class _Unlabelled:
+    """A row whose text can be used, and what it has for a label; None: nothing."""
+
+    row: Row
+    text: str
+    pair: str | None
+    cell: Cell | None
+
+
+def _read_file(
+    path: Path, columns: TextColumns, settings: LabelSettings, reading: Reading[TextExample], use: Use
+) -> None:
+    """Add all rows of a file to ``reading``: their texts one by one, their labels once all of them are known."""
+    decided: dict[str, str] = {}
+    rows: list[_Unlabelled] = []
     for row in reading.rows(path):
         reading.findings.count_row()
-        if isinstance(row, BadRow):
-            reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
-            continue
-        reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
-        result = _example_of(row, columns, names, reading, use)
+        found = _text_of_row(row, columns, settings, reading, decided)
+        if isinstance(found, Finding):
+            reading.findings.add(found)
+        else:
+            rows.append(found)
+    names = _names_of_columns(rows, columns, decided)
+    if names:
+        rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
+    else:
+        rows = _blanks_are_missing(rows)
+        classes = (parquet_class_names(path, column) for column in (columns.label, columns.labels))
+        names = next(filter(None, classes), ())
+    form = decide([each.cell for each in rows if each.cell is not None], names, settings)
+    for kind, message in [*decided.items(), *form.decisions]:
+        reading.findings.add(Finding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
+    if rows and all(each.cell is None for each in rows):
+        message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
+        reading.findings.add(Finding("noted", "no_label_column", str(path), "", message))
+        use = "prediction"
+    for each in rows:
+        result = _labelled(each, columns, form, reading, use)
         if isinstance(result, Finding):
             reading.findings.add(result)
         else:
-            examples.append(result)
-    if all(example.gold is None for example in examples):
-        reading.examples += examples
-        if examples:
-            message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
-            reading.findings.add(Finding("noted", "no_label_column", str(path), "", message))
-        return
-    for example in examples:
-        if example.gold is None and use != "prediction":
-            finding = rejected("label_missing", example.where, example.id, "There is no label.")
-            reading.findings.add(finding)
-        else:
-            reading.examples.append(example)
+            reading.examples.append(result)
 
 
-def _example_of(
-    row: Row, columns: TextColumns, names: Mapping[str, Sequence[str]], reading: Reading[TextExample], use: Use
-) -> TextExample | Finding:
+def _text_of_row(
+    row: Row | BadRow,
+    columns: TextColumns,
+    settings: LabelSettings,
+    reading: Reading[TextExample],
+    decided: dict[str, str],
+) -> _Unlabelled | Finding:
+    """The row's texts, and what it has for labels; adds to ``decided`` how its layout was understood."""
+    if isinstance(row, BadRow):
+        return rejected("row_unreadable", row.where, None, f"The row {row.reason}")
+    reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
+    if row.told:
+        decided.setdefault("form_read", row.told)
+    flat = flat_row(row, columns)
+    if isinstance(flat, Finding):
+        return flat
+    if flat.decision is not None:
+        decided.setdefault(*flat.decision)
+    return _text_of(flat.row, columns, settings)
+
+
+def _names_of_columns(rows: Sequence[_Unlabelled], columns: TextColumns, decided: dict[str, str]) -> tuple[str, ...]:
+    """The columns of 0 and 1 that hold the labels, named or plain to see; none if labels are held otherwise."""
+    if not rows:
+        return ()
+    named = _parts(columns.labels, rows[0].row)
+    if named or any(each.cell is not None for each in rows):
+        return tuple(named)
+    plain = _plain_columns(rows, columns)
+    if plain:
+        decided["label_columns"] = (
+            f"The columns {', '.join(plain)} hold 0 and 1 and are read as labels, any number a text; for others: "
+            f"--columns labels={'+'.join(plain[:2])}."
+        )
+    return plain
+
+
+def _text_of(row: Row, columns: TextColumns, settings: LabelSettings) -> _Unlabelled | Finding:
+    """The row's texts, checked, and its label as it is."""
     value = row.value
     text, pair, row_id = value.get(columns.text), value.get(columns.pair), value.get(columns.id)
-    gold: tuple[str, ...] | Problem | None = None
-    listed = False
     problem = text_problem(text, "text") or (pair is not None and text_problem(pair, "text_pair")) or id_problem(row_id)
-    if not problem:
-        for column in (columns.label, columns.labels):
-            if gold is None and value.get(column) is not None:
-                listed = column == columns.labels or isinstance(value[column], list)
-                gold = _labels(value[column], names[column], listed=listed)
-        if isinstance(gold, Problem) and use == "prediction":
-            reading.findings.add(gold_ignored(gold.kind, row.where, row_id, gold.message))
-            gold = None
-        problem = gold if isinstance(gold, Problem) else None
     if problem:
         return rejected(problem.kind, row.where, row_id, problem.message)
     assert isinstance(text, str)  # text_problem has looked
     assert pair is None or isinstance(pair, str)
-    assert not isinstance(gold, Problem)
-    wanted = id_text(row_id) or generated_id(text, pair or "")
-    return TextExample(reading.unique_id(row_id, wanted, row.where), text, pair, gold, listed, row.where)
+    cell = None
+    for column in (columns.label, columns.labels):
+        cell = cell or cell_of(value.get(column), settings, row.where, many=column == columns.labels)
+    return _Unlabelled(row, text, pair, cell)
 
 
-def _labels(value: object, names: Sequence[str], *, listed: bool) -> tuple[str, ...] | Problem | None:
-    """The labels of a cell: one, or a list of them; None for an empty cell that can hold one."""
-    if listed and isinstance(value, str):
-        value = _parted(value)
-    if not isinstance(value, list):
-        found = _label(value, names)
-        return (found,) if isinstance(found, str) and found else found or None
-    labels = [_label(each, names) for each in value]
-    problem = next((each for each in labels if isinstance(each, Problem)), None)
-    return problem or tuple(sorted({str(label) for label in labels if label}))
+def _labelled(
+    each: _Unlabelled, columns: TextColumns, form: LabelForm, reading: Reading[TextExample], use: Use
+) -> TextExample | Finding:
+    """The example with its labels, or the finding that rejects it."""
+    row_id, where = each.row.value.get(columns.id), each.row.where
+    wanted = id_text(row_id) or generated_id(each.text, each.pair or "")
+    gold = None if each.cell is None else labels_of_cell(each.cell, form)
+    if each.cell is None and use != "prediction":
+        return rejected("label_missing", where, row_id, "There is no label.")
+    if isinstance(gold, Problem) and use != "prediction":
+        return rejected(gold.kind, where, row_id, gold.message)
+    if isinstance(gold, Problem):
+        reading.findings.add(gold_ignored(gold.kind, where, row_id, gold.message))
+        gold = None
+    unique = reading.unique_id(row_id, wanted, where)
+    return TextExample(unique, each.text, each.pair, gold, form.names if form.hot and gold is not None else (), where)
 
 
-def _parted(text: str) -> list[object]:
-    """Labels written in one cell: as a JSON list, or parted by ``|``."""
-    if text.startswith("["):
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = None
-        if isinstance(value, list):
-            return value
-    return [part.strip() for part in text.split(LABELS_APART)]
+def _parts(column: str, row: Row) -> list[str]:
+    """The columns that ``toxic+insult`` names, if there is no column of just this name; else none."""
+    return column.split("+") if "+" in column and column not in row.value else []
 
 
-def _label(value: object, names: Sequence[str]) -> str | Problem:
-    """A label's name: text as it is, a number by its name or its digits; empty for an empty cell."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        if names and not 0 <= value < len(names):
-            return Problem("label_missing", f"The label is {value}, which stands for no label.")
-        return names[value] if names else str(value)
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return Problem("label_not_a_number", f"The label is {value}, which is no number.")
-        return repr(value)
-    if not isinstance(value, str):
-        return Problem("label_not_text", f"The label is {shown(value)}, neither text nor a number.")
-    problem = text_problem(value, "label")
-    return problem if problem and problem.kind == "label_not_encodable" else value.strip()
+def _cell_of_columns(row: Row, names: Sequence[str]) -> Cell | None:
+    """One value of each of these columns; None if the row has none of them."""
+    values = tuple(row.value.get(name) for name in names)
+    return None if all(value is None for value in values) else Cell(values, "columns", False, row.where)
+
+
+def _plain_columns(rows: Sequence[_Unlabelled], columns: TextColumns) -> tuple[str, ...]:
+    """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
+    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels}
+    found = [name for name in rows[0].row.value if name not in own]
+    plain = all(is_bit(each.row.value.get(name)) for each in rows for name in found)
+    return tuple(map(str, found)) if plain and len(found) > 1 else ()
+
+
+def _blanks_are_missing(rows: list[_Unlabelled]) -> list[_Unlabelled]:
+    """Where no row has a list, a blank cell is a label that is missing, not a text without labels."""
+    cells = [row.cell for row in rows if row.cell is not None and row.cell.values]
+    if not cells or any(cell.form != "one" for cell in cells):
+        return rows
+    return [replace(row, cell=None) if row.cell is not None and not row.cell.values else row for row in rows]

@@ -14,7 +14,7 @@ from torch import nn
 from distiltune.serving.asking import load_apart
 from distiltune.serving.batching import BatchSettings, Output
 from distiltune.serving.gate import Limits
-from distiltune.serving.texts import OneText, texts_app
+from distiltune.serving.texts import OneText, TextService, texts_app
 from distiltune.tasks.text_classification.classifier import TextClassifier
 from distiltune.tasks.text_classification.features import TextData
 
@@ -36,6 +36,10 @@ class _Reader:
     @property
     def model(self) -> nn.Module:
         return self.classifier.model
+
+    @property
+    def n_threads(self) -> int:
+        return self.classifier.n_threads
 
     @property
     def notes(self) -> Sequence[str]:
@@ -63,14 +67,6 @@ def serve(model: str, name: str, limits: Limits, batches: BatchSettings, setting
 
 def classification_app(classifier: TextClassifier, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
     """The page and the API around one model."""
-    return texts_app(
-        _Reader(classifier),
-        task="text-classification",
-        name=name,
-        labels=classifier.targets.labels,
-        text=OneText | Pair,
-        result=LabelsOut,
-        page=files("distiltune.tasks.text_classification").joinpath("page"),
-        limits=limits,
-        batches=batches,
-    )
+    page = files("distiltune.tasks.text_classification").joinpath("page")
+    offered = TextService("text-classification", classifier.targets.labels, OneText | Pair, LabelsOut, page)
+    return texts_app(_Reader(classifier), offered, name, limits, batches)

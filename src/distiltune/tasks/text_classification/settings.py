@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from distiltune.settings.engine import EngineSettings
+from distiltune.settings.engine import EngineSettings, Text
 from distiltune.settings.marks import STORED
 
-Problem = Literal["single-label", "multi-label", "regression"]
+ProblemType = Literal["single-label", "multi-label", "regression"]
 
 
 class TextClassificationSettings(EngineSettings):
     """The settings of a training that is for texts and their labels."""
 
     problem: Literal["auto", "single-label", "multi-label", "regression"] = "auto"
-    """One label a text, any number of labels, or a number; `auto`: as the training data has it (lists of labels:
-    `multi-label`; numbers that are not all whole: `regression`)."""
-    class_weights: str = ""
+    """One label a text, any number of labels, or a number; `auto`: as the training data has it (rows of 0 and 1, or
+    lists that do not all hold one label: `multi-label`; numbers that are not all whole: `regression`)."""
+    label_names: Text = ""
+    """Names of the labels in rows of 0 and 1, or of the classes 0, 1, ...: `toxic,insult`, or as a JSON list."""
+    label_separator: Text = ""
+    """What parts several labels in one cell of a table; by default `|`, and in the column `labels` only."""
+    class_weights: Text = ""
     """What each label weighs in the training loss: `balanced` (the rarer the heavier), or `joy=2,anger=1.5` (others 1);
     all 1 if empty. With several labels a text, what its presence weighs against its absence."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
@@ -35,7 +40,28 @@ def check(settings: TextClassificationSettings) -> None:
         ValueError: naming those that do not.
 
     """
+    names_of_labels(settings.label_names)
     check_labels(settings.problem, settings.class_weights, settings.label_smoothing)
+
+
+def names_of_labels(text: str) -> tuple[str, ...]:
+    """The names that ``label_names`` holds.
+
+    Raises:
+        ValueError: if it is a JSON list of something else than names, or has one twice.
+
+    """
+    if not text.strip():
+        return ()
+    try:
+        names = json.loads(text) if text.lstrip().startswith("[") else [part.strip() for part in text.split(",")]
+    except ValueError:
+        names = None
+    if not isinstance(names, list) or not all(isinstance(name, str) and name for name in names):
+        raise ValueError(f"label_names ({text!r}) must be names parted by commas, or a JSON list of them")
+    if len(set(names)) < len(names):
+        raise ValueError(f"label_names ({text!r}) has a name twice")
+    return tuple(names)
 
 
 def check_labels(problem: str, class_weights: str, label_smoothing: float) -> None:

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from distiltune.data.reading import forget_gold, keep_if
 from distiltune.errors import DataError, RecipeError
+from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.labels import in_order, labels_of
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.read import TextSet
-from distiltune.tasks.text_classification.settings import Problem
+from distiltune.tasks.text_classification.settings import ProblemType
 
 NUMBER = "number"
 """The one label of a regression."""
 
+SCALE_NAMES: Final = ("number_mean", "number_spread")
+"""Names in config.json of the mean and the standard deviation of the numbers that were trained on."""
+
+_FEW_NUMBERS, _MOST_NUMBERS = 0.2, 0.8
+"""Shares of labels that are numbers: up to the first they are names like others, from the second on all are meant."""
+_MANY_CLASSES = 50
+_SHOWN_LABELS = 10
+
 # As `transformers` calls them in config.json.
-_HF_PROBLEMS: dict[Problem, str] = {
+_HF_PROBLEMS: dict[ProblemType, str] = {
     "single-label": "single_label_classification",
     "multi-label": "multi_label_classification",
     "regression": "regression",
@@ -35,11 +44,15 @@ class Targets:
     Attributes:
         problem: what a text has.
         labels: one column of scores each; of a regression only `NUMBER`.
+        mean: of the numbers that were trained on; the head starts from it.
+        spread: their standard deviation, in units of which the head learns and the loss is shown; 1 if it is 0.
 
     """
 
-    problem: Problem
+    problem: ProblemType
     labels: tuple[str, ...]
+    mean: float = field(default=0.0, compare=False)
+    spread: float = field(default=1.0, compare=False)
 
     @property
     def is_regression(self) -> bool:
@@ -79,16 +92,21 @@ def find_targets(examples: Sequence[TextExample], problem: str, model: Mapping[s
     """
     if any(example.gold is None for example in examples):
         raise DataError("The training data has no labels.", fix="name their column: --columns label=...")
-    listed = any(example.listed for example in examples)
     if problem == "auto":
-        problem = "multi-label" if listed else "regression" if _are_measures(examples) else "single-label"
+        problem = find_problem(examples, model)
     if problem == "regression":
-        if not _are_numbers(examples):
-            raise DataError("Some labels are no numbers.", fix="say --problem single-label or --problem multi-label")
-        return Targets("regression", (NUMBER,))
+        numbers = np.array([float(names_of(example)[0]) for example in examples if _has_number(example)])
+        if not len(numbers):
+            raise DataError("The labels are no numbers.", fix="say --problem single-label or --problem multi-label")
+        return Targets("regression", (NUMBER,), float(numbers.mean()), float(numbers.std()) or 1.0)
     if problem == "single-label" and any(len(names_of(example)) != 1 for example in examples):
         raise DataError("Some texts have several labels or none.", fix="say --problem multi-label")
-    labels = in_order(name for example in examples for name in names_of(example))
+    # A row of 0 and 1 has a place for each label, also for one that no text has.
+    labels = tuple(
+        dict.fromkeys(name for each in dict.fromkeys(example.places for example in examples) for name in each)
+    )
+    others = {name for example in examples for name in names_of(example)} - set(labels)
+    labels = (*labels, *in_order(others))
     if len(labels) < 2:
         raise DataError(
             f"All texts have the same label, {', '.join(labels)!r}.", fix="give texts of two labels or more"
@@ -99,14 +117,71 @@ def find_targets(examples: Sequence[TextExample], problem: str, model: Mapping[s
     return Targets("multi-label" if problem == "multi-label" else "single-label", labels)
 
 
+def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | None = None) -> ProblemType:
+    """What the labels of training data plainly are; one rule for all commands.
+
+    Rows of 0 and 1, and lists that do not all hold exactly one label, are ``multi-label``; numbers of which some are
+    not whole are a ``regression``, even if a few labels are none; all else is ``single-label``.
+
+    Raises:
+        DataError: if two readings fit.
+
+    """
+    known = [example for example in examples if example.gold is not None]
+    if any(example.places or len(names_of(example)) != 1 for example in known):
+        return "multi-label"
+    own = targets_of(model or {})
+    if own is not None and own.problem == "multi-label" and {names_of(each)[0] for each in known} <= set(own.labels):
+        return "multi-label"
+    numbers = [float(names_of(example)[0]) for example in known if _has_number(example)]
+    share = len(numbers) / max(len(known), 1)
+    fix = "say which: --problem regression, which leaves out what is no number, or --problem single-label"
+    if any(not number.is_integer() for number in numbers) and share > _FEW_NUMBERS:
+        if share < _MOST_NUMBERS:
+            other = next(example for example in known if not _has_number(example))
+            raise DataError(
+                f"{share:.0%} of the labels are numbers, such as {numbers[0]:g}, and others are none, such as "
+                f"{names_of(other)[0]!r}.",
+                where=other.where,
+                fix=fix,
+            )
+        return "regression"
+    if share == 1.0 and len(set(numbers)) > max(_MANY_CLASSES, len(numbers) // 2):
+        raise DataError(
+            f"The labels are {len(set(numbers)):,} different whole numbers in {len(numbers):,} rows, from "
+            f"{min(numbers):g} to {max(numbers):g}: as many classes, or a measure.",
+            fix="say which: --problem regression, or --problem single-label",
+        )
+    return "single-label"
+
+
+def problem_sentence(targets: Targets) -> str:
+    """What is predicted, in a sentence."""
+    if targets.is_regression:
+        return f"The problem is taken as a regression, of numbers about {targets.mean:.4g} ± {targets.spread:.4g}."
+    names = ", ".join(targets.labels[:_SHOWN_LABELS]) + (", ..." if len(targets.labels) > _SHOWN_LABELS else "")
+    return f"The problem is taken as {targets.problem}, {len(targets.labels)} classes: {names}."
+
+
 def targets_of(config: Mapping[str, Any]) -> Targets | None:
     """What a model predicts, as its config.json says; None if it does not say."""
     labels = labels_of(config)
     if not labels:
         return None
     named = {hf: ours for ours, hf in _HF_PROBLEMS.items()}
-    usual: Problem = "regression" if len(labels) == 1 else "single-label"
-    return Targets(named.get(str(config.get("problem_type")), usual), labels)
+    usual: ProblemType = "regression" if len(labels) == 1 else "single-label"
+    problem = named.get(str(config.get("problem_type")), usual)
+    return Targets(problem, labels, *(_scale_of(config) if problem == "regression" else ()))
+
+
+def _scale_of(config: Mapping[str, Any]) -> tuple[float, float]:
+    """The mean and the spread that a model's config.json keeps; 0 and 1 if there are none that can be used."""
+    stored = config.get(STORED_UNDER)
+    mean, spread = (stored.get(name) for name in SCALE_NAMES) if isinstance(stored, Mapping) else (None, None)
+    if not isinstance(mean, int | float) or not isinstance(spread, int | float):
+        return 0.0, 1.0
+    is_usable = math.isfinite(mean) and math.isfinite(spread) and spread > 0
+    return (float(mean), float(spread)) if is_usable else (0.0, 1.0)
 
 
 def keep_known(read: TextSet, targets: Targets, max_rejected_share: float) -> TextSet:
@@ -116,7 +191,8 @@ def keep_known(read: TextSet, targets: Targets, max_rejected_share: float) -> Te
         DataError: if these are more than may be.
 
     """
-    fix = f"the model has: {', '.join(targets.labels[:20])}"
+    labels = f"the model has: {', '.join(targets.labels[:20])}"
+    fix = "mend them, or go on without them: --max-rejected-share 1" if targets.is_regression else labels
     return keep_if(read, lambda example: _unknown(example, targets), "label_unknown", max_rejected_share, fix)
 
 
@@ -181,11 +257,16 @@ def _unknown(example: TextExample, targets: Targets) -> str:
     if example.gold is None:
         return ""
     if targets.is_regression:
-        return "" if len(names) == 1 and _is_number(names[0]) else f"{', '.join(names)!r} is no number."
+        return "" if _has_number(example) else f"The label {', '.join(names)!r} is no number."
     if targets.problem == "single-label" and len(names) != 1:
         return f"The text has {len(names)} labels, and the model gives one."
     unknown = [name for name in names if name not in targets.labels]
     return f"The label {unknown[0]!r} is not one of the model's." if unknown else ""
+
+
+def _has_number(example: TextExample) -> bool:
+    """Whether its label is one number."""
+    return len(names_of(example)) == 1 and _is_number(names_of(example)[0])
 
 
 def _is_number(text: str) -> bool:
@@ -193,12 +274,3 @@ def _is_number(text: str) -> bool:
         return math.isfinite(float(text))
     except ValueError:
         return False
-
-
-def _are_numbers(examples: Sequence[TextExample]) -> bool:
-    return all(len(names_of(example)) == 1 and _is_number(names_of(example)[0]) for example in examples)
-
-
-def _are_measures(examples: Sequence[TextExample]) -> bool:
-    """Whether all labels are numbers and not all of them whole, as classes are numbered."""
-    return _are_numbers(examples) and not all(float(names_of(example)[0]).is_integer() for example in examples)

@@ -14,16 +14,24 @@ from torch import nn
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
-from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
-from distiltune.errors import RecipeError
+from distiltune.data.reading import (
+    USE_OF,
+    DataSettings,
+    Use,
+    examples_to_evaluate,
+    train_and_validation,
+)
+from distiltune.data.rejections import with_rejections
+from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
-from distiltune.tasks.dataset import data_settings, of_examples
+from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
+from distiltune.tasks.dataset import data_settings
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
@@ -38,18 +46,34 @@ from distiltune.tasks.text_classification.evaluation import (
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
-from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss, metric_names
+from distiltune.tasks.text_classification.head import (
+    SequenceHead,
+    TextDivergence,
+    TextLoss,
+    in_own_units,
+    in_units_of,
+    metric_names,
+)
+from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.text_classification.read import TextSet, read_texts
-from distiltune.tasks.text_classification.settings import TextClassificationSettings, check_labels
+from distiltune.tasks.text_classification.settings import (
+    TextClassificationSettings,
+    check_labels,
+    names_of_labels,
+)
+from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling
 from distiltune.tasks.text_classification.targets import (
+    SCALE_NAMES,
     UNKNOWN,
     Targets,
     class_weights,
+    find_problem,
     find_targets,
     forget_unknown,
     keep_known,
+    problem_sentence,
     targets_of,
 )
 from distiltune.training.objective import TableColumn
@@ -77,8 +101,8 @@ _NUMBER_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class TextClassification:
-    """The task, with the settings that it alone understands.
+class TextSpec:
+    """The settings that this task alone understands.
 
     Attributes:
         data: which texts, read how.
@@ -88,9 +112,7 @@ class TextClassification:
         label_weights: as the recipe has them.
         smoothing: of the labels.
         batch_tokens: most tokens in a batch of evaluation.
-        targets: what is predicted; known once the training data or the model's config.json is.
-        weights: ``(n_labels,)`` of the labels in the training loss.
-        read: the training and the validation texts, once they are read.
+        label_settings: how labels are read.
 
     """
 
@@ -101,9 +123,122 @@ class TextClassification:
     label_weights: str
     smoothing: float
     batch_tokens: int
-    targets: Targets = UNKNOWN
-    weights: tuple[float, ...] = ()
-    read: tuple[TextSet, TextSet | None] | None = None
+    label_settings: LabelSettings = LabelSettings()  # noqa: RUF009 (frozen)
+
+    def open_training(self, device: torch.device) -> TextTraining:
+        """Read the texts; the labels are those of the training data, or the model's own if they hold all of these.
+
+        Raises:
+            RecipeError: if the data turns out to have numbers, and the recipe says something of labels.
+            DataError: as `train_and_validation` and `find_targets`.
+
+        """
+        train, validation = train_and_validation(self.read, self.data, _text_of, "text")
+        try:
+            train, targets = self._find_targets(train)
+        except DataError as error:
+            raise with_rejections(error, train.findings) from None
+        try:
+            check_labels(targets.problem, self.label_weights, self.smoothing)
+        except ValueError as error:
+            raise RecipeError(
+                f"The training data has numbers for labels: {error}.",
+                where=", ".join(train.sources),
+                fix="leave it out, or say --problem single-label if these numbers are names of classes",
+            ) from None
+        share = self.data.max_rejected_share
+        train = keep_known(train, targets, share)
+        if validation is not None:
+            validation = keep_known(as_spelled(validation, targets.labels), targets, share)
+        weights = class_weights(self.label_weights, targets, train.examples)
+        return TextTraining(TextClassification(self, targets), train, validation, tuple(weights.tolist()), device)
+
+    def open_model(self, config: Mapping[str, Any]) -> TextClassification:
+        """The task with the model's labels, in whose order rows of 0 and 1 are unless other names are given."""
+        targets = targets_of(config) or UNKNOWN
+        places = targets.labels if targets.problem == "multi-label" else ()
+        spec = replace(self, label_settings=replace(self.label_settings, names_of_places=places))
+        return TextClassification(spec, targets)
+
+    def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
+        """Read the texts of these sources; arguments and errors as `read_texts`."""
+        columns, share = TextColumns.parse(self.data.columns), self.data.max_rejected_share
+        return read_texts(sources, split, columns, share, use or USE_OF[split], self.label_settings, self.data.form)
+
+    def _find_targets(self, train: TextSet) -> tuple[TextSet, Targets]:
+        """What is predicted, and the training texts with one spelling of each label and a finding that says so."""
+        model, problem = model_config(self.labelled), self.problem
+        if problem == "auto" and all(example.gold is not None for example in train.examples):
+            problem = find_problem(train.examples, model)
+        if problem != "regression":
+            train = one_spelling(train)
+        targets = find_targets(train.examples, problem, model)
+        findings = replace(train.findings, items=list(train.findings.items))
+        findings.add(Finding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
+        return replace(train, findings=findings), targets
+
+
+@dataclass(frozen=True, slots=True)
+class TextTraining:
+    """The task with its texts read.
+
+    Attributes:
+        task: with the labels.
+        train: the texts to train on.
+        validation: those to validate on, None if there are none.
+        weights: ``(n_labels,)`` of the labels in the training loss.
+        device: where it is trained.
+
+    """
+
+    task: TextClassification
+    train: TextSet
+    validation: TextSet | None
+    weights: tuple[float, ...]
+    device: torch.device
+
+    @property
+    def objective(self) -> TextLoss:
+        """The loss; of one label a text, the labels' weights are in the features'."""
+        targets, spec = self.task.targets, self.task.spec
+        weights = torch.tensor(self.weights, dtype=torch.float32) if spec.label_weights else None
+        return TextLoss(targets.problem, spec.smoothing, weights, targets.spread)
+
+    def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with its own head if that is for these labels, else with a new one."""
+        task = self.task
+        loaded = load_labelled_model(
+            name, task.targets.labels, task.head_rules, task.make_head, self.device, dropouts, HEAD_DROPOUT
+        )
+        if task.targets.is_regression:
+            head = loaded.model.get_submodule("head")
+            assert isinstance(head, SequenceHead)  # make_head made it
+            in_units_of(head, task.targets, is_trained=not loaded.source.missing)
+        return loaded
+
+    def data(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
+        """The texts to train on and those to validate on with their features."""
+        windows, targets, validation = self.task.spec.windows, self.task.targets, self.validation
+        plain = np.ones(len(targets.labels))
+        # Of several labels a text the weights are the loss's own.
+        weights = np.array(self.weights) if targets.problem == "single-label" else plain
+        return (
+            featurise(self.train, tokenizer, windows, targets, weights),
+            featurise(validation, tokenizer, windows, targets, plain) if validation is not None else None,
+        )
+
+    def lesson(self, loaded: LoadedModel) -> Lesson[TextData]:
+        """The texts in the model's tokens, and the loss of their labels."""
+        training, validation = self.data(loaded.tokenizer)
+        return Lesson(self.task, training, validation, self.objective, training.features)
+
+
+@dataclass(frozen=True, slots=True)
+class TextClassification:
+    """The task, with what it predicts."""
+
+    spec: TextSpec
+    targets: Targets
 
     name: str = NAME
     architecture: str = ARCHITECTURE
@@ -126,131 +261,80 @@ class TextClassification:
         return _NUMBER_COLUMNS if self.targets.is_regression else _LABEL_COLUMNS
 
     @property
-    def objective(self) -> TextLoss:
-        """The loss to train on; of one label a text, the labels' weights are the features'."""
-        many = self.targets.problem == "multi-label" and self.label_weights
-        positive = torch.tensor(self.weights, dtype=torch.float32) if many else None
-        return TextLoss(self.targets.problem, self.smoothing, positive)
-
-    @property
     def divergence(self) -> TextDivergence:
         """What a student of a fine-tuned teacher learns beside that loss."""
-        return TextDivergence(self.targets.problem)
+        return TextDivergence(self.targets.problem, self.targets.spread)
 
     def means_the_same(self, config: Mapping[str, Any]) -> bool:
         """Whether a model with that config.json has the same labels in the same order."""
         return targets_of(config) == self.targets
 
-    def ready(self) -> TextClassification:
-        """The task with the labels of its training data, or the model's own if they hold all of these.
-
-        Raises:
-            RecipeError: if the data turns out to have numbers, and the recipe says something of labels.
-            DataError: as `train_and_validation` and `find_targets`.
-
-        """
-        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
-        targets = find_targets(train.examples, self.problem, model_config(self.labelled))
-        try:
-            check_labels(targets.problem, self.label_weights, self.smoothing)
-        except ValueError as error:
-            raise RecipeError(
-                f"The training data has numbers for labels: {error}.",
-                where=", ".join(train.sources),
-                fix="leave it out, or say --problem single-label if these numbers are names of classes",
-            ) from None
-        share = self.data.max_rejected_share
-        train = keep_known(train, targets, share)
-        validation = keep_known(validation, targets, share) if validation is not None else None
-        weights = class_weights(self.label_weights, targets, train.examples)
-        return replace(self, targets=targets, weights=tuple(weights.tolist()), read=(train, validation))
-
-    def for_model(self, config: Mapping[str, Any]) -> TextClassification:
-        """The task with the model's labels."""
-        return replace(self, targets=targets_of(config) or self.targets)
-
-    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
-        """The model to train, with its own head if that is for these labels, else with a new one."""
-        return load_labelled_model(
-            name, self.targets.labels, self.head_rules, self.make_head, device, dropouts, HEAD_DROPOUT
-        )
-
-    def load_training(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
-        """Featurise the training and the validation texts that `ready` has read."""
-        assert self.read is not None, "ready comes first"
-        train, validation = self.read
-        plain = np.ones(len(self.targets.labels))
-        # Of several labels a text the weights are the loss's own.
-        weights = np.array(self.weights) if self.targets.problem == "single-label" else plain
-        return (
-            featurise(train, tokenizer, self.windows, self.targets, weights),
-            featurise(validation, tokenizer, self.windows, self.targets, plain) if validation is not None else None,
-        )
-
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
+    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
         """Read and featurise texts to evaluate on, or to predict."""
-        read = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
+        spec = self.spec
+        read = examples_to_evaluate(spec.read, spec.data, sources, use, _text_of, "text")
+        read = as_spelled(read, self.targets.labels)
         if use == "prediction":
             read = forget_unknown(read, self.targets)
         else:
-            read = keep_known(read, self.targets, self.data.max_rejected_share)
-        return featurise(read, tokenizer, self.windows, self.targets, np.ones(len(self.targets.labels)))
+            read = keep_known(read, self.targets, spec.data.max_rejected_share)
+        return featurise(read, tokenizer, spec.windows, self.targets, np.ones(len(self.targets.labels)))
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
         return SequenceHead(hidden_size, len(self.targets.labels), dropout)
 
-    def model_config(
-        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
-    ) -> dict[str, object]:
+    def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """The labels, the problem and the dropout, as ``transformers`` reads them."""
+        windows, scale = self.spec.windows, (self.targets.mean, self.targets.spread)
         return {
             **labels_config(self.targets.labels),
             "problem_type": self.targets.config(),
             HEAD_DROPOUT.name: head_dropout,
             STORED_UNDER: {
-                "max_length": self.windows.max_length,
-                "stride": self.windows.shared,
-                "long_texts": "truncate" if self.windows.truncate else "windows",
+                "max_length": windows.max_length,
+                "stride": windows.shared,
+                "long_texts": "truncate" if windows.truncate else "windows",
+                **(dict(zip(SCALE_NAMES, scale, strict=True)) if self.targets.is_regression else {}),
             },
         }
 
+    def in_own_units(self, tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The trained tensors so that a model of numbers gives the numbers themselves."""
+        return in_own_units(tensors, self.targets) if self.targets.is_regression else dict(tensors)
+
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""
-        return text_guide(metrics, self.targets, self.windows.max_length, truncate=self.windows.truncate)
+        windows = self.spec.windows
+        return text_guide(metrics, self.targets, windows.max_length, truncate=windows.truncate)
 
     def evaluate(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: TextData,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> TextEvaluation:
         """Evaluate on every text, dropout off; write `PREDICTION_FILES` into ``predictions`` if given."""
-        texts = of_examples(data, TextExample)
-        scores = score_texts(model, texts, self.targets, self.batch_tokens, on_progress)
-        evaluation = evaluate_texts(texts, self.targets, scores)
+        scores = score_texts(model, data, self.targets, self.spec.batch_tokens, on_progress)
+        evaluation = evaluate_texts(data, self.targets, scores)
         if predictions is not None:
-            write_predictions(predictions, texts, self.targets, scores, evaluation)
+            write_predictions(predictions, data, self.targets, scores, evaluation)
         return evaluation
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(self, training: TextData, validation: TextData | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
-        others = labelled_texts(validation) if validation is not None else []
-        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+        others = labelled_texts(validation, self.targets.problem) if validation is not None else []
+        texts = labelled_texts(training, self.targets.problem)
+        return in_training(labelled_concerns(training, texts, others, tokenizer))
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
         return chance_losses(features, self.targets)
 
-    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+    def analyse(self, data: TextData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
-        return analyse(of_examples(data, TextExample).examples, self.targets, predictions / PREDICTION_FILES[0])
-
-    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
-        columns = TextColumns.parse(self.data.columns)
-        data = self.data
-        return read_texts(sources, split, columns, data.max_rejected_share, use or USE_OF[split], data.form)
+        return analyse(data.examples, self.targets, predictions / PREDICTION_FILES[0])
 
 
 def _text_of(example: TextExample) -> tuple[str, str | None]:
@@ -258,9 +342,9 @@ def _text_of(example: TextExample) -> tuple[str, str | None]:
     return example.text, example.pair
 
 
-def from_settings(settings: TextClassificationSettings) -> TextClassification:
-    """The task with its settings."""
-    return TextClassification(
+def from_settings(settings: TextClassificationSettings) -> TextSpec:
+    """The task's specification, with its settings."""
+    return TextSpec(
         data=data_settings(settings),
         labelled=settings.teacher or settings.model,
         windows=TextWindows(settings.max_length, settings.stride, settings.long_texts == "truncate"),
@@ -268,4 +352,5 @@ def from_settings(settings: TextClassificationSettings) -> TextClassification:
         label_weights=settings.class_weights,
         smoothing=settings.label_smoothing,
         batch_tokens=settings.evaluation_tokens,
+        label_settings=LabelSettings(names_of_labels(settings.label_names), settings.label_separator),
     )

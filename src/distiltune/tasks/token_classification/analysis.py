@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.packing import NO_LABEL, required
 from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.statistics import (
     breakdown,
@@ -21,7 +22,6 @@ from distiltune.tasks.statistics import (
     share_interval,
     step,
 )
-from distiltune.tasks.token_classification.features import NO_LABEL
 
 N_WRONG = 8
 N_MISSED = 4
@@ -88,7 +88,8 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
 
 def chance_losses(features: FeatureSet, n_tags: int) -> tuple[float, float]:
     """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
-    tags = features.labels[features.labels != NO_LABEL]
+    labels = required(features.token_labels, "token_labels")
+    tags = labels[labels != NO_LABEL]
     shares = np.bincount(tags, minlength=n_tags) / max(1, len(tags))
     return math.log(n_tags), float(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum())
 
@@ -102,8 +103,9 @@ def _span(entity: dict[str, Any]) -> Span:
     return entity["label"], entity["start"], entity["end"]
 
 
-def _place(span: Span) -> tuple[int, int]:
-    return span[1:]
+def _place(span: Span) -> tuple[int, int, str]:
+    label, start, end = span
+    return start, end, label
 
 
 def _touch(one: Span, other: Span) -> bool:

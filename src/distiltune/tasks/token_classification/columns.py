@@ -17,6 +17,9 @@ class TokenColumns:
         ner_tags: the same, as the hub's data sets call them, where ``tags`` is absent.
         text: the text, where ``tokens`` is absent.
         spans: a list of ``{"start", "end", "label"}`` in code points of the text.
+        word: one word a row, of tables that have that; by default what is called so, as ``word`` or ``token``.
+        tag: its tag, likewise.
+        sentence: what says where a sentence begins, likewise; else empty lines.
         id: of the row.
 
     """
@@ -26,6 +29,9 @@ class TokenColumns:
     ner_tags: str = "ner_tags"
     text: str = "text"
     spans: str = "spans"
+    word: str = ""
+    tag: str = ""
+    sentence: str = ""
     id: str = "id"
 
     @property

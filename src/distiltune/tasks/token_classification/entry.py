@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.conll import read_conll
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
+from distiltune.tasks.token_classification.word_rows import word_columns
 
 if TYPE_CHECKING:
-    from distiltune.tasks.base import Task
+    from distiltune.tasks.base import TaskSpec
+    from distiltune.tasks.token_classification.features import TokenData
 
 
 def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(TokenColumns.parse(columns))
 
 
-def _task() -> Callable[[EngineSettings], Task]:
+def _has_words(names: Iterable[str]) -> bool:
+    return word_columns(names) is not None
+
+
+def _spec() -> Callable[[TokenClassificationSettings], TaskSpec[TokenData]]:
     from distiltune.tasks.token_classification.task import from_settings
 
     return from_settings
 
 
-def _checker() -> Checker[EngineSettings]:
+def _checker() -> Checker[TokenClassificationSettings]:
     from distiltune.tasks.token_classification.check import check
 
     return check
@@ -40,8 +45,8 @@ def _server() -> Callable[..., Any]:
 
 TASK = TaskEntry(
     name=NAME,
-    settings=EngineSettings,
-    task=_task,
+    settings=TokenClassificationSettings,
+    spec=_spec,
     architecture=ARCHITECTURE,
     monitors={
         "validation_loss": "lower",
@@ -51,11 +56,13 @@ TASK = TaskEntry(
         "accuracy": "higher",
     },
     prediction_files=PREDICTION_FILES,
-    columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans")),
+    columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans"), ("word", "tag")),
+    other_rows=_has_words,
     renamed=_renamed,
     after_training="mark entities: distiltune predict --model {model} --data TEXTS.jsonl --output entities",
     checker=_checker,
     server=_server,
     examples_predicted="texts marked",
-    formats=dict.fromkeys((".conll", ".bio", ".iob"), read_conll),
+    for_use=("overlapping", "tag_names"),
+    for_checking=("overlapping", "tag_names"),
 )

@@ -13,11 +13,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from distiltune.data.conll import write_conll
 from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
-from distiltune.tasks.token_classification.conll import write_conll
+from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
-from distiltune.tasks.token_classification.features import TokenData, flat_places
+from distiltune.tasks.token_classification.features import TokenData, flat_positions
 from distiltune.tasks.token_classification.head import token_loss
 from distiltune.tasks.token_classification.metrics import EntityCounts, EntityScores
 from distiltune.tasks.token_classification.names import PREDICTION_FILES
@@ -85,10 +86,11 @@ def mark_words(
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
         for batch, output in outputs(model, features, chunk, batch_tokens):
             best = output.float().softmax(dim=1).max(dim=1)
-            places = flat_places(features.offsets, batch.feature_ids)
+            places = flat_positions(features.offsets, batch.feature_ids)
             tags[places] = best.indices.cpu().numpy()
             confidence[places] = best.values.double().cpu().numpy()
-            sums += token_loss(output, batch).metrics.double().cpu()
+            if features.token_labels is not None:
+                sums += token_loss(output, batch).metrics.double().cpu()
             n_done += batch.n_features
             on_progress(round(n_done / len(features) * data.n_examples))
     n_words = features.weight(np.arange(len(features)))
@@ -145,7 +147,7 @@ def write_predictions(
 ) -> None:
     """Write `PREDICTION_FILES` as far as there is something to write."""
     found = list(entities_found(data, marked, tags))
-    with (directory / PREDICTION_FILES[0]).open("w", encoding="utf-8") as file:
+    with writing_text(directory / PREDICTION_FILES[0]) as file:
         for example, entities in found:
             line: dict[str, Any] = {"id": example.id, "text": example.text, "entities": as_spans(example, entities)}
             if example.gold is not None:
@@ -153,10 +155,10 @@ def write_predictions(
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     sentences = (_columns(example, [each.entity for each in entities]) for example, entities in found)
     text = "\n".join(write_conll(sentences))
-    (directory / PREDICTION_FILES[1]).write_text(text + "\n", encoding="utf-8")
+    write_whole(directory / PREDICTION_FILES[1], text + "\n")
     if evaluation.labels:
         by_label = {label: asdict(each) for label, each in evaluation.labels.items()}
-        (directory / PREDICTION_FILES[2]).write_text(json.dumps(by_label, indent=1, ensure_ascii=False) + "\n", "utf-8")
+        write_whole(directory / PREDICTION_FILES[2], json.dumps(by_label, indent=1, ensure_ascii=False) + "\n")
 
 
 def _columns(example: TokenExample, found: Sequence[Entity]) -> tuple[list[str], list[list[str]]]:

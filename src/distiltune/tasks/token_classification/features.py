@@ -9,18 +9,15 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from distiltune.data.array_cache import Arrays
+from distiltune.data.cache import Arrays
 from distiltune.data.findings import Finding, Findings
-from distiltune.data.packing import cumulative_lengths, gather_rows, positions
+from distiltune.data.packing import NO_LABEL, cumulative_lengths, gather_rows, positions
 from distiltune.data.tokens import SpecialTokens, distinct, tokenise
-from distiltune.data.windows import Part, lay_out
+from distiltune.data.windows import SequencePart, lay_out
 from distiltune.errors import ModelError
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
 from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.read import TokenSet, gold_tags
-
-NO_LABEL = -100
-"""Of a token that is no word's first piece, or whose word another window answers for."""
 
 Ints = npt.NDArray[np.int64]
 
@@ -80,7 +77,7 @@ def featurise(
         findings.add(Finding("noted", "word_cut", owner.where, owner.id, message))
     return TaskData(
         examples,
-        labelled(arrays, labels, n_words),
+        labelled(arrays, weights=n_words, token_labels=labels),
         findings,
         read.fingerprint,
         read.sources,
@@ -106,7 +103,7 @@ def make_arrays(words: list[str], lengths: Sequence[int], tokenizer: Tokenizer, 
     example_of, first_word, end_word = _windows(piece_offsets, word_offsets, windows)
     token_ids, offsets = lay_out(
         special,
-        (Part(pieces, piece_offsets[first_word], piece_offsets[end_word] - piece_offsets[first_word]),),
+        (SequencePart(pieces, piece_offsets[first_word], piece_offsets[end_word] - piece_offsets[first_word]),),
     )
     # Of every word in every window: where its first piece is, and how far from the window's nearer end.
     n_words = end_word - first_word
@@ -169,17 +166,23 @@ def _windows(piece_offsets: Ints, word_offsets: Ints, windows: TokenWindows) -> 
 
 def _labels(
     examples: Sequence[TokenExample], tags: Sequence[str], arrays: Arrays
-) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """``(n_features, longest)`` tag ids at first pieces, `NO_LABEL` elsewhere; and how many there are in each."""
+) -> tuple[npt.NDArray[np.int32] | None, npt.NDArray[np.int64]]:
+    """``(all_tokens,)`` tag ids, and how many there are in each feature.
+
+    `NO_LABEL` is a token that is no word's first piece, or whose word another window answers for. There are no labels
+    where no example has some.
+    """
+    offsets, place = arrays["offsets"], arrays["word_place"]
+    if all(example.gold is None for example in examples):
+        return None, np.zeros(len(offsets) - 1, dtype=np.int64)
     index = {tag: i for i, tag in enumerate(tags)}
     ids = [index[tag] if example.gold is not None else NO_LABEL for example in examples for tag in gold_tags(example)]
-    offsets, place = arrays["offsets"], arrays["word_place"]
-    labels = np.full((len(offsets) - 1, int(np.diff(offsets).max(initial=0))), NO_LABEL, dtype=np.int32)
-    feature = np.searchsorted(offsets, place, side="right") - 1
-    labels[feature, place - offsets[feature]] = ids
-    return labels, (labels != NO_LABEL).sum(axis=1)
+    labels = np.full(offsets[-1], NO_LABEL, dtype=np.int32)
+    labels[place] = ids
+    labelled_before = cumulative_lengths((labels != NO_LABEL).astype(np.int64))
+    return labels, np.diff(labelled_before[offsets])
 
 
-def flat_places(offsets: Ints, feature_ids: Ints) -> Ints:
+def flat_positions(offsets: Ints, feature_ids: Ints) -> Ints:
     """Where the tokens of these features, laid end to end, stand in the whole set."""
     return gather_rows(np.arange(offsets[-1]), offsets, feature_ids).astype(np.int64)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from distiltune.tasks.base import Dataset
-from distiltune.tasks.labelled_check import LabelledText, examples_as
+from distiltune.tasks.labelled_check import LabelledText
 from distiltune.tasks.token_classification.examples import TokenExample
+from distiltune.tasks.token_classification.features import TokenData
 
 
-def labelled_texts(data: Dataset) -> list[LabelledText]:
+def labelled_texts(data: TokenData) -> list[LabelledText]:
     """The texts as the checks see them."""
-    return examples_as(data, TokenExample, _as_text)
+    return [_as_text(example) for example in data.examples]
 
 
 def _as_text(example: TokenExample) -> LabelledText:

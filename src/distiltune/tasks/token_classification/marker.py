@@ -13,8 +13,9 @@ from torch import nn
 from distiltune.data.findings import Findings
 from distiltune.data.reading import ReadSet
 from distiltune.data.words import word_spans
-from distiltune.settings.engine import EngineSettings
 from distiltune.system.device import set_threads
+from distiltune.system.host import restored, with_threads
+from distiltune.system.names import as_name
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.token_classification.evaluation import (
     Marked,
@@ -25,6 +26,7 @@ from distiltune.tasks.token_classification.evaluation import (
 )
 from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag
 from distiltune.tasks.token_classification.task import from_settings
 from distiltune.tasks.trained import check_texts, load_trained, windows_of
@@ -50,6 +52,7 @@ class EntityMarker:
     >>> marker(["Ada Byron was born in London."])[0][0].label
     """
 
+    @restored()
     def __init__(
         self,
         model: str | Path,
@@ -67,8 +70,9 @@ class EntityMarker:
             HubError: if a hub name cannot be fetched.
 
         """
-        set_threads(threads)
-        self._loaded = load_trained(str(model), from_settings(EngineSettings()), device, precision)
+        self._n_threads = set_threads(threads)
+        spec = from_settings(TokenClassificationSettings())
+        self._loaded = load_trained(as_name(model, "model"), spec, device, precision).loaded
         self.tags = labels_of(self._loaded.source.config_hf)
         self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
 
@@ -84,8 +88,14 @@ class EntityMarker:
             DataError: if it is no list, or a text is empty or too long.
 
         """
-        data = self.prepare(texts)
-        return self._entities(data, mark_words(self._loaded.model, data, BATCH_TOKENS))
+        with with_threads(self.n_threads):
+            data = self.prepare(texts)
+            return self._entities(data, mark_words(self._loaded.model, data, BATCH_TOKENS))
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that tensor work on the CPU has while this one is asked; elsewhere they are as they were."""
+        return self._n_threads
 
     @property
     def model(self) -> nn.Module:

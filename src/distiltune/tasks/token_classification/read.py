@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ast
+import json
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distiltune.data.annotation_forms import ANSWER, ANSWERS, DIFFERING
+from distiltune.data.column_files import SUFFIXES, column_file
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.data.files import parquet_class_names
+from distiltune.data.files import format_suffix, parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
     Problem,
     Reading,
     ReadSet,
+    ToRead,
     Use,
     generated_id,
     gold_ignored,
@@ -27,15 +34,41 @@ from distiltune.data.reading import (
     text_problem,
 )
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.streams import reading as reading_file
+from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
 from distiltune.data.words import Spans, word_spans
+from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
-from distiltune.tasks.token_classification.tags import entities_of, iob2, split_tag
+from distiltune.tasks.token_classification.settings import Overlapping
+from distiltune.tasks.token_classification.spans import Notes, mark_text
+from distiltune.tasks.token_classification.tags import entities_of, iob2
+from distiltune.tasks.token_classification.word_rows import as_sentences
 
-_GOLD = ("tags", "ner_tags", "spans")
+_GOLD = ("tags", "ner_tags", "spans", "tag")
 """Fields whose columns a prediction does not need."""
 
 TokenSet = ReadSet[TokenExample]
+
+_LISTS_IN_CELLS = "lists written into cells as text are read as lists"
+_NO_COMMA = re.compile(r"""['"]\s+['"]""")
+_MAX_CELL_CHARACTERS = 1_000_000
+_EMPTY_MARKS = ("label", "labels", "entities")
+"""The columns of other tools that say by an empty list that nothing is marked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the data leaves open.
+
+    Attributes:
+        tag_names: the names of tags that are numbers, from 0.
+        overlapping: which counts of spans that overlap.
+
+    """
+
+    tag_names: tuple[str, ...] = ()
+    overlapping: Overlapping = "outermost"
 
 
 def read_marked(
@@ -44,95 +77,190 @@ def read_marked(
     columns: TokenColumns,
     max_rejected_share: float,
     use: Use = "training",
+    choices: Choices = Choices(),
     form: FileForm = AS_USUAL,
 ) -> TokenSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
     Where no row of a file is marked at all, every example's ``gold`` is None; where some are, others are rejected. For
-    a prediction the ``gold`` of each row without marks that can be used is None.
+    a prediction the ``gold`` of each row without marks that can be used is None. What the tags of a file mean is
+    decided from all of them.
 
     Raises:
-        DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
+        DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with;
+            if two columns of a file may be meant.
         HubError: if a data set on the hub cannot be fetched.
 
     """
     mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
     reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
-        sources,
-        split,
-        f"data/token_classification/{split}.jsonl",
+        ToRead(
+            sources, split, f"data/token_classification/{split}.jsonl", {"tokens": columns.tokens}, max_rejected_share
+        ),
         reading,
-        lambda path: _read_file(path, columns, reading, use),
-        {"tokens": columns.tokens},
-        max_rejected_share,
+        lambda path: _read_file(path, columns, reading, use, choices),
     )
     if use != "evaluation":
         return read
     return need_gold(read, lambda example: example.gold is not None, " or ".join(map(repr, columns.marks)))
 
 
-def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A row that can be used, before it is known what its file's tags mean; of ``tags`` and ``gold`` one is None."""
+
+    row_id: object
+    where: str
+    text: str
+    words: Spans
+    tags: tuple[str, ...] | None = None
+    gold: tuple[Entity, ...] | None = None
+    notes: Notes = ()
+
+
+def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use, choices: Choices) -> None:
+    if format_suffix(path) in SUFFIXES:
+        _settle_columns(path, columns, reading, use)
     names = {column: parquet_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
-    examples: list[TokenExample] = []
-    for row in reading.rows(path):
+    drafts: list[_Draft] = []
+    told: dict[str, None] = {}
+    for row in as_sentences(reading.rows(path), path, columns):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
-        result = _example_of(row, columns, names, reading, use)
-        if isinstance(result, Finding):
-            reading.findings.add(result)
-        else:
-            examples.append(result)
-    is_marked = any(example.gold is not None for example in examples)
-    for example in examples:
-        if is_marked and example.gold is None and use != "prediction":
-            reading.findings.add(rejected("tags_missing", example.where, example.id, "There are no tags or spans."))
-        else:
-            reading.examples.append(example)
-    if examples and not is_marked:
+        told.update({row.told: None} if row.told else {})
+        draft = _draft_of(row, columns, names, reading, use, choices)
+        if isinstance(draft, Finding):
+            reading.findings.add(draft)
+            continue
+        drafts.append(draft)
+        told.update(dict.fromkeys(message for outcome, _, message in draft.notes if outcome == "decided"))
+    for sentence in told:
+        _decide(reading, path, "form_read", f"{sentence[0].upper()}{sentence[1:]}.")
+    _add_examples(path, drafts, reading, use)
+
+
+def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
+    """Say which columns of a file in columns are read; raise `DataError` where two fit and none was named."""
+    with reading_file(path, reading.form.encoding):
+        layout = column_file(path, reading.form.encoding).layout
+    named = (columns.tokens != TokenColumns().tokens, columns.tags != TokenColumns().tags)
+    lacks_words = not layout.tokens and not named[0]
+    lacks_tags = bool(layout.problem) and not layout.tags and not named[1] and use != "prediction"
+    if lacks_words or lacks_tags:
+        raise DataError(layout.problem, where=str(path), fix=layout.fix)
+    if layout.told and not all(named):
+        _decide(reading, path, "columns_read", layout.told)
+
+
+def _decide(reading: Reading[TokenExample], path: Path, kind: str, message: str) -> None:
+    reading.findings.add(Finding("decided", kind, str(path), "", message))
+
+
+def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenExample], use: Use) -> None:
+    """Add the examples of a file, whose tags are understood together."""
+    scheme = read_scheme(Counter(tag for draft in drafts for tag in draft.tags or ()))
+    if scheme.told:
+        _decide(reading, path, "tags_read", scheme.told)
+    understood = [_understood(draft, scheme) for draft in drafts]
+    is_marked = any(isinstance(each, Problem) or each is not None for each in understood)
+    labels: set[str] = set()
+    for draft, gold in zip(drafts, understood, strict=True):
+        if isinstance(gold, Problem) and use == "prediction":
+            reading.findings.add(gold_ignored(gold.kind, draft.where, draft.row_id, gold.message))
+            gold = None
+        elif is_marked and gold is None and use != "prediction":
+            gold = Problem("tags_missing", "There are no tags or spans.")
+        if isinstance(gold, Problem):
+            reading.findings.add(rejected(gold.kind, draft.where, draft.row_id, gold.message))
+            continue
+        wanted = id_text(draft.row_id) or generated_id(draft.text)
+        example_id = reading.unique_id(draft.row_id, wanted, draft.where)
+        reading.examples.append(TokenExample(example_id, draft.text, draft.words, gold, draft.where))
+        labels |= {entity.label for entity in gold or ()}
+        for outcome, kind, message in draft.notes:
+            if outcome != "decided":
+                reading.findings.add(Finding(outcome, kind, draft.where, example_id, message))
+    for group in spellings(labels):
+        listed = ", ".join(map(repr, group))
+        _decide(reading, path, "labels_spelt_alike", f"The labels {listed} differ in case alone and are kept apart.")
+    if drafts and not is_marked:
         message = "No row has tags or spans: there is nothing to compare with."
         reading.findings.add(Finding("noted", "nothing_marked", str(path), "", message))
 
 
-def _example_of(
-    row: Row, columns: TokenColumns, names: Mapping[str, Sequence[str]], reading: Reading[TokenExample], use: Use
-) -> TokenExample | Finding:
+def _understood(draft: _Draft, scheme: Scheme) -> tuple[Entity, ...] | Problem | None:
+    """The entities of a row; None if it has neither tags nor spans."""
+    if draft.tags is None:
+        return draft.gold
+    unknown = next((tag for tag in draft.tags if tag not in scheme.meaning), None)
+    if unknown is not None:
+        word = draft.text[slice(*draft.words[draft.tags.index(unknown)])]
+        message = f"The tag {shown(unknown)} of {shown(word)} can mean more than one thing or nothing: {scheme.fix}."
+        return Problem("tag_of_no_scheme", message)
+    return tuple(entities_of([scheme.meaning[tag] for tag in draft.tags]))
+
+
+def _draft_of(
+    row: Row,
+    columns: TokenColumns,
+    names: Mapping[str, Sequence[str]],
+    reading: Reading[TokenExample],
+    use: Use,
+    choices: Choices,
+) -> _Draft | Finding:
     row_id = row.value.get(columns.id)
-    made = id_problem(row_id) or _marked(row.value, columns, names)
+    unmarked = {name: cell for name, cell in row.value.items() if name not in columns.marks}
+    answer = row.value.get(ANSWER)
+    is_unwanted = isinstance(answer, str) and answer in ANSWERS and not id_problem(row_id)
+    if is_unwanted and use != "prediction":
+        return Finding("left_out", f"answer_{answer}", row.where, id_text(row_id), ANSWERS[str(answer)])
+    made = id_problem(row_id) or _marked(unmarked if is_unwanted else row.value, columns, names, choices)
     if isinstance(made, Problem) and use == "prediction":
-        unmarked = {name: cell for name, cell in row.value.items() if name not in columns.marks}
-        without = id_problem(row_id) or _marked(unmarked, columns, names)
+        without = id_problem(row_id) or _marked(unmarked, columns, names, choices)
         if not isinstance(without, Problem):
             reading.findings.add(gold_ignored(made.kind, row.where, row_id, made.message))
             made = without
     if isinstance(made, Problem):
         return rejected(made.kind, row.where, row_id, made.message)
-    text, words, gold, repair = made
-    wanted = id_text(row_id) or generated_id(text)
-    example = TokenExample(reading.unique_id(row_id, wanted, row.where), text, words, gold, row.where)
-    if repair:
-        reading.findings.add(Finding("repaired", "span_widened", row.where, example.id, repair))
-    return example
-
-
-_Marked = tuple[str, Spans, tuple[Entity, ...] | None, str]
+    return replace(made, row_id=row_id, where=row.where)
 
 
 def _marked(
-    value: Mapping[str, object], columns: TokenColumns, names: Mapping[str, Sequence[str]]
-) -> _Marked | Problem:
-    """The text of a row with its words and, if there are some, entities."""
-    if value.get(columns.tokens) is None:
-        return _of_text(value.get(columns.text), value.get(columns.spans))
+    value: Mapping[str, object], columns: TokenColumns, names: Mapping[str, Sequence[str]], choices: Choices
+) -> _Draft | Problem:
+    """The text of a row with its words and, if there are some, tags or entities."""
+    tokens = value.get(columns.tokens)
+    if tokens is None:
+        spans = value.get(columns.spans)
+        if spans is None and any(value.get(name) == [] for name in _EMPTY_MARKS):
+            spans = []
+        return _of_text(value.get(columns.text), spans, choices.overlapping)
     column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
-    return _of_tokens(value[columns.tokens], value.get(column), names[column])
+    return _of_tokens(_listed(tokens), _listed(value.get(column)), names[column] or choices.tag_names, tokens)
 
 
-def _of_tokens(tokens: object, tags: object, names: Sequence[str]) -> _Marked | Problem:
-    """Words and, if there are tags, entities."""
+def _listed(cell: object) -> object:
+    """A list that is written into a cell as text, in JSON or Python; anything else as it is."""
+    if not isinstance(cell, str) or not cell.lstrip().startswith("[") or len(cell) > _MAX_CELL_CHARACTERS:
+        return cell
+    try:
+        return json.loads(cell)
+    except (ValueError, RecursionError):
+        pass
+    if _NO_COMMA.search(cell):  # NumPy's form, whose words Python would join
+        return cell
+    try:
+        return ast.literal_eval(cell.strip())
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        return cell
+
+
+def _of_tokens(tokens: object, tags: object, names: Sequence[str], as_given: object) -> _Draft | Problem:
+    """Words and, if there are tags, these."""
     if not isinstance(tokens, list) or not tokens:
         return Problem("tokens_not_a_list", f"The tokens are {shown(tokens)}, not a list of words.")
     for token in tokens:
@@ -143,79 +271,53 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str]) -> _Marked | 
     for token in tokens:
         starts.append(starts[-1] + len(token) + 1)
     words = tuple((start, start + len(token)) for start, token in zip(starts, tokens, strict=False))
-    text = " ".join(tokens)
+    notes: Notes = (("decided", "form_read", _LISTS_IN_CELLS),) if isinstance(as_given, str) else ()
+    draft = _Draft(None, "", " ".join(tokens), words, notes=notes)
     if tags is None:
-        return text, words, None, ""
+        return draft
     if not isinstance(tags, list) or len(tags) != len(tokens):
         n = len(tags) if isinstance(tags, list) else "no list of"
         return Problem("tags_do_not_match", f"There are {len(tokens)} tokens and {n} tags.")
-    written = [_tag(tag, names) for tag in tags]
-    for tag in written:
-        if isinstance(tag, Problem):
-            return tag
-    return text, words, tuple(entities_of([str(tag) for tag in written])), ""
+    if all(type(tag) is str for tag in tags):  # as in all large files: each different tag once
+        of = {tag: _tag(tag, names) for tag in set(tags)}
+        written = [of[tag] for tag in tags]
+    else:
+        written = [_tag(tag, names) for tag in tags]
+    problem = next((tag for tag in written if isinstance(tag, Problem)), None)
+    return problem or replace(draft, tags=tuple(map(str, written)))
 
 
 def _tag(tag: object, names: Sequence[str]) -> str | Problem:
-    if type(tag) is int and 0 <= tag < len(names):
-        return names[tag]
+    """A tag as text; a number's name where there are names, else the number, which means nothing by itself."""
+    number = tag if type(tag) is int else int(tag) if isinstance(tag, str) and re.fullmatch("[0-9]{1,6}", tag) else None
+    if number is not None and names:
+        if 0 <= number < len(names):
+            return names[number]
+        return Problem("tag_without_name", f"The tag is {number}, and names are given of 0 to {len(names) - 1}.")
+    if type(tag) is int:
+        return str(tag)
     if not isinstance(tag, str) or not tag.strip():
         return Problem("tag_not_text", f"The tag is {shown(tag)}, not text.")
-    problem = text_problem(tag, "tag")
-    return problem or ("O" if not split_tag(tag.strip())[1] else tag.strip())
+    return text_problem(tag, "tag") or tag.strip()
 
 
-def _of_text(text: object, spans: object) -> _Marked | Problem:
+def _of_text(text: object, spans: object, overlapping: Overlapping) -> _Draft | Problem:
     """A text cut into words and, if there are spans, entities."""
     problem = text_problem(text, "text")
     if problem is not None:
         return problem
     assert isinstance(text, str)  # text_problem has looked
-    words = word_spans(text)
     if spans is None:
-        return text, words, None, ""
+        return _Draft(None, "", text, word_spans(text))
+    if spans == DIFFERING:
+        return Problem("annotations_differ", "Several annotators marked the text, and differently; keep one of them.")
+    spans = _listed(spans)
     if not isinstance(spans, list):
         return Problem("spans_not_a_list", f"The spans are {shown(spans)}, not a list.")
-    entities, widened = [], []
-    for span in spans:
-        entity = _entity(text, words, span)
-        if isinstance(entity, Problem):
-            return entity
-        first, last = words[entity.start][0], words[entity.end - 1][1]
-        if text[first:last].strip() != text[slice(*_bounds(span))].strip():
-            widened.append(text[first:last])
-        entities.append(entity)
-    entities.sort()
-    for one, other in pairwise(entities):
-        if one.end > other.start:
-            return Problem(
-                "spans_overlap", f"The spans {_shown(text, words, one)} and {_shown(text, words, other)} overlap."
-            )
-    repair = f"A span began or ended inside a word and now is {shown(widened[0])}." if widened else ""
-    return text, words, tuple(entities), repair
-
-
-def _bounds(span: object) -> tuple[int, int]:
-    values = (span.get("start"), span.get("end")) if isinstance(span, dict) else (None, None)
-    start, end = values
-    return (start, end) if type(start) is int and type(end) is int else (-1, -1)
-
-
-def _entity(text: str, words: Spans, span: object) -> Entity | Problem:
-    start, end = _bounds(span)
-    label = span.get("label") if isinstance(span, dict) else None
-    if start < 0 or text_problem(label, "label") is not None:
-        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
-    if not start < end <= len(text):
-        return Problem("span_outside", f"The span {shown(span)} is not inside the text of {len(text)} characters.")
-    inside = [i for i, (first, last) in enumerate(words) if first < end and last > start]
-    if not inside:
-        return Problem("span_without_words", f"The span {shown(span)} holds no word.")
-    return Entity(inside[0], inside[-1] + 1, str(label).strip())
-
-
-def _shown(text: str, words: Spans, entity: Entity) -> str:
-    return shown(text[words[entity.start][0] : words[entity.end - 1][1]])
+    marked = mark_text(text, spans, overlapping)
+    if isinstance(marked, Problem):
+        return marked
+    return _Draft(None, "", text, marked.words, gold=marked.entities, notes=marked.notes)
 
 
 def gold_tags(example: TokenExample) -> list[str]:

@@ -14,7 +14,7 @@ from torch import nn
 from distiltune.serving.asking import load_apart
 from distiltune.serving.batching import BatchSettings, Output
 from distiltune.serving.gate import Limits
-from distiltune.serving.texts import OneText, texts_app
+from distiltune.serving.texts import OneText, TextService, texts_app
 from distiltune.tasks.token_classification.features import TokenData
 from distiltune.tasks.token_classification.marker import EntityMarker
 
@@ -44,6 +44,10 @@ class _Reader:
         return self.marker.model
 
     @property
+    def n_threads(self) -> int:
+        return self.marker.n_threads
+
+    @property
     def notes(self) -> Sequence[str]:
         return self.marker.notes
 
@@ -61,14 +65,6 @@ def serve(model: str, name: str, limits: Limits, batches: BatchSettings, setting
 
 def marking_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
     """The page and the API around one model."""
-    return texts_app(
-        _Reader(marker),
-        task="token-classification",
-        name=name,
-        labels=marker.labels,
-        text=OneText,
-        result=EntitiesOut,
-        page=files("distiltune.tasks.token_classification").joinpath("page"),
-        limits=limits,
-        batches=batches,
-    )
+    page = files("distiltune.tasks.token_classification").joinpath("page")
+    offered = TextService("token-classification", marker.labels, OneText, EntitiesOut, page)
+    return texts_app(_Reader(marker), offered, name, limits, batches)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,10 @@ from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
-from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
-from distiltune.tasks.base import Dataset, OnProgress, ignore_progress
-from distiltune.tasks.dataset import data_settings, of_examples
+from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
+from distiltune.tasks.dataset import data_settings
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
@@ -50,9 +49,10 @@ from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.token_classification.read import TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag, tag_names
-from distiltune.training.objective import Divergence, Objective, TableColumn
+from distiltune.training.objective import Divergence, TableColumn
 
 EPOCH_COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),
@@ -66,16 +66,15 @@ EPOCH_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
-class TokenClassification:
-    """The task, with the settings that it alone understands.
+class TokenSpec:
+    """The settings that this task alone understands.
 
     Attributes:
         data: which texts, read how.
         labelled: the teacher, or else the model, as the recipe names it; its tags go on if they fit.
         windows: how long texts are read.
         batch_tokens: most tokens in a batch of evaluation.
-        tags: in the order of their ids; known once the training data or the model's config.json is.
-        read: the training and the validation texts, once they are read.
+        choices: what the data leaves open.
 
     """
 
@@ -83,8 +82,73 @@ class TokenClassification:
     labelled: str
     windows: TokenWindows
     batch_tokens: int
-    tags: tuple[str, ...] = (OUTSIDE,)
-    read: tuple[TokenSet, TokenSet | None] | None = None
+    choices: Choices = Choices()  # noqa: RUF009 (frozen)
+
+    def open_training(self, device: torch.device) -> TokenTraining:
+        """Read the texts; the tags are those of the training data, or the model's own if they hold all of these.
+
+        Raises:
+            DataError: as `train_and_validation`, or if nothing is marked.
+
+        """
+        train, validation = train_and_validation(self.read, self.data, _text_of, "text")
+        labels = {entity.label for example in train.examples for entity in example.gold or ()}
+        if not labels:
+            raise DataError(
+                "Nothing is marked in the training data.",
+                where=", ".join(train.sources),
+                fix="give tags beside the tokens, or spans beside the text",
+            )
+        task = TokenClassification(self, keep_labels_of(model_config(self.labelled), tag_names(labels)))
+        return TokenTraining(task, train, task.known(validation) if validation is not None else None, device)
+
+    def open_model(self, config: Mapping[str, Any]) -> TokenClassification:
+        """The task with the model's tags."""
+        return TokenClassification(self, labels_of(config) or (OUTSIDE,))
+
+    def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TokenSet:
+        """Read the texts of these sources; arguments and errors as `read_marked`."""
+        columns = TokenColumns.parse(self.data.columns)
+        share = self.data.max_rejected_share
+        return read_marked(sources, split, columns, share, use or USE_OF[split], self.choices, self.data.form)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenTraining:
+    """The task with its texts read, ``validation`` None if there are none."""
+
+    task: TokenClassification
+    train: TokenSet
+    validation: TokenSet | None
+    device: torch.device
+
+    def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
+        """The model to train, with its own head if that is for these tags, else with a new one."""
+        task = self.task
+        return load_labelled_model(
+            name, task.tags, task.head_rules, task.make_head, self.device, dropouts, HeadDropout("dropout", 0.1)
+        )
+
+    def data(self, tokenizer: Tokenizer) -> tuple[TokenData, TokenData | None]:
+        """The texts to train on and those to validate on with their features."""
+        windows, tags, validation = self.task.spec.windows, self.task.tags, self.validation
+        return (
+            featurise(self.train, tokenizer, windows, tags),
+            featurise(validation, tokenizer, windows, tags) if validation is not None else None,
+        )
+
+    def lesson(self, loaded: LoadedModel) -> Lesson[TokenData]:
+        """The texts in the model's tokens, and the loss of their tags."""
+        training, validation = self.data(loaded.tokenizer)
+        return Lesson(self.task, training, validation, token_loss, training.features)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenClassification:
+    """The task, with its tags in the order of their ids."""
+
+    spec: TokenSpec
+    tags: tuple[str, ...]
 
     name: str = NAME
     architecture: str = ARCHITECTURE
@@ -92,7 +156,6 @@ class TokenClassification:
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
-    objective: Objective = token_loss
     divergence: Divergence = token_divergence
 
     @property
@@ -105,79 +168,54 @@ class TokenClassification:
         """What is marked."""
         return tuple(dict.fromkeys(split_tag(tag)[1] for tag in self.tags if tag != OUTSIDE))
 
-    def ready(self) -> TokenClassification:
-        """The task with the tags of its training data, or the model's own if they hold all of these."""
-        train, validation = train_and_validation(self._read, self.data, _text_of, "text")
-        labels = {entity.label for example in train.examples for entity in example.gold or ()}
-        if not labels:
-            raise DataError(
-                "Nothing is marked in the training data.",
-                where=", ".join(train.sources),
-                fix="give tags beside the tokens, or spans beside the text",
-            )
-        task = replace(self, tags=keep_labels_of(model_config(self.labelled), tag_names(labels)))
-        return replace(task, read=(train, task._known(validation) if validation is not None else None))
-
     def means_the_same(self, config: Mapping[str, Any]) -> bool:
         """Whether a model with that config.json has the same tags in the same order."""
         return labels_of(config) == self.tags
 
-    def for_model(self, config: Mapping[str, Any]) -> TokenClassification:
-        """The task with the model's tags."""
-        return replace(self, tags=labels_of(config) or self.tags)
-
-    def load_model(self, name: str, device: torch.device, dropouts: Dropouts) -> LoadedModel:
-        """The model to train, with its own head if that is for these tags, else with a new one."""
-        return load_labelled_model(
-            name, self.tags, self.head_rules, self.make_head, device, dropouts, HeadDropout("dropout", 0.1)
-        )
-
-    def load_training(self, tokenizer: Tokenizer) -> tuple[TokenData, TokenData | None]:
-        """Featurise the training and the validation texts that `ready` has read."""
-        assert self.read is not None, "ready comes first"
-        train, validation = self.read
-        return (
-            featurise(train, tokenizer, self.windows, self.tags),
-            featurise(validation, tokenizer, self.windows, self.tags) if validation is not None else None,
-        )
-
-    def load_validation(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TokenData:
+    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TokenData:
         """Read and featurise texts to evaluate on, or to predict."""
-        read = examples_to_evaluate(self._read, self.data, sources, use, _text_of, "text")
-        read = forget_gold(read, self._unknown, "label_unknown") if use == "prediction" else self._known(read)
-        return featurise(read, tokenizer, self.windows, self.tags)
+        read = examples_to_evaluate(self.spec.read, self.spec.data, sources, use, _text_of, "text")
+        read = forget_gold(read, self._unknown, "label_unknown") if use == "prediction" else self.known(read)
+        return featurise(read, tokenizer, self.spec.windows, self.tags)
+
+    def known(self, read: TokenSet) -> TokenSet:
+        """The set without the examples that mark what the model does not, each with a finding.
+
+        Raises:
+            DataError: if these are more than may be.
+
+        """
+        fix = f"the model marks: {', '.join(self.labels)}"
+        return keep_if(read, self._unknown, "label_unknown", self.spec.data.max_rejected_share, fix)
 
     def make_head(self, hidden_size: int, dropout: float) -> nn.Module:
         """A head with weights yet to be set."""
         return TokenHead(hidden_size, dropout, len(self.tags))
 
-    def model_config(
-        self, training: Dataset, head_dropout: float, metrics: Mapping[str, float] | None = None
-    ) -> dict[str, object]:
+    def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """The tags, as ``transformers`` reads them; the dropout of its head is that of the encoder."""
-        stored = {"max_length": self.windows.max_length, "stride": self.windows.shared}
+        stored = {"max_length": self.spec.windows.max_length, "stride": self.spec.windows.shared}
         return {**labels_config(self.tags), STORED_UNDER: stored}
 
     def guide(self, metrics: Mapping[str, float]) -> TaskGuide:
         """Words for the model card and the report."""
-        return token_guide(self.labels, self.windows.max_length)
+        return token_guide(self.labels, self.spec.windows.max_length)
 
     def evaluate(
         self,
         model: nn.Module,
-        data: Dataset,
+        data: TokenData,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> TokenEvaluation:
         """Evaluate on every text, dropout off; write `PREDICTION_FILES` into ``predictions`` if given."""
-        texts = of_examples(data, TokenExample)
-        marked = mark_words(model, texts, self.batch_tokens, on_progress)
-        evaluation = evaluate_marked(texts, marked, self.tags)
+        marked = mark_words(model, data, self.spec.batch_tokens, on_progress)
+        evaluation = evaluate_marked(data, marked, self.tags)
         if predictions is not None:
-            write_predictions(predictions, texts, marked, self.tags, evaluation)
+            write_predictions(predictions, data, marked, self.tags, evaluation)
         return evaluation
 
-    def concerns(self, training: Dataset, validation: Dataset | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
+    def concerns(self, training: TokenData, validation: TokenData | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
         others = labelled_texts(validation) if validation is not None else []
         return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
@@ -186,19 +224,9 @@ class TokenClassification:
         """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
         return chance_losses(features, len(self.tags))
 
-    def analyse(self, data: Dataset, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+    def analyse(self, data: TokenData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by label and length, calibration, the hardest wrong entities; and each text's score."""
         return analyse(predictions / PREDICTION_FILES[0])
-
-    def _read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TokenSet:
-        columns = TokenColumns.parse(self.data.columns)
-        data = self.data
-        return read_marked(sources, split, columns, data.max_rejected_share, use or USE_OF[split], data.form)
-
-    def _known(self, read: TokenSet) -> TokenSet:
-        """The set without the examples that mark what the model does not, each with a finding."""
-        fix = f"the model marks: {', '.join(self.labels)}"
-        return keep_if(read, self._unknown, "label_unknown", self.data.max_rejected_share, fix)
 
     def _unknown(self, example: TokenExample) -> str:
         tags = set(gold_tags(example)) - set(self.tags)
@@ -210,11 +238,14 @@ def _text_of(example: TokenExample) -> str:
     return example.text
 
 
-def from_settings(settings: EngineSettings) -> TokenClassification:
-    """The task with its settings."""
-    return TokenClassification(
+def from_settings(settings: TokenClassificationSettings) -> TokenSpec:
+    """The task's specification, with its settings."""
+    return TokenSpec(
         data=data_settings(settings),
         labelled=settings.teacher or settings.model,
         windows=TokenWindows(settings.max_length, settings.stride),
         batch_tokens=settings.evaluation_tokens,
+        choices=Choices(
+            tuple(name.strip() for name in settings.tag_names.split(",") if name.strip()), settings.overlapping
+        ),
     )

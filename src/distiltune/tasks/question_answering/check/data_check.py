@@ -2,43 +2,41 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern, ranked
-from distiltune.checks.cost import Estimate, estimate_training
-from distiltune.checks.vocabulary import case_concerns
-from distiltune.data.array_cache import cache_directory
+from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
+from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
+from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.model.config import EncoderConfig
-from distiltune.model.small_json import read_json
-from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.progress import tell
-from distiltune.system.device import choose_device, choose_precision, set_threads
+from distiltune.system.host import restored
+from distiltune.tasks.checking import check_request
 from distiltune.tasks.dataset import file_form
-from distiltune.tasks.labelled_check import spread
 from distiltune.tasks.question_answering.check.examples import (
+    READING,
     answer_concerns,
     answer_tenth,
     question_concerns,
-    reading_concerns,
     span_concerns,
 )
+from distiltune.tasks.question_answering.check.fix import changes_path, check_output, write_fixed
+from distiltune.tasks.question_answering.check.fix import fix as mend
 from distiltune.tasks.question_answering.check.repeats import Repeats, find_repeats, repeat_concerns
 from distiltune.tasks.question_answering.check.training import in_training
-from distiltune.tasks.question_answering.check.windows import pieces_per_word, unknown_share, window_concerns
+from distiltune.tasks.question_answering.check.windows import pieces_per_word, window_concerns
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.question_data import QuestionData, featurise, load_examples
-from distiltune.tasks.question_answering.read import ExampleSet, has_own_validation
+from distiltune.tasks.question_answering.read import ExampleSet
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
 
 
@@ -49,135 +47,90 @@ class CheckSettings:
     windows: WindowSettings
     max_answer_tokens: int = 30
     columns: str = ""
+    no_answer: str = ""
+    max_rejected_share: float = MAX_REJECTED_SHARE
     form: FileForm = AS_USUAL
-    epochs: int = 5
-    batch_size: int = 16
-    precision: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
-class DataReport:
-    """What is known of a data set.
+class CheckedQuestions:
+    """What a check of questions sees, and what cleaning them needs.
 
     Attributes:
-        data: the sources as they were named.
-        against: the sources of the other set, empty if there is none.
-        n_rows: rows read, the unusable ones included.
-        n_examples: questions that can be used.
-        concerns: what is wrong, ranked.
-        statistics: figures by name, as plain values.
-        estimate: expected cost of a training on this machine, None if it was not asked for.
+        looked: what is wrong, and figures.
         examples: the questions as they were read.
         repeats: what occurs more than once.
-        seconds: how long the check took.
 
     """
 
-    data: tuple[str, ...]
-    against: tuple[str, ...]
-    n_rows: int
-    n_examples: int
-    concerns: tuple[Concern, ...]
-    statistics: dict[str, Any]
-    estimate: Estimate | None
+    looked: LookedAt
     examples: ExampleSet
     repeats: Repeats
-    seconds: float
-
-    def n_of(self, severity: str) -> int:
-        """How many kinds of concern have this severity."""
-        return sum(concern.severity == severity for concern in self.concerns)
-
-    def as_json(self) -> dict[str, Any]:
-        """The report as plain values."""
-        return {
-            "data": list(self.data),
-            "against": list(self.against),
-            "n_rows": self.n_rows,
-            "n_examples": self.n_examples,
-            "concerns": [concern.as_json() for concern in self.concerns],
-            "statistics": self.statistics,
-            "estimate": self.estimate.as_json() if self.estimate is not None else None,
-            "seconds": round(self.seconds, 2),
-        }
 
 
-def check_data(
-    data: Sequence[str],
-    tokenizer: Tokenizer,
-    settings: CheckSettings,
-    *,
-    against: Sequence[str] = (),
-    estimate_for: tuple[EncoderConfig, torch.device] | None = None,
-) -> DataReport:
-    """Check a data set, and against another one for what the two share.
+def check_questions(
+    data: Sequence[str], against: Sequence[str], tokenizer: Tokenizer, settings: CheckSettings
+) -> CheckedQuestions:
+    """Check questions, and against another set for what the two share.
 
     Args:
         data: the sources, as ``train`` of the recipe has them.
+        against: the other set, usually the validation data; empty if there is none.
         tokenizer: of the model that is to be trained.
         settings: what the checks measure by.
-        against: the other set, usually the validation data.
-        estimate_for: the model's shape and the device, if the cost of a training is to be estimated.
 
     Raises:
         DataError: if a source cannot be read, or nothing in it can be used.
 
     """
-    began = time.perf_counter()
-    examples = load_examples(data, "train", settings.columns, max_rejected_share=1.0, form=settings.form)
-    other = load_examples(against, "validation", settings.columns, 1.0, form=settings.form) if against else None
-    featurised = featurise(examples, tokenizer, settings.windows, cache_directory())
+    read: dict[str, Any] = {"columns": settings.columns, "no_answer": settings.no_answer, "form": settings.form}
+    examples = load_examples(data, "train", max_rejected_share=1.0, **read)
+    other = load_examples(against, "validation", max_rejected_share=1.0, **read) if against else None
+    featurised = featurise(examples, tokenizer, settings.windows)
     others = other.examples if other is not None else ()
     tell("looking for repeats and leaks")
     repeats = find_repeats(examples.examples, others)
     tell("looking at questions and answers")
-    concerns = list_concerns(featurised, tokenizer, settings, repeats, others)
-    tell("measuring this machine")
-    return DataReport(
-        data=tuple(map(str, data)),
-        against=tuple(map(str, against)),
+    figures = statistics(featurised, tokenizer)
+    # windows of the other set are not made for this: as long as this set's, a question
+    n_other_tokens = round(figures["tokens"] / len(examples.examples) * len(others))
+    looked = LookedAt(
         n_rows=examples.findings.n_rows,
         n_examples=len(examples.examples),
-        concerns=concerns,
-        statistics=statistics(featurised, tokenizer),
-        estimate=_estimate(featurised, others, settings, estimate_for),
-        examples=examples,
-        repeats=repeats,
-        seconds=time.perf_counter() - began,
+        concerns=list_concerns(featurised, tokenizer, settings, repeats, others),
+        statistics=figures,
+        lines=statistic_lines(figures, examples.findings.n_rows),
+        work=work_of(featurised.features, n_other_tokens),
     )
+    return CheckedQuestions(looked, examples, repeats)
 
 
-def check_sources(data: Sequence[str], against: Sequence[str], settings: QuestionAnsweringSettings) -> DataReport:
-    """Check data with a recipe's settings and its model's vocabulary; of the model no weights are read.
-
-    Without ``against``, data sets that have a validation split of their own are checked against that.
+@restored()
+def check(
+    data: Sequence[str], against: Sequence[str], settings: QuestionAnsweringSettings, fix: Path | None
+) -> Checked:
+    """Check questions with a recipe's settings, and write them cleaned if ``fix`` says where.
 
     Raises:
-        DistiltuneError: if the data or the model cannot be read.
+        DistiltuneError: if the data or the model cannot be read, or the cleaned data not be written.
 
     """
-    directory = resolve_model(settings.model)
-    device = choose_device(settings.device)
-    set_threads(settings.threads)
-    config = read_json(directory / "config.json")
-    tokenizer = load_tokenizer(directory)
-    report = check_data(
-        data,
-        tokenizer,
-        CheckSettings(
-            WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
-            settings.max_answer_tokens,
-            settings.columns,
-            file_form(settings),
-            settings.epochs,
-            settings.batch_size,
-            settings.precision,
-        ),
-        against=against or own_validation(data),
-        # a BERT, which is converted when it is trained, has other names for its sizes
-        estimate_for=(EncoderConfig.from_hf(config), device) if "dim" in config else None,
+    if fix is not None:
+        check_output(fix, list(data))
+    request = check_request(data, against, settings)
+    basis = begin_check(request)
+    windows = WindowSettings(settings.max_length, settings.stride, question_limit(settings))
+    measured_by = CheckSettings(
+        *(windows, settings.max_answer_tokens, settings.columns, settings.no_answer, settings.max_rejected_share),
+        form=file_form(settings),
     )
-    return replace(report, concerns=ranked([*case_concerns(directory, tokenizer), *report.concerns]))
+    found = check_questions(request.data, basis.against, basis.tokenizer, measured_by)
+    checked = end_check(request, basis, found.looked)
+    if fix is None:
+        return checked
+    write_fixed(mend(found.examples, found.repeats), fix)
+    said = f"cleaned data: {fix}; what was changed: {changes_path(fix)}"
+    return replace(checked, lines=[*checked.lines, said])
 
 
 def training_concerns(
@@ -201,7 +154,7 @@ def list_concerns(
     read = replace(data.findings, items=[item for item in data.findings.items if item.kind != "question_truncated"])
     return ranked(
         [
-            *reading_concerns(read),
+            *reading_concerns(read, READING, settings.max_rejected_share),
             *span_concerns(examples),
             *question_concerns(examples),
             *answer_concerns(examples),
@@ -228,14 +181,11 @@ def _between_sets(examples: Sequence[Example], others: Sequence[Example]) -> lis
 
 def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
     """Figures on a set: sizes, answers, questions, windows, vocabulary."""
-    examples, features = data.examples, data.features
+    examples = data.examples
     answered = [example for example in examples if example.answers]
     answer_words = [len(example.answers[0].text.split()) for example in answered]
     tenths = Counter(map(answer_tenth, answered))
     classes = Counter(question_class(example.question) for example in examples)
-    unknown = unknown_share(data.question_features, tokenizer)
-    windows = np.bincount(features.example_of, minlength=len(examples))
-    lengths = features.lengths
     return {
         "questions": len(examples),
         "passages": len({example.context for example in examples}),
@@ -245,39 +195,22 @@ def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
         "passage_words": spread([len(context.split()) for context in {example.context for example in examples}]),
         "answer_position_tenths": [round(tenths[i] / len(answered), 4) if answered else 0.0 for i in range(10)],
         "question_classes": {name: classes[name] for name in QUESTION_CLASSES if classes[name]},
-        "windows": len(features),
-        "windows_a_question": spread(windows.tolist()),
-        "tokens": int(lengths.sum()),
-        "tokens_a_window": spread(lengths.tolist()),
-        "unknown_token_share": round(float(np.average(unknown, weights=lengths)), 5),
+        **window_statistics(data.features, len(examples), tokenizer, "question"),
         "pieces_a_word": round(float(np.mean(pieces_per_word(examples, data.question_features))), 3),
     }
 
 
-def _estimate(
-    data: QuestionData,
-    others: Sequence[Example],
-    settings: CheckSettings,
-    estimate_for: tuple[EncoderConfig, torch.device] | None,
-) -> Estimate | None:
-    if estimate_for is None:
-        return None
-    config, device = estimate_for
-    n_tokens = int(data.features.lengths.sum())
-    return estimate_training(
-        config,
-        n_tokens=n_tokens,
-        # windows of the other set are not made for this: as long as this set's, a question
-        n_validation_tokens=round(n_tokens / len(data.examples) * len(others)),
-        n_features=len(data.features),
-        longest=int(data.features.lengths.max()),
-        epochs=settings.epochs,
-        batch_size=settings.batch_size,
-        device=device,
-        precision=choose_precision(settings.precision, device, config.hidden_size),
-    )
-
-
-def own_validation(data: Sequence[str]) -> tuple[str, ...]:
-    """The sources again where all of them have a validation split of their own, to be checked against."""
-    return tuple(data) if all(map(has_own_validation, data)) else ()
+def statistic_lines(figures: dict[str, Any], n_rows: int) -> list[str]:
+    """The same for a terminal; of ``n_rows`` that were read."""
+    n = figures["questions"]
+    question, answer, passage = (spread_text(figures[f"{name}_words"]) for name in ("question", "answer", "passage"))
+    classes = ", ".join(f"{name} {count / n:.0%}" for name, count in figures["question_classes"].items())
+    tenths = " ".join(f"{share:.0%}" for share in figures["answer_position_tenths"])
+    return [
+        f"{n:,} questions on {figures['passages']:,} passages, {n_rows - n:,} rows left out, "
+        f"{figures['unanswerable_share']:.1%} unanswerable",
+        f"words (median / 95 % / most): question {question}, answer {answer}, passage {passage}",
+        f"questions: {classes}",
+        f"answers begin, by tenth of the passage: {tenths}",
+        f"{window_line(figures, 'question')}, {figures['pieces_a_word']:.2f} pieces a word",
+    ]

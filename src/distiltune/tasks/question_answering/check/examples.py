@@ -5,22 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
-from distiltune.data.findings import Finding, Findings
+from distiltune.checks.reading import MANY_SHARE, Noted, ReadingWords
+from distiltune.tasks.question_answering.check.scripts import words_and_letters
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import normalise_answer
 
 FEW_QUESTIONS = 100
-MANY_SHARE = 0.2
-"""A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly."""
-
 _MUCH_OF_ONE_TENTH, _MOST_OF_ONE_TENTH, _ALL_OF_ONE_TENTH = 0.25, 0.5, 0.9
 _SHORTEST_FOR_POSITION = 200  # characters: in a sentence or two a tenth is a word
 _FEW_FOR_SHARES = 30
-_LETTERS = re.compile(r"[^\W\d_]")
-_WORD_WITH_LETTERS = re.compile(r"[^\W\d_]{2,}|[^\W\d_](?=\W|$)")
 _PLACEHOLDERS = frozenset(
     {
         *("na", "none", "null", "nil", "nan", "todo", "tbd", "fixme", "test", "question", "no question", "unknown"),
@@ -28,97 +25,61 @@ _PLACEHOLDERS = frozenset(
     }
 )
 
-_READING: dict[str, tuple[Severity, str, str, bool]] = {
-    "answer_ambiguous": (
-        "warning",
-        "the answer has no offset and occurs several times; the first place is taken",
-        "say which is meant: give answer_start",
-        False,
-    ),
-    "impossible_with_answers": (
-        "warning",
-        "marked as impossible, and yet there are answers, which are left out",
-        "decide which of the two is right; --fix keeps it as impossible",
-        True,
-    ),
-    "id_repeated": ("note", "the id is taken by an earlier row", "--fix gives it a new one", True),
-    "no_answer_column": (
-        "note",
-        "a file has no answers at all",
-        "name the column with --columns answer_text=NAME",
-        False,
-    ),
-    "file_ignored": ("note", "files in a data directory that are no data files", "", False),
-}
-_REPAIRS = {
-    "answer_moved": "the answer is not at its offset and was found elsewhere in the text",
-    "offset_in_bytes": "the answer's offset counts UTF-8 bytes, not characters",
-    "offset_in_utf16": "the answer's offset counts UTF-16 units, not characters",
-    "answer_respelled": "the answer is spelled with other case, white space or Unicode form than in the text",
-    "gold_answer_dropped": "one of several answers cannot be placed and is left out",
-}
-
-
-def reading_concerns(findings: Findings) -> list[Concern]:
-    """What reading the rows came upon: rejected rows are errors, repaired ones warnings."""
-    by_kind: dict[tuple[str, str], list[Finding]] = {}
-    for finding in findings.items:
-        by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
-    concerns: list[Concern] = []
-    for (outcome, kind), found in by_kind.items():
-        cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
-        if outcome == "decided":
-            concerns += [Concern("note", kind, f"{case.row_id}: {case.text}") for case in cases]
-        elif outcome == "rejected":
-            message = f"rows cannot be used: {kind.replace('_', ' ')}"
-            repair = "mend them at their source; training leaves them out, and so does --fix"
-            concerns += concern_of("error", kind, message, cases, findings.n_rows, repair, fixable=True)
-        elif outcome == "repaired":
-            message = _REPAIRS.get(kind, kind.replace("_", " "))
-            repair = "training repairs them as it reads; --fix writes them repaired"
-            systematic = len(cases) > MANY_SHARE * findings.n_rows
-            if systematic:
-                repair += "; so many come from whatever wrote the file: look there first"
-            severity: Severity = "error" if systematic else "warning"
-            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=True)
-        else:
-            severity, message, repair, fixable = _READING.get(kind, ("note", kind.replace("_", " "), "", False))
-            concerns += concern_of(severity, kind, message, cases, findings.n_rows, repair, fixable=fixable)
-    return concerns
+READING: Final = ReadingWords(
+    repaired={
+        "answer_moved": "the answer is not at its offset and was found elsewhere in the text",
+        "offset_in_bytes": "the answer's offset counts UTF-8 bytes, not characters",
+        "offset_in_utf16": "the answer's offset counts UTF-16 units, not characters",
+        "answer_trimmed": "the answer has white space at an end",
+        "answer_respelled": "the answer is spelled with other case, white space or Unicode form than in the text",
+        "gold_answer_dropped": "one of several answers cannot be placed and is left out",
+    },
+    noted={
+        "answer_ambiguous": Noted(
+            "warning",
+            "the answer has no offset and occurs several times; the first place is taken",
+            "say which is meant: give answer_start",
+        ),
+        "impossible_with_answers": Noted(
+            "warning",
+            "marked as impossible, and yet there are answers, which are left out",
+            "decide which of the two is right; --fix keeps it as impossible",
+            fixable=True,
+        ),
+        "answer_like_none": Noted(
+            "warning",
+            "the answer looks as if it stood for no answer, and is taken as a text",
+            "if it means that there is none, say so with --no-answer",
+        ),
+        "id_repeated": Noted("note", "the id is taken by an earlier row", "--fix gives it a new one", fixable=True),
+        "no_answer_column": Noted(
+            "note", "a file has no answers at all", "name the column with --columns answer_text=NAME"
+        ),
+    },
+    mends=True,
+)
+"""What is said of what reading questions came upon."""
 
 
 def span_concerns(examples: Sequence[Example]) -> list[Concern]:
-    """Answers that begin or end inside a word, or with white space."""
-    cases: dict[str, list[Case]] = {"answer_cut_into_word": [], "answer_with_space": []}
+    """Answers that begin or end inside a word."""
+    cut: list[Case] = []
     for example in examples:
         for answer in example.answers:
             if slipped := slipped_span(example.context, answer):
-                text = f"{_around(example.context, answer.start, answer.end)} → {slipped.repaired.text!r}"
-                cases[slipped.problem].append(Case(example.id, text))
+                text = f"{_around(example.context, answer.start, answer.end)} → {slipped.text!r}"
+                cut.append(Case(example.id, text))
                 break
-    n, many = len(examples), MANY_SHARE * len(examples)
-    cut = cases["answer_cut_into_word"]
-    return [
-        *concern_of(
-            "error" if len(cut) > many else "warning",
-            "answer_cut_into_word",
-            "the answer begins or ends inside a word"
-            + (", as offsets that are off by one make them" if len(cut) > many else ""),
-            cut,
-            n,
-            "--fix moves the answer back by one character or widens it to whole words",
-            fixable=True,
-        ),
-        *concern_of(
-            "warning",
-            "answer_with_space",
-            "the answer has white space at an end",
-            cases["answer_with_space"],
-            n,
-            "--fix trims it",
-            fixable=True,
-        ),
-    ]
+    many = len(cut) > MANY_SHARE * len(examples)
+    return concern_of(
+        "error" if many else "warning",
+        "answer_cut_into_word",
+        "the answer begins or ends inside a word" + (", as offsets that are off by one make them" if many else ""),
+        cut,
+        len(examples),
+        "--fix moves the answer back by one character or widens it to whole words",
+        fixable=True,
+    )
 
 
 def question_concerns(examples: Sequence[Example]) -> list[Concern]:
@@ -133,10 +94,9 @@ def asks_nothing(question: str) -> bool:
     folded = " ".join(re.sub(r"[\W_]+", " ", question.lower()).split())
     if folded in _PLACEHOLDERS or folded.replace(" ", "") in _PLACEHOLDERS:
         return True
-    words = _WORD_WITH_LETTERS.findall(question)
-    n_letters = len(_LETTERS.findall(question))
+    n_words, n_letters = words_and_letters(question)
     # One long run of letters may be a question in a script without gaps between words.
-    return n_letters < 3 or (len(words) < 2 and n_letters < 8)
+    return n_letters < 3 or (n_words < 2 and n_letters < 8)
 
 
 def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
@@ -160,10 +120,28 @@ def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
         message = f"there are only {n:,} questions; a model learns so few by heart and little else"
         repair = "add questions, or start from a model that is fine-tuned already: --model RUN"
         concerns.append(Concern("warning", "few_questions", message, repair))
+    concerns += _whole_texts(answered)
     if len(answered) >= _FEW_FOR_SHARES:
         concerns += _same_answer(answered)
         concerns += _position_bias(answered)
     return concerns
+
+
+def _whole_texts(answered: Sequence[Example]) -> list[Concern]:
+    """Answers that are all of their text, from which nothing can be learnt about where an answer is."""
+    cases = [
+        Case(example.id, repr(_short(example.context)))
+        for example in answered
+        if example.answers[0].text.strip() == example.context.strip()
+    ]
+    return concern_of(
+        "error" if len(cases) > MANY_SHARE * len(answered) else "warning",
+        "answer_is_whole_text",
+        "the answer is the whole text",
+        cases,
+        len(answered),
+        "mark the words that answer the question, or name the right column: --columns answer_text=NAME",
+    )
 
 
 def _same_answer(answered: Sequence[Example]) -> list[Concern]:

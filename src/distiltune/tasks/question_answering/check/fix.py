@@ -11,10 +11,11 @@ from typing import Any, Literal
 
 from distiltune.checks.concerns import LEAKED
 from distiltune.errors import DataError, RecipeError
+from distiltune.system.durable import write_whole, writing_to
 from distiltune.tasks.question_answering.check.examples import asks_nothing
-from distiltune.tasks.question_answering.check.repeats import Repeats
+from distiltune.tasks.question_answering.check.repeats import Repeats, fits
 from distiltune.tasks.question_answering.check.spans import slipped_span
-from distiltune.tasks.question_answering.examples import Answer, Example
+from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.read import ExampleSet
 
 Action = Literal["removed", "repaired", "merged", "left"]
@@ -86,8 +87,8 @@ def _merge(
         for repeat in found:
             if repeat.index in removed or repeat.of in removed:
                 continue
-            first, copy = merged[repeat.of], examples[repeat.index]
-            new = [answer for answer in copy.answers if _fits(first, answer) and answer not in first.answers]
+            first, copy = merged[repeat.of], merged[repeat.index]  # which has the answers of its own copies
+            new = [answer for answer in copy.answers if fits(first, answer) and answer not in first.answers]
             merged[repeat.of] = replace(first, answers=(*first.answers, *new))
             removed[repeat.index] = (kind, f"a copy of {first.id}")
             if new:
@@ -96,19 +97,14 @@ def _merge(
     return merged, changes
 
 
-def _fits(example: Example, answer: Answer) -> bool:
-    """Whether the answer of a copy stands in this example's own text, which may differ a little."""
-    return example.context.startswith(answer.text, answer.start)
-
-
 def _mend_spans(example: Example) -> tuple[Example, list[Change]]:
     answers, changes = [], []
     for answer in example.answers:
         slipped = slipped_span(example.context, answer)
         if slipped is not None:
-            text = f"{answer.text!r} at {answer.start} → {slipped.repaired.text!r} at {slipped.repaired.start}"
-            changes.append(Change("repaired", slipped.problem, example.id, text))
-            answer = slipped.repaired
+            text = f"{answer.text!r} at {answer.start} → {slipped.text!r} at {slipped.start}"
+            changes.append(Change("repaired", "answer_cut_into_word", example.id, text))
+            answer = slipped
         if answer not in answers:
             answers.append(answer)
     return (replace(example, answers=tuple(answers)) if changes else example), changes
@@ -154,17 +150,13 @@ def write_fixed(fixed: Fixed, output: Path) -> None:
             if kind.endswith(LEAKED)
             else "see what the check says without --fix",
         )
-    try:
+    with writing_to(output, DataError, what="The cleaned data", fix="give --fix another name"):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".json":
-            output.write_text(json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n", encoding="utf-8")
+            write_whole(output, json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n")
         else:
-            output.write_text(_lines(map(_as_row, fixed.examples)), encoding="utf-8")
-        changes_path(output).write_text(_lines(change.as_json() for change in fixed.changes), encoding="utf-8")
-    except OSError as error:
-        raise DataError(
-            f"The cleaned data cannot be written: {error.strerror}.", where=str(output), fix="give --fix another name"
-        ) from error
+            write_whole(output, _lines(map(_as_row, fixed.examples)))
+        write_whole(changes_path(output), _lines(change.as_json() for change in fixed.changes))
 
 
 def _lines(objects: Iterable[Any]) -> str:

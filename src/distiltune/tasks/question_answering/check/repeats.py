@@ -13,7 +13,7 @@ import numpy.typing as npt
 from distiltune.checks.concerns import Case, Concern, concern_of, leak_concern
 from distiltune.checks.near_duplicates import character_shingles, group, near_pairs, signatures, word_shingles
 from distiltune.data.tokens import distinct
-from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.metrics import f1, normalise_answer
 
 NEARLY_SAME_PASSAGE = 0.7
@@ -25,6 +25,7 @@ SMALL_EDIT = 0.965
 typing error in a question of usual length. One word more or less than that may be another question."""
 
 _WORD = re.compile(r"\w+")
+_NUMBER = re.compile(r"\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,7 @@ class Repeats:
         contradictions: the same question on the same passage, with answers that share no word.
         leaks: questions that are in the other set too, on the same passage.
         leaked_passages: questions whose passage is in the other set, under other questions.
+        near_leaked_passages: questions whose passage is nearly that of a question of the other set.
         near_passages: pairs of different passages of the checked set that are nearly the same (example indices).
 
     """
@@ -57,6 +59,7 @@ class Repeats:
     contradictions: tuple[Repeat, ...]
     leaks: tuple[Repeat, ...]
     leaked_passages: tuple[Repeat, ...]
+    near_leaked_passages: tuple[Repeat, ...]
     near_passages: tuple[Repeat, ...]
 
 
@@ -68,6 +71,7 @@ def find_repeats(examples: Sequence[Example], against: Sequence[Example] = ()) -
     passage_of = group(len(contexts), pairs)[context_of]
     copies, contradictions, leaks = _exact(everything, len(examples), passage_of)
     near_copies, near_leaks = _near(everything, len(examples), passage_of)
+    same_of = same_passage_of(contexts)[context_of]
     known = {repeat.index for repeat in (*copies, *contradictions)}
     leaked = {repeat.index for repeat in leaks}
     leaks += [repeat for repeat in near_leaks if repeat.index not in leaked]
@@ -77,7 +81,8 @@ def find_repeats(examples: Sequence[Example], against: Sequence[Example] = ()) -
         near_copies=tuple(repeat for repeat in near_copies if repeat.index not in known),
         contradictions=tuple(contradictions),
         leaks=tuple(sorted(leaks, key=lambda repeat: repeat.index)),
-        leaked_passages=tuple(_leaked_passages(len(examples), passage_of, leaked)),
+        leaked_passages=tuple(_leaked_passages(len(examples), same_of, leaked)),
+        near_leaked_passages=tuple(_near_leaked_passages(len(examples), same_of, passage_of, leaked)),
         near_passages=tuple(_near_passages(len(examples), context_of, passage_of)),
     )
 
@@ -86,14 +91,13 @@ def _exact(
     everything: Sequence[Example], n: int, passage_of: npt.NDArray[np.int64]
 ) -> tuple[list[Repeat], list[Repeat], list[Repeat]]:
     """Copies, contradictions and leaks by questions that are equal once case, punctuation and articles are dropped."""
-    first: dict[tuple[int, str], int] = {}
-    in_other: dict[tuple[int, str], int] = {}
     keys = [
         (passage, normalise_answer(example.question))
         for passage, example in zip(passage_of.tolist(), everything, strict=True)
     ]
+    here, there = _Earlier(everything), _Earlier(everything)
     for index in range(n, len(everything)):
-        in_other.setdefault(keys[index], index - n)
+        there.add(keys[index], index)
     copies: list[Repeat] = []
     contradictions: list[Repeat] = []
     leaks: list[Repeat] = []
@@ -101,24 +105,85 @@ def _exact(
         key = keys[index]
         if not key[1]:
             continue
-        earlier = first.setdefault(key, index)
-        if earlier != index:
-            same = _answers_agree(everything[earlier], everything[index])
-            (copies if same else contradictions).append(Repeat(index, earlier))
-        if key in in_other:
-            leaks.append(Repeat(index, in_other[key]))
+        earlier = here.like(key, index)
+        if earlier is None:
+            here.add(key, index)
+        elif not _answers_agree(everything[earlier], everything[index]):
+            contradictions.append(Repeat(index, earlier))
+        elif _nothing_is_lost(everything[earlier], everything[index]):
+            copies.append(Repeat(index, earlier))
+        leaked = there.like(key, index)
+        if leaked is not None:
+            leaks.append(Repeat(index, leaked - n))
     return copies, contradictions, leaks
+
+
+class _Earlier:
+    """Questions by what makes another one a repeat of them: the passage itself, or the same answer in the same place.
+
+    Two passages that are nearly the same, as two leases are, are two passages: what is right for one may be wrong for
+    the other.
+    """
+
+    def __init__(self, everything: Sequence[Example]) -> None:
+        self._everything = everything
+        self._of_context: dict[object, int] = {}
+        self._of_answer: dict[object, int] = {}
+
+    def add(self, key: tuple[int, str], index: int) -> None:
+        """Remember a question, the first of its kind."""
+        example = self._everything[index]
+        self._of_context.setdefault((key[1], _spaced(example.context)), index)
+        for answer in example.answers:
+            self._of_answer.setdefault((key, answer), index)
+
+    def like(self, key: tuple[int, str], index: int) -> int | None:
+        """The first question remembered that this one repeats."""
+        example = self._everything[index]
+        found = self._of_context.get((key[1], _spaced(example.context)))
+        if found is None and example.answers:
+            found = self._of_answer.get((key, example.answers[0]))
+            if found is not None and not is_held(self._everything[found], example):
+                return None
+        return found
+
+
+def _nothing_is_lost(earlier: Example, example: Example) -> bool:
+    """Whether the answers of ``example`` are known when only ``earlier`` stays with those that fit there."""
+    there = {normalise_answer(answer.text) for answer in earlier.answers}
+    return is_held(earlier, example) or {normalise_answer(answer.text) for answer in example.answers} <= there
+
+
+def is_held(earlier: Example, example: Example) -> bool:
+    """Whether ``earlier`` can take in the answers of ``example``: the passages are one, or each answer fits there."""
+    if earlier.context == example.context:
+        return True
+    return bool(example.answers) and all(fits(earlier, answer) for answer in example.answers)
+
+
+def fits(example: Example, answer: Answer) -> bool:
+    """Whether another question's answer stands at its place in this one's text."""
+    return example.context.startswith(answer.text, answer.start)
+
+
+def same_passage_of(contexts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """``(n_contexts,)`` a number for each, equal where the contexts are equal but for white space."""
+    return distinct([_spaced(context) for context in contexts])[1]
+
+
+def _spaced(context: str) -> str:
+    return " ".join(context.split())
 
 
 def _near(
     everything: Sequence[Example], n: int, passage_of: npt.NDArray[np.int64]
 ) -> tuple[list[Repeat], list[Repeat]]:
-    """Copies and leaks by questions that are nearly equal and have the same answer."""
+    """Copies and leaks by questions that are nearly equal and have the same answer in the same place."""
     signature = signatures(character_shingles([example.question for example in everything]))
     copies: dict[int, int] = {}
     leaks: dict[int, int] = {}
     for one, other in near_pairs(signature, NEARLY_SAME_QUESTION, within=passage_of).tolist():
-        if _first_answer(everything[one]) != _first_answer(everything[other]):
+        if not _is_same_answer(everything[one], everything[other]):
             continue
         if not _differ_little(everything[one].question, everything[other].question):
             continue
@@ -132,6 +197,8 @@ def _near(
 def _differ_little(one: str, other: str) -> bool:
     """Whether two questions differ by a slip only, or one says a little before or after what the other says."""
     one, other = (" ".join(_WORD.findall(text.lower())) for text in (one, other))
+    if _NUMBER.findall(one) != _NUMBER.findall(other):  # another year is another question
+        return False
     if one in other or other in one:
         return True
     return SequenceMatcher(None, one, other, autojunk=False).ratio() >= SMALL_EDIT
@@ -141,8 +208,16 @@ def _as_repeats(found: dict[int, int]) -> list[Repeat]:
     return [Repeat(index, of) for index, of in sorted(found.items())]
 
 
-def _first_answer(example: Example) -> str:
-    return normalise_answer(example.answers[0].text) if example.answers else ""
+def _is_same_answer(one: Example, other: Example) -> bool:
+    """Whether both have the same first answer and the earlier one's passage holds all of the later one's."""
+    if not one.answers or not other.answers:
+        return not one.answers and not other.answers and one.context == other.context
+    same = normalise_answer(one.answers[0].text) == normalise_answer(other.answers[0].text)
+    return same and _overlap(one.answers[0], other.answers[0]) and is_held(one, other)
+
+
+def _overlap(one: Answer, other: Answer) -> bool:
+    return one.start < other.end and other.start < one.end
 
 
 def _answers_agree(one: Example, other: Example) -> bool:
@@ -152,15 +227,31 @@ def _answers_agree(one: Example, other: Example) -> bool:
     return any(f1(a.text, b.text) > 0 for a in one.answers for b in other.answers)
 
 
-def _leaked_passages(n: int, passage_of: npt.NDArray[np.int64], leaked: set[int]) -> list[Repeat]:
-    in_other: dict[int, int] = {}
-    for index, passage in enumerate(passage_of[n:].tolist()):
-        in_other.setdefault(passage, index)
+def _leaked_passages(n: int, same_of: npt.NDArray[np.int64], leaked: set[int]) -> list[Repeat]:
+    in_other = _first_of(same_of[n:])
     return [
         Repeat(index, in_other[passage])
-        for index, passage in enumerate(passage_of[:n].tolist())
+        for index, passage in enumerate(same_of[:n].tolist())
         if passage in in_other and index not in leaked
     ]
+
+
+def _near_leaked_passages(
+    n: int, same_of: npt.NDArray[np.int64], passage_of: npt.NDArray[np.int64], leaked: set[int]
+) -> list[Repeat]:
+    there, near = set(same_of[n:].tolist()), _first_of(passage_of[n:])
+    return [
+        Repeat(index, near[passage])
+        for index, (same, passage) in enumerate(zip(same_of[:n].tolist(), passage_of[:n].tolist(), strict=True))
+        if passage in near and same not in there and index not in leaked
+    ]
+
+
+def _first_of(passages: npt.NDArray[np.int64]) -> dict[int, int]:
+    first: dict[int, int] = {}
+    for index, passage in enumerate(passages.tolist()):
+        first.setdefault(passage, index)
+    return first
 
 
 def _near_passages(n: int, context_of: npt.NDArray[np.int64], passage_of: npt.NDArray[np.int64]) -> list[Repeat]:
@@ -178,16 +269,17 @@ def _near_passages(n: int, context_of: npt.NDArray[np.int64], passage_of: npt.ND
 
 def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:
     """The repeats as concerns."""
+    return [*_leak_concerns(repeats, examples, against), *_copy_concerns(repeats, examples)]
+
+
+def _leak_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:
+    """What is in the other set too."""
     n = len(examples)
-
-    def cases(found: Sequence[Repeat], others: Sequence[Example]) -> list[Case]:
-        return [Case(examples[each.index].id, _beside(examples[each.index], others[each.of])) for each in found]
-
     return [
         *leak_concern(
             "question_leaked",
             "questions of the other set and their passages are in this one too, so figures on the other are too good",
-            cases(repeats.leaks, against),
+            _cases(repeats.leaks, examples, against),
             len({repeat.of for repeat in repeats.leaks}),
             len(against),
             "--fix removes them from this set",
@@ -197,16 +289,31 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "warning",
             "passage_leaked",
             "the passage is in the other set too, under other questions",
-            cases(repeats.leaked_passages, against),
+            _cases(repeats.leaked_passages, examples, against),
             n,
             "part the sets by passage; --fix removes these questions from this set",
             fixable=True,
         ),
         *concern_of(
             "warning",
+            "passage_nearly_leaked",
+            "the passage is nearly the same as one of the other set",
+            _cases(repeats.near_leaked_passages, examples, against),
+            n,
+            "keep such passages on one side; --fix leaves them, since other names and numbers may make them others",
+        ),
+    ]
+
+
+def _copy_concerns(repeats: Repeats, examples: Sequence[Example]) -> list[Concern]:
+    """What is in this set more than once."""
+    n = len(examples)
+    return [
+        *concern_of(
+            "warning",
             "answers_contradict",
             "the same question on the same passage has another answer elsewhere",
-            cases(repeats.contradictions, examples),
+            _cases(repeats.contradictions, examples, examples),
             n,
             "decide which answer is right; only a person can, so --fix leaves both",
         ),
@@ -214,7 +321,7 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "warning",
             "question_repeated",
             "the same question on the same passage occurs again",
-            cases(repeats.copies, examples),
+            _cases(repeats.copies, examples, examples),
             n,
             "--fix keeps the first, with the answers of both",
             fixable=True,
@@ -223,9 +330,9 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "warning",
             "question_nearly_repeated",
             "nearly the same question with the same answer occurs again on the passage",
-            cases(repeats.near_copies, examples),
+            _cases(repeats.near_copies, examples, examples),
             n,
-            "--fix keeps the first",
+            "--fix keeps the first, with the answers of both",
             fixable=True,
         ),
         *concern_of(
@@ -240,6 +347,10 @@ def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequ
             "keep such passages on one side when you part training from validation",
         ),
     ]
+
+
+def _cases(found: Sequence[Repeat], examples: Sequence[Example], others: Sequence[Example]) -> list[Case]:
+    return [Case(examples[each.index].id, _beside(examples[each.index], others[each.of])) for each in found]
 
 
 def _beside(one: Example, other: Example) -> str:

@@ -1,14 +1,10 @@
-"""Answers whose marked characters look slipped: begun or ended inside a word, or with white space at an end."""
+"""Answers whose marked characters look slipped: begun or ended inside a word. White space alone the reader trims."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
 from distiltune.tasks.question_answering.examples import Answer
-
-SpanProblem = Literal["answer_cut_into_word", "answer_with_space"]
 
 # What may follow a word that an annotator marked on purpose: "Roman" in "Romans", "six" in "sixth".
 _ENDINGS = re.compile(
@@ -20,16 +16,8 @@ _ENDINGS = re.compile(
 _SHORTEST_STEM = 3
 
 
-@dataclass(frozen=True, slots=True)
-class SlippedSpan:
-    """A span that looks wrong, and the span that it most likely was."""
-
-    problem: SpanProblem
-    repaired: Answer
-
-
-def slipped_span(context: str, answer: Answer) -> SlippedSpan | None:
-    """What is wrong with where the answer begins and ends, None if nothing is.
+def slipped_span(context: str, answer: Answer) -> Answer | None:
+    """What an answer that begins or ends inside a word most likely was, None if it does not.
 
     A span that is off by one on both sides (as half-open and closed intervals make them when they are mixed up) is
     moved back; otherwise it is widened to whole words and freed of white space.
@@ -38,16 +26,14 @@ def slipped_span(context: str, answer: Answer) -> SlippedSpan | None:
     cut_start, cut_end = _inside_word(context, start), _inside_word(context, end)
     has_space = answer.text != answer.text.strip()
     if not cut_start and (not cut_end or (not has_space and _is_meant(context, start, end))):
-        if not has_space:
-            return None
-        return SlippedSpan("answer_with_space", _trimmed(context, start, end))
+        return None
     if moved := _moved_back(context, start, end):
-        return SlippedSpan("answer_cut_into_word", moved)
+        return moved
     while _inside_word(context, start):
         start -= 1
     while _inside_word(context, end):
         end += 1
-    return SlippedSpan("answer_cut_into_word", _trimmed(context, start, end))
+    return _trimmed(context, start, end)
 
 
 def _inside_word(context: str, place: int) -> bool:

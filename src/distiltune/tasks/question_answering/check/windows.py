@@ -9,6 +9,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Case, Concern, concern_of
+from distiltune.checks.windows import hardly_covered, unknown_of_examples
 from distiltune.data.words import word_spans
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
@@ -19,16 +20,6 @@ MANY_PIECES = 3.0
 """Pieces a word from which on it does; English has about 1.2 with the uncased vocabulary."""
 FAR_FROM_USUAL = 2.5
 """It must also be this many times the set's own median: a small vocabulary cuts everything small."""
-
-
-def unknown_share(features: QuestionFeatures, tokenizer: Tokenizer) -> npt.NDArray[np.float64]:
-    """``(n_features,)`` share of tokens that the vocabulary does not know."""
-    unknown = tokenizer.token_to_id("[UNK]")
-    feature_set = features.features
-    if unknown is None or len(feature_set) == 0:
-        return np.zeros(len(feature_set))
-    counts = np.add.reduceat((feature_set.token_ids == unknown).astype(np.int64), feature_set.offsets[:-1])
-    return np.asarray(counts / feature_set.lengths)
 
 
 def pieces_per_word(examples: Sequence[Example], features: QuestionFeatures) -> npt.NDArray[np.float64]:
@@ -103,19 +94,11 @@ def _long_answers(examples: Sequence[Example], features: QuestionFeatures, limit
 
 
 def _hardly_covered(examples: Sequence[Example], features: QuestionFeatures, tokenizer: Tokenizer) -> list[Concern]:
-    unknown = np.zeros(len(examples))
-    np.maximum.at(unknown, features.features.example_of, unknown_share(features, tokenizer))
+    unknown = unknown_of_examples(features.features, len(examples), tokenizer)
     pieces = pieces_per_word(examples, features)
     usual = float(np.median(pieces)) if len(pieces) else 0.0
     most = usual > MANY_PIECES  # then the whole set is: a vocabulary of another language, or a very small one
     many = (pieces > MANY_PIECES) & ((pieces > FAR_FROM_USUAL * usual) | most)
     bad = np.flatnonzero((unknown > MANY_UNKNOWN) | many)
     cases = [Case(examples[i].id, f"{unknown[i]:.0%} [UNK], {pieces[i]:.1f} pieces a word") for i in bad.tolist()]
-    return concern_of(
-        "error" if len(cases) > 0.5 * len(examples) else "warning",
-        "hardly_covered",
-        "the model's vocabulary hardly covers the text",
-        cases,
-        len(examples),
-        "use a model of the text's language, or remove these rows",
-    )
+    return hardly_covered(cases, len(examples))

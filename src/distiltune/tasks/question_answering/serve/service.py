@@ -18,7 +18,7 @@ from distiltune.serving.asking import NOT_BLANK, add_text_route, in_time, load_a
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, make_app
-from distiltune.tasks.question_answering.answerer import Answerer, FoundAnswer, Prepared, Reply
+from distiltune.tasks.question_answering.answerer import Answerer, FoundAnswer, PreparedQuestions, Reply
 from distiltune.tasks.question_answering.documents import Document, as_documents
 from distiltune.tasks.question_answering.passages import PassageIndex
 
@@ -133,7 +133,7 @@ class Service:
     limits: Limits
     threads: ThreadPoolExecutor
 
-    async def prepare(self, asked: AskIn) -> Prepared:
+    async def prepare(self, asked: AskIn) -> PreparedQuestions:
         """Tokenise off the event loop.
 
         Raises:
@@ -143,7 +143,7 @@ class Service:
         """
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._prepare, asked)
 
-    def _prepare(self, asked: AskIn) -> Prepared:
+    def _prepare(self, asked: AskIn) -> PreparedQuestions:
         documents = tuple(Document(each.name, each.text) for each in asked.documents)
         as_documents({str(i): each.text for i, each in enumerate(documents)})
         n_characters = sum(len(document.text) for document in documents)
@@ -159,7 +159,7 @@ class Service:
             raise _too_much()
         return prepared
 
-    async def replies(self, prepared: Prepared, job: Job, n_best: int) -> list[Reply]:
+    async def replies(self, prepared: PreparedQuestions, job: Job, n_best: int) -> list[Reply]:
         """Wait for the model, then read the replies out off the event loop."""
         logits = await asyncio.wrap_future(job.future)
         loop = asyncio.get_running_loop()
@@ -188,7 +188,7 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
         batches: how requests are put together.
 
     """
-    batcher = DynamicBatcher(answerer.loaded.model, batches)
+    batcher = DynamicBatcher(answerer.loaded.model, batches, answerer.n_threads)
     service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"))
     return make_app(
         title="distiltune question answering",
@@ -254,7 +254,9 @@ def _router(service: Service, name: str) -> APIRouter:
     return router
 
 
-async def _lines(service: Service, prepared: Prepared, job: Job, n_best: int, began: float) -> AsyncIterator[bytes]:
+async def _lines(
+    service: Service, prepared: PreparedQuestions, job: Job, n_best: int, began: float
+) -> AsyncIterator[bytes]:
     """Progress, then the replies; the job is given up if the reader goes away or it takes too long."""
     task = asyncio.ensure_future(service.replies(prepared, job, n_best))
     said = -1

@@ -1,0 +1,91 @@
+"""What reading the rows of a data set came upon, as concerns: by one rule for every task."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from distiltune.checks.concerns import Case, Concern, Severity, concern_of
+from distiltune.data.findings import Finding, Findings
+from distiltune.data.rejections import at_fault_of
+
+MAX_REJECTED_SHARE = 0.05
+"""Share of rejected rows beyond which a training stops, unless its recipe says otherwise."""
+MANY_SHARE = 0.2
+"""A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noted:
+    """What a kind of finding that leaves the row as it is means: how much it matters, and what to do."""
+
+    severity: Severity
+    message: str
+    repair: str = ""
+    fixable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingWords:
+    """What a task says of the findings of its reading.
+
+    Attributes:
+        repaired: kind of repair → what was wrong.
+        noted: kind → what it means; another is a note by its name.
+        errors: kinds of rejection that are errors however few the rows are.
+        mends: whether the task's ``--fix`` takes care of rejected and repaired rows.
+
+    """
+
+    repaired: Mapping[str, str] = field(default_factory=dict)
+    noted: Mapping[str, Noted] = field(default_factory=dict)
+    errors: frozenset[str] = frozenset()
+    mends: bool = False
+
+
+_OF_ALL_TASKS = {
+    "id_repeated": Noted("note", "the id is taken by an earlier row"),
+    "file_ignored": Noted("note", "files in a data directory that are no data files"),
+}
+
+
+def reading_concerns(
+    findings: Findings, words: ReadingWords, max_rejected_share: float = MAX_REJECTED_SHARE
+) -> list[Concern]:
+    """What reading the rows came upon.
+
+    Rejected rows are errors where a training would stop at them, by the same share and count, and else warnings.
+    Repaired rows are warnings, unless many are. How a file was read where it did not say is a note.
+    """
+    at_fault, n_rows = at_fault_of(findings, findings.n_rows)
+    stops = len(at_fault) > max_rejected_share * n_rows
+    by_kind: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings.items:
+        by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
+    concerns: list[Concern] = []
+    for (outcome, kind), found in by_kind.items():
+        if outcome == "decided":  # about a whole file: the sentence is all there is to say
+            concerns += [Concern("note", kind, f"{finding.where}: {finding.message}") for finding in found]
+            continue
+        cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
+        many = stops or kind in words.errors if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
+        noted = _meaning(outcome, kind, many, words)
+        concerns += concern_of(
+            noted.severity, kind, noted.message, cases, findings.n_rows, noted.repair, fixable=noted.fixable
+        )
+    return concerns
+
+
+def _meaning(outcome: str, kind: str, many: bool, words: ReadingWords) -> Noted:
+    name = kind.replace("_", " ")
+    if outcome == "rejected":
+        repair = "mend them at their source; training leaves them out" + ", and so does --fix" * words.mends
+        return Noted("error" if many else "warning", f"rows cannot be used: {name}", repair, words.mends)
+    if outcome == "left_out":
+        return Noted("note", f"rows are left out, as they say themselves: {name}")
+    if outcome == "repaired":
+        repair = "training repairs them as it reads" + "; --fix writes them repaired" * words.mends
+        if many:
+            repair += "; so many come from whatever wrote the file: look there first"
+        return Noted("error" if many else "warning", words.repaired.get(kind, name), repair, words.mends)
+    return words.noted.get(kind) or _OF_ALL_TASKS.get(kind) or Noted("note", name)

@@ -1,0 +1,60 @@
+"""Combining marks, which belong to the character before them although tokenizers drop many of them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import numpy as np
+import numpy.typing as npt
+
+_JOINERS = "\u200c\u200d"
+_OTHER_SIGNS = re.compile(r"[^\w\s\x00-\x7f]+")
+
+
+def over_marks(text: str, spans: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    """Token spans whose ends run over the marks that follow, as far as the next token leaves them.
+
+    An uncased BERT drops the accent of "e" + U+0301, a final vowel sign or a shadda: the token ends before it, and an
+    answer that is cut out of the text there would lose it.
+
+    Args:
+        text: of the tokens.
+        spans: ``(n_tokens, 2)`` first code point and one past the last, in order.
+
+    Returns:
+        ``(n_tokens, 2)``; the same array where the text has no such marks.
+
+    """
+    if text.isascii() or len(spans) == 0:
+        return spans
+    stretches = [stretch for run in _OTHER_SIGNS.finditer(text) for stretch in _stretches(text, *run.span())]
+    if not stretches:
+        return spans
+    run_over = np.arange(len(text) + 1, dtype=np.int32)
+    for first, stop in stretches:
+        run_over[first:stop] = stop
+    starts, ends = spans[:, 0], spans[:, 1]
+    following = np.append(starts[1:], np.int32(len(text)))
+    # Pieces of one character overlap, and a mark with a token of its own is that token's.
+    longer = np.maximum(ends, np.minimum(run_over[ends], following))
+    has_characters = ends > starts
+    return np.stack([starts, np.where(has_characters, longer, ends)], axis=1)
+
+
+def _stretches(text: str, first: int, stop: int) -> list[tuple[int, int]]:
+    """The stretches of marks and joiners in ``text[first:stop]``, none at the very start of the text."""
+    found: list[tuple[int, int]] = []
+    place = max(first, 1)
+    while place < stop:
+        begin = place
+        while place < stop and _belongs_to_what_precedes(text[place]):
+            place += 1
+        if place > begin:
+            found.append((begin, place))
+        place += 1
+    return found
+
+
+def _belongs_to_what_precedes(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character).startswith("M")

@@ -1,0 +1,39 @@
+"""Rows that could not be used: how many count, and what an error says of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+from distiltune.data.findings import Finding, Findings
+from distiltune.errors import DataError
+
+_SHOWN_REJECTIONS: Final = 5
+
+
+def at_fault_of(findings: Findings, n_rows: int) -> tuple[list[Finding], int]:
+    """The rejected rows, and how many rows there are beside those that are left out as they say themselves."""
+    return findings.of("rejected"), n_rows - len(findings.of("left_out"))
+
+
+def rejection_lines(findings: Findings) -> list[str]:
+    """How many rows were rejected for what, and the first of each kind: its place and the reason."""
+    first: dict[str, Finding] = {}
+    counts: Counter[str] = Counter()
+    for item in findings.of("rejected"):
+        counts[item.kind] += 1
+        first.setdefault(item.kind, item)
+    lines = [f"  {kind}: {count:,}" for kind, count in counts.most_common()]
+    shown_first = findings.of("rejected")[:_SHOWN_REJECTIONS]
+    shown_first += [item for item in first.values() if item not in shown_first]
+    return [*lines, *(f"  {item.where}: {item.message}" for item in shown_first)]
+
+
+def with_rejections(error: DataError, findings: Findings) -> DataError:
+    """The error with the rows that were left out before it came to it, which may be its reason."""
+    lines = rejection_lines(findings)
+    if not lines:
+        return error
+    n = len(findings.of("rejected"))
+    what = "\n".join([error.what, f"Before that {n:,} of {findings.n_rows:,} rows were left out:", *lines])
+    return DataError(what, where=error.where, fix=error.fix)

@@ -1,0 +1,51 @@
+"""Which settings of a recipe matter where a trained model is used."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from distiltune.errors import RecipeError
+from distiltune.recipe.recipe import Recipe
+from distiltune.tasks.table import TASKS
+
+FOR_USE: Final[Sequence[str]] = (
+    "task",
+    "columns",
+    "quoting",
+    "no_header",
+    "encoding",
+    "max_rejected_share",
+    "validation_examples",
+    "sample_seed",
+    "max_length",
+    "stride",
+    *(name for entry in TASKS.values() for name in entry.for_use),
+    "evaluation_tokens",
+    "device",
+    "threads",
+)
+"""Settings that matter for measuring a trained model."""
+
+FOR_PREDICTING: Final[Sequence[str]] = (*FOR_USE, "n_best")
+"""Settings that matter where its answers are written."""
+
+
+def check_does_something(given: Iterable[str], used: Sequence[str]) -> None:
+    """Check that settings which somebody gave on purpose do something.
+
+    Args:
+        given: their names; those that are no settings at all are left to `Recipe.build`.
+        used: the names of those that do.
+
+    Raises:
+        RecipeError: naming those that do nothing, and those that matter.
+
+    """
+    idle = [name for name in given if name not in used and name in Recipe.model_fields]
+    if idle:
+        raise RecipeError(
+            f"{', '.join(idle)}: nothing here depends on {'it' if len(idle) == 1 else 'them'}.",
+            where=f"recipe: {idle[0]}",
+            fix=f"leave out what does nothing; what matters for a trained model: {', '.join(used)}",
+        )

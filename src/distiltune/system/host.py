@@ -1,0 +1,198 @@
+"""The library leaves the process that it works in as it found it: threads, random states, arithmetic.
+
+What is called once, such as a training or loading a model, is done within `restored`; what may be called thousands of
+times a second, such as asking a model, within `with_threads`, which takes a few microseconds.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import ThreadpoolController
+
+_CUDA: Any = torch.cuda
+_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, vars(torch.backends)["mkldnn"].matmul)  # of GPUs, of CPUs
+
+
+_OPENBLAS = [f"{before}openblas_set_num_threads{after}" for before in ("", "scipy_") for after in ("", "64_", "_64")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Blas:
+    """A library of linear algebra: its threads of a product, None if it does not tell, and what sets them."""
+
+    threads: Callable[[], int | None]
+    set_threads: Callable[[int | None], object]
+
+
+@functools.cache
+def _blas() -> tuple[_Blas, ...]:
+    """The libraries that are loaded, NumPy's among them; to look for them takes milliseconds."""
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    return tuple(_Blas(each.get_num_threads, _setter(each)) for each in found)
+
+
+def _setter(controller: Any) -> Callable[[int | None], object]:
+    """What sets the threads from any thread: threadpoolctl's own listens to the first alone that called it."""
+    is_one_for_all = getattr(controller, "threading_layer", "") == "pthreads"
+    names = _OPENBLAS if controller.internal_api == "openblas" and is_one_for_all else []
+    functions = [function for name in names if (function := getattr(controller.dynlib, name, None)) is not None]
+    set_threads: Callable[[int], object] = functions[0] if functions else controller.set_num_threads
+    return lambda n_threads: set_threads(n_threads) if n_threads is not None else None
+
+
+def one_blas_thread() -> None:
+    """Let NumPy's products have one thread a caller, for good; its threads and PyTorch's would wait for each other."""
+    for library in _blas():
+        library.set_threads(1)
+
+
+@dataclass(slots=True)
+class _Within:
+    """Who is at work, in all threads, and what the first of them found.
+
+    Attributes:
+        lock: held while any of this changes.
+        count: how many are at work.
+        blas: threads of each library of `_blas` before; a number of the whole process.
+        threads: PyTorch's threads before, in the thread of the first.
+        in_force: PyTorch's threads as last set by one that is at work.
+
+    """
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    count: int = 0
+    blas: tuple[int | None, ...] = ()
+    threads: int = 0
+    in_force: int = 0
+
+
+class _Depth(threading.local):
+    """How many blocks this thread is within."""
+
+    value = 0
+
+
+_WITHIN = _Within()
+_DEPTH = _Depth()
+
+
+def _enter() -> int:
+    """Hold NumPy's products to one thread a caller; returns PyTorch's threads as they are to be afterwards."""
+    with _WITHIN.lock:
+        own = torch.get_num_threads()
+        if _WITHIN.count == 0:
+            _WITHIN.threads = own
+            _WITHIN.blas = tuple(library.threads() for library in _blas())
+            one_blas_thread()
+        elif _DEPTH.value == 0 and own == _WITHIN.in_force:
+            # A thread begins with the number that was set last, in whichever thread: this one began under ours.
+            own = _WITHIN.threads
+        _WITHIN.count += 1
+        _DEPTH.value += 1
+        return own
+
+
+def _leave(own: int) -> None:
+    with _WITHIN.lock:
+        torch.set_num_threads(own)  # in any case: workers of ours have set it for the threads that are yet to begin
+        _WITHIN.count -= 1
+        _DEPTH.value -= 1
+        if _WITHIN.count == 0:
+            for library, before in zip(_blas(), _WITHIN.blas, strict=True):
+                library.set_threads(before)
+
+
+@contextmanager
+def with_threads(n_threads: int) -> Iterator[None]:
+    """Within it, tensor work of this thread has so many threads, and NumPy's products one a caller; then as before.
+
+    Blocks may lie within each other, and side by side in several threads.
+    """
+    own = _enter()
+    try:
+        _WITHIN.in_force = n_threads
+        torch.set_num_threads(n_threads)
+        yield
+    finally:
+        _leave(own)
+
+
+@contextmanager
+def restored() -> Iterator[None]:
+    """After it, threads, random states and what arithmetic is done in are as before, whatever was set within.
+
+    Random states are Python's, NumPy's and PyTorch's, those of all GPUs too. That freed memory is kept
+    (`keep_freed_memory`) stays so: glibc does not tell what was set before.
+    """
+    own, state = _enter(), _State.now()
+    try:
+        yield
+    finally:
+        state.put_back()
+        _leave(own)
+
+
+@dataclass(frozen=True, slots=True)
+class _Gpus:
+    """The current GPU, and all GPUs' random states."""
+
+    current: int
+    random: list[torch.Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    python: tuple[Any, ...]
+    numpy: dict[str, Any]
+    torch: torch.Tensor
+    gpus: _Gpus | None
+    matmul: str | None
+    by_backend: tuple[str, ...]
+    longest_cell: int
+
+    @classmethod
+    def now(cls) -> _State:
+        gpus = None
+        if _CUDA.is_initialized():
+            gpus = _Gpus(torch.cuda.current_device(), torch.cuda.get_rng_state_all())
+        try:
+            matmul: str | None = torch.get_float32_matmul_precision()
+        except RuntimeError:  # it was set by backend, and says so
+            matmul = None
+        return cls(
+            random.getstate(),
+            np.random.get_state(legacy=False),
+            torch.get_rng_state(),
+            gpus,
+            matmul,
+            tuple(each.fp32_precision for each in _PRODUCTS),
+            csv.field_size_limit(),
+        )
+
+    def put_back(self) -> None:
+        random.setstate(self.python)
+        np.random.set_state(self.numpy)
+        torch.set_rng_state(self.torch)
+        csv.field_size_limit(self.longest_cell)
+        if self.matmul is not None:
+            torch.set_float32_matmul_precision(self.matmul)
+        for products, before in zip(_PRODUCTS, self.by_backend, strict=True):
+            products.fp32_precision = before
+        if self.gpus is not None:
+            torch.cuda.set_rng_state_all(self.gpus.random)
+            torch.cuda.set_device(self.gpus.current)
+        elif torch.cuda.is_available():
+            # Nobody had used a GPU: each would have begun with the CPU's seed, and the first one is current.
+            torch.cuda.manual_seed_all(torch.initial_seed())
+            if _CUDA.is_initialized():
+                torch.cuda.set_device(0)

@@ -1,0 +1,23 @@
+"""A recipe's settings as the check of a data set takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from distiltune.checks.data_check import CheckRequest
+from distiltune.settings.engine import EngineSettings
+
+
+def check_request(data: Sequence[str], against: Sequence[str], settings: EngineSettings) -> CheckRequest:
+    """What is to be checked, and for the training that these settings describe."""
+    return CheckRequest(
+        task=settings.task,
+        data=tuple(map(str, data)),
+        against=tuple(map(str, against)),
+        model=settings.model,
+        epochs=settings.epochs,
+        batch_size=settings.batch_size,
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+    )

@@ -1,0 +1,129 @@
+"""Rows as annotation tools and other benchmarks lay them out → one paragraph of SQuAD's form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from distiltune.tasks.question_answering.raw_question import Decision, NotKnown
+
+Paragraph = dict[str, object]
+"""``context`` and ``qas``, as in SQuAD's files."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The row's questions below their text, and what was decided to get them."""
+
+    paragraph: Paragraph
+    decisions: tuple[Decision, ...] = ()
+
+
+def as_usual(row: Mapping[str, object]) -> Layout | None:
+    """The paragraph that the row holds in one of the forms below; None if it has none of them."""
+    if "paragraphs" in row:
+        return None
+    for is_one, paragraph in _LAYOUTS:
+        if is_one(row):
+            return paragraph(row)
+    return None
+
+
+def _paragraph_itself(row: Mapping[str, object]) -> Layout:
+    """A paragraph without an article: MRQA's lines, CMRC's rows."""
+    return Layout(dict(row))
+
+
+def _conversation(row: Mapping[str, object]) -> Layout:
+    """CoQA: a story, questions in turns, and for each the stretch of the story that its answer is made from."""
+    questions, answers = row.get("questions"), row.get("answers")
+    by_turn = {each.get("turn_id"): each for each in _objects(answers)}
+    qas: list[object] = []
+    for question in _objects(questions):
+        turn = question.get("turn_id")
+        answer = by_turn.get(turn, {})
+        start = answer.get("span_start")
+        is_known = isinstance(start, int) and start >= 0
+        given = [{"text": answer.get("span_text"), "answer_start": start}] if is_known else []
+        qas.append({"id": f"{row.get('id')}-{turn}", "question": question.get("input_text"), "answers": given})
+    decision = Decision(
+        "conversation",
+        "Questions in turns are read one by one, each without those before it; the answer is the stretch that was "
+        "marked, not what was said of it.",
+    )
+    return Layout({"context": row.get("story"), "qas": qas}, (decision,))
+
+
+def _haystack_label(row: Mapping[str, object]) -> Layout:
+    """Haystack's labels: a query, a document, an answer with its offsets in that."""
+    document, answer = row.get("document"), row.get("answer")
+    content = document.get("content") if isinstance(document, dict) else None
+    text = answer.get("answer") if isinstance(answer, dict) else None
+    offsets = answer.get("offsets_in_document") if isinstance(answer, dict) else None
+    first = offsets[0] if isinstance(offsets, list) and offsets else None
+    start = first.get("start") if isinstance(first, dict) else None
+    none = row.get("no_answer") is True
+    question: dict[str, object] = {"id": row.get("id"), "question": row.get("query"), "is_impossible": none}
+    if row.get("is_correct_answer") is False and not none:
+        question["answers"] = NotKnown("The label says of this answer that it is wrong, and not what is right.")
+    elif not none:
+        question["answers"] = [{"text": text, "answer_start": start}]
+    return Layout({"context": content, "qas": [question]})
+
+
+def _label_studio(row: Mapping[str, object]) -> Layout:
+    """Label Studio's JSON: a text and a question as data, and what people marked in the text."""
+    data: Any = row["data"]
+    marked: list[object] = []
+    n_people = 0
+    for annotation in _objects(row.get("annotations")):
+        if annotation.get("was_cancelled"):
+            continue
+        n_people += 1
+        for result in _objects(annotation.get("result")):
+            value = result.get("value")
+            if isinstance(value, dict) and "start" in value:
+                marked.append({"text": value.get("text"), "answer_start": value["start"]})
+    question: dict[str, object] = {"id": row.get("id"), "question": data.get("question")}
+    question["answers"] = marked if n_people else NotKnown("Nobody has marked an answer, nor that there is none.")
+    message = "The answers are the stretches that people marked; a task that was submitted without any has no answer."
+    decision = Decision("marked_answers", message)
+    return Layout({"context": data.get("context", data.get("text")), "qas": [question]}, (decision,))
+
+
+def _news_qa(row: Mapping[str, object]) -> Layout:
+    """NewsQA's JSON: a story with questions, and for each what most people agreed on."""
+    text = row.get("text")
+    qas: list[object] = []
+    for number, question in enumerate(_objects(row.get("questions"))):
+        agreed = question.get("consensus")
+        agreed = agreed if isinstance(agreed, dict) else {}
+        first, stop = agreed.get("s"), agreed.get("e")
+        entry: dict[str, object] = {"id": f"{row.get('storyId')}-{number}", "question": question.get("q")}
+        if isinstance(text, str) and type(first) is int and type(stop) is int and 0 <= first < stop <= len(text):
+            entry["answers"] = [{"text": text[first:stop], "answer_start": first}]
+        elif agreed.get("noAnswer"):
+            entry["is_impossible"] = True
+        else:
+            entry["answers"] = NotKnown("People agreed on no answer, nor that there is none.")
+        qas.append(entry)
+    decision = Decision("consensus", "The answer is the stretch that most people agreed on.")
+    return Layout({"context": text, "qas": qas}, (decision,))
+
+
+def _objects(value: object) -> list[dict[Any, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _has_question(data: object) -> bool:
+    return isinstance(data, dict) and "question" in data and ("text" in data or "context" in data)
+
+
+_LAYOUTS: Final[tuple[tuple[Callable[[Mapping[str, object]], bool], Callable[[Mapping[str, object]], Layout]], ...]] = (
+    (lambda row: "qas" in row, _paragraph_itself),
+    (lambda row: {"story", "questions", "answers"} <= row.keys(), _conversation),
+    (lambda row: {"query", "document"} <= row.keys(), _haystack_label),
+    (lambda row: "annotations" in row and _has_question(row.get("data")), _label_studio),
+    (lambda row: {"storyId", "text", "questions"} <= row.keys(), _news_qa),
+)

@@ -1,0 +1,255 @@
+"""How a file holds labels: one a row, lists, rows of 0 and 1, several in one cell. Decided over the whole file."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from distiltune.data.literals import literal
+from distiltune.data.reading import Problem, shown, text_problem
+from distiltune.errors import DataError, RecipeError
+
+LABELS_APART: Final = "|"
+"""What parts several labels in one cell of a table, unless the recipe says otherwise."""
+
+_OTHER_SEPARATORS: Final = (",", ";", "#", "|")
+_MOST_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSettings:
+    """What the recipe says of labels.
+
+    Attributes:
+        names: of the columns of rows of 0 and 1, or of the classes 0, 1, ...; empty: as the file has them.
+        separator: what parts labels in one cell; empty: `LABELS_APART`, and that only in the column ``labels``.
+        names_of_places: of rows of 0 and 1 alone, where a model is to be used on them: its labels.
+
+    """
+
+    names: tuple[str, ...] = ()
+    separator: str = ""
+    names_of_places: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """The labels of one row as the file has them.
+
+    Attributes:
+        values: the label, or the elements of the list.
+        form: one value, a list, or one value of each of several columns.
+        spelled: whether the list was written into a text.
+        where: the row's place.
+
+    """
+
+    values: tuple[object, ...]
+    form: Literal["one", "list", "columns"]
+    spelled: bool
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelForm:
+    """How the cells of a file are to be understood.
+
+    Attributes:
+        hot: whether they are rows of 0 and 1, one place for each label.
+        names: of the places, or of the classes 0, 1, ...
+        decisions: kind and sentence for each thing that could be meant otherwise.
+
+    """
+
+    hot: bool
+    names: tuple[str, ...]
+    decisions: tuple[tuple[str, str], ...] = ()
+
+
+def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
+    """The cell's labels; None for an empty cell. ``many``: it is of the column that may hold several."""
+    if value is None:
+        return None
+    if isinstance(value, dict) and isinstance(value.get("choices"), list):  # as Label Studio's JSON-MIN has them
+        value = value["choices"]
+    if isinstance(value, list):
+        return Cell(tuple(value), "list", False, where)
+    if not isinstance(value, str):
+        return Cell((value,), "one", False, where)
+    spelled = literal(value)
+    if isinstance(spelled, list):
+        return Cell(tuple(spelled), "list", True, where)
+    if not value.strip():
+        return Cell((), "list", True, where) if many else None
+    separator = settings.separator or (LABELS_APART if many else "")
+    if separator and separator in value:
+        parts = (part.strip() for part in value.split(separator))
+        return Cell(tuple(part for part in parts if part), "list", True, where)
+    return Cell((value.strip(),), "one", False, where)
+
+
+def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings) -> LabelForm:
+    """How a file's cells are to be understood.
+
+    Args:
+        cells: all that are not empty.
+        given: names that the file itself has for its classes, or its columns of 0 and 1.
+        settings: what the recipe says.
+
+    Raises:
+        DataError: if some lists look like rows of 0 and 1 and others do not, or if cells look as if they held several
+            labels, parted otherwise than is asked for.
+        RecipeError: if there are more or fewer names than places.
+
+    """
+    if cells and all(cell.form == "columns" for cell in cells):
+        return LabelForm(True, tuple(given))
+    lists = [cell for cell in cells if cell.form == "list" and cell.values]
+    decisions: list[tuple[str, str]] = []
+    if any(cell.spelled for cell in lists):
+        example = next(cell for cell in lists if cell.spelled)
+        message = f"Several labels in one cell are read as a list, such as {_list(example.values)} ({example.where})."
+        decisions.append(("labels_in_a_cell", message))
+    width = _width(lists, len(settings.names or settings.names_of_places))
+    if width:
+        names = _names(settings.names or settings.names_of_places or tuple(given), width)
+        message = (
+            f"Lists of {width} values 0 and 1 are read as one place for each label, not as the labels 0 and 1; their "
+            f"names: {_list(names)}{'' if settings.names else ' (--label-names gives others)'}."
+        )
+        return LabelForm(True, names, (*decisions, ("labels_multi_hot", message)))
+    _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
+    return LabelForm(False, settings.names or tuple(given), tuple(decisions))
+
+
+def _width(lists: Sequence[Cell], n_names: int) -> int:
+    """How many places the rows of 0 and 1 have; 0 if the lists are lists of labels.
+
+    A row that has 0 or 1 twice can be nothing else. Lists of ``[0, 1]`` and ``[1, 0]`` alone are taken for such rows,
+    unless there are names for another number of places: then they are the classes 0 and 1.
+    """
+    zeros_and_ones = [cell for cell in lists if all(_bit(value) is not None for value in cell.values)]
+    twice = [cell for cell in zeros_and_ones if len(set(map(_bit, cell.values))) < len(cell.values)]
+    lengths = Counter(len(cell.values) for cell in zeros_and_ones)
+    is_even = len(lengths) == 1 and min(lengths) > 1 and len(zeros_and_ones) == len(lists)
+    if not twice and not (is_even and n_names in (0, min(lengths))):
+        return 0
+    others = [cell for cell in lists if any(_bit(value) is None for value in cell.values)]
+    if others and len(zeros_and_ones) > len(others):
+        raise DataError(
+            f"Some labels are rows of 0 and 1, such as {_list(twice[0].values)}, and others are not, such as "
+            f"{_list(others[0].values)}.",
+            where=f"{twice[0].where}; {others[0].where}",
+            fix="write all of them as rows of 0 and 1, or all as lists of names",
+        )
+    return 0 if others else lengths.most_common(1)[0][0]
+
+
+def _names(names: tuple[str, ...], width: int) -> tuple[str, ...]:
+    if not names:
+        return tuple(f"label_{place}" for place in range(width))
+    if len(names) != width:
+        raise RecipeError(
+            f"There are {len(names)} names of labels and rows of {width} values 0 and 1.",
+            where="--label-names",
+            fix="give one name for each place",
+        )
+    return names
+
+
+def _look_for_separators(cells: Sequence[Cell], settings: LabelSettings, decisions: list[tuple[str, str]]) -> None:
+    """Refuse cells that look like several labels; say where a cell with a comma is taken as one."""
+    if settings.separator:
+        return
+    texts = {cell.values[0]: cell.where for cell in reversed(cells) if isinstance(cell.values[0], str)}
+    for separator in _OTHER_SEPARATORS:
+        parted = {text: [part.strip() for part in text.split(separator)] for text in texts}
+        counts = Counter(part for parts in parted.values() for part in set(parts))
+        several = {text: parts for text, parts in parted.items() if len(parts) > 1 and all(parts)}
+        if not several:
+            continue
+        sure = [text for text, parts in several.items() if all(counts[part] > 1 or part.isdecimal() for part in parts)]
+        shown_some = ", ".join(repr(text) for text in (sure or list(several))[:_MOST_SHOWN])
+        if 2 * len(sure) >= len(several):
+            raise DataError(
+                f"Labels such as {shown_some} look like several labels in one cell, parted by {separator!r}.",
+                where=texts[sure[0]],
+                fix=f"part them: --label-separator {separator!r}; or, if each is one label: "
+                f"--label-separator {'|' if separator != '|' else ','!r}",
+            )
+        message = (
+            f"Labels such as {shown_some} are taken as one label each; if they are several: "
+            f"--label-separator {separator!r}."
+        )
+        decisions.append(("label_not_parted", message))
+
+
+def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:
+    """The labels of a cell by name, sorted and each once."""
+    if form.hot:
+        return _labels_of_bits(cell.values, form.names)
+    if any(isinstance(value, list) for value in cell.values):
+        return Problem(
+            "label_is_a_span",
+            f"The labels are {shown(list(cell.values))}, lists in a list, as marks in a text are: for these "
+            "--task token-classification.",
+        )
+    labels = [_label(value, form.names) for value in cell.values]
+    problem = next((each for each in labels if isinstance(each, Problem)), None)
+    return problem or tuple(sorted({str(label) for label in labels if label}))
+
+
+def _labels_of_bits(values: Sequence[object], names: Sequence[str]) -> tuple[str, ...] | Problem:
+    if len(values) != len(names):
+        return Problem("label_count", f"The row has {len(values)} values 0 and 1 where others have {len(names)}.")
+    bits = list(map(_bit, values))
+    for name, value, bit in zip(names, values, bits, strict=True):
+        if bit is None:
+            return Problem("label_not_0_or_1", f"The label {name!r} is {shown(value)}, neither 0 nor 1.")
+    return tuple(sorted(name for name, bit in zip(names, bits, strict=True) if bit))
+
+
+def _bit(value: object) -> bool | None:
+    """0 or 1 in whatever way it is written; None for anything else."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}.get(
+            value.strip().lower()
+        )
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else None
+
+
+def is_bit(value: object) -> bool:
+    """Whether a value is 0 or 1 in whatever way it is written."""
+    return _bit(value) is not None
+
+
+def _label(value: object, names: Sequence[str]) -> str | Problem:
+    """A label's name: text as it is, a number by its name or its digits; empty for an empty text."""
+    if isinstance(value, str) and names and value.strip().isdecimal() and value.strip() not in names:
+        value = int(value.strip()[:9])
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        if names and not 0 <= value < len(names):
+            return Problem("label_missing", f"The label is {value}, which stands for no label.")
+        return names[value] if names else str(value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return Problem("label_not_a_number", f"The label is {value}, which is no number.")
+        return repr(value)
+    if not isinstance(value, str):
+        return Problem("label_not_text", f"The label is {shown(value)}, neither text nor a number.")
+    problem = text_problem(value, "label")
+    return problem if problem and problem.kind == "label_not_encodable" else value.strip()
+
+
+def _list(values: Iterable[object]) -> str:
+    """Some values for a message."""
+    listed = [str(value) for value in values]
+    more = f", ... ({len(listed)})" if len(listed) > 8 else ""
+    return ", ".join(listed[:8]) + more

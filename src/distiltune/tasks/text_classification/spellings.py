@@ -1,0 +1,100 @@
+"""Labels that are one in several spellings: 1 and 1.0, True and true, PER and Per."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from distiltune.data.findings import Finding
+from distiltune.data.reading import ReadSet
+from distiltune.tasks.text_classification.examples import TextExample
+
+_WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
+_LIKE_NONE: Final = frozenset({"n/a", "na", "nan", "none", "null", "nil", "-", "?", "unknown", "tbd", "todo", "#n/a"})
+
+
+def spelling_key(label: str) -> str:
+    """What is the same for all spellings of a label: without case, white space, Unicode form, and ``.0``."""
+    folded = " ".join(unicodedata.normalize("NFKC", label).casefold().split())
+    whole = _WHOLE.fullmatch(folded)
+    return whole[1] if whole else folded
+
+
+def one_spelling(read: ReadSet[TextExample]) -> ReadSet[TextExample]:
+    """The set with the labels of all files spelled as in the first, and findings on what is spelled variously.
+
+    Two spellings in one file stay two labels: whether they are meant so nobody but a person can tell.
+    """
+    by_file: dict[str, Counter[str]] = defaultdict(Counter)
+    first_at: dict[str, str] = {}
+    for example in read.examples:
+        by_file[place_of(example.where)[0]].update(example.gold or ())
+        for label in example.gold or ():
+            first_at.setdefault(label, example.where)
+    findings = replace(read.findings, items=list(read.findings.items))
+    mixed: set[str] = set()
+    spelled: dict[str, dict[str, None]] = defaultdict(dict)
+    for file, counts in by_file.items():
+
+        def listed(names: Iterable[str], counts: Counter[str] = counts) -> str:
+            return ", ".join(f"{name!r} ({counts[name]:,} times, first {first_at[name]})" for name in names)
+
+        for key, names in _by_key(counts).items():
+            spelled[key].update(dict.fromkeys(names))
+            if len(names) > 1:
+                mixed.add(key)
+                message = f"Labels that differ in spelling only are different labels: {listed(names)}."
+                findings.add(Finding("noted", "label_spelled_differently", file, "", message))
+        if odd := [name for name in counts if spelling_key(name) in _LIKE_NONE]:
+            message = f"{listed(odd)}: taken as a label; if it means that there is none, leave these cells empty."
+            findings.add(Finding("noted", "label_like_none", file, "", message))
+    first = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
+    others = {name: meant for name, meant in first.items() if name != meant}
+    for name, meant in others.items():
+        message = f"The label {name!r} is read as {meant!r}, as an earlier file spells it."
+        findings.add(Finding("decided", "label_respelled", first_at[name], "", message))
+    return replace(read, examples=_renamed(read.examples, others), findings=findings)
+
+
+def as_spelled(read: ReadSet[TextExample], labels: Sequence[str]) -> ReadSet[TextExample]:
+    """The set with labels spelled as the model's are, where exactly one of these is meant; each spelling is noted."""
+    known = {key: names for key, names in _by_key(labels).items() if len(names) == 1}
+    names_of: dict[str, str] = {}
+    findings = replace(read.findings, items=list(read.findings.items))
+    for example in read.examples:
+        for name in example.gold or ():
+            meant = known.get(spelling_key(name))
+            if name not in labels and name not in names_of and meant:
+                names_of[name] = meant[0]
+                message = f"The label {name!r} is read as {meant[0]!r}, as the model has it."
+                findings.add(Finding("decided", "label_respelled", example.where, example.id, message))
+    return replace(read, examples=_renamed(read.examples, names_of), findings=findings) if names_of else read
+
+
+def place_of(where: str) -> tuple[str, int | None]:
+    """The file and the line of ``file:line``, or the file and the number from 0 of ``file#number``; None: neither."""
+    found = re.fullmatch(r"(.*)[:#](\d+)", where, re.DOTALL)
+    return (found[1], int(found[2])) if found else (where, None)
+
+
+def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = defaultdict(list)
+    for name in names:
+        found[spelling_key(name)].append(name)
+    return found
+
+
+def _renamed(examples: Sequence[TextExample], names: Mapping[str, str]) -> tuple[TextExample, ...]:
+    if not names:
+        return tuple(examples)
+
+    def renamed(example: TextExample) -> TextExample:
+        if example.gold is None or not any(name in names for name in example.gold):
+            return example
+        return replace(example, gold=tuple(sorted({names.get(name, name) for name in example.gold})))
+
+    return tuple(map(renamed, examples))

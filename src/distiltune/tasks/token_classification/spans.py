@@ -1,0 +1,173 @@
+"""Spans of characters → words and entities: where each span is, which of overlapping ones counts, what words it has."""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from distiltune.data.findings import Outcome
+from distiltune.data.offsets import TOLD, locate
+from distiltune.data.reading import Problem, shown, text_problem
+from distiltune.data.words import Spans, word_spans
+from distiltune.tasks.token_classification.examples import Entity
+from distiltune.tasks.token_classification.settings import Overlapping
+
+Notes = tuple[tuple[Outcome, str, str], ...]
+"""What there is to say of a row: outcome, kind, message of each finding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A span in code points of the text, its end one past its last, and its label."""
+
+    start: int
+    end: int
+    label: str
+
+    def holds(self, other: Mark) -> bool:
+        """Whether the other is inside this one and shorter."""
+        return self.start <= other.start and other.end <= self.end and self.length > other.length
+
+    def meets(self, other: Mark) -> bool:
+        """Whether the two have a character in common."""
+        return self.start < other.end and other.start < self.end
+
+    @property
+    def length(self) -> int:
+        """In code points."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
+class MarkedText:
+    """The words of a text and the entities in it."""
+
+    words: Spans
+    entities: tuple[Entity, ...]
+    notes: Notes = ()
+
+
+def mark_text(text: str, spans: Sequence[object], overlapping: Overlapping) -> MarkedText | Problem:
+    """The words of a text, and its spans as entities of these.
+
+    Args:
+        text: the text.
+        spans: each ``{"start", "end", "label"}`` and, if known, ``"text"``, which is compared with the offsets.
+        overlapping: which counts of spans that overlap.
+
+    """
+    notes: list[tuple[Outcome, str, str]] = []
+    marks: dict[Mark, None] = {}
+    for span in spans:
+        mark = _mark(text, span, notes)
+        if isinstance(mark, Problem):
+            return mark
+        if mark in marks:
+            notes.append(("noted", "span_repeated", f"{_shown(text, mark)} is marked twice as {mark.label!r}."))
+        marks[mark] = None
+    kept = _choose(text, list(marks), overlapping, notes)
+    if isinstance(kept, Problem):
+        return kept
+    words = _split_words(text, word_spans(text), kept, notes)
+    entities = []
+    for mark in kept:
+        entity = _entity(words, mark)
+        if entity is None:
+            return Problem("span_without_words", f"The span {_shown(text, mark)} holds no word.")
+        whole = text[words[entity.start][0] : words[entity.end - 1][1]]
+        if whole != text[mark.start : mark.end]:
+            hint = ""
+            if not text[: mark.start].isascii() and max(text[: mark.start]) > "\uffff":
+                hint = " If offsets count UTF-16 units, give each span its `text`, and they are put right."
+            now = f"A span began or ended inside a word and now is {shown(whole)}.{hint}"
+            notes.append(("repaired", "span_widened", now))
+        entities.append(entity)
+    return MarkedText(words, tuple(sorted(entities)), tuple(notes))
+
+
+def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mark | Problem:
+    """A span as the file has it → its place in the text, without white space at its ends."""
+    if not isinstance(span, dict):
+        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
+    start, end, label = span.get("start"), span.get("end"), span.get("label")
+    if type(start) is not int or type(end) is not int or text_problem(label, "label") is not None:
+        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
+    wanted = span.get("text")
+    if isinstance(wanted, str) and wanted.strip():
+        found = locate(text, wanted, start, end)
+        if found is None:
+            there = shown(text[max(start, 0) : max(end, 0)])
+            return Problem("span_text_differs", f"The span says {shown(wanted)}; at {start} to {end} stands {there}.")
+        if found.repair:
+            where = f"is at {found.start} to {found.end} in characters"
+            notes.append(("repaired", found.repair, f"The span {shown(wanted)} {where}: {TOLD[found.repair]}."))
+        start, end = found.start, found.end
+    if not 0 <= start < end <= len(text):
+        return Problem("span_outside", f"The span {shown(span)} is not inside the text of {len(text)} characters.")
+    if n_parts := span.get("n_parts"):
+        message = f"A mark of {n_parts} parts now runs over what stands between them: {shown(text[start:end])}."
+        notes.append(("repaired", "span_of_parts", message))
+    inner = text[start:end]
+    start, end = end - len(inner.lstrip()), start + len(inner.rstrip())
+    if start >= end:
+        return Problem("span_without_words", f"The span {shown(span)} holds no word.")
+    return Mark(start, end, str(label).strip())
+
+
+def _choose(
+    text: str, marks: Sequence[Mark], overlapping: Overlapping, notes: list[tuple[Outcome, str, str]]
+) -> list[Mark] | Problem:
+    """The marks that have no character in common, in order; the others are noted."""
+    kept: list[Mark] = []
+    for mark in sorted(marks, key=lambda each: (-each.length, each.start)):
+        other = next((each for each in kept if each.meets(mark)), None)
+        if other is None:
+            kept.append(mark)
+            continue
+        both = f"{_shown(text, other)} as {other.label!r} and {_shown(text, mark)} as {mark.label!r}"
+        if (mark.start, mark.end) == (other.start, other.end):
+            return Problem("spans_overlap", f"One span has two labels: {both}.")
+        if overlapping == "reject" or (overlapping == "outermost" and not other.holds(mark)):
+            others = "longest" if overlapping == "outermost" else "outermost"
+            return Problem("spans_overlap", f"The spans {both} overlap (to keep one: --overlapping {others}).")
+        message = f"Of {both} the {'outer' if other.holds(mark) else 'longer'} is learnt (--overlapping {overlapping})."
+        notes.append(("noted", "span_passed_over", message))
+    return sorted(kept, key=lambda each: each.start)
+
+
+def _split_words(text: str, words: Spans, marks: Sequence[Mark], notes: list[tuple[Outcome, str, str]]) -> Spans:
+    """The words, those that two marks share cut where these begin and end."""
+    marks_of: dict[int, list[Mark]] = {}
+    for mark in marks:
+        entity = _entity(words, mark)
+        for place in {entity.start, entity.end - 1} if entity is not None else ():
+            marks_of.setdefault(place, []).append(mark)
+    cuts = {place: _cuts(words[place], each) for place, each in marks_of.items() if len(each) > 1}
+    if not cuts:
+        return words
+    for place in sorted(cuts):
+        word = shown(text[slice(*words[place])])
+        message = (
+            f"The word {word} holds parts of two marks and is cut in training; a model gives such a word one label."
+        )
+        notes.append(("repaired", "word_split", message))
+    return tuple(piece for place, word in enumerate(words) for piece in cuts.get(place, [word]))
+
+
+def _cuts(word: tuple[int, int], marks: Iterable[Mark]) -> list[tuple[int, int]]:
+    inside = {place for mark in marks for place in (mark.start, mark.end) if word[0] < place < word[1]}
+    places = sorted({*word, *inside})
+    return list(pairwise(places))
+
+
+def _entity(words: Spans, mark: Mark) -> Entity | None:
+    """The words that have a character in the mark; None if there are none."""
+    first = bisect.bisect_right(words, mark.start, key=lambda word: word[1])
+    end = bisect.bisect_left(words, mark.end, key=lambda word: word[0])
+    return Entity(first, end, mark.label) if first < end else None
+
+
+def _shown(text: str, mark: Mark) -> str:
+    return shown(text[mark.start : mark.end])

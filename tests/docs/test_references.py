@@ -1,0 +1,71 @@
+"""Files, modules, targets and tools that the documentation names are there."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tools.imports import SOURCE
+
+from tests.helpers import TINY, people, write_squad, write_tiny_model
+
+ROOT = Path(__file__).parents[2]
+OF_THEIR_TIME = ("CHANGELOG.md", "docs/lab-notes.md")
+"""They tell of what was, by the names that it had."""
+NOT_THERE = {
+    "CONTRIBUTING.md": ("src/distiltune/a/b/c.py", "tests/a/b/test_c.py"),
+    "docs/add-a-task.md": ("distiltune_odd_word/",),
+    "docs/how-to/onnx.md": ("example.py", "runs/small/onnx/example.py"),
+}
+"""Page → what it names that a reader makes, or that stands for others."""
+PAGES = [
+    page
+    for page in sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+    if page.relative_to(ROOT).as_posix() not in OF_THEIR_TIME
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_file_of_code_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    made = NOT_THERE.get(page.relative_to(ROOT).as_posix(), ())
+    # In code, or in the arguments of pytest, which may be several.
+    named = set(re.findall(r"(?<=[`\s])((?:[a-z_0-9]+/)*[a-z_0-9]+\.py)(?=[`\s])", text))
+    places = (ROOT, SOURCE, ROOT / "tests", page.parent)
+    lost = {name for name in named if not any((place / name).is_file() for place in places)}
+    assert {name for name in lost if not name.startswith(made)} == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_every_module_and_target_that_a_page_names_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"-m ((?:tools|benchmarks|tests)(?:\.\w+)+)", text):
+        assert (ROOT / name.replace(".", "/")).with_suffix(".py").is_file(), name
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"(?:`|\$ )make ([a-z-]+)", text)) <= targets
+
+
+def test_the_profiler_shows_our_own_operations(tmp_path: Path) -> None:
+    from tools.profile_training import run
+
+    known = people()
+    data = str(write_squad(tmp_path / "data.json", known.examples[:8]))
+    config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size())
+    model = str(write_tiny_model(tmp_path / "tiny", known.tokenizer, config))
+    flags = (
+        "--max-length",
+        "48",
+        "--stride",
+        "8",
+        "--epochs",
+        "1",
+        "--threads",
+        "1",
+        "--output",
+        str(tmp_path / "run"),
+    )
+    table = run(["train", "--train", data, "--validation", data, "--model", model, *flags])
+    assert "_LinearBackward" in table
+    assert "_PackedAttention" in table

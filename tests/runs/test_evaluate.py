@@ -1,0 +1,92 @@
+"""Evaluating and predicting: what may be given, and what is refused because it would do nothing."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distiltune import cli
+from distiltune.errors import DistiltuneError, RecipeError
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.evaluate import evaluate, predict
+from tests.helpers import people, train_on_people, write_squad
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train_on_people(tmp_path_factory.mktemp("run"))
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_squad(tmp_path_factory.mktemp("data") / "dev.json", people().examples[:8])
+
+
+IDLE: list[dict[str, Any]] = [
+    {"precision": "bfloat16", "epochs": 7, "learning_rate": 0.5},
+    {"epochs": 5},
+    {"train": "starter"},
+    {"seed": 0},
+    {"teacher": ""},
+]
+
+
+@pytest.mark.parametrize("settings", IDLE, ids=lambda settings: next(iter(settings)))
+def test_settings_that_do_nothing_are_refused_with_those_that_matter(settings: dict[str, Any], tmp_path: Path) -> None:
+    for use in (evaluate, partial(predict, predictions=tmp_path / "out")):
+        with pytest.raises(RecipeError) as caught:
+            use("no-model", "no-data.json", **settings)
+        assert caught.value.what.startswith(f"{', '.join(settings)}: nothing here depends on")
+        assert ", ".join(FOR_USE) in caught.value.fix
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_matters_where_answers_are_written_is_refused_elsewhere(model: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="n_best: nothing"):
+        evaluate(model, data, n_best=3)
+    assert evaluate(model, data, n_best=3, predictions=tmp_path / "a").written
+    assert predict(model, data, tmp_path / "b", n_best=3).written
+
+
+def test_another_tasks_settings_are_refused_once_the_model_has_said_what_it_is_for(model: Path, data: Path) -> None:
+    with pytest.raises(RecipeError, match="long_texts is a setting of another task"):
+        evaluate(model, data, long_texts="windows")
+
+
+def test_a_whole_recipe_may_be_that_of_a_training(model: Path, data: Path) -> None:
+    recipe = Recipe(epochs=7, learning_rate=0.5, precision="bfloat16", seed=3)
+    assert evaluate(model, data, recipe=recipe, threads=1).metrics == evaluate(model, data, threads=1).metrics
+
+
+def test_a_misspelt_setting_is_still_told_the_right_one() -> None:
+    with pytest.raises(RecipeError, match="did you mean 'max_length'"):
+        evaluate("no-model", "no-data.json", max_lenght=64)
+
+
+@pytest.mark.parametrize(("command", "settings"), [("evaluate", FOR_USE), ("predict", FOR_PREDICTING)])
+def test_the_commands_have_a_flag_for_each(
+    command: str, settings: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("sys.argv", ["distiltune", command, "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    flags = {word for word in capsys.readouterr().out.split() if word.startswith("--")}
+    assert {f"--{name.replace('_', '-')}" for name in settings} <= flags
+    assert "--epochs" not in flags
+
+
+def test_paths_and_names_are_taken_alike(model: Path, data: Path) -> None:
+    expected = evaluate(str(model), str(data), threads=1)
+    for named, given in ((model, data), (str(model), [data]), (model, (str(data),))):
+        assert evaluate(named, given, threads=1) == expected
+
+
+@pytest.mark.parametrize(("model_given", "data_given"), [(7, "starter"), ("starter-qa", 7), ("starter-qa", [b"a"])])
+def test_what_is_neither_is_refused_by_its_type(model_given: Any, data_given: Any) -> None:
+    with pytest.raises(DistiltuneError, match=r"of the type (int|bytes)"):
+        evaluate(model_given, data_given)

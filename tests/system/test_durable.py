@@ -1,0 +1,174 @@
+"""What is written is whole or not there, whenever the writing is broken off."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from distiltune.errors import DataError
+from distiltune.system.durable import (
+    clear_leftovers,
+    is_leftover,
+    try_writing,
+    write_whole,
+    writing_directory,
+    writing_file,
+    writing_text,
+    writing_to,
+)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def content(directory: Path) -> str:
+    return (directory / "a").read_text()
+
+
+def write(directory: Path, text: str) -> None:
+    with writing_directory(directory) as beside:
+        (beside / "a").write_text(text)
+
+
+def write_half(path: Path) -> None:
+    with writing_text(path) as file:
+        file.write("half a li")
+        raise Killed
+
+
+def write_half_a_directory(directory: Path, error: BaseException) -> None:
+    with writing_directory(directory) as beside:
+        (beside / "a").write_text("half")
+        raise error
+
+
+def fail_to_sync(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_whole(path, b"one")
+    write_whole(path, "tw\ud800o")
+    assert (path.read_bytes(), names(tmp_path)) == (b"tw\\ud800o", {"file"})
+    fail_to_sync(monkeypatch)
+    with pytest.raises(OSError, match="No space"):
+        write_whole(path, b"three")
+    assert (path.read_bytes(), names(tmp_path)) == (b"tw\\ud800o", {"file"})
+
+
+def test_a_file_that_grows_has_its_name_when_it_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lines.jsonl"
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        synced.append(path.name if path.exists() else "beside")
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    with writing_text(path) as file:
+        file.writelines(f"{number} é \ud83d\n" for number in range(3))
+        assert not path.exists()
+    assert path.read_bytes() == "".join(f"{number} é \\ud83d\n" for number in range(3)).encode()
+    assert synced == ["beside", path.name], "the file before it has its name, its folder after"
+    with pytest.raises(Killed):
+        write_half(path)
+    assert path.read_text().startswith("0")
+    assert names(tmp_path) == {path.name}
+
+
+def test_a_link_is_followed_and_a_pipe_written_straight(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("target")
+    write_whole(tmp_path / "link", b"content")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"content"
+    if not hasattr(os, "mkfifo"):
+        return
+    os.mkfifo(tmp_path / "pipe")
+    read: list[bytes] = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()), daemon=True)
+    reader.start()
+    with writing_file(tmp_path / "pipe") as file:
+        file.write(b"through")
+    reader.join(10)
+    assert read == [b"through"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("error", [OSError("no room"), Killed()])
+def test_a_directory_is_replaced_whole_or_not_at_all(tmp_path: Path, error: BaseException) -> None:
+    directory = tmp_path / "it"
+    write(directory, "one")
+    write(directory, "two")
+    assert (content(directory), names(tmp_path)) == ("two", {"it"})
+    with pytest.raises(type(error)):
+        write_half_a_directory(directory, error)
+    assert (content(directory), names(tmp_path)) == ("two", {"it"})
+
+
+def test_the_first_of_two_stays_where_none_is_to_be_replaced(tmp_path: Path) -> None:
+    with writing_directory(tmp_path / "it", replacing=False) as beside:
+        (beside / "a").write_text("slower")
+        write(tmp_path / "it", "quicker")
+    assert (content(tmp_path / "it"), names(tmp_path)) == ("quicker", {"it"})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="irector"), writing_directory(tmp_path / "file", replacing=False) as beside:
+        (beside / "a").write_text("")
+
+
+@pytest.mark.parametrize("n_renames", [0, 1, 2])
+def test_what_a_killed_writer_left_is_cleared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_renames: int) -> None:
+    directory = tmp_path / "it"
+    write(directory, "old")
+    for other in (".it.more.7-0123abcd.new", ".it.new", "it.7-0123abcd.new", ".other.7-0123abcd.old"):
+        (tmp_path / other).mkdir()
+    others = names(tmp_path)
+    rename, n_left = Path.rename, n_renames
+
+    def killed_at_a_rename(self: Path, target: Path) -> Path:
+        nonlocal n_left
+        n_left -= 1
+        if n_left < 0:
+            raise Killed
+        return rename(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", killed_at_a_rename)
+        patch.setattr("shutil.rmtree", lambda *arguments, **named: None)
+        if n_renames < 2:
+            with pytest.raises(Killed):
+                write(directory, "new")
+        else:
+            write(directory, "new")
+    left = names(tmp_path) - others
+    assert left
+    assert all(is_leftover(tmp_path / name) for name in left)
+    clear_leftovers(directory)
+    assert (content(directory), names(tmp_path)) == ("new" if n_renames == 2 else "old", others)
+
+
+def test_what_keeps_something_from_being_written_is_told_in_one_manner(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    output = tmp_path / "file" / "data.json"
+    with pytest.raises(DataError) as caught, writing_to(output, DataError, what="The data", fix="name another"):
+        write_whole(output, b"")
+    error = caught.value
+    assert error.what.startswith("The data cannot be written: ")
+    assert (error.where, error.fix) == (str(output), "name another")
+    with pytest.raises(DataError, match="The output"), writing_to(output, DataError):
+        try_writing(output)
+    try_writing(tmp_path / "a" / "b")
+    assert names(tmp_path) == {"file"}

@@ -1,0 +1,240 @@
+"""Labelled texts as annotation tools and benchmarks write them: what is read, what is decided, and that it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distiltune.data.files import first_columns
+from distiltune.errors import DataError, RecipeError
+from distiltune.tasks.table import TASKS
+from distiltune.tasks.text_classification.columns import TextColumns
+from distiltune.tasks.text_classification.label_cells import LabelSettings
+from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling, place_of, spelling_key
+from distiltune.tasks.text_classification.targets import find_problem, find_targets
+
+FORMS = Path(__file__).parents[2] / "data" / "label_forms"
+Gold = tuple[str, ...] | None
+
+
+def read(path: Path, columns: str = "", labels: LabelSettings = LabelSettings()) -> TextSet:  # noqa: B008 (frozen)
+    found = read_texts([path], "train", TextColumns.parse(columns), 1.0, labels=labels)
+    assert found.findings.n_rows == len(found.examples) + len(found.findings.unused())
+    return found
+
+
+def gold(found: TextSet) -> list[Gold]:
+    return [example.gold for example in found.examples]
+
+
+def kinds(found: TextSet) -> set[str]:
+    return {finding.kind for finding in found.findings.items}
+
+
+def of_two(*names: str) -> list[Gold]:
+    """Six texts with two labels in turn."""
+    return [(names[place % 2],) for place in range(6)]
+
+
+@pytest.mark.parametrize(
+    ("file", "columns", "expected", "told"),
+    [
+        (
+            "multi-hot.jsonl",
+            "",
+            [("label_1", "label_2"), ("label_0", "label_2"), *of_two("label_1", "label_0")[2:]],
+            {"labels_multi_hot", "label_count"},
+        ),
+        (
+            "multi-hot.csv",
+            "",
+            [("label_1",), ("label_0", "label_1")] * 3,
+            {"labels_multi_hot", "labels_in_a_cell"},
+        ),
+        (
+            "columns.csv",
+            "",
+            [("insult",), ("insult", "toxic"), (), ("toxic",), (), ("toxic",)],
+            {"label_columns"},
+        ),
+        (
+            "columns.csv",
+            "labels=toxic+insult",
+            [("insult",), ("insult", "toxic"), (), ("toxic",), (), ("toxic",)],
+            set(),
+        ),
+        ("lists.csv", "", [("old", "slow"), ("bright",), ("cold", "slow"), ("kind",), ()], {"labels_in_a_cell"}),
+        ("one-a-row.csv", "", of_two("bad", "good"), {"label_missing"}),
+        ("comma-names.csv", "", [("no, never",), ("yes, gladly",), ("no, never",)], {"label_not_parted"}),
+        ("doccano.jsonl", "", of_two("bad", "good"), set()),
+        ("doccano-numbers.jsonl", "", of_two("3", "4"), {"labels_by_number"}),
+        ("doccano-spans.jsonl", "", [("good",)], {"label_is_a_span", "form_read"}),
+        ("prodigy.jsonl", "", [("bad",), ("good",)] * 2, {"answer_reject", "answer_ignore"}),
+        ("prodigy-choice.jsonl", "", of_two("bad", "good"), {"labels_of_choice"}),
+        (
+            "label-studio.json",
+            "",
+            [("bad",), ("good",)],
+            {"labels_of_choice", "annotators_disagree", "answer_ignore", "form_read"},
+        ),
+        ("label-studio-min.json", "label=mood", [("bad", "slow"), *of_two("bad", "good")[1:]], set()),
+        ("spacy-cats.jsonl", "", of_two("BAD", "GOOD"), {"labels_of_cats", "label_not_0_or_1"}),
+        (
+            "snli.jsonl",
+            "text=sentence1,pair=sentence2,label=gold_label",
+            [("neutral",), ("entailment",), ("-",)] * 2,
+            set(),
+        ),
+    ],
+)
+def test_every_form_is_read_and_told(file: str, columns: str, expected: list[Gold], told: set[str]) -> None:
+    found = read(FORMS / file, columns)
+    assert gold(found) == expected
+    assert kinds(found) == told
+    fits = TASKS["text-classification"].fits(dict.fromkeys(first_columns(FORMS / file)), columns)
+    only_the_task_tells = ("columns.csv", ""), ("doccano-spans.jsonl", "")
+    assert fits or (file, columns) in only_the_task_tells
+
+
+def test_rows_of_0_and_1_get_names_and_keep_their_places() -> None:
+    named = read(FORMS / "multi-hot.csv", labels=LabelSettings(("toxic", "rude", "absent")))
+    assert gold(named) == [("rude",), ("rude", "toxic")] * 3
+    targets = find_targets(named.examples, "auto", {})
+    assert (targets.problem, targets.labels) == ("multi-label", ("toxic", "rude", "absent"))
+    # a model's own labels name the places where it is used
+    used = read(FORMS / "multi-hot.csv", labels=LabelSettings(names_of_places=targets.labels))
+    assert gold(used) == gold(named)
+    with pytest.raises(RecipeError, match="2 names of labels and rows of 3"):
+        read(FORMS / "multi-hot.csv", labels=LabelSettings(("toxic", "rude")))
+
+
+def test_classes_by_number_get_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\none,0\nother,1\nmore,2\n")
+    found = read(tmp_path / "a.csv", labels=LabelSettings(("sad", "glad")))
+    assert gold(found) == [("sad",), ("glad",)]
+    assert kinds(found) == {"label_missing"}
+
+
+def test_lists_of_class_numbers_are_no_rows_of_0_and_1(tmp_path: Path) -> None:
+    def labels(*lists: list[object]) -> list[Gold]:
+        path = tmp_path / "rows.jsonl"
+        path.write_text("".join(json.dumps({"text": f"t{i}", "labels": each}) + "\n" for i, each in enumerate(lists)))
+        return gold(read(path))
+
+    assert labels([0], [1], [0, 1], []) == [("0",), ("1",), ("0", "1"), ()]
+    assert labels([3, 1], [1]) == [("1", "3"), ("1",)]
+    assert labels([0, 1], [1, 0]) == [("label_1",), ("label_0",)]
+    of_a_model = LabelSettings(names_of_places=("sad", "glad", "calm"))
+    assert gold(read(tmp_path / "rows.jsonl", labels=of_a_model)) == [("0", "1")] * 2
+    assert labels([True, False], [True, True]) == [("label_0",), ("label_0", "label_1")]
+    with pytest.raises(DataError, match="rows of 0 and 1, such as 1, 0, 1, and others are not, such as 5"):
+        labels([1, 0, 1], [0, 0, 1], [5])
+
+
+@pytest.mark.parametrize(("file", "separator"), [("commas.csv", ","), ("doccano.csv", "#")])
+def test_several_labels_in_a_cell_are_not_taken_for_one(file: str, separator: str) -> None:
+    with pytest.raises(DataError, match="look like several labels in one cell") as caught:
+        read(FORMS / file)
+    assert f"--label-separator {separator!r}" in caught.value.fix
+    assert "--label-separator '|'" in caught.value.fix
+    parted = read(FORMS / file, labels=LabelSettings(separator=separator))
+    assert max(len(each or ()) for each in gold(parted)) == 2
+    whole = read(FORMS / file, labels=LabelSettings(separator="|"))
+    assert max(len(each or ()) for each in gold(whole)) == 1
+
+
+def test_numbers_parted_by_a_comma_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("text\tlabels\none\t2,10\nother\t27\n")
+    with pytest.raises(DataError, match="'2,10' look like several labels"):
+        read(tmp_path / "a.tsv")
+
+
+def test_what_the_labels_are_by_one_rule() -> None:
+    def problem(file: str) -> str:
+        return find_problem(read(FORMS / file).examples)
+
+    assert problem("one-a-row.csv") == "single-label"
+    assert problem("doccano.jsonl") == "single-label"  # lists of one label each
+    assert problem("lists.csv") == "multi-label"
+    assert problem("multi-hot.jsonl") == "multi-label"
+    assert problem("scores.csv") == "regression"  # although one row is N/A
+    with pytest.raises(DataError, match="50% of the labels are numbers") as caught:
+        problem("mixed-scores.csv")
+    assert caught.value.where.endswith("mixed-scores.csv:4")
+    with pytest.raises(DataError, match="60 different whole numbers"):
+        problem("prices.csv")
+    targets = find_targets(read(FORMS / "prices.csv").examples, "regression", {})
+    assert (targets.mean, round(targets.spread)) == (550_000 + 137 * 29.5, 2373)
+
+
+def test_one_class_in_several_spellings_of_a_file_is_told() -> None:
+    found = one_spelling(read(FORMS / "spellings.csv"))
+    assert gold(found) == gold(read(FORMS / "spellings.csv"))
+    told = [finding.message for finding in found.findings.items if finding.kind == "label_spelled_differently"]
+    assert "'GOOD' (1 times" in told[0]
+    assert "'Good' (1 times" in told[0]
+    assert "'1' (1 times" in told[1]
+    (none,) = [finding.message for finding in found.findings.items if finding.kind == "label_like_none"]
+    assert none.startswith("'N/A' (1 times, first ")
+
+
+def test_across_files_spellings_of_a_class_are_one(tmp_path: Path) -> None:
+    (tmp_path / "1.csv").write_text("text,label\na,1\nb,true\nc,PER\n")
+    (tmp_path / "2.csv").write_text("text,label\nd,1.0\ne,True\nf,per\n")
+    found = one_spelling(read(tmp_path))
+    assert gold(found) == [("1",), ("true",), ("PER",)] * 2
+    assert [finding.kind for finding in found.findings.items] == ["label_respelled"] * 3
+    model = as_spelled(read(tmp_path / "2.csv"), ("1", "true", "PER"))
+    assert gold(model) == [("1",), ("true",), ("PER",)]
+    assert gold(as_spelled(read(tmp_path / "2.csv"), ("Per", "PER", "1.0"))) == [("1.0",), ("True",), ("per",)]
+    assert spelling_key("2.50") == "2.50"
+    assert place_of("a:b.csv:7") == ("a:b.csv", 7)
+    assert place_of("x#3") == ("x", 3)
+
+
+CELLS = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 3)
+    | st.floats()
+    | st.sampled_from(["", " ", "a", "b", "a,b", "a|b", "[1, 0]", "['a']", "N/A", "\ud800"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "choices"]), inner, max_size=2),
+    max_leaves=5,
+)
+NAMES = st.sampled_from(
+    [
+        *("text", "label", "labels", "text_pair", "id", "cats", "accept", "options", "answer"),
+        *("data", "annotations", "x"),
+    ]
+)
+
+
+@given(st.lists(st.dictionaries(NAMES, CELLS, max_size=5), max_size=5))
+def test_rows_of_any_form_are_read_or_rejected(tmp_path_factory: pytest.TempPathFactory, rows: list[object]) -> None:
+    path = tmp_path_factory.mktemp("odd") / "rows.jsonl"
+    good = {"text": "a good one", "label": "c"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in [good, *rows]), encoding="utf-8")
+    with contextlib.suppress(DataError):  # cells that look like several labels
+        found = read(path)
+        assert all(finding.where.startswith(f"{path}:") for finding in found.findings.of("rejected"))
+        assert not [example for example in found.examples if example.gold is None]
+
+
+@given(st.binary(max_size=60), st.sampled_from([".csv", ".tsv", ".jsonl"]))
+def test_whatever_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: bytes, suffix: str) -> None:
+    path = tmp_path_factory.mktemp("bytes") / f"rows{suffix}"
+    head = (
+        '{"text": "one", "label": "a"}\n'
+        if suffix == ".jsonl"
+        else "text,label\none,a\n".replace(",", "\t" if suffix == ".tsv" else ",")
+    )
+    path.write_bytes(head.encode() + content)
+    with contextlib.suppress(DataError):
+        found = read(path)
+        assert all(finding.where.startswith(f"{path}:") for finding in found.findings.of("rejected"))

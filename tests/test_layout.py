@@ -1,0 +1,109 @@
+"""Where the test of a module is: `tests/a/b/test_c.py` for `src/distiltune/a/b/c.py`, or what is said here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tools.imports import SOURCE
+
+TESTS = Path(__file__).parent
+
+TESTED_THROUGH: dict[str, tuple[str, ...]] = {
+    "test_cli.py": (
+        *("version", "report/answers"),
+        *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
+    ),
+    "coach/test_advice.py": ("checks/concerns", "coach/evidence", "tasks/question_answering/check/training"),
+    "commands/test_coaching.py": (
+        *("checks/reading", "checks/windows", "studies/find_rate", "studies/search_picture", "system/figures"),
+        *("tasks/checking", "training/tensorboard"),
+    ),
+    "data/test_files.py": ("data/rows",),
+    "data/test_hostile_files.py": ("data/sources", "data/streams"),
+    "data/test_hub.py": ("system/hub",),
+    "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
+    "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
+    "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
+    "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
+    "report/test_page.py": (
+        *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
+    ),
+    "report/test_stages.py": ("progress", "report/console"),
+    "runs/test_evaluate.py": ("recipe/for_use",),
+    "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
+    "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
+    "studies/test_learning_rate.py": ("studies/range_picture",),
+    "studies/test_tune.py": ("studies/search",),
+    "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/question_answering/check/test_data_check.py": tuple(
+        f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
+    ),
+    "tasks/question_answering/serve/test_service.py": (
+        *("serving/asking", "serving/gate", "serving/metrics", "serving/server"),
+    ),
+    "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
+    "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
+    "tasks/question_answering/test_question_data.py": ("data/reading", "data/rejections"),
+    "tasks/question_answering/test_read.py": tuple(
+        f"tasks/question_answering/{name}"
+        for name in ("no_answer", "question_layouts", "question_rows", "raw_answers", "raw_question")
+    ),
+    "tasks/question_answering/test_task.py": tuple(
+        f"tasks/{name}" for name in ("base", *(f"question_answering/{each}" for each in ("entry", "names", "settings")))
+    ),
+    "tasks/test_every_task.py": (
+        *("inference/trained_model", "recipe/choose_task", "runs/coaching", "serving/texts"),
+        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labelled_check", "labels")),
+        "tasks/trained",
+        *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
+        *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
+    ),
+    "tasks/text_classification/test_read.py": (
+        "data/annotators",
+        *(
+            f"tasks/text_classification/{name}"
+            for name in ("columns", "examples", "label_cells", "spellings", "targets")
+        ),
+        "tasks/text_classification/text_layouts",
+    ),
+    "tasks/text_classification/test_task.py": tuple(
+        f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
+    ),
+    "tasks/token_classification/test_forms.py": (
+        *("data/annotation_forms", "data/standoff", "tasks/token_classification/word_rows"),
+    ),
+    "tasks/token_classification/test_read.py": (
+        *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),
+        *(f"tasks/token_classification/{name}" for name in ("columns", "spans", "settings")),
+    ),
+    "tasks/token_classification/test_task.py": tuple(
+        f"tasks/token_classification/{name}" for name in ("entry", "examples", "guide", "marker", "names")
+    ),
+    "training/test_gradients.py": ("training/backward",),
+    "training/test_loop.py": ("training/objective", "training/setup"),
+}
+"""Test file → the modules without a test file of their own that it runs."""
+
+
+def mirror(module: str) -> Path:
+    folder, _, name = module.rpartition("/")
+    return TESTS / folder / f"test_{name}.py"
+
+
+def modules() -> list[str]:
+    """Every module but those that only name a package or call the command line, as ``a/b/c``."""
+    files = sorted(SOURCE.rglob("*.py"))
+    return [file.relative_to(SOURCE).with_suffix("").as_posix() for file in files if not file.stem.startswith("__")]
+
+
+def test_every_module_has_its_test_where_one_looks_for_it() -> None:
+    listed = [module for each in TESTED_THROUGH.values() for module in each]
+    assert len(listed) == len(set(listed)), "listed twice"
+    missing = {module for module in modules() if not mirror(module).is_file()}
+    assert missing - set(listed) == set(), "give them a test file of their own, or list them in TESTED_THROUGH"
+    assert set(listed) - missing == set(), "they have a test file of their own, or are no modules any more"
+
+
+def test_the_test_files_listed_exist() -> None:
+    assert [name for name in TESTED_THROUGH if not (TESTS / name).is_file()] == []
