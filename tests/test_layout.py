@@ -80,6 +80,10 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "tasks/token_classification/test_task.py": tuple(
         f"tasks/token_classification/{name}" for name in ("entry", "examples", "guide", "marker", "names")
     ),
+    "data/test_tables.py": ("data/encodings", "data/file_form", "data/quotes"),
+    "model/test_added_tokens.py": ("model/small_json",),
+    "model/test_vocabulary_case.py": ("checks/vocabulary",),
+    "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "training/test_gradients.py": ("training/backward",),
     "training/test_loop.py": ("training/objective", "training/setup"),
 }

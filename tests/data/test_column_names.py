@@ -14,12 +14,13 @@ from distiltune.data.column_names import (
     absent_column,
     check_mapped,
     columns_text,
+    mapped_columns,
     nearest,
     no_header,
+    parse_columns,
     split_columns,
     unknown_field,
 )
-from distiltune.data.reading import mapped_columns, parse_columns
 from distiltune.errors import DataError, RecipeError
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from distiltune.data.file_form import FileForm
+from distiltune.data.reading import Use
 from distiltune.errors import DataError, RecipeError
 from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import Recipe
@@ -82,12 +83,12 @@ def test_a_task_that_was_named_tells_of_the_header_too(pairs: Path) -> None:
 
 @pytest.mark.parametrize("use", ["training", "evaluation", "prediction"])
 @pytest.mark.parametrize("field", ["id", "pair"])
-def test_optional_columns_of_texts(tmp_path: Path, field: str, use: str) -> None:
+def test_optional_columns_of_texts(tmp_path: Path, field: str, use: Use) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text(json.dumps({"text": "a", "other_text": "b", "label": "no", "number": "1"}) + "\n")
     wrong, right = {"id": ("Number_", "number"), "pair": ("othertext", "other_text")}[field]
     with pytest.raises(DataError) as caught:
-        read_texts([path], "train", TextColumns(**{field: wrong}), 1.0, use)  # type: ignore[arg-type]
+        read_texts([path], "train", TextColumns(**{field: wrong}), 1.0, use)
     assert f"did you mean --columns {field}={right}?" in caught.value.fix
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from distiltune.data.findings import Finding
 from distiltune.errors import DataError, RecipeError
+
+C = TypeVar("C")
 
 _PART: Final = re.compile(
     r"""\s*(?P<name>[^=,"']*?)\s*=\s*
@@ -55,6 +58,33 @@ def split_columns(text: str) -> list[tuple[str, str]]:
             if names.count(name) > 1:
                 raise RecipeError(f"The {what} {name!r} {flaw}.", where=where, fix="name it once.")
     return pairs
+
+
+def parse_columns(kind: Callable[..., C], text: str) -> C:
+    """Read ``question=q,context=passage`` into a record whose fields name columns; the others keep their defaults.
+
+    Raises `RecipeError` for a field that does not exist, is named twice, or has no column, as `split_columns` does.
+    """
+    record: Any = kind
+    fields = {each.name: str(each.default) for each in dataclasses.fields(record)}
+    columns = dict(split_columns(text))
+    for name in columns:
+        if name not in fields:
+            raise unknown_field(name, fields, where=f"--columns {text}")
+    return kind(**columns)
+
+
+def mapped_columns(columns: object, without: Collection[str] = ()) -> dict[str, str]:
+    """The fields of a record of columns that are not as they are by default, each with its column.
+
+    ``without`` are fields whose columns need not be there.
+    """
+    record: Any = columns
+    return {
+        each.name: getattr(record, each.name)
+        for each in dataclasses.fields(record)
+        if each.name not in without and getattr(record, each.name) != each.default
+    }
 
 
 def _maps_nothing(part: str, pairs: Sequence[tuple[str, str]], where: str) -> RecipeError:

@@ -10,14 +10,14 @@ import dataclasses
 import gc
 import hashlib
 import random
-from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from distiltune.data.column_names import check_mapped, no_header, split_columns, unknown_field
+from distiltune.data.column_names import check_mapped, no_header
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, format_suffix, iter_rows
 from distiltune.data.findings import Finding, Findings
@@ -387,33 +387,6 @@ def set_aside(
         )
 
     return part(False), part(True)
-
-
-def parse_columns(kind: Callable[..., C], text: str) -> C:
-    """Read ``question=q,context=passage`` into a record whose fields name columns; the others keep their defaults.
-
-    Raises `RecipeError` for a field that does not exist, is named twice, or has no column, as `split_columns` does.
-    """
-    record: Any = kind
-    fields = {each.name: str(each.default) for each in dataclasses.fields(record)}
-    columns = dict(split_columns(text))
-    for name in columns:
-        if name not in fields:
-            raise unknown_field(name, fields, where=f"--columns {text}")
-    return kind(**columns)
-
-
-def mapped_columns(columns: object, without: Collection[str] = ()) -> dict[str, str]:
-    """The fields of a record of columns that are not as they are by default, each with its column.
-
-    ``without`` are fields whose columns need not be there.
-    """
-    record: Any = columns
-    return {
-        each.name: getattr(record, each.name)
-        for each in dataclasses.fields(record)
-        if each.name not in without and getattr(record, each.name) != each.default
-    }
 
 
 def text_problem(value: object, name: str) -> Problem | None:

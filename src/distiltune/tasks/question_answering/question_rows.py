@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from distiltune.data.column_names import parse_columns
 from distiltune.data.findings import Finding
-from distiltune.data.reading import parse_columns, rejected, writable
+from distiltune.data.reading import rejected, writable
 from distiltune.data.rows import BadRow, Row
 from distiltune.tasks.question_answering.question_layouts import Layout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (

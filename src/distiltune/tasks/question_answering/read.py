@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.findings import Finding, Outcome
 from distiltune.data.hub import Split
@@ -25,7 +26,6 @@ from distiltune.data.reading import (
     id_problem,
     id_text,
     is_encodable,
-    mapped_columns,
     need_gold,
     read_sources,
     rejected,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from distiltune.data.reading import parse_columns
+from distiltune.data.column_names import parse_columns
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import parquet_class_names
 from distiltune.data.findings import Finding
@@ -20,7 +21,6 @@ from distiltune.data.reading import (
     gold_ignored,
     id_problem,
     id_text,
-    mapped_columns,
     need_gold,
     read_sources,
     rejected,

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from distiltune.data.annotation_forms import ANSWER, ANSWERS, DIFFERING
 from distiltune.data.column_files import SUFFIXES, column_file
+from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, parquet_class_names
 from distiltune.data.findings import Finding
@@ -26,7 +27,6 @@ from distiltune.data.reading import (
     gold_ignored,
     id_problem,
     id_text,
-    mapped_columns,
     need_gold,
     read_sources,
     rejected,
