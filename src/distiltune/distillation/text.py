@@ -38,7 +38,7 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class TextData:
+class PlainTextData:
     """Texts and their features; a ``Dataset`` for the engine."""
 
     features: FeatureSet

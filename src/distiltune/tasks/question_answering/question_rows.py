@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from distiltune.data.findings import Finding
 from distiltune.data.reading import parse_columns, rejected, writable
 from distiltune.data.rows import BadRow, Row
-from distiltune.tasks.question_answering.question_layouts import Layout, as_usual
+from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
     RANGE_NAMES,
     START_NAMES,
@@ -61,7 +61,7 @@ def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[R
         yield _question_of_flat_row(row, columns)
 
 
-def _questions_of_layout(row: Row, layout: Layout, file: str) -> Iterator[RawQuestion | Finding]:
+def _questions_of_layout(row: Row, layout: QuestionLayout, file: str) -> Iterator[RawQuestion | Finding]:
     """The questions of a row that is laid out in another form, each with what was decided about that."""
     for question in _questions_of_paragraph(row, layout.paragraph, row.where, file):
         if isinstance(question, RawQuestion):
