@@ -209,5 +209,6 @@ def bytes_of_tensors() -> int:
     gc.collect()
     # by their types: isinstance asks some modules' deprecated attributes what they are, which warn, and the tensors of
     # other kinds that an export leaves behind have no memory
-    storages = [each.untyped_storage() for each in gc.get_objects() if type(each) in (torch.Tensor, torch.nn.Parameter)]
+    found = [each for each in gc.get_objects() if type(each) in (torch.Tensor, torch.nn.Parameter)]
+    storages = [each.untyped_storage() for each in found if each.layout == torch.strided]
     return sum({each.data_ptr(): each.nbytes() for each in storages}.values())

@@ -76,8 +76,8 @@ FORMATS: dict[str, tuple[Callable[[Path], None], list[str]]] = {
 def _rows(path: Path) -> list[Row]:
     rows = []
     for row in iter_rows(path):
-        assert isinstance(row, Row), row
-        rows.append(row)
+        assert not isinstance(row, BadRow), row
+        rows += [row] if isinstance(row, Row) else []
     return rows
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from distiltune.data import files, streams
+from distiltune.data.file_form import FileDecision
 from distiltune.data.files import iter_rows
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source
@@ -77,8 +78,9 @@ def test_csv_with_any_of_the_usual_delimiters(tmp_path: Path, delimiter: str) ->
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file, delimiter=delimiter)
         writer.writerows([("question", "context"), ("who, what; | or\twhy", context)])
-    (row,) = iter_rows(path)
+    decision, row = iter_rows(path)
     assert isinstance(row, Row)
+    assert isinstance(decision, FileDecision)
     assert row.value == {"question": "who, what; | or\twhy", "context": context}
 
 

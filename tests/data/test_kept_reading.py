@@ -12,8 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from distiltune.data import kept_reading
+from distiltune.data import kept_reading, reading
 from distiltune.data.cache import Entry
+from distiltune.data.file_form import FileDecision, FileForm
 from distiltune.data.files import iter_rows
 from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
@@ -44,11 +45,11 @@ def files_read(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every file whose rows are read, as they are."""
     seen: list[Path] = []
 
-    def watched(path: Path) -> Iterator[Row | BadRow]:
+    def watched(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
         seen.append(path)
-        return iter_rows(path)
+        return iter_rows(path, form)
 
-    monkeypatch.setattr(read, "iter_rows", watched)
+    monkeypatch.setattr(reading, "iter_rows", watched)
     return seen
 
 
@@ -117,16 +118,16 @@ def test_a_file_that_changes_as_it_is_read_is_not_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files_read: list[Path]
 ) -> None:
     path = write(tmp_path / "a.json")
-    unwatched = vars(read)["iter_rows"]
+    unwatched = vars(reading)["iter_rows"]
 
-    def changing(read_path: Path) -> Iterator[Row | BadRow]:
-        rows = list(unwatched(read_path))
+    def changing(read_path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+        rows = list(unwatched(read_path, form))
         write(path, [{**QUESTION, "id": "new"}])
         return iter(rows)
 
-    monkeypatch.setattr(read, "iter_rows", changing)
+    monkeypatch.setattr(reading, "iter_rows", changing)
     questions(path)
-    monkeypatch.setattr(read, "iter_rows", unwatched)
+    monkeypatch.setattr(reading, "iter_rows", unwatched)
     write(path)
     assert questions(path).examples[0].id == "1"
     assert len(files_read) == 2

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from distiltune.errors import ModelError
-from distiltune.model import tokenizer as tokenizer_module
+from distiltune.model import small_json
 from distiltune.model.build import load_model
 from distiltune.model.source import UNTRAINED, load_source
 from distiltune.tasks.question_answering.task import HEAD_DROPOUT, HEAD_RULES, make_span_head
@@ -74,7 +74,7 @@ def test_a_config_is_looked_at_before_the_weights(model: Path, monkeypatch: pyte
 
 
 def test_files_far_too_large_are_not_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenizer_module, "MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(small_json, "MAX_FILE_BYTES", 100)
     with pytest.raises(ModelError, match="larger than any such file"):
         load(model)
 

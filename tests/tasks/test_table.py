@@ -50,7 +50,7 @@ OWN: TaskEntry[Any] = TaskEntry(
     renamed=lambda columns: {},
     after_training="",
     examples_predicted="",
-    formats={".own": lambda file: iter(())},
+    formats={".own": lambda file, form: iter(())},
 )
 
 

@@ -13,12 +13,13 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from distiltune.checks.concerns import Concern, concern_lines
+from distiltune.checks.concerns import Concern, concern_lines, ranked
 from distiltune.checks.cost import Estimate, TrainingPlan, Work, estimate_training
+from distiltune.checks.vocabulary import case_concerns
 from distiltune.data.sources import has_splits
 from distiltune.model.config import EncoderConfig
+from distiltune.model.small_json import read_json
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.model.tokenizer import read_json
 from distiltune.progress import shown_seconds, tell
 from distiltune.system.device import choose_device, choose_precision, set_threads
 
@@ -61,6 +62,7 @@ class CheckBasis:
         against: the sources of the other set, empty if there is none.
         config: the model's shape; None for one that is converted when it is trained.
         began: when the check did, by ``time.perf_counter``.
+        concerns: what is doubtful about the model's vocabulary.
 
     """
 
@@ -68,6 +70,7 @@ class CheckBasis:
     against: tuple[str, ...]
     config: EncoderConfig | None
     began: float
+    concerns: tuple[Concern, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +117,13 @@ def begin_check(request: CheckRequest) -> CheckBasis:
     against = request.against or (request.data if all(map(has_splits, request.data)) else ())
     # A BERT, which is converted when it is trained, has other names for its sizes.
     shape = EncoderConfig.from_hf(config) if "dim" in config else None
-    return CheckBasis(load_tokenizer(directory), against, shape, began)
+    tokenizer = load_tokenizer(directory)
+    return CheckBasis(tokenizer, against, shape, began, tuple(case_concerns(directory, tokenizer)))
 
 
 def end_check(request: CheckRequest, basis: CheckBasis, looked: LookedAt) -> Checked:
     """What was seen, with the expected cost of a training on this machine."""
+    concerns = ranked([*basis.concerns, *looked.concerns])
     estimate = None
     if basis.config is not None:
         tell("measuring this machine")
@@ -133,12 +138,12 @@ def end_check(request: CheckRequest, basis: CheckBasis, looked: LookedAt) -> Che
         "against": list(basis.against),
         "n_rows": looked.n_rows,
         "n_examples": looked.n_examples,
-        "concerns": [concern.as_json() for concern in looked.concerns],
+        "concerns": [concern.as_json() for concern in concerns],
         "statistics": looked.statistics,
         "estimate": estimate.as_json() if estimate is not None else None,
         "seconds": round(seconds, 2),
     }
-    return Checked([*looked.lines, *_found_lines(looked.concerns, estimate, seconds)], values)
+    return Checked([*looked.lines, *_found_lines(concerns, estimate, seconds)], values)
 
 
 def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds: float) -> list[str]:

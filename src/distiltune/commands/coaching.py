@@ -17,7 +17,21 @@ _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboa
 
 
 @settings_as_flags(
-    *("task", "model", "columns", "max_length", "stride", "epochs", "batch_size", "device", "precision", "threads"),
+    *(
+        "task",
+        "model",
+        "columns",
+        "quoting",
+        "no_header",
+        "encoding",
+        "max_length",
+        "stride",
+        "epochs",
+        "batch_size",
+        "device",
+        "precision",
+        "threads",
+    ),
     *FOR_CHECKING,
 )
 def check(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from distiltune.data.column_layout import Layout, facts_of, lay_out, lay_out_2012
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import bounded_lines, open_text
 from distiltune.data.tag_schemes import looks_like_tags
@@ -49,46 +50,46 @@ class ColumnFile:
     joined: Joined | None = None
 
 
-def read_columns(path: Path) -> Iterator[Row | BadRow]:
+def read_columns(path: Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow]:
     """Each sentence as a row with ``tokens``, ``tags`` if there are some, and every column by its number from 1.
 
     ``tokens`` and ``tags`` are None where `column_file` says that two columns fit. Columns are parted by tabs, or by
     blanks in a line without a tab; other white space, such as a no-break space, is part of a word. Lines that begin
     with ``#`` and are no word's are remarks. A sentence with a line that cannot be read is a `BadRow` at that line.
     """
-    found = column_file(path)
-    for sentence in _sentences(path, found.joined):
+    found = column_file(path, form.encoding)
+    for sentence in _sentences(path, found.joined, form.encoding):
         lines = [line for line in sentence if _is_word(line, found.layout)]
         if lines:
             yield _row(lines, found.layout, path)
 
 
-def column_file(path: Path) -> ColumnFile:
+def column_file(path: Path, encoding: str = "") -> ColumnFile:
     """How the file is read, decided from all of it. Raises what opening and decoding it does."""
     stat = path.stat()
-    return _column_file(path, stat.st_mtime_ns, stat.st_size)
+    return _column_file(path, encoding, stat.st_mtime_ns, stat.st_size)
 
 
 @functools.lru_cache(maxsize=16)
-def _column_file(path: Path, changed: int, size: int) -> ColumnFile:
+def _column_file(path: Path, encoding: str, changed: int, size: int) -> ColumnFile:
     """The same, remembered: a file is looked at when its task is settled, when it is checked, and when it is read."""
 
     def lines(joined: Joined | None) -> Iterator[list[Sequence[str]]]:
-        for sentence in _sentences(path, joined):
+        for sentence in _sentences(path, joined, encoding):
             if fields := [line.fields for line in sentence if not line.is_marked]:
                 yield fields
 
     joined = _joined(lines(None))
     facts = facts_of(lines(joined))
-    layout = lay_out_2012(facts) if _is_2012(path) else None
+    layout = lay_out_2012(facts) if _is_2012(path, encoding) else None
     layout = layout or lay_out(facts, lines(joined))
     if joined is None:
         return ColumnFile(layout)
     return ColumnFile(_said_of(layout, joined), joined)
 
 
-def _is_2012(path: Path) -> bool:
-    with open_text(path, newline="") as stream:
+def _is_2012(path: Path, encoding: str) -> bool:
+    with open_text(path, newline="", encoding=encoding) as stream:
         return any(line.startswith(_BEGIN_2012) for line in itertools.islice(bounded_lines(stream, path), 100))
 
 
@@ -121,9 +122,9 @@ def _joined(sentences: Iterator[list[Sequence[str]]]) -> Joined | None:
     return None
 
 
-def _sentences(path: Path, joined: Joined | None) -> Iterator[list[Line]]:
+def _sentences(path: Path, joined: Joined | None, encoding: str) -> Iterator[list[Line]]:
     """The lines between empty ones; of joined words, those of each line where a line is a sentence."""
-    with open_text(path, newline="") as stream:
+    with open_text(path, newline="", encoding=encoding) as stream:
         lines: list[Line] = []
         for number, text in enumerate(bounded_lines(stream, path), start=1):
             text = text.rstrip("\r\n")

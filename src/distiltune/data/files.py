@@ -8,26 +8,26 @@ it takes a while.
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import itertools
 import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distiltune.data.annotation_forms import plain_rows, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
+from distiltune.data.encodings import doubtful_encoding
+from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.rows import BadRow, Reader, Row
 from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
     BLOCK_BYTES,
     MAX_JSON_BYTES,
-    MAX_LINE_CHARACTERS,
     bounded_lines,
     first_line,
     not_readable,
@@ -35,6 +35,8 @@ from distiltune.data.streams import (
     open_text,
     reading,
 )
+from distiltune.data.tables import read_csv, read_tsv
+from distiltune.data.unknown_files import way_to_name
 from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
@@ -69,7 +71,7 @@ def data_files(path: str | Path) -> DataFiles:
             raise DataError(
                 "The directory holds no data file.",
                 where=str(path),
-                fix=f"it should have one of: {_known()}.",
+                fix=f"{_otherwise(*map(way_to_name, inside))}it should have one of: {_known()}.",
             )
         texts = set(map(_text_of_marks, files))
         return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None and each not in texts))
@@ -79,11 +81,16 @@ def data_files(path: str | Path) -> DataFiles:
         raise DataError(
             f"The kind of file cannot be told from its suffix {path.suffix!r}.",
             where=str(path),
-            fix=f"rename it to end in one of: {_known()}.",
+            fix=f"{_otherwise(way_to_name(path))}rename it to end in one of: {_known()}.",
         )
     if not path.is_file():
         raise DataError("This is neither a file nor a directory.", where=str(path), fix="save the data in a file.")
     return DataFiles((path,))
+
+
+def _otherwise(*ways: str) -> str:
+    """The first of these advices that is one, and a word to go on with."""
+    return next((f"{way}; otherwise " for way in ways if way), "")
 
 
 def _check_name(path: Path) -> None:
@@ -104,43 +111,47 @@ def format_suffix(path: str | Path) -> str | None:
     return suffix if suffix in _READERS else None
 
 
-def iter_rows(path: str | Path) -> Iterator[Row | BadRow]:
+def iter_rows(path: str | Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of a data file, or of every data file of a directory.
 
-    JSON is a list of objects, or an object whose ``data`` is such a list. CSV and TSV have a header and give
-    text only. Text is UTF-8, or UTF-16 with a byte order mark. A row that cannot be read comes as a `BadRow`.
+    JSON is a list of objects, or an object whose ``data`` is such a list. CSV and TSV have a header unless ``form``
+    says otherwise, and give text only. Text is UTF-8, UTF-16 with a byte order mark, or in the encoding of ``form``. A
+    row that cannot be read comes as a `BadRow`; how a file was understood where it did not say, as a `FileDecision`.
 
     Raises `DataError`, naming the file and the place in it, if a file cannot be read.
     """
     for file in data_files(path).files:
-        yield from _iter_file(file)
+        yield from _iter_file(file, form)
 
 
-def first_columns(path: Path) -> list[str]:
+def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
     """The columns of a file's first row; of a JSON document those of all rows near its start.
 
     Nothing is read but the start of the file, as far as the first rows go. Empty if there is no row.
     Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
     """
     if format_suffix(path) == ".json":
-        with reading(path):
-            columns = _columns_near_start(path)
+        with reading(path, form.encoding):
+            columns = _columns_near_start(path, form)
         if columns:
             return columns
+    # what quotation marks are needs the whole file to be told, and hardly matters to names
+    if form.quoting == "auto":
+        form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
     # A line that tells of the file, as MRQA's begin, is no row.
-    found = (row for row in _iter_file(path) if isinstance(row, Row) and row.value.keys() != {"header"})
+    found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
     rows = list(itertools.islice(found, _ROWS_NEAR_START))
     # a tool's row that nobody has marked yet may come first, and shows less of its form than the next
     row = max(rows[:1] + [row for row in rows if row.told], key=lambda row: "spans" in row.value, default=None)
     return [] if row is None else [str(name) for name in row.value]
 
 
-def _columns_near_start(path: Path) -> list[str]:
+def _columns_near_start(path: Path, form: FileForm) -> list[str]:
     """The columns of the rows in a JSON document's first block, which grows until it holds one.
 
     Empty if there is none, or if the document has another form or is damaged, which `_iter_json` tells.
     """
-    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES, encoding=form.encoding) as stream:
         text = stream.read(_START_CHARACTERS)
         more = text
         while more:
@@ -220,25 +231,27 @@ def _known() -> str:
     return f"{', '.join(_READERS)} (each also with .gz)"
 
 
-def _iter_file(path: Path) -> Iterator[Row | BadRow]:
+def _iter_file(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of one file; turns whatever goes wrong with reading it into a `DataError`."""
     suffix = format_suffix(path)
     assert suffix is not None  # data_files has looked
     _check_name(path)
-    with reading(path):
-        yield from _READERS[suffix](path)
+    with reading(path, form.encoding):
+        yield from _READERS[suffix](path, form)
+        if form.encoding and suffix != ".parquet" and (message := doubtful_encoding(path, form.encoding)):
+            yield FileDecision(str(path), "encoding_doubtful", message)
 
 
-def _iter_json(path: Path) -> Iterator[Row | BadRow]:
+def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """The elements of a JSON list, or of the list ``data`` of a JSON object."""
-    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES, encoding=form.encoding) as stream:
         text = stream.read()
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and _first_line_is_json(text):
             # JSON lines in a file called .json, as many data sets on the hub are
-            yield from _iter_json_lines(path)
+            yield from _iter_json_lines(path, form)
             return
         raise DataError(
             f"The file is not JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
@@ -284,9 +297,9 @@ def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
         yield BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
 
 
-def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
+def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
-    with open_text(path, newline="\n") as stream:
+    with open_text(path, newline="\n", encoding=form.encoding) as stream:
         for number, line in enumerate(bounded_lines(stream, path), start=1):
             if not line.strip():
                 continue
@@ -299,72 +312,7 @@ def _iter_json_lines(path: Path) -> Iterator[Row | BadRow]:
                 yield BadRow(where, f"is not JSON that can be read: {first_line(error)}.")
 
 
-def _iter_csv(path: Path) -> Iterator[Row | BadRow]:
-    with open_text(path, newline="") as stream:
-        lines = bounded_lines(stream, path)
-        first_line = next(lines, "")
-        # The header tells: of several delimiters that give as many columns, the first of these.
-        delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([first_line], delimiter=each), ())))
-        yield from _iter_table(itertools.chain([first_line], lines), delimiter, path)
-
-
-def _iter_tsv(path: Path) -> Iterator[Row | BadRow]:
-    with open_text(path, newline="") as stream:
-        yield from _iter_table(bounded_lines(stream, path), "\t", path)
-
-
-def _iter_table(lines: Iterable[str], delimiter: str, path: Path) -> Iterator[Row | BadRow]:
-    """The rows of a CSV or TSV with a header. A row of other width than the header is a `BadRow`."""
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
-    # strict, because otherwise a quote never closed takes in the rest of the file without a word
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    while True:
-        first_line = reader.line_num + 1
-        where = f"{path}:{first_line}"
-        try:
-            fields = next(reader)
-        except StopIteration:
-            break
-        except csv.Error as error:
-            if header is None or "unexpected end" in str(error) or "field limit" in str(error):
-                raise _broken_quote(where, error) from error
-            yield BadRow(where, f"is not well-formed: {error}.")
-            continue
-        if not fields:
-            continue
-        if header is None:
-            header = _header(fields, where)
-        elif len(fields) != len(header):
-            yield BadRow(where, f"has {len(fields)} fields where the header has {len(header)}.")
-        else:
-            yield Row(dict(zip(header, fields, strict=True)), where)
-    if header is None:
-        raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
-
-
-def _header(fields: list[str], where: str) -> list[str]:
-    """The column names. Raises `DataError` if two are the same."""
-    names = [field.strip() for field in fields]
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(
-            f"The header has {repeated[0]!r} more than once.",
-            where=where,
-            fix="give each column its own name.",
-        )
-    return names
-
-
-def _broken_quote(where: str, error: csv.Error) -> DataError:
-    return DataError(
-        f"From here on the fields cannot be told apart: {error}.",
-        where=where,
-        fix='look for a quotation mark that is never closed; inside a field it is written twice ("").',
-    )
-
-
-def _iter_parquet(path: Path) -> Iterator[Row | BadRow]:
+def _iter_parquet(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """The rows of a Parquet file, a batch at a time."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -428,8 +376,8 @@ _READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
-    ".csv": _iter_csv,
-    ".tsv": _iter_tsv,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
     ".parquet": _iter_parquet,
     **dict.fromkeys(SUFFIXES, read_columns),
     BRAT: read_brat,

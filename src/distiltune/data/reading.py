@@ -7,24 +7,27 @@ remarkable is a finding too; nothing is dropped or changed silently.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import gc
 import hashlib
 import random
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from distiltune.data.files import combined_digest, file_digest
+from distiltune.data.column_names import check_mapped, no_header, split_columns, unknown_field
+from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
+from distiltune.data.files import combined_digest, file_digest, format_suffix, iter_rows
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
 from distiltune.data.rejections import at_fault_of, rejection_lines
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
-from distiltune.errors import DataError, RecipeError
+from distiltune.data.unknown_files import way_to_name
+from distiltune.errors import DataError
 from distiltune.system.code_fingerprint import module_of
 
 E = TypeVar("E")
@@ -69,6 +72,7 @@ class DataSettings:
     n_train: int
     n_validation: int
     sample_seed: int
+    form: FileForm = AS_USUAL
 
 
 @dataclass(slots=True)
@@ -90,12 +94,30 @@ class Ids:
 
 @dataclass(slots=True)
 class Reading(Generic[E]):
-    """What has been read so far. ``columns_seen`` are the columns of the first flat row, for messages."""
+    """What has been read so far, and how files are read.
+
+    ``columns_seen`` are the columns of the first flat row, for messages; ``mapped`` are the fields that ``--columns``
+    maps, each to a column that some row must have; ``columns`` are those of all rows of each file.
+    """
 
     examples: list[E] = field(default_factory=list)
     findings: Findings = field(default_factory=Findings)
     ids: Ids = field(default_factory=Ids)
     columns_seen: tuple[str, ...] = ()
+    form: FileForm = AS_USUAL
+    mapped: Mapping[str, str] = field(default_factory=dict)
+    columns: dict[Path, dict[str, None]] = field(default_factory=dict)
+
+    def rows(self, path: Path, is_flat: Callable[[Row], bool] = lambda row: True) -> Iterator[Row | BadRow]:
+        """The rows of a file; how it was understood becomes findings. Columns are counted of flat rows."""
+        columns = self.columns.setdefault(path, {})
+        for row in iter_rows(path, self.form):
+            if isinstance(row, FileDecision):
+                self.findings.add(Finding("decided", row.kind, row.where, "", row.message))
+                continue
+            if isinstance(row, Row) and not row.value.keys() <= columns.keys() and is_flat(row):
+                columns.update(dict.fromkeys(map(str, row.value)))
+            yield row
 
     def unique_id(self, given: object, wanted: str, where: str) -> str:
         """``wanted`` if it is free, or like it; says so if the file gave it."""
@@ -161,7 +183,8 @@ def read_sources(
         found = [find_source(source, to_read.split, starter_path) for source in sources]
         ignored = [path for source in found for path in source.ignored]
         for path in ignored:
-            message = "The file is in the data directory but is no data file."
+            looks = way_to_name(path)
+            message = f"The file is in the data directory but is no data file{looks and f'; {looks}'}."
             reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
         digests = _read_or_recall(
             [path for source in found for path in source.files], ignored, reading, read_file, keeping
@@ -190,6 +213,7 @@ def _read_or_recall(
         return digests
     for path in files:
         read_file(path)
+    reading.findings.extend(check_mapped(reading.mapped, reading.columns))
     if known is not None and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
         known.keep(Kept(reading.examples, reading.findings, reading.columns_seen))
     return digests
@@ -368,28 +392,28 @@ def set_aside(
 def parse_columns(kind: Callable[..., C], text: str) -> C:
     """Read ``question=q,context=passage`` into a record whose fields name columns; the others keep their defaults.
 
-    Raises `RecipeError` for a field that does not exist, is named twice, or has no column.
+    Raises `RecipeError` for a field that does not exist, is named twice, or has no column, as `split_columns` does.
     """
     record: Any = kind
-    fields = [each.name for each in dataclasses.fields(record)]
-    where = f"--columns {text}"
-    columns: dict[str, str] = {}
-    for part in filter(str.strip, text.split(",")):
-        name, equals, column = (piece.strip() for piece in part.partition("="))
-        if not equals or not column:
-            raise RecipeError(f"{part.strip()!r} maps no column.", where=where, fix="write field=column.")
+    fields = {each.name: str(each.default) for each in dataclasses.fields(record)}
+    columns = dict(split_columns(text))
+    for name in columns:
         if name not in fields:
-            close = difflib.get_close_matches(name, fields, n=1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
-            raise RecipeError(
-                f"There is no field {name!r} to map.",
-                where=where,
-                fix=f"{meant}Fields: {', '.join(fields)}.",
-            )
-        if name in columns:
-            raise RecipeError(f"The field {name!r} is mapped twice.", where=where, fix="name it once.")
-        columns[name] = column
+            raise unknown_field(name, fields, where=f"--columns {text}")
     return kind(**columns)
+
+
+def mapped_columns(columns: object, without: Collection[str] = ()) -> dict[str, str]:
+    """The fields of a record of columns that are not as they are by default, each with its column.
+
+    ``without`` are fields whose columns need not be there.
+    """
+    record: Any = columns
+    return {
+        each.name: getattr(record, each.name)
+        for each in dataclasses.fields(record)
+        if each.name not in without and getattr(record, each.name) != each.default
+    }
 
 
 def text_problem(value: object, name: str) -> Problem | None:
@@ -497,4 +521,6 @@ def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
         option = f"--columns {','.join(f'{name}=...' for name in missing)}"
         seen = ", ".join(reading.columns_seen)
         fix += f" The first row has the columns {seen}; if they are only named otherwise, use {option}."
+        if reading.form.has_header and any(format_suffix(path) in (".csv", ".tsv") for path in reading.columns):
+            fix += f" If the first line of a table is a row, columns go by number: {no_header(missing)}."
     raise DataError("\n".join([what, *lines]), where=where, fix=fix)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from distiltune.data.file_form import FileDecision, FileForm
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -25,5 +27,5 @@ class BadRow:
     reason: str
 
 
-Reader = Callable[[Path], Iterator[Row | BadRow]]
-"""Gives the rows of one file."""
+Reader = Callable[[Path, FileForm], Iterator[Row | BadRow | FileDecision]]
+"""Gives the rows of one file, and what was decided on reading it."""

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import bounded_lines, open_text, read_text
 from distiltune.errors import DataError
@@ -22,7 +23,7 @@ def text_beside(path: Path) -> Path:
     return path.with_suffix(".txt")
 
 
-def read_brat(path: Path) -> Iterator[Row | BadRow]:
+def read_brat(path: Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow]:
     """The whole text as one row with ``spans``; relations, events, attributes and notes are passed over.
 
     A mark of several parts runs over what stands between them; it has all the places, so that this can be told. A line
@@ -33,13 +34,13 @@ def read_brat(path: Path) -> Iterator[Row | BadRow]:
         yield BadRow(str(path), f"has no text: there is no {beside.name} beside it.")
         return
     try:
-        text = read_text(beside)
+        text = read_text(beside, form.encoding)
     except DataError as error:  # of many texts one
         yield BadRow(error.where, f"has a text that cannot be read: {error.what}")
         return
     spans: list[dict[str, object]] = []
     n_other = 0
-    with open_text(path, newline="") as stream:
+    with open_text(path, newline="", encoding=form.encoding) as stream:
         for number, line in enumerate(bounded_lines(stream, path), start=1):
             line = line.rstrip("\r\n")
             if not line.startswith("T"):
@@ -63,9 +64,9 @@ def _span(match: re.Match[str]) -> dict[str, object]:
     return {**span, "text": match["text"]} if match["text"] else span
 
 
-def read_pubtator(path: Path) -> Iterator[Row | BadRow]:
+def read_pubtator(path: Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow]:
     """Each article as a row: title and abstract as one text, and ``spans``; relations are passed over."""
-    with open_text(path, newline="") as stream:
+    with open_text(path, newline="", encoding=form.encoding) as stream:
         block: list[tuple[int, str]] = []
         for number, line in enumerate(bounded_lines(stream, path), start=1):
             if line.strip():

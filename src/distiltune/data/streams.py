@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, cast
 
+from distiltune.data.file_form import WINDOWS_1252
 from distiltune.errors import DataError
 
 MAX_FILE_BYTES = 4 * 1024**3
@@ -34,6 +35,8 @@ than many a context has."""
 
 BLOCK_BYTES = 1024**2
 
+_SHOWN_BYTES = 80
+
 
 def first_line(error: BaseException) -> str:
     """What an error says, in one line."""
@@ -50,13 +53,16 @@ def not_readable(path: Path, error: OSError) -> DataError:
 
 
 @contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong with reading the file in this block into a `DataError` that names it."""
+def reading(path: Path, encoding: str | None = None) -> Iterator[None]:
+    """Turn whatever goes wrong with reading the file in this block into a `DataError` that names it.
+
+    ``encoding`` is as for `open_text` where it can be said with ``--encoding``; None where there is no such flag.
+    """
     try:
         try:
             yield
         except UnicodeError as error:
-            raise _wrong_encoding(path) from error  # it reads the file again, which may fail too
+            raise _wrong_encoding(path, encoding) from error  # it reads the file again, which may fail too
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"The gzip file is damaged or cut short: {first_line(error)}.",
@@ -109,19 +115,41 @@ def open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
     return io.BufferedReader(_Bounded(stream, path, max_bytes), BLOCK_BYTES)
 
 
-def _encoding(head: bytes) -> str:
-    """The encoding that the first four bytes of a text tell of."""
+def encoding_of(head: bytes, otherwise: str = "") -> str:
+    """The encoding that the first four bytes of a text tell of; ``otherwise``, or UTF-8, if they tell of none."""
     if head.startswith((codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)):
         return "utf-32"
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
-    return "utf-8-sig"
+    return otherwise if otherwise and not head.startswith(codecs.BOM_UTF8) else "utf-8-sig"
 
 
-def open_text(path: Path, newline: str, max_bytes: int | None = None) -> io.TextIOWrapper:
-    """The file's text; ``newline`` as for ``open``, so that line ends are never changed."""
+def open_text(path: Path, newline: str, max_bytes: int | None = None, encoding: str = "") -> io.TextIOWrapper:
+    """The file's text; ``newline`` as for ``open``, so that line ends are never changed.
+
+    ``encoding`` is that of text without a byte order mark; UTF-8 if it is empty. Raises `DataError` for UTF-16 that
+    says nowhere that it is, which would be read as UTF-8 with a NUL in every other place.
+    """
     stream = open_bytes(path, max_bytes)
-    return io.TextIOWrapper(stream, encoding=_encoding(stream.peek(4)[:4]), newline=newline)
+    head = stream.peek(4)[:4]
+    unmarked = _unmarked_utf_16(head)
+    if unmarked and not encoding:
+        stream.close()
+        raise DataError(
+            "The text looks like UTF-16 without a byte order mark.",
+            where=str(path),
+            fix=f"save it as UTF-8; data can be read by --encoding {unmarked}.",
+        )
+    return io.TextIOWrapper(stream, encoding=encoding_of(head, encoding), newline=newline)
+
+
+def _unmarked_utf_16(head: bytes) -> str:
+    """The form of UTF-16 whose letters have such bytes; empty if none: UTF-8 text has no NUL."""
+    if len(head) < 4 or encoding_of(head) != "utf-8-sig":
+        return ""
+    if not head[0] and head[1] and not head[2] and head[3]:
+        return "utf-16-be"
+    return "utf-16-le" if head[0] and not head[1] and head[2] and not head[3] else ""
 
 
 def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
@@ -138,12 +166,13 @@ def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
         yield line
 
 
-def _wrong_encoding(path: Path) -> DataError:
-    """The `DataError` for a file that is not in its encoding; reads it again to find the place."""
+def _wrong_encoding(path: Path, said: str | None) -> DataError:
+    """The `DataError` for a file that is not in its encoding, ``said`` with a flag or not; reads it again."""
     with open_bytes(path) as stream:
-        encoding = _encoding(stream.peek(4)[:4])
+        encoding = encoding_of(stream.peek(4)[:4], said or "")
         decoder = codecs.getincrementaldecoder(encoding)()
         n_bytes, n_lines = 0, 0
+        around = b""
         for block in itertools.chain(iter(lambda: stream.read(BLOCK_BYTES), b""), [b""]):
             state = decoder.getstate()
             try:
@@ -154,19 +183,40 @@ def _wrong_encoding(path: Path) -> DataError:
                 decoder.setstate(state)
                 n_lines += decoder.decode(block[: max(n_good, 0)]).count("\n")
                 n_bytes += n_good
+                around = _line_around(state[0] + block, error.start)
                 break
             n_bytes += len(block)
+    fix = "save it as UTF-8, or as UTF-16 with a byte order mark."
+    if said is not None:
+        fix = f"say its encoding with --encoding{_as_windows_1252(around)}, or {fix}"
     return DataError(
         f"The text is not {encoding.removesuffix('-sig').upper()}: byte {n_bytes} (from 0) does not fit.",
         where=f"{path}:{n_lines + 1}",
-        fix="save it as UTF-8, or as UTF-16 with a byte order mark.",
+        fix=fix,
     )
 
 
-def read_text(path: str | Path) -> str:
+def _line_around(data: bytes, place: int) -> bytes:
+    """The line that the byte at this place is in, cut short to some bytes round it."""
+    first = max(data.rfind(b"\n", 0, place) + 1, place - _SHOWN_BYTES // 2)
+    end = data.find(b"\n", place)
+    return data[first : min(end if end >= 0 else len(data), place + _SHOWN_BYTES // 2)]
+
+
+def _as_windows_1252(line: bytes) -> str:
+    """How a line reads in that encoding, to be looked at; empty if it does not fit."""
+    try:
+        text = line.decode(WINDOWS_1252)
+    except UnicodeDecodeError:
+        return ""
+    return f" {WINDOWS_1252} if this reads well: {text.strip()!r}"
+
+
+def read_text(path: str | Path, encoding: str | None = None) -> str:
     """The whole text of a file, or of standard input if ``path`` is ``-``, with its line ends as they are.
 
-    UTF-8, or UTF-16 with a byte order mark; gzipped or not. Raises `DataError` if it cannot be read.
+    UTF-8, UTF-16 with a byte order mark, or in this ``encoding``, which is None where no flag says it; gzipped or not.
+    Raises `DataError` if it cannot be read.
     """
     if str(path) == "-":
         try:
@@ -175,12 +225,12 @@ def read_text(path: str | Path) -> str:
                 raise DataError(
                     f"Standard input holds more than {MAX_JSON_BYTES / 1024**2:,.0f} MiB.", fix="cut it up."
                 )
-            return data.decode(_encoding(data[:4]))
+            return data.decode(encoding_of(data[:4]))
         except UnicodeDecodeError as error:
             raise DataError(
                 f"Standard input is not UTF-8: byte {error.start} does not fit.",
                 fix="save the text as UTF-8.",
             ) from error
     path = Path(path)
-    with reading(path), open_text(path, newline="", max_bytes=MAX_JSON_BYTES) as stream:
+    with reading(path, encoding), open_text(path, "", MAX_JSON_BYTES, encoding or "") as stream:
         return stream.read()

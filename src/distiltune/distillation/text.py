@@ -58,7 +58,7 @@ class PlainTextData:
         return f"text {self.numbers[index]}"
 
 
-def read_texts(sources: Sequence[str]) -> Texts:
+def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
     """Read text files: each line that is not blank is a text; of equal ones the first is kept, the others are listed.
 
     A source is a `.txt` or `.txt.gz` file or a directory of such.
@@ -70,7 +70,7 @@ def read_texts(sources: Sequence[str]) -> Texts:
     findings = Findings()
     seen: dict[str, None] = {}
     for file in (file for source in sources for file in _text_files(source)):
-        for number, line in enumerate(read_text(file).splitlines(), start=1):
+        for number, line in enumerate(read_text(file, encoding).splitlines(), start=1):
             text = line.strip()
             if not text:
                 continue

@@ -46,7 +46,17 @@ from distiltune.tasks.trained import Trained, load_trained
 MAX_LOST: Final = 1.0
 """Points of the task's score, as F1, that 8 bits may cost unless the user says otherwise."""
 
-_DATA_SETTINGS: Final = ("train", "validation", "validation_share", "columns", "max_rejected_share", "sample_seed")
+_DATA_SETTINGS: Final = (
+    "train",
+    "validation",
+    "validation_share",
+    "columns",
+    "max_rejected_share",
+    "sample_seed",
+    "quoting",
+    "no_header",
+    "encoding",
+)
 
 OnNote = Callable[[str], None]
 

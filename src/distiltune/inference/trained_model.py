@@ -14,8 +14,9 @@ from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.model.build import LoadedModel
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule
+from distiltune.model.small_json import read_json
 from distiltune.model.source import PACKAGED, ModelSource, load_source
-from distiltune.model.tokenizer import load_tokenizer, read_json, tokenizer_file
+from distiltune.model.tokenizer import load_tokenizer, tokenizer_file
 from distiltune.model.weights import WEIGHT_FILES
 
 ONNX_ENTRY: Final = "distiltune_onnx"

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from tokenizers import Tokenizer
 from torch import Tensor
 
 from distiltune.errors import ModelError
 from distiltune.model.bert import fold_bert
-from distiltune.model.config import EncoderConfig
+from distiltune.model.config import EncoderConfig, list_some
 from distiltune.model.hf_keys import (
     KeyRule,
     encoder_rules,
@@ -23,9 +24,11 @@ from distiltune.model.hf_keys import (
     missing_from_hf,
     unexpected_in_hf,
 )
-from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, read_json, tokenizer_file
+from distiltune.model.small_json import read_json
+from distiltune.model.tokenizer import check_vocabulary_file, n_token_ids, tokenizer_file
 from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part of what a source is
-from distiltune.model.weights import WEIGHT_FILES, HfWeights, list_some, read_weights
+from distiltune.model.vocabulary_case import case_doubt
+from distiltune.model.weights import WEIGHT_FILES, HfWeights, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
 from distiltune.system.names import as_name
 
@@ -221,7 +224,8 @@ def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSo
     token_file, n_tokens = tokenizer_file(directory), n_token_ids(tokenizer)
     check_vocabulary_file(directory, tokenizer)
     if given_config.get(UNTRAINED) is True:
-        return _untrained(directory, given_config, n_tokens, token_file, head_rules)
+        untrained = _untrained(directory, given_config, n_tokens, token_file, head_rules)
+        return replace(untrained, notes=(*untrained.notes, *_case_notes(directory, tokenizer)))
     weights = read_weights(directory)
 
     config_hf, hf_tensors, fold_notes = (
@@ -232,8 +236,11 @@ def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSo
     encoder = encoder_rules(config.n_layers)
     where = f"{directory} ({', '.join(weights.files)})"
 
-    _check_complete(missing_from_hf(hf_tensors, encoder), where)
-    _check_tensors(hf_tensors, (*encoder, *head), config, where)
+    _check_complete(missing_from_hf(hf_tensors, encoder), list(weights.tensors), where)
+    _check_tensors(hf_tensors, encoder, config, where)
+    _check_head(hf_tensors, head, config, where)
+    _check_tensors(hf_tensors, head, config, where)
+    _check_added(tokenizer, config, directory)
     _check_vocabulary(n_tokens, config, token_file)
     tensors = from_hf(hf_tensors, (*encoder, *head))
     unexpected = tuple(key for key in unexpected_in_hf(hf_tensors, (*encoder, *head)) if not _is_counter(key))
@@ -244,7 +251,7 @@ def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSo
         tensors=tensors,
         missing=tuple(rule.ours for rule in head if rule.ours not in tensors),
         unexpected=unexpected,
-        notes=(*fold_notes, *_notes(weights, unexpected)),
+        notes=(*fold_notes, *_notes(weights, unexpected), *_case_notes(directory, tokenizer)),
         tokenizer_file=token_file,
     )
 
@@ -280,13 +287,32 @@ def _check_model_type(config: Mapping[str, Any], directory: Path) -> str:
     return str(model_type)
 
 
-def _check_complete(missing: Sequence[str], where: str) -> None:
+def _check_complete(missing: Sequence[str], there: Sequence[str], where: str) -> None:
     if missing:
         raise ModelError(
             f"The weights lack {len(missing)} of the encoder's tensors: {list_some(missing)}.",
-            where=where,
-            fix="fetch or save the whole model again; config.json and the weights must belong together.",
+            where=f"{where}, which has {list_some(there) or 'none'}",
+            fix="fetch or save the whole model again; config.json and the weights must belong together, and names must "
+            "be those of transformers, with whatever before them.",
         )
+
+
+def _check_head(tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str) -> None:
+    """Check that the head has as many outputs as the task needs, which `config.json` does not say of every task."""
+    for rule in rules:
+        name = find_name(tensors, rule.theirs[0])
+        expected = expected_shape(rule, config)
+        needed = rule.shape[0] if rule.shape else None
+        if name is None or not isinstance(needed, int) or tuple(tensors[name].shape[1:]) != expected[1:]:
+            continue
+        n_outputs = len(tensors[name])
+        if n_outputs != needed:
+            raise ModelError(
+                f"The model's head has {n_outputs} outputs ({name}), and this task needs {needed}.",
+                where=where,
+                fix="if it is another task's or for other labels, start from the model that it was trained from; if it "
+                "is this task's, use the config.json that was saved with it.",
+            )
 
 
 def _check_tensors(tensors: Mapping[str, Tensor], rules: Iterable[KeyRule], config: EncoderConfig, where: str) -> None:
@@ -316,6 +342,19 @@ def _check_tensor(name: str, tensor: Tensor, expected: tuple[int, ...], where: s
         raise ModelError(f"The tensor {name} holds NaN or infinity.", where=where, fix="use another checkpoint.")
 
 
+def _check_added(tokenizer: Tokenizer, config: EncoderConfig, directory: Path) -> None:
+    """Check that the model has embeddings for the tokens that were added to its vocabulary."""
+    added = tokenizer.get_added_tokens_decoder()
+    without = [f"{token.content!r} ({i})" for i, token in sorted(added.items()) if i >= config.vocab_size]
+    if without:
+        raise ModelError(
+            f"Tokens were added that the model has none of its {config.vocab_size:,} embeddings for: "
+            f"{list_some(without)}.",
+            where=str(directory),
+            fix="use the tokenizer files that the model was trained with, or take these tokens out of them.",
+        )
+
+
 def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
     if n_tokens > config.vocab_size:
         raise ModelError(
@@ -333,6 +372,11 @@ def _check_vocabulary(n_tokens: int, config: EncoderConfig, file: Path) -> None:
         )
 
 
+def _case_notes(directory: Path, tokenizer: Tokenizer) -> list[str]:
+    doubt = case_doubt(directory, tokenizer)
+    return [] if doubt is None else [doubt.note]
+
+
 def _is_counter(name: str) -> bool:
     """Whether a tensor is the row of numbers 0, 1, 2, … that early BERTs saved with their weights."""
     return name.endswith("embeddings.position_ids")
@@ -342,6 +386,8 @@ def _notes(weights: HfWeights, unexpected: Sequence[str]) -> list[str]:
     notes = []
     if weights.dtype_on_disk not in ("", "float32"):
         notes.append(f"The weights are saved as {weights.dtype_on_disk}; they are used as float32.")
+    if weights.prefix:
+        notes.append(f"The weights' names have {weights.prefix!r} before them, which is left out.")
     if weights.files[0].endswith(".h5"):
         notes.append("The weights are from the TensorFlow era (tf_model.h5).")
     if unexpected:

@@ -11,6 +11,9 @@ from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, process
 from tokenizers.models import WordPiece
 
 from distiltune.errors import ModelError
+from distiltune.model.added_tokens import add_tokens
+from distiltune.model.small_json import check_size, read_json
+from distiltune.model.vocabulary_case import check_case
 
 TOKENIZER_FILES: Final = ("tokenizer.json", "vocab.txt")
 """The files that a tokenizer is read from, the preferred first."""
@@ -22,10 +25,6 @@ SPECIAL_TOKENS: Final = {  # the names in tokenizer_config.json → DistilBERT's
     "sep_token": "[SEP]",
     "mask_token": "[MASK]",
 }
-
-
-MAX_FILE_BYTES: Final = 64 * 1024**2
-"""The largest tokenizer or configuration file that is read; BERT's have half a megabyte, multilingual ones three."""
 
 
 def tokenizer_file(directory: Path) -> Path:
@@ -50,15 +49,18 @@ def load_tokenizer(directory: Path) -> Tokenizer:
 
     Without ``tokenizer.json`` it is built from ``vocab.txt`` as BERT's; whether it lowers case, strips
     accents and sets Chinese characters apart is read from ``tokenizer_config.json``, and is as for uncased
-    BERT where not said.
+    BERT where not said. Tokens that other files of the directory add are added.
 
     Raises:
-        ModelError: if there is no tokenizer, it cannot be read, or lacks [CLS] or [SEP].
+        ModelError: if there is no tokenizer, it cannot be read, lacks [CLS] or [SEP], or its files contradict each
+            other.
 
     """
     file = tokenizer_file(directory)
     try:
         tokenizer = _from_vocabulary(file) if file.name == "vocab.txt" else _from_json(file)
+        add_tokens(tokenizer, directory)
+        check_case(directory, tokenizer)
         tokenizer.no_truncation()
         tokenizer.no_padding()
     except ModelError:
@@ -88,38 +90,6 @@ def load_tokenizer(directory: Path) -> Tokenizer:
 def n_token_ids(tokenizer: Tokenizer) -> int:
     """How many embeddings the tokenizer's ids need: the largest id and one."""
     return max(tokenizer.get_vocab(with_added_tokens=True).values(), default=-1) + 1
-
-
-def read_json(file: Path) -> dict[str, Any]:
-    """The object that a JSON file of a model directory holds.
-
-    Raises:
-        ModelError: if the file cannot be read, is not JSON, or holds something other than an object.
-
-    """
-    try:
-        check_size(file)
-        value = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{file.name} cannot be read.", where=f"{file} ({error})", fix="fetch or copy the file again."
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelError(f"{file.name} holds no JSON object.", where=str(file), fix="fetch or copy the file again.")
-    return value
-
-
-def check_size(file: Path) -> None:
-    """Refuse a file that is too large for what it should be, before it is in memory.
-
-    Raises:
-        ModelError: if it is.
-
-    """
-    if file.stat().st_size > MAX_FILE_BYTES:
-        raise ModelError(
-            f"{file.name} is larger than any such file should be.", where=str(file), fix="fetch or copy the file again."
-        )
 
 
 def _from_json(file: Path) -> Tokenizer:

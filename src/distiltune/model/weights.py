@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from distiltune.errors import ModelError
-from distiltune.model.config import shown
+from distiltune.model.config import list_some, shown
+from distiltune.model.small_json import read_json
 from distiltune.model.tf_weights import read_tf_weights
-from distiltune.model.tokenizer import read_json
+from distiltune.model.wrapped_names import inner_weights, without_wrapper
 
 WEIGHT_FILES = (
     "model.safetensors",
@@ -40,12 +41,14 @@ class HfWeights:
         tensors: float32 where the file held floating-point numbers; anything else is left as it was.
         dtype_on_disk: ``float16`` or the like; several are joined by ``+``.
         files: the names of the files read, inside the directory.
+        prefix: what stood before all names of the encoder, such as ``module.``, and is left out.
 
     """
 
     tensors: dict[str, Tensor]
     dtype_on_disk: str
     files: tuple[str, ...]
+    prefix: str = ""
 
 
 def read_weights(directory: Path) -> HfWeights:
@@ -65,7 +68,8 @@ def read_weights(directory: Path) -> HfWeights:
     else:
         raw, files = _read_file(directory / name), (name,)
     tensors = {_modern_name(key): _float32(tensor) for key, tensor in raw.items()}
-    return HfWeights(tensors, _dtypes(raw.values()), files)
+    bare, prefix = without_wrapper(tensors, f"{directory} ({', '.join(files)})")
+    return HfWeights(bare, _dtypes(raw.values()), files, prefix)
 
 
 def _no_weights(directory: Path) -> ModelError:
@@ -110,7 +114,8 @@ def _read_bin(file: Path) -> dict[str, Tensor]:
         raise _damaged(file, error) from error
     if not isinstance(loaded, Mapping):
         raise ModelError("The file holds no tensors by name.", where=str(file), fix="save the model's state_dict().")
-    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    inner, _ = inner_weights(loaded, str(file))
+    tensors = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
     for key, tensor in tensors.items():
         _check_plain(file, key, tensor)
     return {key: tensor.detach() for key, tensor in tensors.items()}
@@ -195,9 +200,3 @@ def _float32(tensor: Tensor) -> Tensor:
 def _dtypes(tensors: Iterable[Tensor]) -> str:
     """The floating-point types met, ``float16+float32``; counters and the like aside."""
     return "+".join(sorted({str(t.dtype).removeprefix("torch.") for t in tensors if t.is_floating_point()}))
-
-
-def list_some(names: Sequence[str], limit: int = 5) -> str:
-    """The first names, and how many more there are."""
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more

@@ -8,13 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import first_columns
+from distiltune.data.files import first_columns, format_suffix
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice
 from distiltune.settings.engine import AUTO
+from distiltune.tasks.dataset import file_form
 from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.table import TASKS
 
@@ -32,7 +34,9 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
     """
     if recipe.task != AUTO and not TASKS[recipe.task].columns:  # it reads no rows
         return recipe
-    fitting, seen = _tasks_of_data(recipe.train, "train", recipe.columns)
+    if recipe.task == AUTO:
+        check_fields(recipe.columns)
+    fitting, seen = _tasks_of_data(recipe, recipe.train, "train")
     if recipe.task != AUTO:
         TASKS[recipe.task].renamed(recipe.columns)  # which says what is wrong with them, before any work
         _check_data(recipe.task, "--task says", fitting, seen)
@@ -50,7 +54,9 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
                 fix=f"say --task {task} to put a new head on the model, or give other data",
             )
     if not task:
-        raise _cannot_tell(recipe.train, fitting, seen)
+        if not fitting and seen:
+            check_seen(recipe.columns, seen, ", ".join(recipe.train))
+        raise _cannot_tell(recipe, fitting, seen)
     TASKS[task].renamed(recipe.columns)
     return recipe.with_changes(task=task)
 
@@ -74,7 +80,7 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> Recipe:
             where=recipe.model,
             fix="leave --task out, or give another model",
         )
-    fitting, seen = _tasks_of_data(sources, "validation", recipe.columns)
+    fitting, seen = _tasks_of_data(recipe, sources, "validation")
     task = said or models or (next(iter(fitting)) if len(fitting) == 1 else USUAL)
     TASKS[task].renamed(recipe.columns)
     _check_data(task, "the model is one for" if models else "the task is", fitting, seen)
@@ -103,7 +109,7 @@ def task_of_model(config: Mapping[str, Any]) -> str:
     return ""
 
 
-def _tasks_of_data(sources: Sequence[str], split: Split, columns: str) -> tuple[set[str], list[str]]:
+def _tasks_of_data(recipe: Recipe, sources: Sequence[str], split: Split) -> tuple[set[str], list[str]]:
     """The tasks that the first rows can be of, and their columns; nothing of `starter`, which has data for each."""
     fitting: set[str] = set()
     seen: list[str] = []
@@ -111,8 +117,8 @@ def _tasks_of_data(sources: Sequence[str], split: Split, columns: str) -> tuple[
         if source == STARTER:
             continue
         for file in find_source(source, split, Path()).files[:1]:
-            seen = first_columns(file)
-            fitting |= {entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)}
+            seen = first_columns(file, file_form(recipe))
+            fitting |= {entry.name for entry in TASKS.values() if _fits(entry.name, seen, recipe.columns)}
     return fitting, seen
 
 
@@ -131,7 +137,8 @@ def _check_data(task: str, who: str, fitting: set[str], seen: Sequence[str]) -> 
         )
 
 
-def _cannot_tell(sources: Sequence[str], fitting: set[str], seen: Sequence[str]) -> DataError | RecipeError:
+def _cannot_tell(recipe: Recipe, fitting: set[str], seen: Sequence[str]) -> DataError | RecipeError:
+    sources = recipe.train
     if not seen:
         return DataError(
             "There is no row in the data that can be read.",
@@ -143,11 +150,19 @@ def _cannot_tell(sources: Sequence[str], fitting: set[str], seen: Sequence[str])
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
+    is_table = any(format_suffix(path) in (".csv", ".tsv") for path in _files(sources))
+    advice = no_header_advice(recipe.no_header) if is_table and not fitting else ""
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",
         where=", ".join(sources),
-        fix=f"say it with --task, or name the columns with --columns. {wanted}.",
+        fix=f"say it with --task, or name the columns with --columns. {wanted}.{advice}",
     )
+
+
+def _files(sources: Iterable[str]) -> list[Path]:
+    """The first file of each source that is a path."""
+    paths = [Path(source).expanduser() for source in sources if source != STARTER]
+    return [file for path in paths if path.exists() for file in find_source(path, "train", Path()).files[:1]]
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -12,6 +12,9 @@ from distiltune.tasks.table import TASKS
 FOR_USE: Final[Sequence[str]] = (
     "task",
     "columns",
+    "quoting",
+    "no_header",
+    "encoding",
     "max_rejected_share",
     "validation_examples",
     "sample_seed",

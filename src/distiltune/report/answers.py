@@ -17,6 +17,7 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
         lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {_place(reply.answer)}"))
         lines.append(_marked(reply.answer))
+    lines += [Text(f"note: {note}") for note in reply.notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
             lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({_place(other)})"))

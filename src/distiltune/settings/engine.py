@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from distiltune.data.file_form import Quoting, known_encoding
 from distiltune.settings.marks import STORED, Panel
 from distiltune.system.names import as_name, as_names, as_text
 
@@ -65,7 +66,15 @@ class EngineSettings(BaseModel):
     """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
     columns: Annotated[Text, MODEL_AND_DATA] = ""
-    """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`."""
+    """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`;
+    a name with a comma in quotation marks, as `text="Review, full"`."""
+    quoting: Annotated[Quoting, MODEL_AND_DATA] = "auto"
+    """What quotation marks are in a CSV or TSV: `csv`, marks round a field; `none`, characters of a text; `auto`,
+    whichever of the two the whole file shows, which is said."""
+    no_header: Annotated[bool, MODEL_AND_DATA] = False
+    """The first line of a CSV or TSV is a row; columns go by number then, as `--columns text=1,label=2`."""
+    encoding: Annotated[Text, AfterValidator(known_encoding), MODEL_AND_DATA] = ""
+    """Encoding of text files that are not UTF-8 and have no byte order mark, as `windows-1252`."""
     max_rejected_share: Annotated[float, Field(ge=0.0, le=1.0), MODEL_AND_DATA] = 0.05
     """Largest share of rows that may be unusable before the run stops."""
     train_examples: Annotated[Count, MODEL_AND_DATA] = 0

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
+from distiltune.data.file_form import FileForm
 from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
 from distiltune.settings.engine import EngineSettings
@@ -85,6 +86,11 @@ def as_labels(values: np.ndarray) -> Labels:
     return values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values.astype(np.int32)
 
 
+def file_form(settings: EngineSettings) -> FileForm:
+    """How files are read where they do not say."""
+    return FileForm(settings.quoting, not settings.no_header, settings.encoding)
+
+
 def data_settings(settings: EngineSettings) -> DataSettings:
     """Which examples, read how."""
     return DataSettings(
@@ -96,4 +102,5 @@ def data_settings(settings: EngineSettings) -> DataSettings:
         n_train=settings.train_examples,
         n_validation=settings.validation_examples,
         sample_seed=settings.sample_seed,
+        form=file_form(settings),
     )

@@ -12,8 +12,8 @@ from torch import nn
 from distiltune.errors import DataError, ModelError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, build_model
 from distiltune.model.hf_keys import KeyRule
+from distiltune.model.small_json import read_json
 from distiltune.model.source import load_source, resolve_model
-from distiltune.model.tokenizer import read_json
 
 MAX_LABELS = 10_000
 """More than any sensible set of classes: a column of ids or of texts that was taken for labels has more."""

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.errors import DataError, ModelError, RecipeError
+from distiltune.report.answers import answer_lines
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.documents import as_documents, sentence_around
 from distiltune.tasks.question_answering.features import WindowSettings
@@ -268,3 +269,16 @@ def copy_with_config(model: Path, to: Path, entry: dict[str, object]) -> Path:
     config["distiltune"] = {**config["distiltune"], **entry}
     (to / "config.json").write_text(json.dumps(config))
     return to
+
+
+def test_a_question_that_is_cut_is_told(model: Path) -> None:
+    answerer = Answerer(model, threads=1, max_question_tokens=4)
+    asked = people().examples[0]
+    long = f"{asked.question} " * 3
+    first, cut, last = answerer.ask([asked.question, long, asked.question], asked.context)
+    assert first.notes == last.notes == ()
+    assert cut.question == long
+    assert "longer than 4 tokens" in cut.notes[0]
+    assert json.loads(json.dumps(cut.as_json()))["notes"] == list(cut.notes)
+    lines = answer_lines(cut, show_question=True, show_others=False)
+    assert any(cut.notes[0] in line.plain for line in lines)

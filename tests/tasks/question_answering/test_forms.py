@@ -52,8 +52,13 @@ def kinds(found: ExampleSet) -> set[str]:
             [[MASTER], []],
             {"offset_in_utf16", "marked_answers", "answers_malformed"},
         ),
-        ("hub-cells.csv", "", [[MASTER], [NINE], []], {"answers_in_a_cell"}),
-        ("newsqa.csv", "context=story_text", [[MASTER], []], {"answer_ranges", "answers_malformed"}),
+        ("hub-cells.csv", "", [[MASTER], [NINE], []], {"answers_in_a_cell", "quotes_round_fields"}),
+        (
+            "newsqa.csv",
+            "context=story_text",
+            [[MASTER], []],
+            {"answer_ranges", "answers_malformed", "quotes_round_fields"},
+        ),
         ("newsqa.json", "", [[("nine.", NINE[1])], []], {"consensus", "answers_malformed"}),
         (
             "subjqa.csv",

@@ -10,6 +10,10 @@ import pytest
 import torch
 
 import distiltune
+from distiltune.errors import ModelError, RecipeError
+from distiltune.model.tokenizer import load_tokenizer
+from distiltune.tasks.question_answering import pipeline as pipeline_module
+from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.pipeline import QuestionAnsweringPipeline
 from tests.helpers import people
 
@@ -128,3 +132,94 @@ def test_a_setting_of_none_is_the_usual_one(qa: QuestionAnsweringPipeline) -> No
     first = ASKED[0]
     asked = {"question": first.question, "context": first.context}
     assert qa(**asked, top_k=None, doc_stride=None) == qa(**asked)
+
+
+def test_one_answer_of_several_is_a_list_too(qa: QuestionAnsweringPipeline) -> None:
+    found: Any = qa(question="who", context="ada", top_k=3)
+    assert [each["answer"] for each in found] == ["ada"]
+    two: Any = qa(question=["who", "who"], context="ada", top_k=3)
+    assert two == [[pytest.approx(found[0])]] * 2
+    assert qa(question="who", context="ada", top_k=1) == found[0]
+    with pytest.warns(FutureWarning, match="topk"):
+        assert qa(question="who", context="ada", topk=3) == found
+    with pytest.raises(ValueError, match="topk and top_k"):
+        qa(question="who", context="ada", topk=3, top_k=3)
+
+
+def test_the_arguments_of_the_removed_one(people_model: Path, qa: QuestionAnsweringPipeline) -> None:
+    transformers = pytest.importorskip("transformers")
+    asked = {"question": ASKED[0].question, "context": ASKED[0].context}
+    expected: Any = qa(**asked)
+    tokenizers = (people_model, str(people_model), load_tokenizer(people_model), None)
+    theirs = transformers.AutoTokenizer.from_pretrained(people_model)
+    theirs("a", truncation=True, max_length=3)  # leaves its settings in the tokenizer
+    several: list[dict[str, Any]] = [
+        *({"tokenizer": each} for each in (*tokenizers, theirs)),
+        *({"device": each} for each in (-1, "cpu", torch.device("cpu"), None)),
+        *({"batch_size": each} for each in (1, 8)),
+        *({"torch_dtype": each} for each in ("auto", "float32", torch.float32, None)),
+        {"framework": "pt", "dtype": torch.float32, "model": people_model},
+    ]
+    for changes in several:
+        given: dict[str, Any] = {"model": people_model, "threads": 1, **changes}
+        assert distiltune.pipeline("question-answering", **given)(**asked) == pytest.approx(expected)
+    assert qa(**asked, batch_size=2) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("dtype", "warns"), [(torch.bfloat16, False), ("bfloat16", False), (torch.float16, True)])
+def test_half_the_bits(
+    people_model: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder, dtype: object, warns: bool
+) -> None:
+    seen: list[Any] = []
+    answerer = Answerer
+
+    def watched(model: Path, **given: Any) -> Any:
+        seen.append(given.pop("precision"))
+        return answerer(model, **given)
+
+    monkeypatch.setattr(pipeline_module, "Answerer", watched)
+    distiltune.pipeline("question-answering", people_model, torch_dtype=dtype)
+    assert seen == ["bfloat16"]
+    assert any("float16 is taken as bfloat16" in str(each.message) for each in recwarn) == warns
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"framework": "tf"}, "framework is 'tf'"),
+        ({"device": -2}, "device is -2"),
+        ({"device": 1.0}, "device is 1.0"),
+        ({"torch_dtype": "int8"}, "torch_dtype is 'int8'"),
+        ({"torch_dtype": "float32", "dtype": "float32"}, "give one of them"),
+        ({"torch_dtype": "float32", "precision": "float32"}, "give one of them"),
+        ({"tokenizer": 3}, "tokenizer is a int"),
+        ({"top_k": "3"}, "top_k is '3'"),
+        ({"batch_size": 0}, "batch_size is 0"),
+        ({"max_seq_len": -1}, "max_seq_len is -1"),
+        ({"doc_stride": -1}, "doc_stride is -1"),
+    ],
+)
+def test_values_that_mean_nothing_here(people_model: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        distiltune.pipeline("question-answering", people_model, **given)
+
+
+def test_a_gpu_that_is_not_there(people_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(RecipeError):
+        distiltune.pipeline("question-answering", people_model, device=0)
+
+
+def test_a_tokenizer_of_another_model_is_refused(people_model: Path) -> None:
+    with pytest.raises(ModelError, match="ids go up to"):
+        distiltune.pipeline("question-answering", people_model, tokenizer="starter")
+
+
+def test_half_a_character_is_refused(qa: QuestionAnsweringPipeline) -> None:
+    with pytest.raises(ValueError, match="surrogate"):
+        qa(question="who", context="ada \ud83d")
+
+
+def test_a_text_in_which_there_is_nothing_to_read(qa: QuestionAnsweringPipeline) -> None:
+    assert qa(question="who", context="\u200b\u200d") == {"score": 0.0, "start": 0, "end": 0, "answer": ""}
+    assert qa(question="who", context="\u200b\u200d", top_k=2) == []

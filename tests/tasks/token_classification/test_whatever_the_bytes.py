@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distiltune.data.files import iter_rows
+from distiltune.data.reading import Reading
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.read import read_marked
@@ -36,7 +36,7 @@ def all_accounted_for(name: str, content: bytes, others: dict[str, bytes] | None
         refused: DataError | None = None
         try:
             found = read_marked([str(path)], "train", TokenColumns(), 1.0, "prediction")
-            n_rows = len(list(as_sentences(iter_rows(path), path, TokenColumns())))
+            n_rows = len(list(as_sentences(Reading[object]().rows(path), path, TokenColumns())))
         except DataError as error:
             refused = error
         if refused is not None:

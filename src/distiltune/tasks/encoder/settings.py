@@ -12,7 +12,7 @@ from distiltune.settings.engine import Count, EngineSettings
 Weight = Annotated[float, Field(ge=0.0)]
 
 _WITHOUT_MEANING = (
-    *("columns", "max_rejected_share", "train_examples", "validation_examples"),
+    *("columns", "quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
     *("head_dropout", "temperature", "soft_weight"),
 )
 """Settings of every task that say nothing where plain text is read and hidden states are compared."""

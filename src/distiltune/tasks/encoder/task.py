@@ -78,6 +78,7 @@ class TextSettings:
     max_length: int
     stride: int
     evaluation_tokens: int
+    encoding: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +179,10 @@ class EncoderSpec:
 
         """
         teacher, settings = LoadedTeacher.load(self.teacher, device), self.texts
-        texts = train = read_texts(settings.train)
+        texts = train = read_texts(settings.train, settings.encoding)
         validation = None
         if settings.validation:
-            validation = read_texts(settings.validation)
+            validation = read_texts(settings.validation, settings.encoding)
         elif settings.validation_share > 0:
             train, validation = part_texts(texts, settings.validation_share, settings.sample_seed)
         n_sampled = min(len(texts.texts), SAMPLE_TEXTS)
@@ -291,7 +292,8 @@ class EncoderDistillation:
 
     def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> PlainTextData:
         """Read texts and what the teacher says of them."""
-        return self.teacher.with_states(read_texts(sources), tokenizer, self.heights.teacher, self.spec.texts)
+        texts = read_texts(sources, self.spec.texts.encoding)
+        return self.teacher.with_states(texts, tokenizer, self.heights.teacher, self.spec.texts)
 
     def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
         """Nothing beside the encoder's own."""
@@ -425,6 +427,7 @@ def from_settings(settings: EncoderSettings) -> EncoderSpec:
             max_length=settings.max_length,
             stride=settings.stride,
             evaluation_tokens=settings.evaluation_tokens,
+            encoding=settings.encoding,
         ),
         weights=Weights(settings.hidden_weight, settings.relation_weight, settings.relation_heads),
     )

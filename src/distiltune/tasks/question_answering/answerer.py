@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +82,7 @@ class Reply:
             with unanswerable questions.
         no_answer_probability: probability of "the text does not tell", among the same.
         read_share: share of the characters that were read; below 1 after a first pass over passages.
+        notes: what is remarkable, in sentences, such as that the question was too long and is cut.
 
     """
 
@@ -91,6 +92,7 @@ class Reply:
     no_answer_confidence: float
     no_answer_probability: float
     read_share: float = 1.0
+    notes: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
@@ -326,15 +328,23 @@ class Answerer:
         found: list[list[_Read]] = [[] for _ in prepared.questions]
         replies = []
         n_all = sum(len(document.text) for document in prepared.documents)
+        cut = {prepared.question_of[i] for i in prepared.features.truncated_examples.tolist()}
         for i, own in enumerate(windows):
             number = prepared.question_of[i]
             found[number].append(self._read(prepared.parts[i], own, n_best))
             if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
-                replies.append(
-                    self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
-                )
+                reply = self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
+                replies.append(replace(reply, notes=(self._cut_note(),)) if number in cut else reply)
                 found[number] = []
         return replies
+
+    def _cut_note(self) -> str:
+        """What is said of a question that is longer than the windows' limit."""
+        limit = self._windows.max_question_tokens
+        return (
+            f"The question is longer than {limit:,} tokens, so only its first {limit:,} are read; "
+            "max_question_tokens sets that, within what a window holds."
+        )
 
     def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], n_best: int) -> _Read:
         """The best candidates of one part: the first of all, and the best that share no character."""

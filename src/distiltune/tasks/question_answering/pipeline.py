@@ -4,30 +4,43 @@
     qa(question="Who signs the lease?", context=text)      # {"score": …, "start": …, "end": …, "answer": …}
 
 What differs, on purpose: a score is a probability over all of a window's tokens, the question's included; the same
-characters seen in several windows are one answer; and equal texts at several places are one answer, the best of them.
+characters seen in several windows are one answer; equal texts at several places are one answer, the best of them; and
+``top_k`` over 1 always gives a list, also where there is one answer only.
 Code that is written anew is better off with `Answerer`, which also tells line, sentence and confidence.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from tokenizers import Tokenizer
 
+from distiltune.data.reading import text_problem
 from distiltune.system.host import with_threads
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import Candidate, decode
 from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.features import WindowSettings, make_features
-from distiltune.tasks.question_answering.reading import ReadingSettings, read_windows
+from distiltune.tasks.question_answering.features import make_features
+from distiltune.tasks.question_answering.pipeline_arguments import (
+    USUAL,
+    CallSettings,
+    as_tokenizer,
+    loading_arguments,
+    take_call,
+)
+from distiltune.tasks.question_answering.reading import read_windows
 
 Found = dict[str, Any]
 """One answer: ``score``, ``start``, ``end`` and ``answer``."""
 
-_LOADING: Final = frozenset({"device", "threads", "precision"})
+_NOTHING: Final = MappingProxyType({"score": 0.0, "start": 0, "end": 0, "answer": ""})
+"""Said of a text in which there is nothing to read, such as one of control characters."""
+
+_LOADING: Final = frozenset({"threads", "precision"})
 _OURS: Final = {
     "max_length": "max_seq_len",
     "stride": "doc_stride",
@@ -48,21 +61,27 @@ def pipeline(
     Args:
         task: ``question-answering``.
         model: a model directory, a run, an exported ONNX directory, or a name on the hub.
-        **settings: ``device``, ``threads`` and ``precision``, as `Answerer` has them; and those of a call, such as
-            ``top_k``, as its defaults.
+        **settings: ``threads`` and ``precision``, as `Answerer` has them; ``tokenizer``, ``device``, ``framework``,
+            ``torch_dtype`` and ``dtype`` as `transformers` had them, which `pipeline_arguments` reads; and those of a
+            call, such as ``top_k``, as its defaults.
 
     Raises:
-        ValueError: for any other task or setting, or no model.
-        ModelError: if the model cannot be read.
+        ValueError: for any other task or setting, one that has no meaning here, or no model.
+        RecipeError: if the device is not there.
+        ModelError: if the model or the tokenizer cannot be read, or they do not belong together.
+        HubError: if a hub name cannot be fetched.
 
     """
     if task != "question-answering":
         raise ValueError(f"distiltune has no pipeline for {task!r}, only for 'question-answering'")
     if not str(model):
         raise ValueError("name a model: pipeline('question-answering', model='runs/squad/model')")
-    call = {name: settings.pop(name) for name in CallSettings.__dataclass_fields__ if name in settings}
+    call = USUAL.changed(take_call(settings))
+    tokenizer = settings.pop("tokenizer", None)
+    loading = loading_arguments(settings)
     _check_names(settings.keys() - _LOADING)
-    return QuestionAnsweringPipeline(Answerer(model, **settings), CallSettings(**call))
+    answerer = Answerer(model, **{**settings, **loading})
+    return QuestionAnsweringPipeline(answerer, call, as_tokenizer(tokenizer, answerer.loaded))
 
 
 def _check_names(unknown: Collection[str]) -> None:
@@ -72,51 +91,14 @@ def _check_names(unknown: Collection[str]) -> None:
         raise ValueError(f"unknown arguments: {', '.join(named)}")
 
 
-@dataclass(frozen=True, slots=True)
-class CallSettings:
-    """The settings of a call, with the names and defaults that transformers gave them.
-
-    Attributes:
-        top_k: most answers to return.
-        doc_stride: tokens that neighbouring windows share; by default 128, or half of a shorter window.
-        max_answer_len: longest answer, in tokens.
-        max_seq_len: most tokens in a window; by default 384, or what the model has.
-        max_question_len: longer questions are cut.
-        handle_impossible_answer: whether "" may be an answer.
-        align_to_words: whether answers are widened to whole words.
-
-    """
-
-    top_k: int = 1
-    doc_stride: int | None = None
-    max_answer_len: int = 15
-    max_seq_len: int | None = None
-    max_question_len: int = 64
-    handle_impossible_answer: bool = False
-    align_to_words: bool = True
-
-    def __post_init__(self) -> None:
-        for name in ("top_k", "max_answer_len", "max_question_len"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-
-    def windows(self, n_positions: int) -> WindowSettings:
-        """The windows that these settings mean for a model with so many positions.
-
-        Raises:
-            ValueError: if windows could not move on.
-
-        """
-        max_length = min(self.max_seq_len or 384, n_positions)
-        stride = min(max_length // 2, 128) if self.doc_stride is None else self.doc_stride
-        return WindowSettings(max_length, stride, min(self.max_question_len, max(1, (max_length - 4 - stride))))
-
-
 class QuestionAnsweringPipeline:
     """Callable as ``transformers.QuestionAnsweringPipeline`` was; see the module's text for what differs."""
 
-    def __init__(self, answerer: Answerer, settings: CallSettings = CallSettings()) -> None:
+    def __init__(self, answerer: Answerer, settings: CallSettings = USUAL, tokenizer: Tokenizer | None = None) -> None:
+        """Answer with these settings of a call as its defaults; ``tokenizer`` stands in for the model's."""
+        loaded = answerer.loaded
         self._answerer = answerer
+        self._loaded = loaded if tokenizer is None else replace(loaded, tokenizer=tokenizer)
         self._settings = settings
 
     def __call__(self, *args: Any, **kwargs: Any) -> Found | list[Found] | list[Found | list[Found]]:
@@ -124,27 +106,24 @@ class QuestionAnsweringPipeline:
 
         Takes ``question=`` and ``context=`` (texts or lists of them), a dictionary with these two, a list of such, the
         same as ``data=`` or ``X=``, or two texts; and any of `CallSettings`. Returns one dictionary, or a list of them
-        where ``top_k`` is over 1 and there are several; for several questions a list of these.
+        where ``top_k`` is over 1; for several questions a list of these.
 
         Raises:
-            ValueError: if the arguments have no such form.
+            ValueError: if the arguments have no such form, or a setting no such value.
 
         """
-        names = CallSettings.__dataclass_fields__
-        given = {name: kwargs.pop(name) for name in names if name in kwargs}
-        changes = {name: value for name, value in given.items() if value is not None}
-        values = {name: getattr(self._settings, name) for name in names} | changes
+        settings = self._settings.changed(take_call(kwargs))
         examples = [_as_example(number, each) for number, each in enumerate(_as_inputs(args, kwargs))]
         with with_threads(self._answerer.n_threads):
-            results = self._answer(examples, CallSettings(**values))
+            results = self._answer(examples, settings)
         return results[0] if len(results) == 1 else results
 
     def _answer(self, examples: Sequence[Example], settings: CallSettings) -> list[Found | list[Found]]:
-        loaded = self._answerer.loaded
+        loaded = self._loaded
         windows = settings.windows(loaded.source.config.max_position_embeddings)
         features = make_features(examples, loaded.tokenizer, windows)
         results: list[Found | list[Found]] = []
-        for example, own in read_windows(loaded.model, examples, features, ReadingSettings().batch_tokens):
+        for example, own in read_windows(loaded.model, examples, features, settings.batch_tokens(windows)):
             n = 4 * settings.top_k
             while True:  # equal texts are merged, so look further down until there are enough
                 decoded = decode(example.context, own, max_answer_tokens=settings.max_answer_len, n_best=n)
@@ -155,7 +134,7 @@ class QuestionAnsweringPipeline:
             if settings.handle_impossible_answer:
                 found.append({"score": decoded.null_probability, "start": 0, "end": 0, "answer": ""})
             best = sorted(found, key=lambda each: -each["score"])[: settings.top_k]
-            results.append(best[0] if len(best) == 1 else best)
+            results.append(best if settings.top_k > 1 else next(iter(best), dict(_NOTHING)))
         return results
 
 
@@ -218,4 +197,7 @@ def _as_example(number: int, given: Any) -> Example:
     for name in ("question", "context"):
         if not given[name].strip():
             raise ValueError(f"input {number}: `{name}` is empty")
+        problem = text_problem(given[name], name)
+        if problem is not None:
+            raise ValueError(f"input {number}: {problem.message}")
     return Example(str(number), given["question"], given["context"], ())

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, load_or_make
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.reading import Use
@@ -52,6 +53,7 @@ def load_examples(
     max_rejected_share: float,
     use: Use = "training",
     no_answer: str = "",
+    form: FileForm = AS_USUAL,
 ) -> ExampleSet:
     """Read the examples of all sources, mixed in the order named; arguments and errors as `read_examples`."""
     return read_examples(
@@ -61,6 +63,7 @@ def load_examples(
         max_rejected_share=max_rejected_share,
         use=use,
         no_answer=no_answer,
+        form=form,
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import iter_rows
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.findings import Finding, Outcome
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
@@ -25,6 +25,7 @@ from distiltune.data.reading import (
     id_problem,
     id_text,
     is_encodable,
+    mapped_columns,
     need_gold,
     read_sources,
     rejected,
@@ -40,6 +41,9 @@ from distiltune.tasks.question_answering.question_rows import ColumnMap, is_nest
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswer, RawAnswers, RawQuestion
 
 __all__ = ["ColumnMap", "ExampleSet", "read_examples"]
+
+_GOLD = ("answer_text", "answer_start", "answers")
+"""Fields whose columns a prediction does not need."""
 
 ExampleSet = ReadSet[Example]
 """The questions of one split."""
@@ -76,6 +80,7 @@ def read_examples(
     max_rejected_share: float = 0.05,
     use: Use = "training",
     no_answer: str = "",
+    form: FileForm = AS_USUAL,
 ) -> ExampleSet:
     """Read the examples of one split from all sources, in order, as `read_sources` does.
 
@@ -90,13 +95,16 @@ def read_examples(
         use: what for. Of gold answers that are not found in their context, training leaves out the question, evaluation
             keeps the text to score against; for a prediction a question may have no gold.
         no_answer: texts that mean that there is no answer, as `NoAnswer.parse` reads them.
+        form: how files are read where they do not say.
 
     Raises:
         DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with.
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading = _Reading(use=use, no_answer=NoAnswer.parse(no_answer))
+    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    reading = _Reading(form=form, mapped=mapped, use=use, no_answer=NoAnswer.parse(no_answer))
+    kept_by = {"split": split, "use": use, "no_answer": no_answer}
     read = read_sources(
         ToRead(
             sources,
@@ -107,7 +115,7 @@ def read_examples(
         ),
         reading,
         lambda path: _read_file(path, columns, reading),
-        Keeping(_pack, _unpack, {"split": split, "use": use, "columns": asdict(columns), "no_answer": no_answer}),
+        Keeping(_pack, _unpack, {**kept_by, "columns": asdict(columns), "form": asdict(form)}),
     )
     if use != "evaluation":
         return read
@@ -177,7 +185,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     has_gold = False
     n_before, without = len(reading.examples), []
     reading.decided.clear()
-    for row in iter_rows(path):
+    for row in reading.rows(path, is_flat=lambda row: not is_nested(row) and row.value.keys() != {"header"}):
         if isinstance(row, Row) and row.value.keys() == {"header"}:
             reading.findings.add(
                 Finding("noted", "header_line", row.where, "", "The line tells of the file; it is no row.")

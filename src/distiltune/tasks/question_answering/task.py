@@ -22,6 +22,7 @@ from distiltune.model.hf_keys import KeyRule
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
+from distiltune.tasks.dataset import file_form
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check.data_check import training_concerns
@@ -116,7 +117,7 @@ class QuestionSpec:
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
         """Read the questions of these sources; arguments and errors as `load_examples`."""
         columns, share = self.data.columns, self.data.max_rejected_share
-        return load_examples(sources, split, columns, share, use or USE_OF[split], self.no_answer)
+        return load_examples(sources, split, columns, share, use or USE_OF[split], self.no_answer, self.data.form)
 
     def featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
         """The questions with their features."""
@@ -311,6 +312,7 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionSpec:
             n_train=settings.train_questions or settings.train_examples,
             n_validation=settings.validation_questions or settings.validation_examples,
             sample_seed=settings.sample_seed,
+            form=file_form(settings),
         ),
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),

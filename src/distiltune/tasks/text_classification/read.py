@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distiltune.data.files import iter_rows, parquet_class_names
+from distiltune.data.file_form import AS_USUAL, FileForm
+from distiltune.data.files import parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -19,6 +20,7 @@ from distiltune.data.reading import (
     gold_ignored,
     id_problem,
     id_text,
+    mapped_columns,
     need_gold,
     read_sources,
     rejected,
@@ -38,6 +40,9 @@ from distiltune.tasks.text_classification.label_cells import (
 )
 from distiltune.tasks.text_classification.text_layouts import flat_row
 
+_GOLD = ("label", "labels")
+"""Fields whose columns a prediction does not need."""
+
 TextSet = ReadSet[TextExample]
 
 _DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
@@ -51,6 +56,7 @@ def read_texts(
     max_rejected_share: float,
     use: Use = "training",
     labels: LabelSettings = LabelSettings(),  # noqa: B008 (frozen)
+    form: FileForm = AS_USUAL,
 ) -> TextSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
@@ -63,7 +69,8 @@ def read_texts(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading: Reading[TextExample] = Reading()
+    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    reading: Reading[TextExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         ToRead(
             sources,
@@ -96,7 +103,7 @@ def _read_file(
     """Add all rows of a file to ``reading``: their texts one by one, their labels once all of them are known."""
     decided: dict[str, str] = {}
     rows: list[_Unlabelled] = []
-    for row in iter_rows(path):
+    for row in reading.rows(path):
         reading.findings.count_row()
         found = _text_of_row(row, columns, settings, reading, decided)
         if isinstance(found, Finding):

@@ -163,7 +163,7 @@ class TextSpec:
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
         """Read the texts of these sources; arguments and errors as `read_texts`."""
         columns, share = TextColumns.parse(self.data.columns), self.data.max_rejected_share
-        return read_texts(sources, split, columns, share, use or USE_OF[split], self.label_settings)
+        return read_texts(sources, split, columns, share, use or USE_OF[split], self.label_settings, self.data.form)
 
     def _find_targets(self, train: TextSet) -> tuple[TextSet, Targets]:
         """What is predicted, and the training texts with one spelling of each label and a finding that says so."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from distiltune.data.annotation_forms import ANSWER, ANSWERS, DIFFERING
 from distiltune.data.column_files import SUFFIXES, column_file
-from distiltune.data.files import format_suffix, iter_rows, parquet_class_names
+from distiltune.data.file_form import AS_USUAL, FileForm
+from distiltune.data.files import format_suffix, parquet_class_names
 from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
 from distiltune.data.reading import (
@@ -25,6 +26,7 @@ from distiltune.data.reading import (
     gold_ignored,
     id_problem,
     id_text,
+    mapped_columns,
     need_gold,
     read_sources,
     rejected,
@@ -42,6 +44,9 @@ from distiltune.tasks.token_classification.settings import Overlapping
 from distiltune.tasks.token_classification.spans import Notes, mark_text
 from distiltune.tasks.token_classification.tags import entities_of, iob2
 from distiltune.tasks.token_classification.word_rows import as_sentences
+
+_GOLD = ("tags", "ner_tags", "spans", "tag")
+"""Fields whose columns a prediction does not need."""
 
 TokenSet = ReadSet[TokenExample]
 
@@ -73,6 +78,7 @@ def read_marked(
     max_rejected_share: float,
     use: Use = "training",
     choices: Choices = Choices(),
+    form: FileForm = AS_USUAL,
 ) -> TokenSet:
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
@@ -86,7 +92,8 @@ def read_marked(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    reading: Reading[TokenExample] = Reading()
+    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         ToRead(
             sources, split, f"data/token_classification/{split}.jsonl", {"tokens": columns.tokens}, max_rejected_share
@@ -118,7 +125,7 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
     names = {column: parquet_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     drafts: list[_Draft] = []
     told: dict[str, None] = {}
-    for row in as_sentences(iter_rows(path), path, columns):
+    for row in as_sentences(reading.rows(path), path, columns):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
@@ -138,8 +145,8 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
 
 def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
     """Say which columns of a file in columns are read; raise `DataError` where two fit and none was named."""
-    with reading_file(path):
-        layout = column_file(path).layout
+    with reading_file(path, reading.form.encoding):
+        layout = column_file(path, reading.form.encoding).layout
     named = (columns.tokens != TokenColumns().tokens, columns.tags != TokenColumns().tags)
     lacks_words = not layout.tokens and not named[0]
     lacks_tags = bool(layout.problem) and not layout.tags and not named[1] and use != "prediction"

@@ -110,7 +110,7 @@ class TokenSpec:
         """Read the texts of these sources; arguments and errors as `read_marked`."""
         columns = TokenColumns.parse(self.data.columns)
         share = self.data.max_rejected_share
-        return read_marked(sources, split, columns, share, use or USE_OF[split], self.choices)
+        return read_marked(sources, split, columns, share, use or USE_OF[split], self.choices, self.data.form)
 
 
 @dataclass(frozen=True, slots=True)

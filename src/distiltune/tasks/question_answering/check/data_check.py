@@ -15,9 +15,11 @@ from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
 from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
+from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.progress import tell
 from distiltune.system.host import restored
 from distiltune.tasks.checking import check_request
+from distiltune.tasks.dataset import file_form
 from distiltune.tasks.question_answering.check.examples import (
     READING,
     answer_concerns,
@@ -47,6 +49,7 @@ class CheckSettings:
     columns: str = ""
     no_answer: str = ""
     max_rejected_share: float = MAX_REJECTED_SHARE
+    form: FileForm = AS_USUAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,9 @@ def check_questions(
         DataError: if a source cannot be read, or nothing in it can be used.
 
     """
-    columns, none = settings.columns, settings.no_answer
-    examples = load_examples(data, "train", columns, 1.0, no_answer=none)
-    other = load_examples(against, "validation", columns, 1.0, no_answer=none) if against else None
+    read: dict[str, Any] = {"columns": settings.columns, "no_answer": settings.no_answer, "form": settings.form}
+    examples = load_examples(data, "train", max_rejected_share=1.0, **read)
+    other = load_examples(against, "validation", max_rejected_share=1.0, **read) if against else None
     featurised = featurise(examples, tokenizer, settings.windows)
     others = other.examples if other is not None else ()
     tell("looking for repeats and leaks")
@@ -118,7 +121,8 @@ def check(
     basis = begin_check(request)
     windows = WindowSettings(settings.max_length, settings.stride, question_limit(settings))
     measured_by = CheckSettings(
-        windows, settings.max_answer_tokens, settings.columns, settings.no_answer, settings.max_rejected_share
+        *(windows, settings.max_answer_tokens, settings.columns, settings.no_answer, settings.max_rejected_share),
+        form=file_form(settings),
     )
     found = check_questions(request.data, basis.against, basis.tokenizer, measured_by)
     checked = end_check(request, basis, found.looked)

@@ -176,7 +176,7 @@ function showSentence(answer) {
 }
 
 function remarks(reply) {
-  const found = [];
+  const found = [...reply.notes];
   if (reply.read_share < 1) found.push(`Only the likeliest ${percent(reply.read_share)} of this long text was read.`);
   if (server.always_answers) found.push("This model gives an answer to every question, also where the text does not tell: mind the confidence.");
   return found;

@@ -102,6 +102,7 @@ class ReplyOut(BaseModel):
     candidates: list[AnswerOut]
     no_answer_confidence: Annotated[float, Field(ge=0, le=1)]
     read_share: Annotated[float, Field(ge=0, le=1, description="Share of the characters that were read.")]
+    notes: Annotated[list[str], Field(description="What is remarkable, such as that the question was cut.")]
 
 
 class RepliesOut(BaseModel):
@@ -284,6 +285,7 @@ def _replies_out(replies: Sequence[Reply], began: float) -> RepliesOut:
                 candidates=[_answer_out(candidate) for candidate in reply.candidates],
                 no_answer_confidence=reply.no_answer_confidence,
                 read_share=min(1.0, reply.read_share),
+                notes=list(reply.notes),
             )
             for reply in replies
         ],

@@ -1,0 +1,166 @@
+"""The names of columns as ``--columns`` maps them: reading the text of that flag, and what to say of a wrong one."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from distiltune.data.findings import Finding
+from distiltune.errors import DataError, RecipeError
+
+_PART: Final = re.compile(
+    r"""\s*(?P<name>[^=,"']*?)\s*=\s*
+    (?:"(?P<double>(?:[^"]|"")*)"|'(?P<single>(?:[^']|'')*)'|(?P<plain>[^,]*?))
+    \s*(?:,|$)""",
+    re.VERBOSE,
+)
+_PLAIN: Final = re.compile(r"""[^\s,"'][^,]*""")
+_CLOSE: Final = 0.55
+_SHOWN_COLUMNS: Final = 30
+
+
+def split_columns(text: str) -> list[tuple[str, str]]:
+    """The fields and their columns in ``text=Review,label="Mood, today"``.
+
+    A column whose name has a comma stands in quotation marks, in which one of its own is written twice.
+
+    Raises:
+        RecipeError: if a part maps no column, or a field or a column is named twice.
+
+    """
+    where = f"--columns {text}"
+    pairs: list[tuple[str, str]] = []
+    place = 0
+    while place < len(text):
+        found = _PART.match(text, place)
+        if found is None:
+            part = text[place:].partition(",")[0]
+            if part.strip():
+                raise _maps_nothing(part, pairs, where)
+            place += len(part) + 1
+            continue
+        quoted = found["double"] is not None or found["single"] is not None
+        column = (found["double"] or "").replace('""', '"') or (found["single"] or "").replace("''", "'")
+        column = column if quoted else found["plain"]
+        if not column or not found["name"]:
+            raise _maps_nothing(found[0].rstrip(","), pairs, where)
+        pairs.append((found["name"], column))
+        place = found.end()
+    for i, (what, flaw) in enumerate((("field", "is mapped twice"), ("column", "is mapped to two fields"))):
+        names = [pair[i] for pair in pairs]
+        for name in names:
+            if names.count(name) > 1:
+                raise RecipeError(f"The {what} {name!r} {flaw}.", where=where, fix="name it once.")
+    return pairs
+
+
+def _maps_nothing(part: str, pairs: Sequence[tuple[str, str]], where: str) -> RecipeError:
+    fix = "write field=column."
+    if pairs and "=" not in part:
+        field, column = pairs[-1]
+        whole = columns_text({field: f"{column},{part}"})
+        fix = f"write field=column; a column whose name has a comma in quotation marks: {whole}"
+    return RecipeError(f"{part.strip()!r} maps no column.", where=where, fix=fix)
+
+
+def columns_text(mapped: Mapping[str, str]) -> str:
+    """What stands after ``--columns`` for this, as it is written in a shell."""
+    parts = [f"{field}={_quoted(column)}" for field, column in mapped.items()]
+    text = ",".join(parts)
+    return text if re.fullmatch(r"[\w.,=+/:@-]*", text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def no_header(fields: Iterable[str]) -> str:
+    """The flags for a table without a header, with numbers for these fields in the order of the columns."""
+    return f"--no-header --columns {columns_text({name: str(i) for i, name in enumerate(fields, start=1)})}"
+
+
+def _quoted(column: str) -> str:
+    if _PLAIN.fullmatch(column) and column == column.strip():
+        return column
+    return '"' + column.replace('"', '""') + '"'
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """The one of these names that is meant by a mistyped one: up to case and signs, else the most alike; or empty."""
+    plain: dict[str, str] = {}
+    for each in names:
+        plain.setdefault(_plain(each), each)
+    if _plain(name) in plain:
+        return plain[_plain(name)]
+    close = difflib.get_close_matches(_plain(name), plain, n=1, cutoff=_CLOSE)
+    return plain[close[0]] if close else ""
+
+
+def _plain(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold())) or name
+
+
+def unknown_field(name: str, fields: Mapping[str, str], where: str) -> RecipeError:
+    """The error for a field that does not exist.
+
+    Args:
+        name: as it was written.
+        fields: those that there are, each with the column that it has by default.
+        where: for the message.
+
+    """
+    by_column = {column: field for field, column in fields.items()}
+    meant = by_column.get(name) or nearest(name, fields) or by_column.get(nearest(name, by_column), "")
+    asked = f"did you mean {meant!r}? " if meant else ""
+    return RecipeError(f"There is no field {name!r} to map.", where=where, fix=f"{asked}Fields: {', '.join(fields)}.")
+
+
+def absent_column(field: str, mapped: Mapping[str, str], seen: Collection[str], where: str) -> DataError:
+    """The error for a column that no row has.
+
+    Args:
+        field: the field that it is mapped to.
+        mapped: all fields that are mapped, each with its column.
+        seen: the columns that there are.
+        where: for the message.
+
+    """
+    column = mapped[field]
+    names = list(map(str, seen))
+    meant = nearest(column, [name for name in names if name not in mapped.values()])
+    if not meant and column.isdecimal() and 0 < int(column) <= len(names):
+        meant = names[int(column) - 1]
+    way = f"did you mean --columns {columns_text({**mapped, field: meant})}? " if meant else ""
+    more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
+    return DataError(
+        f"No row has the column {column!r}, which --columns names for {field}.",
+        where=where,
+        fix=f"{way}The columns are {', '.join(names[:_SHOWN_COLUMNS])}{more}.",
+    )
+
+
+def check_mapped(mapped: Mapping[str, str], seen: Mapping[Path, Mapping[str, None]]) -> list[Finding]:
+    """Check that each column that was mapped is there; a finding for each file of several that lacks one.
+
+    Args:
+        mapped: field → column, as ``--columns`` says.
+        seen: file → the columns of all its flat rows; nothing of a file without such.
+
+    Raises:
+        DataError: if no file has one, with the nearest that is there.
+
+    """
+    findings = []
+    files = {path: columns for path, columns in seen.items() if columns}
+    for field, column in mapped.items():
+        lacking = [path for path, columns in files.items() if not _has(columns, column)]
+        if lacking and len(lacking) == len(files):
+            every = dict.fromkeys(name for columns in files.values() for name in columns)
+            raise absent_column(field, mapped, every, ", ".join(map(str, files)))
+        message = f"No row has the column {column!r}, which --columns names for {field}; rows of other files have."
+        findings += [Finding("decided", "column_absent", str(path), "", message) for path in lacking]
+    return findings
+
+
+def _has(columns: Collection[str], column: str) -> bool:
+    """Whether the column is there, or where it is several joined by ``+``, all of them."""
+    return column in columns or ("+" in column and all(part.strip() in columns for part in column.split("+")))

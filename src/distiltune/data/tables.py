@@ -1,0 +1,227 @@
+"""CSV and TSV → rows: which line names the columns, what parts fields, what quotation marks are."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Final
+
+from distiltune.data.file_form import FileDecision, FileForm
+from distiltune.data.quotes import Reading, decide_quotes, look_at_quotes, other_reading
+from distiltune.data.rows import BadRow, Row
+from distiltune.data.streams import MAX_LINE_CHARACTERS, bounded_lines, open_text
+from distiltune.errors import DataError
+
+_ROWS_LOOKED_AT: Final = 20
+_LONG_NAME: Final = 60
+_SHOWN_NAMES: Final = 5
+
+
+def read_csv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+    """The rows of a table whose first line tells what parts fields: a comma, semicolon, tab or bar."""
+    with open_text(path, newline="", encoding=form.encoding) as stream:
+        first = next((line for line in bounded_lines(stream, path) if line.strip("\r\n")), "")
+    # Of several delimiters that give as many columns, the first of these.
+    delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([first], delimiter=each), ())))
+    yield from _read(path, delimiter, form)
+
+
+def read_tsv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+    """The rows of a table in which tabs part fields."""
+    yield from _read(path, "\t", form)
+
+
+def _read(path: Path, delimiter: str, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+    """The rows of a table. A row of other width than the header is a `BadRow`, as is each line of a malformed one.
+
+    Columns without a name are left out, and how often they hold something is told after the rows.
+    """
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
+    reading, decision = _quotes(path, delimiter, form)
+    if decision is not None:
+        yield decision
+    with open_text(path, newline="", encoding=form.encoding) as stream:
+        records = _records(bounded_lines(stream, path), delimiter, reading, path)
+        first = next(records, None)
+        if first is None:
+            raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
+        assert isinstance(first, _Record)  # _records has no bad row before the first good one
+        if form.has_header and reading == "none":
+            first = replace(first, fields=_unquoted(first.fields, delimiter))
+        table = _table(first, path, form)
+        for record in records if form.has_header else itertools.chain([first], records):
+            yield table.row(record) if isinstance(record, _Record) else record
+    yield from table.decisions(form)
+
+
+def _quotes(path: Path, delimiter: str, form: FileForm) -> tuple[Reading, FileDecision | None]:
+    """How to take quotation marks: as was said, or as the whole file shows."""
+    if form.quoting != "auto":
+        return form.quoting, None
+    with open_text(path, newline="", encoding=form.encoding) as stream:
+        if not any('"' in line for line in bounded_lines(stream, path)):
+            return "csv", None
+    with open_text(path, newline="", encoding=form.encoding) as stream:
+        evidence = look_at_quotes(bounded_lines(stream, path), delimiter)
+    return decide_quotes(evidence, delimiter, path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """The fields of a row, and the number of its first line, from 1."""
+
+    line: int
+    fields: list[str]
+
+
+def _records(lines: Iterator[str], delimiter: str, reading: Reading, path: Path) -> Iterator[_Record | BadRow]:
+    """The rows as lists of fields, those without any left out; of one that is not well-formed each line is a `BadRow`.
+
+    Raises `DataError` where the fields cannot be told apart from some line on, or not even those of the header.
+    """
+    # strict, because otherwise a quote never closed takes in the rest of the file without a word
+    if reading == "none":
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    has_begun = False
+    while True:
+        first = reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if not has_begun or "unexpected end" in str(error) or "field limit" in str(error):
+                raise _broken_quote(f"{path}:{first}", error, reading) from error
+            yield BadRow(f"{path}:{first}", f"is not well-formed: {error}.")
+            for number in range(first + 1, reader.line_num + 1):
+                yield BadRow(f"{path}:{number}", f"is in a field in quotation marks that begins at line {first}.")
+            continue
+        if fields:
+            has_begun = True
+            yield _Record(first, fields)
+
+
+def _broken_quote(where: str, error: csv.Error, reading: Reading) -> DataError:
+    return DataError(
+        f"From here on the fields cannot be told apart: {error}.",
+        where=where,
+        fix='look for a quotation mark that is never closed; inside a field it is written twice (""). '
+        f"If quotation marks are text like any other: {other_reading(reading)}.",
+    )
+
+
+@dataclass(slots=True)
+class _Table:
+    """The columns of a table, empty for those without a name, and what its rows have shown of them so far.
+
+    Attributes:
+        first: the first line, which has the names or is a row.
+        early: the first rows, to compare the first line with.
+        n_unnamed: rows that hold something in a column without a name; the first is at line ``first_unnamed``.
+
+    """
+
+    path: Path
+    names: tuple[str, ...]
+    first: _Record
+    early: list[list[str]] = field(default_factory=list)
+    n_unnamed: int = 0
+    first_unnamed: int = 0
+    unnamed: tuple[int, ...] = ()
+    n_needed: int = 0
+
+    def __post_init__(self) -> None:
+        self.unnamed = tuple(i for i, name in enumerate(self.names) if not name)
+        self.n_needed = max((i + 1 for i, name in enumerate(self.names) if name), default=0)
+
+    def row(self, record: _Record) -> Row | BadRow:
+        """The row of a record; columns without a name at its end may be missing."""
+        where = f"{self.path}:{record.line}"
+        fields = record.fields
+        if not self.n_needed <= len(fields) <= len(self.names):
+            return BadRow(where, f"has {len(fields)} fields where the header has {len(self.names)}.")
+        if len(self.early) < _ROWS_LOOKED_AT:
+            self.early.append(fields)
+        if not self.unnamed:
+            return Row(dict(zip(self.names, fields, strict=True)), where)
+        if any(fields[i].strip() for i in self.unnamed if i < len(fields)):
+            self.n_unnamed += 1
+            self.first_unnamed = self.first_unnamed or record.line
+        return Row({name: each for name, each in zip(self.names, fields, strict=False) if name}, where)
+
+    def decisions(self, form: FileForm) -> Iterator[FileDecision]:
+        """What was decided about the first line and about columns without a name."""
+        shown = ", ".join(repr(_short(name)) for name in self.first.fields[:_SHOWN_NAMES])
+        more = ", ..." if len(self.first.fields) > _SHOWN_NAMES else ""
+        line = f"Line {self.first.line} ({shown}{more})"
+        if form.has_header and _looks_like_a_row(self.names, self.early):
+            message = f"{line} was taken for the names of the columns. If it is a row: {NO_HEADER}."
+            yield FileDecision(str(self.path), "first_line_names", message)
+        if not form.has_header and not _looks_like_a_row(self.first.fields, self.early[1:]):
+            message = f"{line} is read as a row, as --no-header says. If it names the columns, leave that out."
+            yield FileDecision(str(self.path), "first_line_a_row", message)
+        if self.unnamed:
+            numbers = ", ".join(str(i + 1) for i in self.unnamed)
+            message = f"Columns without a name are ignored: {numbers} of {len(self.names)}."
+            if self.n_unnamed:
+                rows = "row holds" if self.n_unnamed == 1 else "rows hold"
+                message += (
+                    f" {self.n_unnamed:,} {rows} something there, the first at line {self.first_unnamed}; "
+                    "if a text goes on there, mend the file."
+                )
+            yield FileDecision(str(self.path), "columns_unnamed", message)
+
+
+NO_HEADER: Final = "--no-header, and columns by number, as in --columns FIELD=1"
+"""The way to say that a table's first line is a row."""
+
+
+def _table(first: _Record, path: Path, form: FileForm) -> _Table:
+    """The table that begins with this line. Raises `DataError` if it names no columns, or two alike."""
+    if not form.has_header:
+        return _Table(path, tuple(str(number + 1) for number in range(len(first.fields))), first)
+    names = [name.strip() for name in first.fields]
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated or not any(names):
+        raise DataError(
+            f"The header has {repeated[0]!r} more than once." if repeated else "The header names no column.",
+            where=f"{path}:{first.line}",
+            fix=f"give each column its own name; if this line is a row: {NO_HEADER}.",
+        )
+    return _Table(path, tuple(names), first)
+
+
+def _unquoted(fields: list[str], delimiter: str) -> list[str]:
+    """Names without the quotation marks round them, which are no part of a name even where they are text in rows."""
+    try:
+        (unquoted,) = csv.reader([delimiter.join(fields)], delimiter=delimiter, strict=True)
+    except (csv.Error, ValueError):
+        return fields
+    # a name may have a comma, but hardly a tab
+    return unquoted if len(unquoted) == len(fields) or delimiter != "\t" else fields
+
+
+def _looks_like_a_row(names: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether a first line has what names rarely have: numbers, long texts, or what its column has again."""
+    columns = [{row[i] for row in rows if i < len(row)} for i in range(len(names))]
+    return any(
+        name and (_is_number(name) or len(name) > _LONG_NAME or name in column)
+        for name, column in zip(names, columns, strict=True)
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONG_NAME else f"{text[: _LONG_NAME - 3]}..."

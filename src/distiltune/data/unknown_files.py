@@ -1,0 +1,94 @@
+"""What a file of another suffix looks like inside, so that a message can say what to call it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from distiltune.data.streams import open_bytes
+from distiltune.errors import DataError
+
+_START_BYTES: Final = 1 << 16
+_TAG: Final = re.compile(r"O|[BIESLU]-\S+")
+_FEWEST_LINES: Final = 2
+
+
+def way_to_name(path: Path) -> str:
+    """What the file looks like and the name that says so, as an advice; empty if it looks like nothing.
+
+    Nothing but the file's start is read.
+    """
+    found = _looks_like(path)
+    if found is None:
+        return ""
+    what, suffix = found
+    name = path.name.removesuffix(".gz") if path.suffix.lower() == ".gz" else path.name
+    stem = name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
+    return f"{path.name} looks like {what}: call it {stem}{suffix}"
+
+
+def _looks_like(path: Path) -> tuple[str, str] | None:
+    """The form that a file has by its start, in words, and the suffix of that form."""
+    if not path.is_file():
+        return None
+    try:
+        with open_bytes(path) as stream:
+            start = stream.read(_START_BYTES)
+    except (OSError, EOFError, DataError):
+        return None
+    if start.startswith(b"PAR1"):
+        return "Parquet", ".parquet"
+    text = start.decode("utf-8-sig", "replace")
+    if "\0" in text or not text.strip():
+        return None
+    lines = text.splitlines()
+    return _like_json(text, lines) or _like_columns(lines[: -1 if len(start) == _START_BYTES else None])
+
+
+def _like_json(text: str, lines: Sequence[str]) -> tuple[str, str] | None:
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    first = next(line for line in lines if line.strip())
+    try:
+        is_row = isinstance(json.loads(first), dict)
+    except (ValueError, RecursionError):
+        is_row = False
+    has_more = sum(bool(line.strip()) for line in lines) >= _FEWEST_LINES
+    if is_row and has_more:
+        return "JSON lines", ".jsonl"
+    return ("JSON", ".json") if is_row or re.match(r"\s*(\[\s*[{\[]|\{\s*\")", text) else None
+
+
+def _like_columns(lines: Sequence[str]) -> tuple[str, str] | None:
+    """Words with tags, or a table by what every line has as often."""
+    filled = [line for line in lines if line.strip()]
+    if len(filled) < _FEWEST_LINES:
+        return None
+    fields = [line.split() for line in filled]
+    n_tagged = sum(len(each) > 1 and bool(_TAG.fullmatch(each[-1])) for each in fields)
+    if n_tagged > 0.9 * len(filled):
+        return "words with a tag each, as CoNLL has them", ".conll"
+    for delimiter, what, suffix in (
+        ("\t", "a table with tabs", ".tsv"),
+        (",", "a table with commas", ".csv"),
+        (";", "a table with semicolons", ".csv"),
+        ("|", "a table with bars", ".csv"),
+    ):
+        if _has_columns(filled, delimiter):
+            return what, suffix
+    return None
+
+
+def _has_columns(lines: Sequence[str], delimiter: str) -> bool:
+    """Whether all lines have as many fields, and more than one."""
+    try:
+        is_tab = delimiter == "\t"
+        fields = (line.split("\t") for line in lines) if is_tab else csv.reader(lines, delimiter=delimiter)
+        widths = {len(each) for each in fields if each}
+    except csv.Error:
+        return False
+    return len(widths) == 1 and widths.pop() > 1

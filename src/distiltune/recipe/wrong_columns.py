@@ -1,0 +1,52 @@
+"""What is wrong with `--columns` where the task is not known yet, so that no task's own fields can say it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from distiltune.data.column_names import absent_column, split_columns, unknown_field
+from distiltune.errors import RecipeError
+from distiltune.tasks.table import TASKS
+
+BY_NUMBER: Final = "--columns text=1,label=2"
+"""How columns are named in a table without a header, for example."""
+
+
+def check_fields(columns: str) -> None:
+    """Check that some task knows all the fields that are mapped.
+
+    Raises:
+        RecipeError: if none does, naming the nearest field of any.
+
+    """
+    fields_of: dict[str, Mapping[str, str]] = {e.name: e.renamed("") for e in TASKS.values() if e.columns}
+    every = {field: column for fields in fields_of.values() for field, column in fields.items()}
+    mapped = dict(split_columns(columns))
+    where = f"--columns {columns}"
+    for name in mapped:
+        if name not in every:
+            raise unknown_field(name, every, where)
+    if not any(mapped.keys() <= fields.keys() for fields in fields_of.values()):
+        of = "; ".join(f"{task}: {', '.join(fields)}" for task, fields in fields_of.items())
+        raise RecipeError(f"No task has all of these fields: {', '.join(mapped)}.", where=where, fix=of)
+
+
+def check_seen(columns: str, seen: Collection[str], where: str) -> None:
+    """Check that the columns that are mapped are among those seen.
+
+    Raises:
+        DataError: if one is not, naming the nearest that is.
+
+    """
+    mapped = dict(split_columns(columns))
+    for field, column in mapped.items():
+        if column not in seen and not all(part in seen for part in column.split("+")):
+            raise absent_column(field, mapped, seen, where)
+
+
+def no_header_advice(no_header: bool) -> str:
+    """How a table whose first line is no header is read, to go on with in a message."""
+    if no_header:
+        return f" Without a header columns go by number, as in {BY_NUMBER}."
+    return f" If the first line of a table is a row and no header: --no-header {BY_NUMBER}, or whichever they are."

@@ -1,0 +1,189 @@
+"""The arguments of the pipeline that transformers had until version 4, in our terms: of loading, and of a call."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, MutableMapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from tokenizers import Tokenizer
+
+from distiltune.errors import ModelError
+from distiltune.model.build import LoadedModel
+from distiltune.model.source import resolve_model
+from distiltune.model.tokenizer import load_tokenizer, n_token_ids, tokenizer_file
+from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.reading import ReadingSettings
+
+_DTYPES: Final = {"auto": "float32", "float32": "float32", "bfloat16": "bfloat16", "float16": "bfloat16"}
+"""A type of numbers by name → our precision; `auto` was that of the saved weights, which we use as float32."""
+
+_COUNTS: Final = {
+    "top_k": 1,
+    "max_answer_len": 1,
+    "max_question_len": 1,
+    "max_seq_len": 1,
+    "doc_stride": 0,
+    "batch_size": 1,
+}
+"""Settings of a call that are whole numbers → the least that each may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallSettings:
+    """The settings of a call, with the names and defaults that transformers gave them.
+
+    Attributes:
+        top_k: most answers to return; over 1, they come as a list.
+        doc_stride: tokens that neighbouring windows share; by default 128, or half of a shorter window.
+        max_answer_len: longest answer, in tokens.
+        max_seq_len: most tokens in a window; by default 384, or what the model has.
+        max_question_len: longer questions are cut.
+        handle_impossible_answer: whether "" may be an answer.
+        align_to_words: whether answers are widened to whole words.
+        batch_size: most windows that are read at once; by default as many as suit the machine. It changes speed and
+            memory, not results.
+
+    """
+
+    top_k: int = 1
+    doc_stride: int | None = None
+    max_answer_len: int = 15
+    max_seq_len: int | None = None
+    max_question_len: int = 64
+    handle_impossible_answer: bool = False
+    align_to_words: bool = True
+    batch_size: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _COUNTS.items():
+            value = getattr(self, name)
+            if value is not None and (type(value) is not int or value < least):
+                raise ValueError(f"{name} is {value!r}; it must be a whole number and at least {least}")
+
+    def changed(self, given: Mapping[str, Any]) -> CallSettings:
+        """These settings with others; None leaves one as it is.
+
+        Raises:
+            ValueError: if one has no such value.
+
+        """
+        return replace(self, **{name: value for name, value in given.items() if value is not None})
+
+    def windows(self, n_positions: int) -> WindowSettings:
+        """The windows that these settings mean for a model with so many positions.
+
+        Raises:
+            ValueError: if windows could not move on.
+
+        """
+        max_length = min(self.max_seq_len or 384, n_positions)
+        stride = min(max_length // 2, 128) if self.doc_stride is None else self.doc_stride
+        return WindowSettings(max_length, stride, min(self.max_question_len, max(1, (max_length - 4 - stride))))
+
+    def batch_tokens(self, windows: WindowSettings) -> int:
+        """Most tokens in a batch of these windows."""
+        return self.batch_size * windows.max_length if self.batch_size else ReadingSettings().batch_tokens
+
+
+USUAL: Final = CallSettings()
+"""Those of a call that says nothing."""
+
+
+def take_call(arguments: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Take the settings of a call out of ``arguments``, ``topk`` under its later name.
+
+    Raises:
+        ValueError: if both of its names are there.
+
+    """
+    if "topk" in arguments:
+        if "top_k" in arguments:
+            raise ValueError("topk and top_k are one setting; give top_k")
+        warnings.warn("topk is the old name of top_k", FutureWarning, stacklevel=3)
+        arguments["top_k"] = arguments.pop("topk")
+    return {name: arguments.pop(name) for name in CallSettings.__dataclass_fields__ if name in arguments}
+
+
+def loading_arguments(arguments: MutableMapping[str, Any]) -> dict[str, Any]:
+    """Take ``device``, ``framework``, ``torch_dtype`` and ``dtype`` out of ``arguments``; what they mean to `Answerer`.
+
+    Raises:
+        ValueError: if one has no meaning here, or the type of numbers is given twice.
+
+    """
+    framework = arguments.pop("framework", None)
+    if framework not in (None, "pt"):
+        raise ValueError(f"framework is {framework!r}; distiltune runs on PyTorch, 'pt'")
+    loading = {"device": _device(arguments.pop("device", None))}
+    given = {name: arguments.pop(name) for name in ("torch_dtype", "dtype") if name in arguments}
+    given = {name: value for name, value in given.items() if value is not None}
+    if len(given) > 1 or (given and "precision" in arguments):
+        raise ValueError(f"{', '.join(given)} and precision say the same; give one of them")
+    for name, value in given.items():
+        loading["precision"] = _precision(name, value)
+    return loading
+
+
+def _device(device: object) -> str:
+    """``-1`` for the processor, ``0`` and more for a GPU by its number, or the device by its name."""
+    if device is None:
+        return "auto"
+    if isinstance(device, torch.device | str):
+        return str(device)
+    if type(device) is not int or device < -1:
+        raise ValueError(f"device is {device!r}; it must be -1 (the processor), a GPU's number from 0, or a name")
+    return "cpu" if device == -1 else f"cuda:{device}"
+
+
+def _precision(name: str, dtype: object) -> str:
+    written = str(dtype).removeprefix("torch.")
+    if written not in _DTYPES:
+        raise ValueError(f"{name} is {dtype!r}; there is {', '.join(_DTYPES)}")
+    if written == "float16":
+        warnings.warn(
+            "float16 is taken as bfloat16, whose numbers do not grow too large",
+            UserWarning,
+            stacklevel=4,
+        )
+    return _DTYPES[written]
+
+
+def as_tokenizer(given: object, loaded: LoadedModel) -> Tokenizer | None:
+    """The tokenizer that stands in for a model's own; None if none was given.
+
+    Args:
+        given: a directory or a name on the hub; or a tokenizer of the library `tokenizers`, or a quick one of
+            `transformers`, of which a copy is taken.
+        loaded: the model that it is for.
+
+    Raises:
+        ValueError: if it is something else.
+        ModelError: if it cannot be read, or has more tokens than the model.
+        HubError: if a hub name cannot be fetched.
+
+    """
+    if given is None:
+        return None
+    if isinstance(given, str | Path):
+        directory = Path(given).expanduser()
+        directory = directory if directory.is_dir() else resolve_model(str(given))
+        tokenizer, where = load_tokenizer(directory), str(tokenizer_file(directory))
+    else:
+        inner = given if isinstance(given, Tokenizer) else getattr(given, "backend_tokenizer", None)
+        if not isinstance(inner, Tokenizer):
+            raise ValueError(f"tokenizer is a {type(given).__name__}; give a directory, a name, or a quick tokenizer")
+        tokenizer, where = Tokenizer.from_str(inner.to_str()), "tokenizer"
+        tokenizer.no_truncation()
+        tokenizer.no_padding()
+    n_embeddings = loaded.source.config.vocab_size
+    if n_token_ids(tokenizer) > n_embeddings:
+        raise ModelError(
+            f"The tokenizer's ids go up to {n_token_ids(tokenizer) - 1:,}, the model's to {n_embeddings - 1:,}.",
+            where=where,
+            fix="use the tokenizer that the model was trained with.",
+        )
+    return tokenizer

@@ -1,0 +1,252 @@
+"""Tables as the world has them: stray quotation marks, columns without a name, no header, other encodings."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm, Quoting
+from distiltune.data.files import first_columns, iter_rows
+from distiltune.data.rows import BadRow, Row
+from distiltune.errors import DataError
+
+STRAY = 'text\tlabel\n" Hello there\tpos\nrain again\tneg\nhe said "no\tneg\nthe end"\tpos\nfine\tpos\n'
+"""The first text begins with a quotation mark, and a later one ends in one."""
+
+
+def rows_of(path: Path, form: FileForm = AS_USUAL) -> list[dict[str, object]]:
+    return [row.value for row in iter_rows(path, form) if isinstance(row, Row)]
+
+
+def bad_of(path: Path, form: FileForm = AS_USUAL) -> list[str]:
+    return [row.where.rpartition(":")[2] for row in iter_rows(path, form) if isinstance(row, BadRow)]
+
+
+def decisions_of(path: Path, form: FileForm = AS_USUAL) -> dict[str, str]:
+    return {each.kind: each.message for each in iter_rows(path, form) if isinstance(each, FileDecision)}
+
+
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+def test_a_stray_mark_in_a_tsv_swallows_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", STRAY)
+    assert [row["label"] for row in rows_of(path)] == ["pos", "neg", "neg", "pos", "pos"]
+    assert rows_of(path)[0]["text"] == '" Hello there'
+    told = decisions_of(path)["quotes_in_text"]
+    assert "each of 6 lines, that with the names included, is a row" in told
+    assert "--quoting csv" in told
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'text\tlabel\n"never closed\tpos\nmore\tneg\n',
+        'text\tlabel\n"Good" she said\tpos\nmore\tneg\n',
+        'text\tlabel\n"a\tpos"\nmore\tneg\n',
+        'text\n"a\nb"\nmore\n',
+    ],
+    ids=["never closed", "text after a mark", "a tab between marks", "one column"],
+)
+def test_marks_that_are_text(tmp_path: Path, text: str) -> None:
+    path = write(tmp_path / "a.tsv", text)
+    assert len(rows_of(path)) == text.count("\n") - 1
+    assert "quotes_in_text" in decisions_of(path)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [["one\ntwo", "pos"], ["three", "neg"], ["four\n\nfive", "neg"]],
+        [["one\ttwo", "pos"], ["three", "neg"]],
+        [["pos", "Ada,\r\n\tBob and\nfour"], ["neg", "no\n\nmore"]],
+    ],
+)
+def test_a_tsv_that_was_written_with_marks_round_fields(tmp_path: Path, rows: list[list[str]]) -> None:
+    path = tmp_path / "a.tsv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, delimiter="\t").writerows([["a", "b"], *rows])
+    assert [list(row.values()) for row in rows_of(path)] == rows
+    assert "--quoting none" in decisions_of(path)["quotes_round_fields"]
+
+
+def test_marks_that_mean_the_same_both_ways_are_not_worth_a_word(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", '"text"\tlabel\n"a ""b"" c"\tpos\n')
+    assert rows_of(path) == [{"text": 'a "b" c', "label": "pos"}]
+    assert decisions_of(path) == {}
+
+
+@pytest.mark.parametrize(("quoting", "n_rows"), [("none", 5), ("csv", 2)])
+def test_what_is_said_wins(tmp_path: Path, quoting: Quoting, n_rows: int) -> None:
+    path = write(tmp_path / "a.tsv", STRAY.replace('the end"', 'the "end"').replace('"no', "no").replace(' "end"', '"'))
+    assert len(rows_of(path, FileForm(quoting=quoting))) == n_rows
+    assert decisions_of(path, FileForm(quoting=quoting)) == {}
+
+
+def test_a_csv_of_which_two_readings_fit_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'text,label\n" Hello there,pos\nrain again,neg\nthe end",pos\nfine,pos\n')
+    with pytest.raises(DataError) as caught:
+        rows_of(path)
+    assert caught.value.where == f"{path}:2"
+    assert "--quoting none" in caught.value.fix
+    assert "--quoting csv" in caught.value.fix
+    assert len(rows_of(path, FileForm(quoting="none"))) == 4
+    assert len(rows_of(path, FileForm(quoting="csv"))) == 2
+
+
+def test_a_csv_of_texts_with_lines_is_read_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text", "label"], *([f"Dear {i},\nthank you.\nYours", "pos"] for i in range(9))])
+    assert len(rows_of(path)) == 9
+    assert "28 lines are 10 rows" in decisions_of(path)["quotes_round_fields"]
+
+
+def test_every_line_of_a_malformed_row_is_rejected(tmp_path: Path) -> None:
+    """Or 11 lost lines would count as one."""
+    path = write(tmp_path / "a.csv", 'text,label\n"a, b",pos\n" Hello,pos\nrain,neg\nsay "hi",pos\nfine,pos\n')
+    assert [row["label"] for row in rows_of(path)] == ["pos", "pos"]
+    assert bad_of(path) == ["3", "4", "5"]
+
+
+def test_a_mark_never_closed_in_a_csv_names_the_flag(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'a,b\n1,2\n"3,4\n5,6\n')
+    with pytest.raises(DataError, match="--quoting none"):
+        rows_of(path)
+    assert len(rows_of(path, FileForm(quoting="none"))) == 3
+
+
+def test_columns_without_a_name_are_ignored_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "v1,v2,,,\nham,hello,,,\nspam,buy,now,,\nham,short\n", "utf-8-sig")
+    assert [list(row.items()) for row in rows_of(path)] == [
+        [("v1", "ham"), ("v2", "hello")],
+        [("v1", "spam"), ("v2", "buy")],
+        [("v1", "ham"), ("v2", "short")],
+    ]
+    told = decisions_of(path)["columns_unnamed"]
+    assert "3, 4, 5 of 5" in told
+    assert "1 row holds something there, the first at line 3" in told
+
+
+def test_a_first_column_without_a_name_is_the_row_number_that_pandas_writes(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", ",text,label\n0,a,pos\n1,b,neg\n")
+    assert rows_of(path) == [{"text": "a", "label": "pos"}, {"text": "b", "label": "neg"}]
+    assert "1 of 3" in decisions_of(path)["columns_unnamed"]
+
+
+@pytest.mark.parametrize("header", [",,", "a,a"])
+def test_a_header_that_cannot_be_one(tmp_path: Path, header: str) -> None:
+    path = write(tmp_path / "a.csv", f"{header}\n1,2,3\n")
+    with pytest.raises(DataError, match="--no-header"):
+        rows_of(path)
+
+
+@pytest.mark.parametrize("first", ["great film,1", f"{'a long text ' * 8},bad", "good film,pos"])
+def test_a_first_line_that_looks_like_a_row_is_told(tmp_path: Path, first: str) -> None:
+    path = write(tmp_path / "a.csv", f"{first}\nbad film,neg\nfine film,pos\n")
+    told = decisions_of(path)["first_line_names"]
+    assert "Line 1 (" in told
+    assert "--no-header" in told
+
+
+def test_without_a_header_columns_go_by_number(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.tsv", "great film\t1\nbad film\t0\n")
+    form = FileForm(has_header=False)
+    assert rows_of(path, form) == [{"1": "great film", "2": "1"}, {"1": "bad film", "2": "0"}]
+    assert first_columns(path, form) == ["1", "2"]
+    assert decisions_of(path, form) == {}
+
+
+def test_a_header_that_is_read_as_a_row_is_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\ngreat film,pos\n")
+    assert "leave that out" in decisions_of(path, FileForm(has_header=False))["first_line_a_row"]
+
+
+@pytest.mark.parametrize("suffix", ["a.csv", "a.jsonl", "a.json"])
+def test_windows_1252_is_named_and_read(tmp_path: Path, suffix: str) -> None:
+    text = {"a.csv": "text\ncafé – 5 €\n", "a.jsonl": '{"text": "café – 5 €"}\n', "a.json": '[{"text": "café – 5 €"}]'}
+    path = write(tmp_path / suffix, text[suffix], "windows-1252")
+    with pytest.raises(DataError) as caught:
+        rows_of(path)
+    assert "--encoding windows-1252" in caught.value.fix
+    assert "café – 5 €" in caught.value.fix
+    assert rows_of(path, FileForm(encoding="windows-1252")) == [{"text": "café – 5 €"}]
+
+
+def test_an_encoding_that_another_file_does_not_have_is_told(tmp_path: Path) -> None:
+    form = FileForm(encoding="windows-1252")
+    plain = write(tmp_path / "a.csv", "text\nplain\n")
+    assert decisions_of(plain, form) == {}
+    utf_8 = write(tmp_path / "b.csv", "text\ncafé\n")
+    assert "UTF-8 by all its bytes" in decisions_of(utf_8, form)["encoding_doubtful"]
+    marked = write(tmp_path / "c.csv", "text\ncafé\n", "utf-8-sig")
+    assert rows_of(marked, form) == [{"text": "café"}]
+    assert "byte order mark" in decisions_of(marked, form)["encoding_doubtful"]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_that_does_not_say_so(tmp_path: Path, encoding: str) -> None:
+    path = write(tmp_path / "a.csv", "text\ncafé\n", encoding)
+    with pytest.raises(DataError, match=f"--encoding {encoding}"):
+        rows_of(path)
+    assert rows_of(path, FileForm(encoding=encoding)) == [{"text": "café"}]
+
+
+LINES = st.lists(
+    st.lists(st.text(st.sampled_from("ab\"' \tÜ,;|\u2028"), max_size=6), min_size=1, max_size=4).map("\t".join),
+    max_size=8,
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(lines=LINES, has_header=st.booleans())
+@example(lines=['"'], has_header=False)
+def test_of_literal_lines_each_is_a_row_or_rejected(tmp_path: Path, lines: list[str], has_header: bool) -> None:
+    filled = [number for number, line in enumerate(lines, start=1) if line]
+    path = write(tmp_path / "a.tsv", "".join(f"{line}\n" for line in lines))
+    form = FileForm(quoting="none", has_header=has_header)
+    try:
+        found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
+    except DataError:  # no line at all, or a header that can be none
+        assert not filled or has_header
+        return
+    assert found == [f"{path}:{number}" for number in filled[has_header:]]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(data=st.binary(max_size=80), suffix=st.sampled_from(["csv", "tsv"]), has_header=st.booleans())
+@example(data=STRAY.encode(), suffix="tsv", has_header=True)
+@example(data=STRAY.encode(), suffix="csv", has_header=True)
+def test_whatever_the_bytes_lines_are_counted(tmp_path: Path, data: bytes, suffix: str, has_header: bool) -> None:
+    """Each line is the header's, a row's, inside a row of several, rejected, or blank; none is twice or lost."""
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(data)
+    try:
+        found = list(iter_rows(path, FileForm(has_header=has_header)))
+    except DataError:
+        return
+    places = [int(row.where.rpartition(":")[2]) for row in found if not isinstance(row, FileDecision)]
+    assert places == sorted(set(places))
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        lines = stream.readlines()
+    is_literal = any(isinstance(row, FileDecision) and row.kind == "quotes_in_text" for row in found)
+    if is_literal or b'"' not in data:
+        filled = [number for number, line in enumerate(lines, start=1) if line.strip("\r\n")]
+        assert places == filled[has_header:]
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(cells=st.lists(st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), min_size=1)] * 2), min_size=1))
+def test_what_a_writer_of_csv_writes_is_read(tmp_path: Path, cells: list[tuple[str, str]], quote: str) -> None:
+    path = tmp_path / "a.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL).writerows([("a", "b"), *cells])
+    form = FileForm(quoting="csv")
+    assert [tuple(row.values()) for row in rows_of(path, form)] == cells
