@@ -32,9 +32,9 @@ from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import WindowLogits, decode
 from distiltune.tasks.question_answering.documents import as_documents
 from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.inference import read_windows
 from distiltune.tasks.question_answering.metrics import score_answer
 from distiltune.tasks.question_answering.question_data import load_examples
-from distiltune.tasks.question_answering.reading import read_windows
 
 RESULTS = Path("benchmarks/results")
 PACKAGES = ("distiltune", "torch", "tokenizers", "bm25s")

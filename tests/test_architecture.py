@@ -62,3 +62,12 @@ def test_what_is_imported_is_declared() -> None:
                 names = [node.module]
             others = {name.partition(".")[0] for name in names} - sys.stdlib_module_names - declared
             assert not others, f"{file.relative_to(SOURCE)}: {others}"
+
+
+def test_no_two_public_classes_share_a_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for file in sorted(SOURCE.rglob("*.py")):
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(file.relative_to(SOURCE).as_posix())
+    assert {name: files for name, files in homes.items() if len(files) > 1} == {}

@@ -15,15 +15,23 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "coach/test_advice.py": ("checks/concerns", "coach/evidence", "tasks/question_answering/check/training"),
     "commands/test_coaching.py": (
-        *("checks/reading", "checks/windows", "studies/find_rate", "studies/search_picture", "system/figures"),
+        *(
+            "checks/reading",
+            "checks/vocabulary",
+            "checks/windows",
+            "studies/find_rate",
+            "studies/search_picture",
+            "system/figures",
+        ),
         *("tasks/checking", "training/tensorboard"),
     ),
-    "data/test_files.py": ("data/rows",),
+    "data/test_files.py": ("data/encodings", "data/file_form", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
     "data/test_hub.py": ("system/hub",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
+    "model/test_source.py": ("model/small_json",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
         *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
@@ -44,7 +52,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
-    "tasks/question_answering/test_question_data.py": ("data/reading", "data/rejections"),
+    "tasks/question_answering/test_question_data.py": ("data/reading", "data/rejections", "data/values"),
+    "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"
         for name in ("no_answer", "question_layouts", "question_rows", "raw_answers", "raw_question")
@@ -80,10 +89,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "tasks/token_classification/test_task.py": tuple(
         f"tasks/token_classification/{name}" for name in ("entry", "examples", "guide", "marker", "names")
     ),
-    "data/test_tables.py": ("data/encodings", "data/file_form", "data/quotes"),
-    "model/test_added_tokens.py": ("model/small_json",),
-    "model/test_vocabulary_case.py": ("checks/vocabulary",),
-    "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "training/test_gradients.py": ("training/backward",),
     "training/test_loop.py": ("training/objective", "training/setup"),
 }

@@ -12,7 +12,7 @@ from distiltune.checks.concerns import Concern
 from distiltune.checks.cost import Work
 from distiltune.checks.data_check import CheckRequest, LookedAt, begin_check, end_check
 from distiltune.checks.reading import MANY_SHARE, Noted, ReadingWords, reading_concerns
-from distiltune.data.findings import Finding, Findings, Outcome
+from distiltune.data.row_findings import Outcome, RowFinding, RowFindings
 from distiltune.progress import heard_by
 from tests.helpers import TINY, people, write_tiny_model
 
@@ -65,8 +65,8 @@ def test_a_model_that_is_converted_first_has_no_estimate(model: str, monkeypatch
     assert not any("on this machine" in line for line in checked.lines)
 
 
-def findings(outcome: Outcome, kind: str, n: int = 1, n_rows: int = 10) -> Findings:
-    return Findings(n_rows, [Finding(outcome, kind, f"a.json:{i}", f"id {i}", "so it is") for i in range(n)])
+def findings(outcome: Outcome, kind: str, n: int = 1, n_rows: int = 10) -> RowFindings:
+    return RowFindings(n_rows, [RowFinding(outcome, kind, f"a.json:{i}", f"id {i}", "so it is") for i in range(n)])
 
 
 WORDS = ReadingWords({"moved": "it was elsewhere"}, {"odd": Noted("warning", "that is odd", "look")}, mends=True)

@@ -18,13 +18,13 @@ from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source
 from distiltune.data.streams import read_text
 from distiltune.errors import DataError
-from distiltune.tasks.question_answering.read import ExampleSet, read_examples
+from distiltune.tasks.question_answering.read import QuestionSet, read_examples
 
 CONTEXT = "ada eats plums ."
 ROW: dict[str, Any] = {"question": "what", "context": CONTEXT, "answer_text": "plums", "answer_start": 9}
 
 
-def read(path: Path) -> ExampleSet:
+def read(path: Path) -> QuestionSet:
     return read_examples([str(path)], split="train", max_rejected_share=1.0)
 
 
@@ -33,7 +33,7 @@ def write_lines(path: Path, *rows: object) -> Path:
     return path
 
 
-def reasons(found: ExampleSet) -> list[str]:
+def reasons(found: QuestionSet) -> list[str]:
     return [finding.kind for finding in found.findings.of("rejected")]
 
 

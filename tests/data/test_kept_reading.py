@@ -20,7 +20,7 @@ from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering import read
 from distiltune.tasks.question_answering.examples import Answer, Example
-from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
+from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, read_examples
 
 CONTEXT = "Ann met Bob in Paris 🙂. Bob left."
 QUESTION = {"id": "1", "question": "Where?", "context": CONTEXT, "answer_text": "Paris", "answer_start": 15}
@@ -58,7 +58,7 @@ def write(path: Path, rows: object = ROWS) -> Path:
     return path
 
 
-def questions(path: Path, share: float = 1.0) -> ExampleSet:
+def questions(path: Path, share: float = 1.0) -> QuestionSet:
     return read_examples([path], split="train", max_rejected_share=share)
 
 

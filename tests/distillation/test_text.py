@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from distiltune.distillation.text import TextData, Texts, part_texts, read_texts, text_features
+from distiltune.distillation.text import PlainTextData, Texts, part_texts, read_texts, text_features
 from distiltune.errors import DataError
 from tests.helpers import word_pieces
 
@@ -89,7 +89,7 @@ def test_texts_are_set_aside_once_and_by_the_seed() -> None:
     assert len(aside.texts) == 3
     assert sorted(rest.texts + aside.texts) == list("abcdefghij")
     for part in (rest, aside):  # each is called what it was called before
-        data = TextData(text_features(part.texts, TOKENIZER, 16, 0), part.findings, "", part.sources, part.numbers)
+        data = PlainTextData(text_features(part.texts, TOKENIZER, 16, 0), part.findings, "", part.sources, part.numbers)
         assert [data.example_id(i) for i in range(data.n_examples)] == [f"text {ord(c) - 96}" for c in part.texts]
     assert part_texts(texts, 0.3, seed=0)[1].texts == aside.texts
     assert any(part_texts(texts, 0.3, seed=seed)[1].texts != aside.texts for seed in range(1, 5))

@@ -10,7 +10,7 @@ import torch
 from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern
-from distiltune.data.findings import Finding
+from distiltune.data.row_findings import RowFinding
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.known_concerns import concerns_of
 from distiltune.tasks.question_answering.question_data import QuestionData
@@ -60,7 +60,7 @@ def test_other_data_are_looked_at(what: str, tmp_path: Path) -> None:
     if what == "files":
         training = replace(data, fingerprint="others")
     elif what == "rows left out":
-        left_out = Finding("rejected", "answer_not_found", "line 3", "q3", "it is not there")
+        left_out = RowFinding("rejected", "answer_not_found", "line 3", "q3", "it is not there")
         training = replace(data, findings=replace(data.findings, items=[*data.findings.items, left_out]))
     elif what == "windows":
         _, training = load(tmp_path, Recipe(max_length=20, stride=8))

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
-from distiltune.data.findings import Finding, Findings
 from distiltune.data.rejections import at_fault_of
+from distiltune.data.row_findings import RowFinding, RowFindings
 
 MAX_REJECTED_SHARE = 0.05
 """Share of rejected rows beyond which a training stops, unless its recipe says otherwise."""
@@ -50,7 +50,7 @@ _OF_ALL_TASKS = {
 
 
 def reading_concerns(
-    findings: Findings, words: ReadingWords, max_rejected_share: float = MAX_REJECTED_SHARE
+    findings: RowFindings, words: ReadingWords, max_rejected_share: float = MAX_REJECTED_SHARE
 ) -> list[Concern]:
     """What reading the rows came upon.
 
@@ -59,7 +59,7 @@ def reading_concerns(
     """
     at_fault, n_rows = at_fault_of(findings, findings.n_rows)
     stops = len(at_fault) > max_rejected_share * n_rows
-    by_kind: dict[tuple[str, str], list[Finding]] = {}
+    by_kind: dict[tuple[str, str], list[RowFinding]] = {}
     for finding in findings.items:
         by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
     concerns: list[Concern] = []

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from distiltune.data.findings import Finding
+from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
 
 C = TypeVar("C")
@@ -168,7 +168,7 @@ def absent_column(field: str, mapped: Mapping[str, str], seen: Collection[str], 
     )
 
 
-def check_mapped(mapped: Mapping[str, str], seen: Mapping[Path, Mapping[str, None]]) -> list[Finding]:
+def check_mapped(mapped: Mapping[str, str], seen: Mapping[Path, Mapping[str, None]]) -> list[RowFinding]:
     """Check that each column that was mapped is there; a finding for each file of several that lacks one.
 
     Args:
@@ -187,7 +187,7 @@ def check_mapped(mapped: Mapping[str, str], seen: Mapping[Path, Mapping[str, Non
             every = dict.fromkeys(name for columns in files.values() for name in columns)
             raise absent_column(field, mapped, every, ", ".join(map(str, files)))
         message = f"No row has the column {column!r}, which --columns names for {field}; rows of other files have."
-        findings += [Finding("decided", "column_absent", str(path), "", message) for path in lacking]
+        findings += [RowFinding("decided", "column_absent", str(path), "", message) for path in lacking]
     return findings
 
 

@@ -13,7 +13,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from distiltune.data.findings import Finding, Findings
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.system.code_fingerprint import module_of
 
 E = TypeVar("E")
@@ -43,7 +43,7 @@ class Kept(Generic[E]):
     """What came of reading: the examples, all that was noticed, and the columns of the first flat row."""
 
     examples: list[E]
-    findings: Findings
+    findings: RowFindings
     columns_seen: tuple[str, ...]
 
 
@@ -79,7 +79,7 @@ class KeptReading(Generic[E]):
             return None
         try:
             kept = json.loads(arrays["read"].tobytes())
-            findings = Findings(kept["n_rows"], [Finding(*each) for each in kept["findings"]])
+            findings = RowFindings(kept["n_rows"], [RowFinding(*each) for each in kept["findings"]])
             return Kept(self._keeping.unpack(kept["examples"]), findings, tuple(kept["columns_seen"]))
         except (ValueError, TypeError, KeyError, IndexError):
             self._entry.remove()

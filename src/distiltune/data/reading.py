@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import gc
-import hashlib
 import random
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,13 +19,14 @@ from typing import Any, Generic, Literal, TypeVar
 from distiltune.data.column_names import check_mapped, no_header
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, format_suffix, iter_rows
-from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
 from distiltune.data.rejections import at_fault_of, rejection_lines
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
 from distiltune.data.unknown_files import way_to_name
+from distiltune.data.values import gold_ignored, id_text, rejected, shown
 from distiltune.errors import DataError
 from distiltune.system.code_fingerprint import module_of
 
@@ -40,14 +40,9 @@ to predict, none: there a gold that cannot be used costs the gold and not the ex
 USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
 """What the splits of a training are for."""
 
-MAX_TEXT_CHARACTERS = 1_000_000
-"""The longest text of an example, such as a context: a novel has as many."""
-
-_GENERATED_ID_DIGITS = 16
-
 
 @dataclass(frozen=True)
-class ReadSet(Generic[E]):
+class ExampleSet(Generic[E]):
     """The examples of one split, everything noticed while reading them, and where they are from.
 
     ``findings.n_rows`` is the number of examples plus the number of rejected and left out findings. ``fingerprint`` is
@@ -55,7 +50,7 @@ class ReadSet(Generic[E]):
     """
 
     examples: tuple[E, ...]
-    findings: Findings
+    findings: RowFindings
     fingerprint: str
     sources: tuple[str, ...]
 
@@ -101,7 +96,7 @@ class Reading(Generic[E]):
     """
 
     examples: list[E] = field(default_factory=list)
-    findings: Findings = field(default_factory=Findings)
+    findings: RowFindings = field(default_factory=RowFindings)
     ids: Ids = field(default_factory=Ids)
     columns_seen: tuple[str, ...] = ()
     form: FileForm = AS_USUAL
@@ -113,7 +108,7 @@ class Reading(Generic[E]):
         columns = self.columns.setdefault(path, {})
         for row in iter_rows(path, self.form):
             if isinstance(row, FileDecision):
-                self.findings.add(Finding("decided", row.kind, row.where, "", row.message))
+                self.findings.add(RowFinding("decided", row.kind, row.where, "", row.message))
                 continue
             if isinstance(row, Row) and not row.value.keys() <= columns.keys() and is_flat(row):
                 columns.update(dict.fromkeys(map(str, row.value)))
@@ -124,20 +119,12 @@ class Reading(Generic[E]):
         unique = self.ids.unique(wanted)
         if unique != wanted and id_text(given):
             message = f"The id {shown(wanted)} is taken by a row before; this one is now {shown(unique)}."
-            self.findings.add(Finding("noted", "id_repeated", where, unique, message))
+            self.findings.add(RowFinding("noted", "id_repeated", where, unique, message))
         return unique
 
     def missing(self, wanted: Mapping[str, str]) -> list[str]:
         """The fields of ``wanted`` (field → column) that the first flat row does not have."""
         return [name for name, column in wanted.items() if self.columns_seen and column not in self.columns_seen]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why something cannot be used: a kind and a sentence."""
-
-    kind: str
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +149,7 @@ class ToRead:
 
 def read_sources(
     to_read: ToRead, reading: Reading[E], read_file: Callable[[Path], None], keeping: Keeping[E] | None = None
-) -> ReadSet[E]:
+) -> ExampleSet[E]:
     """Read the examples of one split from all sources, in order.
 
     Args:
@@ -185,13 +172,13 @@ def read_sources(
         for path in ignored:
             looks = way_to_name(path)
             message = f"The file is in the data directory but is no data file{looks and f'; {looks}'}."
-            reading.findings.add(Finding("noted", "file_ignored", str(path), "", message))
+            reading.findings.add(RowFinding("noted", "file_ignored", str(path), "", message))
         digests = _read_or_recall(
             [path for source in found for path in source.files], ignored, reading, read_file, keeping
         )
     _check_share(reading, to_read, where=", ".join(map(str, sources)))
     names = tuple(source.source for source in found)
-    return ReadSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
+    return ExampleSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
 
 
 def _read_or_recall(
@@ -220,11 +207,11 @@ def _read_or_recall(
 
 
 def train_and_validation(
-    read: Callable[[Sequence[str], Split], ReadSet[E]],
+    read: Callable[[Sequence[str], Split], ExampleSet[E]],
     settings: DataSettings,
     group: Callable[[E], Hashable],
     told_apart_by: str,
-) -> tuple[ReadSet[E], ReadSet[E] | None]:
+) -> tuple[ExampleSet[E], ExampleSet[E] | None]:
     """The examples to train on, and those to validate on, None if there are none.
 
     Without named validation data, the validation split of `starter` and of hub data sets is used; of other sources,
@@ -245,13 +232,13 @@ def train_and_validation(
 
 
 def examples_to_evaluate(
-    read: Callable[[Sequence[str], Split, Use], ReadSet[E]],
+    read: Callable[[Sequence[str], Split, Use], ExampleSet[E]],
     settings: DataSettings,
     sources: Sequence[str],
     use: Use,
     group: Callable[[E], Hashable],
     told_apart_by: str,
-) -> ReadSet[E]:
+) -> ExampleSet[E]:
     """The examples of ``sources``; without any, those that `train_and_validation` gives for validation.
 
     Raises:
@@ -278,15 +265,15 @@ def _named_validation(settings: DataSettings) -> tuple[str, ...]:
 
 
 def keep_if(
-    read: ReadSet[E], reason_against: Callable[[E], str], kind: str, max_rejected_share: float, fix: str
-) -> ReadSet[E]:
+    read: ExampleSet[E], reason_against: Callable[[E], str], kind: str, max_rejected_share: float, fix: str
+) -> ExampleSet[E]:
     """The set without the examples that there is a reason against, each with a finding of that kind.
 
     Raises:
         DataError: if these are more than may be.
 
     """
-    kept, findings = [], Findings(read.findings.n_rows, list(read.findings.items))
+    kept, findings = [], RowFindings(read.findings.n_rows, list(read.findings.items))
     reasons: list[str] = []
     for example in read.examples:
         reason = reason_against(example)
@@ -305,9 +292,9 @@ def keep_if(
     return replace(read, examples=tuple(kept), findings=findings) if reasons else read
 
 
-def forget_gold(read: ReadSet[E], reason_against: Callable[[E], str], kind: str) -> ReadSet[E]:
+def forget_gold(read: ExampleSet[E], reason_against: Callable[[E], str], kind: str) -> ExampleSet[E]:
     """The set whose examples lose a ``gold`` that there is a reason against, each with a finding of that kind."""
-    examples, findings = [], Findings(read.findings.n_rows, list(read.findings.items))
+    examples, findings = [], RowFindings(read.findings.n_rows, list(read.findings.items))
     for example in read.examples:
         reason = reason_against(example)
         if reason:
@@ -317,7 +304,7 @@ def forget_gold(read: ReadSet[E], reason_against: Callable[[E], str], kind: str)
     return replace(read, examples=tuple(examples), findings=findings)
 
 
-def need_gold(read: ReadSet[E], has_gold: Callable[[E], bool], columns: str) -> ReadSet[E]:
+def need_gold(read: ExampleSet[E], has_gold: Callable[[E], bool], columns: str) -> ExampleSet[E]:
     """The set itself, if it can be evaluated on.
 
     Raises:
@@ -333,7 +320,7 @@ def need_gold(read: ReadSet[E], has_gold: Callable[[E], bool], columns: str) -> 
     return read
 
 
-def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
+def draw(read: ExampleSet[E], n: int, seed: int) -> ExampleSet[E]:
     """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
     if n == 0 or n >= len(read.examples):
         return read
@@ -343,8 +330,8 @@ def draw(read: ReadSet[E], n: int, seed: int) -> ReadSet[E]:
 
 
 def set_aside(
-    read: ReadSet[E], share: float, seed: int, group: Callable[[E], Hashable], told_apart_by: str
-) -> tuple[ReadSet[E], ReadSet[E]]:
+    read: ExampleSet[E], share: float, seed: int, group: Callable[[E], Hashable], told_apart_by: str
+) -> tuple[ExampleSet[E], ExampleSet[E]]:
     """Set aside about ``share`` of the examples for validation so that no group is on both sides.
 
     Args:
@@ -378,86 +365,15 @@ def set_aside(
         aside.add(key)
         n_aside += counts[key]
 
-    def part(inside: bool) -> ReadSet[E]:
+    def part(inside: bool) -> ExampleSet[E]:
         return replace(
             read,
             examples=tuple(e for e in read.examples if (group(e) in aside) == inside),
             fingerprint=f"{read.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}",
-            findings=Findings() if inside else read.findings,
+            findings=RowFindings() if inside else read.findings,
         )
 
     return part(False), part(True)
-
-
-def text_problem(value: object, name: str) -> Problem | None:
-    """What is wrong with a text called ``name``; None if it is a usable text."""
-    words = name.replace("_", " ")
-    if value is None:
-        return Problem(f"{name}_missing", f"There is no {words}.")
-    if not isinstance(value, str):
-        return Problem(f"{name}_not_text", f"The {words} is {shown(value)}, not text.")
-    if len(value) > MAX_TEXT_CHARACTERS:
-        return Problem(
-            f"{name}_too_long",
-            f"The {words} has {len(value):,} characters; at most {MAX_TEXT_CHARACTERS:,} can be used.",
-        )
-    if not value or value.isspace():
-        return Problem(f"{name}_empty", f"The {words} is empty or white space only.")
-    if not is_encodable(value):
-        return Problem(f"{name}_not_encodable", f"The {words} has half of a surrogate pair, which is not a character.")
-    return None
-
-
-def id_problem(value: object) -> Problem | None:
-    """What is wrong with an id; None if it is absent, text that can be written, or a whole number."""
-    fits = is_encodable(value) if isinstance(value, str) else value is None or type(value) is int
-    return None if fits else Problem("id_not_text", f"The id is {shown(value)}, neither text nor a whole number.")
-
-
-def id_text(value: object) -> str:
-    """The id as text; empty if the row has none."""
-    return "" if value is None else str(value).strip()
-
-
-def generated_id(*parts: str) -> str:
-    """An id for a row without one: the same for the same row, in every run."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_GENERATED_ID_DIGITS]
-
-
-def is_encodable(text: str) -> bool:
-    """Whether the text is free of lone surrogates, which no encoding can write."""
-    if text.isascii():
-        return True
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def writable(text: str) -> str:
-    """``text`` with lone surrogates escaped, so that reports can be written."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
-def shown(value: object) -> str:
-    """A value for a message, cut short; lone surrogates come out escaped."""
-    try:
-        text = repr(value)
-    except (RecursionError, ValueError):  # nested too deep; a number of too many digits
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 60 else f"{text[:57]}..."
-
-
-def rejected(kind: str, where: str, row_id: object, message: str) -> Finding:
-    """A finding that leaves a row out."""
-    return Finding("rejected", kind, where, "" if row_id is None else writable(str(row_id)), message)
-
-
-def gold_ignored(kind: str, where: str, row_id: object, message: str) -> Finding:
-    """A finding that leaves a row in, but not the gold that it has."""
-    told = rejected(kind, where, row_id, f"{message} There is nothing to compare the answer with.")
-    return replace(told, outcome="noted")
 
 
 @contextmanager

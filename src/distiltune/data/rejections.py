@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final
 
-from distiltune.data.findings import Finding, Findings
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.errors import DataError
 
 _SHOWN_REJECTIONS: Final = 5
 
 
-def at_fault_of(findings: Findings, n_rows: int) -> tuple[list[Finding], int]:
+def at_fault_of(findings: RowFindings, n_rows: int) -> tuple[list[RowFinding], int]:
     """The rejected rows, and how many rows there are beside those that are left out as they say themselves."""
     return findings.of("rejected"), n_rows - len(findings.of("left_out"))
 
 
-def rejection_lines(findings: Findings) -> list[str]:
+def rejection_lines(findings: RowFindings) -> list[str]:
     """How many rows were rejected for what, and the first of each kind: its place and the reason."""
-    first: dict[str, Finding] = {}
+    first: dict[str, RowFinding] = {}
     counts: Counter[str] = Counter()
     for item in findings.of("rejected"):
         counts[item.kind] += 1
@@ -29,7 +29,7 @@ def rejection_lines(findings: Findings) -> list[str]:
     return [*lines, *(f"  {item.where}: {item.message}" for item in shown_first)]
 
 
-def with_rejections(error: DataError, findings: Findings) -> DataError:
+def with_rejections(error: DataError, findings: RowFindings) -> DataError:
     """The error with the rows that were left out before it came to it, which may be its reason."""
     lines = rejection_lines(findings)
     if not lines:

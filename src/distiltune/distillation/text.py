@@ -13,8 +13,8 @@ from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet, no_labels
-from distiltune.data.findings import Finding, Findings
 from distiltune.data.packing import cumulative_lengths, positions
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.streams import read_text
 from distiltune.data.tokens import SpecialTokens, TokenTable, tokenise
 from distiltune.errors import DataError
@@ -29,7 +29,7 @@ class Texts:
     texts: tuple[str, ...]
     numbers: tuple[int, ...]
     sources: tuple[str, ...]
-    findings: Findings = field(default_factory=Findings)
+    findings: RowFindings = field(default_factory=RowFindings)
 
     @property
     def fingerprint(self) -> str:
@@ -38,11 +38,11 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class TextData:
+class PlainTextData:
     """Texts and their features; a ``Dataset`` for the engine."""
 
     features: FeatureSet
-    findings: Findings
+    findings: RowFindings
     fingerprint: str
     sources: tuple[str, ...]
     numbers: tuple[int, ...]
@@ -67,7 +67,7 @@ def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
         DataError: if a source does not exist, cannot be read, or there is no text at all.
 
     """
-    findings = Findings()
+    findings = RowFindings()
     seen: dict[str, None] = {}
     for file in (file for source in sources for file in _text_files(source)):
         for number, line in enumerate(read_text(file, encoding).splitlines(), start=1):
@@ -77,7 +77,7 @@ def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
             findings.count_row()
             if text in seen:
                 where = f"{file}:{number}"
-                findings.add(Finding("rejected", "duplicate", where, "", "the same text was read before"))
+                findings.add(RowFinding("rejected", "duplicate", where, "", "the same text was read before"))
             seen[text] = None
     if not seen:
         raise DataError("There is no text to learn from.", where=", ".join(sources), fix="one text a line is needed")
@@ -101,12 +101,12 @@ def part_texts(texts: Texts, share: float, seed: int) -> tuple[Texts, Texts]:
     random.Random(seed).shuffle(order)
     aside = set(order[: max(1, round(share * len(order)))])
 
-    def only(kept: list[int], findings: Findings) -> Texts:
+    def only(kept: list[int], findings: RowFindings) -> Texts:
         numbers = tuple(texts.numbers[i] for i in kept)
         return Texts(tuple(texts.texts[i] for i in kept), numbers, texts.sources, findings)
 
     rest = [i for i in range(len(texts.texts)) if i not in aside]
-    return only(rest, texts.findings), only(sorted(aside), Findings())
+    return only(rest, texts.findings), only(sorted(aside), RowFindings())
 
 
 def text_features(texts: Sequence[str], tokenizer: Tokenizer, max_length: int, stride: int) -> FeatureSet:

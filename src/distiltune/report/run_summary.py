@@ -21,12 +21,12 @@ class DataSummary:
 
     Attributes:
         sources: what the examples were read from, as the user named it (`Dataset.sources`).
-        n_rows: rows read (`Findings.n_rows`); 0 if unknown or if the set was parted from another one.
+        n_rows: rows read (`RowFindings.n_rows`); 0 if unknown or if the set was parted from another one.
         n_examples: examples that could be used and were.
         n_features: windows that they make.
         fingerprint: hash of the content and of the selection (`Dataset.fingerprint`).
         findings: how many findings of each kind, such as ``{"rejected/answer_not_found": 3}``
-            (`Findings.counts`).
+            (`RowFindings.counts`).
 
     """
 

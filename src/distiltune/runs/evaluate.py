@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.findings import Finding
 from distiltune.data.reading import Use
+from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.recipe.choose_task import with_task_of_model
@@ -49,8 +49,8 @@ class Evaluated:
     n_examples: int
     n_features: int
     metrics: dict[str, float]
-    rejected: tuple[Finding, ...]
-    noted: tuple[Finding, ...]
+    rejected: tuple[RowFinding, ...]
+    noted: tuple[RowFinding, ...]
     notes: tuple[str, ...]
     written: tuple[str, ...] = ()
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from distiltune.serving.metrics import Metrics
+from distiltune.serving.metrics import ServerMetrics
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -79,7 +79,7 @@ class Gate:
 
     app: App
     limits: Limits
-    metrics: Metrics
+    metrics: ServerMetrics
     _n_requests: int = field(default=0, init=False)
     _n_bytes: int = field(default=0, init=False)
 

@@ -14,7 +14,7 @@ _SIZES = (1, 2, 4, 8, 16, 32, 64)
 _TOKENS = (64, 128, 256, 512, 1_024, 2_048, 4_096)
 
 
-class Metrics:
+class ServerMetrics:
     """The figures of one server, in a registry of its own."""
 
     def __init__(self, queued_tokens: Callable[[], float]) -> None:

@@ -22,7 +22,7 @@ from starlette.exceptions import HTTPException
 from distiltune.errors import DistiltuneError
 from distiltune.serving.batching import DynamicBatcher, OverloadedError
 from distiltune.serving.gate import Gate, Limits
-from distiltune.serving.metrics import CONTENT_TYPE, Metrics
+from distiltune.serving.metrics import CONTENT_TYPE, ServerMetrics
 from distiltune.version import __version__
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
@@ -86,7 +86,7 @@ def make_app(
         notes: what there is to say of the model, kept as the application's ``state.notes``.
 
     """
-    metrics = Metrics(lambda: batcher.queued_tokens)
+    metrics = ServerMetrics(lambda: batcher.queued_tokens)
     batcher.on_batch = metrics.batch
 
     @asynccontextmanager
@@ -108,7 +108,7 @@ def make_app(
     return app
 
 
-def _own_routes(batcher: DynamicBatcher, metrics: Metrics) -> APIRouter:
+def _own_routes(batcher: DynamicBatcher, metrics: ServerMetrics) -> APIRouter:
     router = APIRouter(tags=["server"])
 
     @router.get("/healthz", summary="Whether the server takes requests")

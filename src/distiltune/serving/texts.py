@@ -27,7 +27,7 @@ MAX_WINDOWS: Final = 4_096
 OneText = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
 
 
-class ReadTexts(Protocol):
+class PreparedTexts(Protocol):
     """Texts that are ready for the model."""
 
     @property
@@ -35,11 +35,11 @@ class ReadTexts(Protocol):
         """Their windows."""
 
 
-D = TypeVar("D", bound=ReadTexts)
+D = TypeVar("D", bound=PreparedTexts)
 
 
-class Reader(Protocol[D]):
-    """Who says something of texts."""
+class TextModel(Protocol[D]):
+    """A model that says something of texts."""
 
     @property
     def model(self) -> nn.Module:
@@ -96,7 +96,9 @@ class TextService:
     page: Traversable
 
 
-def texts_app(reader: Reader[Any], service: TextService, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
+def texts_app(
+    reader: TextModel[Any], service: TextService, name: str, limits: Limits, batches: BatchSettings
+) -> FastAPI:
     """The page and the API around one model.
 
     Args:
@@ -122,7 +124,7 @@ def texts_app(reader: Reader[Any], service: TextService, name: str, limits: Limi
 
 
 def _router(
-    reader: Reader[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about: TextModelOut
+    reader: TextModel[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about: TextModelOut
 ) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["texts"])
     threads = ThreadPoolExecutor(2, "preparing")

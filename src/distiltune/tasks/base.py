@@ -18,8 +18,8 @@ from torch import nn
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.findings import Findings
 from distiltune.data.reading import Use
+from distiltune.data.row_findings import RowFindings
 from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -42,7 +42,7 @@ class Dataset(Protocol):
         """What the engine trains on."""
 
     @property
-    def findings(self) -> Findings:
+    def findings(self) -> RowFindings:
         """What was noticed, repaired and left out while reading."""
 
     @property

@@ -12,8 +12,8 @@ from tokenizers import Tokenizer
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
-from distiltune.data.findings import Findings
 from distiltune.data.reading import DataSettings
+from distiltune.data.row_findings import RowFindings
 from distiltune.settings.engine import EngineSettings
 
 E = TypeVar("E")
@@ -25,7 +25,7 @@ class TaskData(Generic[E]):
 
     examples: tuple[E, ...]
     features: FeatureSet
-    findings: Findings
+    findings: RowFindings
     fingerprint: str
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()

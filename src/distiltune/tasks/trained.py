@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from distiltune.data.reading import MAX_TEXT_CHARACTERS, text_problem
+from distiltune.data.values import MAX_TEXT_CHARACTERS, text_problem
 from distiltune.errors import DataError, ModelError
 from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import is_onnx, load_onnx, ways_to_a_head

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.place_answer import inner
+from distiltune.tasks.question_answering.locate_answer import inner
 
 Span = tuple[int, int]
 

@@ -21,11 +21,11 @@ from distiltune.tasks.question_answering.evaluation import (
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
+from distiltune.tasks.question_answering.inference import DecodingSettings, read_answers
 from tests.helpers import example, people, tiny_qa_model
 
 PEOPLE = people()
-SETTINGS = ReadingSettings(batch_tokens=60)
+SETTINGS = DecodingSettings(batch_tokens=60)
 
 
 class Oracle(nn.Module):

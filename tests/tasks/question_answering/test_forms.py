@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from distiltune.data.files import first_columns
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none
-from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
+from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, read_examples
 from distiltune.tasks.table import TASKS
 
 FORMS = Path(__file__).parents[2] / "data" / "label_forms"
@@ -22,7 +22,7 @@ HARBOUR = "🚢 The harbour master is Ida Brandt.\r\nThe ferry leaves at nine."
 MASTER, NINE = ("Ida Brandt", HARBOUR.index("Ida")), ("nine", HARBOUR.index("nine"))
 
 
-def read(path: Path, columns: str = "", **settings: Any) -> ExampleSet:
+def read(path: Path, columns: str = "", **settings: Any) -> QuestionSet:
     found = read_examples([path], split="train", columns=ColumnMap.parse(columns), max_rejected_share=1.0, **settings)
     assert found.findings.n_rows == len(found.examples) + len(found.findings.of("rejected"))
     for each in found.examples:
@@ -30,11 +30,11 @@ def read(path: Path, columns: str = "", **settings: Any) -> ExampleSet:
     return found
 
 
-def answers(found: ExampleSet) -> list[list[tuple[str, int]]]:
+def answers(found: QuestionSet) -> list[list[tuple[str, int]]]:
     return [[(answer.text, answer.start) for answer in example.answers] for example in found.examples]
 
 
-def kinds(found: ExampleSet) -> set[str]:
+def kinds(found: QuestionSet) -> set[str]:
     return {finding.kind for finding in found.findings.items}
 
 

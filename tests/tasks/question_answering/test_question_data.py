@@ -10,29 +10,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.findings import Finding, Findings
 from distiltune.data.reading import draw, set_aside
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.errors import DataError
 from distiltune.system import code_fingerprint
 from distiltune.tasks.question_answering import question_data as data
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
 from distiltune.tasks.question_answering.question_data import featurise
-from distiltune.tasks.question_answering.read import ExampleSet
+from distiltune.tasks.question_answering.read import QuestionSet
 from tests.helpers import example, people, word_pieces
 
 PEOPLE = people()
 WINDOWS = WindowSettings(24, 3, 6)
-REJECTED = Finding("rejected", "answer_not_found", "a.json#q", "q", "its answer is not there")
+REJECTED = RowFinding("rejected", "answer_not_found", "a.json#q", "q", "its answer is not there")
 
 
-def part_by_context(examples: ExampleSet, share: float, seed: int) -> tuple[ExampleSet, ExampleSet]:
+def part_by_context(examples: QuestionSet, share: float, seed: int) -> tuple[QuestionSet, QuestionSet]:
     return set_aside(examples, share, seed, lambda each: each.context, "text")
 
 
-def set_of(examples: Sequence[Example]) -> ExampleSet:
-    findings = Findings(n_rows=len(examples) + 1, items=[REJECTED])
-    return ExampleSet(tuple(examples), findings, "f" * 64, ("a.json",))
+def set_of(examples: Sequence[Example]) -> QuestionSet:
+    findings = RowFindings(n_rows=len(examples) + 1, items=[REJECTED])
+    return QuestionSet(tuple(examples), findings, "f" * 64, ("a.json",))
 
 
 ALL = set_of(PEOPLE.examples)
@@ -121,7 +121,7 @@ def test_features_come_from_the_cache_the_second_time(monkeypatch: pytest.Monkey
     assert (again.examples, again.findings, again.notes) == (made.examples, made.findings, ())
 
 
-def changed_sets() -> dict[str, ExampleSet]:
+def changed_sets() -> dict[str, QuestionSet]:
     first = PEOPLE.examples[0]
     answer = first.answers[0]
     changes = {
@@ -136,7 +136,7 @@ def changed_sets() -> dict[str, ExampleSet]:
 
 
 @pytest.mark.parametrize("examples", changed_sets().values(), ids=changed_sets().keys())
-def test_whatever_decides_features_decides_the_key(tmp_path: Path, examples: ExampleSet) -> None:
+def test_whatever_decides_features_decides_the_key(tmp_path: Path, examples: QuestionSet) -> None:
     featurise(ALL, PEOPLE.tokenizer, WINDOWS)
     featurise(examples, PEOPLE.tokenizer, WINDOWS)
     assert len(list(tmp_path.iterdir())) == 2

@@ -22,7 +22,7 @@ from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.question_answering.examples import Answer
 from distiltune.tasks.question_answering.read import (
     ColumnMap,
-    ExampleSet,
+    QuestionSet,
     read_examples,
 )
 from tests.hub_stand_in import HubStandIn
@@ -56,13 +56,13 @@ def _write(path: Path, document: object) -> Path:
 
 def _read(
     path: Path | str, *, split: Literal["train", "validation"] = "train", columns: ColumnMap | None = None
-) -> ExampleSet:
+) -> QuestionSet:
     read = read_examples([path], split=split, columns=columns or ColumnMap(), max_rejected_share=1.0)
     _check(read)
     return read
 
 
-def _check(read: ExampleSet) -> None:
+def _check(read: QuestionSet) -> None:
     """What holds whatever was read."""
     assert read.findings.n_rows == len(read.examples) + len(read.findings.of("rejected"))
     assert len({example.id for example in read.examples}) == len(read.examples)
@@ -70,12 +70,12 @@ def _check(read: ExampleSet) -> None:
         assert all(each.context[answer.start : answer.end] == answer.text for answer in each.answers)
 
 
-def _read_rows(folder: Path, *rows: object) -> ExampleSet:
+def _read_rows(folder: Path, *rows: object) -> QuestionSet:
     """Those rows from a JSON file, with one more that is good, so that there always is an example."""
     return _read(_write(folder / "rows.json", [*rows, _flat(id="good")]))
 
 
-def _kinds(read: ExampleSet) -> list[str]:
+def _kinds(read: QuestionSet) -> list[str]:
     return list(read.findings.counts())
 
 

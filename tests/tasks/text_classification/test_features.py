@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distiltune.data.findings import Findings
-from distiltune.data.reading import ReadSet
+from distiltune.data.reading import ExampleSet
+from distiltune.data.row_findings import RowFindings
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextWindows, featurise, longest_first, make_arrays
 from distiltune.tasks.text_classification.targets import Targets
@@ -61,7 +61,7 @@ def test_pairs_are_cut_longest_first(first: int, second: int, room: int) -> None
 
 def test_the_windows_of_a_text_weigh_one_together() -> None:
     examples = (TextExample("1", " ".join(["a"] * 30), None, ("x",)), TextExample("2", "a", None, ("y",)))
-    read = ReadSet(examples, Findings(2), "f", ("a",))
+    read = ExampleSet(examples, RowFindings(2), "f", ("a",))
     targets = Targets("single-label", ("x", "y"))
     data = featurise(read, TOKENIZER, TextWindows(12, 2), targets, np.array([2.0, 0.5]))
     assert data.features.weights is not None
@@ -82,12 +82,14 @@ def test_the_windows_of_a_text_weigh_one_together() -> None:
 )
 def test_labels_are_whole_or_other_numbers(targets: Targets, gold: tuple[str, ...], kind: type, rows: Any) -> None:
     examples = (TextExample("1", "a", None, gold), TextExample("2", "b", None, None))
-    data = featurise(ReadSet(examples, Findings(2), "f", ("a",)), TOKENIZER, TextWindows(12, 2), targets, np.ones(3))
+    data = featurise(
+        ExampleSet(examples, RowFindings(2), "f", ("a",)), TOKENIZER, TextWindows(12, 2), targets, np.ones(3)
+    )
     assert data.features.labels.dtype == kind
     np.testing.assert_array_equal(data.features.labels, np.array(rows, dtype=kind))
 
 
 def test_where_no_text_has_a_label_there_is_no_column_of_them() -> None:
-    read = ReadSet((TextExample("1", "a", None, None),), Findings(1), "f", ("a",))
+    read = ExampleSet((TextExample("1", "a", None, None),), RowFindings(1), "f", ("a",))
     data = featurise(read, TOKENIZER, TextWindows(12, 2), Targets("single-label", ("x", "y")), np.ones(2))
     assert data.features.labels.shape == (1, 0)

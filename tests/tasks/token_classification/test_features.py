@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distiltune.data.findings import Findings
 from distiltune.data.packing import NO_LABEL
-from distiltune.data.reading import ReadSet
+from distiltune.data.reading import ExampleSet
+from distiltune.data.row_findings import RowFindings
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.tags import tag_names
@@ -28,7 +28,7 @@ def data_of(sentences: list[list[str]], max_length: int, stride: int = 4) -> Tok
         places = tuple((end - 1 - len(word), end - 1) for word, end in zip(words, ends, strict=True))
         gold = tuple(Entity(place, place + 1, "x") for place in range(0, len(words), 3))
         examples.append(TokenExample(str(i), " ".join(words), places, gold))
-    read = ReadSet(tuple(examples), Findings(), "f", ())
+    read = ExampleSet(tuple(examples), RowFindings(), "f", ())
     return featurise(read, TOKENIZER, TokenWindows(max_length, stride), TAGS)
 
 
@@ -89,7 +89,7 @@ def test_a_word_longer_than_a_window_is_kept_and_said() -> None:
 
 
 def test_where_no_text_is_marked_there_are_no_labels() -> None:
-    read = ReadSet((TokenExample("1", "a", ((0, 1),), None),), Findings(), "f", ())
+    read = ExampleSet((TokenExample("1", "a", ((0, 1),), None),), RowFindings(), "f", ())
     features = featurise(read, TOKENIZER, TokenWindows(12, 4), TAGS).features
     assert features.token_labels is None
     assert features.weight(np.arange(1)) == 0.0

@@ -10,11 +10,11 @@ from distiltune.tasks.encoder.settings import EncoderSettings, check, defaults
 from distiltune.tasks.entry import TaskEntry
 
 if TYPE_CHECKING:
-    from distiltune.distillation.text import TextData
+    from distiltune.distillation.text import PlainTextData
     from distiltune.tasks.base import TaskSpec
 
 
-def _spec() -> Callable[[EncoderSettings], TaskSpec[TextData]]:
+def _spec() -> Callable[[EncoderSettings], TaskSpec[PlainTextData]]:
     from distiltune.tasks.encoder.task import from_settings
 
     return from_settings

@@ -31,7 +31,7 @@ from distiltune.distillation.teacher import (
     variances,
     with_targets,
 )
-from distiltune.distillation.text import TextData, Texts, cached_features, part_texts, read_texts, text_features
+from distiltune.distillation.text import PlainTextData, Texts, cached_features, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
@@ -140,7 +140,7 @@ class LoadedTeacher:
 
     def with_states(
         self, texts: Texts, tokenizer: Tokenizer, heights: tuple[int, ...], settings: TextSettings
-    ) -> TextData:
+    ) -> PlainTextData:
         """The texts with their features, whose targets are its hidden states at these heights.
 
         Raises:
@@ -158,7 +158,7 @@ class LoadedTeacher:
         says = with_targets(asked, features, settings.evaluation_tokens)
         note = "the teacher's outputs were taken from the cache" if says.from_cache else "the teacher was run"
         notes = (note, *says.problems)
-        return TextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, notes)
+        return PlainTextData(says.features, texts.findings, texts.fingerprint, texts.sources, texts.numbers, notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +246,7 @@ class EncoderTraining:
             return loaded
         return _narrowed(loaded, teacher, heights, self.sample, self.spec.texts)
 
-    def lesson(self, loaded: LoadedModel) -> Lesson[TextData]:
+    def lesson(self, loaded: LoadedModel) -> Lesson[PlainTextData]:
         """The texts with what the teacher says of them, run now or taken from the cache, and the loss beside it.
 
         Raises:
@@ -290,7 +290,7 @@ class EncoderDistillation:
         """What the student is thrown away with: its projections onto the teacher's width."""
         return Projections(len(self.heights.student), hidden_size, self.teacher.hidden_size)
 
-    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> TextData:
+    def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> PlainTextData:
         """Read texts and what the teacher says of them."""
         texts = read_texts(sources, self.spec.texts.encoding)
         return self.teacher.with_states(texts, tokenizer, self.heights.teacher, self.spec.texts)
@@ -306,7 +306,7 @@ class EncoderDistillation:
     def evaluate(
         self,
         model: nn.Module,
-        data: TextData,
+        data: PlainTextData,
         predictions: Path | None = None,
         on_progress: OnProgress = ignore_progress,
     ) -> EncoderEvaluation:

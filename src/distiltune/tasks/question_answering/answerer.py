@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.reading import is_encodable, text_problem
+from distiltune.data.values import is_encodable, text_problem
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import LoadedModel
 from distiltune.settings.stored import stored_settings
@@ -24,8 +24,8 @@ from distiltune.tasks.question_answering.features import (
     WindowSettings,
     make_features,
 )
+from distiltune.tasks.question_answering.inference import DecodingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.passages import PassageIndex
-from distiltune.tasks.question_answering.reading import ReadingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
 from distiltune.tasks.trained import load_trained
@@ -259,7 +259,7 @@ class Answerer:
                 on_progress(n_read, n_all)
 
             windows = read_windows(
-                self._loaded.model, prepared.examples, prepared.features, ReadingSettings().batch_tokens, count
+                self._loaded.model, prepared.examples, prepared.features, DecodingSettings().batch_tokens, count
             )
             replies += self._replies(prepared, (each for _, each in windows), n_best)
         return replies

@@ -27,8 +27,8 @@ from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.tasks.question_answering.inference import DecodingSettings, read_answers
 from distiltune.tasks.question_answering.metrics import Prediction, ScoreKeeper, SquadScores
-from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
 
 TEMPERATURE = "confidence_temperature"
 """The metric, and the name in config.json, of what scores are divided by before they become confidences."""
@@ -192,7 +192,7 @@ def evaluate_questions(
     model: nn.Module,
     examples: Sequence[Example],
     question_features: QuestionFeatures,
-    settings: ReadingSettings,
+    settings: DecodingSettings,
     decision: AnswerDecision = AnswerDecision(),
     on_example: Callable[[Example, Decoded], None] = lambda example, decoded: None,
 ) -> QuestionEvaluation:

@@ -19,7 +19,7 @@ from distiltune.data.packing import NO_LABEL
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
 from distiltune.data.windows import SequencePart, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.place_answer import inner
+from distiltune.tasks.question_answering.locate_answer import inner
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1

@@ -19,12 +19,13 @@ from typing import Any, Final, Literal
 
 from tokenizers import Tokenizer
 
-from distiltune.data.reading import text_problem
+from distiltune.data.values import text_problem
 from distiltune.system.host import with_threads
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import Candidate, decode
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import make_features
+from distiltune.tasks.question_answering.inference import read_windows
 from distiltune.tasks.question_answering.pipeline_arguments import (
     USUAL,
     CallSettings,
@@ -32,7 +33,6 @@ from distiltune.tasks.question_answering.pipeline_arguments import (
     loading_arguments,
     take_call,
 )
-from distiltune.tasks.question_answering.reading import read_windows
 
 Found = dict[str, Any]
 """One answer: ``score``, ``start``, ``end`` and ``answer``."""

@@ -16,7 +16,7 @@ from distiltune.model.build import LoadedModel
 from distiltune.model.source import resolve_model
 from distiltune.model.tokenizer import load_tokenizer, n_token_ids, tokenizer_file
 from distiltune.tasks.question_answering.features import WindowSettings
-from distiltune.tasks.question_answering.reading import ReadingSettings
+from distiltune.tasks.question_answering.inference import DecodingSettings
 
 _DTYPES: Final = {"auto": "float32", "float32": "float32", "bfloat16": "bfloat16", "float16": "bfloat16"}
 """A type of numbers by name → our precision; `auto` was that of the saved weights, which we use as float32."""
@@ -86,7 +86,7 @@ class CallSettings:
 
     def batch_tokens(self, windows: WindowSettings) -> int:
         """Most tokens in a batch of these windows."""
-        return self.batch_size * windows.max_length if self.batch_size else ReadingSettings().batch_tokens
+        return self.batch_size * windows.max_length if self.batch_size else DecodingSettings().batch_tokens
 
 
 USUAL: Final = CallSettings()

@@ -12,12 +12,12 @@ from tokenizers import Tokenizer
 from distiltune.data.cache import Arrays, load_or_make
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.data.findings import Finding, Findings
 from distiltune.data.hub import Split
 from distiltune.data.reading import Use
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
-from distiltune.tasks.question_answering.read import ColumnMap, ExampleSet, read_examples
+from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, read_examples
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class QuestionData:
 
     examples: tuple[Example, ...]
     question_features: QuestionFeatures
-    findings: Findings
+    findings: RowFindings
     fingerprint: str
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ def load_examples(
     use: Use = "training",
     no_answer: str = "",
     form: FileForm = AS_USUAL,
-) -> ExampleSet:
+) -> QuestionSet:
     """Read the examples of all sources, mixed in the order named; arguments and errors as `read_examples`."""
     return read_examples(
         sources,
@@ -67,7 +67,7 @@ def load_examples(
     )
 
 
-def featurise(examples: ExampleSet, tokenizer: Tokenizer, settings: WindowSettings) -> QuestionData:
+def featurise(examples: QuestionSet, tokenizer: Tokenizer, settings: WindowSettings) -> QuestionData:
     """Features of the examples, from the cache if these files, this tokenizer and these settings made some before."""
     notes: list[str] = []
     parts = {
@@ -109,12 +109,12 @@ def _fingerprint(examples: Sequence[Example]) -> str:
     return digest.hexdigest()
 
 
-def _with_truncations(examples: ExampleSet, features: QuestionFeatures, limit: int) -> Findings:
-    findings = Findings(n_rows=examples.findings.n_rows, items=list(examples.findings.items))
+def _with_truncations(examples: QuestionSet, features: QuestionFeatures, limit: int) -> RowFindings:
+    findings = RowFindings(n_rows=examples.findings.n_rows, items=list(examples.findings.items))
     for index in features.truncated_examples.tolist():
         example = examples.examples[index]
         findings.add(
-            Finding(
+            RowFinding(
                 outcome="noted",
                 kind="question_truncated",
                 where=f"#{example.id}",

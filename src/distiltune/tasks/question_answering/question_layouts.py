@@ -13,14 +13,14 @@ Paragraph = dict[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class QuestionLayout:
     """The row's questions below their text, and what was decided to get them."""
 
     paragraph: Paragraph
     decisions: tuple[Decision, ...] = ()
 
 
-def as_usual(row: Mapping[str, object]) -> Layout | None:
+def as_usual(row: Mapping[str, object]) -> QuestionLayout | None:
     """The paragraph that the row holds in one of the forms below; None if it has none of them."""
     if "paragraphs" in row:
         return None
@@ -30,12 +30,12 @@ def as_usual(row: Mapping[str, object]) -> Layout | None:
     return None
 
 
-def _paragraph_itself(row: Mapping[str, object]) -> Layout:
+def _paragraph_itself(row: Mapping[str, object]) -> QuestionLayout:
     """A paragraph without an article: MRQA's lines, CMRC's rows."""
-    return Layout(dict(row))
+    return QuestionLayout(dict(row))
 
 
-def _conversation(row: Mapping[str, object]) -> Layout:
+def _conversation(row: Mapping[str, object]) -> QuestionLayout:
     """CoQA: a story, questions in turns, and for each the stretch of the story that its answer is made from."""
     questions, answers = row.get("questions"), row.get("answers")
     by_turn = {each.get("turn_id"): each for each in _objects(answers)}
@@ -52,10 +52,10 @@ def _conversation(row: Mapping[str, object]) -> Layout:
         "Questions in turns are read one by one, each without those before it; the answer is the stretch that was "
         "marked, not what was said of it.",
     )
-    return Layout({"context": row.get("story"), "qas": qas}, (decision,))
+    return QuestionLayout({"context": row.get("story"), "qas": qas}, (decision,))
 
 
-def _haystack_label(row: Mapping[str, object]) -> Layout:
+def _haystack_label(row: Mapping[str, object]) -> QuestionLayout:
     """Haystack's labels: a query, a document, an answer with its offsets in that."""
     document, answer = row.get("document"), row.get("answer")
     content = document.get("content") if isinstance(document, dict) else None
@@ -69,10 +69,10 @@ def _haystack_label(row: Mapping[str, object]) -> Layout:
         question["answers"] = NotKnown("The label says of this answer that it is wrong, and not what is right.")
     elif not none:
         question["answers"] = [{"text": text, "answer_start": start}]
-    return Layout({"context": content, "qas": [question]})
+    return QuestionLayout({"context": content, "qas": [question]})
 
 
-def _label_studio(row: Mapping[str, object]) -> Layout:
+def _label_studio(row: Mapping[str, object]) -> QuestionLayout:
     """Label Studio's JSON: a text and a question as data, and what people marked in the text."""
     data: Any = row["data"]
     marked: list[object] = []
@@ -89,10 +89,10 @@ def _label_studio(row: Mapping[str, object]) -> Layout:
     question["answers"] = marked if n_people else NotKnown("Nobody has marked an answer, nor that there is none.")
     message = "The answers are the stretches that people marked; a task that was submitted without any has no answer."
     decision = Decision("marked_answers", message)
-    return Layout({"context": data.get("context", data.get("text")), "qas": [question]}, (decision,))
+    return QuestionLayout({"context": data.get("context", data.get("text")), "qas": [question]}, (decision,))
 
 
-def _news_qa(row: Mapping[str, object]) -> Layout:
+def _news_qa(row: Mapping[str, object]) -> QuestionLayout:
     """NewsQA's JSON: a story with questions, and for each what most people agreed on."""
     text = row.get("text")
     qas: list[object] = []
@@ -109,7 +109,7 @@ def _news_qa(row: Mapping[str, object]) -> Layout:
             entry["answers"] = NotKnown("People agreed on no answer, nor that there is none.")
         qas.append(entry)
     decision = Decision("consensus", "The answer is the stretch that most people agreed on.")
-    return Layout({"context": text, "qas": qas}, (decision,))
+    return QuestionLayout({"context": text, "qas": qas}, (decision,))
 
 
 def _objects(value: object) -> list[dict[Any, Any]]:
@@ -120,7 +120,9 @@ def _has_question(data: object) -> bool:
     return isinstance(data, dict) and "question" in data and ("text" in data or "context" in data)
 
 
-_LAYOUTS: Final[tuple[tuple[Callable[[Mapping[str, object]], bool], Callable[[Mapping[str, object]], Layout]], ...]] = (
+_LAYOUTS: Final[
+    tuple[tuple[Callable[[Mapping[str, object]], bool], Callable[[Mapping[str, object]], QuestionLayout]], ...]
+] = (
     (lambda row: "qas" in row, _paragraph_itself),
     (lambda row: {"story", "questions", "answers"} <= row.keys(), _conversation),
     (lambda row: {"query", "document"} <= row.keys(), _haystack_label),

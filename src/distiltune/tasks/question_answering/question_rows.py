@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from distiltune.data.column_names import parse_columns
-from distiltune.data.findings import Finding
-from distiltune.data.reading import rejected, writable
+from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
-from distiltune.tasks.question_answering.question_layouts import Layout, as_usual
+from distiltune.data.values import rejected, writable
+from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
     RANGE_NAMES,
     START_NAMES,
@@ -48,8 +48,8 @@ def is_nested(row: Row) -> bool:
     return "paragraphs" in row.value or as_usual(row.value) is not None
 
 
-def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[RawQuestion | Finding]:
-    """The questions of one row of ``file``, or of one SQuAD article; a rejected `Finding` for any other."""
+def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[RawQuestion | RowFinding]:
+    """The questions of one row of ``file``, or of one SQuAD article; a rejected `RowFinding` for any other."""
     if isinstance(row, BadRow):
         yield rejected("row_unreadable", row.where, None, f"The row {row.reason}")
         return
@@ -62,7 +62,7 @@ def questions_of(row: Row | BadRow, file: str, columns: ColumnMap) -> Iterator[R
         yield _question_of_flat_row(row, columns)
 
 
-def _questions_of_layout(row: Row, layout: Layout, file: str) -> Iterator[RawQuestion | Finding]:
+def _questions_of_layout(row: Row, layout: QuestionLayout, file: str) -> Iterator[RawQuestion | RowFinding]:
     """The questions of a row that is laid out in another form, each with what was decided about that."""
     for question in _questions_of_paragraph(row, layout.paragraph, row.where, file):
         if isinstance(question, RawQuestion):
@@ -70,7 +70,7 @@ def _questions_of_layout(row: Row, layout: Layout, file: str) -> Iterator[RawQue
         yield question
 
 
-def _questions_of_article(row: Row, paragraphs: object, file: str) -> Iterator[RawQuestion | Finding]:
+def _questions_of_article(row: Row, paragraphs: object, file: str) -> Iterator[RawQuestion | RowFinding]:
     """The questions of an article: ``paragraphs`` with a ``context`` and ``qas``, SQuAD 1.1 and 2.0."""
     if not isinstance(paragraphs, list):
         yield rejected("article_malformed", row.where, None, "The article's `paragraphs` is not a list.")
@@ -79,7 +79,7 @@ def _questions_of_article(row: Row, paragraphs: object, file: str) -> Iterator[R
         yield from _questions_of_paragraph(row, paragraph, f"{row.where}.paragraphs[{number}]", file)
 
 
-def _questions_of_paragraph(row: Row, paragraph: object, where: str, file: str) -> Iterator[RawQuestion | Finding]:
+def _questions_of_paragraph(row: Row, paragraph: object, where: str, file: str) -> Iterator[RawQuestion | RowFinding]:
     questions = paragraph.get("qas") if isinstance(paragraph, dict) else None
     if not isinstance(paragraph, dict) or not isinstance(questions, list):
         yield rejected("article_malformed", where, None, "The paragraph has no list `qas`.")

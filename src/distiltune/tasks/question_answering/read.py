@@ -12,40 +12,35 @@ from typing import Any
 
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.data.findings import Finding, Outcome
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
-from distiltune.data.reading import (
+from distiltune.data.reading import ExampleSet, Reading, ToRead, Use, need_gold, read_sources
+from distiltune.data.row_findings import Outcome, RowFinding
+from distiltune.data.rows import Row
+from distiltune.data.values import (
     Problem,
-    Reading,
-    ReadSet,
-    ToRead,
-    Use,
     generated_id,
     gold_ignored,
     id_problem,
     id_text,
     is_encodable,
-    need_gold,
-    read_sources,
     rejected,
     shown,
     text_problem,
 )
-from distiltune.data.rows import Row
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
+from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, locate_answer
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none
-from distiltune.tasks.question_answering.place_answer import Misplaced, Placed, place_answer
 from distiltune.tasks.question_answering.question_rows import ColumnMap, is_nested, questions_of
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswer, RawAnswers, RawQuestion
 
-__all__ = ["ColumnMap", "ExampleSet", "read_examples"]
+__all__ = ["ColumnMap", "QuestionSet", "read_examples"]
 
 _GOLD = ("answer_text", "answer_start", "answers")
 """Fields whose columns a prediction does not need."""
 
-ExampleSet = ReadSet[Example]
+QuestionSet = ExampleSet[Example]
 """The questions of one split."""
 
 # Names that people give a column of answers. Where none of the mapped columns exists but one of these does,
@@ -81,7 +76,7 @@ def read_examples(
     use: Use = "training",
     no_answer: str = "",
     form: FileForm = AS_USUAL,
-) -> ExampleSet:
+) -> QuestionSet:
     """Read the examples of one split from all sources, in order, as `read_sources` does.
 
     Where no row of a file has a place for answers, none of its examples has gold, but for training, where they count as
@@ -175,7 +170,7 @@ class _Reading(Reading[Example]):
         for decision in decisions:
             if decision.kind not in self.decided:
                 self.decided.add(decision.kind)
-                self.findings.add(Finding("decided", decision.kind, file, "", decision.message))
+                self.findings.add(RowFinding("decided", decision.kind, file, "", decision.message))
 
 
 def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
@@ -188,7 +183,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     for row in reading.rows(path, is_flat=lambda row: not is_nested(row) and row.value.keys() != {"header"}):
         if isinstance(row, Row) and row.value.keys() == {"header"}:
             reading.findings.add(
-                Finding("noted", "header_line", row.where, "", "The line tells of the file; it is no row.")
+                RowFinding("noted", "header_line", row.where, "", "The line tells of the file; it is no row.")
             )
             continue
         if isinstance(row, Row) and row.told:
@@ -197,9 +192,9 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             first_flat_row = row
         for question in questions_of(row, file, columns):
             reading.findings.count_row()
-            result = question if isinstance(question, Finding) else _example_of(question, reading)
+            result = question if isinstance(question, RowFinding) else _example_of(question, reading)
             has_gold = has_gold or (isinstance(question, RawQuestion) and question.has_gold)
-            if isinstance(result, Finding):
+            if isinstance(result, RowFinding):
                 reading.findings.add(result)
                 continue
             if isinstance(question, RawQuestion):
@@ -217,13 +212,13 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             reading.examples[i] = replace(reading.examples[i], has_gold=False)
 
 
-def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> Finding:
+def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> RowFinding:
     """The finding that a file has no answers at all; `DataError` if they are wanted and in a column not mapped."""
     if row is not None and use != "prediction":
         _refuse_likely_columns(file, row, columns)
     what = "every question counts as unanswerable" if use == "training" else "there is nothing to compare with"
     message = f"No row has {columns.answer_text!r} or {columns.answers!r}: {what}."
-    return Finding("noted", "no_answer_column", file, "", message)
+    return RowFinding("noted", "no_answer_column", file, "", message)
 
 
 def _refuse_likely_columns(file: str, row: Row, columns: ColumnMap) -> None:
@@ -248,7 +243,7 @@ def _refuse_likely_columns(file: str, row: Row, columns: ColumnMap) -> None:
         )
 
 
-def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
+def _example_of(raw: RawQuestion, reading: _Reading) -> Example | RowFinding:
     """The example, or the finding that rejects it. Adds what else there is to say to ``reading.findings``."""
     problem = text_problem(raw.question, "question")
     if problem is None and (not isinstance(raw.context, str) or raw.context not in reading.contexts):
@@ -260,7 +255,7 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | Finding:
     assert isinstance(raw.context, str)
     context = reading.contexts.setdefault(raw.context, raw.context)
     wanted_id = id_text(raw.id) or generated_id(context, raw.question)
-    golds = _place_golds(raw, context, wanted_id, reading)
+    golds = _locate_golds(raw, context, wanted_id, reading)
     if golds.rejection is not None:
         return golds.rejection
     reading.findings.extend(golds.findings)
@@ -276,11 +271,11 @@ class _Golds:
     answers: tuple[Answer, ...] = ()
     unplaced: tuple[str, ...] = ()
     has_gold: bool = True
-    findings: tuple[Finding, ...] = ()
-    rejection: Finding | None = None
+    findings: tuple[RowFinding, ...] = ()
+    rejection: RowFinding | None = None
 
 
-def _place_golds(raw: RawQuestion, context: str, row_id: str, reading: _Reading) -> _Golds:
+def _locate_golds(raw: RawQuestion, context: str, row_id: str, reading: _Reading) -> _Golds:
     """Place every gold answer. Bad ones are left out, each with a finding, as long as a good one stays.
 
     But for training, one that is a text and has no place is good to be scored against. Those that mean that there is
@@ -288,8 +283,8 @@ def _place_golds(raw: RawQuestion, context: str, row_id: str, reading: _Reading)
     """
     use = reading.use
 
-    def finding(outcome: Outcome, kind: str, message: str) -> Finding:
-        return Finding(outcome, kind, raw.where, row_id, message)
+    def finding(outcome: Outcome, kind: str, message: str) -> RowFinding:
+        return RowFinding(outcome, kind, raw.where, row_id, message)
 
     if isinstance(raw.answers, str):
         return _without_gold(raw, row_id, Problem("answers_malformed", raw.answers), use)
@@ -299,10 +294,10 @@ def _place_golds(raw: RawQuestion, context: str, row_id: str, reading: _Reading)
         return _Golds(findings=(finding("noted", "impossible_with_answers", message),))
     answers: list[Answer] = []
     unplaced: list[str] = []
-    findings: list[Finding] = []
+    findings: list[RowFinding] = []
     problems: list[Problem] = []
     for gold in given:
-        placed = _place_gold(gold, context)
+        placed = _locate_gold(gold, context)
         if isinstance(placed, Problem) and use != "training" and text_problem(gold.text, "answer") is None:
             unplaced.append(str(gold.text))
             findings.append(
@@ -337,7 +332,7 @@ def _without_gold(raw: RawQuestion, row_id: str, problem: Problem, use: Use) -> 
     return _Golds(rejection=rejected(problem.kind, raw.where, row_id, problem.message))
 
 
-def _place_gold(gold: RawAnswer, context: str) -> Placed | Problem:
+def _locate_gold(gold: RawAnswer, context: str) -> LocatedAnswer | Problem:
     """The answer in the context, or why it has no place there."""
     problem = text_problem(gold.text, "answer")
     if problem is not None and problem.kind == "answer_empty":
@@ -348,7 +343,7 @@ def _place_gold(gold: RawAnswer, context: str) -> Placed | Problem:
     start = _offset(gold.start)
     if isinstance(start, Problem):
         return start
-    placed = place_answer(context, gold.text, start)
+    placed = locate_answer(context, gold.text, start)
     if isinstance(placed, Misplaced):
         text = shown(gold.text)
         also = f" {way_to_say_none(text)}" if like_none(gold.text, unplaced=True) else ""

@@ -38,14 +38,14 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
+from distiltune.tasks.question_answering.inference import DecodingSettings
 from distiltune.tasks.question_answering.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.question_answering.question_data import (
     QuestionData,
     featurise,
     load_examples,
 )
-from distiltune.tasks.question_answering.read import ExampleSet
-from distiltune.tasks.question_answering.reading import ReadingSettings
+from distiltune.tasks.question_answering.read import QuestionSet
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
 from distiltune.training.objective import Divergence, TableColumn
 
@@ -90,7 +90,7 @@ class QuestionSpec:
 
     data: DataSettings
     windows: WindowSettings
-    reading: ReadingSettings
+    reading: DecodingSettings
     null_threshold: float | None = None
     no_answer: str = ""
 
@@ -114,12 +114,12 @@ class QuestionSpec:
         threshold = stored_threshold(config) if self.null_threshold is None else self.null_threshold
         return QuestionAnswering(self, threshold, stored_temperature(config) or 1.0)
 
-    def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> ExampleSet:
+    def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> QuestionSet:
         """Read the questions of these sources; arguments and errors as `load_examples`."""
         columns, share = self.data.columns, self.data.max_rejected_share
         return load_examples(sources, split, columns, share, use or USE_OF[split], self.no_answer, self.data.form)
 
-    def featurise(self, examples: ExampleSet, tokenizer: Tokenizer) -> QuestionData:
+    def featurise(self, examples: QuestionSet, tokenizer: Tokenizer) -> QuestionData:
         """The questions with their features."""
         return featurise(examples, tokenizer, self.windows)
 
@@ -129,8 +129,8 @@ class QuestionTraining:
     """The task with its questions read, ``validation`` None if there are none."""
 
     task: QuestionAnswering
-    train: ExampleSet
-    validation: ExampleSet | None
+    train: QuestionSet
+    validation: QuestionSet | None
     device: torch.device
 
     def load_model(self, name: str, dropouts: Dropouts) -> LoadedModel:
@@ -315,7 +315,7 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionSpec:
             form=file_form(settings),
         ),
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
-        reading=ReadingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
+        reading=DecodingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
         null_threshold=settings.null_threshold,
         no_answer=settings.no_answer,
     )

@@ -12,8 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from distiltune.data.findings import Findings
-from distiltune.data.reading import ReadSet
+from distiltune.data.reading import ExampleSet
+from distiltune.data.row_findings import RowFindings
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads
 from distiltune.system.host import restored, with_threads
@@ -123,7 +123,7 @@ class TextClassifier:
         """
         check_texts(texts, or_pairs=True)
         examples = tuple(_example(i, text) for i, text in enumerate(texts))
-        read = ReadSet(examples, Findings(), "", ())
+        read = ExampleSet(examples, RowFindings(), "", ())
         weights = np.ones(len(self.targets.labels))
         return featurise(read, self._loaded.tokenizer, self._windows, self.targets, weights, cached=False)
 

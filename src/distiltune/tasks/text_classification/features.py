@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays
 from distiltune.data.feature_set import Labels
-from distiltune.data.findings import Finding, Findings
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.tokens import SpecialTokens, tokenise
 from distiltune.data.windows import SequencePart, cut_windows, lay_out
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
@@ -81,10 +81,10 @@ def featurise(
         None if labels is None else labels[example_of],
         heavy[example_of] * _shares(example_of, len(examples)),
     )
-    findings = Findings(read.findings.n_rows, list(read.findings.items))
+    findings = RowFindings(read.findings.n_rows, list(read.findings.items))
     for index in arrays["truncated"].tolist():
         message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
-        findings.add(Finding("noted", "text_cut", examples[index].where, examples[index].id, message))
+        findings.add(RowFinding("noted", "text_cut", examples[index].where, examples[index].id, message))
     return TaskData(examples, features, findings, read.fingerprint, read.sources, notes)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from distiltune.data.literals import literal
-from distiltune.data.reading import Problem, shown, text_problem
+from distiltune.data.values import Problem, shown, text_problem
 from distiltune.errors import DataError, RecipeError
 
 LABELS_APART: Final = "|"

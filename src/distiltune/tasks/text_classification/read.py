@@ -9,24 +9,11 @@ from pathlib import Path
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import parquet_class_names
-from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
-from distiltune.data.reading import (
-    Problem,
-    Reading,
-    ReadSet,
-    ToRead,
-    Use,
-    generated_id,
-    gold_ignored,
-    id_problem,
-    id_text,
-    need_gold,
-    read_sources,
-    rejected,
-    text_problem,
-)
+from distiltune.data.reading import ExampleSet, Reading, ToRead, Use, need_gold, read_sources
+from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.values import Problem, generated_id, gold_ignored, id_problem, id_text, rejected, text_problem
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.label_cells import (
@@ -43,7 +30,7 @@ from distiltune.tasks.text_classification.text_layouts import flat_row
 _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
 
-TextSet = ReadSet[TextExample]
+TextSet = ExampleSet[TextExample]
 
 _DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
 """Kinds of decisions that are for a person to look at."""
@@ -106,7 +93,7 @@ def _read_file(
     for row in reading.rows(path):
         reading.findings.count_row()
         found = _text_of_row(row, columns, settings, reading, decided)
-        if isinstance(found, Finding):
+        if isinstance(found, RowFinding):
             reading.findings.add(found)
         else:
             rows.append(found)
@@ -119,14 +106,14 @@ def _read_file(
         names = next(filter(None, classes), ())
     form = decide([each.cell for each in rows if each.cell is not None], names, settings)
     for kind, message in [*decided.items(), *form.decisions]:
-        reading.findings.add(Finding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
+        reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
     if rows and all(each.cell is None for each in rows):
         message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
-        reading.findings.add(Finding("noted", "no_label_column", str(path), "", message))
+        reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
         use = "prediction"
     for each in rows:
         result = _labelled(each, columns, form, reading, use)
-        if isinstance(result, Finding):
+        if isinstance(result, RowFinding):
             reading.findings.add(result)
         else:
             reading.examples.append(result)
@@ -138,7 +125,7 @@ def _text_of_row(
     settings: LabelSettings,
     reading: Reading[TextExample],
     decided: dict[str, str],
-) -> _Unlabelled | Finding:
+) -> _Unlabelled | RowFinding:
     """The row's texts, and what it has for labels; adds to ``decided`` how its layout was understood."""
     if isinstance(row, BadRow):
         return rejected("row_unreadable", row.where, None, f"The row {row.reason}")
@@ -146,7 +133,7 @@ def _text_of_row(
     if row.told:
         decided.setdefault("form_read", row.told)
     flat = flat_row(row, columns)
-    if isinstance(flat, Finding):
+    if isinstance(flat, RowFinding):
         return flat
     if flat.decision is not None:
         decided.setdefault(*flat.decision)
@@ -169,7 +156,7 @@ def _names_of_columns(rows: Sequence[_Unlabelled], columns: TextColumns, decided
     return plain
 
 
-def _text_of(row: Row, columns: TextColumns, settings: LabelSettings) -> _Unlabelled | Finding:
+def _text_of(row: Row, columns: TextColumns, settings: LabelSettings) -> _Unlabelled | RowFinding:
     """The row's texts, checked, and its label as it is."""
     value = row.value
     text, pair, row_id = value.get(columns.text), value.get(columns.pair), value.get(columns.id)
@@ -186,7 +173,7 @@ def _text_of(row: Row, columns: TextColumns, settings: LabelSettings) -> _Unlabe
 
 def _labelled(
     each: _Unlabelled, columns: TextColumns, form: LabelForm, reading: Reading[TextExample], use: Use
-) -> TextExample | Finding:
+) -> TextExample | RowFinding:
     """The example with its labels, or the finding that rejects it."""
     row_id, where = each.row.value.get(columns.id), each.row.where
     wanted = id_text(row_id) or generated_id(each.text, each.pair or "")

@@ -30,7 +30,7 @@ class LabelsOut(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _Model:
     classifier: TextClassifier
 
     @property
@@ -69,4 +69,4 @@ def classification_app(classifier: TextClassifier, name: str, limits: Limits, ba
     """The page and the API around one model."""
     page = files("distiltune.tasks.text_classification").joinpath("page")
     offered = TextService("text-classification", classifier.targets.labels, OneText | Pair, LabelsOut, page)
-    return texts_app(_Reader(classifier), offered, name, limits, batches)
+    return texts_app(_Model(classifier), offered, name, limits, batches)

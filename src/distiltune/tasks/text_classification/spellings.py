@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from distiltune.data.findings import Finding
-from distiltune.data.reading import ReadSet
+from distiltune.data.reading import ExampleSet
+from distiltune.data.row_findings import RowFinding
 from distiltune.tasks.text_classification.examples import TextExample
 
 _WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
@@ -24,7 +24,7 @@ def spelling_key(label: str) -> str:
     return whole[1] if whole else folded
 
 
-def one_spelling(read: ReadSet[TextExample]) -> ReadSet[TextExample]:
+def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
     """The set with the labels of all files spelled as in the first, and findings on what is spelled variously.
 
     Two spellings in one file stay two labels: whether they are meant so nobody but a person can tell.
@@ -48,19 +48,19 @@ def one_spelling(read: ReadSet[TextExample]) -> ReadSet[TextExample]:
             if len(names) > 1:
                 mixed.add(key)
                 message = f"Labels that differ in spelling only are different labels: {listed(names)}."
-                findings.add(Finding("noted", "label_spelled_differently", file, "", message))
+                findings.add(RowFinding("noted", "label_spelled_differently", file, "", message))
         if odd := [name for name in counts if spelling_key(name) in _LIKE_NONE]:
             message = f"{listed(odd)}: taken as a label; if it means that there is none, leave these cells empty."
-            findings.add(Finding("noted", "label_like_none", file, "", message))
+            findings.add(RowFinding("noted", "label_like_none", file, "", message))
     first = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
     others = {name: meant for name, meant in first.items() if name != meant}
     for name, meant in others.items():
         message = f"The label {name!r} is read as {meant!r}, as an earlier file spells it."
-        findings.add(Finding("decided", "label_respelled", first_at[name], "", message))
+        findings.add(RowFinding("decided", "label_respelled", first_at[name], "", message))
     return replace(read, examples=_renamed(read.examples, others), findings=findings)
 
 
-def as_spelled(read: ReadSet[TextExample], labels: Sequence[str]) -> ReadSet[TextExample]:
+def as_spelled(read: ExampleSet[TextExample], labels: Sequence[str]) -> ExampleSet[TextExample]:
     """The set with labels spelled as the model's are, where exactly one of these is meant; each spelling is noted."""
     known = {key: names for key, names in _by_key(labels).items() if len(names) == 1}
     names_of: dict[str, str] = {}
@@ -71,7 +71,7 @@ def as_spelled(read: ReadSet[TextExample], labels: Sequence[str]) -> ReadSet[Tex
             if name not in labels and name not in names_of and meant:
                 names_of[name] = meant[0]
                 message = f"The label {name!r} is read as {meant[0]!r}, as the model has it."
-                findings.add(Finding("decided", "label_respelled", example.where, example.id, message))
+                findings.add(RowFinding("decided", "label_respelled", example.where, example.id, message))
     return replace(read, examples=_renamed(read.examples, names_of), findings=findings) if names_of else read
 
 

@@ -14,16 +14,10 @@ from torch import nn
 
 from distiltune.checks.concerns import Concern
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
-from distiltune.data.reading import (
-    USE_OF,
-    DataSettings,
-    Use,
-    examples_to_evaluate,
-    train_and_validation,
-)
+from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
 from distiltune.data.rejections import with_rejections
+from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -174,7 +168,7 @@ class TextSpec:
             train = one_spelling(train)
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
-        findings.add(Finding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
+        findings.add(RowFinding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
         return replace(train, findings=findings), targets
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from distiltune.data.annotators import refused
-from distiltune.data.findings import Finding
-from distiltune.data.reading import rejected
+from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import Row
+from distiltune.data.values import rejected
 from distiltune.tasks.text_classification.columns import TextColumns
 
 _MARKS_FIX: Final = "for marks in a text: --task token-classification"
@@ -23,7 +23,7 @@ class Flat:
     decision: tuple[str, str] | None = None
 
 
-def flat_row(row: Row, columns: TextColumns) -> Flat | Finding:
+def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
     """The row as a flat one, or the finding that it is none."""
     value = row.value
     row_id = value.get(columns.id)
@@ -49,7 +49,7 @@ def flat_row(row: Row, columns: TextColumns) -> Flat | Finding:
     return Flat(row, decision)
 
 
-def _of_categories(row: Row, categories: Any, columns: TextColumns) -> Flat | Finding:
+def _of_categories(row: Row, categories: Any, columns: TextColumns) -> Flat | RowFinding:
     """spaCy's ``cats``: each category with 1 or 0."""
     for name, value in categories.items():
         if isinstance(value, str) or value not in (0, 1):
@@ -60,7 +60,7 @@ def _of_categories(row: Row, categories: Any, columns: TextColumns) -> Flat | Fi
     return Flat(_with(row, {columns.label: chosen}), decision)
 
 
-def _of_label_studio(row: Row, columns: TextColumns) -> Flat | Finding:
+def _of_label_studio(row: Row, columns: TextColumns) -> Flat | RowFinding:
     """Label Studio's JSON: ``data`` with the text, ``annotations`` with what each person chose."""
     data: Any = row.value["data"]
     row_id = row.value.get(columns.id)
@@ -112,7 +112,7 @@ def _choices(person: Mapping[str, Any]) -> dict[str, Any] | str | None:
     return found
 
 
-def _of_doccano(row: Row, annotations: list[object], columns: TextColumns) -> Flat | Finding:
+def _of_doccano(row: Row, annotations: list[object], columns: TextColumns) -> Flat | RowFinding:
     """doccano's older JSON lines: labels by number, whose names are not in the file."""
     labels = [each.get("label") for each in annotations if isinstance(each, dict)]
     if any(isinstance(each, dict) and "start_offset" in each for each in annotations):

@@ -10,8 +10,8 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays
-from distiltune.data.findings import Finding, Findings
 from distiltune.data.packing import NO_LABEL, cumulative_lengths, gather_rows, positions
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.tokens import SpecialTokens, distinct, tokenise
 from distiltune.data.windows import SequencePart, lay_out
 from distiltune.errors import ModelError
@@ -70,11 +70,11 @@ def featurise(
         cached=cached,
     )
     labels, n_words = _labels(examples, tags, arrays)
-    findings = Findings(read.findings.n_rows, list(read.findings.items))
+    findings = RowFindings(read.findings.n_rows, list(read.findings.items))
     for index in arrays["cut_words"].tolist():
         owner = examples[int(np.searchsorted(np.cumsum(lengths), index, side="right"))]
         message = "A word has more pieces than a window holds; its label is kept, its end is not read."
-        findings.add(Finding("noted", "word_cut", owner.where, owner.id, message))
+        findings.add(RowFinding("noted", "word_cut", owner.where, owner.id, message))
     return TaskData(
         examples,
         labelled(arrays, weights=n_words, token_labels=labels),

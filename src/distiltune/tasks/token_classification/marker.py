@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from distiltune.data.findings import Findings
-from distiltune.data.reading import ReadSet
+from distiltune.data.reading import ExampleSet
+from distiltune.data.row_findings import RowFindings
 from distiltune.data.words import word_spans
 from distiltune.system.device import set_threads
 from distiltune.system.host import restored, with_threads
@@ -116,7 +116,7 @@ class EntityMarker:
         """
         check_texts(texts)
         examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(texts))
-        read = ReadSet(examples, Findings(), "", ())
+        read = ExampleSet(examples, RowFindings(), "", ())
         return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
 
     def entities(self, data: TokenData, outputs: Sequence[npt.NDArray[np.float32]]) -> list[list[MarkedEntity]]:

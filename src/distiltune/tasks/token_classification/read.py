@@ -15,27 +15,22 @@ from distiltune.data.column_files import SUFFIXES, column_file
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, parquet_class_names
-from distiltune.data.findings import Finding
 from distiltune.data.hub import Split
-from distiltune.data.reading import (
+from distiltune.data.reading import ExampleSet, Reading, ToRead, Use, need_gold, read_sources
+from distiltune.data.row_findings import RowFinding
+from distiltune.data.rows import BadRow, Row
+from distiltune.data.streams import reading as reading_file
+from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
+from distiltune.data.values import (
     Problem,
-    Reading,
-    ReadSet,
-    ToRead,
-    Use,
     generated_id,
     gold_ignored,
     id_problem,
     id_text,
-    need_gold,
-    read_sources,
     rejected,
     shown,
     text_problem,
 )
-from distiltune.data.rows import BadRow, Row
-from distiltune.data.streams import reading as reading_file
-from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
 from distiltune.data.words import Spans, word_spans
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
@@ -48,7 +43,7 @@ from distiltune.tasks.token_classification.word_rows import as_sentences
 _GOLD = ("tags", "ner_tags", "spans", "tag")
 """Fields whose columns a prediction does not need."""
 
-TokenSet = ReadSet[TokenExample]
+TokenSet = ExampleSet[TokenExample]
 
 _LISTS_IN_CELLS = "lists written into cells as text are read as lists"
 _NO_COMMA = re.compile(r"""['"]\s+['"]""")
@@ -133,7 +128,7 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
         told.update({row.told: None} if row.told else {})
         draft = _draft_of(row, columns, names, reading, use, choices)
-        if isinstance(draft, Finding):
+        if isinstance(draft, RowFinding):
             reading.findings.add(draft)
             continue
         drafts.append(draft)
@@ -157,7 +152,7 @@ def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExa
 
 
 def _decide(reading: Reading[TokenExample], path: Path, kind: str, message: str) -> None:
-    reading.findings.add(Finding("decided", kind, str(path), "", message))
+    reading.findings.add(RowFinding("decided", kind, str(path), "", message))
 
 
 def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenExample], use: Use) -> None:
@@ -183,13 +178,13 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
         labels |= {entity.label for entity in gold or ()}
         for outcome, kind, message in draft.notes:
             if outcome != "decided":
-                reading.findings.add(Finding(outcome, kind, draft.where, example_id, message))
+                reading.findings.add(RowFinding(outcome, kind, draft.where, example_id, message))
     for group in spellings(labels):
         listed = ", ".join(map(repr, group))
         _decide(reading, path, "labels_spelt_alike", f"The labels {listed} differ in case alone and are kept apart.")
     if drafts and not is_marked:
         message = "No row has tags or spans: there is nothing to compare with."
-        reading.findings.add(Finding("noted", "nothing_marked", str(path), "", message))
+        reading.findings.add(RowFinding("noted", "nothing_marked", str(path), "", message))
 
 
 def _understood(draft: _Draft, scheme: Scheme) -> tuple[Entity, ...] | Problem | None:
@@ -211,13 +206,13 @@ def _draft_of(
     reading: Reading[TokenExample],
     use: Use,
     choices: Choices,
-) -> _Draft | Finding:
+) -> _Draft | RowFinding:
     row_id = row.value.get(columns.id)
     unmarked = {name: cell for name, cell in row.value.items() if name not in columns.marks}
     answer = row.value.get(ANSWER)
     is_unwanted = isinstance(answer, str) and answer in ANSWERS and not id_problem(row_id)
     if is_unwanted and use != "prediction":
-        return Finding("left_out", f"answer_{answer}", row.where, id_text(row_id), ANSWERS[str(answer)])
+        return RowFinding("left_out", f"answer_{answer}", row.where, id_text(row_id), ANSWERS[str(answer)])
     made = id_problem(row_id) or _marked(unmarked if is_unwanted else row.value, columns, names, choices)
     if isinstance(made, Problem) and use == "prediction":
         without = id_problem(row_id) or _marked(unmarked, columns, names, choices)

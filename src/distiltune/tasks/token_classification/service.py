@@ -36,7 +36,7 @@ class EntitiesOut(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _Model:
     marker: EntityMarker
 
     @property
@@ -67,4 +67,4 @@ def marking_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchS
     """The page and the API around one model."""
     page = files("distiltune.tasks.token_classification").joinpath("page")
     offered = TextService("token-classification", marker.labels, OneText, EntitiesOut, page)
-    return texts_app(_Reader(marker), offered, name, limits, batches)
+    return texts_app(_Model(marker), offered, name, limits, batches)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from distiltune.data.findings import Outcome
 from distiltune.data.offsets import TOLD, locate
-from distiltune.data.reading import Problem, shown, text_problem
+from distiltune.data.row_findings import Outcome
+from distiltune.data.values import Problem, shown, text_problem
 from distiltune.data.words import Spans, word_spans
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.settings import Overlapping

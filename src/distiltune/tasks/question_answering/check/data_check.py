@@ -36,7 +36,7 @@ from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.question_data import QuestionData, featurise, load_examples
-from distiltune.tasks.question_answering.read import ExampleSet
+from distiltune.tasks.question_answering.read import QuestionSet
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
 
 
@@ -64,7 +64,7 @@ class CheckedQuestions:
     """
 
     looked: LookedAt
-    examples: ExampleSet
+    examples: QuestionSet
     repeats: Repeats
 
 

@@ -16,7 +16,7 @@ from distiltune.tasks.question_answering.check.examples import asks_nothing
 from distiltune.tasks.question_answering.check.repeats import Repeats, fits
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
-from distiltune.tasks.question_answering.read import ExampleSet
+from distiltune.tasks.question_answering.read import QuestionSet
 
 Action = Literal["removed", "repaired", "merged", "left"]
 
@@ -43,7 +43,7 @@ class Fixed:
     changes: tuple[Change, ...]
 
 
-def fix(read: ExampleSet, repeats: Repeats) -> Fixed:
+def fix(read: QuestionSet, repeats: Repeats) -> Fixed:
     """Mend what is certain: offsets, slipped spans, copies, leaks, questions that ask nothing."""
     changes = list(_of_reading(read))
     examples = read.examples
@@ -69,7 +69,7 @@ def fix(read: ExampleSet, repeats: Repeats) -> Fixed:
     return Fixed(tuple(kept), tuple(changes))
 
 
-def _of_reading(read: ExampleSet) -> Iterable[Change]:
+def _of_reading(read: QuestionSet) -> Iterable[Change]:
     """What the reader did already."""
     for finding in read.findings.items:
         if finding.outcome == "rejected":

@@ -17,7 +17,7 @@ _ROWS_BETWEEN_WORDS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class RowFinding:
     """One thing noticed about one row.
 
     ``kind`` is a short machine-readable name such as ``answer_moved``; ``where`` is ``file:line`` or
@@ -43,11 +43,11 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Findings:
+class RowFindings:
     """Every finding about one data set, in the order met, with the number of rows read."""
 
     n_rows: int = 0
-    items: list[Finding] = field(default_factory=list)
+    items: list[RowFinding] = field(default_factory=list)
 
     def count_row(self) -> None:
         """One row more was read."""
@@ -55,21 +55,21 @@ class Findings:
         if self.n_rows % _ROWS_BETWEEN_WORDS == 0:
             tell("reading", "rows", self.n_rows)
 
-    def add(self, finding: Finding) -> None:
+    def add(self, finding: RowFinding) -> None:
         """Append one finding."""
         self.items.append(finding)
 
-    def extend(self, findings: Iterable[Finding]) -> None:
+    def extend(self, findings: Iterable[RowFinding]) -> None:
         """Append findings in order."""
         self.items.extend(findings)
 
-    def of(self, outcome: Outcome) -> list[Finding]:
+    def of(self, outcome: Outcome) -> list[RowFinding]:
         """The findings with that outcome, in the order met."""
         return [item for item in self.items if item.outcome == outcome]
 
     def told(self) -> list[str]:
         """A sentence for each kind but decisions: how many there are, where the first is, and what it says."""
-        first: dict[str, Finding] = {}
+        first: dict[str, RowFinding] = {}
         for item in self.items:
             first.setdefault(f"{item.outcome}/{item.kind}", item)
         lines = []
@@ -87,7 +87,7 @@ class Findings:
         """How files were read where they did not say, each with its file."""
         return [f"{item.where}: {item.message}" for item in self.of("decided")]
 
-    def unused(self) -> list[Finding]:
+    def unused(self) -> list[RowFinding]:
         """The findings about rows that became no example, in the order met: rejected or left out."""
         return [item for item in self.items if item.outcome in ("rejected", "left_out")]
 

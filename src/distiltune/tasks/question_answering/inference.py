@@ -21,7 +21,7 @@ FEATURES_AT_ONCE = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class ReadingSettings:
+class DecodingSettings:
     """How answers are read out: the longest answer, the candidates kept, the tokens in a batch."""
 
     max_answer_tokens: int = 30
@@ -36,7 +36,7 @@ def read_answers(
     model: nn.Module,
     examples: Sequence[Example],
     question_features: QuestionFeatures,
-    settings: ReadingSettings,
+    settings: DecodingSettings,
     on_batch: OnBatch = lambda batch, logits: None,
 ) -> Iterator[tuple[Example, Decoded]]:
     """Decode every example, in order.

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from distiltune.tasks.question_answering.place_answer import Misplaced, Placed, _fold, inner, place_answer
+from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, _fold, inner, locate_answer
 
 TRICKY = (
     "a b\r\n\té e\u0301ﬁ İıßẞΣσς 한글 ᄒ\u1161ᆫ עברית\u200f🙂👩\u200d👩\u200d👧\ufeff\u00a0\u3000\u0345A\u0327\u0301Å½"
@@ -27,9 +27,9 @@ def spans(draw: st.DrawFn) -> tuple[str, int, int]:
     return context, start, end
 
 
-def _placed(context: str, text: str, start: int | None) -> Placed:
-    placed = place_answer(context, text, start)
-    assert isinstance(placed, Placed), placed
+def _placed(context: str, text: str, start: int | None) -> LocatedAnswer:
+    placed = locate_answer(context, text, start)
+    assert isinstance(placed, LocatedAnswer), placed
     assert context[placed.answer.start : placed.answer.end] == placed.answer.text
     return placed
 
@@ -40,7 +40,7 @@ def _found(context: str, text: str, start: int | None) -> tuple[str, int, str | 
 
 
 def _reason(context: str, text: str, start: int | None) -> str:
-    placed = place_answer(context, text, start)
+    placed = locate_answer(context, text, start)
     assert isinstance(placed, Misplaced), placed
     return placed.reason
 
@@ -78,8 +78,8 @@ def test_offsets_in_bytes_and_utf16(span: tuple[str, int, int]) -> None:
 @example("\u0345", "ι", None)
 @example("a\u0301\u0327", "\u00e1\u0327", 0)
 def test_whatever_is_given_the_answer_is_in_the_context(context: str, text: str, start: int | None) -> None:
-    placed = place_answer(context, text, start)
-    if isinstance(placed, Placed):
+    placed = locate_answer(context, text, start)
+    if isinstance(placed, LocatedAnswer):
         assert context[placed.answer.start : placed.answer.end] == placed.answer.text
         assert placed.answer.text.strip()
         first, stop = inner(text, 0, len(text))
@@ -202,5 +202,5 @@ def test_without_offset_the_first_of_several_is_taken() -> None:
 
 
 def test_lone_surrogates_do_not_crash() -> None:
-    place_answer("a\ud83d b \ude42é", "b", 5)
-    place_answer("a\ud83d\ude42é b", "\ude42", 3)
+    locate_answer("a\ud83d b \ude42é", "b", 5)
+    locate_answer("a\ud83d\ude42é b", "\ude42", 3)

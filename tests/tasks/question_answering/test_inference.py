@@ -9,11 +9,11 @@ from distiltune.data.packing import PackedBatch
 from distiltune.inference.predictor import outputs
 from distiltune.model.config import EncoderConfig
 from distiltune.model.encoder import TaskModel
-from distiltune.tasks.question_answering import reading
+from distiltune.tasks.question_answering import inference as reading
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
-from distiltune.tasks.question_answering.reading import ReadingSettings, read_answers
+from distiltune.tasks.question_answering.inference import DecodingSettings, read_answers
 from tests.helpers import TINY, example, packing_threads, people, tiny_qa_model
 
 PEOPLE = people()
@@ -29,7 +29,7 @@ def model() -> TaskModel:
 
 
 def read(model: TaskModel, **settings: int) -> list[tuple[Example, Decoded]]:
-    return list(read_answers(model, EXAMPLES, FEATURES, ReadingSettings(**settings)))
+    return list(read_answers(model, EXAMPLES, FEATURES, DecodingSettings(**settings)))
 
 
 def assert_same(ours: list[tuple[Example, Decoded]], theirs: list[tuple[Example, Decoded]]) -> None:
@@ -60,7 +60,7 @@ def test_batches_change_speed_and_not_answers(model: TaskModel, monkeypatch: pyt
 def test_an_example_read_by_itself_gives_the_same(model: TaskModel) -> None:
     for each, decoded in read(model)[:3]:
         alone = make_features([each], PEOPLE.tokenizer, WindowSettings(16, 3, 6))
-        assert_same(list(read_answers(model, [each], alone, ReadingSettings())), [(each, decoded)])
+        assert_same(list(read_answers(model, [each], alone, DecodingSettings())), [(each, decoded)])
 
 
 def test_settings_bound_the_answers(model: TaskModel) -> None:
@@ -78,7 +78,7 @@ def test_every_feature_is_shown_once_with_its_logits(model: TaskModel) -> None:
             assert feature not in shown
             shown[feature] = part
 
-    list(read_answers(model, EXAMPLES, FEATURES, ReadingSettings(batch_tokens=40), show))
+    list(read_answers(model, EXAMPLES, FEATURES, DecodingSettings(batch_tokens=40), show))
     assert sorted(shown) == list(range(len(FEATURES)))
     for feature, logits in shown.items():
         alone = model.eval()(FEATURES.features.batch(np.array([feature])))
@@ -96,7 +96,7 @@ def test_outputs_are_in_evaluation_mode_without_gradients(model: TaskModel) -> N
 
 
 def test_leaving_early_stops_the_packing(model: TaskModel) -> None:
-    answers = read_answers(model, EXAMPLES, FEATURES, ReadingSettings(batch_tokens=20))
+    answers = read_answers(model, EXAMPLES, FEATURES, DecodingSettings(batch_tokens=20))
     next(answers)
     answers.close()  # type: ignore[attr-defined]
     assert packing_threads() == 0
@@ -111,4 +111,4 @@ def test_no_examples(model: TaskModel) -> None:
         *(np.zeros(0, np.int32),) * 2,
         np.zeros(0, np.int64),
     )
-    assert list(read_answers(model, [], none, ReadingSettings())) == []
+    assert list(read_answers(model, [], none, DecodingSettings())) == []

@@ -27,7 +27,7 @@ NEAREST_CODE_POINTS = 32
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class LocatedAnswer:
     """An answer with ``context[answer.start : answer.end] == answer.text``.
 
     ``repair`` says how the answer given had to be changed, if at all. ``is_ambiguous`` means that no offset
@@ -46,7 +46,7 @@ class Misplaced:
     reason: Misplacement
 
 
-def place_answer(context: str, text: str, start: int | None) -> Placed | Misplaced:
+def locate_answer(context: str, text: str, start: int | None) -> LocatedAnswer | Misplaced:
     """Find the gold answer ``text`` in ``context``; ``start`` is its offset, None if the data give none.
 
     In this order: the text at its offset in code points; at its offset counted in UTF-8 bytes or in UTF-16
@@ -59,12 +59,12 @@ def place_answer(context: str, text: str, start: int | None) -> Placed | Misplac
     if first == stop:
         return Misplaced("answer_empty")
     if stop - first == len(text):
-        return _place(context, text, start)
-    at_offset = _place_with_blanks(context, text[first:stop], start, first)
+        return _locate(context, text, start)
+    at_offset = _locate_with_blanks(context, text[first:stop], start, first)
     if at_offset is not None:
         return at_offset
-    placed = _trimmed(context, _place(context, text, start))
-    return placed if isinstance(placed, Placed) else _place(context, text[first:stop], start)
+    placed = _trimmed(context, _locate(context, text, start))
+    return placed if isinstance(placed, LocatedAnswer) else _locate(context, text[first:stop], start)
 
 
 def inner(text: str, start: int, end: int) -> tuple[int, int]:
@@ -80,17 +80,17 @@ def _is_blank(character: str) -> bool:
     return character.isspace() or character in _INVISIBLE
 
 
-def _place_with_blanks(context: str, core: str, start: int | None, n_leading: int) -> Placed | None:
+def _locate_with_blanks(context: str, core: str, start: int | None, n_leading: int) -> LocatedAnswer | None:
     """The answer without its blank ends, of which ``n_leading`` are before it, if it is at its offset or just after."""
     if start is None or start < 0:
         return None
     for place in (start + n_leading, start):
         if context.startswith(core, place) and not _is_cut(context, place, place + len(core)):
-            return Placed(Answer(core, place), "answer_trimmed")
+            return LocatedAnswer(Answer(core, place), "answer_trimmed")
     return None
 
 
-def _trimmed(context: str, placed: Placed | Misplaced) -> Placed | Misplaced:
+def _trimmed(context: str, placed: LocatedAnswer | Misplaced) -> LocatedAnswer | Misplaced:
     """The same without what is blank at its ends, unless it is then cut inside a word."""
     if isinstance(placed, Misplaced):
         return placed
@@ -98,7 +98,7 @@ def _trimmed(context: str, placed: Placed | Misplaced) -> Placed | Misplaced:
     start, end = inner(context, answer.start, answer.end)
     if (start, end) == (answer.start, answer.end) or _is_cut(context, start, end):
         return placed
-    return Placed(Answer(context[start:end], start), placed.repair or "answer_trimmed", placed.is_ambiguous)
+    return LocatedAnswer(Answer(context[start:end], start), placed.repair or "answer_trimmed", placed.is_ambiguous)
 
 
 def _is_cut(context: str, start: int, end: int) -> bool:
@@ -108,38 +108,38 @@ def _is_cut(context: str, start: int, end: int) -> bool:
     )
 
 
-def _place(context: str, text: str, start: int | None) -> Placed | Misplaced:
+def _locate(context: str, text: str, start: int | None) -> LocatedAnswer | Misplaced:
     """The answer as it is given, blank ends and all."""
     if start is None:
-        return _place_without_offset(context, text) or _place_respelled(context, text)
+        return _locate_without_offset(context, text) or _locate_respelled(context, text)
     if start >= 0:
         # startswith would count a negative start from the end
         if context.startswith(text, start):
-            return Placed(Answer(text, start))
-        at_offset = _place_in_other_units(context, text, start) or _place_respelled_at(context, text, start)
+            return LocatedAnswer(Answer(text, start))
+        at_offset = _locate_in_other_units(context, text, start) or _locate_respelled_at(context, text, start)
         if at_offset is not None:
             return at_offset
-    return _place_moved(context, text, start) or _place_respelled(context, text)
+    return _locate_moved(context, text, start) or _locate_respelled(context, text)
 
 
-def _place_without_offset(context: str, text: str) -> Placed | None:
+def _locate_without_offset(context: str, text: str) -> LocatedAnswer | None:
     """The first exact occurrence, or None."""
     first = context.find(text)
     if first < 0:
         return None
-    return Placed(Answer(text, first), is_ambiguous=context.find(text, first + 1) >= 0)
+    return LocatedAnswer(Answer(text, first), is_ambiguous=context.find(text, first + 1) >= 0)
 
 
-def _place_in_other_units(context: str, text: str, start: int) -> Placed | None:
+def _locate_in_other_units(context: str, text: str, start: int) -> LocatedAnswer | None:
     """The answer at ``start`` UTF-8 bytes or UTF-16 units, if it is exactly there by one way of counting."""
     if context.isascii():
         return None
     in_bytes = _code_points_before(context, text, start, "utf-8")
     in_utf16 = _code_points_before(context, text, 2 * start, "utf-16-le")
     if in_bytes is not None and in_utf16 in (None, in_bytes):
-        return Placed(Answer(text, in_bytes), "offset_in_bytes")
+        return LocatedAnswer(Answer(text, in_bytes), "offset_in_bytes")
     if in_utf16 is not None and in_bytes is None:
-        return Placed(Answer(text, in_utf16), "offset_in_utf16")
+        return LocatedAnswer(Answer(text, in_utf16), "offset_in_utf16")
     return None
 
 
@@ -157,13 +157,13 @@ def _code_points_before(context: str, text: str, n_bytes: int, encoding: str) ->
     return n_code_points if context.startswith(text, n_code_points) else None
 
 
-def _place_moved(context: str, text: str, start: int) -> Placed | Misplaced | None:
+def _locate_moved(context: str, text: str, start: int) -> LocatedAnswer | Misplaced | None:
     """The only exact occurrence or the clearly nearest; `Misplaced` if neither is clear; None without any."""
     first, last = context.find(text), context.rfind(text)
     if first < 0:
         return None
     if first == last:
-        return Placed(Answer(text, first), "answer_moved")
+        return LocatedAnswer(Answer(text, first), "answer_moved")
     if start < 0:
         # often -1 for "not known": no place that anything could be near to
         return Misplaced("answer_ambiguous")
@@ -172,11 +172,11 @@ def _place_moved(context: str, text: str, start: int) -> Placed | Misplaced | No
     distances = sorted((abs(found - start), found) for found in {before, after} if found >= 0)
     distance, nearest = distances[0]
     if distance <= NEAREST_CODE_POINTS and (len(distances) == 1 or distances[1][0] > distance):
-        return Placed(Answer(text, nearest), "answer_moved")
+        return LocatedAnswer(Answer(text, nearest), "answer_moved")
     return Misplaced("answer_ambiguous")
 
 
-def _place_respelled_at(context: str, text: str, start: int) -> Placed | None:
+def _locate_respelled_at(context: str, text: str, start: int) -> LocatedAnswer | None:
     """The occurrence at ``start`` up to white space, case and Unicode form, or None."""
     # a look at the place itself first: to fold whole contexts in vain takes long
     nearby = context[start : start + 3 * len(text) + 8]
@@ -186,18 +186,18 @@ def _place_respelled_at(context: str, text: str, start: int) -> Placed | None:
     n_leading = len(text) - len(text.lstrip())
     for first, stop in _respelled_spans(context, text):
         if first in (start, start + n_leading):
-            return Placed(Answer(context[first:stop], first), "answer_respelled")
+            return LocatedAnswer(Answer(context[first:stop], first), "answer_respelled")
         if first > start + n_leading:
             break
     return None
 
 
-def _place_respelled(context: str, text: str) -> Placed | Misplaced:
+def _locate_respelled(context: str, text: str) -> LocatedAnswer | Misplaced:
     """The only occurrence up to white space, case and Unicode form."""
     spans = list(islice(_respelled_spans(context, text), 2))
     if len(spans) == 1:
         first, stop = spans[0]
-        return Placed(Answer(context[first:stop], first), "answer_respelled")
+        return LocatedAnswer(Answer(context[first:stop], first), "answer_respelled")
     return Misplaced("answer_ambiguous" if spans else "answer_not_found")
 
 
