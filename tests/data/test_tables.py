@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from distiltune.data import tables
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm, Quoting
 from distiltune.data.files import first_columns, iter_rows
 from distiltune.data.rows import BadRow, Row
@@ -163,6 +164,23 @@ def test_without_a_header_columns_go_by_number(tmp_path: Path) -> None:
     assert decisions_of(path, form) == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "columns"),
+    [
+        ("a.tsv", 'text\t"label"\n" a\tb\n', ["text", "label"]),
+        ("a.csv", '"text, full",label\n"a, b",c\n', ["text, full", "label"]),
+    ],
+)
+def test_columns_are_known_without_reading_the_whole_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, columns: list[str]
+) -> None:
+    def look_at_all(lines: object, delimiter: object) -> None:
+        raise AssertionError("only the start is needed")
+
+    monkeypatch.setattr(tables, "look_at_quotes", look_at_all)
+    assert first_columns(write(tmp_path / name, content)) == columns
+
+
 def test_a_header_that_is_read_as_a_row_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label\ngreat film,pos\n")
     assert "leave that out" in decisions_of(path, FileForm(has_header=False))["first_line_a_row"]
@@ -250,3 +268,33 @@ def test_what_a_writer_of_csv_writes_is_read(tmp_path: Path, cells: list[tuple[s
         csv.writer(file, quoting=csv.QUOTE_ALL if quote else csv.QUOTE_MINIMAL).writerows([("a", "b"), *cells])
     form = FileForm(quoting="csv")
     assert [tuple(row.values()) for row in rows_of(path, form)] == cells
+
+
+CELL = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\t\r\n\x0b\x0c\x1c\x1d\x1e\x85"), max_size=9
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(cells=st.lists(st.tuples(CELL | st.just('"'), CELL | st.just('a"')), min_size=1, max_size=9))
+@example(cells=[('" Hello', "pos"), ("a", "neg"), ('b"', "pos")])
+@example(cells=[("a", '"'), ("b", '"')])
+def test_of_a_tsv_without_marks_round_fields_no_line_is_lost(tmp_path: Path, cells: list[tuple[str, str]]) -> None:
+    """Whatever quotation marks its texts have: nobody says that they are text."""
+    path = write(tmp_path / "a.tsv", "".join(f"{a}\t{b}\n" for a, b in [("text", "label"), *cells]))
+    assert [row.where for row in iter_rows(path) if isinstance(row, Row)] == [
+        f"{path}:{number}" for number in range(2, len(cells) + 2)
+    ]
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.binary(max_size=60) | st.lists(st.sampled_from([b'{"a": 1}', b"\xe9", b"[", b""])).map(b"\n".join))
+def test_in_an_encoding_in_which_all_bytes_are_text_no_line_is_lost(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(data)
+    form = FileForm(encoding="latin-1")
+    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")):
+        return
+    filled = [n for n, line in enumerate(data.decode("latin-1").split("\n"), start=1) if line.strip()]
+    found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
+    assert found == [f"{path}:{number}" for number in filled]
