@@ -52,7 +52,12 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
-    "tasks/question_answering/test_question_data.py": ("data/reading", "data/rejections", "data/values"),
+    "tasks/question_answering/test_question_data.py": (
+        "data/example_set",
+        "data/reading",
+        "data/rejections",
+        "data/values",
+    ),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"

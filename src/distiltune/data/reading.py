@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 from distiltune.data.column_names import check_mapped, no_header
+from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, format_suffix, iter_rows
 from distiltune.data.hub import Split
@@ -39,35 +40,6 @@ to predict, none: there a gold that cannot be used costs the gold and not the ex
 
 USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
 """What the splits of a training are for."""
-
-
-@dataclass(frozen=True)
-class ExampleSet(Generic[E]):
-    """The examples of one split, everything noticed while reading them, and where they are from.
-
-    ``findings.n_rows`` is the number of examples plus the number of rejected and left out findings. ``fingerprint`` is
-    the SHA-256 of the files' contents; ``sources`` are as the user named them.
-    """
-
-    examples: tuple[E, ...]
-    findings: RowFindings
-    fingerprint: str
-    sources: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class DataSettings:
-    """Which examples, read how; the recipe says what each means."""
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    validation_share: float
-    columns: str
-    max_rejected_share: float
-    n_train: int
-    n_validation: int
-    sample_seed: int
-    form: FileForm = AS_USUAL
 
 
 @dataclass(slots=True)

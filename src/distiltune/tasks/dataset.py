@@ -10,9 +10,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
+from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
-from distiltune.data.reading import DataSettings
 from distiltune.data.row_findings import RowFindings
 from distiltune.settings.engine import EngineSettings
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distiltune.data.reading import ExampleSet
+from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFindings
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextWindows, featurise, longest_first, make_arrays

@@ -14,8 +14,9 @@ from distiltune.data.files import first_columns
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.columns import TextColumns
+from distiltune.tasks.text_classification.examples import TextSet
 from distiltune.tasks.text_classification.label_cells import LabelSettings
-from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling, place_of, spelling_key
 from distiltune.tasks.text_classification.targets import find_problem, find_targets
 

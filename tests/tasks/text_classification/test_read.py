@@ -9,8 +9,8 @@ import pytest
 
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.text_classification.columns import TextColumns
-from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.examples import TextExample, TextSet
+from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.targets import (
     Targets,
     class_weights,

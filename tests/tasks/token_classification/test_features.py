@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from distiltune.data.example_set import ExampleSet
 from distiltune.data.packing import NO_LABEL
-from distiltune.data.reading import ExampleSet
 from distiltune.data.row_findings import RowFindings
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise

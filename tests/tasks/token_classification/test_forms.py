@@ -11,7 +11,8 @@ import pytest
 
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.read import Choices, TokenSet, read_marked
+from distiltune.tasks.token_classification.examples import TokenSet
+from distiltune.tasks.token_classification.read import Choices, read_marked
 
 FORMS = Path(__file__).parents[2] / "data" / "forms"
 

@@ -12,8 +12,8 @@ from distiltune.data.reading import Use
 from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.examples import Entity
-from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.examples import Entity, TokenSet
+from distiltune.tasks.token_classification.read import Choices, gold_tags, read_marked
 from distiltune.tasks.token_classification.settings import Overlapping
 
 

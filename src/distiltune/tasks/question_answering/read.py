@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.column_names import mapped_columns
+from distiltune.data.example_set import ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
-from distiltune.data.reading import ExampleSet, Reading, ToRead, Use, need_gold, read_sources
+from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import Outcome, RowFinding
 from distiltune.data.rows import Row
 from distiltune.data.values import (

@@ -14,9 +14,10 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
+from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.settings.stored import STORED_UNDER

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from distiltune.data.reading import ExampleSet
+from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFindings
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads

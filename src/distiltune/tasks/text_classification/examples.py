@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from distiltune.data.example_set import ExampleSet
+
 
 @dataclass(frozen=True, slots=True)
 class TextExample:
@@ -25,3 +27,6 @@ class TextExample:
     gold: tuple[str, ...] | None
     places: tuple[str, ...] = ()
     where: str = ""
+
+
+TextSet = ExampleSet[TextExample]

@@ -15,8 +15,7 @@ from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.tokens import SpecialTokens, tokenise
 from distiltune.data.windows import SequencePart, cut_windows, lay_out
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
-from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.read import TextSet
+from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
 NO_LABEL = -1

@@ -10,12 +10,12 @@ from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import parquet_class_names
 from distiltune.data.hub import Split
-from distiltune.data.reading import ExampleSet, Reading, ToRead, Use, need_gold, read_sources
+from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.values import Problem, generated_id, gold_ignored, id_problem, id_text, rejected, text_problem
 from distiltune.tasks.text_classification.columns import TextColumns
-from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.label_cells import (
     Cell,
     LabelForm,
@@ -30,7 +30,6 @@ from distiltune.tasks.text_classification.text_layouts import flat_row
 _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
 
-TextSet = ExampleSet[TextExample]
 
 _DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
 """Kinds of decisions that are for a person to look at."""

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from distiltune.data.reading import ExampleSet
+from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFinding
 from distiltune.tasks.text_classification.examples import TextExample
 

@@ -14,8 +14,7 @@ from distiltune.data.reading import forget_gold, keep_if
 from distiltune.errors import DataError, RecipeError
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.labels import in_order, labels_of
-from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.read import TextSet
+from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.settings import ProblemType
 
 NUMBER = "number"

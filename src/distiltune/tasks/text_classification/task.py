@@ -13,9 +13,10 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import USE_OF, DataSettings, Use, examples_to_evaluate, train_and_validation
+from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and_validation
 from distiltune.data.rejections import with_rejections
 from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
@@ -37,7 +38,7 @@ from distiltune.tasks.text_classification.evaluation import (
     score_texts,
     write_predictions,
 )
-from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import (
@@ -51,7 +52,7 @@ from distiltune.tasks.text_classification.head import (
 from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.text_classification.read import TextSet, read_texts
+from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.settings import (
     TextClassificationSettings,
     check_labels,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from distiltune.data.example_set import ExampleSet
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Entity:
@@ -37,3 +39,6 @@ class TokenExample:
         """A word as it stands in the text."""
         start, end = self.words[index]
         return self.text[start:end]
+
+
+TokenSet = ExampleSet[TokenExample]

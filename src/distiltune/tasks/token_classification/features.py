@@ -16,8 +16,8 @@ from distiltune.data.tokens import SpecialTokens, distinct, tokenise
 from distiltune.data.windows import SequencePart, lay_out
 from distiltune.errors import ModelError
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
-from distiltune.tasks.token_classification.examples import TokenExample
-from distiltune.tasks.token_classification.read import TokenSet, gold_tags
+from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
+from distiltune.tasks.token_classification.read import gold_tags
 
 Ints = npt.NDArray[np.int64]
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from distiltune.data.reading import ExampleSet
+from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFindings
 from distiltune.data.words import word_spans
 from distiltune.system.device import set_threads

@@ -16,7 +16,7 @@ from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, parquet_class_names
 from distiltune.data.hub import Split
-from distiltune.data.reading import ExampleSet, Reading, ToRead, Use, need_gold, read_sources
+from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import reading as reading_file
@@ -34,7 +34,7 @@ from distiltune.data.values import (
 from distiltune.data.words import Spans, word_spans
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.examples import Entity, TokenExample
+from distiltune.tasks.token_classification.examples import Entity, TokenExample, TokenSet
 from distiltune.tasks.token_classification.settings import Overlapping
 from distiltune.tasks.token_classification.spans import Notes, mark_text
 from distiltune.tasks.token_classification.tags import entities_of, iob2
@@ -43,7 +43,6 @@ from distiltune.tasks.token_classification.word_rows import as_sentences
 _GOLD = ("tags", "ner_tags", "spans", "tag")
 """Fields whose columns a prediction does not need."""
 
-TokenSet = ExampleSet[TokenExample]
 
 _LISTS_IN_CELLS = "lists written into cells as text are read as lists"
 _NO_COMMA = re.compile(r"""['"]\s+['"]""")

@@ -12,17 +12,10 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import (
-    USE_OF,
-    DataSettings,
-    Use,
-    examples_to_evaluate,
-    forget_gold,
-    keep_if,
-    train_and_validation,
-)
+from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, forget_gold, keep_if, train_and_validation
 from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -43,13 +36,13 @@ from distiltune.tasks.token_classification.evaluation import (
     mark_words,
     write_predictions,
 )
-from distiltune.tasks.token_classification.examples import TokenExample
+from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.token_classification.read import Choices, TokenSet, gold_tags, read_marked
+from distiltune.tasks.token_classification.read import Choices, gold_tags, read_marked
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag, tag_names
 from distiltune.training.objective import Divergence, TableColumn
