@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from distiltune import EntityMarker, TextClassifier, cli, evaluate, fine_tune, resume
-from distiltune.errors import DataError
+from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.model.build import Dropouts
 from distiltune.runs.fine_tune import FineTuned
 from distiltune.runs.results import write_results
@@ -221,6 +221,14 @@ def test_too_slow_an_answer_gets_advice_that_can_be_followed(made: Made, monkeyp
         response = client.post("/api/predictions", json={"texts": ["ada sees rome"]})
     assert response.status_code == 504
     assert response.json()["fix"] == "send less text at once"
+
+
+def test_a_model_of_another_task_and_threads_below_none_are_refused(made: Made) -> None:
+    ours, other = (TextClassifier, EntityMarker) if made.task == TASKS[0] else (EntityMarker, TextClassifier)
+    with pytest.raises(ModelError, match=r"is asked of it|no trained"):
+        other(made.run.model)
+    with pytest.raises(RecipeError, match="at least 0"):
+        ours(made.run.model, threads=-1)
 
 
 def test_what_cannot_be_read_is_told_with_what_to_do(made: Made) -> None:

@@ -192,7 +192,13 @@ def set_threads(n_threads: int) -> int:
     That is for good: a process that is not ours gets its own number back by `restored`.
 
     NumPy's products get one thread a caller: their threads and PyTorch's would wait for each other's cores.
+
+    Raises:
+        RecipeError: if it is below 0.
+
     """
+    if n_threads < 0:
+        raise RecipeError(f"threads is {n_threads}; it must be at least 0.", where="threads", fix="0 takes all cores")
     chosen = n_threads or usable_cores()
     torch.set_num_threads(chosen)
     one_blas_thread()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
@@ -54,9 +54,22 @@ def load_trained(name: str, spec: TaskSpec[D], device: str, precision: str = "fl
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=ways_to_a_head(name, task.head_rules),
         )
+    _check_head(name, task.name, task.architecture, loaded.source.config_hf)
     give_back_freed_memory()  # the files' tensors, which the model has copies of
     loaded.model.eval()
     return Trained(task, in_precision(loaded, precision))
+
+
+def _check_head(name: str, task: str, architecture: str, config: Mapping[str, object]) -> None:
+    """Check that a head is not another task's: those of texts and of words have tensors of the same names."""
+    listed = config.get("architectures")
+    heads = {str(each).partition("For")[2] for each in (listed if isinstance(listed, list) else [])} - {""}
+    if heads and architecture.partition("For")[2] not in heads:
+        raise ModelError(
+            f"The model is one with a head for {', '.join(sorted(heads))}, and {task} is asked of it.",
+            where=name,
+            fix="use it for what it was trained for, or fine-tune it for this: distiltune train --model MODEL",
+        )
 
 
 def check_texts(texts: Sequence[object], *, or_pairs: bool = False) -> None:
