@@ -332,7 +332,10 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     metrics = keeper.epochs[best].validation
-    scores = prepared.task.guide(metrics).scores(metrics)
+    guide = prepared.task.guide(metrics)
+    for line in guide.decisions:
+        writing.reporter.note(line)
+    scores = guide.scores(metrics)
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
 
 

@@ -29,6 +29,7 @@ from distiltune.tasks.question_answering.analysis import analyse, chance_losses
 from distiltune.tasks.question_answering.check.data_check import training_concerns
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
+    CHOSEN_THRESHOLD,
     TEMPERATURE,
     AnswerDecision,
     PredictionFiles,
@@ -157,8 +158,8 @@ class QuestionAnswering:
         spec: its settings.
         null_threshold: null score difference above which "no answer" is given; None: always an answer.
         temperature: of the confidence; None while it is yet to be fitted, in a training.
-        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead: in a training on
-            questions of which some have no answer, where no threshold was asked for.
+        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead, if it holds: in a
+            training on questions of which some have no answer, where no threshold was asked for.
 
     """
 
@@ -199,11 +200,11 @@ class QuestionAnswering:
 
         Its dropout, the windows that it was trained in, the temperature of its confidence, and the threshold that it
         was evaluated with: the one asked for, or if some training questions had no answer, that of the best F1 on the
-        validation data, 0 without any.
+        validation data, 0 where that does not hold on held-out questions, or without any.
         """
         threshold = self.null_threshold
         if self.chooses_threshold:
-            threshold = metrics.get("best_f1_threshold", 0.0)
+            threshold = metrics.get(CHOSEN_THRESHOLD, 0.0)
         windows = self.spec.windows
         stored: dict[str, float] = {
             "max_length": windows.max_length,
@@ -211,7 +212,7 @@ class QuestionAnswering:
             "max_question_tokens": windows.max_question_tokens,
             "max_answer_tokens": self.spec.reading.max_answer_tokens,
         }
-        if TEMPERATURE in metrics:
+        if metrics.get(TEMPERATURE, 1.0) != 1.0:
             stored[TEMPERATURE] = metrics[TEMPERATURE]
         config: dict[str, object] = {"qa_dropout": head_dropout, STORED_UNDER: stored}
         return config if threshold is None else {**config, NULL_THRESHOLD: threshold}
