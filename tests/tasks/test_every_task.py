@@ -139,7 +139,12 @@ def test_check_finds_what_is_wrong(made: Made, call: Callable[..., str], tmp_pat
 
 def test_find_lr_and_tune(made: Made, call: Callable[..., str], tmp_path: Path) -> None:
     files = ("--train", made.train, "--validation", made.validation, "--model", made.model, *FLAGS)
-    assert len(json.loads(call("find-lr", *files, "--steps", 20, "--json"))["rates"]) > 5
+    found = json.loads(call("find-lr", *files, "--steps", 30, "--json"))
+    assert len(found["test"]["rates"]) > 12
+    assert found["score_name"] == ("accuracy" if made.task == TASKS[0] else "f1")
+    assert 0.0 < found["prior_loss"] < 5.0
+    assert found["n_steps"] == len(found["test"]["rates"]) + sum(each["n_steps"] for each in found["stretches"])
+    assert all(each["n_steps"] == found["n_run"] for each in found["stretches"])
     pytest.importorskip("optuna", reason="the extra tune is not installed")
     search = ("tune", *files, "--epochs", 1, "--search", "batch_size=8,16", "--trials", 2, "--output", tmp_path / "s")
     assert len(json.loads(call(*search, "--json"))["trials"]) == 2

@@ -89,7 +89,7 @@ def fit_blind(model: Blind, features: FeatureSet, objective: Objective, seed: in
         optimiser.zero_grad()
         return _loss(model, batches, objective, weight, differentiate=True)
 
-    optimiser.step(closure)
+    optimiser.step(closure)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         loss = float(_loss(model, batches, objective, weight, differentiate=False))
     model.requires_grad_(False)  # as whoever evaluates a model expects of one that is done

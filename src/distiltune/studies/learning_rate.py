@@ -165,7 +165,7 @@ def interpret_curve(rates: Sequence[float], losses: Sequence[float], prior_loss:
     first, bottom = float(smoothed[: max(3, len(smoothed) // 10)].mean()), int(smoothed.argmin())
     lowest = float(smoothed[bottom])
     bar = first if prior_loss is None else min(first, prior_loss)
-    back = lowest + _BROKEN_AWAY * (first - lowest)
+    back = max(lowest + _BROKEN_AWAY * (first - lowest), (1 + _FALLEN) * lowest)
     away = next((i for i in range(bottom, len(smoothed)) if smoothed[i] > back), None)
     if away is None and len(finite) < len(losses):
         away = len(finite) - 1

@@ -3,7 +3,7 @@
 A stretch has a schedule of its own, warm-up and decay to 0: without the decay a short one favours rates that a whole
 run could not keep up. It is still shorter than the run, so what is close is decided for the lower rate, and a run of
 many times its length gets a little less. A stretch in which nothing is learnt beyond the prior says nothing of a rate;
-all are tried again for twice as long then, until one learns, the stretch is as long as the run, or the budget is spent.
+all are tried for four times as long then, until one learns, the stretch is as long as the run, or the budget is spent.
 """
 
 from __future__ import annotations
@@ -17,14 +17,15 @@ SHORTEST: Final = 100
 """Steps. With 40 no rate gets a small model beyond the prior, and with 100 the best one does (lab notes)."""
 LONGEST: Final = 400
 SHARE_OF_RUN: Final = 0.05
-MOST_STEPS: Final = 1500
+MOST_STEPS: Final = 2000
 MOST_SHARE_OF_RUN: Final = 0.25
 """All stretches together have at most this share of the run's steps, or `MOST_STEPS` if that is more."""
 WARMUP_SHARE: Final = 0.1
+_LONGER = 4
 _MOST_EXTENSIONS = 2
 _LONGER_RUN = 0.125
 """The best rate falls with the number of steps, by this power of it, and never by more than a half. Pre-training shows
-0.3 (Bjorck et al. 2024, "Scaling optimal LR across token horizons"); a fine-tuning begins where little is left to go."""
+0.3 (Bjorck et al. 2024, "Scaling optimal LR across token horizons"); a fine-tuning has less far to go."""
 _LOSS_NOISE = 0.5  # of the loss over the root of the rows: half of what its rows differ by is common to two rates
 _LEAST_LOSS_NOISE = 0.01
 
@@ -104,7 +105,8 @@ def budget(n_run: int) -> int:
 
 def for_whole_run(rate: float, n_steps: int, n_run: int) -> float:
     """The rate for a run, from the best one of a stretch: less for a longer one, at least half."""
-    return rate * max(0.5, min(1.0, n_steps / n_run) ** _LONGER_RUN)
+    share = min(1.0, n_steps / n_run)
+    return rate * max(0.5, math.exp(_LONGER_RUN * math.log(share)))
 
 
 def try_rates(try_at: Callable[[float, int], Stretch], start: float, factor: float, n_run: int, bar: Bar) -> Tried:
@@ -121,14 +123,15 @@ def try_rates(try_at: Callable[[float, int], Stretch], start: float, factor: flo
     all_tried: list[Stretch] = []
     n_steps, left = first_length(n_run), budget(n_run)
     while True:
+        around = start
         tried = _around(try_at, start, factor, n_steps, left // n_steps, bar)
         all_tried += tried
         left -= n_steps * len(tried)
         best = choose(tried, bar)
-        longer = min(n_run, 2 * n_steps)
+        longer = min(n_run, _LONGER * n_steps)
         if best is not None or longer == n_steps or left < longer:
             return Tried(tuple(all_tried), best)
-        start = min(tried, key=lambda each: (each.loss, each.rate)).rate
+        start = min(_as_good(tried, bar), key=lambda each: abs(math.log(each.rate / around))).rate
         n_steps = longer
 
 
@@ -145,15 +148,23 @@ def _around(
     for rate in (start, start / factor, start * factor):
         try_next(rate)
     for _ in range(_MOST_EXTENSIONS):
-        best = choose(tried, bar) or min(tried, key=lambda each: (each.loss, each.rate))
+        passed = choose(tried, bar)
+        # Where nothing is learnt, an end is only left for what is plainly better: at the prior all are alike.
+        best = [passed] if passed is not None else _as_good(tried, bar)
         rates = [each.rate for each in tried]
-        if best.rate == max(rates) and math.isfinite(best.loss):
-            try_next(best.rate * factor)
-        elif best.rate == min(rates):
-            try_next(best.rate / factor)
+        if min(each.rate for each in best) == max(rates):
+            try_next(max(rates) * factor)
+        elif max(each.rate for each in best) == min(rates) or math.isinf(best[0].loss):
+            try_next(min(rates) / factor)
         else:
             break
     return tried
+
+
+def _as_good(tried: Sequence[Stretch], bar: Bar) -> list[Stretch]:
+    """Those that are as good as the best, but for chance."""
+    lowest = min(each.loss for each in tried)
+    return [each for each in tried if each.loss <= (1 + bar.noise) * lowest]
 
 
 def choose(tried: Sequence[Stretch], bar: Bar) -> Stretch | None:
@@ -164,7 +175,6 @@ def choose(tried: Sequence[Stretch], bar: Bar) -> Stretch | None:
     passed = [each for each in tried if bar.is_passed(each)]
     if not passed:
         return None
-    lowest = min(each.loss for each in passed)
-    best = min((each for each in passed if each.loss <= (1 + bar.noise) * lowest), key=lambda each: each.rate)
+    best = min(_as_good(passed, bar), key=lambda each: each.rate)
     clearer = [each for each in passed if (each.score or 0.0) > (best.score or 0.0) + bar.score_noise]
     return max(clearer, key=lambda each: each.score or 0.0, default=best)

@@ -117,7 +117,7 @@ def largest_of_all(here: Processes, number: int) -> int:
 
 
 def as_the_first(here: Processes, numbers: Sequence[float]) -> tuple[float, ...]:
-    """The first process's numbers, the same for all of them; all must call it, with as many, and wait for each other."""
+    """The first process's numbers, the same for all; all must call it, with as many, and wait for each other."""
     if here.world_size == 1:
         return tuple(numbers)
     shared = torch.tensor(numbers, dtype=torch.float64)

@@ -166,10 +166,11 @@ def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(train_file: s
         return task.model_config(0.2, metrics).get("null_threshold")
 
     assert kept(train_file, {}) is None
-    assert kept(train_file, {"best_f1_threshold": 3.0}) is None
+    assert kept(train_file, {"chosen_null_threshold": 3.0}) is None
     assert kept(with_none, {}) == 0.0
-    assert kept(with_none, {"best_f1_threshold": 3.0}) == 3.0
-    assert kept(with_none, {"best_f1_threshold": 3.0}, null_threshold=-1.5) == -1.5
+    assert kept(with_none, {"best_f1_threshold": 3.0, "refused_null_threshold": 3.0}) == 0.0
+    assert kept(with_none, {"chosen_null_threshold": 3.0}) == 3.0
+    assert kept(with_none, {"chosen_null_threshold": 3.0}, null_threshold=-1.5) == -1.5
 
 
 def test_a_training_is_measured_at_the_threshold_that_its_model_keeps(

@@ -72,8 +72,11 @@ def pool(scores: Sequence[float]) -> Scores:
     return row
 
 
-def confidences(pools: Scores, temperature: float) -> Scores:
-    """The softmax of each row at a temperature: ``(..., POOL_SIZE + 1)`` → the same shape; column 0 is "no answer"."""
+def confidences(pools: Scores, temperature: float | Scores) -> Scores:
+    """The softmax of each row at a temperature: ``(..., POOL_SIZE + 1)`` → the same shape; column 0 is "no answer".
+
+    The temperature is one for all, or ``(n, 1)``: each row's own.
+    """
     scaled = pools / temperature
     scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     shares: Scores = scaled / scaled.sum(axis=-1, keepdims=True)
