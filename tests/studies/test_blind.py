@@ -44,12 +44,8 @@ def test_of_several_labels_and_of_numbers() -> None:
     loss = fit_blind(Blind("sequence", 2, SEP, sees_places=False), texts(labels), TextLoss("multi-label"), 0)
     assert loss == pytest.approx(entropy, abs=1e-3)
     numbers = (1000 + 30 * random.normal(size=(200, 1))).astype(np.float32)
-    loss = fit_blind(
-        Blind("sequence", 1, SEP, sees_places=False),
-        texts(numbers),
-        TextLoss("regression", spread=float(numbers.std())),
-        0,
-    )
+    objective = TextLoss("regression", spread=float(numbers.std()))
+    loss = fit_blind(Blind("sequence", 1, SEP, sees_places=False), texts(numbers), objective, 0)
     assert loss == pytest.approx(1.0, rel=0.02)
 
 

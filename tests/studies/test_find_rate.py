@@ -127,15 +127,13 @@ def test_too_few_steps_are_refused_before_anything_is_read() -> None:
 def test_two_processes_find_what_one_finds(folder: Path, tmp_path: Path) -> None:
     asked = ["find-lr", "--train", str(folder / "plain.jsonl"), "--model", str(folder / "tiny"), "--epochs", "8"]
     asked += ["--max-length", "32", "--stride", "8", "--threads", "1", "--validation-share", "0.3", "--steps", "40"]
+    dropouts = ["--dropout", "0", "--attention-dropout", "0", "--head-dropout", "0"]  # each process draws its own
     found = []
     for n_processes in (1, 2):
         output = tmp_path / str(n_processes)
-        launch = (
-            ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
-            if n_processes > 1
-            else []
-        )
-        command = [sys.executable, *launch, "-m", "distiltune", *asked, "--output", str(output)]
+        together = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={n_processes}"]
+        start = [sys.executable, *(together if n_processes > 1 else []), "-m", "distiltune"]
+        command = [*start, *asked, *dropouts, "--output", str(output)]
         ended = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ), check=False, timeout=600)
         assert ended.returncode == 0, ended.stderr
         assert ended.stdout.count("learning rate: ") == 1
@@ -144,4 +142,4 @@ def test_two_processes_find_what_one_finds(folder: Path, tmp_path: Path) -> None
     assert one["suggestion"] == two["suggestion"]
     assert [each["rate"] for each in one["stretches"]] == [each["rate"] for each in two["stretches"]]
     for ours, theirs in zip(one["stretches"], two["stretches"], strict=True):
-        assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02)
+        assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02, abs=1e-4)

@@ -12,7 +12,7 @@ import torch
 from distiltune.model.encoder import TaskModel
 from distiltune.studies.learning_rate import Rates, interpret_curve, range_test, round_rate, smooth
 from distiltune.studies.range_picture import draw_range
-from distiltune.studies.stretches import Stretch
+from distiltune.studies.stretches import TriedRate
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Adam
@@ -126,7 +126,7 @@ def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int) -
 @pytest.mark.parametrize("name", ["curve.svg", "curve.png"])
 def test_the_picture_is_drawn(name: str, tmp_path: Path) -> None:
     test = interpret_curve(RATES, curve(1e-4, 5e-3, 0.1), prior_loss=4.0)
-    tried = [Stretch(rate, 100, loss, None, 1.0) for rate, loss in ((1e-4, 3.0), (1e-3, math.inf), (1e-2, 80.0))]
+    tried = [TriedRate(rate, 100, loss, None, 1.0) for rate, loss in ((1e-4, 3.0), (1e-3, math.inf), (1e-2, 80.0))]
     draw_range(test, tried, 1e-4, tmp_path / name)
     assert (tmp_path / name).stat().st_size > 5_000
     draw_range(interpret_curve(RATES, [4.5] * 100), (), None, tmp_path / name)

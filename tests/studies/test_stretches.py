@@ -12,7 +12,7 @@ from distiltune.studies.stretches import (
     MOST_STEPS,
     SHORTEST,
     Bar,
-    Stretch,
+    TriedRate,
     budget,
     choose,
     first_length,
@@ -23,13 +23,13 @@ from distiltune.studies.stretches import (
 BAR = Bar(loss=1.6, n_rows=500)
 
 
-def valley(best: float, from_steps: int = 0) -> Callable[[float, int], Stretch]:
+def valley(best: float, from_steps: int = 0) -> Callable[[float, int], TriedRate]:
     """A loss that is lowest at one rate, and at the prior until so many steps are made; far too high ones diverge."""
 
-    def try_at(rate: float, n_steps: int) -> Stretch:
+    def try_at(rate: float, n_steps: int) -> TriedRate:
         loss = 1.0 + 0.1 * math.log(rate / best) ** 2 if n_steps >= from_steps else 1.6
         loss = math.inf if rate > 100 * best else min(1.6, loss)
-        return Stretch(rate, n_steps, loss, None, 0.0)
+        return TriedRate(rate, n_steps, loss, None, 0.0)
 
     return try_at
 
@@ -61,8 +61,8 @@ def test_a_diverged_start_is_left_downwards() -> None:
 
 
 def test_what_is_close_is_decided_for_the_lower_rate_and_a_clear_score_wins() -> None:
-    def of(rate: float, loss: float, score: float) -> Stretch:
-        return Stretch(rate, 100, loss, score, 0.0)
+    def of(rate: float, loss: float, score: float) -> TriedRate:
+        return TriedRate(rate, 100, loss, score, 0.0)
 
     low, high = of(1e-4, 1.01, 0.60), of(3e-4, 1.0, 0.62)
     assert choose([low, high], BAR) == low

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from distiltune.tasks.held_out import first_half, gains, is_calibrated_better
+from distiltune.tasks.held_out import FEWEST, first_half, gains, is_calibrated_better
 
 
 def test_the_halves_are_halves_and_always_the_same() -> None:
@@ -20,7 +20,8 @@ def test_a_gain_must_be_more_than_chance() -> None:
     assert not gains(random.normal(0.0, 1.0, 1_000) - 0.05)
     assert not gains(np.array([1.0] + [0.0] * 99))  # one answer more
     assert not gains(np.zeros(50))
-    assert not gains(np.array([1.0]))
+    assert not gains(np.ones(FEWEST - 1))
+    assert gains(np.ones(FEWEST))
 
 
 def test_more_honest_confidences_are_told_from_as_honest_ones() -> None:

@@ -15,7 +15,7 @@ from distiltune.runs.prepare import prepare
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.learning_rate import FEWEST_STEPS, Rates, range_test, round_rate
 from distiltune.studies.rate_trials import RateTrials
-from distiltune.studies.stretches import Bar, Stretch, for_whole_run, try_rates
+from distiltune.studies.stretches import Bar, TriedRate, for_whole_run, try_rates
 from distiltune.system.device import choose_device
 from distiltune.system.host import restored
 from distiltune.training.distributed import as_the_first, joined, processes
@@ -130,7 +130,7 @@ def _nothing_learnt(found: FoundRate) -> FoundRate:
     return replace(found, reason=reason, fix="check the labels (distiltune check), train on more data, or for longer")
 
 
-def _suggested(found: FoundRate, best: Stretch) -> FoundRate:
+def _suggested(found: FoundRate, best: TriedRate) -> FoundRate:
     """The suggestion, and why."""
     suggestion = round_rate(for_whole_run(best.rate, best.n_steps, found.n_run))
     lengths = [each for each in found.stretches if each.n_steps == best.n_steps]

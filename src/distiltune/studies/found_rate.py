@@ -13,7 +13,7 @@ from distiltune.errors import TrainingError
 from distiltune.progress import shown_seconds
 from distiltune.studies.learning_rate import RangeTest
 from distiltune.studies.range_picture import draw_range
-from distiltune.studies.stretches import Stretch
+from distiltune.studies.stretches import TriedRate
 from distiltune.system.durable import try_writing, write_whole, writing_to
 
 
@@ -46,8 +46,8 @@ class FoundRate:
     default: float
     default_is_right: bool
     test: RangeTest
-    stretches: tuple[Stretch, ...]
-    best: Stretch | None
+    stretches: tuple[TriedRate, ...]
+    best: TriedRate | None
     prior_loss: float | None
     score_name: str
     n_held_out: int
@@ -106,7 +106,7 @@ def rate_lines(found: FoundRate) -> list[str]:
     return [*lines, f"use it: --learning-rate {found.suggestion:g} (the recipe has {found.default:g})"]
 
 
-def _table(stretches: Sequence[Stretch], score_name: str) -> list[str]:
+def _table(stretches: Sequence[TriedRate], score_name: str) -> list[str]:
     """The rates tried, in columns of 40 characters together."""
     if not stretches:
         return []

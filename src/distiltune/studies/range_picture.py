@@ -13,11 +13,11 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.report.curves import STYLE
 from distiltune.studies.learning_rate import RangeTest
-from distiltune.studies.stretches import Stretch
+from distiltune.studies.stretches import TriedRate
 from distiltune.system.figures import save_figure
 
 
-def draw_range(test: RangeTest, stretches: Sequence[Stretch], suggestion: float | None, path: Path) -> None:
+def draw_range(test: RangeTest, stretches: Sequence[TriedRate], suggestion: float | None, path: Path) -> None:
     """Loss over learning rate, as SVG or PNG by the suffix.
 
     With it what is known without reading, the rates tried with their losses on held-out rows, the suggestion, and where

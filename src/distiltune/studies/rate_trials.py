@@ -17,7 +17,7 @@ from distiltune.recipe.recipe import MONITORS
 from distiltune.runs.prepare import PreparedRun
 from distiltune.runs.setup import make_optimiser, training_setup
 from distiltune.studies.blind import Blind, fit_blind
-from distiltune.studies.stretches import WARMUP_SHARE, Stretch
+from distiltune.studies.stretches import WARMUP_SHARE, TriedRate
 from distiltune.system.device import seed_dropout, seed_everything
 from distiltune.training.distributed import as_the_first
 from distiltune.training.finite import BadStep
@@ -103,7 +103,7 @@ class RateTrials:
         seed_everything(recipe.seed)
         seed_dropout(model_device(model), recipe.seed, self.prepared.here.rank)
 
-    def stretch(self, rate: float, n_steps: int) -> Stretch:
+    def stretch(self, rate: float, n_steps: int) -> TriedRate:
         """Train so many steps at a rate, and judge."""
         began = time.perf_counter()
         self.start_afresh()
@@ -116,7 +116,7 @@ class RateTrials:
         with suppress(_Enough):
             train(replace(setup, optimiser=optimiser, learning_rate_at=schedule, loop=loop), dict, stopper)
         loss, score = (math.inf, None) if stopper.diverged else self.judge(model)
-        return Stretch(rate, n_steps, loss, score, time.perf_counter() - began)
+        return TriedRate(rate, n_steps, loss, score, time.perf_counter() - began)
 
     def prior_losses(self) -> tuple[float | None, float | None]:
         """What is reached without reading: on the training rows, and on the held-out ones; None if it is not known."""

@@ -31,7 +31,7 @@ _LEAST_LOSS_NOISE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TriedRate:
     """What one rate came to.
 
     Attributes:
@@ -73,7 +73,7 @@ class Bar:
         """By how much two scores from 0 to 1 may differ by chance."""
         return 1.0 / math.sqrt(max(1, self.n_rows))
 
-    def is_passed(self, stretch: Stretch) -> bool:
+    def is_passed(self, stretch: TriedRate) -> bool:
         """Whether more was learnt than the prior."""
         if self.loss is None:
             return math.isfinite(stretch.loss)
@@ -84,8 +84,8 @@ class Bar:
 class Tried:
     """All stretches in their order, and which is the best; None: none passed the bar."""
 
-    stretches: tuple[Stretch, ...]
-    best: Stretch | None
+    stretches: tuple[TriedRate, ...]
+    best: TriedRate | None
 
     @property
     def n_steps(self) -> int:
@@ -109,7 +109,7 @@ def for_whole_run(rate: float, n_steps: int, n_run: int) -> float:
     return rate * max(0.5, math.exp(_LONGER_RUN * math.log(share)))
 
 
-def try_rates(try_at: Callable[[float, int], Stretch], start: float, factor: float, n_run: int, bar: Bar) -> Tried:
+def try_rates(try_at: Callable[[float, int], TriedRate], start: float, factor: float, n_run: int, bar: Bar) -> Tried:
     """Try rates around ``start``, and longer where nothing was learnt.
 
     Args:
@@ -120,7 +120,7 @@ def try_rates(try_at: Callable[[float, int], Stretch], start: float, factor: flo
         bar: what must be passed.
 
     """
-    all_tried: list[Stretch] = []
+    all_tried: list[TriedRate] = []
     n_steps, left = first_length(n_run), budget(n_run)
     while True:
         around = start
@@ -136,10 +136,10 @@ def try_rates(try_at: Callable[[float, int], Stretch], start: float, factor: flo
 
 
 def _around(
-    try_at: Callable[[float, int], Stretch], start: float, factor: float, n_steps: int, most: int, bar: Bar
-) -> list[Stretch]:
+    try_at: Callable[[float, int], TriedRate], start: float, factor: float, n_steps: int, most: int, bar: Bar
+) -> list[TriedRate]:
     """A rate, the next lower and the next higher one; further where an end is better than its neighbour."""
-    tried: list[Stretch] = []
+    tried: list[TriedRate] = []
 
     def try_next(rate: float) -> None:
         if len(tried) < most:
@@ -161,13 +161,13 @@ def _around(
     return tried
 
 
-def _as_good(tried: Sequence[Stretch], bar: Bar) -> list[Stretch]:
+def _as_good(tried: Sequence[TriedRate], bar: Bar) -> list[TriedRate]:
     """Those that are as good as the best, but for chance."""
     lowest = min(each.loss for each in tried)
     return [each for each in tried if each.loss <= (1 + bar.noise) * lowest]
 
 
-def choose(tried: Sequence[Stretch], bar: Bar) -> Stretch | None:
+def choose(tried: Sequence[TriedRate], bar: Bar) -> TriedRate | None:
     """The best of stretches of one length: the lowest loss, of those as good the lowest rate; a clear score wins.
 
     None if none passes the bar.

@@ -17,6 +17,8 @@ from distiltune.tasks.statistics import N_BINS
 Numbers = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
+FEWEST: Final = 30
+"""Of fewer examples nothing is told."""
 _SURE: Final = 0.95
 _Z_ONE_SIDED: Final = 1.644854  # of 95 %
 _N_DRAWS: Final = 400
@@ -33,10 +35,10 @@ def first_half(n: int) -> Flags:
 def gains(differences: Numbers) -> bool:
     """Whether the mean of ``(n,)`` differences, new score minus old, is above 0 by more than chance (one-sided 95 %).
 
-    Never of fewer than two.
+    Never of fewer than `FEWEST`.
     """
     n = len(differences)
-    if n < 2:
+    if n < FEWEST:
         return False
     return float(differences.mean()) > _Z_ONE_SIDED * float(differences.std(ddof=1)) / math.sqrt(n)
 
@@ -51,7 +53,7 @@ def is_calibrated_better(before: Numbers, after: Numbers, right: Flags) -> bool:
 
     """
     n = len(right)
-    if n < 2:
+    if n < FEWEST:
         return False
     random = np.random.default_rng(_SEED)
     places = [np.minimum(N_BINS - 1, (each * N_BINS).astype(np.int64)) for each in (before, after)]
