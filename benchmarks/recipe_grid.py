@@ -181,7 +181,7 @@ def run(options: argparse.Namespace) -> None:
                 row |= one(cell, options.shared, seed, settings, options.threads)
                 row |= {
                     "version": versions().get("git_revision", ""),
-                    "machine": describe_machine(torch.device("cpu")).cpu,
+                    "machine": describe_machine(torch.device("cpu")).processor,
                 }
                 with options.output.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row) + "\n")
