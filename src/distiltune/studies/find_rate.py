@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from distiltune.errors import RecipeError
 from distiltune.progress import tell
+from distiltune.recipe.auto import fitting_rate
 from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.prepare import prepare
@@ -26,7 +27,6 @@ _SHARE_HELD_OUT = 0.1
 _CLOSE = 1.5
 """A rate within this factor of the suggestion is as good: the valley is flat."""
 _SURE_FACTOR, _UNSURE_FACTOR = 2.0, 3.0
-_USUAL_START = 3e-4  # where the range test shows nothing: the middle of what suits models of 160 to 768 wide
 
 
 @restored()
@@ -72,7 +72,7 @@ def _with_held_out(recipe: Recipe) -> Recipe:
 
 def _find(trials: RateTrials, n_steps: int) -> FoundRate:
     """The range test, the stretches, and what they say."""
-    setup, began = trials.setup, time.perf_counter()
+    setup, recipe, began = trials.setup, trials.prepared.recipe, time.perf_counter()
     on_training, on_held_out = trials.prior_losses()
     range_began = time.perf_counter()
     test = range_test(setup, Rates(n_steps=n_steps), on_training, lambda n: tell("range test", "steps", n, n_steps))
@@ -83,7 +83,7 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
         suggestion=None,
         reason=test.end,
         fix="look at the data and the model: distiltune check",
-        default=trials.prepared.recipe.learning_rate,
+        default=recipe.learning_rate,
         default_is_right=False,
         test=test,
         stretches=(),
@@ -99,7 +99,8 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
     if test.end:
         return found
     bar = Bar(on_held_out, trials.n_held_out)
-    first = min(1e-2, max(1e-5, start)) if math.isfinite(start) else _USUAL_START
+    usual = fitting_rate(recipe.task, trials.prepared.loaded.source.config.hidden_size, n_run)
+    first = min(1e-2, max(1e-5, start)) if math.isfinite(start) else round_rate(usual)
     factor = _SURE_FACTOR if test.steepest is not None else _UNSURE_FACTOR
     try:
         tried = try_rates(trials.stretch, first, factor, n_run, bar)

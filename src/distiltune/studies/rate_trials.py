@@ -76,9 +76,7 @@ class RateTrials:
         model, task = prepared.loaded.model, prepared.task
         fresh = {name: value.detach().clone() for name, value in model.state_dict().items()}
         guide = task.guide({})
-        # F1 before exact match, accuracy before macro F1: what has the least noise.
-        names = [name for name in guide.headlines if MONITORS.get(name) == "higher"]
-        name = "f1" if "f1" in names else names[0] if names else ""
+        name = guide.decisive if MONITORS.get(guide.decisive) == "higher" else ""
         in_percent = bool(name) and guide.label(name).unit == "percent"
         setup = training_setup(prepared, make_optimiser(prepared.recipe, model))
         return RateTrials(prepared, setup, fresh, name, in_percent)

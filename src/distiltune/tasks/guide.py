@@ -52,6 +52,7 @@ class TaskGuide:
         limits: sentences on what not to expect.
         figures: what the epoch table's figures are.
         decisions: what was fitted on the validation data, and whether it was kept, a line each.
+        decisive: the metric that says which of two models is the better one, "" if only the loss does.
 
     """
 
@@ -64,6 +65,7 @@ class TaskGuide:
     limits: tuple[str, ...]
     figures: str = "Loss is in nats, accuracies are shares of the windows."
     decisions: tuple[str, ...] = ()
+    decisive: str = ""
 
     def scores(self, metrics: Mapping[str, float]) -> str:
         """The headlines with their figures in words, as far as they were measured."""
