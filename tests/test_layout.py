@@ -13,7 +13,10 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
-    "coach/test_advice.py": ("checks/concerns", "coach/evidence", "tasks/question_answering/check/training"),
+    "coach/test_advice.py": (
+        *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
+        "tasks/question_answering/check/training",
+    ),
     "commands/test_coaching.py": (
         *(
             "checks/reading",

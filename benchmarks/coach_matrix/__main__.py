@@ -33,6 +33,8 @@ from distiltune.runs import results
 from distiltune.runs.coaching import fitting_rate
 
 Line = dict[str, Any]
+CHOSEN = ("epochs", "warmup_share", "max_gradient_norm")
+"""What the recipe `auto` chooses, with the rate."""
 DIVERGED = "is not a finite number"
 COMMANDS: dict[str, Any] = {
     "find_lr": "distiltune find-lr --recipe RUN/recipe.toml",
@@ -66,7 +68,7 @@ def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line
             getattr(ready.loaded.model, kind.still).requires_grad_(False)
         fitting = fitting_rate(ready)
         rate = 1.0 if kind.rate is None and not HAS_AUTO else kind.rate
-        if rate is None or fitting is None:
+        if rate is None:
             return ready
         return replace(ready, recipe=ready.recipe.with_changes(learning_rate=min(1.0, rate * fitting)))
 
@@ -80,19 +82,18 @@ def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line
         for name, rows in zip(("train", "validation"), draw(kind, shared / "data", half, seed), strict=True):
             files.append(Path(folder) / f"{name}.jsonl")
             files[-1].write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-        model = USUAL[task].model
         settings = {
             "seed": seed,
             "threads": 1,
             "log_every": 2,
             "max_rejected_share": 0.3,
             **kind.settings,
-            "model": model if model == "starter" else str(shared / "models" / model),
+            "model": kind.model if kind.model == "starter" else str(shared / "models" / kind.model),
             "train": (str(files[0]),),
             "validation": (str(files[1]),),
         }
-        if kind.rate is None:
-            settings = {name: value for name, value in settings.items() if name not in ("max_length", "stride")}
+        if kind.rate is None and HAS_AUTO:
+            settings = {name: value for name, value in settings.items() if name not in CHOSEN}
         fine_tuning.prepare, results.sum_up_run = prepared, kept  # type: ignore[attr-defined, assignment]
         error = ""
         try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
 from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -47,7 +48,7 @@ def rows_of(source: str, data: Path, half: str) -> tuple[list[Row], list[Row]]:
     else:
         data = data / {"squad": "squad-v1.1"}.get(source, source)
         train, validation = read[source]()
-    if source.startswith("starter"):  # so few that a half of the training rows is little: seeds draw from all of them
+    if source == "starter-tokens":  # too few to be parted
         return train, validation
     return _half(train, half), _half(validation, half)
 
@@ -89,11 +90,14 @@ def _named(label: int | str) -> str:
 
 
 def _conll(path: Path) -> Iterator[Row]:
+    words: list[list[str]] = []
     with gzip.open(path, "rt", encoding="utf-8") as file:
-        for sentence in file.read().split("\n\n"):
-            words = [line.split("\t") for line in sentence.splitlines() if line.strip()]
-            if words:
+        for line in (*file, ""):  # a line of white space ends a sentence, and so does the file
+            if line.strip():
+                words.append(line.split("\t"))
+            elif words:
                 yield {"tokens": [word[0] for word in words], "tags": [word[-1].strip() for word in words]}
+                words = []
 
 
 def _starter(source: str) -> tuple[list[Row], list[Row]]:
@@ -106,7 +110,19 @@ def _starter(source: str) -> tuple[list[Row], list[Row]]:
     task = {"starter-texts": "text_classification", "starter-tokens": "token_classification"}[source]
     parts = ((folder / task / f"{split}.jsonl").read_text("utf-8").splitlines() for split in ("train", "validation"))
     train, validation = ([json.loads(line) for line in part] for part in parts)
+    if source == "starter-tokens":
+        return list(map(_tagged, train)), list(map(_tagged, validation))
     return train, validation
+
+
+def _tagged(row: Row) -> Row:
+    """Words and tags from a text with marked stretches."""
+    words = [(match.group(), match.start()) for match in re.finditer(r"\w+|[^\w\s]", row["text"])]
+    tags = []
+    for _, place in words:
+        span = next((each for each in row["spans"] if each["start"] <= place < each["end"]), None)
+        tags.append("O" if span is None else f"{'B' if place == span['start'] else 'I'}-{span['label']}")
+    return {"tokens": [word for word, _ in words], "tags": tags}
 
 
 def _flat(data: Row) -> Iterator[Row]:

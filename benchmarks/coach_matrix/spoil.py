@@ -31,8 +31,6 @@ def _shuffled(rows: Sequence[Row], rng: random.Random) -> list[Row]:
     if "tokens" in rows[0]:
         return [{**row, "tags": rng.sample(_one_word_each(row["tags"]), len(row["tags"]))} for row in rows]
     name = "labels" if "labels" in rows[0] else "label"
-    if name not in rows[0]:
-        name = "spans"
     values = [row[name] for row in rows]
     rng.shuffle(values)
     return [{**row, name: value} for row, value in zip(rows, values, strict=True)]

@@ -38,7 +38,7 @@ def advise(evidence: Evidence) -> tuple[Advice, ...]:
 
 def needs_probe(evidence: Evidence) -> bool:
     """Whether learning a few examples by heart would tell apart what the figures do not."""
-    return any(advice.sickness == "not_learning" for advice in advise(evidence))
+    return evidence.probe is None and any(advice.sickness == "not_learning" for advice in advise(evidence))
 
 
 def _data(evidence: Evidence) -> Iterable[Advice]:
