@@ -39,7 +39,17 @@ RunOption = Annotated[
         help="The run directory to make; without it, `runs/NAME`, after the recipe's file or else the training data.",
     ),
 ]
-RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="`auto`, what a published rule makes of model, task and data [default]; `classic`, the numbers of the "
+        "2022 Keras tutorial; or a file in TOML, as is a run's recipe.toml. Flags win over it.",
+        metavar="NAME|FILE",
+    ),
+]
+SETTING_FLAGS = tuple(name for name in Recipe.model_fields if name != "base")
+"""The settings that a training has a flag for each; ``--recipe`` gives the other."""
 ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")]
 ResumeOption = Annotated[
     Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")

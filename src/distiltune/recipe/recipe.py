@@ -18,14 +18,17 @@ from pydantic import (
 )
 
 from distiltune.errors import RecipeError
-from distiltune.settings.engine import AUTO
+from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
 from distiltune.system.names import described
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
 
 _MAX_RECIPE_BYTES = 1024**2
-_A_RECIPE = "give a file of lines such as `epochs = 2`, or a run's recipe.toml"
+_A_RECIPE = "give `auto`, `classic`, or a file of lines such as `epochs = 2`, as is a run's recipe.toml"
+
+NAMED: tuple[str, ...] = get_args(EngineSettings.model_fields["base"].annotation)
+"""The recipes that have a name."""
 
 MONITORS: dict[str, Literal["lower", "higher"]] = {
     name: better for entry in TASKS.values() for name, better in entry.monitors.items()
@@ -48,8 +51,10 @@ def _listed(names: Iterable[str]) -> str:
 class Recipe(AllSettings):
     """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number.
 
-    Two may differ from the tutorial's. Of ``precision``: its products are float32, and attention is dropped out
-    everywhere. Of the dropouts, 0.1 there: a model's own are taken, and both packaged ones have 0.
+    A run whose ``base`` is `auto` has what `recipe.auto` chooses in place of those that were not given, once model and
+    data are known. Two of the defaults may differ from the tutorial's. Of ``precision``: its products are float32, and
+    attention is dropped out everywhere. Of the dropouts, 0.1 there: a model's own are taken, and both packaged ones
+    have 0.
     """
 
     model_config = ConfigDict(
@@ -215,6 +220,18 @@ class Recipe(AllSettings):
         for name, value in self.model_dump(mode="json", exclude_none=True, include=set(self.names)).items():
             lines.append(f"# {self.describe(name)}\n{tomli_w.dumps({name: value})}")
         return "\n".join(lines)
+
+
+def named_settings(recipe: Path | str) -> dict[str, Any]:
+    """The settings of a recipe by name, `auto` or `classic`, or of a TOML file; unchecked.
+
+    Raises:
+        RecipeError: if it is neither of the names, nor a file that can be read and is TOML.
+
+    """
+    if str(recipe) in NAMED:
+        return {"base": str(recipe)}
+    return read_settings(recipe)
 
 
 def read_settings(path: Path | str) -> dict[str, Any]:
