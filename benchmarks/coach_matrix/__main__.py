@@ -12,7 +12,6 @@ by lies beside it, so that --again judges the same trainings by today's rules wi
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import pickle
 import random
@@ -27,10 +26,10 @@ from benchmarks.coach_matrix.kinds import HEALTHY, SICK, USUAL, Kind, kinds_of
 from benchmarks.coach_matrix.rows import HALVES, Row, rows_of
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence
+from distiltune.recipe.auto import fitting_rate
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs import fine_tune as fine_tuning
 from distiltune.runs import results
-from distiltune.runs.coaching import fitting_rate
 
 Line = dict[str, Any]
 CHOSEN = ("epochs", "warmup_share", "max_gradient_norm")
@@ -42,7 +41,6 @@ COMMANDS: dict[str, Any] = {
     "again": "distiltune train --recipe RUN/recipe.toml --output RUN-2",
 }
 """As a run in a directory of that name has them."""
-HAS_AUTO = importlib.util.find_spec("distiltune.recipe.auto") is not None
 
 
 def draw(kind: Kind, data: Path, half: str, seed: int) -> tuple[list[Row], list[Row]]:
@@ -66,11 +64,11 @@ def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line
         ready = prepare(*arguments, **more)
         if kind.still:
             getattr(ready.loaded.model, kind.still).requires_grad_(False)
-        fitting = fitting_rate(ready)
-        rate = 1.0 if kind.rate is None and not HAS_AUTO else kind.rate
-        if rate is None:
+        if kind.rate is None:
             return ready
-        return replace(ready, recipe=ready.recipe.with_changes(learning_rate=min(1.0, rate * fitting)))
+        n_steps = ready.recipe.epochs * ready.steps_per_epoch
+        fitting = fitting_rate(ready.task.name, ready.loaded.source.config.hidden_size, n_steps)
+        return replace(ready, recipe=ready.recipe.with_changes(learning_rate=min(1.0, kind.rate * fitting)))
 
     def kept(*arguments: Any) -> Any:
         findings = sum_up(*arguments)
@@ -92,7 +90,7 @@ def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line
             "train": (str(files[0]),),
             "validation": (str(files[1]),),
         }
-        if kind.rate is None and HAS_AUTO:
+        if kind.rate is None:
             settings = {name: value for name, value in settings.items() if name not in CHOSEN}
         fine_tuning.prepare, results.sum_up_run = prepared, kept  # type: ignore[attr-defined, assignment]
         error = ""
@@ -101,7 +99,7 @@ def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line
         except Exception as raised:  # a training that stops with an error is told by that
             error = f"{type(raised).__name__}: {raised}"
         finally:
-            fine_tuning.prepare, results.sum_up_run = prepare, sum_up  # type: ignore[attr-defined, assignment]
+            fine_tuning.prepare, results.sum_up_run = prepare, sum_up  # type: ignore[attr-defined]
     line = {**_asked(task, kind, half, seed), "seconds": round(time.perf_counter() - began, 1)}
     if not known:
         is_right = DIVERGED in error and "learning_rate_too_high" in kind.expected

@@ -52,6 +52,7 @@ class Usual:
     n_train: int
     n_validation: int
     score: str
+    rate: float = 1.0
 
 
 _GENTLE = {"warmup_share": 0.1, "max_gradient_norm": 1.0}
@@ -61,7 +62,7 @@ _TOKENS = {"task": "token-classification", "max_length": 64, "epochs": 16, **_GE
 USUAL = {
     "questions": Usual("starter-questions", "starter", _QUESTIONS, 150, 54, "f1"),
     "texts": Usual("emotion", "starter", _TEXTS, 300, 150, "accuracy"),
-    "tokens": Usual("starter-tokens", "starter", _TOKENS, 0, 0, "f1"),
+    "tokens": Usual("starter-tokens", "starter", _TOKENS, 0, 0, "f1", 0.6),
 }
 _REAL = {
     "questions": ("squad", {"max_length": 128, "stride": 32, "epochs": 3}, 160, 80),
@@ -135,10 +136,10 @@ def _healthy(task: str) -> tuple[Kind, ...]:
     return (
         Kind("usual"),
         Kind("default recipe, starter data", source=_STARTER[task], rate=None, n_train=0, n_validation=0),
-        Kind("gentler, more epochs", rate=0.6, settings={"epochs": epochs + epochs // 3}),
+        Kind("gentler, more epochs", rate=0.75, settings={"epochs": epochs + epochs // 3}),
         Kind("stronger", rate=1.6),
         Kind("small batches", rate=0.7, settings={"batch_size": 8}),
-        Kind("plain, a little low", rate=0.5, settings={"warmup_share": 0.0, "max_gradient_norm": 0.0}),
+        Kind("plain", rate=0.85, settings={"warmup_share": 0.0, "max_gradient_norm": 0.0}),
         Kind("weight decay, best by score", settings={"weight_decay": 0.01, "monitor": usual.score}),
         Kind(
             "real set, wider model", (), source, 1.0, settings, n_train=n_train, n_validation=n_validation, model=wide
@@ -165,6 +166,7 @@ def kinds_of(task: str) -> tuple[Kind, ...]:
         return replace(
             kind,
             source=kind.source or usual.source,
+            rate=None if kind.rate is None else kind.rate * usual.rate,
             model=kind.model or usual.model,
             settings={**usual.settings, **kind.settings},
             n_train=usual.n_train if kind.n_train < 0 else kind.n_train,

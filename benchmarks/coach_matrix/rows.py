@@ -34,11 +34,6 @@ def rows_of(source: str, data: Path, half: str) -> tuple[list[Row], list[Row]]:
         half: which of `HALVES`.
 
     """
-    read = {
-        "squad": lambda: (list(_squad(data / "train.json.gz")), list(_squad(data / "dev.json.gz"))),
-        "emotion": lambda: (_emotion(data / "train.parquet"), _emotion(data / "validation.parquet")),
-        "wnut17": lambda: (list(_conll(data / "train.conll.gz")), list(_conll(data / "dev.conll.gz"))),
-    }
     if source in ("pairs", "valence"):
         make = _paired if source == "pairs" else _valued
         train, validation = rows_of("emotion", data, half)
@@ -46,11 +41,21 @@ def rows_of(source: str, data: Path, half: str) -> tuple[list[Row], list[Row]]:
     if source.startswith("starter"):
         train, validation = _starter(source)
     else:
-        data = data / {"squad": "squad-v1.1"}.get(source, source)
-        train, validation = read[source]()
+        train, validation = _real(source, data)
     if source == "starter-tokens":  # too few to be parted
         return train, validation
     return _half(train, half), _half(validation, half)
+
+
+def _real(source: str, data: Path) -> tuple[list[Row], list[Row]]:
+    if source == "squad":
+        parts = ("train", "dev")
+        train, validation = (list(_squad(data / "squad-v1.1" / f"{part}.json.gz")) for part in parts)
+    elif source == "wnut17":
+        train, validation = (list(_conll(data / "wnut17" / f"{part}.conll.gz")) for part in ("train", "dev"))
+    else:
+        train, validation = (_emotion(data / "emotion" / f"{part}.parquet") for part in ("train", "validation"))
+    return train, validation
 
 
 def _half(rows: Sequence[Row], half: str) -> list[Row]:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -217,7 +218,7 @@ def scored(
     validation: tuple[float, ...],
     scores: tuple[float, ...],
     blind: BlindScore = ACCURACY,
-    **facts: object,
+    **facts: Any,
 ) -> Evidence:
     """A run with these losses and scores by epoch."""
     epochs = tuple(epoch(i, train[i], validation[i], **{blind.metric: scores[i]}) for i in range(len(train)))
@@ -276,9 +277,20 @@ def test_a_rate_far_from_the_fitting_one_is_named_with_that_one(
         assert "always 'joy' gets 0.34" in each.evidence
 
 
+def test_a_training_that_came_apart_is_no_question_of_the_epoch() -> None:
+    """Entities of the starter data at a rate that is too high for them: learned by the fifth epoch, lost by the last."""
+    train = (1.49, 1.02, 0.78, 0.72, 0.59, 0.63, 0.71, 0.73, 0.67, 0.62, 0.60, 0.65, 0.79, 0.93, 0.96, 0.95)
+    scores = (0.0, 0.0, 0.0, 0.05, 0.28, 0.19, 0.19, 0.0, 0.16, 0.16, 0.15, 0.11, 0.0, 0.0, 0.0, 0.0)
+    case = scored(train, tuple(loss - 0.05 for loss in train), scores, BlindScore("f1", 0.0, 38), blind_loss=0.95)
+    found = advise(case)
+    assert severe(found) == ["learning_rate_too_high"]
+    assert "training loss 0.59 in epoch 4, 0.95 in epoch 15" in found[0].evidence
+    assert "--learning-rate" in found[0].command
+
+
 def test_a_low_rate_that_went_all_the_way_is_no_fault() -> None:
     """It has turned, or nothing falls any more and little is left, or the model was fine-tuned before."""
-    low = {"fitting_rate": 3e-4, "learning_rate": 5e-5}
+    low: dict[str, Any] = {"fitting_rate": 3e-4, "learning_rate": 5e-5}
     turned = scored((1.2, 0.5, 0.2), (0.9, 0.8, 1.1), (0.7, 0.72, 0.71), **low)
     assert "learning_rate_too_low" not in severe(advise(turned))
     done = scored((0.4, 0.3), (0.40, 0.40), (0.9, 0.9), **low)

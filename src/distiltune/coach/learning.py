@@ -22,6 +22,8 @@ LOW_RATE, HIGH_RATE = 1 / 2.5, 2.5
 """Shares of the fitting rate outside of which a rate is held to be too low or too high, if the figures agree."""
 MUCH_TOO_HIGH = 4.0
 """The same of a run that has learned something all the same."""
+RISEN = 1.2
+"""A training loss this many times its lowest, in both of the last epochs, has risen by no chance."""
 HIGH_DROPOUT = 0.4
 FEW_EXAMPLES = 100
 """From fewer nobody expects that anything carries over."""
@@ -56,6 +58,21 @@ def diverged(evidence: Evidence) -> Iterable[Advice]:
         message = "the training diverged: the loss is above that of knowing nothing"
         shown = joined(shown, _rate_words(evidence), ratio_words)
         yield Advice("error", "learning_rate_too_high", message, shown, command)
+    elif shown := _came_apart(evidence):
+        message = "the training came apart: its own loss rose again, which steps of a fitting size do not let it"
+        yield Advice("error", "learning_rate_too_high", message, joined(shown, _rate_words(evidence)), command)
+
+
+def _came_apart(evidence: Evidence) -> str:
+    """A training loss that rises, far and for long, after it had fallen; empty if it did not."""
+    losses, blind = [epoch.train["loss"] for epoch in evidence.epochs], evidence.facts.blind_loss
+    if len(losses) < 3 or not blind:
+        return ""
+    lowest = min(range(len(losses)), key=lambda i: losses[i])
+    risen = min(losses[-2:]) > RISEN * losses[lowest] and losses[-1] > HALF_LEFT * blind
+    if lowest >= len(losses) - 2 or not risen:
+        return ""
+    return f"training loss {losses[lowest]:.2f} in epoch {lowest}, {losses[-1]:.2f} in epoch {len(losses) - 1}"
 
 
 def learning_rate(evidence: Evidence) -> Iterable[Advice]:

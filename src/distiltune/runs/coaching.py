@@ -14,6 +14,7 @@ from distiltune.coach.scores import BlindScore
 from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
 from distiltune.progress import tell
+from distiltune.recipe.auto import fitting_rate
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
@@ -59,7 +60,9 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         uniform_loss=uniform,
         blind_loss=blind,
         frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
-        fitting_rate=fitting_rate(prepared),
+        fitting_rate=fitting_rate(task.name, config.hidden_size, recipe.epochs * prepared.steps_per_epoch)
+        if uniform or blind
+        else None,
         blind_scores=blind_scores,
         from_scratch=prepared.surroundings["from_scratch"],
         is_fine_tuned=is_fine_tuned,
@@ -70,19 +73,6 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         check=_check_command(recipe, run),
         again=shlex.join(("distiltune", "train", "--recipe", str(run.recipe), "--output", f"{run.path}-2")),
     )
-
-
-def fitting_rate(prepared: PreparedRun) -> float:
-    """The learning rate that fits the model, the task and the number of steps.
-
-    The narrower a model, the larger the steps that it takes well; and the more steps there are, the smaller they may
-    be: 3e-5 for DistilBERT on SQuAD, 7e-4 for the starter on some hundred texts.
-    """
-    n_steps = prepared.steps_per_epoch * prepared.recipe.epochs
-    of_task = 6e-5 if prepared.task.name == "token-classification" else 4e-5
-    by_steps: float = min(2.5, max(1.0, (10_000 / max(1, n_steps)) ** 0.25))
-    by_width: float = (768 / prepared.loaded.source.config.hidden_size) ** 1.25
-    return of_task * by_width * by_steps
 
 
 def _check_command(recipe: Recipe, run: RunDirectory) -> str:
