@@ -277,8 +277,26 @@ def test_a_rate_far_from_the_fitting_one_is_named_with_that_one(
         assert "always 'joy' gets 0.34" in each.evidence
 
 
+@pytest.mark.parametrize(("loss", "first"), [(0.69, "wrong_labels"), (0.55, "predicts_nothing")])
+def test_a_loss_alone_has_to_say_clearly_that_something_was_learned(loss: float, first: str) -> None:
+    """Entities moved to words drawn by lot: the loss falls to 0.87 of the blind one, since signs are never names."""
+    train, validation = (1.0, 0.8, 0.75, 0.69), (0.9, loss, loss + 0.01, loss + 0.06)
+    nothing = {**GOOD, "n_given": 0.0, "n_wanted": 71.0}
+    case = scored(train, validation, (0.0,) * 4, BlindScore("f1", 0.0, 71), blind_loss=0.795, fitting_rate=2e-5)
+    assert severe(advise(replace(case, answers=nothing)))[0] == first
+
+
+def test_one_label_for_all_is_named_where_nothing_was_learned() -> None:
+    case = scored((1.6, 1.59), (1.6, 1.6), (0.34, 0.34), fitting_rate=2e-5, steps_per_epoch=60)
+    alike = {**GOOD, "one_label_share": 1.0, "one_label_wanted": 0.34}
+    case = replace(case, steps=case.steps[:1], answers=alike)
+    assert severe(advise(case)) == ["one_class"]
+    assert needs_probe(case)
+    assert severe(advise(replace(case, probe=PROBE_BADLY))) == ["cannot_learn"]
+
+
 def test_a_training_that_came_apart_is_no_question_of_the_epoch() -> None:
-    """Entities of the starter data at a rate that is too high for them: learned by the fifth epoch, lost by the last."""
+    """Entities of the starter data at a rate that is too high for them: learned by epoch 4, lost by the last."""
     train = (1.49, 1.02, 0.78, 0.72, 0.59, 0.63, 0.71, 0.73, 0.67, 0.62, 0.60, 0.65, 0.79, 0.93, 0.96, 0.95)
     scores = (0.0, 0.0, 0.0, 0.05, 0.28, 0.19, 0.19, 0.0, 0.16, 0.16, 0.15, 0.11, 0.0, 0.0, 0.0, 0.0)
     case = scored(train, tuple(loss - 0.05 for loss in train), scores, BlindScore("f1", 0.0, 38), blind_loss=0.95)

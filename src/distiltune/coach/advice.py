@@ -38,7 +38,9 @@ def advise(evidence: Evidence) -> tuple[Advice, ...]:
 
 def needs_probe(evidence: Evidence) -> bool:
     """Whether learning a few examples by heart would tell apart what the figures do not."""
-    return evidence.probe is None and any(advice.sickness == "not_learning" for advice in advise(evidence))
+    if evidence.probe is not None or evidence.has_learned:
+        return False
+    return any(advice.sickness in _OPEN for advice in advise(evidence))
 
 
 def _data(evidence: Evidence) -> Iterable[Advice]:
@@ -153,4 +155,6 @@ _RULES: Sequence[Rule] = (
     underfitting,
     validation_size,
 )
+_OPEN = frozenset({"not_learning", "predicts_nothing", "one_class", "all_null"})
+"""What may have deeper causes, where nothing was learned."""
 _FINAL = (_frozen, diverged, learning_rate, not_learning, memorising)

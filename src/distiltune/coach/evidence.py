@@ -64,6 +64,8 @@ class TrainingFacts:
 
 NOT_LEARNING = 0.9
 """A loss above this share of what blind guessing gives has learned nothing to speak of."""
+CLEARLY_LEARNING = 0.75
+"""The same where no score is better than chance."""
 BY_HEART = 0.4
 """A few examples are learned by heart once no more than this share of the loss is left."""
 FLAT = 0.03
@@ -159,10 +161,13 @@ class Evidence:
     def has_learned(self) -> bool:
         """Whether anything was learned that carries over: a score beyond chance, or a loss clearly below blindness.
 
-        Without validation data the training loss says it, which learning by heart lowers too.
+        Without validation data the training loss says it, which learning by heart lowers too. Where there are scores
+        and none of them says so, the loss has to say it clearly: that signs are never names lowers it too.
         """
-        if any(blind.is_beaten_by(score) for blind, score in self.scores):
+        scores = self.scores
+        if any(blind.is_beaten_by(score) for blind, score in scores):
             return True
         validation = [epoch.validation.get("loss", epoch.train["loss"]) for epoch in self.epochs]
         finite = [loss for loss in validation if math.isfinite(loss)]
-        return bool(finite) and min(finite) < NOT_LEARNING * self.facts.blind_loss
+        share = CLEARLY_LEARNING if scores else NOT_LEARNING
+        return bool(finite) and min(finite) < share * self.facts.blind_loss

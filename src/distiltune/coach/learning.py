@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from dataclasses import replace
 from statistics import median
 
+from distiltune.coach.answers import predicts_nothing
 from distiltune.coach.evidence import NOT_LEARNING, Evidence
 from distiltune.coach.overfitting import find_turn
 from distiltune.coach.sickness import Advice, joined
-from distiltune.coach.trends import fall_in_words
+from distiltune.coach.trends import fall_in_words, fall_of_validation
 
 LOW_UPDATE, HIGH_UPDATE = 1e-5, 1e-2
 """Update-to-weight ratios (norm of a step's update over the weights' norm) between which fine-tuning goes well; the
@@ -164,6 +166,8 @@ def _labels_or_budget(evidence: Evidence, shown: str) -> Advice:
         message = "nothing is learned although the rate fits: the labels do not follow from the texts"
         command = f"read twenty rows yourself, and ask: {facts.check}"
         return Advice("error", "wrong_labels", message, joined(shown, _rate_words(evidence)), command)
+    if alike := next(iter(predicts_nothing(evidence)), None):
+        return replace(alike, evidence=joined(alike.evidence, shown))
     message = "nothing is learned yet"
     shown = joined(shown, f"{evidence.n_steps:,} steps")
     n = facts.planned_epochs or len(evidence.epochs)
@@ -192,7 +196,7 @@ def memorising(evidence: Evidence) -> Iterable[Advice]:
     if facts.from_scratch:
         message = "what is learned does not carry over: the model began from random weights, and learns by heart"
         yield Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
-    elif evidence.ended and evidence.n_steps < FEW_STEPS:
+    elif evidence.ended and (evidence.n_steps < FEW_STEPS or fall_of_validation(evidence.epochs)):
         yield _too_few_steps(evidence, shown)
     elif facts.n_train >= FEW_EXAMPLES:  # fewer can only be learned by heart, which overfitting says
         message = (
