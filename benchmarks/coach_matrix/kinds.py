@@ -91,7 +91,7 @@ def _sick(task: str) -> tuple[Kind, ...]:
         Kind("leaked", (leak,), change=spoil.leaked),
         Kind("encoder still", ("frozen",), still="encoder"),
         Kind("head still", ("dead_head", "frozen"), still="head"),
-        Kind("a handful of steps", too_few, settings={"epochs": 1}, n_train=64),
+        Kind("a handful of steps", too_few, settings={"epochs": 1}, n_train=104),
         Kind("15 validation rows", ("validation_too_small",), n_validation=15),
     )
 

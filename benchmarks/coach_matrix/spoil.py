@@ -58,6 +58,8 @@ def shifted(data: Data, rng: random.Random) -> Data:
     """All training answers are cut one character too far right."""
 
     def moved(row: Row) -> Row:
+        if not row["answers"]:
+            return row
         start = row["answers"][0]["answer_start"] + 1
         return _answered(row, start, start + len(row["answers"][0]["text"]))
 
@@ -69,7 +71,8 @@ def some_swapped(data: Data, rng: random.Random) -> Data:
     train = list(data[0])
     for index in rng.sample(range(len(train)), len(train) // 20):
         row = train[index]
-        other = next(e for e in rng.sample(train, len(train)) if e["answers"][0]["text"] not in row["context"])
+        answered = (each for each in rng.sample(train, len(train)) if each["answers"])
+        other = next(each for each in answered if each["answers"][0]["text"] not in row["context"])
         train[index] = {**row, "answers": other["answers"]}
     return train, data[1]
 

@@ -14,9 +14,6 @@ NOTHING_GIVEN = 0.1
 """Of the labels or entities that are wanted, the share below which a model gives none to speak of."""
 ALL_ALIKE, SOME_ALIKE = 0.97, 0.9
 """The share of texts given one label that is all; and the share that does have it above which that is right."""
-CLEARLY_BELOW = 0.5
-"""Of two epochs on the same examples, the part of a score's margin that is no chance: what both got right, and what
-both got wrong, is in the margin and not in their difference."""
 TOO_FEW = 25
 """Validation examples below which little that a score says is more than chance."""
 LEAST_LOSS = 0.02
@@ -35,7 +32,7 @@ def epoch_against_score(evidence: Evidence) -> Iterable[Advice]:
             return
         best = max(finite, key=lambda i: scores[i])
         lost = scores[best] - scores[kept]
-        margin = CLEARLY_BELOW * blind.margin_at(scores[kept])
+        margin = blind.margin_at(scores[kept])  # wide, since the best of many epochs is also lucky
         if lost <= max(LEAST_LOSS * blind.whole, margin) or not blind.is_beaten_by(scores[best]):
             return
         name, decimals = blind.metric.replace("_", " "), 1 if blind.whole == 100.0 else 3

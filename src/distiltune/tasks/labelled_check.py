@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tokenizers import Tokenizer
 
-from distiltune.checks.concerns import Case, Concern, Severity, concern_of, leak_concern, ranked
+from distiltune.checks.concerns import Case, Concern, concern_of, leak_concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
 from distiltune.checks.reading import MAX_REJECTED_SHARE, Noted, ReadingWords, reading_concerns
 from distiltune.checks.windows import (
@@ -36,8 +36,8 @@ MUCH_OF_ONE_LABEL = 0.9
 MANY_UNKNOWN = 0.2
 """A share of tokens of a text that the vocabulary does not have."""
 _MANY_CONFLICTS = 0.1
-FAR_OUT, VERY_FAR_OUT = 0.5, 0.8
-"""Shares of the variance of numbers that a hundredth part of them has: from where on it is a warning, an error."""
+FAR_OUT = 0.5
+"""A share of the variance of numbers that a hundredth part of them has, from which on nothing else is learned."""
 _FEW_NUMBERS = 30
 _SHOWN_CHARACTERS = 60
 
@@ -69,9 +69,6 @@ _HEADLINES = {
     "few_examples": "there are few examples",
     "targets_unscaled": "a few numbers lie far out from all others",
 }
-
-
-_ALSO_WARNINGS = frozenset({"few_examples", "targets_unscaled"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +164,7 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
     return tuple(
         replace(concern, headline=_HEADLINES[concern.kind])
         for concern in concerns
-        if concern.kind in _HEADLINES and (concern.severity == "error" or concern.kind in _ALSO_WARNINGS)
+        if concern.kind in _HEADLINES and (concern.severity == "error" or concern.kind == "few_examples")
     )
 
 
@@ -249,9 +246,8 @@ def _number_concerns(numbers: Sequence[float]) -> list[Concern]:
         f"{n_far:,} of {len(numbers):,} numbers have {share:.0%} of all their variance (from {min(numbers):.4g} "
         f"over {float(np.median(numbers)):.4g}, the middle one, to {max(numbers):.4g}); a model learns these alone"
     )
-    severity: Severity = "error" if share >= VERY_FAR_OUT else "warning"
     repair = "train on their logarithms, or leave out or cut off what is no true value"
-    return [Concern(severity, "targets_unscaled", message, repair)]
+    return [Concern("error", "targets_unscaled", message, repair)]
 
 
 def _vocabulary_concerns(data: Dataset, texts: Sequence[LabelledText], tokenizer: Tokenizer) -> list[Concern]:
