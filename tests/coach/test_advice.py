@@ -313,6 +313,8 @@ def test_a_low_rate_that_went_all_the_way_is_no_fault() -> None:
     assert "learning_rate_too_low" not in severe(advise(turned))
     done = scored((0.4, 0.3), (0.40, 0.40), (0.9, 0.9), **low)
     assert severe(advise(done)) == []
+    hard = scored((1.0, 0.85), (1.1, 1.095), (0.6, 0.6), **low)  # by heart it knows more already
+    assert severe(advise(hard)) == []
     gone_on = scored((1.2, 1.0), (1.1, 0.95), (0.6, 0.65), is_fine_tuned=True, **low)
     assert "learning_rate_too_low" not in severe(advise(gone_on))
 

@@ -35,6 +35,8 @@ MANY_STEPS = 300
 """After so many at a rate that fits, texts whose labels follow from them have taught something."""
 MUCH_LEFT = 0.1
 """A fall of the validation loss in the last epoch, as a share, that means the run was broken off."""
+NO_GAP = 0.9
+"""A training loss above this share of the validation loss, which has no dropout, leaves nothing learned by heart."""
 HALF_LEFT, MOST_LEFT = 0.5, 0.7
 """Shares of the blind loss that are left in a run which a better rate would bring further."""
 
@@ -94,7 +96,7 @@ def learning_rate(evidence: Evidence) -> Iterable[Advice]:
         if not learned:
             message = "nothing is learned: the learning rate is too low"
             yield Advice("error", "learning_rate_too_low", message, shown, command)
-        elif falling or left > HALF_LEFT:
+        elif falling or (left > HALF_LEFT and _has_no_gap(evidence)):
             message = "the learning rate is low for this model and so few steps: a higher one would bring it further"
             yield Advice("warning", "learning_rate_too_low", message, shown, command)
     elif share > HIGH_RATE and not learned:
@@ -280,6 +282,12 @@ def _loss_left(evidence: Evidence) -> float:
     losses = [loss for loss in validation or train if math.isfinite(loss)]
     blind = evidence.facts.blind_loss
     return min(losses) / blind if losses and blind else 0.0
+
+
+def _has_no_gap(evidence: Evidence) -> bool:
+    """Whether the model does about as well on what it has seen as on what it has not: then it has not seen its fill."""
+    train, validation = evidence.losses()
+    return not validation or train[-1] > NO_GAP * validation[-1]
 
 
 def _standing(evidence: Evidence) -> str:
