@@ -46,12 +46,17 @@ COMMANDS: dict[str, Any] = {
 def draw(kind: Kind, data: Path, half: str, seed: int) -> tuple[list[Row], list[Row]]:
     """The rows of one training, spoilt as its kind has it."""
     train, validation = rows_of(kind.source, data, half)
-    rng = random.Random(seed)
+    rng = random.Random(_drawn_by(half, seed))
     if kind.n_train:
         train = rng.sample(train, min(kind.n_train, len(train)))
     if kind.n_validation:
         validation = rng.sample(validation, min(kind.n_validation, len(validation)))
     return kind.change((train, validation), rng)
+
+
+def _drawn_by(half: str, seed: int) -> int:
+    """Other numbers for the other half, whose rows are the same where these are too few to be parted."""
+    return seed + 1_000 * list(HALVES).index(half)
 
 
 def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line, Evidence | None]:
@@ -81,7 +86,7 @@ def run(task: str, kind: Kind, shared: Path, half: str, seed: int) -> tuple[Line
             files.append(Path(folder) / f"{name}.jsonl")
             files[-1].write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         settings = {
-            "seed": seed,
+            "seed": _drawn_by(half, seed),
             "threads": 1,
             "log_every": 2,
             "max_rejected_share": 0.3,
