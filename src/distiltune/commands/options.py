@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.recipe import BY_RULE, Recipe
 from distiltune.settings.marks import Panel, mark_of
 from distiltune.tasks.table import TASKS
 
@@ -72,7 +72,7 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
         for name, field in Recipe.model_fields.items():
             if name not in names:
                 continue
-            default = "" if field.default is None else f" [default: {_shown(field.default)}]"
+            default = "" if field.default is None else f" [default: {_default(name, field)}]"
             option = typer.Option(
                 f"--{name.replace('_', '-')}",
                 help=Recipe.describe(name) + default,
@@ -86,6 +86,11 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
         return command
 
     return decorate
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    shown = _shown(field.default)
+    return f"by the rule; {shown} in classic" if name in BY_RULE else shown
 
 
 def _panel(name: str, field: FieldInfo) -> str:

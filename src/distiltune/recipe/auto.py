@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.encoder.names import NAME as ENCODER
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +77,6 @@ _WORDS: Final = {
     "monitor": "best epoch by",
 }
 
-SETTINGS: Final = tuple(_WORDS)
-"""The settings that the rule has a say in."""
-
 RATE_OF_TASK: Final[Mapping[str, float]] = {
     "question-answering": 4e-5,
     "text-classification": 4e-5,
@@ -96,10 +92,16 @@ STEPS_POWER: Final = 0.25
 MOST_FOR_STEPS: Final = 2.5
 """A rate times this is the most that a short schedule is given."""
 
+MOST_RATE: Final = 2e-3
+
 EPOCHS_AT_ONE_BATCH: Final = 45
 EPOCHS_POWER: Final = 0.4
 FEWEST_EPOCHS: Final = 2
 MOST_EPOCHS: Final = 20
+
+WARMUP_OF_SHORT: Final = 0.1
+WARMUP_OF_LONG: Final = 0.06
+"""Shares of the steps; a schedule is long from 2,000 on."""
 
 ENOUGH_TO_SCORE: Final = 100
 """Fewer examples than these tell models apart by their loss rather than by their score."""
@@ -108,7 +110,8 @@ ENOUGH_TO_SCORE: Final = 100
 def fitting_rate(task: str, width: int, n_steps: int) -> float:
     """The learning rate at the top of the schedule: a model's of ``width`` over ``n_steps``, to two digits."""
     short = min(MOST_FOR_STEPS, max(1.0, (10_000 / max(1, n_steps)) ** STEPS_POWER))
-    return float(f"{RATE_OF_TASK.get(task, _USUAL_RATE) * (768 / width) ** WIDTH_POWER * short:.1e}")
+    rate = RATE_OF_TASK.get(task, _USUAL_RATE) * (768 / width) ** WIDTH_POWER * short
+    return float(f"{min(MOST_RATE, rate):.1e}")
 
 
 def fitting_epochs(batches: int) -> int:
@@ -122,21 +125,17 @@ def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
 
     Nothing is chosen for ``classic``, nor for the distillation of an encoder, which has a recipe of its own.
     """
-    if recipe.base != "auto" or situation.task == ENCODER:
-        return recipe, Chosen({}, situation)
-    given = recipe.model_fields_set
-    epochs = recipe.epochs if "epochs" in given else fitting_epochs(situation.batches)
-    rate = fitting_rate(situation.task, situation.width, epochs * situation.steps_per_epoch)
+    epochs = fitting_epochs(situation.batches) if "epochs" in recipe.open else recipe.epochs
+    n_steps = epochs * situation.steps_per_epoch
+    scored = situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE
     wanted: dict[str, Any] = {
-        "learning_rate": max(rate, recipe.end_learning_rate),
+        "learning_rate": max(fitting_rate(situation.task, situation.width, n_steps), recipe.end_learning_rate),
         "epochs": epochs,
+        "warmup_share": WARMUP_OF_SHORT if n_steps < 2_000 else WARMUP_OF_LONG,
         "max_gradient_norm": 1.0,
+        "monitor": situation.decisive if scored else recipe.monitor,
     }
-    if "warmup_steps" not in given:
-        wanted["warmup_share"] = 0.1 if epochs * situation.steps_per_epoch < 2_000 else 0.06
-    if situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE:
-        wanted["monitor"] = situation.decisive
-    chosen = {name: value for name, value in wanted.items() if name not in given}
+    chosen = {name: wanted[name] for name in recipe.open}
     return recipe.with_changes(**chosen), Chosen(chosen, situation)
 
 

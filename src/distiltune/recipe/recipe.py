@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 import tomli_w
 from pydantic import (
@@ -21,6 +21,7 @@ from distiltune.errors import RecipeError
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
 from distiltune.system.names import described
+from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
 
@@ -29,6 +30,9 @@ _A_RECIPE = "give `auto`, `classic`, or a file of lines such as `epochs = 2`, as
 
 NAMED: tuple[str, ...] = get_args(EngineSettings.model_fields["base"].annotation)
 """The recipes that have a name."""
+
+BY_RULE: Final = ("learning_rate", "epochs", "warmup_share", "max_gradient_norm", "monitor")
+"""The settings that `recipe.auto` chooses where they are not given."""
 
 MONITORS: dict[str, Literal["lower", "higher"]] = {
     name: better for entry in TASKS.values() for name, better in entry.monitors.items()
@@ -152,6 +156,14 @@ class Recipe(AllSettings):
         owner = {name: entry.name for entry in TASKS.values() for name in entry.own_settings}
         return tuple(n for n in type(self).model_fields if self.task == AUTO or owner.get(n, self.task) == self.task)
 
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The settings that `recipe.auto` is to choose, once model and data are known."""
+        if self.base != AUTO or self.task == ENCODER:
+            return ()
+        given = self.model_fields_set | ({"warmup_share"} if "warmup_steps" in self.model_fields_set else set())
+        return tuple(name for name in BY_RULE if name not in given)
+
     @classmethod
     def describe(cls, name: str) -> str:
         """The sentence that says what a setting means."""
@@ -215,9 +227,13 @@ class Recipe(AllSettings):
         return cls.build(read_settings(path))
 
     def to_toml(self) -> str:
-        """The recipe as TOML, each setting that matters under the sentence that describes it."""
+        """The recipe as TOML, each setting that matters under the sentence that describes it.
+
+        What a rule is still to choose is left out.
+        """
         lines = []
-        for name, value in self.model_dump(mode="json", exclude_none=True, include=set(self.names)).items():
+        known = set(self.names) - set(self.open)
+        for name, value in self.model_dump(mode="json", exclude_none=True, include=known).items():
             lines.append(f"# {self.describe(name)}\n{tomli_w.dumps({name: value})}")
         return "\n".join(lines)
 
