@@ -73,7 +73,7 @@ def test_a_healthy_run_is_not_accused(train: tuple[float, ...], validation: tupl
 STUCK = (4.5, 4.48, 4.47)
 PROBE_WELL = ProbeResult(32, (4.4, *([0.3] * 40)))
 PROBE_BADLY = ProbeResult(32, (4.4, *([4.0] * 40)))
-PROBE_FALLING = ProbeResult(32, tuple(4.4 - 0.06 * step for step in range(40)))
+PROBE_FALLING = ProbeResult(32, tuple(4.4 - 0.04 * step for step in range(40)))
 FITTING = {"fitting_rate": 2e-5, "n_validation": 300}
 ACCURACY = BlindScore("accuracy", 0.34, 300, who="always 'joy'")
 

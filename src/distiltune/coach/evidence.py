@@ -67,8 +67,8 @@ NOT_LEARNING = 0.9
 CLEARLY_LEARNING = 0.75
 """The same where no score is better than chance."""
 BY_HEART = 0.6
-"""A few examples are learned by heart once no more than this share of the loss is left: among the shortest are some that
-read alike, and with wrong labels these cannot all be learned."""
+"""A few examples are learned by heart once no more than this share of the loss is left: some of the shortest are alike,
+and with wrong labels these cannot all be learned."""
 FLAT = 0.03
 """A loss that falls by less than this share from one quarter of the steps to the next has gone flat."""
 _FEW_PROBE_STEPS = 24
@@ -95,7 +95,7 @@ class ProbeResult:
         return len(self.losses) - 1
 
     def learned(self, blind_loss: float) -> bool:
-        """Whether much of the loss was gone at some step, also of that which is left to who knows how often which label occurs."""
+        """Whether much was gone at some step, also of the loss of who knows how often which label occurs."""
         before = min(self.losses[0], blind_loss) if blind_loss > 0 else self.losses[0]
         return min(self.losses) < BY_HEART * before
 
