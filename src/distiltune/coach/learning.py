@@ -217,16 +217,21 @@ def underfitting(evidence: Evidence) -> Iterable[Advice]:
     train, validation = evidence.losses()
     turn = find_turn(train, validation)
     falling = fall_in_words(evidence.steps, evidence.epochs)
-    if turn is None or turn.best_epoch != len(validation) - 1 or not falling:
+    is_short = evidence.n_steps < FEW_STEPS and _loss_left(evidence) > HALF_LEFT
+    if turn is None or turn.best_epoch != len(validation) - 1 or not (falling or is_short):
         return
     n = evidence.facts.planned_epochs or len(validation)
-    much = turn.last_gain >= MUCH_LEFT and train[-1] > validation[-1]
+    much = is_short or (turn.last_gain >= MUCH_LEFT and train[-1] > validation[-1])
     more = _more_epochs(evidence, n) if much else n + max(1, n // 2)
     yield Advice(
         "warning" if much else "note",
         "underfitting",
-        "the run ended while it was still improving",
-        f"{falling}; validation loss {validation[-1]:.4f}, training loss {train[-1]:.4f}",
+        "the run was very short" if is_short else "the run ended while it was still improving",
+        joined(
+            f"{evidence.n_steps:,} steps" if is_short else "",
+            falling,
+            f"validation loss {validation[-1]:.4f}, training loss {train[-1]:.4f}",
+        ),
         _again(evidence, f"--epochs {more}"),
     )
 
