@@ -256,9 +256,8 @@ def test_thirty_four_steps_are_too_few_to_say_anything_of_labels() -> None:
 
 def test_a_handful_of_steps_is_named_where_something_was_learned_in_them() -> None:
     blind = BlindScore("f1", 15.0, 54, whole=100.0)
-    case = scored(
-        (3.38,), (2.77,), (45.0,), blind, blind_loss=3.37, uniform_loss=4.5, steps_per_epoch=7, planned_epochs=1
-    )
+    facts: dict[str, Any] = {"blind_loss": 3.37, "uniform_loss": 4.5, "planned_epochs": 1}
+    case = scored((3.38,), (2.77,), (45.0,), blind, **facts, steps_per_epoch=7)
     (found,) = [each for each in advise(replace(case, steps=())) if each.severity != "note"]
     assert (found.sickness, found.evidence[:7]) == ("underfitting", "7 steps")
     assert found.command.endswith("--epochs 18")
