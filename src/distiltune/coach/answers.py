@@ -59,6 +59,7 @@ def predicts_nothing(evidence: Evidence) -> Iterable[Advice]:
     if alike >= ALL_ALIKE and right < SOME_ALIKE:
         shown = joined(f"{alike:.0%} of the texts are given one label, which {right:.0%} have", standing)
         command = f"{longer} --class-weights balanced" if right > 1 / 2 else longer
+        command += f", or ask: {evidence.facts.find_lr}"  # a rate too high for these data ends so, too
         yield Advice("error", "one_class", "the model gives one label to every text", shown, command)
     null_share, null_wanted = facts.get("null_share", 0.0), facts.get("null_share_wanted", 0.0)
     if null_share > 0.95 and null_wanted < 0.8:
