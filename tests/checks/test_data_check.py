@@ -17,7 +17,7 @@ from distiltune.progress import heard_by
 from tests.helpers import TINY, people, write_tiny_model
 
 PEOPLE = people()
-REQUEST = CheckRequest("any-task", ("train.json",), (), "", 2, 4, "cpu", "float32", 1)
+REQUEST = CheckRequest("any-task", "DistilBertForAnything", ("train.json",), (), "", 2, 4, "cpu", "float32", 1)
 LOOKED = LookedAt(10, 9, (), {"figure": 1}, ["nine examples"], Work(100, 0, 10, 20))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from distiltune.checks.concerns import Concern, concern_lines, ranked
+from distiltune.checks.concerns import Concern, concern_lines, for_model, ranked
 from distiltune.checks.cost import Estimate, TrainingPlan, Work, estimate_training
 from distiltune.checks.vocabulary import case_concerns
 from distiltune.data.sources import has_splits
@@ -33,6 +33,7 @@ class CheckRequest:
         data: the sources, as ``train`` of the recipe has them.
         against: the other set's, usually the validation data; empty: what of the data is set apart for that by whoever
             made it, if it is.
+        architecture: the class of a model that is fine-tuned for the task, as its config.json names it.
         model: whose vocabulary the texts are cut with; of its weights none is read.
         epochs: of the training whose cost is estimated, as are the following.
         batch_size: examples a step.
@@ -43,6 +44,7 @@ class CheckRequest:
     """
 
     task: str
+    architecture: str
     data: tuple[str, ...]
     against: tuple[str, ...]
     model: str
@@ -63,6 +65,7 @@ class CheckBasis:
         config: the model's shape; None for one that is converted when it is trained.
         began: when the check did, by ``time.perf_counter``.
         concerns: what is doubtful about the model's vocabulary.
+        is_fine_tuned: whether the model is fine-tuned for the task already.
 
     """
 
@@ -71,6 +74,7 @@ class CheckBasis:
     config: EncoderConfig | None
     began: float
     concerns: tuple[Concern, ...] = ()
+    is_fine_tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,12 +122,13 @@ def begin_check(request: CheckRequest) -> CheckBasis:
     # A BERT, which is converted when it is trained, has other names for its sizes.
     shape = EncoderConfig.from_hf(config) if "dim" in config else None
     tokenizer = load_tokenizer(directory)
-    return CheckBasis(tokenizer, against, shape, began, tuple(case_concerns(directory, tokenizer)))
+    is_fine_tuned = request.architecture in (config.get("architectures") or ())
+    return CheckBasis(tokenizer, against, shape, began, tuple(case_concerns(directory, tokenizer)), is_fine_tuned)
 
 
 def end_check(request: CheckRequest, basis: CheckBasis, looked: LookedAt) -> Checked:
     """What was seen, with the expected cost of a training on this machine."""
-    concerns = ranked([*basis.concerns, *looked.concerns])
+    concerns = ranked(for_model([*basis.concerns, *looked.concerns], basis.is_fine_tuned))
     estimate = None
     if basis.config is not None:
         tell("measuring this machine")

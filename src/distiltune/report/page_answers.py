@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.report.markup import Section, scrolling_table, table_row
 from distiltune.report.run_summary import RunSummary
 from distiltune.report.wording import counted, plain, shown_text

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
 from distiltune.errors import TrainingError
 from distiltune.progress import heard_by

@@ -34,6 +34,7 @@ from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.check.windows import pieces_per_word, window_concerns
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.names import ARCHITECTURE
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.question_data import QuestionData, featurise, load_examples
 from distiltune.tasks.question_answering.read import QuestionSet
@@ -117,7 +118,7 @@ def check(
     """
     if fix is not None:
         check_output(fix, list(data))
-    request = check_request(data, against, settings)
+    request = check_request(data, against, settings, ARCHITECTURE)
     basis = begin_check(request)
     windows = WindowSettings(settings.max_length, settings.stride, question_limit(settings))
     measured_by = CheckSettings(
@@ -137,12 +138,11 @@ def training_concerns(
     training: QuestionData,
     others: Sequence[Example],
     tokenizer: Tokenizer,
-    windows: WindowSettings,
-    max_answer_tokens: int,
+    settings: CheckSettings,
 ) -> tuple[Concern, ...]:
     """What is wrong with data that is read already and matters to a training, for its coach."""
     repeats = find_repeats(training.examples, others)
-    return in_training(list_concerns(training, tokenizer, CheckSettings(windows, max_answer_tokens), repeats, others))
+    return in_training(list_concerns(training, tokenizer, settings, repeats, others))
 
 
 def list_concerns(
