@@ -42,6 +42,8 @@ from distiltune.errors import DataError
 _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
 _ROWS_NEAR_START = 32
+_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label"})
+"""Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 
@@ -141,7 +143,8 @@ def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
     # A line that tells of the file, as MRQA's begin, is no row.
     found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
     rows = list(itertools.islice(found, _ROWS_NEAR_START))
-    return _names([row.value for row in rows if row.told] or [row.value for row in rows[:1]])
+    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
+    return _names(marked or [row.value for row in rows if not row.told][:1] or [row.value for row in rows[:1]])
 
 
 def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
@@ -179,7 +182,7 @@ def _columns_near_start(path: Path, form: FileForm) -> list[str]:
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
                     rows += [row] if isinstance(row, dict) else []
-                    marked += [each.value for each in plain_rows(row)]
+                    marked += [each.value for each in plain_rows(row) if _SAY_WHAT_IS_RIGHT & each.value.keys()]
             if marked or rows:
                 return _names(marked or rows)
             more = stream.read(7 * len(text))
