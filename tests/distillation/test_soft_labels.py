@@ -95,7 +95,7 @@ def test_a_student_learns_what_its_teacher_knows_without_any_label(
     places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
-    run = soft_only(places, tmp_path / "run", epochs=40, learning_rate=1e-2, batch_size=8)
+    run = soft_only(places, tmp_path / "run", epochs=40, learning_rate=1e-2, batch_size=8, base="classic")
     assert run.epochs[-1].train["loss"] < 0.4 * run.epochs[0].train["loss"]
     assert run.best.validation["start_accuracy"] > 0.9  # the labels, which it never saw
 
