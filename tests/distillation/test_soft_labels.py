@@ -27,6 +27,7 @@ FEATURES = random_features(5)
 PEOPLE = people()
 SHAPE = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size(), max_position_embeddings=64)
 QUICK: dict[str, Any] = {
+    "base": "classic",
     "max_length": 48,
     "stride": 8,
     "epochs": 1,
@@ -95,7 +96,7 @@ def test_a_student_learns_what_its_teacher_knows_without_any_label(
     places: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
-    run = soft_only(places, tmp_path / "run", epochs=40, learning_rate=1e-2, batch_size=8, base="classic")
+    run = soft_only(places, tmp_path / "run", epochs=40, learning_rate=1e-2, batch_size=8)
     assert run.epochs[-1].train["loss"] < 0.4 * run.epochs[0].train["loss"]
     assert run.best.validation["start_accuracy"] > 0.9  # the labels, which it never saw
 
