@@ -88,7 +88,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
     ),
     "tasks/token_classification/test_forms.py": (
-        *("data/annotation_forms", "data/standoff", "tasks/token_classification/word_rows"),
+        *("data/annotation_forms", "data/plain_rows", "data/spacy_forms", "data/standoff"),
+        "tasks/token_classification/word_rows",
     ),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),

@@ -20,7 +20,7 @@ from distiltune.data.sources import has_splits
 from distiltune.model.config import EncoderConfig
 from distiltune.model.small_json import read_json
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.progress import shown_seconds, tell
+from distiltune.progress import counted, shown_seconds, tell
 from distiltune.system.device import choose_device, choose_precision, set_threads
 
 
@@ -106,6 +106,11 @@ class Checked:
     lines: Sequence[str]
     values: dict[str, Any]
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether something was found that spoils a training or its figures."""
+        return any(concern["severity"] == "error" for concern in self.values["concerns"])
+
 
 def begin_check(request: CheckRequest) -> CheckBasis:
     """Find the model, and what the data is to be checked against.
@@ -157,7 +162,8 @@ def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds
     lines.append("")
     if concerns:
         n_of = [sum(concern.severity == name for concern in concerns) for name in ("error", "warning", "note")]
-        lines += [f"findings by kind: {n_of[0]} errors, {n_of[1]} warnings, {n_of[2]} notes", *concern_lines(concerns)]
+        kinds = ", ".join(map(counted, n_of, ("error", "warning", "note")))
+        lines += [f"findings by kind: {kinds}", *concern_lines(concerns)]
     else:
         lines.append("nothing is wrong that can be seen before a training")
     return [*lines, "", f"checked in {shown_seconds(seconds)}"]
@@ -166,6 +172,6 @@ def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds
 def _estimate_line(estimate: Estimate) -> str:
     return (
         f"training on this machine: about {shown_seconds(estimate.train_seconds)} "
-        f"({estimate.n_steps:,} steps, {estimate.tokens_per_second:,.0f} tokens/s in {estimate.precision}), "
+        f"({counted(estimate.n_steps, 'step')}, {estimate.tokens_per_second:,.0f} tokens/s in {estimate.precision}), "
         f"about {estimate.memory_bytes / 1e9:.1f} GB of memory"
     )

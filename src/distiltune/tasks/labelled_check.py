@@ -24,7 +24,7 @@ from distiltune.checks.windows import (
     work_of,
 )
 from distiltune.errors import RecipeError
-from distiltune.progress import tell
+from distiltune.progress import counted, tell
 from distiltune.settings.engine import EngineSettings
 from distiltune.system.host import restored
 from distiltune.tasks.base import D, Dataset
@@ -59,6 +59,7 @@ _READING = ReadingWords(
         "labels_by_number": Noted(
             "warning", "the labels are numbers whose names the file does not have", "export it with the labels' names"
         ),
+        "word_split": Noted("note", "a word holds parts of two marks; it is cut in training, and has one label in use"),
         "word_cut": Noted("note", "the word has more pieces than a window holds", "raise --max-length"),
     },
 )
@@ -171,7 +172,8 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
 def _size_concerns(texts: Sequence[LabelledText]) -> list[Concern]:
     if len(texts) >= FEW_EXAMPLES:
         return []
-    message = f"there are only {len(texts):,} examples; a model learns so few by heart and little else"
+    are = "is only 1 example" if len(texts) == 1 else f"are only {len(texts):,} examples"
+    message = f"there {are}; a model learns so few by heart and little else"
     or_else = ", or start from a model that is fine-tuned already: --model RUN"
     return [Concern("warning", "few_examples", message, "add examples", repair_of_fresh=or_else)]
 
@@ -269,7 +271,7 @@ def _statistics(data: Dataset, texts: Sequence[LabelledText], tokenizer: Tokeniz
 def _lines(data: Dataset, figures: dict[str, Any]) -> list[str]:
     labels = ", ".join(f"{name} {count:,}" for name, count in figures["labels"].items())
     return [
-        f"{data.n_examples:,} examples, {data.findings.n_rows - data.n_examples:,} rows left out",
+        f"{counted(data.n_examples, 'example')}, {counted(data.findings.n_rows - data.n_examples, 'row')} left out",
         *([f"labels: {labels}"] if labels else []),
         f"words (median / 95 % / most): {spread_text(figures['words'])}",
         window_line(figures, "text"),

@@ -16,7 +16,7 @@ from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_che
 from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.progress import tell
+from distiltune.progress import counted, tell
 from distiltune.system.host import restored
 from distiltune.tasks.checking import check_request
 from distiltune.tasks.dataset import file_form
@@ -207,7 +207,8 @@ def statistic_lines(figures: dict[str, Any], n_rows: int) -> list[str]:
     classes = ", ".join(f"{name} {count / n:.0%}" for name, count in figures["question_classes"].items())
     tenths = " ".join(f"{share:.0%}" for share in figures["answer_position_tenths"])
     return [
-        f"{n:,} questions on {figures['passages']:,} passages, {n_rows - n:,} rows left out, "
+        f"{counted(n, 'question')} on {counted(figures['passages'], 'passage')}, "
+        f"{counted(n_rows - n, 'row')} left out, "
         f"{figures['unanswerable_share']:.1%} unanswerable",
         f"words (median / 95 % / most): question {question}, answer {answer}, passage {passage}",
         f"questions: {classes}",
