@@ -31,12 +31,14 @@ FOR_PREDICTING: Final[Sequence[str]] = (*FOR_USE, "n_best")
 """Settings that matter where its answers are written."""
 
 
-def check_does_something(given: Iterable[str], used: Sequence[str]) -> None:
+def check_does_something(given: Iterable[str], used: Sequence[str], name: str, task: str) -> None:
     """Check that settings which somebody gave on purpose do something.
 
     Args:
         given: their names; those that are no settings at all are left to `Recipe.build`.
         used: the names of those that do.
+        name: of the function that they were given to.
+        task: of the model; settings of other tasks are not offered.
 
     Raises:
         RecipeError: naming those that do nothing, and those that matter.
@@ -44,8 +46,10 @@ def check_does_something(given: Iterable[str], used: Sequence[str]) -> None:
     """
     idle = [name for name in given if name not in used and name in Recipe.model_fields]
     if idle:
+        others = {setting for entry in TASKS.values() if entry.name != task for setting in entry.own_settings}
+        takes = [setting for setting in used if setting not in others or setting in TASKS[task].own_settings]
         raise RecipeError(
-            f"{', '.join(idle)}: nothing here depends on {'it' if len(idle) == 1 else 'them'}.",
-            where=f"recipe: {idle[0]}",
-            fix=f"leave out what does nothing; what matters for a trained model: {', '.join(used)}",
+            f"{name} takes no {' and no '.join(idle)}: nothing of a trained model depends on that.",
+            where=f"argument: {', '.join(idle)}",
+            fix=f"leave it out; for {task} {name} takes {', '.join(takes)}",
         )

@@ -13,13 +13,13 @@ from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError
 from distiltune.model.build import LoadedModel, check_window
-from distiltune.recipe.choose_task import with_task_of_model
+from distiltune.recipe.choose_task import entry_of_model, with_task_of_model
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import writing_text, writing_to
 from distiltune.system.host import restored
-from distiltune.system.names import as_names
+from distiltune.system.names import as_name, as_names
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
@@ -86,7 +86,7 @@ def evaluate(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    check_does_something(settings, FOR_USE if predictions is None else FOR_PREDICTING)
+    _check_settings(settings, FOR_USE if predictions is None else FOR_PREDICTING, "evaluate", model)
     recipe = (recipe or Recipe()).with_changes(**settings, model=model)
     return _run(recipe, settings, data, "evaluation", predictions, on_progress)
 
@@ -117,9 +117,15 @@ def predict(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    check_does_something(settings, FOR_PREDICTING)
+    _check_settings(settings, FOR_PREDICTING, "predict", model)
     recipe = (recipe or Recipe()).with_changes(**settings, model=model)
     return _run(recipe, settings, data, "prediction", predictions, on_progress)
+
+
+def _check_settings(given: Iterable[str], used: Sequence[str], name: str, model: str | Path) -> None:
+    """Refuse what does nothing; the model, which says what it is for, is only looked at where there is any such."""
+    if set(given) - set(used):
+        check_does_something(given, used, name, entry_of_model(as_name(model, "model")).name)
 
 
 def _run(

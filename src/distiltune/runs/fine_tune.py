@@ -226,6 +226,10 @@ def _run(writing: _Writing) -> FineTuned:
         keeper.remember(resumed.state)
         coach.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
         _put_back(prepared, optimiser)
+    if keeper.is_finished:
+        reporter.note(
+            "this training was finished already: there is nothing left to train; its results are written again"
+        )
     reporter.begin(prepared.task.table, prepared.recipe.epochs, prepared.steps_per_epoch)
     try:
         with _events(writing) as events:
