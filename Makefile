@@ -35,8 +35,7 @@ setup-dev: $(VENV)/.dev  ## set up .venv for development
 
 quickstart: setup  ## fine-tune the starter model on the starter data and ask it about a text that it has not seen
 	@echo "1. Fine-tune: the starter model on the 416 questions of the starter data (no network needed)"
-	$(BIN)/distiltune train --train starter --model starter --epochs 4 --learning-rate 3e-4 --warmup-share 0.1 --max-gradient-norm 1 \
-		--monitor f1 --output $(RUN) --overwrite
+	$(BIN)/distiltune train --train starter --model starter --output $(RUN) --overwrite
 	@echo
 	@echo "2. Ask it about a passage that it has not seen"
 	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/stannick-bells.txt \

@@ -55,6 +55,8 @@ def test_the_profiler_shows_our_own_operations(tmp_path: Path) -> None:
     config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size())
     model = str(write_tiny_model(tmp_path / "tiny", known.tokenizer, config))
     flags = (
+        "--recipe",
+        "classic",
         "--max-length",
         "48",
         "--stride",

@@ -96,7 +96,7 @@ def test_a_runs_recipe_is_read_from_its_table(tmp_path: Path) -> None:
 
 
 def test_every_setting_stands_under_its_sentence() -> None:
-    text = Recipe(dropout=0.1, attention_dropout=0.1, head_dropout=0.1).to_toml()
+    text = Recipe(base="classic", dropout=0.1, attention_dropout=0.1, head_dropout=0.1).to_toml()
     lines = text.splitlines()
     for name, field in Recipe.model_fields.items():
         if f"{name} =" not in text:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from distiltune.recipe.recipe import Recipe, allowed
+from distiltune.recipe.recipe import BY_RULE, Recipe, allowed
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipe.md"
 
 _INTRODUCTION = """# The recipe
 
-A recipe is every setting of a run, as one value. The defaults are `classic`: the numbers of the 2022 Keras tutorial,
-with two differences. The tutorial's products are float32; `precision = "auto"` takes them in bfloat16 where the machine
+A recipe is every setting of a run, as one value. Two have names. `auto`, the default, sets learning rate, epochs,
+warm-up, clipping and monitor by what model, task and data are ([the rule and its evidence](recipe-auto.md)): a run
+prints what was chosen and why, and its `recipe.toml` has the numbers. `--recipe classic` has the defaults below: the
+numbers of the 2022 Keras tutorial, with two differences. The tutorial's products are float32; `precision = "auto"` takes them in bfloat16 where the machine
 is made for it ([measured](performance.md#precision)), and then a GPU applies no attention dropout. Its dropouts are
 those of `distilbert-base-uncased`, 0.1; a recipe that names none takes the model's own, and both packaged models,
 `starter` and `starter-qa`, have 0. With `precision = "float32"`, `dropout = 0.1`, `attention_dropout = 0.1` and
@@ -38,7 +40,7 @@ first rises as `learning_rate * (t + 1) / (w + 1)`, and the decay runs over what
 mean of the cross-entropies of its start and its end over its own tokens, padding never among them; that of a step is
 the mean over its windows. The last, smaller batch of an epoch is kept.
 
-| setting | default | allowed | meaning |
+| setting | default (`classic` where `auto` chooses) | allowed | meaning |
 |---|---|---|---|
 """
 
@@ -51,7 +53,8 @@ def page() -> str:
 def _row(name: str) -> str:
     default = Recipe.model_fields[name].default
     shown = ", ".join(default) if isinstance(default, tuple) else "" if default is None else str(default)
-    cells = (f"`{name}`", f"`{shown}`" if shown else "", allowed(name), Recipe.describe(name))
+    by_rule = " or by the rule" if name in BY_RULE else ""
+    cells = (f"`{name}`", f"`{shown}`{by_rule}" if shown else "", allowed(name), Recipe.describe(name))
     return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |\n"
 
 

@@ -10,7 +10,7 @@ import typer
 
 from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say
-from distiltune.recipe.recipe import Recipe, read_settings
+from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.tasks.table import TASKS
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
@@ -54,7 +54,7 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
+    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
     from distiltune.recipe.choose_task import with_task_of_training
     from distiltune.report.console import working
 
@@ -111,7 +111,7 @@ def find_lr(
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
+    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
     from distiltune.report.console import counting
     from distiltune.studies.find_rate import check_output, find_learning_rate, range_lines, write_range
 
@@ -149,7 +149,7 @@ def tune(
 
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
-    built = Recipe.build({**(read_settings(recipe) if recipe else {}), **used(settings)})
+    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
     from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.recipe import BY_RULE, Recipe
 from distiltune.settings.marks import Panel, mark_of
 from distiltune.tasks.table import TASKS
 
@@ -39,7 +39,17 @@ RunOption = Annotated[
         help="The run directory to make; without it, `runs/NAME`, after the recipe's file or else the training data.",
     ),
 ]
-RecipeOption = Annotated[Path | None, typer.Option("--recipe", help="A recipe in TOML; flags win over it.")]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        help="`auto`, what a published rule makes of model, task and data [default]; `classic`, the numbers of the "
+        "2022 Keras tutorial; or a file in TOML, as is a run's recipe.toml. Flags win over it.",
+        metavar="NAME|FILE",
+    ),
+]
+SETTING_FLAGS = tuple(name for name in Recipe.model_fields if name != "base")
+"""The settings that a training has a flag for each; ``--recipe`` gives the other."""
 ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")]
 ResumeOption = Annotated[
     Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
@@ -62,7 +72,7 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
         for name, field in Recipe.model_fields.items():
             if name not in names:
                 continue
-            default = "" if field.default is None else f" [default: {_shown(field.default)}]"
+            default = "" if field.default is None else f" [default: {_default(name, field)}]"
             option = typer.Option(
                 f"--{name.replace('_', '-')}",
                 help=Recipe.describe(name) + default,
@@ -76,6 +86,11 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
         return command
 
     return decorate
+
+
+def _default(name: str, field: FieldInfo) -> str:
+    shown = _shown(field.default)
+    return f"by the rule; {shown} in classic" if name in BY_RULE else shown
 
 
 def _panel(name: str, field: FieldInfo) -> str:

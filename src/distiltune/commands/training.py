@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from distiltune.commands.options import (
+    SETTING_FLAGS,
     JsonOption,
     RecipeOption,
     ReplaceRunOption,
@@ -20,12 +21,12 @@ from distiltune.commands.options import (
 )
 from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
 from distiltune.errors import RecipeError
-from distiltune.recipe.recipe import Recipe, read_settings
+from distiltune.recipe.recipe import NAMED, Recipe, named_settings
 from distiltune.tasks.encoder.names import NAME
 from distiltune.tasks.table import TASKS
 
 
-@settings_as_flags(*Recipe.model_fields)
+@settings_as_flags(*SETTING_FLAGS)
 def train(
     output: RunOption = None,
     recipe: RecipeOption = None,
@@ -38,11 +39,11 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
+    given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
-@settings_as_flags(*Recipe.model_fields)
+@settings_as_flags(*SETTING_FLAGS)
 def distill(
     output: RunOption = None,
     encoder: Annotated[
@@ -60,7 +61,7 @@ def distill(
 
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
-    given = {**(read_settings(recipe) if recipe else {}), **used(settings)}
+    given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
     if resume is None and not given.get("teacher"):
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
@@ -71,7 +72,7 @@ def distill(
 def _run_training(
     resume: Path | None,
     output: Path | None,
-    recipe: Path | None,
+    recipe: str | None,
     given: dict[str, Any],
     *,
     overwrite: bool,
@@ -97,7 +98,7 @@ def _run_training(
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            place = output or default_run_path(recipe, built.train)
+            place = output or default_run_path(Path(recipe) if recipe and recipe not in NAMED else None, built.train)
             fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)

@@ -115,9 +115,7 @@ def ask(
     Recipe.build(given)  # which says what is wrong with a value
     encoding = given.pop("encoding", None)
     if encoding and not document and not questions_file and text is not None:
-        raise RecipeError(
-            "No file is read.", where="--encoding", fix="leave it out; --text and QUESTION are text already"
-        )
+        raise RecipeError("No file is read.", where="--encoding", fix="leave it out; --text is text already")
     asked = [*(questions or []), *_read_questions(questions_file, encoding)]
     if not asked:
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")

@@ -229,8 +229,7 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
         except UnicodeDecodeError as error:
             raise DataError(
                 f"Standard input is not {encoding or 'UTF-8'}: byte {error.start} does not fit.",
-                fix="save the text as UTF-8"
-                + (", or say what it is: --encoding windows-1252." if not encoding else "."),
+                fix="save the text as UTF-8, or say what it is, as --encoding windows-1252.",
             ) from error
     path = Path(path)
     with reading(path, encoding), open_text(path, "", MAX_JSON_BYTES, encoding or "") as stream:

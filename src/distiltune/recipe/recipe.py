@@ -6,7 +6,7 @@ import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 import tomli_w
 from pydantic import (
@@ -19,13 +19,20 @@ from pydantic import (
 
 from distiltune.errors import RecipeError
 from distiltune.settings.bounds import allowed_range, settings_error
-from distiltune.settings.engine import AUTO
+from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
+from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
 
 _MAX_RECIPE_BYTES = 1024**2
-_A_RECIPE = "give a file of lines such as `epochs = 2`, or a run's recipe.toml"
+_A_RECIPE = "give `auto`, `classic`, or a file of lines such as `epochs = 2`, as is a run's recipe.toml"
+
+NAMED: tuple[str, ...] = get_args(EngineSettings.model_fields["base"].annotation)
+"""The recipes that have a name."""
+
+BY_RULE: Final = ("learning_rate", "epochs", "warmup_share", "max_gradient_norm", "monitor")
+"""The settings that `recipe.auto` chooses where they are not given."""
 
 MONITORS: dict[str, Literal["lower", "higher"]] = {
     name: better for entry in TASKS.values() for name, better in entry.monitors.items()
@@ -48,8 +55,10 @@ def _listed(names: Iterable[str]) -> str:
 class Recipe(AllSettings):
     """Every setting of a run. The defaults are the recipe ``classic``: the 2022 Keras tutorial's, number by number.
 
-    Two may differ from the tutorial's. Of ``precision``: its products are float32, and attention is dropped out
-    everywhere. Of the dropouts, 0.1 there: a model's own are taken, and both packaged ones have 0.
+    A run whose ``base`` is `auto` has what `recipe.auto` chooses in place of those that were not given, once model and
+    data are known. Two of the defaults may differ from the tutorial's. Of ``precision``: its products are float32, and
+    attention is dropped out everywhere. Of the dropouts, 0.1 there: a model's own are taken, and both packaged ones
+    have 0.
     """
 
     model_config = ConfigDict(
@@ -147,6 +156,14 @@ class Recipe(AllSettings):
         owner = {name: entry.name for entry in TASKS.values() for name in entry.own_settings}
         return tuple(n for n in type(self).model_fields if self.task == AUTO or owner.get(n, self.task) == self.task)
 
+    @property
+    def open(self) -> tuple[str, ...]:
+        """The settings that `recipe.auto` is to choose, once model and data are known."""
+        if self.base != AUTO or self.task == ENCODER:
+            return ()
+        given = self.model_fields_set | ({"warmup_share"} if "warmup_steps" in self.model_fields_set else set())
+        return tuple(name for name in BY_RULE if name not in given)
+
     @classmethod
     def describe(cls, name: str) -> str:
         """The sentence that says what a setting means."""
@@ -210,11 +227,27 @@ class Recipe(AllSettings):
         return cls.build(read_settings(path))
 
     def to_toml(self) -> str:
-        """The recipe as TOML, each setting that matters under the sentence that describes it."""
+        """The recipe as TOML, each setting that matters under the sentence that describes it.
+
+        What a rule is still to choose is left out.
+        """
         lines = []
-        for name, value in self.model_dump(mode="json", exclude_none=True, include=set(self.names)).items():
+        known = set(self.names) - set(self.open)
+        for name, value in self.model_dump(mode="json", exclude_none=True, include=known).items():
             lines.append(f"# {self.describe(name)}\n{tomli_w.dumps({name: value})}")
         return "\n".join(lines)
+
+
+def named_settings(recipe: Path | str) -> dict[str, Any]:
+    """The settings of a recipe by name, `auto` or `classic`, or of a TOML file; unchecked.
+
+    Raises:
+        RecipeError: if it is neither of the names, nor a file that can be read and is TOML.
+
+    """
+    if str(recipe) in NAMED:
+        return {"base": str(recipe)}
+    return read_settings(recipe)
 
 
 def read_settings(path: Path | str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from distiltune.coach.advice import Advice
 from distiltune.coach.watching import Coach
 from distiltune.errors import TrainingError
 from distiltune.progress import heard_by
-from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.runs.coaching import training_facts
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
@@ -24,6 +24,7 @@ from distiltune.runs.results import write_results
 from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable, write_base
 from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
 from distiltune.runs.setup import make_optimiser, training_setup
+from distiltune.settings.engine import AUTO
 from distiltune.system.device import choose_device
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
@@ -82,7 +83,7 @@ class FineTuned:
 
 @restored()
 def fine_tune(
-    recipe: Recipe | None = None,
+    recipe: Recipe | str | Path | None = None,
     *,
     output: str | Path,
     overwrite: bool = False,
@@ -93,7 +94,8 @@ def fine_tune(
     """Fine-tune a model and write a run directory.
 
     Args:
-        recipe: every setting; by default `classic` on the starter data.
+        recipe: every setting, the name of a recipe (`auto`, `classic`), or a TOML file; by default `auto` on the
+            starter data.
         output: the run directory to make.
         overwrite: replace a run that is already there.
         reporter: who shows the progress; by default nobody.
@@ -104,7 +106,8 @@ def fine_tune(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    recipe = (recipe or Recipe()).with_changes(**settings)
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.build(named_settings(recipe or AUTO))
+    recipe = recipe.with_changes(**settings)
     run = RunDirectory(Path(output))
     if processes().writes:
         run.check_free(overwrite=overwrite)
@@ -227,9 +230,7 @@ def _run(writing: _Writing) -> FineTuned:
         coach.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
         _put_back(prepared, optimiser)
     if keeper.is_finished:
-        reporter.note(
-            "this training was finished already: there is nothing left to train; its results are written again"
-        )
+        reporter.note("this training was finished already; nothing is left to train, and its results are written again")
     reporter.begin(prepared.task.table, prepared.recipe.epochs, prepared.steps_per_epoch)
     try:
         with _events(writing) as events:
@@ -376,4 +377,11 @@ def _put_back(prepared: PreparedRun, optimiser: Adam) -> None:
 
 
 def _provenance(prepared: PreparedRun) -> Provenance:
-    return Provenance(prepared.recipe, prepared.resolved, prepared.training, prepared.validation, prepared.machine)
+    return Provenance(
+        recipe=prepared.recipe,
+        chosen=prepared.chosen,
+        resolved=prepared.resolved,
+        training=prepared.training,
+        validation=prepared.validation,
+        machine=prepared.machine,
+    )

@@ -14,6 +14,7 @@ from distiltune.errors import RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters, model_device
+from distiltune.recipe.auto import Chosen, Situation, fitted
 from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.directory import RunDirectory
@@ -71,6 +72,7 @@ class PreparedRun:
     steps_per_epoch: int
     lesson: Lesson[Any]
     surroundings: Mapping[str, Any]
+    chosen: Chosen
     resumed: Resumed | None = None
 
     @property
@@ -143,6 +145,7 @@ def prepare(
             lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
     seed_dropout(device, recipe.seed, here.rank)
     steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
+    recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson, steps_per_epoch))
     _check_warmup(recipe, steps_per_epoch * recipe.epochs)
     around = surroundings(
         recipe,
@@ -163,6 +166,19 @@ def prepare(
         steps_per_epoch,
         lesson,
         around,
+        chosen,
+    )
+
+
+def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any], steps_per_epoch: int) -> Situation:
+    decisive = lesson.task.guide({}).decisive
+    return Situation(
+        task=recipe.task,
+        width=loaded.source.config.hidden_size,
+        batches=count_steps(len(lesson.features), 16, 1),
+        steps_per_epoch=steps_per_epoch,
+        n_validation=lesson.validation.n_examples if lesson.validation is not None else 0,
+        decisive=decisive,
     )
 
 
@@ -229,6 +245,8 @@ def tell(reporter: Reporter, prepared: PreparedRun) -> None:
     source = prepared.loaded.source
     n_parameters = count_parameters(prepared.loaded.model)
     reporter.note(f"model: {prepared.recipe.model}, {n_parameters / 1e6:.1f} M parameters, in {prepared.precision}")
+    for line in prepared.chosen.lines():
+        reporter.note(line)
     for note in source.notes:
         reporter.note(note)
     if source.missing:

@@ -13,6 +13,7 @@ from typing import Any
 import tomli_w
 
 from distiltune.model.build import LoadedModel
+from distiltune.recipe.auto import Chosen
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import Machine
@@ -28,7 +29,8 @@ class Provenance:
     """What a run is made of and on.
 
     Attributes:
-        recipe: as it was given.
+        recipe: as it was given, and what its rule chose.
+        chosen: what that was, and from what.
         resolved: what was decided where the recipe leaves it open, under the names of the settings.
         training: the training data.
         validation: the validation data.
@@ -37,6 +39,7 @@ class Provenance:
     """
 
     recipe: Recipe
+    chosen: Chosen
     resolved: Mapping[str, Any]
     training: Dataset
     validation: Dataset | None
@@ -52,6 +55,7 @@ class Provenance:
         if self.validation is not None:
             data["validation"] = _describe(self.validation)
         return {
+            **({"chosen": self.chosen.as_json()} if self.chosen.settings else {}),
             "resolved": dict(self.resolved),
             "versions": versions(),
             "machine": self.machine.as_json(),

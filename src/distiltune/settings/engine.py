@@ -53,6 +53,9 @@ class EngineSettings(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False)
 
+    base: Annotated[Literal["auto", "classic"], MODEL_AND_DATA] = AUTO
+    """The named recipe that settings not given are of: `auto`, what a published rule makes of model, task and data; or
+    `classic`, the numbers of the 2022 Keras tutorial. On the command line `--recipe NAME`."""
     task: Annotated[Text, MODEL_AND_DATA] = AUTO
     """What the training is for; `auto`: what the data, or else the model, is plainly for; `encoder` distils an encoder
     on plain text, before any task."""

@@ -21,12 +21,14 @@ from distiltune.errors import DivergedError, RecipeError, TrainingError, install
 from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
+from distiltune.runs.prepare import prepare
 from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
-from distiltune.system.device import is_out_of_memory
+from distiltune.system.device import choose_device, is_out_of_memory
 from distiltune.system.durable import write_whole, writing_to
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
+from distiltune.training.distributed import Processes
 from distiltune.training.early_stopping import monitored
 from distiltune.training.loop import EpochReport
 from distiltune.training.reporter import Quiet, Reporter
@@ -75,7 +77,7 @@ def tune(
         raise RecipeError(
             "A search needs validation data to judge by.", where="recipe: validation", fix="name --validation data"
         )
-    recipe = with_task_of_training(recipe)
+    recipe = _judged_alike(with_task_of_training(recipe))
     with writing_to(output, TrainingError):
         output.mkdir(parents=True, exist_ok=True)
     lock = RunLock(output)
@@ -96,6 +98,17 @@ def tune(
             fix="search other settings into another --output; if memory ran out, a smaller batch_size or max_length",
         )
     return search
+
+
+def _judged_alike(recipe: Recipe) -> Recipe:
+    """The recipe with the monitor and the epochs that a rule would choose, so that all trials have the same.
+
+    The learning rate and what else it chooses are left to each trial, since they follow from what is tried.
+    """
+    if {"monitor", "epochs"}.isdisjoint(recipe.open):
+        return recipe
+    settled = prepare(recipe, Processes(), choose_device(recipe.device)).recipe
+    return recipe.with_changes(monitor=settled.monitor, epochs=settled.epochs)
 
 
 def _open_study(recipe: Recipe, space: SearchSpace, output: Path) -> optuna.Study:

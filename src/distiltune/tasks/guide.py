@@ -51,6 +51,7 @@ class TaskGuide:
         usage: the ways to use the model.
         limits: sentences on what not to expect.
         figures: what the epoch table's figures are.
+        decisive: the metric that says which of two models is the better one, "" if only the loss does.
 
     """
 
@@ -62,6 +63,7 @@ class TaskGuide:
     usage: tuple[UsageExample, ...]
     limits: tuple[str, ...]
     figures: str = "Loss is in nats, accuracies are shares of the windows."
+    decisive: str = ""
 
     def scores(self, metrics: Mapping[str, float]) -> str:
         """The headlines with their figures in words, as far as they were measured."""

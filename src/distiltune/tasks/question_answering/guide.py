@@ -88,6 +88,7 @@ def question_answering_guide(metrics: Mapping[str, float], max_window_tokens: in
         tags=("question-answering",),
         metrics=_QUESTION_METRICS,
         headlines=("exact_match", "f1"),
+        decisive="f1",
         usage=(
             UsageExample("On the command line", "In the model's directory:", "bash", _ASK),
             UsageExample("In Python", "Texts of any length, read window by window:", "python", _ANSWERER),

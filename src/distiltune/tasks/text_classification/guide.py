@@ -64,6 +64,7 @@ def text_guide(metrics: Mapping[str, float], targets: Targets, max_length: int, 
         tags=("text-classification",),
         metrics=_METRICS,
         headlines=("pearson", "spearman") if targets.is_regression else ("accuracy", "macro_f1"),
+        decisive={"single-label": "accuracy", "multi-label": "macro_f1", "regression": "pearson"}[targets.problem],
         usage=(
             UsageExample("On the command line", "In the model's directory:", "bash", _PREDICT),
             UsageExample("In Python", "", "python", _CLASSIFIER),

@@ -46,6 +46,7 @@ def token_guide(labels: Sequence[str], max_length: int) -> TaskGuide:
         tags=("token-classification", "named-entity-recognition"),
         metrics=_METRICS,
         headlines=("f1", "precision", "recall"),
+        decisive="f1",
         usage=(
             UsageExample("On the command line", "In the model's directory:", "bash", _PREDICT),
             UsageExample(

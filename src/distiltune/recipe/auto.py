@@ -1,0 +1,143 @@
+"""The recipe ``auto``: learning rate, warm-up, clipping, epochs and monitor from the model, the task and the data.
+
+The rule is the three functions and the table below, and nothing else. Its form is known: with Adam the best rate falls
+as a network gets wider (Yang et al. 2022, arXiv:2203.03466) and a schedule longer; small sets need more passes than
+three (Mosbach et al. 2021, arXiv:2006.04884; Zhang et al. 2021, arXiv:2006.05987), with warm-up, and gradients are
+clipped as usual. Its numbers were made on one half of a grid of trainings and judged on the other:
+docs/recipe-auto.md, ``python -m benchmarks.recipe_grid``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from distiltune.recipe.recipe import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """What the rule looks at.
+
+    Attributes:
+        task: by name.
+        width: of the model's hidden states.
+        batches: batches of 16 features that the training data make, a batch begun counted as one.
+        steps_per_epoch: optimiser steps in an epoch, as batch size and accumulation make them.
+        n_validation: examples to evaluate on, 0 for none.
+        decisive: the metric that says which of two models is better, "" if only the loss does.
+
+    """
+
+    task: str
+    width: int
+    batches: int
+    steps_per_epoch: int
+    n_validation: int
+    decisive: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What the rule chose.
+
+    Attributes:
+        settings: the settings that were not given, with what they are now.
+        situation: why.
+
+    """
+
+    settings: Mapping[str, Any]
+    situation: Situation
+
+    def lines(self) -> tuple[str, ...]:
+        """Two sentences for the user: what was chosen, and why; none if everything was given."""
+        if not self.settings:
+            return ()
+        chosen = ", ".join(
+            f"{words} {_shown(self.settings[name])}" for name, words in _WORDS.items() if name in self.settings
+        )
+        here = self.situation
+        why = f"{here.task.replace('-', ' ')} with a model {here.width} wide, {here.batches:,} batches"
+        if here.n_validation:
+            why += f", {here.n_validation:,} examples to evaluate on"
+        return (f"recipe auto: {chosen}", f"since this is {why}; a flag sets each by hand, --recipe classic is 2022's")
+
+    def as_json(self) -> dict[str, Any]:
+        """What was chosen, and from what."""
+        return {"settings": dict(self.settings), "why": self.lines()[1] if self.settings else ""}
+
+
+_WORDS: Final = {
+    "learning_rate": "learning rate",
+    "epochs": "epochs",
+    "warmup_share": "warm-up share",
+    "max_gradient_norm": "gradients clipped at",
+    "monitor": "best epoch by",
+}
+
+RATE_OF_TASK: Final[Mapping[str, float]] = {
+    "question-answering": 4e-5,
+    "text-classification": 4e-5,
+    "token-classification": 6e-5,
+}
+"""Learning rate of a model 768 wide over 10,000 steps."""
+
+_USUAL_RATE: Final = 4e-5
+"""The same for a task of another package."""
+
+WIDTH_POWER: Final = 1.25
+STEPS_POWER: Final = 0.25
+MOST_FOR_STEPS: Final = 2.5
+"""A rate times this is the most that a short schedule is given."""
+
+MOST_RATE: Final = 2e-3
+
+EPOCHS_AT_ONE_BATCH: Final = 45
+EPOCHS_POWER: Final = 0.4
+FEWEST_EPOCHS: Final = 2
+MOST_EPOCHS: Final = 20
+
+WARMUP_OF_SHORT: Final = 0.1
+WARMUP_OF_LONG: Final = 0.06
+"""Shares of the steps; a schedule is long from 2,000 on."""
+
+ENOUGH_TO_SCORE: Final = 100
+"""Fewer examples than these tell models apart by their loss rather than by their score."""
+
+
+def fitting_rate(task: str, width: int, n_steps: int) -> float:
+    """The learning rate at the top of the schedule: a model's of ``width`` over ``n_steps``, to two digits."""
+    short = min(MOST_FOR_STEPS, max(1.0, (10_000 / max(1, n_steps)) ** STEPS_POWER))
+    rate = RATE_OF_TASK.get(task, _USUAL_RATE) * (768 / width) ** WIDTH_POWER * short
+    return float(f"{min(MOST_RATE, rate):.1e}")
+
+
+def fitting_epochs(batches: int) -> int:
+    """Passes over data that make so many batches of 16."""
+    epochs = round(EPOCHS_AT_ONE_BATCH / float(max(1, batches) ** EPOCHS_POWER))
+    return min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs))
+
+
+def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
+    """The recipe with every setting in it that the rule has a say in, and what of it the rule chose.
+
+    Nothing is chosen for ``classic``, nor for the distillation of an encoder, which has a recipe of its own.
+    """
+    epochs = fitting_epochs(situation.batches) if "epochs" in recipe.open else recipe.epochs
+    n_steps = epochs * situation.steps_per_epoch
+    scored = situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE
+    wanted: dict[str, Any] = {
+        "learning_rate": max(fitting_rate(situation.task, situation.width, n_steps), recipe.end_learning_rate),
+        "epochs": epochs,
+        "warmup_share": WARMUP_OF_SHORT if n_steps < 2_000 else WARMUP_OF_LONG,
+        "max_gradient_norm": 1.0,
+        "monitor": situation.decisive if scored else recipe.monitor,
+    }
+    chosen = {name: wanted[name] for name in recipe.open}
+    return recipe.with_changes(**chosen), Chosen(chosen, situation)
+
+
+def _shown(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).replace("_", " ")

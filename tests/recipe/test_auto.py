@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distiltune.errors import RecipeError
+from distiltune.recipe.auto import ENOUGH_TO_SCORE, Situation, fitted, fitting_epochs, fitting_rate
+from distiltune.recipe.recipe import BY_RULE, Recipe, named_settings
+from distiltune.tasks.table import TASKS
+
+# DistilBERT on SQuAD: 88,524 features in batches of 16.
+SITUATION_OF_2022 = Situation("question-answering", 768, 5_533, 5_533, 10_570, "f1")
+
+SITUATIONS = st.builds(
+    Situation,
+    task=st.sampled_from([name for name in TASKS if name != "encoder"]),
+    width=st.sampled_from([16, 160, 384, 768, 1_024]),
+    batches=st.integers(1, 10**6),
+    steps_per_epoch=st.integers(1, 10**6),
+    n_validation=st.integers(0, 10**5),
+    decisive=st.just(""),
+)
+
+
+def test_the_situation_of_2022_gets_a_rate_that_is_usual_there() -> None:
+    recipe, chosen = fitted(Recipe(task="question-answering"), SITUATION_OF_2022)
+    assert 2e-5 <= recipe.learning_rate <= 5e-5
+    assert recipe.epochs in (2, 3)
+    assert recipe.monitor == "f1"
+    assert set(chosen.settings) == set(BY_RULE)
+
+
+@given(SITUATIONS)
+def test_every_situation_has_a_recipe_that_can_be_run_and_read_again(situation: Situation) -> None:
+    recipe, chosen = fitted(Recipe(task=situation.task), situation)
+    assert recipe.open == ()
+    again = Recipe.build(named_settings_of(recipe.to_toml()))
+    assert again.model_dump() == recipe.model_dump()
+    assert fitted(again, situation) == (again, replace(chosen, settings={}))
+
+
+def named_settings_of(text: str) -> dict[str, Any]:
+    import tomllib
+
+    return tomllib.loads(text)
+
+
+def test_a_narrower_model_a_shorter_schedule_and_fewer_data_have_more() -> None:
+    task = "question-answering"
+    assert fitting_rate(task, 160, 1_000) > fitting_rate(task, 384, 1_000) > fitting_rate(task, 768, 1_000)
+    assert fitting_rate(task, 384, 100) > fitting_rate(task, 384, 1_000) > fitting_rate(task, 384, 10_000)
+    assert fitting_epochs(8) > fitting_epochs(100) > fitting_epochs(1_000) >= fitting_epochs(10**6) >= 2
+
+
+@pytest.mark.parametrize(
+    "given_settings",
+    [
+        {"learning_rate": 3e-5},
+        {"epochs": 7},
+        {"warmup_steps": 5},
+        {"max_gradient_norm": 0.0},
+        {"monitor": "exact_match"},
+    ],
+)
+def test_what_was_given_stays(given_settings: dict[str, Any]) -> None:
+    recipe, chosen = fitted(Recipe(task="question-answering", **given_settings), SITUATION_OF_2022)
+    for name, value in given_settings.items():
+        assert getattr(recipe, name) == value
+        assert name not in chosen.settings
+    if "warmup_steps" in given_settings:
+        assert recipe.warmup_share == 0.0
+
+
+def test_the_rate_follows_epochs_that_were_given() -> None:
+    situation = replace(SITUATION_OF_2022, batches=20, steps_per_epoch=20)
+    short, long = (
+        fitted(Recipe(task="question-answering", epochs=epochs), situation)[0].learning_rate for epochs in (1, 200)
+    )
+    assert short > long
+
+
+def test_classic_is_left_as_it_is() -> None:
+    classic = Recipe(base="classic", task="question-answering")
+    assert fitted(classic, SITUATION_OF_2022)[0] is not None
+    assert fitted(classic, SITUATION_OF_2022)[0].model_dump() == classic.model_dump()
+    assert fitted(classic, SITUATION_OF_2022)[1].lines() == ()
+
+
+def test_the_loss_watches_where_the_validation_set_cannot_tell_scores_apart() -> None:
+    few, enough = (
+        fitted(Recipe(task="question-answering"), replace(SITUATION_OF_2022, n_validation=n))[0].monitor
+        for n in (ENOUGH_TO_SCORE - 1, ENOUGH_TO_SCORE)
+    )
+    assert (few, enough) == ("validation_loss", "f1")
+
+
+def test_what_the_rule_is_still_to_choose_is_in_no_file() -> None:
+    text = Recipe(task="question-answering", epochs=3).to_toml()
+    assert "epochs = 3" in text
+    assert "learning_rate =" not in text.replace("end_learning_rate", "")
+    assert "learning_rate = 2e-05" in Recipe(base="classic").to_toml()
+
+
+def test_a_recipe_goes_by_its_name() -> None:
+    assert named_settings("classic") == {"base": "classic"}
+    assert named_settings("auto") == {"base": "auto"}
+    with pytest.raises(RecipeError, match="cannot be read"):
+        named_settings("clasic")
+
+
+def test_two_lines_say_what_was_chosen_and_why() -> None:
+    lines = fitted(Recipe(task="question-answering"), SITUATION_OF_2022)[1].lines()
+    assert len(lines) == 2
+    assert "learning rate 4e-05" in lines[0]
+    assert "epochs 2" in lines[0]
+    assert "best epoch by f1" in lines[0]
+    assert "768 wide" in lines[1]
+    assert "5,533 batches" in lines[1]
+    assert "--recipe classic" in lines[1]
