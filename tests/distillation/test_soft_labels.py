@@ -27,6 +27,7 @@ FEATURES = random_features(5)
 PEOPLE = people()
 SHAPE = replace(TINY, vocab_size=PEOPLE.tokenizer.get_vocab_size(), max_position_embeddings=64)
 QUICK: dict[str, Any] = {
+    "base": "classic",
     "max_length": 48,
     "stride": 8,
     "epochs": 1,
