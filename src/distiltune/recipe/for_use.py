@@ -38,7 +38,7 @@ def check_does_something(given: Iterable[str], used: Sequence[str], name: str, t
         given: their names; those that are no settings at all are left to `Recipe.build`.
         used: the names of those that do.
         name: of the function that they were given to.
-        task: of the model; settings of other tasks are not offered.
+        task: of the model, empty if that is not known; settings of other tasks are not offered.
 
     Raises:
         RecipeError: naming those that do nothing, and those that matter.
@@ -46,10 +46,11 @@ def check_does_something(given: Iterable[str], used: Sequence[str], name: str, t
     """
     idle = [name for name in given if name not in used and name in Recipe.model_fields]
     if idle:
-        others = {setting for entry in TASKS.values() if entry.name != task for setting in entry.own_settings}
-        takes = [setting for setting in used if setting not in others or setting in TASKS[task].own_settings]
+        own = TASKS[task].own_settings if task else ()
+        others = {setting for entry in TASKS.values() for setting in entry.own_settings} - set(own)
+        takes = [setting for setting in used if setting not in others]
         raise RecipeError(
             f"{name} takes no {' and no '.join(idle)}: nothing of a trained model depends on that.",
             where=f"argument: {', '.join(idle)}",
-            fix=f"leave it out; for {task} {name} takes {', '.join(takes)}",
+            fix=f"leave it out; of {task or 'any model'} {name} takes {', '.join(takes)}",
         )

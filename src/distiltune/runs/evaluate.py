@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding
-from distiltune.errors import DataError
+from distiltune.errors import DataError, DistiltuneError
 from distiltune.model.build import LoadedModel, check_window
+from distiltune.model.source import PACKAGED
 from distiltune.recipe.choose_task import entry_of_model, with_task_of_model
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import writing_text, writing_to
 from distiltune.system.host import restored
-from distiltune.system.names import as_name, as_names
+from distiltune.system.names import as_names
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
@@ -123,9 +124,13 @@ def predict(
 
 
 def _check_settings(given: Iterable[str], used: Sequence[str], name: str, model: str | Path) -> None:
-    """Refuse what does nothing; the model, which says what it is for, is only looked at where there is any such."""
-    if set(given) - set(used):
-        check_does_something(given, used, name, entry_of_model(as_name(model, "model")).name)
+    """Refuse what does nothing; a model that is here says which task's settings are offered instead."""
+    if any(each in Recipe.model_fields and each not in used for each in given):
+        task = ""
+        if Path(model).is_dir() or str(model) in PACKAGED:
+            with suppress(DistiltuneError):
+                task = entry_of_model(str(model)).name
+        check_does_something(given, used, name, task)
 
 
 def _run(

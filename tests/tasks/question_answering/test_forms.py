@@ -41,10 +41,10 @@ def kinds(found: QuestionSet) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "columns", "expected", "told"),
     [
-        ("paragraphs.json", "", [[MASTER], []], set()),
-        ("mrqa.jsonl.gz", "", [[NINE], [MASTER]], {"header_line", "offsets_elsewhere"}),
-        ("cmrc.json", "", [[("林海", 3), ("林海", 3)], [("九点", 10)]], set()),
-        ("haystack-annotation.json", "", [[MASTER], []], {"offset_in_utf16"}),
+        ("paragraphs.json", "", [[MASTER], []], {"paragraphs_alone"}),
+        ("mrqa.jsonl.gz", "", [[NINE], [MASTER]], {"header_line", "offsets_elsewhere", "paragraphs_alone"}),
+        ("cmrc.json", "", [[("林海", 3), ("林海", 3)], [("九点", 10)]], {"paragraphs_alone"}),
+        ("haystack-annotation.json", "", [[MASTER], []], {"offset_in_utf16", "answers_empty"}),
         ("haystack-labels.json", "", [[NINE], []], {"answers_malformed"}),
         (
             "label-studio-questions.json",
@@ -87,6 +87,7 @@ def test_empty_texts_inside_answers_mean_that_none_is_given() -> None:
     found = read(FORMS / "empty-texts.jsonl")
     assert [example.is_unanswerable for example in found.examples] == [False, True, True, True, True]
     assert not found.findings.of("rejected")
+    assert kinds(found) == {"answers_empty"}
 
 
 def test_what_stands_for_no_answer_is_said_with_a_flag() -> None:
@@ -130,6 +131,8 @@ def test_an_offset_under_another_name_decides_between_occurrences(tmp_path: Path
         {"question": "Who left then?", "context": context, "answers": [{"text": "Bob", "start": 19, "end": 22}]},
         {"question": "Who left now?", "context": context, "answers": [{"text": "Bob", "char_spans": [[19, 21]]}]},
         {"question": "Who left so?", "context": context, "answer_char_ranges": "19:22|None|19:22"},
+        {"question": "Who left by then?", "context": context, "answer_text": "Bob", "answer_char_ranges": "None|19:22"},
+        {"question": "Who left there?", "context": context, "answer_text": "Bob", "char_spans": [[4, 7], [19, 21]]},
         {"question": "Who left where?", "context": context, "answer_text": "['Bob']", "answer_start": "[19]"},
     ]
     for number, row in enumerate(rows):
