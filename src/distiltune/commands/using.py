@@ -113,7 +113,7 @@ def ask(
     """
     given = used(settings)
     Recipe.build(given)  # which says what is wrong with a value
-    encoding = given.pop("encoding", None)
+    encoding = given.pop("encoding", "")
     if encoding and not document and not questions_file and text is not None:
         raise RecipeError("No file is read.", where="--encoding", fix="leave it out; --text is text already")
     asked = [*(questions or []), *_read_questions(questions_file, encoding)]
@@ -200,13 +200,13 @@ def serve(
     run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
 
 
-def _read_questions(path: Path | None, encoding: str | None) -> list[str]:
+def _read_questions(path: Path | None, encoding: str) -> list[str]:
     if path is None:
         return []
     return [line.strip() for line in _read_text(path, encoding).splitlines() if line.strip()]
 
 
-def _read_documents(paths: list[Path], text: str | None, encoding: str | None) -> str | dict[str, str]:
+def _read_documents(paths: list[Path], text: str | None, encoding: str) -> str | dict[str, str]:
     """The text given, or each document by its path."""
     if text is not None:
         if paths:
@@ -223,7 +223,7 @@ def _read_documents(paths: list[Path], text: str | None, encoding: str | None) -
     return texts if len(texts) > 1 else next(iter(texts.values()))
 
 
-def _read_text(path: Path, encoding: str | None) -> str:
+def _read_text(path: Path, encoding: str) -> str:
     from distiltune.data.streams import read_text
 
     return read_text(path, encoding)

@@ -87,7 +87,7 @@ def test_empty_texts_inside_answers_mean_that_none_is_given() -> None:
     found = read(FORMS / "empty-texts.jsonl")
     assert [example.is_unanswerable for example in found.examples] == [False, True, True, True, True]
     assert not found.findings.of("rejected")
-    assert kinds(found) == {"answers_empty"}
+    assert kinds(found) == {"answer_moved", "answers_empty"}
 
 
 def test_what_stands_for_no_answer_is_said_with_a_flag() -> None:
@@ -122,6 +122,14 @@ def test_answers_in_columns_without_a_mapping_are_not_taken_for_none(
     with pytest.raises(DataError) as caught:
         read(path)
     assert option in caught.value.fix
+
+
+def test_a_prediction_is_told_of_the_mapping_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"question": "Who met Ann there?", "context": "Bob met Ann.", "answer": "Bob"}))
+    (note,) = read(path, use="prediction").findings.items
+    assert note.kind == "no_answer_column"
+    assert "--columns answer_text=answer;" in note.message
 
 
 def test_an_offset_under_another_name_decides_between_occurrences(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import distiltune
-from distiltune.errors import ModelError, RecipeError
+from distiltune.errors import DistiltuneError, ModelError, RecipeError
 from distiltune.model.tokenizer import load_tokenizer
 from distiltune.tasks.question_answering import pipeline as pipeline_module
 from distiltune.tasks.question_answering.answerer import Answerer
