@@ -13,13 +13,15 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
-    "coach/test_advice.py": ("checks/concerns", "coach/evidence", "tasks/question_answering/check/training"),
+    "coach/test_advice.py": (
+        *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
+        "tasks/question_answering/check/training",
+    ),
     "commands/test_coaching.py": (
         *(
             "checks/reading",
             "checks/vocabulary",
             "checks/windows",
-            "studies/find_rate",
             "studies/search_picture",
             "system/figures",
         ),
@@ -41,6 +43,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
+    "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
@@ -68,7 +71,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "tasks/test_every_task.py": (
         *("inference/trained_model", "recipe/choose_task", "runs/coaching", "serving/texts"),
-        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labelled_check", "labels")),
+        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labels")),
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
@@ -85,7 +88,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
     ),
     "tasks/token_classification/test_forms.py": (
-        *("data/annotation_forms", "data/standoff", "tasks/token_classification/word_rows"),
+        *("data/annotation_forms", "data/plain_rows", "data/spacy_forms", "data/standoff"),
+        "tasks/token_classification/word_rows",
     ),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),

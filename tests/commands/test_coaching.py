@@ -49,14 +49,14 @@ def test_check_tells_finds_and_fixes(
     run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ("check", folder / "train.json", "--against", folder / "dev.json", "--model", folder / "tiny", *SMALL)
-    assert run(*asked, "--fix", tmp_path / "clean.json") == 0
+    assert run(*asked, "--fix", tmp_path / "clean.json") == 1, "a leak is an error"
     text = capsys.readouterr().out
-    assert "32 questions on 8 passages" in text
+    assert "32 questions on 8 passages, 0 rows left out" in text
     assert "[question_leaked]" in text
     assert "training on this machine: about" in text
     clean = json.loads((tmp_path / "clean.json").read_text(encoding="utf-8"))
     assert sum(len(p["qas"]) for p in clean["data"][0]["paragraphs"]) == 28
-    assert run(*asked, "--json") == 0
+    assert run(*asked, "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert {concern["kind"]: concern["count"] for concern in found["concerns"]}["question_leaked"] == 4
     assert run(*asked, "--fix", tmp_path / "clean.json") == 1
@@ -89,11 +89,23 @@ def test_find_lr_tells_and_writes(run: Run, folder: Path, tmp_path: Path, capsys
     asked = ("find-lr", "--train", folder / "train.json", "--model", folder / "tiny", *SMALL, "--validation-share", "0")
     assert run(*asked, "--steps", "30", "--output", tmp_path / "lr") == 0
     text = capsys.readouterr().out
-    assert "learning rate:" in text or "no suggestion:" in text
+    assert "learning rate: " in text or "no suggestion: " in text
+    assert "cost: " in text
+    assert "held-out rows" in text
     assert {path.name for path in (tmp_path / "lr").iterdir()} == {"learning_rate.json", "learning_rate.svg"}
     assert run(*asked, "--steps", "30", "--json") == 0
     again = json.loads(capsys.readouterr().out)
-    assert again == json.loads((tmp_path / "lr" / "learning_rate.json").read_text())  # the same seed, the same curve
+    before = json.loads((tmp_path / "lr" / "learning_rate.json").read_text())
+    assert [each["loss"] for each in again["stretches"]] == [each["loss"] for each in before["stretches"]]
+    assert again["test"] == before["test"]  # the same seed, the same curve
+
+
+def test_too_few_steps_of_find_lr_are_no_fault_of_the_data(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("find-lr", "--steps", "12") == EXIT_USAGE
+    said = capsys.readouterr().err
+    assert "12 steps" in said
+    assert "use 30 or more" in said
+    assert "check" not in said
 
 
 def test_compare_and_tune(run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

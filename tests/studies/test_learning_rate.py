@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -11,9 +10,9 @@ import pytest
 import torch
 
 from distiltune.model.encoder import TaskModel
-from distiltune.studies.find_rate import write_range
 from distiltune.studies.learning_rate import Rates, interpret_curve, range_test, round_rate, smooth
 from distiltune.studies.range_picture import draw_range
+from distiltune.studies.stretches import TriedRate
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
 from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Adam
@@ -36,34 +35,41 @@ def curve(falls_at: float, breaks_at: float, noise: float = 0.0) -> list[float]:
 
 @pytest.mark.parametrize("noise", [0.0, 0.15])
 @pytest.mark.parametrize("scale", [0.3, 1.0, 3.0])
-def test_the_suggestion_follows_the_curve(scale: float, noise: float) -> None:
-    test = interpret_curve(RATES, curve(1e-4 * scale, 5e-3 * scale, noise), default=2e-5)
+def test_where_to_begin_follows_the_curve(scale: float, noise: float) -> None:
+    test = interpret_curve(RATES, curve(1e-4 * scale, 5e-3 * scale, noise), prior_loss=4.0)
     assert test.breaks_away is not None
-    assert test.suggestion is not None
+    assert test.steepest is not None
+    assert test.start is not None
     assert 2e-3 * scale < test.breaks_away < 1e-2 * scale
-    assert 3e-5 * scale <= test.suggestion <= test.breaks_away / 5
-    assert "breaks away" in test.reason
+    assert 3e-5 * scale <= test.start <= test.breaks_away / 5
 
 
-def test_the_default_is_told_to_be_right_where_it_is() -> None:
-    test = interpret_curve(RATES, curve(1e-4, 5e-3), default=2e-5)
-    assert test.suggestion is not None
-    assert not test.default_is_right
-    assert interpret_curve(RATES, curve(1e-4, 5e-3), default=test.suggestion).default_is_right
+def test_a_fall_to_the_prior_is_no_fall() -> None:
+    losses = curve(1e-4, 1.0)
+    down_to = min(losses)
+    assert interpret_curve(RATES, losses, prior_loss=down_to + 0.5).steepest is not None
+    learnt_priors = interpret_curve(RATES, losses, prior_loss=down_to)
+    assert learnt_priors.steepest is None
+    assert learnt_priors.breaks_away is None
+    assert learnt_priors.start is None
+    # Where it breaks away, that tells something all the same.
+    broken = interpret_curve(RATES, curve(1e-4, 5e-3), prior_loss=2.0)
+    assert broken.steepest is None
+    assert broken.breaks_away is not None
+    assert broken.start == round_rate(broken.breaks_away / 10)
 
 
-def test_no_suggestion_where_nothing_falls_or_too_little_was_seen() -> None:
-    flat = interpret_curve(RATES, [4.5] * 100, default=2e-5)
-    assert flat.suggestion is None
-    assert "did not fall" in flat.reason
-    short = interpret_curve(RATES[:8], [4.5] * 8, default=2e-5)
-    assert short.suggestion is None
-    assert "too few" in short.reason
+def test_nothing_is_shown_where_nothing_falls_or_too_little_was_seen() -> None:
+    flat = interpret_curve(RATES, [4.5] * 100)
+    assert (flat.steepest, flat.start, flat.end) == (None, None, "")
+    short = interpret_curve(RATES[:8], [4.5] * 8)
+    assert short.start is None
+    assert "only 8 steps" in short.end
 
 
 def test_a_loss_that_is_no_number_is_where_it_breaks_away() -> None:
     losses = [loss if rate < 2e-3 else math.nan for rate, loss in zip(RATES, curve(1e-4, 1.0), strict=True)]
-    test = interpret_curve(RATES, losses, default=2e-5)
+    test = interpret_curve(RATES, losses)
     assert test.breaks_away is not None
     assert 1e-3 < test.breaks_away < 2e-3
 
@@ -90,7 +96,7 @@ def test_the_weights_are_put_back_and_the_steps_end() -> None:
     before = {name: value.clone() for name, value in weights_of(model).items()}
     told: list[int] = []
     rates = Rates(n_steps=20)
-    test = range_test(setup_of(model, span_loss), rates, 2e-5, told.append)
+    test = range_test(setup_of(model, span_loss), rates, None, told.append)
     assert 12 <= len(test.losses) <= 20
     assert told == list(range(1, len(told) + 1))
     assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
@@ -99,7 +105,7 @@ def test_the_weights_are_put_back_and_the_steps_end() -> None:
 
 
 @pytest.mark.parametrize("n_good", [0, 5, 15])
-def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int, tmp_path: Path) -> None:
+def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int) -> None:
     model = tiny_qa_model()
     before = {name: value.clone() for name, value in weights_of(model).items()}
     told: list[int] = []
@@ -109,19 +115,19 @@ def test_a_step_that_is_no_number_ends_the_test_and_is_its_result(n_good: int, t
         return replace(made, loss=made.loss * (math.nan if len(told) >= n_good else 1.0))
 
     rates = Rates(n_steps=20)
-    test = range_test(setup_of(model, poisoned), rates, 2e-5, told.append)
+    test = range_test(setup_of(model, poisoned), rates, None, told.append)
     assert len(test.losses) == n_good
     assert told == list(range(1, n_good + 2))
     assert all(torch.equal(value, before[name]) for name, value in weights_of(model).items())
-    if n_good < 12:
-        assert f"no number from step {n_good} on" in test.reason
-    data, _ = write_range(test, tmp_path)
-    written = json.loads(data.read_text(), parse_constant=pytest.fail)
-    assert (written["first_loss"] is None) == (n_good < 12)
+    assert (f"no number from step {n_good} on" in test.end) == (n_good < 12)
+    assert (test.first_loss is None) == (n_good < 12)
 
 
 @pytest.mark.parametrize("name", ["curve.svg", "curve.png"])
 def test_the_picture_is_drawn(name: str, tmp_path: Path) -> None:
-    draw_range(interpret_curve(RATES, curve(1e-4, 5e-3, 0.1), default=2e-5), tmp_path / name)
+    test = interpret_curve(RATES, curve(1e-4, 5e-3, 0.1), prior_loss=4.0)
+    tried = [TriedRate(rate, 100, loss, None, 1.0) for rate, loss in ((1e-4, 3.0), (1e-3, math.inf), (1e-2, 80.0))]
+    draw_range(test, tried, 1e-4, tmp_path / name)
     assert (tmp_path / name).stat().st_size > 5_000
-    draw_range(interpret_curve(RATES, [4.5] * 100, default=2e-5), tmp_path / name)
+    draw_range(interpret_curve(RATES, [4.5] * 100), (), None, tmp_path / name)
+    draw_range(interpret_curve([], []), (), None, tmp_path / name)

@@ -136,7 +136,7 @@ def commands(folder: Path, data: dict[str, Path]) -> Iterator[Use]:
     from distiltune.tasks.table import TASKS
 
     recipe = Recipe.build({"train": data["qa"], "model": data["base"], **SMALL})
-    yield "find_learning_rate", lambda: find_learning_rate(recipe, n_steps=20)
+    yield "find_learning_rate", lambda: find_learning_rate(recipe, n_steps=30)
     space = parse_space(["learning_rate=0.001,0.002"], recipe)
     yield "tune", lambda: tune(recipe, space, folder / "tuned", n_trials=2)
     yield "compare_runs", lambda: compare_runs([folder / "qa", folder / "csv"])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
-from distiltune.commands.output import error_console, make_console, say
+from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.tasks.table import TASKS
 
@@ -50,7 +50,7 @@ def check(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Say what is wrong with a data set before anything is trained on it.
+    """Say what is wrong with a data set before anything is trained on it. The exit status is 1 if an error is found.
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
@@ -65,9 +65,11 @@ def check(
         found = entry.needed(entry.checker)(data, against or [], built, fix)
     if as_json:
         typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
-        return
-    for line in found.lines:
-        say(console, line)
+    else:
+        for line in found.lines:
+            say(console, line)
+    if found.has_errors:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def compare(
@@ -103,28 +105,33 @@ def find_lr(
         Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
     ] = None,
     recipe: RecipeOption = None,
-    steps: Annotated[int, typer.Option("--steps", min=12, help="Steps of the test.")] = 100,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the range test, at least 30.")] = 100,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Find a learning rate: train some steps with rising rates and see where the loss falls and where it breaks away.
+    """Find a learning rate: see with rising rates where the loss falls, then try a few for a short stretch each.
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
     built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
-    from distiltune.report.console import counting
-    from distiltune.studies.find_rate import check_output, find_learning_rate, range_lines, write_range
+    from distiltune.report.console import working
+    from distiltune.studies.find_rate import find_learning_rate
+    from distiltune.studies.found_rate import check_output, rate_lines, write_rate
+    from distiltune.training.distributed import processes
 
-    if output is not None:
+    writes = processes().writes  # of several processes the first says it for all
+    if output is not None and writes:
         check_output(output)
     console = make_console()
-    with counting(error_console() if as_json else console, "range test", "steps") as on_progress:
-        test = find_learning_rate(built, n_steps=steps, on_step=lambda n_done: on_progress(n_done, steps))
-    written = write_range(test, output) if output is not None else ()
-    if as_json:
-        typer.echo(json.dumps(test.as_json(), indent=2))
+    with working(error_console() if as_json else console):
+        found = find_learning_rate(built, n_steps=steps)
+    if not writes:
         return
-    for line in range_lines(test):
+    written = write_rate(found, output) if output is not None else ()
+    if as_json:
+        typer.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+        return
+    for line in rate_lines(found):
         say(console, line)
     for path in written:
         say(console, f"written: {path}")

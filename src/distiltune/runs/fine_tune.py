@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
 from distiltune.errors import TrainingError
 from distiltune.progress import heard_by
@@ -337,7 +337,10 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     log.write("event", event="model_written", epoch=best, why=keeper.why_best())
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     metrics = keeper.epochs[best].validation
-    scores = prepared.task.guide(metrics).scores(metrics)
+    guide = prepared.task.guide(metrics)
+    for line in guide.decisions:
+        writing.reporter.note(line)
+    scores = guide.scores(metrics)
     return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
 
 

@@ -1,15 +1,17 @@
 """The learning-rate range test (Smith 2017, "Cyclical learning rates for training neural networks").
 
 The rate rises from tiny to much too large within some hundred steps of real training; where the loss falls fastest and
-where it breaks away tells which rate to train with. The model's weights are put back afterwards.
+where it breaks away tells which rates are worth trying (`distiltune.studies.stretches` does that). Only a fall below
+what is learnt without reading counts, since a rate that destroys the model learns that too. The model's weights are
+put back afterwards.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +20,15 @@ from distiltune.training.finite import BadStep
 from distiltune.training.loop import NothingKept, StepReport, train
 from distiltune.training.setup import TrainingSetup
 
-SAFETY = 10.0
-"""The suggestion stays this far below the rate at which the loss breaks away: the range test drives each rate for one
+FEWEST_STEPS: Final = 30
+"""With fewer, neighbouring rates are so far apart, and each so short, that the curve shows the noise of the batches."""
+_SAFETY = 10.0
+"""Where to begin stays this far below the rate at which the loss breaks away: the range test drives each rate for one
 step only, a training keeps it up, and its first steps have Adam's full size."""
-CLOSE = 2.0
-"""A rate within this factor of the suggestion is as good: the valley is flat."""
 _SMOOTHING = 0.85
 _BROKEN_AWAY = 0.35  # of the way back from the lowest loss to the first
-_FEW_STEPS = 12
+_FEW_LOSSES = 12
+_FALLEN = 0.02  # of the prior's loss, below it: less may be a few easy batches
 _HOPELESS = 1.5  # times the first loss: no need to go on
 
 
@@ -51,32 +54,33 @@ class RangeTest:
         rates: of the steps, rising.
         losses: of the steps, each before its update.
         smoothed: the losses without their noise.
+        prior_loss: what is reached without reading; None: it is not known.
         first_loss: at the lowest rates, None if too few steps were seen.
         lowest_loss: of the smoothed ones, None likewise.
-        steepest: the rate at which the loss falls fastest, None if it never fell.
+        steepest: the rate at which the loss falls fastest below the prior's, None if it never got there.
         breaks_away: the rate from which on it rises for good, None if it never did.
-        suggestion: the rate to train with, None if nothing can be said.
-        reason: why, in a sentence.
-        default: the recipe's own rate.
-        default_is_right: whether that one will do as well.
+        end: what ended it early, in a sentence; empty if nothing did.
 
     """
 
     rates: tuple[float, ...]
     losses: tuple[float, ...]
     smoothed: tuple[float, ...]
-    first_loss: float | None
-    lowest_loss: float | None
-    steepest: float | None
-    breaks_away: float | None
-    suggestion: float | None
-    reason: str
-    default: float
-    default_is_right: bool
+    prior_loss: float | None = None
+    first_loss: float | None = None
+    lowest_loss: float | None = None
+    steepest: float | None = None
+    breaks_away: float | None = None
+    end: str = ""
 
-    def as_json(self) -> dict[str, Any]:
-        """The test as plain values."""
-        return asdict(self)
+    @property
+    def start(self) -> float | None:
+        """The rate to begin trying at: that of the steepest fall, at most a tenth of where it breaks away.
+
+        None where it does not show one.
+        """
+        limits = [rate for rate in (self.steepest, self.breaks_away and self.breaks_away / _SAFETY) if rate]
+        return round_rate(min(limits)) if limits else None
 
 
 class _Enough(Exception):  # noqa: N818 (no error: it ends a loop that only its watcher can end)
@@ -110,14 +114,17 @@ class _Recorder(NothingKept):
 
 
 def range_test(
-    setup: TrainingSetup, rates: Rates, default: float, on_step: Callable[[int], None] = lambda n_done: None
+    setup: TrainingSetup,
+    rates: Rates,
+    prior_loss: float | None = None,
+    on_step: Callable[[int], None] = lambda n_done: None,
 ) -> RangeTest:
-    """Train with rising rates, put the weights back, and say which rate to train with.
+    """Train with rising rates and put the weights back.
 
     Args:
         setup: the training whose rate is looked for; of its epochs as many as the rates need are run.
         rates: that are tried.
-        default: the rate that would be taken otherwise.
+        prior_loss: what is reached without reading, if that is known.
         on_step: told how many steps are done.
 
     """
@@ -130,59 +137,51 @@ def range_test(
         pass
     finally:
         setup.model.load_state_dict(before)
-    return interpret_curve(recorder.rates, recorder.losses, default)
+    return interpret_curve(recorder.rates, recorder.losses, prior_loss)
 
 
-def interpret_curve(rates: Sequence[float], losses: Sequence[float], default: float) -> RangeTest:
-    """What a curve of rising rates says; pure."""
+def interpret_curve(rates: Sequence[float], losses: Sequence[float], prior_loss: float | None = None) -> RangeTest:
+    """What a curve of rising rates says; pure.
+
+    Args:
+        rates: of the steps, rising.
+        losses: of the steps; one that is no number ended the test.
+        prior_loss: a fall counts from here on; None: from the first loss on.
+
+    """
     finite = [(rate, loss) for rate, loss in zip(rates, losses, strict=True) if math.isfinite(loss)]
     smoothed = smooth([loss for _, loss in finite])
     test = RangeTest(
         rates=tuple(rate for rate, _ in finite),
         losses=tuple(loss for _, loss in finite),
         smoothed=tuple(smoothed.tolist()),
-        first_loss=None,
-        lowest_loss=None,
-        steepest=None,
-        breaks_away=None,
-        suggestion=None,
-        reason="there are too few steps to say anything: use more data or --steps",
-        default=default,
-        default_is_right=False,
+        prior_loss=prior_loss,
     )
-    if len(finite) < _FEW_STEPS and len(finite) < len(losses):
+    if len(finite) < _FEW_LOSSES:
+        if len(finite) == len(losses):
+            return replace(test, end=f"only {len(finite)} steps were made, from which nothing can be told")
         where = f"from step {len(finite)} on, at a rate of {rates[len(finite)]:.1e} already"
-        return replace(test, reason=f"the loss is no number {where}: look at the model and the data (distiltune check)")
-    if len(finite) < _FEW_STEPS:
-        return test
+        return replace(test, end=f"the loss is no number {where}")
     first, bottom = float(smoothed[: max(3, len(smoothed) // 10)].mean()), int(smoothed.argmin())
     lowest = float(smoothed[bottom])
-    test = replace(test, first_loss=first, lowest_loss=lowest)
-    if lowest > 0.97 * first:
-        return replace(test, reason="the loss did not fall at any rate: look at the data first (distiltune check)")
-    slopes = np.gradient(smoothed, np.log([rate for rate, _ in finite]))
-    steepest = finite[int(slopes[: bottom + 1].argmin())][0]
-    back = lowest + _BROKEN_AWAY * (first - lowest)
+    bar = first if prior_loss is None else min(first, prior_loss)
+    back = max(lowest + _BROKEN_AWAY * (first - lowest), (1 + _FALLEN) * lowest)
     away = next((i for i in range(bottom, len(smoothed)) if smoothed[i] > back), None)
     if away is None and len(finite) < len(losses):
         away = len(finite) - 1
-    breaks_away = finite[away][0] if away is not None else None
-    return _with_suggestion(replace(test, steepest=steepest, breaks_away=breaks_away), finite[bottom][0])
+    return replace(
+        test,
+        first_loss=first,
+        lowest_loss=lowest,
+        steepest=_steepest(test, bottom) if lowest < (1 - _FALLEN) * bar else None,
+        breaks_away=finite[away][0] if away is not None else None,
+    )
 
 
-def _with_suggestion(test: RangeTest, at_lowest: float) -> RangeTest:
-    """The rate of the steepest fall, but no nearer to where the loss breaks away than the safety margin allows."""
-    assert test.steepest is not None
-    limit = (test.breaks_away or test.rates[-1]) / SAFETY
-    suggestion = round_rate(min(test.steepest, limit))
-    parts = [f"the loss falls fastest at {test.steepest:.1e} and is lowest at {at_lowest:.1e}"]
-    if test.breaks_away is not None:
-        parts.append(f"it breaks away at {test.breaks_away:.1e}")
-    else:
-        parts.append(f"it never broke away up to {test.rates[-1]:.1e}")
-    which = "the steepest fall" if test.steepest <= limit else f"a {SAFETY:g}th of where it breaks away"
-    close = suggestion / CLOSE <= test.default <= suggestion * CLOSE
-    return replace(test, suggestion=suggestion, reason=f"{'; '.join(parts)}; taken is {which}", default_is_right=close)
+def _steepest(test: RangeTest, bottom: int) -> float:
+    """The rate of the steepest fall up to the lowest loss."""
+    slopes = np.gradient(np.asarray(test.smoothed), np.log(test.rates))
+    return test.rates[int(slopes[: bottom + 1].argmin())]
 
 
 def smooth(losses: Sequence[float]) -> npt.NDArray[np.float64]:

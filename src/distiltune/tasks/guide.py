@@ -51,6 +51,7 @@ class TaskGuide:
         usage: the ways to use the model.
         limits: sentences on what not to expect.
         figures: what the epoch table's figures are.
+        decisions: what was fitted on the validation data, and whether it was kept, a line each.
         decisive: the metric that says which of two models is the better one, "" if only the loss does.
 
     """
@@ -63,6 +64,7 @@ class TaskGuide:
     usage: tuple[UsageExample, ...]
     limits: tuple[str, ...]
     figures: str = "Loss is in nats, accuracies are shares of the windows."
+    decisions: tuple[str, ...] = ()
     decisive: str = ""
 
     def scores(self, metrics: Mapping[str, float]) -> str:

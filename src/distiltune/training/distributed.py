@@ -116,6 +116,15 @@ def largest_of_all(here: Processes, number: int) -> int:
     return int(shared)
 
 
+def as_the_first(here: Processes, numbers: Sequence[float]) -> tuple[float, ...]:
+    """The first process's numbers, the same for all; all must call it, with as many, and wait for each other."""
+    if here.world_size == 1:
+        return tuple(numbers)
+    shared = torch.tensor(numbers, dtype=torch.float64)
+    dist.broadcast(shared, src=0)
+    return tuple(shared.tolist())
+
+
 def check_same(here: Processes, facts: Mapping[str, str]) -> None:
     """Check that all processes have the same facts; all must call it, with as many, and wait for each other.
 

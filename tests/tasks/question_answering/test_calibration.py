@@ -65,3 +65,20 @@ def test_the_record_takes_the_answer_that_the_threshold_gives() -> None:
     assert always.error_after == pytest.approx(abs(shares[1] - 0.25))
     assert sometimes.error_after == pytest.approx(abs(shares[0] - 0.75))
     assert AnswerRecord().calibrate(None) is None
+
+
+def test_a_temperature_that_does_not_hold_is_not_kept() -> None:
+    pools = random_pools(200, seed=3)
+    chosen = np.ones(len(pools), dtype=np.int64)
+    right = np.random.default_rng(4).random(len(pools)) < confidences(pools, 1.0)[:, 1]  # 1 is the right one
+    found = calibrate(pools, chosen, right)
+    assert found.fitted is not None
+    assert found.fitted != 1.0
+    assert not found.is_kept
+    assert (found.temperature, found.error_after) == (1.0, found.error_before)
+    assert found.error_held_out is not None
+    # Where another is plainly right, it is kept, and one that is given is only measured.
+    right = np.random.default_rng(4).random(len(pools)) < confidences(pools, 4.0)[:, 1]
+    assert calibrate(pools, chosen, right).is_kept
+    given = calibrate(pools, chosen, right, 4.0)
+    assert (given.temperature, given.fitted, given.error_held_out) == (4.0, None, None)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -313,3 +313,20 @@ def test_no_threshold_beats_the_best(questions: list[tuple[list[str], str]], gen
         return
     assert best.best_exact_match == pytest.approx(max(scores.exact_match for scores in tried))
     assert best.best_f1 == pytest.approx(max(scores.f1 for scores in tried))
+
+
+def test_a_threshold_holds_if_it_is_better_where_it_was_not_chosen() -> None:
+    def kept(differences: Callable[[int], float], n: int) -> bool:
+        keeper = ScoreKeeper()
+        for i in range(n):
+            golds = ("ada",) if i % 2 else ()
+            keeper.add(an_example(f"q{i}", *golds), Prediction(f"q{i}", "ada", differences(i)))
+        return keeper.threshold_holds()
+
+    noise = np.random.default_rng(0).normal(size=400)
+    # A model that gives "no answer" 3 nats too seldom: -3 parts the two kinds, on every half.
+    assert kept(lambda i: float(-4 + 0.2 * noise[i] if i % 2 else -2 + 0.2 * noise[i]), 400)
+    assert not kept(lambda i: float(-4 + 0.2 * noise[i] if i % 2 else -2 + 0.2 * noise[i]), 4)
+    # Differences that say nothing have a best threshold too, and it does not hold.
+    assert not kept(lambda i: float(noise[i]), 400)
+    assert not kept(lambda i: float(-1 + abs(noise[i]) if i % 2 == 0 else -9), 2)

@@ -8,6 +8,7 @@ import torch
 
 from distiltune.errors import DataError
 from distiltune.recipe.recipe import Recipe
+from distiltune.tasks.question_answering.metrics import ScoreKeeper
 from distiltune.tasks.question_answering.question_data import QuestionData
 from distiltune.tasks.question_answering.task import (
     HEAD_RULES,
@@ -166,15 +167,35 @@ def test_a_model_taught_that_a_text_may_not_tell_keeps_a_threshold(train_file: s
         return task.model_config(0.2, metrics).get("null_threshold")
 
     assert kept(train_file, {}) is None
-    assert kept(train_file, {"best_f1_threshold": 3.0}) is None
+    assert kept(train_file, {"chosen_null_threshold": 3.0}) is None
     assert kept(with_none, {}) == 0.0
-    assert kept(with_none, {"best_f1_threshold": 3.0}) == 3.0
-    assert kept(with_none, {"best_f1_threshold": 3.0}, null_threshold=-1.5) == -1.5
+    assert kept(with_none, {"best_f1_threshold": 3.0, "refused_null_threshold": 3.0}) == 0.0
+    assert kept(with_none, {"chosen_null_threshold": 3.0}) == 3.0
+    assert kept(with_none, {"chosen_null_threshold": 3.0}, null_threshold=-1.5) == -1.5
+
+
+TOLD_BY_A_TRAINING = ("untuned", "chosen", "refused", "calibration_error_held_out")
+
+
+def test_a_threshold_that_does_not_hold_is_not_kept(with_none: str, tmp_path: Path) -> None:
+    training = training_on(train=(with_none,), validation=(with_none,))
+    task, (_, validation) = training.task, training.data(PEOPLE.tokenizer)
+    assert validation is not None
+    found = task.evaluate(tiny_qa_model(seed=9), validation, tmp_path).metrics
+    config = task.model_config(0.1, found)
+    assert found["refused_null_threshold"] == found["best_f1_threshold"] != 0.0
+    assert config["null_threshold"] == 0.0
+    assert "untuned_f1" not in found
+    plain = task_on(null_threshold=0.0).evaluate(tiny_qa_model(seed=9), validation).metrics
+    assert found["f1"] == plain["f1"]
+    (said,) = (line for line in task.guide(found).decisions if "threshold" in line)
+    assert said.startswith("threshold for no answer: 0; the best here, ")
 
 
 def test_a_training_is_measured_at_the_threshold_that_its_model_keeps(
-    train_file: str, with_none: str, tmp_path: Path
+    train_file: str, with_none: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(ScoreKeeper, "threshold_holds", lambda keeper: True)
     training = training_on(train=(with_none,), validation=(with_none,))
     task, (_, validation) = training.task, training.data(PEOPLE.tokenizer)
     assert validation is not None
@@ -186,7 +207,8 @@ def test_a_training_is_measured_at_the_threshold_that_its_model_keeps(
     again = tmp_path / "again"
     again.mkdir()
     measured = as_shipped.evaluate(tiny_qa_model(seed=9), validation, again).metrics
-    assert measured == {name: value for name, value in found.items() if not name.startswith("untuned")}
+    assert measured == {name: value for name, value in found.items() if not name.startswith(TOLD_BY_A_TRAINING)}
+    assert found["chosen_null_threshold"] == found["best_f1_threshold"]
     for name in task.prediction_files:
         assert (again / name).read_bytes() == (tmp_path / name).read_bytes()
     # At the threshold that nobody chose, it is another figure, and is kept beside.

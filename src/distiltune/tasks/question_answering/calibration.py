@@ -2,7 +2,8 @@
 
 A candidate's confidence is the softmax of its score over the best candidates of the question and "no answer", at a
 temperature: exp(score / T) over the sum of exp(score_i / T). The temperature is the one number that is fitted, on
-validation data (Guo et al. 2017, "On Calibration of Modern Neural Networks"). It changes no order, so no answer.
+validation data (Guo et al. 2017, "On Calibration of Modern Neural Networks"). It changes no order, so no answer. It is
+kept only if each half of the questions is more honest at what the other half gave (`distiltune.tasks.held_out`).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from distiltune.tasks.held_out import first_half, is_calibrated_better
 from distiltune.tasks.statistics import calibration_in_bins
 
 POOL_SIZE = 20
@@ -38,6 +40,8 @@ class Calibration:
         error_before: expected calibration error at temperature 1, from 0 to 1.
         error_after: the same at ``temperature``.
         n: questions that this was measured on.
+        fitted: the temperature of all questions; ``temperature`` is 1 where it was not kept. None: none was fitted.
+        error_held_out: the error of each half at what was fitted on the other; None likewise.
 
     """
 
@@ -45,6 +49,13 @@ class Calibration:
     error_before: float
     error_after: float
     n: int
+    fitted: float | None = None
+    error_held_out: float | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether a temperature was fitted and is better on questions that it was not fitted on."""
+        return self.fitted is not None and self.temperature == self.fitted
 
 
 def pool(scores: Sequence[float]) -> Scores:
@@ -61,8 +72,11 @@ def pool(scores: Sequence[float]) -> Scores:
     return row
 
 
-def confidences(pools: Scores, temperature: float) -> Scores:
-    """The softmax of each row at a temperature: ``(..., POOL_SIZE + 1)`` → the same shape; column 0 is "no answer"."""
+def confidences(pools: Scores, temperature: float | Scores) -> Scores:
+    """The softmax of each row at a temperature: ``(..., POOL_SIZE + 1)`` → the same shape; column 0 is "no answer".
+
+    The temperature is one for all, or ``(n, 1)``: each row's own.
+    """
     scaled = pools / temperature
     scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     shares: Scores = scaled / scaled.sum(axis=-1, keepdims=True)
@@ -116,20 +130,43 @@ def fit_temperature(pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDA
 def calibrate(
     pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDArray[np.bool_], temperature: float | None = None
 ) -> Calibration:
-    """Fit a temperature, unless one is given, and measure the error with and without it."""
+    """Fit a temperature, unless one is given, keep it if it holds on held-out questions, and measure the error."""
+    rows = np.arange(len(chosen))
+
+    def given(at: float | Scores) -> Scores:
+        """``(n,)`` confidences of the answers given, at one temperature or at each question's own."""
+        return confidences(pools, at if isinstance(at, float) else at[:, None])[rows, chosen]
+
+    before = given(1.0)
+    fitted = error_held_out = None
     if temperature is None:
         temperature = fit_temperature(pools, chosen, right)
-    rows = np.arange(len(chosen))
-    before, after = (
-        calibration_in_bins(zip(confidences(pools, each)[rows, chosen].tolist(), right.tolist(), strict=True))[1]
-        for each in (1.0, temperature)
-    )
+        if temperature != 1.0:
+            fitted = temperature
+            held_out = given(_of_the_other_half(pools, chosen, right))
+            error_held_out = _error(held_out, right)
+            if not is_calibrated_better(before, held_out, right):
+                temperature = 1.0
     return Calibration(
         temperature=temperature,
-        error_before=before,
-        error_after=after,
+        error_before=_error(before, right),
+        error_after=_error(given(temperature), right),
         n=len(right),
+        fitted=fitted,
+        error_held_out=error_held_out,
     )
+
+
+def _of_the_other_half(pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDArray[np.bool_]) -> Scores:
+    """``(n,)`` for each question the temperature that the half without it gives."""
+    inside, temperatures = first_half(len(right)), np.ones(len(right))
+    for fitted_on in (inside, ~inside):
+        temperatures[~fitted_on] = fit_temperature(pools[fitted_on], chosen[fitted_on], right[fitted_on])
+    return temperatures
+
+
+def _error(given: Scores, right: npt.NDArray[np.bool_]) -> float:
+    return calibration_in_bins(zip(given.tolist(), right.tolist(), strict=True))[1]
 
 
 class AnswerRecord:

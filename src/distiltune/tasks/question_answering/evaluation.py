@@ -33,6 +33,13 @@ from distiltune.tasks.question_answering.metrics import Prediction, ScoreKeeper,
 TEMPERATURE = "confidence_temperature"
 """The metric, and the name in config.json, of what scores are divided by before they become confidences."""
 
+CHOSEN_THRESHOLD = "chosen_null_threshold"
+"""The metric of the threshold for "no answer" that was chosen on these questions and held on held-out ones."""
+REFUSED_THRESHOLD, REFUSED_TEMPERATURE = "refused_null_threshold", "refused_temperature"
+"""The metrics of what was chosen or fitted and did not hold: 0 and 1 were taken."""
+HELD_OUT_ERROR = "calibration_error_held_out"
+"""The metric of the calibration error of each half of the questions at the temperature fitted on the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class QuestionEvaluation:
@@ -44,7 +51,8 @@ class QuestionEvaluation:
         scores: the official SQuAD scores of the questions with gold answers; None if there are none.
         null_threshold: null score difference above which "no answer" was given; None: always an answer.
         temperature: of the confidence.
-        untuned: the scores at a threshold of 0, where the threshold was chosen on these very questions.
+        untuned: the scores at a threshold of 0, where another was chosen on these very questions.
+        refused_threshold: the one of the best F1 here, where it did not hold on held-out questions: 0 was taken.
         n_features: features that the means are taken over.
         calibration: how honest the confidence is; None if too few questions tell.
 
@@ -57,6 +65,7 @@ class QuestionEvaluation:
     n_features: int
     untuned: SquadScores | None = None
     calibration: Calibration | None = None
+    refused_threshold: float | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -64,15 +73,30 @@ class QuestionEvaluation:
         if self.scores is None:
             return {}
         metrics = {**self.means, **{name: float(value) for name, value in self.scores.as_json().items()}}
-        if self.untuned is not None:
-            metrics |= {"untuned_exact_match": self.untuned.exact_match, "untuned_f1": self.untuned.f1}
-        if self.calibration is not None:
+        if self.untuned is not None and self.null_threshold is not None:
             metrics |= {
-                TEMPERATURE: self.calibration.temperature,
-                "calibration_error_before": self.calibration.error_before,
-                "calibration_error": self.calibration.error_after,
+                CHOSEN_THRESHOLD: self.null_threshold,
+                "untuned_exact_match": self.untuned.exact_match,
+                "untuned_f1": self.untuned.f1,
             }
-        return metrics
+        if self.refused_threshold is not None:
+            metrics[REFUSED_THRESHOLD] = self.refused_threshold
+        return metrics | _calibration_metrics(self.calibration)
+
+
+def _calibration_metrics(calibration: Calibration | None) -> dict[str, float]:
+    if calibration is None:
+        return {}
+    metrics = {
+        TEMPERATURE: calibration.temperature,
+        "calibration_error_before": calibration.error_before,
+        "calibration_error": calibration.error_after,
+    }
+    if calibration.fitted is not None and calibration.error_held_out is not None:
+        metrics[HELD_OUT_ERROR] = calibration.error_held_out
+        if not calibration.is_kept:
+            metrics[REFUSED_TEMPERATURE] = calibration.fitted
+    return metrics
 
 
 class PredictionFiles:
@@ -178,8 +202,8 @@ class AnswerDecision:
 
     Attributes:
         null_threshold: null score difference above which the answer is "none"; None: always answer.
-        from_data: take the threshold of the best F1 on the questions instead, 0 if all of them have an answer.
-        temperature: of the confidence; None: one is fitted, 1 where too few questions tell.
+        from_data: take the threshold of the best F1 on the questions instead, if it holds on held-out ones, else 0.
+        temperature: of the confidence; None: one is fitted, and taken likewise, else 1.
 
     """
 
@@ -222,14 +246,17 @@ def evaluate_questions(
             best_is_right=score.exact == 1.0,
             none_is_right=example.is_unanswerable,
         )
-    scores = untuned = calibration = None
+    scores = untuned = calibration = refused = None
     if len(keeper):
         scores = keeper.scores(0.0 if decision.from_data else null_threshold)
         if decision.from_data:
             null_threshold = 0.0
-            if scores.best_f1_threshold is not None:
-                untuned, null_threshold = scores, scores.best_f1_threshold
-                scores = keeper.scores(null_threshold)
+            if scores.best_f1_threshold not in (None, 0.0):
+                if keeper.threshold_holds():
+                    untuned, null_threshold = scores, scores.best_f1_threshold
+                    scores = keeper.scores(null_threshold)
+                else:
+                    refused = scores.best_f1_threshold
         calibration = record.calibrate(null_threshold, temperature)
         if temperature is None and calibration is not None:
             temperature = calibration.temperature
@@ -242,4 +269,5 @@ def evaluate_questions(
         n_features=n_labelled,
         untuned=untuned,
         calibration=calibration,
+        refused_threshold=refused,
     )

@@ -27,11 +27,21 @@ _QUESTION_METRICS = {
     "best_exact_match_threshold": MetricLabel("Threshold of the best exact match", "score", "in nats"),
     "best_f1": MetricLabel("Best F1", "percent", "at the best threshold for no answer"),
     "best_f1_threshold": MetricLabel("Threshold of the best F1", "score", "in nats"),
-    "confidence_temperature": MetricLabel("Temperature of the confidence", "score", "fitted on the validation data"),
+    "chosen_null_threshold": MetricLabel("Threshold for no answer", "score", "in nats, chosen on the validation data"),
+    "refused_null_threshold": MetricLabel(
+        "Threshold not taken", "score", "best here, and no better than 0 on held-out questions"
+    ),
+    "confidence_temperature": MetricLabel("Temperature of the confidence", "score", "1: none is applied"),
+    "refused_temperature": MetricLabel(
+        "Temperature not taken", "score", "fitted here, and no better than 1 on held-out questions"
+    ),
     "calibration_error_before": MetricLabel(
         "Calibration error before", "share", "expected gap between confidence and share right, at temperature 1"
     ),
-    "calibration_error": MetricLabel("Calibration error after", "share", "the same at the fitted temperature"),
+    "calibration_error": MetricLabel("Calibration error after", "share", "the same at the model's temperature"),
+    "calibration_error_held_out": MetricLabel(
+        "Calibration error held out", "share", "each half at the temperature fitted on the other"
+    ),
     "loss": MetricLabel("Loss", "nats", "nats a window"),
     "start_accuracy": MetricLabel("Start accuracy", "share", "share of windows"),
     "end_accuracy": MetricLabel("End accuracy", "share", "share of windows"),
@@ -108,6 +118,7 @@ def question_answering_guide(metrics: Mapping[str, float], max_window_tokens: in
             "understood from farther apart is lost.",
             f"As evaluated, answers have at most {max_answer_tokens} tokens.",
         ),
+        decisions=fitted_sentences(metrics),
     )
 
 
@@ -125,10 +136,36 @@ def _limit_on_refusal(metrics: Mapping[str, float]) -> str:
             "Whether a text holds an answer at all is judged by a threshold if it was trained with one, and the "
             "judgement is often wrong."
         )
-    chosen = metrics.get("best_f1_threshold", 0.0)
+    chosen = metrics["chosen_null_threshold"]
     return (
         f"Whether a text holds an answer at all is judged by a threshold (by default {chosen:.4f}, that of the best F1 "
         "on the validation data), and the judgement is often wrong. The scores are at that threshold; since it was "
         "chosen on the same questions, they flatter the model a little. At the threshold 0 its F1 was "
         f"{metrics['untuned_f1']:.2f}."
     )
+
+
+def fitted_sentences(metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """What was fitted on the validation data, and whether it was kept."""
+    said = []
+    if "chosen_null_threshold" in metrics:
+        said.append(
+            f"threshold for no answer: {metrics['chosen_null_threshold']:.4g}, better than 0 on held-out questions"
+        )
+    if "refused_null_threshold" in metrics:
+        said.append(
+            f"threshold for no answer: 0; the best here, {metrics['refused_null_threshold']:.4g}, is no better on "
+            "held-out questions (each half tried with the other's)"
+        )
+    if "calibration_error_held_out" in metrics:
+        errors = (
+            f"calibration error {metrics['calibration_error_before']:.3f} without, "
+            f"{metrics['calibration_error_held_out']:.3f} with it on held-out questions"
+        )
+        if "refused_temperature" in metrics:
+            said.append(
+                f"confidence: as it is; a temperature of {metrics['refused_temperature']:.2f} does not help: {errors}"
+            )
+        else:
+            said.append(f"confidence: at a temperature of {metrics['confidence_temperature']:.2f}: {errors}")
+    return tuple(said)

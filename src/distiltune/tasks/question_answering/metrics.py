@@ -17,10 +17,12 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from distiltune.tasks.held_out import first_half, gains
 from distiltune.tasks.question_answering.examples import Example
 
 _WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
@@ -190,12 +192,7 @@ class ScoreKeeper:
         """
         if not self._questions:
             raise ValueError("no question was scored, so there is nothing to average")
-        answerable = np.array([question.answerable for question in self._questions])
-        empty_is_right = np.array([question.empty_is_right for question in self._questions])
-        answered = np.array([question.answered for question in self._questions])
-        best_text_exact = np.array([question.exact for question in self._questions])
-        best_text_f1 = np.array([question.f1 for question in self._questions])
-        differences = np.array([question.null_score_difference for question in self._questions])
+        answerable, empty_is_right, answered, best_text_exact, best_text_f1, differences = self._columns()
 
         says_none = np.zeros_like(answerable) if threshold is None else differences > threshold
         exact = np.where(says_none, empty_is_right, best_text_exact)
@@ -223,6 +220,24 @@ class ScoreKeeper:
             best_f1_threshold=best_f1_threshold,
         )
 
+    def threshold_holds(self) -> bool:
+        """Whether the threshold of the best F1 is better than 0 on questions that it was not chosen on.
+
+        It is chosen on each half of the questions and tried on the other; see `distiltune.tasks.held_out`.
+        """
+        answerable, empty_is_right, answered, _, best_text_f1, differences = self._columns()
+        inside, better = first_half(len(answerable)), np.zeros(len(answerable))
+        for chosen_on in (inside, ~inside):
+            columns = (best_text_f1, differences, answerable, answered)
+            _, threshold = best_threshold(*(column[chosen_on] for column in columns))
+            at_it, at_zero = (np.where(differences > each, empty_is_right, best_text_f1) for each in (threshold, 0.0))
+            better[~chosen_on] = (at_it - at_zero)[~chosen_on]
+        return gains(better)
+
+    def _columns(self) -> tuple[npt.NDArray[Any], ...]:
+        """What is kept of the questions, ``(n,)`` each, in the order of the fields."""
+        return tuple(np.array(column) for column in zip(*map(dataclasses.astuple, self._questions), strict=True))
+
 
 def best_threshold(
     scores: npt.NDArray[np.float64],
@@ -243,6 +258,8 @@ def best_threshold(
         answerable: `(n,)` whether the question has gold answers.
         answered: `(n,)` whether the best text is not "".
     """
+    if not len(scores):
+        return 0.0, 0.0
     order = np.argsort(null_score_differences, kind="stable")
     # What each question adds when its best text takes the place of no answer.
     gains = np.where(answerable, scores, np.where(answered, -1.0, 0.0))[order]

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.column_names import mapped_columns
+from distiltune.data.column_names import absent_column, mapped_columns
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.hub import Split
@@ -188,7 +188,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             )
             continue
         if isinstance(row, Row) and row.told:
-            reading.say_once((Decision("form_read", row.told),), file)
+            reading.say_once((Decision("form_read", row.decision),), file)
         if first_flat_row is None and isinstance(row, Row) and not is_nested(row):
             first_flat_row = row
         for question in questions_of(row, file, columns):
@@ -242,6 +242,10 @@ def _likely_columns(row: Row, columns: ColumnMap) -> _Likely | None:
     mapped = {columns.question, columns.context, columns.id}
     texts = [name for name, key in plain.items() if key in _LIKELY_ANSWER_COLUMNS and name not in mapped]
     offsets = [name for name, key in plain.items() if key in _LIKELY_OFFSET_COLUMNS and name not in mapped]
+    named = mapped_columns(columns)
+    for name in ("answer_text", "answers"):
+        if (texts or offsets) and name in named:  # no row has it, since no row has answers
+            raise absent_column(name, named, row.value, file)
     if texts:
         also = f",answer_start={offsets[0]}" if offsets and offsets[0] != columns.answer_start else ""
         option = f"--columns answer_text={texts[0]}{also}"

@@ -28,8 +28,9 @@ class QuestionAnsweringSettings(EngineSettings):
     answers of white space alone."""
     null_threshold: float | None = None
     """"No answer" is given where its score exceeds the best answer's by more than this. By default a training takes the
-    threshold of the best F1 on its validation data (0 without any unanswerable there) if it trains on unanswerable
-    questions, else an answer is always given; elsewhere it is the model's own."""
+    threshold of the best F1 on its validation data (0 where that does not hold on held-out questions, or without any
+    unanswerable there) if it trains on unanswerable questions, else an answer is always given; elsewhere it is the
+    model's own."""
 
 
 def question_limit(settings: QuestionAnsweringSettings) -> int:

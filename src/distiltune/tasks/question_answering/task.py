@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
@@ -25,10 +26,11 @@ from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.guide import TaskGuide
-from distiltune.tasks.question_answering.analysis import analyse, chance_losses
-from distiltune.tasks.question_answering.check.data_check import training_concerns
+from distiltune.tasks.question_answering.analysis import analyse, blind_scores, chance_losses
+from distiltune.tasks.question_answering.check.data_check import CheckSettings, training_concerns
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
+    CHOSEN_THRESHOLD,
     TEMPERATURE,
     AnswerDecision,
     PredictionFiles,
@@ -157,8 +159,8 @@ class QuestionAnswering:
         spec: its settings.
         null_threshold: null score difference above which "no answer" is given; None: always an answer.
         temperature: of the confidence; None while it is yet to be fitted, in a training.
-        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead: in a training on
-            questions of which some have no answer, where no threshold was asked for.
+        chooses_threshold: take the threshold of the best F1 on the questions evaluated instead, if it holds: in a
+            training on questions of which some have no answer, where no threshold was asked for.
 
     """
 
@@ -199,11 +201,11 @@ class QuestionAnswering:
 
         Its dropout, the windows that it was trained in, the temperature of its confidence, and the threshold that it
         was evaluated with: the one asked for, or if some training questions had no answer, that of the best F1 on the
-        validation data, 0 without any.
+        validation data, 0 where that does not hold on held-out questions, or without any.
         """
         threshold = self.null_threshold
         if self.chooses_threshold:
-            threshold = metrics.get("best_f1_threshold", 0.0)
+            threshold = metrics.get(CHOSEN_THRESHOLD, 0.0)
         windows = self.spec.windows
         stored: dict[str, float] = {
             "max_length": windows.max_length,
@@ -211,7 +213,7 @@ class QuestionAnswering:
             "max_question_tokens": windows.max_question_tokens,
             "max_answer_tokens": self.spec.reading.max_answer_tokens,
         }
-        if TEMPERATURE in metrics:
+        if metrics.get(TEMPERATURE, 1.0) != 1.0:
             stored[TEMPERATURE] = metrics[TEMPERATURE]
         config: dict[str, object] = {"qa_dropout": head_dropout, STORED_UNDER: stored}
         return config if threshold is None else {**config, NULL_THRESHOLD: threshold}
@@ -267,11 +269,19 @@ class QuestionAnswering:
     ) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
         others = validation.examples if validation is not None else ()
-        return training_concerns(training, others, tokenizer, self.spec.windows, self.spec.reading.max_answer_tokens)
+        spec = self.spec
+        settings = CheckSettings(
+            spec.windows, spec.reading.max_answer_tokens, max_rejected_share=spec.data.max_rejected_share
+        )
+        return training_concerns(training, others, tokenizer, settings)
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among a window's tokens, and that of knowing how many hold no answer."""
         return chance_losses(features)
+
+    def blind_scores(self, training: QuestionData, validation: QuestionData) -> tuple[BlindScore, ...]:
+        """The F1 of who answers without reading: never, or with the same stretch of every text."""
+        return blind_scores(validation.examples)
 
     def analyse(self, data: QuestionData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by kind of question, calibration, the hardest wrong answers; and each answer's score."""

@@ -16,7 +16,7 @@ from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_che
 from distiltune.checks.reading import MAX_REJECTED_SHARE, decisions_on, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.progress import tell
+from distiltune.progress import counted, tell
 from distiltune.system.host import restored
 from distiltune.tasks.checking import check_request
 from distiltune.tasks.dataset import file_form
@@ -35,6 +35,7 @@ from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.check.windows import pieces_per_word, window_concerns
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.names import ARCHITECTURE
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.question_data import QuestionData, featurise, load_examples
 from distiltune.tasks.question_answering.read import QuestionSet
@@ -119,7 +120,7 @@ def check(
     """
     if fix is not None:
         check_output(fix, list(data))
-    request = check_request(data, against, settings)
+    request = check_request(data, against, settings, ARCHITECTURE)
     basis = begin_check(request)
     windows = WindowSettings(settings.max_length, settings.stride, question_limit(settings))
     measured_by = CheckSettings(
@@ -140,12 +141,11 @@ def training_concerns(
     training: QuestionData,
     others: Sequence[Example],
     tokenizer: Tokenizer,
-    windows: WindowSettings,
-    max_answer_tokens: int,
+    settings: CheckSettings,
 ) -> tuple[Concern, ...]:
     """What is wrong with data that is read already and matters to a training, for its coach."""
     repeats = find_repeats(training.examples, others)
-    return in_training(list_concerns(training, tokenizer, CheckSettings(windows, max_answer_tokens), repeats, others))
+    return in_training(list_concerns(training, tokenizer, settings, repeats, others))
 
 
 def list_concerns(
@@ -211,7 +211,8 @@ def statistic_lines(figures: dict[str, Any], n_rows: int) -> list[str]:
     classes = ", ".join(f"{name} {count / n:.0%}" for name, count in figures["question_classes"].items())
     tenths = " ".join(f"{share:.0%}" for share in figures["answer_position_tenths"])
     return [
-        f"{n:,} questions on {figures['passages']:,} passages, {n_rows - n:,} rows left out, "
+        f"{counted(n, 'question')} on {counted(figures['passages'], 'passage')}, "
+        f"{counted(n_rows - n, 'row')} left out, "
         f"{figures['unanswerable_share']:.1%} unanswerable",
         f"words (median / 95 % / most): question {question}, answer {answer}, passage {passage}",
         f"questions: {classes}",

@@ -148,9 +148,10 @@ def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
         message = f"{share_without:.0%} of the questions have no answer; a model that never answers does well on these"
         concerns.append(Concern("warning", "mostly_unanswerable", message, "add questions that have an answer"))
     if n < FEW_QUESTIONS:
-        message = f"there are only {n:,} questions; a model learns so few by heart and little else"
-        repair = "add questions, or start from a model that is fine-tuned already: --model RUN"
-        concerns.append(Concern("warning", "few_questions", message, repair))
+        are = "is only 1 question" if n == 1 else f"are only {n:,} questions"
+        message = f"there {are}; a model learns so few by heart and little else"
+        or_else = ", or start from a model that is fine-tuned already: --model RUN"
+        concerns.append(Concern("warning", "few_questions", message, "add questions", repair_of_fresh=or_else))
     concerns += _whole_texts(answered)
     if len(answered) >= _FEW_FOR_SHARES:
         concerns += _same_answer(answered)
