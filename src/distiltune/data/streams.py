@@ -248,11 +248,11 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
                 raise DataError(
                     f"Standard input holds more than {MAX_JSON_BYTES / 1024**2:,.0f} MiB.", fix="cut it up."
                 )
-            return data.decode(encoding_of(data[:4]))
+            return data.decode(encoding_of(data[:4], encoding or ""))
         except UnicodeDecodeError as error:
             raise DataError(
-                f"Standard input is not UTF-8: byte {error.start} does not fit.",
-                fix="save the text as UTF-8.",
+                f"Standard input is not {encoding or 'UTF-8'}: byte {error.start} does not fit.",
+                fix="save the text as UTF-8, or say what it is, as --encoding windows-1252.",
             ) from error
     path = Path(path)
     with reading(path, encoding), open_text(path, "", MAX_JSON_BYTES, encoding or "") as stream:

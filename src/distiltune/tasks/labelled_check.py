@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Case, Concern, concern_of, leak_concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
-from distiltune.checks.reading import MAX_REJECTED_SHARE, Noted, ReadingWords, reading_concerns
+from distiltune.checks.reading import MAX_REJECTED_SHARE, Noted, ReadingWords, decisions_on, reading_concerns
 from distiltune.checks.windows import (
     hardly_covered,
     spread,
@@ -120,7 +120,7 @@ def check_labelled(
         raise RecipeError(
             f"Data for {settings.task} cannot be mended by itself.",
             where="--fix",
-            fix="leave it out; mend what is named",
+            fix=f"mend it by hand; what is wrong and what to do: distiltune check {' '.join(map(str, data))}",
         )
     request = check_request(data, against, settings, architecture)
     basis = begin_check(request)
@@ -132,7 +132,8 @@ def check_labelled(
     looked = LookedAt(
         n_rows=training.findings.n_rows,
         n_examples=training.n_examples,
-        concerns=labelled_concerns(training, texts, others, basis.tokenizer, settings.max_rejected_share),
+        concerns=labelled_concerns(training, texts, others, basis.tokenizer, settings.max_rejected_share)
+        + (decisions_on(validation.findings) if validation is not None else ()),
         statistics=figures,
         lines=_lines(training, figures),
         work=work_of(training.features, int(validation.features.lengths.sum()) if validation is not None else 0),

@@ -72,4 +72,5 @@ TASK = TaskEntry(
     check=check,
     for_checking=("problem", "label_names", "label_separator"),
     for_reading=("label_names", "label_separator"),
+    other_columns="A column of 0 and 1 for each label: --columns text=NAME,labels=toxic+insult, or whichever they are.",
 )

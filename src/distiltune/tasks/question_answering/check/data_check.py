@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
-from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
+from distiltune.checks.reading import MAX_REJECTED_SHARE, decisions_on, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.progress import counted, tell
@@ -24,6 +24,7 @@ from distiltune.tasks.question_answering.check.examples import (
     READING,
     answer_concerns,
     answer_tenth,
+    mark_concerns,
     question_concerns,
     span_concerns,
 )
@@ -98,7 +99,8 @@ def check_questions(
     looked = LookedAt(
         n_rows=examples.findings.n_rows,
         n_examples=len(examples.examples),
-        concerns=list_concerns(featurised, tokenizer, settings, repeats, others),
+        concerns=list_concerns(featurised, tokenizer, settings, repeats, others)
+        + (decisions_on(other.findings) if other is not None else ()),
         statistics=figures,
         lines=statistic_lines(figures, examples.findings.n_rows),
         work=work_of(featurised.features, n_other_tokens),
@@ -131,7 +133,8 @@ def check(
         return checked
     write_fixed(mend(found.examples, found.repeats), fix)
     said = f"cleaned data: {fix}; what was changed: {changes_path(fix)}"
-    return replace(checked, lines=[*checked.lines, said])
+    go_on = f"train on it: distiltune train --train {fix} --output RUN"
+    return replace(checked, lines=[*checked.lines, said, go_on])
 
 
 def training_concerns(
@@ -157,6 +160,7 @@ def list_concerns(
             *reading_concerns(read, READING, settings.max_rejected_share),
             *span_concerns(examples),
             *question_concerns(examples),
+            *mark_concerns(examples),
             *answer_concerns(examples),
             *window_concerns(examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens),
             *repeat_concerns(repeats, examples, others),
