@@ -2,6 +2,7 @@
 
 >>> import distiltune
 >>> run = distiltune.fine_tune(train="train.json", validation="dev.json", output="runs/mine")
+>>> run = distiltune.fine_tune(train=frame, columns={"text": "tweet", "label": "mood"}, output="runs/moods")
 >>> distiltune.evaluate(run.model, "dev.json").metrics["f1"]
 >>> distiltune.Answerer(run.model)("Who signs the lease?", open("handbook.txt").read()).text
 """
@@ -15,9 +16,13 @@ from distiltune.version import __version__
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
+    from distiltune.python.check import check
+    from distiltune.python.models import convert, export_onnx, push
+    from distiltune.python.serve import ServingLimits, serve
+    from distiltune.python.studies import compare, find_lr, tune
+    from distiltune.python.training import distill, fine_tune, resume
+    from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
-    from distiltune.runs.evaluate import evaluate, predict
-    from distiltune.runs.fine_tune import fine_tune, resume
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
@@ -28,13 +33,23 @@ __all__ = [
     "DistiltuneError",
     "EntityMarker",
     "Recipe",
+    "ServingLimits",
     "TextClassifier",
     "__version__",
+    "check",
+    "compare",
+    "convert",
+    "distill",
     "evaluate",
+    "export_onnx",
+    "find_lr",
     "fine_tune",
     "pipeline",
     "predict",
+    "push",
     "resume",
+    "serve",
+    "tune",
 ]
 
 _HOMES = {
@@ -42,12 +57,22 @@ _HOMES = {
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "Recipe": "distiltune.recipe.recipe",
+    "ServingLimits": "distiltune.python.serve",
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
-    "evaluate": "distiltune.runs.evaluate",
-    "fine_tune": "distiltune.runs.fine_tune",
+    "check": "distiltune.python.check",
+    "compare": "distiltune.python.studies",
+    "convert": "distiltune.python.models",
+    "distill": "distiltune.python.training",
+    "evaluate": "distiltune.python.using",
+    "export_onnx": "distiltune.python.models",
+    "find_lr": "distiltune.python.studies",
+    "fine_tune": "distiltune.python.training",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
-    "predict": "distiltune.runs.evaluate",
-    "resume": "distiltune.runs.fine_tune",
+    "predict": "distiltune.python.using",
+    "push": "distiltune.python.models",
+    "resume": "distiltune.python.training",
+    "serve": "distiltune.python.serve",
+    "tune": "distiltune.python.studies",
 }
 
 

@@ -8,32 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
+from distiltune.commands.options import JsonOption, RecipeOption, settings_as_flags, used
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say
+from distiltune.python.check import checked
+from distiltune.recipe.for_use import FOR_CHECKING
 from distiltune.recipe.recipe import Recipe, named_settings
-from distiltune.tasks.table import TASKS
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
 
 
-@settings_as_flags(
-    *(
-        "task",
-        "model",
-        "columns",
-        "quoting",
-        "no_header",
-        "encoding",
-        "max_length",
-        "stride",
-        "epochs",
-        "batch_size",
-        "device",
-        "precision",
-        "threads",
-    ),
-    *FOR_CHECKING,
-)
+@settings_as_flags(*FOR_CHECKING)
 def check(
     data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],
     against: Annotated[
@@ -55,14 +39,11 @@ def check(
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
     built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
-    from distiltune.recipe.choose_task import with_task_of_training
     from distiltune.report.console import working
 
-    built = with_task_of_training(built)
-    entry = TASKS[built.task]
     console = make_console()
     with working(error_console() if as_json else console):
-        found = entry.needed(entry.checker)(data, against or [], built, fix)
+        found = checked(built, against or (), fix)
     if as_json:
         typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
     else:

@@ -12,7 +12,6 @@ import typer
 from distiltune.commands.options import JsonOption, ReplaceModelOption
 from distiltune.commands.output import error_console, make_console, say
 from distiltune.errors import RecipeError
-from distiltune.recipe.recipe import Recipe
 
 
 def convert(
@@ -25,27 +24,9 @@ def convert(
 
     Example: `distiltune convert old-tf-model --output modern-model`
     """
-    from distiltune.model.convert import Converted
-    from distiltune.model.convert import convert as run
-    from distiltune.model.source import model_config
-    from distiltune.recipe.choose_task import entry_of_model
-    from distiltune.report.model_card import converted_card
-    from distiltune.tasks.encoder.guide import bare_encoder_guide
+    from distiltune.export.modernise import modernise
 
-    entry, config = entry_of_model(model), model_config(model)
-    task = entry(Recipe(task=entry.name).with_stored(config)).open_model(config)
-
-    def card(converted: Converted) -> str:
-        return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())
-
-    converted = run(
-        model,
-        output,
-        head_rules=task.head_rules,
-        architectures=(task.architecture,),
-        card=card,
-        overwrite=overwrite,
-    )
+    converted = modernise(model, output, overwrite=overwrite)
     if as_json:
         typer.echo(json.dumps(converted.as_json(), ensure_ascii=False))
         return

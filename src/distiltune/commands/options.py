@@ -19,12 +19,6 @@ from distiltune.tasks.table import TASKS
 _OF_A_TASK = {name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.own_settings}
 """Under which heading `--help` lists a task's own settings."""
 
-FOR_SERVING = tuple(name for entry in TASKS.values() for name in entry.for_serving)
-"""The tasks' own settings that `serve` takes."""
-
-FOR_CHECKING = tuple(name for entry in TASKS.values() for name in entry.for_checking)
-"""The tasks' own settings that `check` takes."""
-
 ModelOption = Annotated[
     str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
 ]

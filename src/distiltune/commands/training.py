@@ -21,8 +21,8 @@ from distiltune.commands.options import (
 )
 from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
 from distiltune.errors import RecipeError
+from distiltune.recipe.for_use import for_distilling
 from distiltune.recipe.recipe import NAMED, Recipe, named_settings
-from distiltune.tasks.encoder.names import NAME
 from distiltune.tasks.table import TASKS
 
 
@@ -62,10 +62,8 @@ def distill(
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
     given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
-    if resume is None and not given.get("teacher"):
-        raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
-    if encoder and resume is None:
-        given = {**given, "task": NAME}
+    if resume is None:
+        given = for_distilling(given, encoder=encoder)
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from distiltune.commands.options import (
-    FOR_SERVING,
     DataOption,
     JsonOption,
     ModelOption,
@@ -18,8 +17,8 @@ from distiltune.commands.options import (
     used,
 )
 from distiltune.commands.output import error_console, make_console, say
-from distiltune.errors import DataError, DistiltuneError, RecipeError, install_extra
-from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
+from distiltune.errors import DataError, RecipeError
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_SERVING, FOR_USE
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
@@ -140,7 +139,7 @@ def ask(
             console.print(line, highlight=False, soft_wrap=not console.is_terminal)
 
 
-@settings_as_flags("max_length", "stride", *FOR_SERVING, "device", "threads", "precision")
+@settings_as_flags(*FOR_SERVING)
 def serve(
     model: Annotated[
         str,
@@ -166,38 +165,11 @@ def serve(
 
     Example: `distiltune serve runs/mine --port 8000`
     """
-    given = used(settings)
-    Recipe.build(given)
-    try:
-        import fastapi  # noqa: F401
-        import prometheus_client  # noqa: F401
-        import uvicorn  # noqa: F401
-    except ImportError as error:
-        raise DistiltuneError(
-            f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
-        ) from error
-    from distiltune.recipe.choose_task import entry_of_model
-    from distiltune.serving.batching import BatchSettings
-    from distiltune.serving.gate import Limits
-    from distiltune.serving.server import run, served_names
+    from distiltune.python.serve import ServingLimits, serve_until_stopped
 
     console = make_console()
-    limits = Limits(
-        max_body_bytes=int(max_body_mb * 1e6),
-        max_requests=max_requests,
-        max_bytes=max(64_000_000, int(max_body_mb * 1e6)),
-        answer_s=answer_seconds,
-        hosts=served_names(host, allow_host or ()),
-    )
-    entry = entry_of_model(model)
-    Recipe.build({**given, "task": entry.name}).check_used(given)
-    path = Path(model).resolve()
-    name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
-    batches = BatchSettings(max_queued_tokens=max_queued_tokens)
-    app = entry.needed(entry.server)(model, name, limits, batches, {"precision": "auto", **given})
-    for note in app.state.notes:
-        say(console, note)
-    run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
+    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, tuple(allow_host or ()))
+    serve_until_stopped(model, (host, port), limits, lambda note: say(console, note), used(settings))
 
 
 def _read_questions(path: Path | None, encoding: str) -> list[str]:

@@ -98,9 +98,13 @@ def _maps_nothing(part: str, pairs: Sequence[tuple[str, str]], where: str) -> Re
 
 def columns_text(mapped: Mapping[str, str]) -> str:
     """What stands after ``--columns`` for this, as it is written in a shell."""
-    parts = [f"{field}={_quoted(column)}" for field, column in mapped.items()]
-    text = ",".join(parts)
+    text = mapping_text(mapped)
     return text if re.fullmatch(r"[\w.,=+/:@-]*", text) else "'" + text.replace("'", "'\\''") + "'"
+
+
+def mapping_text(mapped: Mapping[str, str]) -> str:
+    """This as `split_columns` reads it."""
+    return ",".join(f"{field}={_quoted(column)}" for field, column in mapped.items())
 
 
 def no_header(fields: Iterable[str]) -> str:

@@ -1,4 +1,5 @@
-"""Files → rows: JSON, JSON lines, CSV, TSV, Parquet and CoNLL columns, each also gzipped, or a directory of them.
+"""Files → rows: JSON, JSON lines, CSV, TSV, Parquet and CoNLL columns, each also gzipped, or a directory of them; or
+what is held in memory under a name that stands for a path (`distiltune.data.held`).
 
 Rows are plain dictionaries of what the file holds, each with the place where a person would look for it.
 What a row means is the task's business; nothing here knows it. pyarrow is imported only for Parquet, because
@@ -14,7 +15,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from distiltune.data.annotation_forms import plain_rows, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.encodings import doubtful_encoding
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
+from distiltune.data.held import Batch, Held, held_under, plain
 from distiltune.data.rows import BadRow, Reader, Row
 from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
@@ -122,8 +124,8 @@ def iter_rows(path: str | Path, form: FileForm = AS_USUAL) -> Iterator[Row | Bad
 
     Raises `DataError`, naming the file and the place in it, if a file cannot be read.
     """
-    for file in data_files(path).files:
-        yield from _iter_file(file, form)
+    for file in (path,) if held_under(path) is not None else data_files(path).files:
+        yield from _iter_file(Path(file), form)
 
 
 def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
@@ -221,6 +223,8 @@ def file_digest(path: Path) -> str:
 
     Raises `DataError` if it cannot be read.
     """
+    if (held := held_under(path)) is not None:
+        return held.digest
     beside = _text_of_marks(path)
     paths = [path, beside] if beside is not None and beside.is_file() else [path]
     try:
@@ -251,6 +255,9 @@ def _known() -> str:
 
 def _iter_file(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of one file; turns whatever goes wrong with reading it into a `DataError`."""
+    if (held := held_under(path)) is not None:
+        yield from _iter_held(held)
+        return
     suffix = format_suffix(path)
     assert suffix is not None  # data_files has looked
     _check_name(path)
@@ -338,28 +345,34 @@ def _iter_parquet(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     try:
         if path.suffix.lower() != ".gz":
             with pq.ParquetFile(path) as file:
-                yield from _iter_batches(file, path)
+                yield from _iter_batches(file.iter_batches(batch_size=_PARQUET_BATCH_ROWS), str(path))
             return
         # Parquet is read from its end, so that a packed one must be unpacked first
         with open_bytes(path) as packed, tempfile.TemporaryFile() as unpacked:
             shutil.copyfileobj(packed, unpacked, BLOCK_BYTES)
             unpacked.seek(0)
-            yield from _iter_batches(pq.ParquetFile(unpacked), path)
+            batches = pq.ParquetFile(unpacked).iter_batches(batch_size=_PARQUET_BATCH_ROWS)
+            yield from _iter_batches(batches, str(path))
     except pa.ArrowException as error:
         raise DataError(
             f"The Parquet file cannot be read: {first_line(error)}", where=str(path), fix="write it again."
         ) from error
 
 
-def parquet_class_names(path: Path, column: str) -> tuple[str, ...]:
-    """The names of a column's classes as the hub's data sets keep them in a Parquet file; none if there are none."""
-    if path.suffix.lower() != ".parquet":
+def table_class_names(path: Path, column: str) -> tuple[str, ...]:
+    """The names of a column's classes as the hub's data sets keep them in a table: a Parquet file, or one in memory.
+
+    None if there are none.
+    """
+    held = held_under(path)
+    if held is None and path.suffix.lower() != ".parquet":
         return ()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        found: Any = json.loads((pq.read_schema(path).metadata or {}).get(b"huggingface", b"{}"))
+        metadata = held.metadata if held is not None else pq.read_schema(path).metadata or {}
+        found: Any = json.loads(metadata.get(b"huggingface", b"{}"))
         feature = found["info"]["features"][column]
         names = (feature.get("feature") or feature)["names"]
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -367,20 +380,31 @@ def parquet_class_names(path: Path, column: str) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
-def _iter_batches(file: Any, path: Path) -> Iterator[Row | BadRow]:
+def _iter_held(held: Held) -> Iterator[Row | BadRow]:
+    """The rows of what is in memory, a batch at a time; dictionaries are read as those of a JSON file are."""
+    for row in _iter_batches(held.content.batches(), held.name):
+        if isinstance(row, BadRow):
+            yield row
+        elif held.is_json:
+            yield from _rows_of_json(plain(row.value), row.where)
+        else:
+            yield Row(plain(row.value), row.where)
+
+
+def _iter_batches(batches: Iterable[Batch], name: str) -> Iterator[Row | BadRow]:
     index = itertools.count()
-    for batch in file.iter_batches(batch_size=_PARQUET_BATCH_ROWS):
+    for batch in batches:
         try:
             values = batch.to_pylist()
         except (ValueError, OverflowError):
             for number in range(batch.num_rows):
-                yield _row_of_batch(batch, number, f"{path}#{next(index)}")
+                yield _row_of_batch(batch, number, f"{name}#{next(index)}")
             continue
         for value in values:
-            yield Row(value, f"{path}#{next(index)}")
+            yield Row(value, f"{name}#{next(index)}")
 
 
-def _row_of_batch(batch: Any, number: int, where: str) -> Row | BadRow:
+def _row_of_batch(batch: Batch, number: int, where: str) -> Row | BadRow:
     """One row of a batch with something that has no form in Python: text that is not UTF-8, a date before our era."""
     try:
         return Row(batch.slice(number, 1).to_pylist()[0], where)

@@ -1,4 +1,4 @@
-"""What a user names as data → files: a path, the word ``starter``, or a data set's name on the hub."""
+"""What a user names as data → files: a path, the word ``starter``, a data set's name on the hub, or data in memory."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distiltune.data.files import data_files, format_suffix
+from distiltune.data.held import held_under, is_held_name
 from distiltune.data.hub import Split, fetch_data_set, parse_hub_name
 from distiltune.errors import DataError
 
@@ -31,7 +32,7 @@ def find_source(source: str | Path, split: Split, starter: Path) -> SourceFiles:
 
     Args:
         source: a path to a file or directory; ``starter``; or ``[owner/]name[:configuration]`` on the hub.
-            A path that exists wins over a name on the hub.
+            A path that exists wins over a name on the hub. The name of data in memory stands for itself.
         split: which files of a data set on the hub.
         starter: the file that ``starter`` stands for.
 
@@ -43,6 +44,8 @@ def find_source(source: str | Path, split: Split, starter: Path) -> SourceFiles:
     text = str(source)
     if source == STARTER:
         return SourceFiles(text, (starter,))
+    if held_under(source) is not None:
+        return SourceFiles(text, (Path(text),))
     try:
         is_data_set = has_splits(source)
         path = Path(source).expanduser()
@@ -62,7 +65,7 @@ def has_splits(source: str | Path) -> bool:
 
     Nothing is fetched: a name that could be one on the hub, and is no path that exists, counts as one.
     """
-    if isinstance(source, Path):
+    if isinstance(source, Path) or is_held_name(source):
         return False
     return source == STARTER or not (Path(source).expanduser().exists() or _looks_like_path(source))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +13,11 @@ from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet, no_labels
+from distiltune.data.files import iter_rows
+from distiltune.data.held import held_under
 from distiltune.data.packing import cumulative_lengths, positions
 from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.data.rows import Row
 from distiltune.data.streams import read_text
 from distiltune.data.tokens import SpecialTokens, TokenTable, tokenise
 from distiltune.errors import DataError
@@ -61,7 +64,7 @@ class PlainTextData:
 def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
     """Read text files: each line that is not blank is a text; of equal ones the first is kept, the others are listed.
 
-    A source is a `.txt` or `.txt.gz` file or a directory of such.
+    A source is a `.txt` or `.txt.gz` file or a directory of such; or rows in memory with a column ``text``.
 
     Raises:
         DataError: if a source does not exist, cannot be read, or there is no text at all.
@@ -69,16 +72,11 @@ def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
     """
     findings = RowFindings()
     seen: dict[str, None] = {}
-    for file in (file for source in sources for file in _text_files(source)):
-        for number, line in enumerate(read_text(file, encoding).splitlines(), start=1):
-            text = line.strip()
-            if not text:
-                continue
-            findings.count_row()
-            if text in seen:
-                where = f"{file}:{number}"
-                findings.add(RowFinding("rejected", "duplicate", where, "", "the same text was read before"))
-            seen[text] = None
+    for where, text in (each for source in sources for each in _texts_of(source, encoding)):
+        findings.count_row()
+        if text in seen:
+            findings.add(RowFinding("rejected", "duplicate", where, "", "the same text was read before"))
+        seen[text] = None
     if not seen:
         raise DataError("There is no text to learn from.", where=", ".join(sources), fix="one text a line is needed")
     return Texts(tuple(seen), tuple(range(1, len(seen) + 1)), tuple(sources), findings)
@@ -156,6 +154,23 @@ def _cut(tokens: TokenTable, room: int, stride: int) -> tuple[np.ndarray, np.nda
     window_of = np.repeat(np.arange(len(lengths)), n_windows)
     within = positions(n_windows) * step
     return window_of, tokens.offsets[window_of] + within, np.minimum(room, lengths[window_of] - within)
+
+
+def _texts_of(source: str, encoding: str) -> Iterator[tuple[str, str]]:
+    """Where each text stands, and the text; none that are blank."""
+    if held_under(source) is not None:
+        for row in iter_rows(source):
+            text = row.value.get("text") if isinstance(row, Row) else None
+            if not isinstance(text, str):
+                where = getattr(row, "where", source)
+                raise DataError("The row has no text in the column `text`.", where=where, fix="give each row one")
+            if text.strip():
+                yield row.where, text.strip()
+        return
+    for file in _text_files(source):
+        for number, line in enumerate(read_text(file, encoding).splitlines(), start=1):
+            if line.strip():
+                yield f"{file}:{number}", line.strip()
 
 
 def _text_files(source: str) -> list[Path]:

@@ -13,6 +13,7 @@ from distiltune.coach.evidence import ProbeResult, TrainingFacts
 from distiltune.coach.scores import BlindScore
 from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
+from distiltune.data.held import is_held_name
 from distiltune.progress import tell
 from distiltune.recipe.auto import fitting_rate
 from distiltune.recipe.recipe import Recipe
@@ -69,14 +70,26 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         concerns=concerns,
         monitor=recipe.monitor,
         choice=prepared.choice,
-        find_lr=shlex.join(("distiltune", "find-lr", "--recipe", str(run.recipe))),
+        find_lr=_other_command(recipe, "find-lr", "find_lr", run).removesuffix(" with"),
         check=_check_command(recipe, run),
-        again=shlex.join(("distiltune", "train", "--recipe", str(run.recipe), "--output", f"{run.path}-2")),
+        again=_other_command(recipe, "train", "fine_tune", run, "--output", f"{run.path}-2"),
     )
+
+
+def _other_command(recipe: Recipe, name: str, function: str, run: RunDirectory, *more: str) -> str:
+    """Another command on the same recipe; where its data were in memory, the function to hand them to again."""
+    held = [each for each in ("train", "validation") if any(map(is_held_name, getattr(recipe, each)))]
+    if not held:
+        return shlex.join(("distiltune", name, "--recipe", str(run.recipe), *more))
+    output = [f"output={more[1]!r}"] if more else []
+    arguments = [repr(str(run.recipe)), *output, *(f"{each}={each.upper()}" for each in held)]
+    return f"distiltune.{function}({', '.join(arguments)}) with"
 
 
 def _check_command(recipe: Recipe, run: RunDirectory) -> str:
     """Check what the run trains on; what was set aside of it has no name to be checked against."""
+    if any(map(is_held_name, (*recipe.train, *recipe.validation))):
+        return f"distiltune.check(TRAIN{', against=VALIDATION' if recipe.validation else ''})"
     against = [part for name in recipe.validation for part in ("--against", name)]
     return shlex.join(("distiltune", "check", *recipe.train, *against, "--recipe", str(run.recipe)))
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
+from distiltune.data.column_names import mapping_text
 from distiltune.data.file_form import Quoting, known_encoding
 from distiltune.settings.marks import STORED, Panel
 from distiltune.system.names import as_name, as_names, as_text
@@ -23,6 +25,23 @@ def _text(value: object, info: ValidationInfo) -> str:
     return as_text(value, str(info.field_name), f"recipe: {info.field_name}")
 
 
+def _columns(value: object, info: ValidationInfo) -> str:
+    if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
+        return mapping_text(value)
+    return _text(value, info)
+
+
+def joined_by(sign: str) -> Callable[[object], object]:
+    """What writes several strings in a list as one setting has them, parted by this sign; others stay as they are."""
+
+    def join(value: object) -> object:
+        if isinstance(value, list | tuple) and all(isinstance(each, str) and sign not in each for each in value):
+            return sign.join(value)
+        return value
+
+    return join
+
+
 Name = Annotated[str, BeforeValidator(_name)]
 """Of a model: a string, or a path where a recipe is built."""
 
@@ -31,6 +50,9 @@ Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 
 Text = Annotated[str, BeforeValidator(_text)]
 """Any other string."""
+
+Columns = Annotated[str, BeforeValidator(_columns)]
+"""Field → column, as the text of ``--columns`` or as a dictionary."""
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -69,7 +91,7 @@ class EngineSettings(BaseModel):
     validation_share: Annotated[float, Field(ge=0.0, le=0.5), MODEL_AND_DATA] = 0.1
     """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
-    columns: Annotated[Text, MODEL_AND_DATA] = ""
+    columns: Annotated[Columns, MODEL_AND_DATA] = ""
     """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`;
     a name with a comma in quotation marks, as `text="Review, full"`."""
     quoting: Annotated[Quoting, MODEL_AND_DATA] = "auto"

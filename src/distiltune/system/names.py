@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import reprlib
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Sequence
 
 from distiltune.errors import RecipeError
 
@@ -39,16 +39,18 @@ def as_names(value: object, what: str, where: str = "") -> tuple[str, ...]:
     """The strings that name several, from one or several of what `as_name` takes.
 
     Raises:
-        RecipeError: if it is no such thing, or a set, whose order is another each time.
+        RecipeError: if it is no such thing: also a set, whose order is another each time, what can be read only once,
+            and data, which a recipe cannot hold.
 
     """
     if isinstance(value, str | os.PathLike):
         return (as_name(value, what, where),)
-    if isinstance(value, bytes | bytearray | Mapping | Set) or not isinstance(value, Iterable):
+    if isinstance(value, bytes | bytearray) or not isinstance(value, Sequence):
         raise RecipeError(
             f"{what} is {described(value)}, neither a string, a path nor a list of such.",
             where=where or what,
-            fix="give a path, a name, or a list of them",
+            fix="give a path, a name, or a list of them; data in memory are for the functions, such as "
+            "distiltune.fine_tune, and not for a recipe",
         )
     return tuple(
         as_name(each, f"{what}, number {number},", where or what) for number, each in enumerate(value, start=1)

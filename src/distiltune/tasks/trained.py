@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Generic
+from typing import Any, Generic
 
+from distiltune.data.held import as_list
 from distiltune.data.values import MAX_TEXT_CHARACTERS, text_problem
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.inference.precision import in_precision
@@ -72,24 +73,26 @@ def _check_head(name: str, task: str, architecture: str, config: Mapping[str, ob
         )
 
 
-def check_texts(texts: Sequence[object], *, or_pairs: bool = False) -> None:
-    """Check what a model is asked to read: a list of texts, and where it says so pairs of texts.
+def texts_to_read(texts: object, *, or_pairs: bool = False) -> list[Any]:
+    """What a model is asked to read, checked: a list or a column of texts, and where it says so of pairs of texts.
 
     Raises:
-        DataError: if it is one bare text, whose letters would be read each by itself, or if one of them is no text, is
-            empty, or has over `MAX_TEXT_CHARACTERS`; naming which.
+        DataError: if it is one bare text, whose letters would be read each by itself; no list or column, naming its
+            type; or if one of them is no text, is empty, or has over `MAX_TEXT_CHARACTERS`, naming which.
 
     """
     if isinstance(texts, str | bytes):
         raise DataError("One text was given where a list of texts is meant.", fix="put it into a list: [text]")
-    for number, given in enumerate(texts, start=1):
+    listed = as_list(texts, "texts", 'give a list of texts, or a column of them, as frame["text"]')
+    for number, given in enumerate(listed, start=1):
         is_pair = or_pairs and isinstance(given, tuple | list) and len(given) == 2
-        for text in given if is_pair else (given,):  # type: ignore[attr-defined]
+        for text in given if is_pair else (given,):
             problem = text_problem(text, "text")
             if problem is not None:
                 is_too_long = isinstance(text, str) and len(text) > MAX_TEXT_CHARACTERS
                 fix = "cut it into several texts" if is_too_long else "give something to read"
                 raise DataError(problem.message, where=f"text {number}", fix=fix)
+    return listed
 
 
 def windows_of(loaded: LoadedModel, given: Mapping[str, int]) -> tuple[int, int]:

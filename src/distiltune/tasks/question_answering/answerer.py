@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from distiltune.data.held import as_list
 from distiltune.data.values import is_encodable, text_problem
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import LoadedModel
@@ -249,6 +250,7 @@ class Answerer:
 
         """
         check_values(_Asking, {"n_best": n_best, "passages": passages})
+        questions = as_list(questions, "questions", "put it into a list: [question]")
         with with_threads(self.n_threads):
             return self._ask(questions, documents, n_best, passages, on_progress)
 

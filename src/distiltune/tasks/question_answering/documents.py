@@ -6,7 +6,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from distiltune.data.held import as_list
 from distiltune.errors import DataError
+from distiltune.system.names import described
 
 Documents = str | Sequence[str] | Mapping[str, str]
 """One text, several, or several by name."""
@@ -46,7 +48,7 @@ def as_documents(given: Documents) -> tuple[Document, ...]:
     """The documents, checked.
 
     Raises:
-        DataError: if there is none that holds any text.
+        DataError: if there is none that holds any text, one is no text, or it is no list of them, naming its type.
 
     """
     if isinstance(given, str):
@@ -54,7 +56,13 @@ def as_documents(given: Documents) -> tuple[Document, ...]:
     elif isinstance(given, Mapping):
         documents = tuple(Document(name, text) for name, text in given.items())
     else:
-        documents = tuple(Document("", text) for text in given)
+        fix = 'give a text, a list of texts, or a column of them, as frame["text"]'
+        documents = tuple(Document("", text) for text in as_list(given, "documents", fix))
+    for number, document in enumerate(documents, start=1):
+        text: object = document.text
+        if not isinstance(text, str):
+            where = f"text {number}{document.name and f', {document.name}'}"
+            raise DataError(f"This is {described(text)}, no text.", where=where, fix="give texts to look in")
     if not any(document.text.strip() for document in documents):
         raise DataError("The text is empty.", fix="give a text that may hold the answer")
     return documents

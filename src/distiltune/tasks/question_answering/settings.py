@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from distiltune.settings.engine import Count, EngineSettings, Positive, Text
+from pydantic import BeforeValidator
+
+from distiltune.settings.engine import Count, EngineSettings, Positive, Text, joined_by
 from distiltune.settings.marks import STORED
 from distiltune.settings.stored import fill_windows, trained_windows
 
@@ -23,7 +25,7 @@ class QuestionAnsweringSettings(EngineSettings):
     """Longest answer read out, in tokens."""
     n_best: Positive = 20
     """Candidates kept for each question when answers are read out."""
-    no_answer: Text = ""
+    no_answer: Annotated[Text, BeforeValidator(joined_by("|"))] = ""
     """Texts that stand for "there is no answer" in the data, parted by `|`, such as `ANSWERNOTFOUND`; a blank one for
     answers of white space alone."""
     null_threshold: float | None = None

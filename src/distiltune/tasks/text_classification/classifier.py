@@ -14,6 +14,7 @@ from torch import nn
 
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFindings
+from distiltune.errors import RecipeError
 from distiltune.settings.bounds import check_values
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads
@@ -26,7 +27,7 @@ from distiltune.tasks.text_classification.head import probabilities
 from distiltune.tasks.text_classification.settings import TextClassificationSettings
 from distiltune.tasks.text_classification.targets import UNKNOWN, targets_of
 from distiltune.tasks.text_classification.task import from_settings
-from distiltune.tasks.trained import check_texts, load_trained, windows_of
+from distiltune.tasks.trained import load_trained, texts_to_read, windows_of
 
 BATCH_TOKENS = 4_096
 
@@ -94,15 +95,55 @@ class TextClassifier:
         self._windows = TextWindows(*windows_of(self._loaded, given), truncate)
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:
-        """Classify a list of texts, or of pairs of texts.
+        """Classify a list of texts, or of pairs of texts; a column of a table will do.
 
         Raises:
             DataError: if it is no list, or a text is empty or too long.
 
         """
+        return [self._classified(values) for values in self._values(texts).tolist()]
+
+    def predict(self, texts: Sequence[str | tuple[str, str]]) -> list[Any]:
+        """What the model says of each text: its label; of several labels a text a tuple of them; or its number.
+
+        Raises:
+            DataError: as calling it.
+
+        """
+        said = self(texts)
+        if self.targets.is_regression:
+            return [next(iter(each.scores.values())) for each in said]
+        return [each.labels if self.targets.problem == "multi-label" else each.label for each in said]
+
+    def predict_proba(self, texts: Sequence[str | tuple[str, str]]) -> npt.NDArray[np.float64]:
+        """The probability of each label, ``(n_texts, n_labels)``, columns in the order of `classes_`.
+
+        Of one label a text a row sums to 1; of several each is by itself.
+
+        Raises:
+            RecipeError: if the model predicts a number, which has no probability.
+            DataError: as calling it.
+
+        """
+        if self.targets.is_regression:
+            raise RecipeError(
+                "The model predicts a number, which has no probabilities.", where="predict_proba", fix="ask predict"
+            )
+        return self._values(texts)
+
+    def _values(self, texts: Sequence[str | tuple[str, str]]) -> npt.NDArray[np.float64]:
         with with_threads(self.n_threads):
-            scores = score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS)
-            return [self._classified(values) for values in scores.values.tolist()]
+            return score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS).values
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that there are, in the order of their ids; none if the model predicts a number."""
+        return () if self.targets.is_regression else self.targets.labels
+
+    @property
+    def classes_(self) -> npt.NDArray[np.str_]:
+        """The same as an array, ``(n_labels,)``, as scikit-learn calls it."""
+        return np.array(self.labels, dtype=np.str_)
 
     @property
     def n_threads(self) -> int:
@@ -123,11 +164,11 @@ class TextClassifier:
         """The texts' windows.
 
         Raises:
-            DataError: as `check_texts` does.
+            DataError: as `texts_to_read` does.
 
         """
-        check_texts(texts, or_pairs=True)
-        examples = tuple(_example(i, text) for i, text in enumerate(texts))
+        listed = texts_to_read(texts, or_pairs=True)
+        examples = tuple(_example(i, text) for i, text in enumerate(listed))
         read = ExampleSet(examples, RowFindings(), "", ())
         weights = np.ones(len(self.targets.labels))
         return featurise(read, self._loaded.tokenizer, self._windows, self.targets, weights, cached=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.data.files import parquet_class_names
+from distiltune.data.files import table_class_names
 from distiltune.data.hub import Split
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
@@ -101,7 +101,7 @@ def _read_file(
         rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
     else:
         rows = _blanks_are_missing(rows)
-        classes = (parquet_class_names(path, column) for column in (columns.label, columns.labels))
+        classes = (table_class_names(path, column) for column in (columns.label, columns.labels))
         names = next(filter(None, classes), ())
     form = decide([each.cell for each in rows if each.cell is not None], names, settings)
     for kind, message in [*decided.items(), *form.decisions]:

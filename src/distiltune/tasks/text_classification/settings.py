@@ -3,14 +3,34 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from numbers import Real
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from distiltune.settings.engine import EngineSettings, Text
 from distiltune.settings.marks import STORED
 
 ProblemType = Literal["single-label", "multi-label", "regression"]
+
+
+def _label_names(value: object) -> object:
+    """Names in a list as the JSON that is kept."""
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return json.dumps(list(value), ensure_ascii=False) if value else ""
+    return value
+
+
+def _class_weights(value: object) -> object:
+    """Weights in a dictionary as the JSON that is kept; a label may be a number there, which is a name here."""
+    if isinstance(value, Mapping) and all(_is_weight(name, weight) for name, weight in value.items()):
+        return json.dumps({str(name): float(weight) for name, weight in value.items()}, ensure_ascii=False)
+    return value
+
+
+def _is_weight(name: object, weight: object) -> bool:
+    return isinstance(name, str | int) and isinstance(weight, Real) and not isinstance(weight, bool)
 
 
 class TextClassificationSettings(EngineSettings):
@@ -19,13 +39,13 @@ class TextClassificationSettings(EngineSettings):
     problem: Literal["auto", "single-label", "multi-label", "regression"] = "auto"
     """One label a text, any number of labels, or a number; `auto`: as the training data has it (rows of 0 and 1, or
     lists that do not all hold one label: `multi-label`; numbers that are not all whole: `regression`)."""
-    label_names: Text = ""
+    label_names: Annotated[Text, BeforeValidator(_label_names)] = ""
     """Names of the labels in rows of 0 and 1, or of the classes 0, 1, ...: `toxic,insult`, or as a JSON list."""
     label_separator: Text = ""
     """What parts several labels in one cell of a table; by default `|`, and in the column `labels` only."""
-    class_weights: Text = ""
-    """What each label weighs in the training loss: `balanced` (the rarer the heavier), or `joy=2,anger=1.5` (others 1);
-    all 1 if empty. With several labels a text, what its presence weighs against its absence."""
+    class_weights: Annotated[Text, BeforeValidator(_class_weights)] = ""
+    """What each label weighs in the training loss: `balanced` (the rarer the heavier), or `joy=2,anger=1.5` (others 1),
+    or as a JSON object; all 1 if empty. With several labels a text, what its presence weighs against its absence."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of the label that is spread over all labels in the training loss."""
     long_texts: Annotated[Literal["windows", "truncate"], STORED] = "windows"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -222,12 +223,25 @@ def class_weights(text: str, targets: Targets, examples: Sequence[TextExample]) 
         weights = np.where(counts > 0, np.maximum(weights, 1e-3), 1.0)
     else:
         weights = np.ones(len(counts))
-        for part in filter(str.strip, text.split(",")):
-            name, _, number = (piece.strip() for piece in part.rpartition("="))
+        for name, number in _named_weights(text):
             weights[_place(name, targets, text)] = _weight(number, text)
     if not many and counts.sum():
         weights = weights * counts.sum() / (weights @ counts)
     return weights
+
+
+def _named_weights(text: str) -> list[tuple[str, object]]:
+    """Each label and its weight, of ``joy=2,anger=1.5`` or of a JSON object."""
+    if text.lstrip().startswith("{"):
+        try:
+            found = json.loads(text)
+        except ValueError as error:
+            raise RecipeError(
+                f"The weights are not JSON: {error}.", where=f"recipe: class_weights = {text!r}", fix="mend that place"
+            ) from None
+        return list(found.items())
+    parts = (part.rpartition("=") for part in text.split(",") if part.strip())
+    return [(name.strip(), number.strip()) for name, _, number in parts]
 
 
 def _place(name: str, targets: Targets, text: str) -> int:
@@ -240,10 +254,10 @@ def _place(name: str, targets: Targets, text: str) -> int:
     return targets.labels.index(name)
 
 
-def _weight(number: str, text: str) -> float:
+def _weight(number: Any, text: str) -> float:
     try:
         weight = float(number)
-    except ValueError:
+    except (ValueError, TypeError):
         weight = math.nan
     if not 0 < weight < math.inf:
         raise RecipeError(

@@ -30,7 +30,7 @@ from distiltune.tasks.token_classification.features import TokenData, TokenWindo
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.tags import OUTSIDE, split_tag
 from distiltune.tasks.token_classification.task import from_settings
-from distiltune.tasks.trained import check_texts, load_trained, windows_of
+from distiltune.tasks.trained import load_trained, texts_to_read, windows_of
 
 BATCH_TOKENS = 4_096
 
@@ -87,7 +87,7 @@ class EntityMarker:
         return tuple(dict.fromkeys(split_tag(tag)[1] for tag in self.tags if tag != OUTSIDE))
 
     def __call__(self, texts: Sequence[str]) -> list[list[MarkedEntity]]:
-        """The entities of each text of a list, in order.
+        """The entities of each text of a list, or of a column of a table, in order.
 
         Raises:
             DataError: if it is no list, or a text is empty or too long.
@@ -116,11 +116,11 @@ class EntityMarker:
         """The texts' windows.
 
         Raises:
-            DataError: as `check_texts` does.
+            DataError: as `texts_to_read` does.
 
         """
-        check_texts(texts)
-        examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(texts))
+        listed = texts_to_read(texts)
+        examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(listed))
         read = ExampleSet(examples, RowFindings(), "", ())
         return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
 

@@ -15,7 +15,7 @@ from distiltune.data.annotation_forms import ANSWER, ANSWERS, DIFFERING
 from distiltune.data.column_files import SUFFIXES, column_file
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.data.files import format_suffix, parquet_class_names
+from distiltune.data.files import format_suffix, table_class_names
 from distiltune.data.hub import Split
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
@@ -124,7 +124,7 @@ class _Draft:
 def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use, choices: Choices) -> None:
     if format_suffix(path) in SUFFIXES:
         _settle_columns(path, columns, reading, use)
-    names = {column: parquet_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
+    names = {column: table_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     drafts: list[_Draft] = []
     told: dict[str, None] = {}
     for row in as_sentences(reading.rows(path), path, columns):

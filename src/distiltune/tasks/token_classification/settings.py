@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from distiltune.settings.engine import EngineSettings
+from pydantic import BeforeValidator
+
+from distiltune.settings.engine import EngineSettings, Text, joined_by
 
 Overlapping = Literal["outermost", "longest", "reject"]
 
@@ -15,5 +17,5 @@ class TokenClassificationSettings(EngineSettings):
     overlapping: Overlapping = "outermost"
     """Of spans that overlap, which is learnt: `outermost` (of nested ones the outer; rows where they cross are left
     out), `longest` (also where they cross), or `reject` (such rows are left out)."""
-    tag_names: str = ""
+    tag_names: Annotated[Text, BeforeValidator(joined_by(","))] = ""
     """Names of tags that the data has as numbers, from 0, as `O,B-person,I-person`; Parquet files may have them."""

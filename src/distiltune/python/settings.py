@@ -1,0 +1,154 @@
+"""The settings that functions take, by name and type.
+
+`tools/docs/python_settings.py` makes this file from the recipe; it is not mended by hand.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Literal, TypedDict
+
+from distiltune.data.held import Data
+
+
+class Settings(TypedDict, total=False):
+    """Every setting of a training; `docs/recipe.md` says what each means."""
+
+    base: Literal["auto", "classic"]
+    task: str
+    model: str | os.PathLike[str]
+    train: Data
+    validation: Data
+    validation_share: float
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_rejected_share: float
+    train_examples: int
+    validation_examples: int
+    sample_seed: int
+    max_length: int
+    stride: int
+    epochs: int
+    batch_size: int
+    accumulation_steps: int
+    learning_rate: float
+    end_learning_rate: float
+    decay_power: float
+    warmup_steps: int
+    warmup_share: float
+    adam_beta1: float
+    adam_beta2: float
+    adam_epsilon: float
+    weight_decay: float
+    max_gradient_norm: float
+    dropout: float | None
+    attention_dropout: float | None
+    head_dropout: float | None
+    seed: int
+    teacher: str | os.PathLike[str]
+    temperature: float
+    soft_weight: float
+    monitor: str
+    patience: int
+    min_change: float
+    evaluation_tokens: int
+    device: str
+    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    threads: int
+    log_every: int
+    tensorboard: bool
+    checkpoint_minutes: float
+    checkpoint_steps: int
+    non_finite: Literal["stop", "skip"]
+    train_questions: int
+    validation_questions: int
+    max_question_tokens: int
+    max_answer_tokens: int
+    n_best: int
+    no_answer: str | Sequence[str]
+    null_threshold: float | None
+    problem: Literal["auto", "single-label", "multi-label", "regression"]
+    label_names: str | Sequence[str]
+    label_separator: str
+    class_weights: str | Mapping[str, float]
+    label_smoothing: float
+    long_texts: Literal["windows", "truncate"]
+    overlapping: Literal["outermost", "longest", "reject"]
+    tag_names: str | Sequence[str]
+    student_layers: int
+    student_width: int
+    student_heads: int
+    hidden_weight: float
+    relation_weight: float
+    relation_heads: int
+
+
+class UseSettings(TypedDict, total=False):
+    """The settings that matter where a trained model is used."""
+
+    task: str
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_rejected_share: float
+    validation_examples: int
+    sample_seed: int
+    max_length: int
+    stride: int
+    evaluation_tokens: int
+    device: str
+    threads: int
+    validation_questions: int
+    max_question_tokens: int
+    max_answer_tokens: int
+    n_best: int
+    no_answer: str | Sequence[str]
+    null_threshold: float | None
+    label_names: str | Sequence[str]
+    label_separator: str
+    long_texts: Literal["windows", "truncate"]
+    overlapping: Literal["outermost", "longest", "reject"]
+    tag_names: str | Sequence[str]
+
+
+class CheckSettings(TypedDict, total=False):
+    """The settings that matter where data are checked."""
+
+    task: str
+    model: str | os.PathLike[str]
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_length: int
+    stride: int
+    epochs: int
+    batch_size: int
+    device: str
+    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    threads: int
+    max_question_tokens: int
+    max_answer_tokens: int
+    no_answer: str | Sequence[str]
+    problem: Literal["auto", "single-label", "multi-label", "regression"]
+    label_names: str | Sequence[str]
+    label_separator: str
+    overlapping: Literal["outermost", "longest", "reject"]
+    tag_names: str | Sequence[str]
+
+
+class ServeSettings(TypedDict, total=False):
+    """The settings that matter where a model is served."""
+
+    max_length: int
+    stride: int
+    device: str
+    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    threads: int
+    max_question_tokens: int
+    max_answer_tokens: int
+    null_threshold: float | None

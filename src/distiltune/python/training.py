@@ -1,0 +1,110 @@
+"""Training: fine-tuning, distilling, going on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Unpack
+
+from distiltune.python.arguments import RecipeLike, held
+from distiltune.python.settings import Settings
+from distiltune.python.wording import in_python
+from distiltune.recipe.for_use import for_distilling
+from distiltune.recipe.recipe import Recipe, named_settings
+from distiltune.runs import fine_tune as runs
+from distiltune.runs.fine_tune import FineTuned, GoOn
+from distiltune.training.reporter import Reporter
+
+
+@in_python
+def fine_tune(
+    recipe: RecipeLike | None = None,
+    *,
+    output: str | Path,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    go_on: GoOn | None = None,
+    **settings: Unpack[Settings],
+) -> FineTuned:
+    """Fine-tune a model and write a run directory.
+
+    Args:
+        recipe: every setting, the name of a recipe (`auto`, `classic`), or a TOML file; by default `auto` on the
+            starter data.
+        output: the run directory to make.
+        overwrite: replace a run that is already there.
+        reporter: who shows the progress; by default nobody.
+        go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
+        **settings: settings that win over the recipe, such as ``train=frame``, ``epochs=2``.
+
+    Returns:
+        The run: its directory, its model, a report an epoch, and what the coach says.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    with held(settings) as named:
+        return runs.fine_tune(recipe, output=output, overwrite=overwrite, reporter=reporter, go_on=go_on, **named)
+
+
+@in_python
+def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unpack[Settings]) -> FineTuned:
+    """Go on with a run that was stopped, however that happened, as if it never had been.
+
+    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``.
+
+    Args:
+        run: its run directory.
+        reporter: who shows the progress; by default nobody.
+        **settings: settings that may differ from then, such as ``threads`` or ``non_finite``; ``precision``, if it is
+            named, does, and otherwise stays what it was, whatever `auto` is on this machine.
+
+    Returns:
+        The run, as `fine_tune` does.
+
+    Raises:
+        DistiltuneError: if there is no run, it is being written, none of its checkpoints is whole, or recipe or data
+            are others than it was begun with.
+
+    """
+    with held(settings) as named:
+        return runs.resume(run, reporter=reporter, **named)
+
+
+@in_python
+def distill(
+    recipe: RecipeLike | None = None,
+    *,
+    output: str | Path,
+    encoder: bool = False,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    **settings: Unpack[Settings],
+) -> FineTuned:
+    """Train a student on a teacher, while fine-tuning or, with ``encoder``, on plain text.
+
+    Args:
+        recipe: as in `fine_tune`.
+        output: the run directory to make.
+        encoder: distil the encoder on plain text, before any task: text files of one text a line, or rows in memory
+            with a column ``text``.
+        overwrite: replace a run that is already there.
+        reporter: who shows the progress; by default nobody.
+        **settings: settings that win over the recipe, such as ``teacher="runs/large"``, ``model="starter"``.
+
+    Returns:
+        The student's run, as `fine_tune` does.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do; also if no teacher is named.
+
+    """
+    with held(settings) as named:
+        given = for_distilling({**_given(recipe), **named}, encoder=encoder)
+        return runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=reporter)
+
+
+def _given(recipe: RecipeLike | None) -> dict[str, Any]:
+    if isinstance(recipe, Recipe):
+        return recipe.model_dump(exclude_unset=True)
+    return named_settings(recipe) if recipe else {}
