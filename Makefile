@@ -80,6 +80,8 @@ docs: setup-dev  ## the documentation as a site, in build/site
 	$(BIN)/python tools/docs/recipe.py
 	$(BIN)/python tools/docs/commands.py
 	$(BIN)/python -m tools.docs.architecture
+	$(BIN)/python -m tools.docs.python_settings
+	$(BIN)/python -m tools.docs.python_reference
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 
 starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)

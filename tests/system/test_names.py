@@ -69,7 +69,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"device": 7}, r"device is .*\(of the type int\)"),
     ({"task": Path("a")}, "task is "),
     ({"monitor": 1.0}, r"monitor is .*\(of the type float\)"),
-    ({"columns": {}}, r"columns is .*\(of the type dict\)"),
+    ({"columns": {"text": 3}}, r"columns is .*\(of the type dict\)"),
+    ({"validation": [{"text": "a"}]}, "validation, number 1, is "),
     ({"class_weights": 2}, r"class_weights is .*\(of the type int\)"),
     ({"model": [["x" * 300]]}, r"model is .{,60}\(of the type list\)"),
 ]

@@ -281,7 +281,8 @@ def _is_column(value: object) -> bool:
 def _is_table(value: object) -> bool:
     if hasattr(value, "__dataframe__") or isinstance(value, HubDataset):
         return True
-    has_columns = any(hasattr(value, name) for name in ("columns", "column_names", "schema"))
+    # of the type, since a lazy table works out its columns when it is asked for them
+    has_columns = any(hasattr(type(value), name) for name in ("columns", "column_names", "schema"))
     return hasattr(value, "__arrow_c_stream__") and (
         has_columns or not any(hasattr(value, name) for name in _WAYS_TO_LIST)
     )
@@ -329,7 +330,7 @@ def _arrow_table(source: Any, what: str) -> pa.Table:
         table = _as_table(source)
     # of Arrow's and pandas' own kinds: a column of mixed types, two columns of one name, a stream that breaks off
     except (pa.ArrowException, ValueError, TypeError, NotImplementedError) as error:
-        first = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        first = next(iter(": ".join(map(str, error.args)).strip().splitlines()), type(error).__name__)
         raise DataError(
             f"The {type(source).__name__} cannot be read as a table: {first.rstrip('.')}.",
             where=f"argument: {what}",
@@ -339,9 +340,11 @@ def _arrow_table(source: Any, what: str) -> pa.Table:
     table = table.drop_columns([name for name in table.column_names if name.startswith("__index_level_")])
     names = table.column_names
     repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated or not names:
+    if not names:
+        raise DataError("The table has no column.", where=f"argument: {what}", fix="give one that holds rows")
+    if repeated:
         raise DataError(
-            f"The table has the column {repeated[0]!r} more than once." if repeated else "The table has no column.",
+            f"The table has the column {repeated[0]!r} more than once.",
             where=f"argument: {what}",
             fix="give each column a name of its own",
         )
@@ -410,4 +413,8 @@ def _way(source: object, what: str) -> str:
         return f"put it into a list, a dictionary for each row; or {_TAKEN}"
     if isinstance(source, list | tuple):
         return f"texts and labels are a tuple: {what}=(texts, labels); or {_TAKEN}"
+    if _is_column(source):
+        return f"one column is no table: {what}=(texts, labels), or (texts, None) to predict; or {_TAKEN}"
+    if hasattr(source, "__iter__") and not hasattr(source, "__len__"):
+        return f"make a list of it: list({what})"
     return _TAKEN

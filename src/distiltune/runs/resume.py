@@ -216,7 +216,8 @@ def check_data(then: Mapping[str, Any], now: Mapping[str, Any], run: RunDirector
             for what in after
             if before.get(what) != after[what]
         ]
-    _refuse(differences, "data", "put the same files back; those of the run are named in its recipe.toml", run)
+    fix = "put the same files back, or hand over the same rows; the data of the run are named in its recipe.toml"
+    _refuse(differences, "data", fix, run)
 
 
 BEGAN_FROM: Final = ("source_notes", "source_name", "from_scratch", "is_fine_tuned")
