@@ -121,7 +121,7 @@ def test_every_form_gives_the_same_rows_and_the_same_hash(given: Any) -> None:
         assert is_held_name(name)
         found = list(iter_rows(name))
         assert [row.value for row in found if isinstance(row, Row)] == ROWS
-        assert found[4_321].where == f"{name}#4321"  # type: ignore[union-attr]
+        assert found[4_321].where == f"{name}#4321"
         (file,) = find_source(name, "train", Path()).files
         assert first_columns(file) == ["text", "label"]
         with holding(ROWS, "train") as others:
@@ -275,9 +275,9 @@ def test_a_stream_that_breaks_off_is_told() -> None:
         def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
             raise pa.ArrowTypeError("Expected bytes, got a 'int' object", "Conversion failed for column text")
 
-    with pytest.raises(DataError, match=r"The Broken cannot be read as a table: .*column text\.") as caught:
-        with holding(Broken(), "data"):
-            pass
+    message = r"The Broken cannot be read as a table: .*column text\."
+    with pytest.raises(DataError, match=message) as caught, holding(Broken(), "data"):
+        pass
     assert "a list of dictionaries" in caught.value.fix
 
 

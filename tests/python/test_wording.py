@@ -13,7 +13,7 @@ from distiltune.python.wording import FUNCTIONS, in_python, in_python_terms
 SAID = {
     "or name the columns with --columns.": "or name the columns with columns=.",
     "say which, as --columns tokens=1,tags=2": 'say which, as columns="tokens=1,tags=2"',
-    "A column each: --columns text=NAME,labels=a+b, or others.": 'A column each: columns="text=NAME,labels=a+b", or others.',
+    "A column each: --columns text=NAME,labels=a+b, or so.": 'A column each: columns="text=NAME,labels=a+b", or so.',
     "if it is a row: --no-header, and columns by number": "if it is a row: no_header=True, and columns by number",
     "go on without them: --max-rejected-share 1.": "go on without them: max_rejected_share=1.",
     "give --train DATA": "give train=DATA",
@@ -25,6 +25,7 @@ SAID = {
     "for the answers alone: distiltune predict; if": "for the answers alone: distiltune.predict(); if",
     "a command of others, hf auth --login, stays": "a command of others, hf auth --login, stays",
     "distiltune ask --text TEXT": "distiltune ask --text TEXT",
+    "what is wrong: distiltune check memory:list-48db5053e9f54f50": "what is wrong: distiltune.check(DATA)",
     "nothing to say": "nothing to say",
 }
 
@@ -48,18 +49,17 @@ def test_an_error_keeps_its_kind_and_loses_its_flags() -> None:
 
     with pytest.raises(RecipeError) as caught:
         go(3)
-    assert (caught.value.what, caught.value.where, caught.value.fix) == (
-        "steps= is wrong.",
-        "columns= a",
-        "use epochs=3",
-    )
+    told = caught.value.what, caught.value.where, caught.value.fix
+    assert told == ("steps= is wrong.", "columns= a", "use epochs=3")
     assert caught.value.args == ("steps= is wrong.",)
     assert go.__name__ == "go"
 
 
-def test_the_same_mistake_from_both_sides(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_same_mistake_from_both_sides(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(DistiltuneError) as caught:
         distiltune.find_lr(steps=3)
     assert caught.value.where == "steps="
-    assert cli.main(["find-lr", "--steps", "3"]) == 1
+    monkeypatch.setattr("sys.argv", ["distiltune", "find-lr", "--steps", "3"])
+    with pytest.raises(SystemExit):
+        cli.main()
     assert "--steps" in capsys.readouterr().err

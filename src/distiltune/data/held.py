@@ -71,6 +71,31 @@ Data = str | os.PathLike[str] | ArrowStream | Interchange | HubDataset | Sequenc
 of several of them, which are mixed."""
 
 
+class ToList(Protocol):
+    """A column of a pandas or polars table."""
+
+    def to_list(self) -> list[Any]:
+        """Its values."""
+
+
+class ToPylist(Protocol):
+    """An Arrow array."""
+
+    def to_pylist(self) -> list[Any]:
+        """Its values."""
+
+
+class Tolist(Protocol):
+    """An array of NumPy's."""
+
+    def tolist(self) -> Any:
+        """Its values."""
+
+
+Column = Sequence[Any] | ToList | ToPylist | Tolist
+"""What functions take as a list of texts: one, or a column of a table or an array."""
+
+
 class Batch(Protocol):
     """Some rows that follow each other."""
 

@@ -37,7 +37,7 @@ _VALUE: Final = (
 )
 _ALONE: Final = re.compile(rf"{_FLAG}(?:[ ]{_VALUE})?")
 _CALL: Final = re.compile(
-    rf"`?\bdistiltune (?P<command>{'|'.join(FUNCTIONS)})\b"
+    rf"`?\bdistiltune (?P<command>{'|'.join(FUNCTIONS)})\b(?P<data>(?: memory:[\w-]+)*)"
     r"(?P<rest>(?: --[a-z][a-z0-9-]*(?: (?!--|or\b|and\b)[^\s;,`]+)?)*)`?"
 )
 _IN_CALL: Final = re.compile(r"--(?P<flag>[a-z][a-z0-9-]*)(?: (?P<value>(?!--)\S+))?")
@@ -68,7 +68,7 @@ def _call(found: re.Match[str]) -> str:
     if "--help" in rest:
         return f"help(distiltune.{FUNCTIONS[command]})"
     flags = list(_IN_CALL.finditer(rest))
-    arguments = list(_arguments(flags, command))
+    arguments = [*(["DATA"] if found["data"] else []), *_arguments(flags, command)]
     resumed = next((each["value"] for each in flags if each["flag"] == "resume"), None)
     if resumed is not None:
         return f"distiltune.resume({_said(resumed)})"

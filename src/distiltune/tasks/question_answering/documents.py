@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from distiltune.data.held import as_list
+from distiltune.data.held import Column, as_list
 from distiltune.errors import DataError
 from distiltune.system.names import described
 
-Documents = str | Sequence[str] | Mapping[str, str]
+Documents = str | Column | Mapping[str, str]
 """One text, several, or several by name."""
 
 # A sentence ends at one of these and white space, or at an empty line.

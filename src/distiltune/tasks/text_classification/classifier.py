@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from distiltune.data.example_set import ExampleSet
+from distiltune.data.held import Column
 from distiltune.data.row_findings import RowFindings
 from distiltune.errors import RecipeError
 from distiltune.settings.bounds import check_values
@@ -94,7 +95,7 @@ class TextClassifier:
             )
         self._windows = TextWindows(*windows_of(self._loaded, given), truncate)
 
-    def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:
+    def __call__(self, texts: Column) -> list[Classified]:
         """Classify a list of texts, or of pairs of texts; a column of a table will do.
 
         Raises:
@@ -103,7 +104,7 @@ class TextClassifier:
         """
         return [self._classified(values) for values in self._values(texts).tolist()]
 
-    def predict(self, texts: Sequence[str | tuple[str, str]]) -> list[Any]:
+    def predict(self, texts: Column) -> list[Any]:
         """What the model says of each text: its label; of several labels a text a tuple of them; or its number.
 
         Raises:
@@ -115,7 +116,7 @@ class TextClassifier:
             return [next(iter(each.scores.values())) for each in said]
         return [each.labels if self.targets.problem == "multi-label" else each.label for each in said]
 
-    def predict_proba(self, texts: Sequence[str | tuple[str, str]]) -> npt.NDArray[np.float64]:
+    def predict_proba(self, texts: Column) -> npt.NDArray[np.float64]:
         """The probability of each label, ``(n_texts, n_labels)``, columns in the order of `classes_`.
 
         Of one label a text a row sums to 1; of several each is by itself.
@@ -131,7 +132,7 @@ class TextClassifier:
             )
         return self._values(texts)
 
-    def _values(self, texts: Sequence[str | tuple[str, str]]) -> npt.NDArray[np.float64]:
+    def _values(self, texts: Column) -> npt.NDArray[np.float64]:
         with with_threads(self.n_threads):
             return score_texts(self._loaded.model, self.prepare(texts), self.targets, BATCH_TOKENS).values
 
@@ -160,7 +161,7 @@ class TextClassifier:
         """What there is to say of the model."""
         return self._loaded.source.notes
 
-    def prepare(self, texts: Sequence[str | tuple[str, str]]) -> TextData:
+    def prepare(self, texts: Column) -> TextData:
         """The texts' windows.
 
         Raises:

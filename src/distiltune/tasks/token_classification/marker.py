@@ -11,6 +11,7 @@ import numpy.typing as npt
 from torch import nn
 
 from distiltune.data.example_set import ExampleSet
+from distiltune.data.held import Column
 from distiltune.data.row_findings import RowFindings
 from distiltune.data.words import word_spans
 from distiltune.settings.bounds import check_values
@@ -86,7 +87,7 @@ class EntityMarker:
         """What is marked."""
         return tuple(dict.fromkeys(split_tag(tag)[1] for tag in self.tags if tag != OUTSIDE))
 
-    def __call__(self, texts: Sequence[str]) -> list[list[MarkedEntity]]:
+    def __call__(self, texts: Column) -> list[list[MarkedEntity]]:
         """The entities of each text of a list, or of a column of a table, in order.
 
         Raises:
@@ -112,7 +113,7 @@ class EntityMarker:
         """What there is to say of the model."""
         return self._loaded.source.notes
 
-    def prepare(self, texts: Sequence[str]) -> TokenData:
+    def prepare(self, texts: Column) -> TokenData:
         """The texts' windows.
 
         Raises:
