@@ -169,7 +169,7 @@ def test_words_and_tags_in_memory(model: str, tmp_path: Path) -> None:
         train=numbered, tag_names=["O", "B-red", "B-green"], model=model, output=tmp_path / "numbers",
         **{**FAST, "epochs": 1},
     )  # fmt: skip
-    assert distiltune.EntityMarker(run.model, threads=1).labels == ("red", "green")
+    assert distiltune.EntityMarker(run.model, threads=1).labels == ("green", "red")
 
 
 def test_the_classifier_speaks_scikit_learn(run: FineTuned) -> None:

@@ -39,9 +39,9 @@ from distiltune.data.held import Data
 
 _CLASSES = (
     ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", tuple(Recipe.model_fields)),
-    ("UseSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
-    ("CheckSettings", "The settings that matter where data are checked.", FOR_CHECKING),
-    ("ServeSettings", "The settings that matter where a model is served.", FOR_SERVING),
+    ("UsingSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
+    ("CheckingSettings", "The settings that matter where data are checked.", FOR_CHECKING),
+    ("ServingSettings", "The settings that matter where a model is served.", FOR_SERVING),
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from distiltune.data.held import Data
 from distiltune.python.arguments import RecipeLike, held_data, recipe_of
-from distiltune.python.settings import CheckSettings
+from distiltune.python.settings import CheckingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_CHECKING, check_does_something
 from distiltune.recipe.recipe import Recipe
@@ -25,7 +25,7 @@ def check(
     against: Data | None = None,
     fix: str | Path | None = None,
     recipe: RecipeLike | None = None,
-    **settings: Unpack[CheckSettings],
+    **settings: Unpack[CheckingSettings],
 ) -> Checked:
     """Say what is wrong with a data set before anything is trained on it.
 

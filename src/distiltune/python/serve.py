@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from distiltune.errors import DistiltuneError, install_extra
-from distiltune.python.settings import ServeSettings
+from distiltune.python.settings import ServingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_SERVING, check_does_something
 from distiltune.recipe.recipe import Recipe
@@ -43,7 +43,7 @@ def serve(
     port: int = 8_000,
     limits: ServingLimits | None = None,
     on_note: Callable[[str], None] = print,
-    **settings: Unpack[ServeSettings],
+    **settings: Unpack[ServingSettings],
 ) -> None:
     """Serve a page and a JSON API until SIGINT or SIGTERM (needs the extra `serve`); in the main thread.
 

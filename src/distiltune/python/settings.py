@@ -86,7 +86,7 @@ class Settings(TypedDict, total=False):
     relation_heads: int
 
 
-class UseSettings(TypedDict, total=False):
+class UsingSettings(TypedDict, total=False):
     """The settings that matter where a trained model is used."""
 
     task: str
@@ -115,7 +115,7 @@ class UseSettings(TypedDict, total=False):
     tag_names: str | Sequence[str]
 
 
-class CheckSettings(TypedDict, total=False):
+class CheckingSettings(TypedDict, total=False):
     """The settings that matter where data are checked."""
 
     task: str
@@ -141,7 +141,7 @@ class CheckSettings(TypedDict, total=False):
     tag_names: str | Sequence[str]
 
 
-class ServeSettings(TypedDict, total=False):
+class ServingSettings(TypedDict, total=False):
     """The settings that matter where a model is served."""
 
     max_length: int

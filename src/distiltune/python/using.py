@@ -8,7 +8,7 @@ from typing import Unpack
 
 from distiltune.data.held import Data
 from distiltune.python.arguments import held_data
-from distiltune.python.settings import UseSettings
+from distiltune.python.settings import UsingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs import evaluate as runs
@@ -23,7 +23,7 @@ def evaluate(
     predictions: str | Path | None = None,
     recipe: Recipe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-    **settings: Unpack[UseSettings],
+    **settings: Unpack[UsingSettings],
 ) -> Evaluated:
     """Measure a model on data with gold answers.
 
@@ -56,7 +56,7 @@ def predict(
     *,
     recipe: Recipe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
-    **settings: Unpack[UseSettings],
+    **settings: Unpack[UsingSettings],
 ) -> Evaluated:
     """Write a model's answers to every example of the data, whether or not it is known what is right.
 
