@@ -35,9 +35,9 @@ _INTRODUCTION = """# Python: the reference
 
 Every public name of `distiltune`, made from the code. How they are used together is [another page](python.md); what a
 setting means, and between which bounds it may be, says [the recipe](recipe.md); an editor completes them, since every
-`**settings` below is typed (`Settings`: all of a training; `UsingSettings`, `CheckingSettings`, `ServingSettings`: those
-that matter there). `Data` is a path, a name, or [data in memory](python.md#data-in-memory). What goes wrong raises a
-`DistiltuneError`.
+`**settings` below is typed (`Settings`: all of a training; `UsingSettings`, `CheckingSettings`, `ServingSettings`:
+those that matter there). `Data` is a path, a name, or [data in memory](python.md#data-in-memory). What goes wrong
+raises a `DistiltuneError`.
 """
 
 FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *(name for name in FUNCTIONS.values() if name != "fine_tune"), "pipeline")
