@@ -12,6 +12,7 @@ WHOLE = (
     *(
         "distiltune.cli",
         "distiltune.commands.app",
+        "distiltune.python",
         "distiltune.runs.fine_tune",
         *(f"distiltune.{name}" for name in distiltune.__all__),
     ),

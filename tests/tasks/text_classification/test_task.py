@@ -195,7 +195,7 @@ def test_data_model_and_flag_that_disagree_are_told(trained: FineTuned, model: s
         fine_tune(model=str(trained.model), train=questions, output=tmp_path / "x")
     with pytest.raises(RecipeError, match=r"data is for text-classification .* task= says question-answering"):
         fine_tune(model=model, train=texts, task="question-answering", output=tmp_path / "x")
-    with pytest.raises(RecipeError, match="model is one for text-classification, and --task says question"):
+    with pytest.raises(RecipeError, match="model is one for text-classification, and task= says question"):
         evaluate(trained.model, texts, task="question-answering")
     with pytest.raises(RecipeError, match="data is for question-answering"):
         evaluate(trained.model, questions)
