@@ -216,7 +216,11 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
 def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> RowFinding:
     """The finding that a file has no answers at all; `DataError` if they are wanted and in a column not mapped."""
     likely = None if row is None else _likely_columns(row, columns)
-    if likely is not None and use != "prediction":
+    if row is not None and likely is not None and use != "prediction":
+        named = mapped_columns(columns)
+        for name in ("answer_text", "answers"):
+            if name in named:  # no row has it, since no row has answers
+                raise absent_column(name, named, row.value, file)
         raise DataError(
             f"There is no column {columns.answer_text!r} or {columns.answers!r}, but {likely.what}.",
             where=file,
@@ -242,10 +246,6 @@ def _likely_columns(row: Row, columns: ColumnMap) -> _Likely | None:
     mapped = {columns.question, columns.context, columns.id}
     texts = [name for name, key in plain.items() if key in _LIKELY_ANSWER_COLUMNS and name not in mapped]
     offsets = [name for name, key in plain.items() if key in _LIKELY_OFFSET_COLUMNS and name not in mapped]
-    named = mapped_columns(columns)
-    for name in ("answer_text", "answers"):
-        if (texts or offsets) and name in named:  # no row has it, since no row has answers
-            raise absent_column(name, named, row.value, file)
     if texts:
         also = f",answer_start={offsets[0]}" if offsets and offsets[0] != columns.answer_start else ""
         option = f"--columns answer_text={texts[0]}{also}"
