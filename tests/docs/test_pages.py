@@ -38,8 +38,8 @@ RUN = {
     },
     "docs/coach.md": {
         "distilbert-base-uncased": "./tiny",
-        "--output lr": "--output lr --steps 12",
-        "runs/mine/recipe.toml": "runs/mine/recipe.toml --steps 12",
+        "--output lr": "--output lr --steps 30",
+        "runs/mine/recipe.toml": "runs/mine/recipe.toml --steps 30",
         "--trials 12": "--trials 2",
         "epochs=2,3,4": "epochs=1,2",
     },

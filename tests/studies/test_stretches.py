@@ -50,6 +50,9 @@ def test_where_nothing_is_learnt_all_is_tried_longer() -> None:
     never = try_rates(valley(3e-4, from_steps=10_000), 3e-4, 3.0, 5_000, BAR)
     assert never.best is None
     assert never.n_steps <= budget(5_000)
+    nearly = try_rates(valley(3e-4, from_steps=10_000), 3e-4, 3.0, 130, BAR)
+    assert {each.n_steps for each in nearly.stretches} == {100}  # 30 steps more would show nothing else
+    assert [each.n_steps for each in try_rates(valley(3e-4, from_steps=450), 3e-4, 3.0, 450, BAR).stretches][-1] == 450
     short = try_rates(valley(3e-4, from_steps=10_000), 3e-4, 3.0, 60, BAR)
     assert {each.n_steps for each in short.stretches} == {60}  # a run has no more
 

@@ -112,6 +112,7 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
         best=tried.best,
         n_steps=found.n_steps + tried.n_steps,
         seconds=time.perf_counter() - began,
+        run_seconds=sum(each.seconds for each in tried.stretches) / tried.n_steps * n_run,
     )
     return _nothing_learnt(found) if tried.best is None else _suggested(found, tried.best)
 

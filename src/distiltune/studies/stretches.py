@@ -128,8 +128,8 @@ def try_rates(try_at: Callable[[float, int], TriedRate], start: float, factor: f
         all_tried += tried
         left -= n_steps * len(tried)
         best = choose(tried, bar)
-        longer = min(n_run, _LONGER * n_steps)
-        if best is not None or longer == n_steps or left < longer:
+        longer = _LONGER * n_steps if 1.5 * _LONGER * n_steps < n_run else n_run
+        if best is not None or longer < 1.5 * n_steps or left < longer:
             return Tried(tuple(all_tried), best)
         start = min(_as_good(tried, bar), key=lambda each: abs(math.log(each.rate / around))).rate
         n_steps = longer
