@@ -57,6 +57,17 @@ def test_where_nothing_is_learnt_all_is_tried_longer() -> None:
     assert {each.n_steps for each in short.stretches} == {60}  # a run has no more
 
 
+@pytest.mark.parametrize("best", [3e-4 / 27, 3e-4 * 27])
+def test_before_none_is_suggested_rates_farther_off_are_tried(best: float) -> None:
+    def try_at(rate: float, n_steps: int) -> TriedRate:
+        return TriedRate(rate, n_steps, 1.0 if best / 2 < rate < best * 2 else 1.6, None, 0.0)
+
+    assert try_rates(try_at, best * 1000, 3.0, 100, BAR).best is None  # not for ever
+    found = try_rates(try_at, 3e-4, 3.0, 100, BAR).best
+    assert found is not None
+    assert found.rate == pytest.approx(best)
+
+
 def test_a_diverged_start_is_left_downwards() -> None:
     tried = try_rates(valley(1e-4), 2e-2, 10.0, 400, BAR)
     assert tried.best is not None
