@@ -259,6 +259,24 @@ def test_ask_from_a_file_from_standard_input_and_as_text_agree(trained: Path, tm
     assert text[answer["start"] : answer["end"]] == answer["text"]
 
 
+def test_ask_takes_an_encoding_of_files(trained: Path, tmp_path: Path) -> None:
+    text, question = "ada eats figs. ben fears caf\u00e9s.", "what eats ada"
+    document = tmp_path / "document.txt"
+    document.write_bytes(text.encode("windows-1252"))
+    ask = ("ask", "--model", trained, "--json", question)
+    plain = _in_own_process(*ask, "--text", text)
+    assert _in_own_process(*ask, "--document", document, "--encoding", "windows-1252").stdout == plain.stdout
+    assert "--encoding windows-1252" in _in_own_process(*ask, "--document", document).stderr
+
+
+def test_ask_about_nothing_names_the_ways_to_give_a_text(trained: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.txt").write_text(" \n")
+    for given, where in (((), "standard input"), (("--document", tmp_path / "empty.txt"), "empty.txt")):
+        said = _in_own_process("ask", "--model", trained, "Who?", *given, stdin="").stderr
+        assert where in said
+        assert "--document FILE, --text TEXT" in said
+
+
 def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: Path) -> None:
     text = people().examples[0].context
     assert run("ask", "--model", trained, "--text", text, "what eats ada", "what fears ada", "--show-others") == 0
@@ -283,6 +301,7 @@ def test_ask_for_people(run: Run, capsys: pytest.CaptureFixture[str], trained: P
         (("evaluate", "--model", "starter", "--data", "starter"), 1, "or fine-tune it first: distiltune train"),
         (("ask", "--model", "starter", "--text", "a", "--document", "b", "Who?"), 2, "exclude each other"),
         (("ask", "--model", "starter", "--document", "no-such.txt", "Who?"), 1, "no-such.txt"),
+        (("ask", "--model", "starter", "--text", "a", "--encoding", "cp1252", "Who?"), 2, "No file is read"),
         (("convert", "./no-such-model", "--output", "x"), 1, "no-such-model"),
         (("evaluate", "--model", "starter-qa", "--data", "starter", "--columns", "foo=bar"), 2, "no field 'foo'"),
     ],

@@ -13,7 +13,10 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
-    "coach/test_advice.py": ("checks/concerns", "coach/evidence", "tasks/question_answering/check/training"),
+    "coach/test_advice.py": (
+        *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
+        "tasks/question_answering/check/training",
+    ),
     "commands/test_coaching.py": (
         *(
             "checks/reading",
@@ -68,7 +71,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "tasks/test_every_task.py": (
         *("inference/trained_model", "recipe/choose_task", "runs/coaching", "serving/texts"),
-        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labelled_check", "labels")),
+        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labels")),
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
@@ -85,7 +88,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
     ),
     "tasks/token_classification/test_forms.py": (
-        *("data/annotation_forms", "data/standoff", "tasks/token_classification/word_rows"),
+        *("data/annotation_forms", "data/plain_rows", "data/spacy_forms", "data/standoff"),
+        "tasks/token_classification/word_rows",
     ),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),

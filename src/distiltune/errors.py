@@ -53,6 +53,13 @@ class RecipeError(DistiltuneError):
     """A setting has a value that it may not have, or two settings exclude each other."""
 
 
+class ArgumentError(RecipeError, ValueError):
+    """An argument of `pipeline`, or of a call of what it gives, means nothing here.
+
+    Also a ValueError, which is what the pipeline that it stands in for raises.
+    """
+
+
 class InstallationError(DistiltuneError):
     """Another package, which is to add a task, cannot be used."""
 

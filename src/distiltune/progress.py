@@ -53,3 +53,8 @@ def shown_seconds(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes} min"
     return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 epoch``, ``1,200 epochs``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"

@@ -17,7 +17,7 @@ from distiltune.progress import heard_by
 from tests.helpers import TINY, people, write_tiny_model
 
 PEOPLE = people()
-REQUEST = CheckRequest("any-task", ("train.json",), (), "", 2, 4, "cpu", "float32", 1)
+REQUEST = CheckRequest("any-task", "DistilBertForAnything", ("train.json",), (), "", 2, 4, "cpu", "float32", 1)
 LOOKED = LookedAt(10, 9, (), {"figure": 1}, ["nine examples"], Work(100, 0, 10, 20))
 
 
@@ -46,7 +46,9 @@ def test_a_check_from_the_model_to_the_lines(model: str) -> None:
     assert checked.lines[-1].startswith("checked in")
     error = Concern("error", "some_kind", "it is wrong", count=1, of=10)
     found = end_check(request, basis, replace(LOOKED, concerns=(error,)))
-    assert "findings by kind: 1 errors, 0 warnings, 0 notes" in found.lines
+    assert "findings by kind: 1 error, 0 warnings, 0 notes" in found.lines
+    assert found.has_errors
+    assert not checked.has_errors
     assert [each["kind"] for each in found.values["concerns"]] == ["some_kind"]
 
 

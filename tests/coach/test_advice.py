@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from distiltune.checks.concerns import Concern
-from distiltune.coach.advice import Advice, advise, needs_probe
+from distiltune.checks.concerns import Case, Concern, for_model, leak_concern
+from distiltune.coach.advice import advise, needs_probe
 from distiltune.coach.evidence import Evidence, ProbeResult
+from distiltune.coach.scores import BlindScore
+from distiltune.coach.sickness import Advice
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.training.early_stopping import BestEpoch
 from tests.coach.evidence import epoch, evidence
@@ -68,8 +71,11 @@ def test_a_healthy_run_is_not_accused(train: tuple[float, ...], validation: tupl
 
 
 STUCK = (4.5, 4.48, 4.47)
-PROBE_WELL = ProbeResult(32, 40, 4.4, 0.3)
-PROBE_BADLY = ProbeResult(32, 40, 4.4, 4.0)
+PROBE_WELL = ProbeResult(32, (4.4, *([0.3] * 40)))
+PROBE_BADLY = ProbeResult(32, (4.4, *([4.0] * 40)))
+PROBE_FALLING = ProbeResult(32, tuple(4.4 - 0.04 * step for step in range(40)))
+FITTING = {"fitting_rate": 2e-5, "n_validation": 300}
+ACCURACY = BlindScore("accuracy", 0.34, 300, who="always 'joy'")
 
 
 @pytest.mark.parametrize(
@@ -83,14 +89,19 @@ PROBE_BADLY = ProbeResult(32, 40, 4.4, 4.0)
         (evidence(STUCK, STUCK, still="encoder"), "frozen"),
         (evidence(STUCK, STUCK, still="head"), "dead_head"),
         (evidence(STUCK, STUCK, facts={"frozen_share": 0.99}), "frozen"),
-        (evidence(STUCK, STUCK, probe=PROBE_WELL), "wrong_labels"),
+        (evidence(STUCK, STUCK, probe=PROBE_WELL), "not_learning"),  # whether the rate fits is not known
+        (evidence(STUCK, STUCK, probe=PROBE_WELL, facts=FITTING), "wrong_labels"),
+        (evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"fitting_rate": 3e-4}), "learning_rate_too_low"),
+        (evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"fitting_rate": 2e-6}), "learning_rate_too_high"),
         (evidence(STUCK, STUCK, probe=PROBE_BADLY), "cannot_learn"),
+        (evidence(STUCK, STUCK, probe=PROBE_FALLING, facts=FITTING), "not_learning"),
         (evidence(STUCK, STUCK, probe=PROBE_WELL, facts={"from_scratch": True}), "no_pretraining"),
         (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8)), "wrong_labels"),
         (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"from_scratch": True}), "no_pretraining"),
         (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"from_scratch": True, "n_train": 50}), "no_pretraining"),
         (evidence((4.4, 3.0, 2.0), (4.4, 4.45, 4.8), facts={"n_train": 50}), "overfitting"),
         (evidence((4.0, 3.5, 3.1), (3.9, 3.2, 2.8)), "underfitting"),
+        (evidence((4.6, 4.5), (4.5, 4.3)), "too_few_steps"),  # falling, if only towards what blindness gives
     ],
 )
 def test_what_looks_alike_from_outside_is_told_apart(case: Evidence, sickness: str) -> None:
@@ -112,6 +123,8 @@ def test_labels_are_not_accused_while_the_validation_loss_still_falls() -> None:
     assert severe(advise(evidence((4.4, 3.9), (4.45, 4.4), ended=False))) == []
     assert severe(advise(evidence((4.4, 3.9, 3.5), (4.45, 4.4, 4.45), ended=False))) == ["wrong_labels"]
     assert severe(advise(evidence((4.4, 3.9), (4.45, 4.4)))) == ["wrong_labels"]
+    few = evidence((4.4, 3.9), (4.45, 4.4), facts={"steps_per_epoch": 10}, steps=())
+    assert severe(advise(few)) == ["too_few_steps"]
 
 
 @pytest.mark.parametrize(
@@ -154,11 +167,12 @@ def test_half_unanswerable_and_all_null_is_seen_only_beyond_what_is_wanted() -> 
     ("concern", "first"),
     [
         (Concern("error", "question_leaked", "they are there too", count=50, of=100), "question_leaked"),
-        (Concern("error", "question_leaked", "they are there too", count=1, of=100), None),
+        (Concern("warning", "question_leaked", "they are there too", count=1, of=100), None),
         (Concern("error", "answer_cut_into_word", "inside a word", count=90, of=100), "answer_cut_into_word"),
         (Concern("warning", "answer_cut_into_word", "inside a word", count=2, of=100), None),
         (Concern("error", "answer_not_found", "not there", count=5, of=100), "answer_not_found"),
-        (Concern("error", "answer_not_found", "not there", count=1, of=100), None),
+        (Concern("warning", "answer_not_found", "not there", count=5, of=100), "answer_not_found"),
+        (Concern("warning", "answer_not_found", "not there", count=1, of=100), None),
         (Concern("error", "nothing_answerable", "no answers"), "nothing_answerable"),
         (Concern("error", "position_bias", "in one tenth", count=95, of=100), "position_bias"),
         (Concern("note", "position_bias", "in one tenth", count=30, of=100), None),
@@ -187,12 +201,190 @@ def test_the_probe_is_asked_for_only_where_it_decides() -> None:
     assert not needs_probe(evidence((1.4, 0.9), (1.2, 1.1)))
 
 
+def test_a_probe_has_its_cost_and_its_verdict_in_the_evidence() -> None:
+    for probe, words in ((PROBE_WELL, "can be"), (PROBE_FALLING, "cannot yet be"), (PROBE_BADLY, "cannot be")):
+        found = advise(evidence(STUCK, STUCK, probe=replace(probe, seconds=3.1)))[0]
+        assert f"32 examples {words} learned by heart: {probe.in_words()[:-5]}3.1 s" in found.evidence
+
+
+def test_a_multi_label_probe_that_still_falls_is_no_model_that_cannot_learn() -> None:
+    falling = ProbeResult(32, tuple(0.69 - 0.01 * step for step in range(40)))
+    facts = {"blind_loss": 0.5, "uniform_loss": 0.69, "fitting_rate": 2e-5}
+    assert severe(advise(evidence((0.52, 0.5), (0.51, 0.505), probe=falling, facts=facts))) == ["not_learning"]
+
+
+def scored(
+    train: tuple[float, ...],
+    validation: tuple[float, ...],
+    scores: tuple[float, ...],
+    blind: BlindScore = ACCURACY,
+    **facts: Any,
+) -> Evidence:
+    """A run with these losses and scores by epoch."""
+    epochs = tuple(epoch(i, train[i], validation[i], **{blind.metric: scores[i]}) for i in range(len(train)))
+    known = {"blind_scores": (blind,), "n_validation": 300, "blind_loss": 1.59, "uniform_loss": 1.79, **facts}
+    return evidence(train, validation, epochs=epochs, facts=known)
+
+
+@pytest.mark.parametrize(
+    ("score", "blind"),
+    [
+        (0.50, ACCURACY),
+        (0.52, ACCURACY),
+        (0.10, BlindScore("f1", 0.0, 200)),
+        (0.78, BlindScore("pearson", 0.0, 100, kind="correlation")),
+        (14.0, BlindScore("f1", 5.0, 300, whole=100.0)),
+    ],
+)
+@pytest.mark.parametrize("probe", [None, PROBE_WELL, PROBE_BADLY])
+def test_nothing_learned_is_never_said_of_a_score_beyond_chance(
+    score: float, blind: BlindScore, probe: ProbeResult | None
+) -> None:
+    """However little the loss says so: an accuracy of 0.50 where the commonest label has 0.34."""
+    case = replace(scored((1.65, 1.6), (1.6, 1.58), (score, score), blind), probe=probe)
+    assert not {"not_learning", "wrong_labels", "cannot_learn", "too_few_steps"} & set(severe(advise(case)))
+    low = scored((1.65, 1.6), (1.6, 1.58), (blind.value, blind.value), blind, fitting_rate=2e-5)
+    assert severe(advise(low)) == ["not_learning"]
+
+
+def test_thirty_four_steps_are_too_few_to_say_anything_of_labels() -> None:
+    case = scored((1.2, 0.8), (1.0, 0.7), (0.0, 0.0), BlindScore("f1", 0.0, 200), steps_per_epoch=17, blind_loss=0.5)
+    found = advise(replace(case, steps=()))[0]
+    assert found.sickness == "too_few_steps"
+    assert found.command == "distiltune train --recipe RUN/recipe.toml --output RUN-2 --epochs 8"
+
+
+def test_a_handful_of_steps_is_named_where_something_was_learned_in_them() -> None:
+    blind = BlindScore("f1", 15.0, 54, whole=100.0)
+    facts: dict[str, Any] = {"blind_loss": 3.37, "uniform_loss": 4.5, "planned_epochs": 1}
+    case = scored((3.38,), (2.77,), (45.0,), blind, **facts, steps_per_epoch=7)
+    (found,) = [each for each in advise(replace(case, steps=())) if each.severity != "note"]
+    assert (found.sickness, found.evidence[:7]) == ("underfitting", "7 steps")
+    assert found.command.endswith("--epochs 18")
+    long = scored((3.38,), (2.77,), (45.0,), blind, **facts, steps_per_epoch=700)
+    assert severe(advise(replace(long, steps=()))) == []
+
+
+@pytest.mark.parametrize(
+    ("share", "scores", "severity", "sickness"),
+    [
+        (1 / 15, (0.34, 0.35), "error", "learning_rate_too_low"),
+        (1 / 4, (0.45, 0.50), "warning", "learning_rate_too_low"),
+        (1 / 2, (0.45, 0.50), None, None),
+        (30, (0.34, 0.34), "error", "learning_rate_too_high"),
+        (5, (0.50, 0.50), "warning", "learning_rate_too_high"),
+        (2, (0.50, 0.52), None, None),
+    ],
+)
+def test_a_rate_far_from_the_fitting_one_is_named_with_that_one(
+    share: float, scores: tuple[float, ...], severity: str | None, sickness: str | None
+) -> None:
+    case = scored((1.7, 1.6), (1.65, 1.55), scores, fitting_rate=3e-4, learning_rate=3e-4 * share)
+    found = [each for each in advise(case) if each.sickness.startswith("learning_rate")]
+    assert [(each.severity, each.sickness) for each in found] == ([(severity, sickness)] if severity else [])
+    for each in found:
+        assert each.command == "distiltune train --recipe RUN/recipe.toml --output RUN-2 --learning-rate 3.0e-04"
+        assert "about 3.0e-04 fits" in each.evidence
+        assert "always 'joy' gets 0.34" in each.evidence
+
+
+@pytest.mark.parametrize(("loss", "first"), [(0.69, "wrong_labels"), (0.55, "predicts_nothing")])
+def test_a_loss_alone_has_to_say_clearly_that_something_was_learned(loss: float, first: str) -> None:
+    """Entities moved to words drawn by lot: the loss falls to 0.87 of the blind one, since signs are never names."""
+    train, validation = (1.0, 0.8, 0.75, 0.69), (0.9, loss, loss + 0.01, loss + 0.06)
+    nothing = {**GOOD, "n_given": 0.0, "n_wanted": 71.0}
+    case = scored(train, validation, (0.0,) * 4, BlindScore("f1", 0.0, 71), blind_loss=0.795, fitting_rate=2e-5)
+    assert severe(advise(replace(case, answers=nothing)))[0] == first
+
+
+def test_one_label_for_all_is_named_where_nothing_was_learned() -> None:
+    case = scored((1.6, 1.59), (1.6, 1.6), (0.34, 0.34), fitting_rate=2e-5, steps_per_epoch=60)
+    alike = {**GOOD, "one_label_share": 1.0, "one_label_wanted": 0.34}
+    case = replace(case, steps=case.steps[:1], answers=alike)
+    assert severe(advise(case)) == ["one_class"]
+    assert needs_probe(case)
+    assert severe(advise(replace(case, probe=PROBE_BADLY))) == ["cannot_learn"]
+
+
+def test_a_training_that_came_apart_is_no_question_of_the_epoch() -> None:
+    """Entities of the starter data at a rate that is too high for them: learned by epoch 4, lost by the last."""
+    train = (1.49, 1.02, 0.78, 0.72, 0.59, 0.63, 0.71, 0.73, 0.67, 0.62, 0.60, 0.65, 0.79, 0.93, 0.96, 0.95)
+    scores = (0.0, 0.0, 0.0, 0.05, 0.28, 0.19, 0.19, 0.0, 0.16, 0.16, 0.15, 0.11, 0.0, 0.0, 0.0, 0.0)
+    case = scored(train, tuple(loss - 0.05 for loss in train), scores, BlindScore("f1", 0.0, 38), blind_loss=0.95)
+    found = advise(case)
+    assert severe(found) == ["learning_rate_too_high"]
+    assert "training loss 0.59 in epoch 4, 0.95 in epoch 15" in found[0].evidence
+    assert "--learning-rate" in found[0].command
+
+
+def test_a_low_rate_that_went_all_the_way_is_no_fault() -> None:
+    """It has turned, or nothing falls any more and little is left, or the model was fine-tuned before."""
+    low: dict[str, Any] = {"fitting_rate": 3e-4, "learning_rate": 5e-5}
+    turned = scored((1.2, 0.5, 0.2), (0.9, 0.8, 1.1), (0.7, 0.72, 0.71), **low)
+    assert "learning_rate_too_low" not in severe(advise(turned))
+    done = scored((0.4, 0.3), (0.40, 0.40), (0.9, 0.9), **low)
+    assert severe(advise(done)) == []
+    hard = scored((1.0, 0.85), (1.1, 1.095), (0.6, 0.6), **low)  # by heart it knows more already
+    assert severe(advise(hard)) == []
+    gone_on = scored((1.2, 1.0), (1.1, 0.95), (0.6, 0.65), is_fine_tuned=True, **low)
+    assert "learning_rate_too_low" not in severe(advise(gone_on))
+
+
+def test_an_epoch_that_was_chosen_against_the_score_is_named_with_the_monitor() -> None:
+    blind = BlindScore("f1", 0.0, 200)
+    case = scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.0, 0.2, 0.3), blind)
+    found = advise(case)
+    assert severe(found) == ["epoch_against_score"]
+    assert found[0].command == "distiltune train --recipe RUN/recipe.toml --output RUN-2 --monitor f1"
+    assert "epoch 0 is kept, by the validation loss, with f1 0.000; epoch 2 has 0.300" in found[0].evidence
+    by_score = {"monitor": "f1", "choice": BestEpoch("higher")}
+    assert severe(advise(scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.0, 0.2, 0.3), blind, **by_score))) == []
+    little = scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.28, 0.3, 0.3), blind)
+    assert "epoch_against_score" not in severe(advise(little))
+
+
+@pytest.mark.parametrize(
+    ("answers", "sickness", "flag"),
+    [
+        ({"n_given": 2.0, "n_wanted": 100.0}, "predicts_nothing", "--epochs 6"),
+        ({"n_given": 90.0, "n_wanted": 100.0}, None, ""),
+        ({"one_label_share": 1.0, "one_label_wanted": 0.34}, "one_class", "--epochs 6"),
+        ({"one_label_share": 1.0, "one_label_wanted": 0.7}, "one_class", "--class-weights balanced"),
+        ({"one_label_share": 1.0, "one_label_wanted": 0.95}, None, ""),
+        ({"null_share": 1.0, "null_share_wanted": 0.3}, "all_null", "--epochs 6"),
+    ],
+)
+def test_a_model_that_says_nothing_or_one_thing(answers: dict[str, float], sickness: str | None, flag: str) -> None:
+    found = advise(evidence((1.4, 0.9), (1.2, 1.1), answers={**GOOD, **answers}))
+    assert severe(found) == ([sickness] if sickness else [])
+    if sickness:
+        assert found[0].command.startswith("distiltune train --recipe RUN/recipe.toml --output RUN-2 --epochs 6")
+        assert flag in found[0].command
+
+
+def test_who_has_a_pretrained_or_a_fine_tuned_model_is_not_told_to_use_one() -> None:
+    few = Concern("warning", "few_examples", "few", "add examples", repair_of_fresh=", or start from RUN")
+    assert for_model((few,), is_fine_tuned=True)[0].repair == "add examples"
+    assert for_model((few,), is_fine_tuned=False)[0].repair == "add examples, or start from RUN"
+    assert "pretrained" not in advise(evidence(STUCK, STUCK, probe=PROBE_BADLY))[0].command
+    scratch = evidence(STUCK, STUCK, probe=PROBE_BADLY, facts={"from_scratch": True})
+    assert "use a pretrained model" in advise(scratch)[0].command
+
+
+@pytest.mark.parametrize(("n", "severity"), [(1, "warning"), (2, "error")])
+def test_a_leak_is_as_severe_to_a_check_as_it_matters_to_a_training(n: int, severity: str) -> None:
+    (leak,) = leak_concern("text_leaked", "there too", [Case("a", "b")], n, 100, "take them out")
+    assert leak.severity == severity
+
+
 def test_nothing_is_called_stuck_after_the_first_of_several_epochs() -> None:
     assert advise(evidence((4.5,), (4.5,), ended=False)) == ()
     assert severe(advise(evidence((4.5, 4.5), (4.5, 4.5), ended=False))) == ["not_learning"]
 
 
-@pytest.mark.parametrize(("n", "margin", "severity"), [(15, 20.0, "warning"), (200, 6.0, "note"), (5000, 1.0, None)])
+@pytest.mark.parametrize(
+    ("n", "margin", "severity"), [(15, 20.0, "warning"), (37, 15.0, "note"), (200, 6.0, "note"), (5000, 1.0, None)]
+)
 def test_a_validation_set_that_is_too_small_to_tell(n: int, margin: float, severity: str | None) -> None:
     answers = {**GOOD, "n": float(n), "score_margin": margin}
     found = advise(evidence((1.4, 0.9), (1.2, 1.1), answers=answers, facts={"n_validation": n}))
@@ -217,6 +409,7 @@ def test_commands_are_those_of_the_run() -> None:
     ):
         command = advise(case)[0].command
         assert any(command.endswith(f"ask: {each}") for each in facts.values())
+        assert "--learning-rate" not in command or command.startswith(case.facts.again)
 
 
 def test_lines_for_a_terminal_name_evidence_and_command() -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence, TrainingFacts
+from distiltune.recipe.auto import fitting_rate
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.console import ConsoleReporter
 from distiltune.runs.coaching import training_facts
@@ -99,6 +100,11 @@ def test_commands_are_of_the_runs_own_recipe_and_data(settings: dict[str, Any], 
     assert found.find_lr == f"distiltune find-lr --recipe '{run.recipe}'"
     named = f"distiltune check {settings['train']} --against {settings['validation']} --recipe '{run.recipe}'"
     assert found.check == named
+    assert found.again == f"distiltune train --recipe '{run.recipe}' --output '{run.path}-2'"
+    n_steps = found.planned_epochs * found.steps_per_epoch
+    assert found.fitting_rate == fitting_rate("question-answering", TINY.hidden_size, n_steps)
+    assert [blind.metric for blind in found.blind_scores] == ["f1"]
+    assert not found.is_fine_tuned
     leak = advise(Evidence(found))[0]
     assert (leak.sickness, leak.command) == ("question_leaked", f"train on what this leaves: {named} --fix clean.json")
     assert "--against" not in facts(validation=(), validation_share=0.2).check
@@ -161,7 +167,7 @@ def test_what_a_resumed_run_goes_on_from_is_not_what_it_began_from(settings: dic
     with pytest.raises(KeyboardInterrupt):
         train(settings, tmp_path / "run", validation=str(dev), learning_rate=1e-4, stride=0, go_on=stop)
     told = {advice.sickness for advice in resume(tmp_path / "run").advice}
-    assert {"cannot_learn", "not_learning", "wrong_labels"} & told  # no updates to blame: what it began from decides
+    assert {"learning_rate_too_low", "too_few_steps"} & told  # what it began from does not hide it
     assert "no_pretraining" not in told
 
 

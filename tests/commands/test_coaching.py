@@ -49,14 +49,14 @@ def test_check_tells_finds_and_fixes(
     run: Run, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = ("check", folder / "train.json", "--against", folder / "dev.json", "--model", folder / "tiny", *SMALL)
-    assert run(*asked, "--fix", tmp_path / "clean.json") == 0
+    assert run(*asked, "--fix", tmp_path / "clean.json") == 1, "a leak is an error"
     text = capsys.readouterr().out
-    assert "32 questions on 8 passages" in text
+    assert "32 questions on 8 passages, 0 rows left out" in text
     assert "[question_leaked]" in text
     assert "training on this machine: about" in text
     clean = json.loads((tmp_path / "clean.json").read_text(encoding="utf-8"))
     assert sum(len(p["qas"]) for p in clean["data"][0]["paragraphs"]) == 28
-    assert run(*asked, "--json") == 0
+    assert run(*asked, "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert {concern["kind"]: concern["count"] for concern in found["concerns"]}["question_leaked"] == 4
     assert run(*asked, "--fix", tmp_path / "clean.json") == 1

@@ -14,6 +14,7 @@ import torch
 import distiltune
 from distiltune import cli
 from distiltune.errors import ModelError
+from distiltune.inference import trained_model
 from distiltune.model.source import load_source, load_tokenizer
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.model.vocabulary_case import case_doubt
@@ -78,6 +79,13 @@ def test_a_cased_vocabulary_that_is_made_small(tmp_path: Path, config: dict[str,
     (note,) = load_source(str(directory), HEAD_RULES).notes
     assert "it is a cased model" in note
     assert '"do_lower_case": false' in note
+
+
+def test_an_exported_model_says_it_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = write(tmp_path / "model", CASED, None)
+    monkeypatch.setattr(trained_model, "OnnxModel", lambda *given, **named: torch.nn.Identity())
+    notes = trained_model.load_onnx(directory, torch.device("cpu")).source.notes
+    assert "it is a cased model" in notes[1]
 
 
 def test_an_uncased_vocabulary_whose_capitals_are_kept(tmp_path: Path) -> None:

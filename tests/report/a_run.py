@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary
 from distiltune.system.device import Machine
 from distiltune.tasks.analysis import (

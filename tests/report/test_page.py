@@ -10,7 +10,7 @@ from importlib.resources import files
 
 import pytest
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.report.curves import BAND, INK, PAPER, RULE, draw_curves
 from distiltune.report.page import inline_svg, report_page
 from distiltune.report.run_summary import RecipeEntry, RunSummary

@@ -40,13 +40,23 @@ def test_settings_that_do_nothing_are_refused_with_those_that_matter(settings: d
     for use in (evaluate, partial(predict, predictions=tmp_path / "out")):
         with pytest.raises(RecipeError) as caught:
             use("no-model", "no-data.json", **settings)
-        assert caught.value.what.startswith(f"{', '.join(settings)}: nothing here depends on")
-        assert ", ".join(FOR_USE) in caught.value.fix
+        assert f"takes no {' and no '.join(settings)}: nothing" in caught.value.what
+        assert "columns, quoting, no_header" in caught.value.fix
     assert not (tmp_path / "out").exists()
 
 
+def test_only_settings_of_the_models_task_are_offered(model: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        evaluate(model, "no-data.json", epochs=3)
+    assert caught.value.what.startswith("evaluate takes no epochs")
+    assert "recipe" not in caught.value.where
+    assert "max_answer_tokens" in caught.value.fix
+    assert "long_texts" not in caught.value.fix
+    assert "overlapping" not in caught.value.fix
+
+
 def test_what_matters_where_answers_are_written_is_refused_elsewhere(model: Path, data: Path, tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="n_best: nothing"):
+    with pytest.raises(RecipeError, match="evaluate takes no n_best"):
         evaluate(model, data, n_best=3)
     assert evaluate(model, data, n_best=3, predictions=tmp_path / "a").written
     assert predict(model, data, tmp_path / "b", n_best=3).written

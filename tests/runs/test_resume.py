@@ -131,6 +131,24 @@ def test_what_lay_beside_a_run_stays_when_it_begins_anew(settings: dict[str, Any
     assert [line["kind"] for line in read_log(tmp_path / "run" / "log.jsonl")].count("start") == 1
 
 
+class Told(Quiet):
+    """Keeps the notes."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+def test_a_run_that_was_finished_says_so(settings: dict[str, Any], tmp_path: Path) -> None:
+    first, again = Told(), Told()
+    fine_tune(output=tmp_path / "run", reporter=first, **settings)
+    resume(tmp_path / "run", reporter=again)
+    assert not any("finished already" in note for note in first.notes)
+    assert any("finished already" in note for note in again.notes)
+
+
 def test_a_run_that_early_stopping_has_ended_has_its_weights_again(
     settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

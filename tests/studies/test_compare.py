@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from distiltune.errors import DistiltuneError, RecipeError, TrainingError
+from distiltune.recipe.choose_task import USUAL
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.runs.record import RunRecord, read_run
 from distiltune.studies.compare import RunComparison, compare_pair, compare_runs, means, paired_bootstrap
@@ -68,6 +69,29 @@ def test_a_run_with_itself_differs_in_nothing(runs: tuple[FineTuned, FineTuned])
     assert not comparison.pairs[0].changed
     assert not any(score.is_real for score in comparison.pairs[0].scores)
     assert "the recipes are the same" in comparison_lines(comparison)
+    assert f"{runs[0].directory.name} is compared with itself" in comparison.notes
+    assert not any("itself" in note for note in compare_runs([run.directory for run in runs]).notes)
+
+
+def test_the_same_data_under_another_path_is_the_same(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(runs[0].directory, moved, ignore=shutil.ignore_patterns("checkpoints", "model"))
+    recipe = moved / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace("train.json", "elsewhere.json"))
+    assert not compare_runs([runs[0].directory, moved]).differing
+    assert "elsewhere.json" in recipe.read_text()
+    other = recipe.read_text().replace(read_run(moved).fingerprints["train"], "0" * 64)
+    recipe.write_text(other)
+    assert set(compare_runs([runs[0].directory, moved]).differing) == {"train"}
+
+
+@pytest.mark.parametrize(
+    ("task", "metric"),
+    [("text-classification", "accuracy"), ("token-classification", "all marked right"), (USUAL, "exact match")],
+)
+def test_what_is_right_as_a_whole_has_the_tasks_name(runs: tuple[FineTuned, FineTuned], task: str, metric: str) -> None:
+    slow, quick = (replace(read_run(run.directory), settings={"task": task}) for run in runs)
+    assert compare_pair(slow, quick).scores[0].metric == metric
 
 
 def with_log(run: FineTuned, path: Path, edit: Callable[[list[dict[str, Any]]], None]) -> Path:

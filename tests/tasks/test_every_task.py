@@ -91,7 +91,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
             left = int(leave.code or 0)
         printed = capsys.readouterr()
         assert left == code, printed.err
-        return printed.out if code == 0 else printed.err
+        return printed.err if code and not printed.out else printed.out  # a check that finds errors prints them
 
     return run
 
@@ -124,13 +124,13 @@ def test_check_finds_what_is_wrong(made: Made, call: Callable[..., str], tmp_pat
     bad = tmp_path / "bad.jsonl"
     bad.write_text("\n".join([*map(json.dumps, [*rows, wrong, {"id": "none"}]), *held_out[:3]]) + "\n")
     asked = ("check", bad, "--against", made.validation, "--model", made.model, "--threads", "1")
-    found = json.loads(call(*asked, "--json"))
+    found = json.loads(call(*asked, "--json", code=1))
     kinds = {concern["kind"]: concern for concern in found["concerns"]}
     assert kinds["label_conflict"]["count"] == 1
     assert (kinds["text_leaked"]["count"], kinds["text_leaked"]["of"]) == (3, len(held_out))
     assert any(concern["severity"] in ("warning", "error") and concern["count"] == 1 for concern in found["concerns"])
     assert found["task"] == made.task
-    assert "training on this machine: about" in call(*asked)
+    assert "training on this machine: about" in call(*asked, code=1)
     assert "--fix" in call(*asked, "--fix", tmp_path / "clean.jsonl", code=2)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("patience = 2\n")  # of a training that has validation data

@@ -16,11 +16,12 @@ _INTRODUCTION = """# The recipe
 A recipe is every setting of a run, as one value. Two have names. `auto`, the default, sets learning rate, epochs,
 warm-up, clipping and monitor by what model, task and data are ([the rule and its evidence](recipe-auto.md)): a run
 prints what was chosen and why, and its `recipe.toml` has the numbers. `--recipe classic` has the defaults below: the
-numbers of the 2022 Keras tutorial, with two differences. The tutorial's products are float32; `precision = "auto"` takes them in bfloat16 where the machine
-is made for it ([measured](performance.md#precision)), and then a GPU applies no attention dropout. Its dropouts are
-those of `distilbert-base-uncased`, 0.1; a recipe that names none takes the model's own, and both packaged models,
-`starter` and `starter-qa`, have 0. With `precision = "float32"`, `dropout = 0.1`, `attention_dropout = 0.1` and
-`head_dropout = 0.1` nothing differs, whatever the model; what a run had is in its `recipe.toml` under `[resolved]`.
+numbers of the 2022 Keras tutorial, with two differences. The tutorial's products are float32; `precision = "auto"`
+takes them in bfloat16 where the machine is made for it ([measured](performance.md#precision)), and then a GPU applies
+no attention dropout. Its dropouts are those of `distilbert-base-uncased`, 0.1; a recipe that names none takes the
+model's own, and both packaged models, `starter` and `starter-qa`, have 0. With `precision = "float32"`,
+`dropout = 0.1`, `attention_dropout = 0.1` and `head_dropout = 0.1` nothing differs, whatever the model; what a run had
+is in its `recipe.toml` under `[resolved]`.
 
 Each setting is a flag (`--learning-rate 3e-5`), a line of a TOML file (`learning_rate = 3e-5`, used by
 `--recipe FILE`; flags win), and an argument of `fine_tune` in Python. The run directory keeps the whole recipe in

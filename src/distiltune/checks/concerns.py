@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Severity = Literal["error", "warning", "note"]
@@ -40,6 +40,7 @@ class Concern:
         fixable: whether ``--fix`` takes care of it.
         cases: the rows, all of them where they are known one by one.
         headline: what it is to a training, in a few words; empty: as the message says.
+        repair_of_fresh: what else may be done about it with a model that is not fine-tuned for the task yet.
 
     """
 
@@ -52,6 +53,7 @@ class Concern:
     fixable: bool = False
     cases: tuple[Case, ...] = ()
     headline: str = ""
+    repair_of_fresh: str = ""
 
     @property
     def share(self) -> float:
@@ -86,11 +88,22 @@ def leak_concern(
 ) -> list[Concern]:
     """The concern that ``n_there`` rows of the other set's ``of`` are in this set too, empty if none is.
 
-    It is counted in the other set, whose figures it spoils; the cases are this set's rows.
+    It is counted in the other set, whose figures it spoils, an error where it has many; the cases are this set's rows.
     """
     if not cases:
         return []
-    return [Concern("error", kind, message, repair, n_there, of, fixable, tuple(cases))]
+    concern = Concern("error", kind, message, repair, n_there, of, fixable, tuple(cases))
+    return [concern if concern.share >= MANY_LEAKED else replace(concern, severity="warning")]
+
+
+def for_model(concerns: Iterable[Concern], is_fine_tuned: bool) -> tuple[Concern, ...]:
+    """The concerns with what may be done about them with this model."""
+    return tuple(
+        each
+        if is_fine_tuned or not each.repair_of_fresh
+        else replace(each, repair=f"{each.repair}{each.repair_of_fresh}", repair_of_fresh="")
+        for each in concerns
+    )
 
 
 def ranked(concerns: Iterable[Concern]) -> tuple[Concern, ...]:

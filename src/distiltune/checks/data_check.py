@@ -13,14 +13,14 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from distiltune.checks.concerns import Concern, concern_lines, ranked
+from distiltune.checks.concerns import Concern, concern_lines, for_model, ranked
 from distiltune.checks.cost import Estimate, TrainingPlan, Work, estimate_training
 from distiltune.checks.vocabulary import case_concerns
 from distiltune.data.sources import has_splits
 from distiltune.model.config import EncoderConfig
 from distiltune.model.small_json import read_json
 from distiltune.model.source import load_tokenizer, resolve_model
-from distiltune.progress import shown_seconds, tell
+from distiltune.progress import counted, shown_seconds, tell
 from distiltune.system.device import choose_device, choose_precision, set_threads
 
 
@@ -33,6 +33,7 @@ class CheckRequest:
         data: the sources, as ``train`` of the recipe has them.
         against: the other set's, usually the validation data; empty: what of the data is set apart for that by whoever
             made it, if it is.
+        architecture: the class of a model that is fine-tuned for the task, as its config.json names it.
         model: whose vocabulary the texts are cut with; of its weights none is read.
         epochs: of the training whose cost is estimated, as are the following.
         batch_size: examples a step.
@@ -43,6 +44,7 @@ class CheckRequest:
     """
 
     task: str
+    architecture: str
     data: tuple[str, ...]
     against: tuple[str, ...]
     model: str
@@ -63,6 +65,7 @@ class CheckBasis:
         config: the model's shape; None for one that is converted when it is trained.
         began: when the check did, by ``time.perf_counter``.
         concerns: what is doubtful about the model's vocabulary.
+        is_fine_tuned: whether the model is fine-tuned for the task already.
 
     """
 
@@ -71,6 +74,7 @@ class CheckBasis:
     config: EncoderConfig | None
     began: float
     concerns: tuple[Concern, ...] = ()
+    is_fine_tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,11 @@ class Checked:
     lines: Sequence[str]
     values: dict[str, Any]
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether something was found that spoils a training or its figures."""
+        return any(concern["severity"] == "error" for concern in self.values["concerns"])
+
 
 def begin_check(request: CheckRequest) -> CheckBasis:
     """Find the model, and what the data is to be checked against.
@@ -118,12 +127,13 @@ def begin_check(request: CheckRequest) -> CheckBasis:
     # A BERT, which is converted when it is trained, has other names for its sizes.
     shape = EncoderConfig.from_hf(config) if "dim" in config else None
     tokenizer = load_tokenizer(directory)
-    return CheckBasis(tokenizer, against, shape, began, tuple(case_concerns(directory, tokenizer)))
+    is_fine_tuned = request.architecture in (config.get("architectures") or ())
+    return CheckBasis(tokenizer, against, shape, began, tuple(case_concerns(directory, tokenizer)), is_fine_tuned)
 
 
 def end_check(request: CheckRequest, basis: CheckBasis, looked: LookedAt) -> Checked:
     """What was seen, with the expected cost of a training on this machine."""
-    concerns = ranked([*basis.concerns, *looked.concerns])
+    concerns = ranked(for_model([*basis.concerns, *looked.concerns], basis.is_fine_tuned))
     estimate = None
     if basis.config is not None:
         tell("measuring this machine")
@@ -152,7 +162,8 @@ def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds
     lines.append("")
     if concerns:
         n_of = [sum(concern.severity == name for concern in concerns) for name in ("error", "warning", "note")]
-        lines += [f"findings by kind: {n_of[0]} errors, {n_of[1]} warnings, {n_of[2]} notes", *concern_lines(concerns)]
+        kinds = ", ".join(map(counted, n_of, ("error", "warning", "note")))
+        lines += [f"findings by kind: {kinds}", *concern_lines(concerns)]
     else:
         lines.append("nothing is wrong that can be seen before a training")
     return [*lines, "", f"checked in {shown_seconds(seconds)}"]
@@ -161,6 +172,6 @@ def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds
 def _estimate_line(estimate: Estimate) -> str:
     return (
         f"training on this machine: about {shown_seconds(estimate.train_seconds)} "
-        f"({estimate.n_steps:,} steps, {estimate.tokens_per_second:,.0f} tokens/s in {estimate.precision}), "
+        f"({counted(estimate.n_steps, 'step')}, {estimate.tokens_per_second:,.0f} tokens/s in {estimate.precision}), "
         f"about {estimate.memory_bytes / 1e9:.1f} GB of memory"
     )

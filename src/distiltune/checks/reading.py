@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
 from distiltune.data.rejections import at_fault_of
 from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.data.values import is_generated_id
 
 MAX_REJECTED_SHARE = 0.05
 """Share of rejected rows beyond which a training stops, unless its recipe says otherwise."""
@@ -62,18 +63,27 @@ def reading_concerns(
     by_kind: dict[tuple[str, str], list[RowFinding]] = {}
     for finding in findings.items:
         by_kind.setdefault((finding.outcome, finding.kind), []).append(finding)
-    concerns: list[Concern] = []
+    concerns = list(decisions_on(findings))
     for (outcome, kind), found in by_kind.items():
         if outcome == "decided":  # about a whole file: the sentence is all there is to say
-            concerns += [Concern("note", kind, f"{finding.where}: {finding.message}") for finding in found]
             continue
-        cases = [Case(finding.row_id or finding.where, finding.message) for finding in found]
+        cases = [Case(_place(finding), finding.message) for finding in found]
         many = stops or kind in words.errors if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
         noted = _meaning(outcome, kind, many, words)
         concerns += concern_of(
             noted.severity, kind, noted.message, cases, findings.n_rows, noted.repair, fixable=noted.fixable
         )
     return concerns
+
+
+def decisions_on(findings: RowFindings) -> tuple[Concern, ...]:
+    """How files were read where they did not say: of a set that is checked, and of the one that it is compared with."""
+    return tuple(Concern("note", each.kind, f"{each.where}: {each.message}") for each in findings.of("decided"))
+
+
+def _place(finding: RowFinding) -> str:
+    """What a person finds the row by: its id, or its line where it has none of its own."""
+    return finding.where if finding.where and is_generated_id(finding.row_id) else finding.row_id or finding.where
 
 
 def _meaning(outcome: str, kind: str, many: bool, words: ReadingWords) -> Noted:

@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from distiltune.coach.advice import Advice, advise
+from distiltune.coach.advice import advise
 from distiltune.coach.evidence import Evidence, TrainingFacts
+from distiltune.coach.sickness import Advice
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.optimiser import Adam
 from distiltune.training.run_log import RunLog

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
-from distiltune.commands.output import error_console, make_console, say
+from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.tasks.table import TASKS
 
@@ -50,7 +50,7 @@ def check(
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
-    """Say what is wrong with a data set before anything is trained on it.
+    """Say what is wrong with a data set before anything is trained on it. The exit status is 1 if an error is found.
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
@@ -65,9 +65,11 @@ def check(
         found = entry.needed(entry.checker)(data, against or [], built, fix)
     if as_json:
         typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
-        return
-    for line in found.lines:
-        say(console, line)
+    else:
+        for line in found.lines:
+            say(console, line)
+    if found.has_errors:
+        raise typer.Exit(EXIT_FAILED)
 
 
 def compare(

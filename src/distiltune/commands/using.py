@@ -18,10 +18,12 @@ from distiltune.commands.options import (
     used,
 )
 from distiltune.commands.output import error_console, make_console, say
-from distiltune.errors import DistiltuneError, RecipeError, install_extra
+from distiltune.errors import DataError, DistiltuneError, RecipeError, install_extra
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
+
+_GIVE_A_TEXT = "give --document FILE, --text TEXT, or pipe a text in"
 
 
 @settings_as_flags(*FOR_USE)
@@ -85,14 +87,15 @@ def predict(
 
 
 @settings_as_flags(
-    "max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold", "device", "threads"
+    *("max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold"),
+    *("encoding", "device", "threads"),
 )
 def ask(
     model: ModelOption,
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
     document: Annotated[
         list[Path] | None,
-        typer.Option("--document", "-d", help="A text file (UTF-8), repeatable; `-` is standard input."),
+        typer.Option("--document", "-d", help="A text file, repeatable; `-` is standard input."),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
     questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
@@ -108,12 +111,15 @@ def ask(
 
     Example: `distiltune ask --model runs/mine --document handbook.txt "Who signs the lease?"`
     """
-    asked = [*(questions or []), *_read_questions(questions_file)]
-    if not asked:
-        raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     given = used(settings)
     Recipe.build(given)  # which says what is wrong with a value
-    documents = _read_documents(document or [], text)
+    encoding = given.pop("encoding", "")
+    if encoding and not document and not questions_file and text is not None:
+        raise RecipeError("No file is read.", where="--encoding", fix="leave it out; --text is text already")
+    asked = [*(questions or []), *_read_questions(questions_file, encoding)]
+    if not asked:
+        raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
+    documents = _read_documents(document or [], text, encoding)
 
     from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
@@ -194,13 +200,13 @@ def serve(
     run(app, host, port, limits, lambda url: say(console, f"serving {name} at {url} (stop with Ctrl-C)"))
 
 
-def _read_questions(path: Path | None) -> list[str]:
+def _read_questions(path: Path | None, encoding: str) -> list[str]:
     if path is None:
         return []
-    return [line.strip() for line in _read_text(path).splitlines() if line.strip()]
+    return [line.strip() for line in _read_text(path, encoding).splitlines() if line.strip()]
 
 
-def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]:
+def _read_documents(paths: list[Path], text: str | None, encoding: str) -> str | dict[str, str]:
     """The text given, or each document by its path."""
     if text is not None:
         if paths:
@@ -208,16 +214,16 @@ def _read_documents(paths: list[Path], text: str | None) -> str | dict[str, str]
         return text
     if not paths:
         if sys.stdin.isatty():
-            raise RecipeError(
-                "There is no text to look in.", fix="give --document FILE, --text TEXT, or pipe a text in"
-            )
+            raise RecipeError("There is no text to look in.", fix=_GIVE_A_TEXT)
         paths = [Path("-")]
-    if len(paths) == 1:
-        return _read_text(paths[0])
-    return {str(path): _read_text(path) for path in paths}
+    texts = {str(path): _read_text(path, encoding) for path in paths}
+    if empty := [name for name, each in texts.items() if not each.strip()]:
+        names = ", ".join("standard input" if name == "-" else name for name in empty)
+        raise DataError("There is no text in it to look in.", where=names, fix=_GIVE_A_TEXT)
+    return texts if len(texts) > 1 else next(iter(texts.values()))
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, encoding: str) -> str:
     from distiltune.data.streams import read_text
 
-    return read_text(path)
+    return read_text(path, encoding)

@@ -8,10 +8,10 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
-Value = Mapping[str, object]
+from distiltune.data.plain_rows import Plain, Value, is_triple, spans_of_triples, triples_of, without
+from distiltune.data.spacy_forms import spacy_docs, spacy_documents, spacy_pairs
 
 ANSWERS: Final = {
     "reject": "The annotator rejected it.",
@@ -24,18 +24,10 @@ ANSWER: Final = "answer"
 """The column of Prodigy's verdicts; rows of other tools that were passed over get one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
-    """A row in plain columns, and how it was read, to be told once a file."""
-
-    value: dict[str, object]
-    told: str
-
-
 def plain_rows(value: object) -> Iterator[Plain]:
     """The plain rows that a value of a known form stands for, usually one; none if it has no known form."""
     if isinstance(value, list):
-        yield from _spacy_pair(value)
+        yield from spacy_pairs(value)
         return
     if not isinstance(value, dict):
         return
@@ -49,65 +41,15 @@ def plain_rows(value: object) -> Iterator[Plain]:
 def rows_of_document(document: Mapping[str, object]) -> list[object] | None:
     """The rows of a JSON object that is no list of rows itself, if it is a known one, or such a row itself."""
     rows = document.get("annotations")  # beside "classes": the text and its spans, as spaCy has them
-    if isinstance(rows, list) and rows and all(any(_spacy_pair(row)) for row in rows):
+    if isinstance(rows, list) and rows and all(any(spacy_pairs(row)) for row in rows):
         return rows
     return [document] if any(plain_rows(document)) else None
-
-
-def _is_triple(value: object) -> bool:
-    """Whether it is ``[start, end, label]``."""
-    return (
-        isinstance(value, list)
-        and len(value) == 3
-        and type(value[0]) is int
-        and type(value[1]) is int
-        and isinstance(value[2], str)
-    )
-
-
-def _triples(value: object) -> list[list[object]] | None:
-    """``value`` if it is a list of ``[start, end, label]`` that is not empty."""
-    return value if isinstance(value, list) and value and all(map(_is_triple, value)) else None
-
-
-def _spans(triples: list[list[object]]) -> list[dict[str, object]]:
-    return [{"start": start, "end": end, "label": label} for start, end, label in triples]
-
-
-def _without(value: Value, *names: str) -> dict[str, object]:
-    return {name: each for name, each in value.items() if name not in names}
 
 
 def _text_in(value: Value) -> str:
     """The name of the column that holds the text: ``text``, ``data``, or the only one that holds text."""
     texts = [name for name, each in value.items() if isinstance(each, str)]
     return next((name for name in ("text", "data") if name in texts), texts[0] if len(texts) == 1 else "")
-
-
-def _spacy_pair(value: object) -> Iterator[Plain]:
-    """``["text", {"entities": [[0, 3, "person"]]}]``; what else the object has, such as ``cats``, comes along."""
-    if not (isinstance(value, list) and len(value) == 2 and isinstance(value[0], str) and isinstance(value[1], dict)):
-        return
-    row: dict[str, object] = {"text": value[0], **_without(value[1], "entities", "text")}
-    triples = value[1].get("entities")
-    if isinstance(triples, list) and all(map(_is_triple, triples)):
-        row["spans"] = _spans(triples)
-    yield Plain(row, "rows are spaCy's pairs of a text and its entities")
-
-
-def _spacy_document(value: Value) -> Iterator[Plain]:
-    """spaCy's JSON for its version 2: paragraphs of sentences of tokens, each a row."""
-    paragraphs = value.get("paragraphs")
-    for paragraph in paragraphs if isinstance(paragraphs, list) else ():
-        sentences = paragraph.get("sentences") if isinstance(paragraph, dict) else None
-        for sentence in sentences if isinstance(sentences, list) else ():
-            tokens = sentence.get("tokens") if isinstance(sentence, dict) else None
-            if not (isinstance(tokens, list) and all(isinstance(token, dict) and "orth" in token for token in tokens)):
-                continue
-            row: dict[str, object] = {"tokens": [token["orth"] for token in tokens]}
-            if any("ner" in token for token in tokens):
-                row["tags"] = [token.get("ner") for token in tokens]
-            yield Plain(row, "each sentence of spaCy's documents is a row, its tags are `ner`")
 
 
 def _label_studio(value: Value) -> Iterator[Plain]:
@@ -154,7 +96,10 @@ def _as_set(spans: list[dict[str, object]]) -> set[tuple[str, ...]]:
 
 
 def _label_studio_min(value: Value) -> Iterator[Plain]:
-    """Label Studio's JSON-MIN: the results beside the text, under the name that the project gave them."""
+    """Label Studio's JSON-MIN: the results beside the text, under the name that the project gave them.
+
+    They are marks in the text, or a choice, if that is the only thing beside the text.
+    """
     named = [name for name, each in value.items() if _is_studio_list(each)]
     text = _text_in({name: each for name, each in value.items() if name not in _STUDIO_OWN})
     if len(named) == 1 and text and "annotation_id" in value:
@@ -163,6 +108,14 @@ def _label_studio_min(value: Value) -> Iterator[Plain]:
         row = {"id": value.get("id"), "text": value[text], "spans": [_studio_span(each) for each in given]}
         told = f"rows are Label Studio's (JSON-MIN); the text is `{text}`, the marks are `{named[0]}`"
         yield Plain(row, told)
+        return
+    others = [name for name in value if name not in _STUDIO_OWN and name != "text"]
+    if "annotation_id" in value and isinstance(value.get("text"), str) and len(others) == 1 and others[0] != "label":
+        given = value[others[0]]
+        choices = given.get("choices") if isinstance(given, dict) else given
+        if isinstance(choices, str) or _texts(choices) is not None:
+            told = f"rows are Label Studio's (JSON-MIN); the label is what was chosen as `{others[0]}`"
+            yield Plain({**value, "label": choices}, told)
 
 
 _STUDIO_OWN = frozenset({"annotator", "created_at", "updated_at", "lead_time", "annotation_id", "id"})
@@ -183,7 +136,7 @@ def _prodigy(value: Value) -> Iterator[Plain]:
         return
     if all(isinstance(token, dict) and {"text", "start", "end"} <= token.keys() for token in tokens):
         told = "rows are Prodigy's; its tokens are passed over, spans are of the text; `answer` is heeded"
-        yield Plain({"spans": [], **_without(value, "tokens")}, told)
+        yield Plain({"spans": [], **without(value, "tokens")}, told)
 
 
 def _doccano(value: Value) -> Iterator[Plain]:
@@ -192,15 +145,15 @@ def _doccano(value: Value) -> Iterator[Plain]:
     if not isinstance(value.get(text), str):
         return
     for name in ("label", "labels", "entities"):
-        if triples := _triples(value.get(name)):
-            row = {**_without(value, name, text), "text": value[text], "spans": _spans(triples)}
+        if triples := triples_of(value.get(name)):
+            row = {**without(value, name, text), "text": value[text], "spans": spans_of_triples(triples)}
             yield Plain(row, f"`{name}` is taken for spans, [start, end, label]")
             return
     for name in ("entities", "annotations"):
         given = value.get(name)
         if isinstance(given, list) and given and all(map(_has_offsets, given)):
             spans = [{"start": e["start_offset"], "end": e["end_offset"], "label": e.get("label")} for e in given]
-            row = {**_without(value, name, text), "text": value[text], "spans": spans}
+            row = {**without(value, name, text), "text": value[text], "spans": spans}
             yield Plain(row, f"`{name}` is taken for spans with start_offset, end_offset and label")
             return
 
@@ -231,7 +184,7 @@ def _texts(value: object) -> list[str] | None:
 def _gliner(value: Value) -> Iterator[Plain]:
     """GLiNER's rows: ``tokenized_text`` and ``ner``, whose ends are the last token."""
     tokens, given = _texts(value.get("tokenized_text")), value.get("ner")
-    if tokens is not None and isinstance(given, list) and all(map(_is_triple, given)):
+    if tokens is not None and isinstance(given, list) and all(map(is_triple, given)):
         spans = [(first, last + 1, label) for first, last, label in given]
         told = "rows are GLiNER's; `ner` is taken for spans of tokens, both ends included"
         yield Plain(_token_spans(value, tokens, spans), told)
@@ -263,7 +216,7 @@ def _cluener(value: Value) -> Iterator[Plain]:
                     return
                 spans.append({"start": place[0], "end": place[1] + 1, "label": label, "text": mention})
     told = "rows are CLUENER's; `label` is taken for types with texts and places, both ends included"
-    yield Plain({**_without(value, "label"), "spans": spans}, told)
+    yield Plain({**without(value, "label"), "spans": spans}, told)
 
 
 def _dataturks(value: Value) -> Iterator[Plain]:
@@ -282,10 +235,10 @@ def _dataturks(value: Value) -> Iterator[Plain]:
             span = {"start": point["start"], "end": point["end"] + 1, "label": label}
             spans.append(span | ({"text": point["text"]} if isinstance(point.get("text"), str) else {}))
     told = "rows are Dataturks'; the text is `content`, the ends of points are the last character"
-    yield Plain({**_without(value, "content", "annotation"), "text": text, "spans": spans}, told)
+    yield Plain({**without(value, "content", "annotation"), "text": text, "spans": spans}, told)
 
 
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
-    *(_spacy_document, _label_studio, _label_studio_min, _prodigy, _doccano),
+    *(spacy_documents, spacy_docs, _label_studio, _label_studio_min, _prodigy, _doccano),
     *(_gliner, _spert, _cluener, _dataturks),
 )

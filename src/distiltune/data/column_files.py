@@ -6,15 +6,15 @@ from __future__ import annotations
 import functools
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from distiltune.data.column_layout import Layout, facts_of, lay_out, lay_out_2012
+from distiltune.data.column_layout import ColumnFacts, Layout, facts_of, lay_out, lay_out_2012
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.rows import BadRow, Row
-from distiltune.data.streams import bounded_lines, open_text
+from distiltune.data.streams import lines_without_ends, open_text
 from distiltune.data.tag_schemes import looks_like_tags
 
 SUFFIXES = (".conll", ".bio", ".iob", ".iob2", ".conllu", ".v4_gold_conll", ".v4_auto_conll")
@@ -22,15 +22,19 @@ SUFFIXES = (".conll", ".bio", ".iob", ".iob2", ".conllu", ".v4_gold_conll", ".v4
 _DOCUMENT_START = "-DOCSTART-"
 _BEGIN_2012 = "#begin document"
 _BLANKS = re.compile(r"[ \t]+")
+_SPACE = re.compile(r"\s")
+_MARKED_LOOKED_AT = 1_000
+_SHOWN_CHARACTERS = 40
 _BRACKET = re.compile(r"(\(([^()*]+))?\*?(\))?")
 
 
-class Line(NamedTuple):
-    """A line of a file: its number, what stands in its columns, and whether it begins with ``#``."""
+class Sentence(NamedTuple):
+    """The lines between two empty ones: their numbers in the file, what stands in the columns of each, and whether one
+    begins with ``#``."""
 
-    number: int
-    fields: Sequence[str]
-    is_marked: bool = False
+    numbers: list[int]
+    lines: list[Sequence[str]]
+    has_marked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +48,14 @@ class Joined:
 
 @dataclass(frozen=True, slots=True)
 class ColumnFile:
-    """How a file is read: as columns, or as joined words if ``joined`` says so."""
+    """How a file is read: as columns, or as joined words if ``joined`` says so.
+
+    ``notes`` are what was decided beside that, each a kind and a sentence.
+    """
 
     layout: Layout
     joined: Joined | None = None
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def read_columns(path: Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow]:
@@ -59,9 +67,9 @@ def read_columns(path: Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow
     """
     found = column_file(path, form.encoding)
     for sentence in _sentences(path, found.joined, form.encoding):
-        lines = [line for line in sentence if _is_word(line, found.layout)]
-        if lines:
-            yield _row(lines, found.layout, path)
+        words = _words(sentence, found.layout)
+        if words.lines:
+            yield _row(words, found.layout, path)
 
 
 def column_file(path: Path, encoding: str = "") -> ColumnFile:
@@ -73,24 +81,46 @@ def column_file(path: Path, encoding: str = "") -> ColumnFile:
 @functools.lru_cache(maxsize=16)
 def _column_file(path: Path, encoding: str, changed: int, size: int) -> ColumnFile:
     """The same, remembered: a file is looked at when its task is settled, when it is checked, and when it is read."""
+    marked: list[Sequence[str]] = []
 
-    def lines(joined: Joined | None) -> Iterator[list[Sequence[str]]]:
-        for sentence in _sentences(path, joined, encoding):
-            if fields := [line.fields for line in sentence if not line.is_marked]:
+    def lines(joined: Joined | None) -> Iterator[Sequence[Sequence[str]]]:
+        for _, fields, has_marked in _sentences(path, joined, encoding):
+            if not has_marked:
                 yield fields
+                continue
+            if len(marked) < _MARKED_LOOKED_AT:
+                marked.extend(filter(_is_marked, fields))
+            if unmarked := [each for each in fields if not _is_marked(each)]:
+                yield unmarked
 
     joined = _joined(lines(None))
     facts = facts_of(lines(joined))
     layout = lay_out_2012(facts) if _is_2012(path, encoding) else None
     layout = layout or lay_out(facts, lines(joined))
-    if joined is None:
-        return ColumnFile(layout)
-    return ColumnFile(_said_of(layout, joined), joined)
+    notes = [*_remarks(marked, layout), *_spaces(facts.get(layout.width, ()))]
+    return ColumnFile(layout if joined is None else _said_of(layout, joined), joined, tuple(notes))
+
+
+def _remarks(marked: Iterable[Sequence[str]], layout: Layout) -> Iterator[tuple[str, str]]:
+    """That there are remarks, with the first of these lines that is one."""
+    remark = next((fields for fields in marked if not _is_marked_word(fields, layout)), None)
+    if remark is not None:
+        shown = " ".join(remark)[:_SHOWN_CHARACTERS]
+        yield "remarks_passed_over", f"Lines that begin with # and hold no word are remarks, as {shown!r}."
+
+
+def _spaces(columns: Iterable[ColumnFacts]) -> Iterator[tuple[str, str]]:
+    """That white space stands inside of columns, where it is a part of what they hold."""
+    spaced = {value: n for column in columns for value, n in column.values.items() if _SPACE.search(value)}
+    if spaced:
+        n = sum(spaced.values())
+        held = f"{n:,} line{' holds' if n == 1 else 's hold'} white space inside a column, as {next(iter(spaced))!r}"
+        yield "space_in_word", f"{held}: columns are parted at tabs and plain blanks only, so it is part of the word."
 
 
 def _is_2012(path: Path, encoding: str) -> bool:
-    with open_text(path, newline="", encoding=encoding) as stream:
-        return any(line.startswith(_BEGIN_2012) for line in itertools.islice(bounded_lines(stream, path), 100))
+    with open_text(path, newline=None, encoding=encoding) as stream:
+        return any(line.startswith(_BEGIN_2012) for line in itertools.islice(lines_without_ends(stream, path), 100))
 
 
 def _said_of(layout: Layout, joined: Joined) -> Layout:
@@ -99,7 +129,7 @@ def _said_of(layout: Layout, joined: Joined) -> Layout:
     return replace(layout, told=told)
 
 
-def _joined(sentences: Iterator[list[Sequence[str]]]) -> Joined | None:
+def _joined(sentences: Iterator[Sequence[Sequence[str]]]) -> Joined | None:
     """How words and tags are joined, if every field of the file is so and one of its parts holds tags."""
     least: dict[str, int] = {}
     n_fields, has_long_line = 0, False
@@ -122,78 +152,111 @@ def _joined(sentences: Iterator[list[Sequence[str]]]) -> Joined | None:
     return None
 
 
-def _sentences(path: Path, joined: Joined | None, encoding: str) -> Iterator[list[Line]]:
+def _sentences(path: Path, joined: Joined | None, encoding: str) -> Iterator[Sentence]:
     """The lines between empty ones; of joined words, those of each line where a line is a sentence."""
-    with open_text(path, newline="", encoding=encoding) as stream:
-        lines: list[Line] = []
-        for number, text in enumerate(bounded_lines(stream, path), start=1):
-            text = text.rstrip("\r\n")
+    with open_text(path, newline=None, encoding=encoding) as stream:
+        numbers: list[int] = []
+        lines: list[Sequence[str]] = []
+        has_marked = False
+        for number, text in enumerate(lines_without_ends(stream, path), start=1):
             stripped = text.strip(" \t")
-            if not stripped:
+            if not stripped or (lines and joined is not None and joined.line_is_sentence):
                 if lines:
-                    yield lines
-                lines = []
-            elif not stripped.startswith(_DOCUMENT_START):
-                lines += _lines(text, stripped, number, joined)
-                if joined and joined.line_is_sentence and lines:
-                    yield lines
-                    lines = []
+                    yield Sentence(numbers, lines, has_marked)
+                    numbers, lines, has_marked = [], [], False
+                if not stripped:
+                    continue
+            if stripped[0] in "#-":
+                if stripped.startswith(_DOCUMENT_START):
+                    continue
+                has_marked = has_marked or stripped[0] == "#"
+            if joined is None:
+                numbers.append(number)
+                lines.append(_fields(text, stripped))
+            else:
+                parts = _parts(stripped, joined)
+                numbers += [number] * len(parts)
+                lines += parts
         if lines:
-            yield lines
+            yield Sentence(numbers, lines, has_marked)
 
 
-def _lines(text: str, stripped: str, number: int, joined: Joined | None) -> list[Line]:
-    is_marked = text.startswith("#")
-    if joined is None:
-        if "\t" in text:
-            return [Line(number, [each.strip(" ") for each in text.split("\t")], is_marked)]
-        return [Line(number, [each for each in stripped.split(" ") if each], is_marked)]
+def _fields(text: str, stripped: str) -> Sequence[str]:
+    """What a line has between tabs, of which one at its end parts an empty field; or between blanks without any."""
+    if "\t" in text:
+        return [each.strip(" ") for each in text.split("\t")]
+    fields = stripped.split(" ")
+    return [each for each in fields if each] if "" in fields else fields
+
+
+def _parts(stripped: str, joined: Joined) -> list[Sequence[str]]:
+    """The words of a line, each with its tags; none of a remark."""
     values = _BLANKS.split(stripped)
-    if is_marked and any(joined.sign not in value for value in values):
-        return []  # a remark
-    return [Line(number, value.rsplit(joined.sign, joined.n_parts - 1)) for value in values]
+    if stripped.startswith("#") and any(joined.sign not in value for value in values):
+        return []
+    return [value.rsplit(joined.sign, joined.n_parts - 1) for value in values]
 
 
-def _is_word(line: Line, layout: Layout) -> bool:
-    """Whether a line is a word's: neither a remark nor a part of one that CoNLL-U counts apart."""
-    if layout.fits(line.fields) and layout.is_part_of_word(line.fields):
+def _is_marked(fields: Sequence[str]) -> bool:
+    return fields[0][:1] == "#"
+
+
+def _words(sentence: Sentence, layout: Layout) -> Sentence:
+    """The lines that are words': neither remarks nor parts of one that CoNLL-U counts apart."""
+    lines = sentence.lines
+    if not layout.counter and not sentence.has_marked:
+        return sentence
+    kept = [place for place, fields in enumerate(lines) if _is_word(fields, layout)]
+    return Sentence([sentence.numbers[place] for place in kept], [lines[place] for place in kept])
+
+
+def _is_word(fields: Sequence[str], layout: Layout) -> bool:
+    if layout.fits(fields) and layout.is_part_of_word(fields):
         return False
-    if not line.is_marked:
-        return True
-    if not layout.fits(line.fields) or (layout.counter and not line.fields[layout.counter - 1].isdecimal()):
+    return not _is_marked(fields) or _is_marked_word(fields, layout)
+
+
+def _is_marked_word(fields: Sequence[str], layout: Layout) -> bool:
+    """Whether a line that begins with ``#`` is a word's: it has the columns of one."""
+    if not layout.fits(fields) or (layout.counter and not fields[layout.counter - 1].isdecimal()):
         return False
-    return line.fields[layout.tags - 1] in layout.tag_values if layout.tags else layout.width == 1
+    return fields[layout.tags - 1] in layout.tag_values if layout.tags else layout.width == 1
 
 
-def _row(lines: Sequence[Line], layout: Layout, path: Path) -> Row | BadRow:
-    for line in lines:
-        if reason := _problem(line, layout):
-            return BadRow(f"{path}:{line.number}", reason)
-    columns: Mapping[str, list[str]] = {
-        str(i): [line.fields[i - 1] for line in lines] for i in range(1, layout.width + 1)
-    }
+def _row(sentence: Sentence, layout: Layout, path: Path) -> Row | BadRow:
+    numbers, lines, _ = sentence
+    if set(map(len, lines)) == {layout.width} or all(map(layout.fits, lines)):
+        columns = [list(column) for column in itertools.islice(zip(*lines, strict=False), layout.width)]
+        words = columns[layout.tokens - 1] if layout.tokens else ["?"]
+        tags = columns[layout.tags - 1] if layout.tags else ["?"]
+        is_whole = "" not in words and "" not in tags and not any(map(str.isspace, words))
+    else:
+        is_whole = False
+    if not is_whole:
+        problems = ((number, _problem(fields, layout)) for number, fields in zip(numbers, lines, strict=True))
+        return next(BadRow(f"{path}:{number}", reason) for number, reason in problems if reason)
     if layout.brackets:
-        tags = _of_brackets(columns[str(layout.tags)])
-        if tags is None:
-            return BadRow(f"{path}:{lines[0].number}", "has brackets in its tags that do not match.")
-        columns = {**columns, str(layout.tags): tags}
-    value: dict[str, object] = {"tokens": columns.get(str(layout.tokens))}
+        read = _of_brackets(tags)
+        if read is None:
+            return BadRow(f"{path}:{numbers[0]}", "has brackets in its tags that do not match.")
+        columns[layout.tags - 1] = read
+    value: dict[str, object] = {"tokens": columns[layout.tokens - 1] if layout.tokens else None}
     if layout.tags or layout.problem:
-        value["tags"] = columns.get(str(layout.tags))
-    return Row({**value, **columns}, f"{path}:{lines[0].number}")
+        value["tags"] = columns[layout.tags - 1] if layout.tags else None
+    return Row({**value, **{str(i): column for i, column in enumerate(columns, 1)}}, f"{path}:{numbers[0]}")
 
 
-def _problem(line: Line, layout: Layout) -> str:
+def _problem(fields: Sequence[str], layout: Layout) -> str:
     """What is wrong with a word's line; empty if nothing is."""
-    if not layout.fits(line.fields):
-        shown = " ".join(line.fields)[:40]
-        if len(line.fields) == 1:
+    if not layout.fits(fields):
+        shown = " ".join(fields)[:_SHOWN_CHARACTERS]
+        if len(fields) == 1:
             return f"has a line without a tag, {shown!r}."
-        return f"has a line of {len(line.fields)} columns where others have {layout.width}: {shown!r}."
-    word = line.fields[layout.tokens - 1] if layout.tokens else "?"
+        return f"has a line of {len(fields)} columns where others have {layout.width}: {shown!r}."
+    word = fields[layout.tokens - 1] if layout.tokens else "?"
     if not word or word.isspace():
         return "has a line without a word."
-    if layout.tags and not line.fields[layout.tags - 1]:
+    if layout.tags and not fields[layout.tags - 1]:
         return f"has a line without a tag, {word!r}."
     return ""
 

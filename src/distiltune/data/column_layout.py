@@ -18,6 +18,8 @@ _CHUNKS = frozenset({"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "
 _PART_OF_WORD = re.compile(r"\d+[-.]\d+")
 """How CoNLL-U numbers what is no word: several words written as one (``1-2``), or one that is not there (``8.1``)."""
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)*")
+_LINES_AT_ONCE = 10_000
+_CONLLU_WIDTH = 10
 CONLL_2012_TAGS = 11
 """The column of names in CoNLL-2012, counted from 1; what comes after differs from sentence to sentence."""
 
@@ -83,14 +85,33 @@ class Layout:
 def facts_of(sentences: Iterable[Sequence[Fields]]) -> dict[int, list[ColumnFacts]]:
     """What the columns hold, for each number of columns that a line has; CoNLL-U's lines of no word are passed over."""
     found: dict[int, list[ColumnFacts]] = {}
+    waiting: dict[int, list[Fields]] = {}  # counted many at a time, which is several times quicker than a few
     for sentence in sentences:
-        for width in {len(fields) for fields in sentence}:
-            lines = [each for each in sentence if len(each) == width and not _PART_OF_WORD.fullmatch(each[0])]
-            columns = found.setdefault(width, [ColumnFacts() for _ in range(width)]) if lines else []
-            for column, values in zip(columns, zip(*lines, strict=True), strict=True):
-                column.values.update(values)  # a column at a time, which is several times quicker than a value
-                column.counts_words = column.counts_words and _counts(values)
+        for width in set(map(len, sentence)):
+            lines = [each for each in sentence if len(each) == width and not _is_part_of_word(each[0])]
+            if not lines:
+                continue
+            columns = found.setdefault(width, [ColumnFacts() for _ in range(width)])
+            for place, column in enumerate(columns):
+                if column.counts_words:
+                    column.counts_words = _counts([fields[place] for fields in lines])
+            together = waiting.setdefault(width, [])
+            together += lines
+            if len(together) > _LINES_AT_ONCE:
+                _count(together, columns)
+                together.clear()
+    for width, together in waiting.items():
+        _count(together, found[width])
     return found
+
+
+def _is_part_of_word(first: str) -> bool:
+    return first[:1].isdecimal() and _PART_OF_WORD.fullmatch(first) is not None
+
+
+def _count(lines: Sequence[Fields], columns: Sequence[ColumnFacts]) -> None:
+    for column, values in zip(columns, zip(*lines, strict=True), strict=False):
+        column.values.update(values)
 
 
 def _counts(values: Sequence[str]) -> bool:
@@ -123,13 +144,18 @@ def lay_out(facts: Mapping[int, Sequence[ColumnFacts]], sentences: Iterable[Sequ
     counter = next((i for i, column in enumerate(columns, 1) if _numbers_words(column)), 0)
     candidates = [i for i, column in enumerate(columns, 1) if looks_like_tags(column.values)]
     tags, told, problem = _choose_tags(candidates, columns, sentences)
-    tokens = _choose_words([i for i in range(1, width + 1) if i not in (*candidates, counter)], columns)
+    may_be_words = _may_be_words([i for i in range(1, width + 1) if i not in (*candidates, counter)], columns)
+    tokens = may_be_words[0] if len(may_be_words) == 1 else 0
+    may_be_tags = [i for i in candidates if not _is_chunks(columns[i - 1])] or candidates
     if not candidates and tokens:
-        tags, told, problem = _without_scheme(tokens, counter, columns)
+        may_be_tags = _labels_left(tokens, counter, columns)
+        tags, told, problem = _without_scheme(may_be_tags)
     layout = Layout(width, tokens, tags, counter)
     if not tokens or problem:
-        problem, fix = _asked(layout, problem, columns)
-        return replace(layout, problem=problem, fix=fix)
+        problem = problem or _asks_for_words(may_be_words, layout)
+        return replace(
+            layout, problem=f"{problem} {_held(columns)}", fix=_way(layout, may_be_words, may_be_tags, columns)
+        )
     if not tags:
         return replace(layout, told=f"Of {width} columns, column {tokens} is taken for the words; none holds tags.")
     is_plain = (width, tokens, tags) == (2, 1, 2) and not told
@@ -203,27 +229,32 @@ def _inside(span: tuple[int, int, str], outer: Sequence[tuple[int, int, str]]) -
     return span not in outer and any(first <= span[0] and span[1] <= last for first, last, _ in outer)
 
 
-def _choose_words(places: Sequence[int], columns: Sequence[ColumnFacts]) -> int:
+def _may_be_words(places: Sequence[int], columns: Sequence[ColumnFacts]) -> list[int]:
     """The column of the words: the first that differs and is no number, if no other has far more different values.
 
-    0 if two fit: a column of few values before one of many may be a document's name, or a word's class.
+    Two if both fit, the likelier first: a column of few values before one of many may be a document's name, or a word's
+    class. None if there is no column for them.
     """
     useful = [i for i in places if not columns[i - 1].is_constant] or list(places)
     useful = [i for i in useful if not columns[i - 1].is_numeric] or useful
     if not useful:
-        return 0
+        return []
     n_values = {i: len(columns[i - 1].values) for i in useful}
     first, most = useful[0], max(useful, key=lambda i: (n_values[i], -i))
     if n_values[most] <= n_values[first]:
-        return first
-    return most if n_values[most] >= 2 * n_values[first] else 0
+        return [first]
+    return [most] if n_values[most] >= 2 * n_values[first] else [most, first]
 
 
-def _without_scheme(tokens: int, counter: int, columns: Sequence[ColumnFacts]) -> tuple[int, str, str]:
-    """The column of labels where none has prefixes: the only one that is left."""
+def _labels_left(tokens: int, counter: int, columns: Sequence[ColumnFacts]) -> list[int]:
+    """The columns that may hold labels where none has prefixes."""
     left = [i for i in range(1, len(columns) + 1) if i not in (tokens, counter)]
     left = [i for i in left if columns[i - 1].values.keys() != {""}]
-    left = [i for i in left if not columns[i - 1].is_constant] or left
+    return [i for i in left if not columns[i - 1].is_constant] or left
+
+
+def _without_scheme(left: Sequence[int]) -> tuple[int, str, str]:
+    """The column of labels where none has prefixes: the only one that is left."""
     if not left:
         return 0, "", ""
     if len(left) == 1:
@@ -231,14 +262,30 @@ def _without_scheme(tokens: int, counter: int, columns: Sequence[ColumnFacts]) -
     return 0, "", f"No column is O or a prefix and a label (B-...) throughout, and any of {_listed(left)} may be meant."
 
 
-def _asked(layout: Layout, problem: str, columns: Sequence[ColumnFacts]) -> tuple[str, str]:
-    """What could not be decided, with what the columns hold; and the flag that decides it."""
-    problem = problem or "More than one column may hold the words."
-    shown = "; ".join(f"{i}: {_values(column)}" for i, column in enumerate(columns, 1))
-    tokens = layout.tokens or (2 if layout.counter == 1 else 1)
-    tags = layout.tags or (4 if layout.width == 10 and layout.counter == 1 else layout.width)
-    example = f"--columns tokens={tokens},tags={tags}"
-    return f"{problem} They hold {shown}.", f"say which, as {example}"
+def _asks_for_words(may_be_words: Sequence[int], layout: Layout) -> str:
+    """What could not be decided about the words."""
+    if not may_be_words:
+        return "No column is left for the words."
+    tags = f" (column {layout.tags} is taken for the tags)" if layout.tags else ""
+    return f"Any of columns {_listed(sorted(may_be_words))} may hold the words{tags}."
+
+
+def _held(columns: Sequence[ColumnFacts]) -> str:
+    """What stands in each column, in a sentence."""
+    return f"The columns hold {'; '.join(f'{i}: {_values(column)}' for i, column in enumerate(columns, 1))}."
+
+
+def _way(
+    layout: Layout, may_be_words: Sequence[int], may_be_tags: Sequence[int], columns: Sequence[ColumnFacts]
+) -> str:
+    """The flag that decides it, for the likeliest of the columns."""
+    tokens = layout.tokens or next(iter(may_be_words), 1)
+    others = [i for i in (*reversed(may_be_tags), *range(len(columns), 0, -1)) if i not in (tokens, layout.counter)]
+    if layout.tags or not others:
+        tags = layout.tags or tokens
+    else:  # CoNLL-U has a word's class in its fourth column
+        tags = 4 if layout.width == _CONLLU_WIDTH and layout.counter == 1 else others[0]
+    return f"say which, as --columns tokens={tokens},tags={tags}"
 
 
 def _told(layout: Layout, columns: Sequence[ColumnFacts], more: str) -> str:

@@ -14,7 +14,7 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ from distiltune.errors import DataError
 _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
 _ROWS_NEAR_START = 32
+_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label"})
+"""Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 
@@ -141,9 +143,29 @@ def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
     # A line that tells of the file, as MRQA's begin, is no row.
     found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
     rows = list(itertools.islice(found, _ROWS_NEAR_START))
-    # a tool's row that nobody has marked yet may come first, and shows less of its form than the next
-    row = max(rows[:1] + [row for row in rows if row.told], key=lambda row: "spans" in row.value, default=None)
-    return [] if row is None else [str(name) for name in row.value]
+    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
+    return _names(marked or [row.value for row in rows if not row.told][:1] or [row.value for row in rows[:1]])
+
+
+def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """The columns of rows of one form, of which one may show more than another: nobody has marked it yet.
+
+    Marks that no row has are none, where the rows have categories. What stands in Label Studio's ``data`` is named with
+    that before it, ``data.text``.
+    """
+    names: dict[str, None] = {}
+    for row in rows:
+        for name, value in row.items():
+            if name == "data" and isinstance(value, dict) and "annotations" in row:
+                names.update(dict.fromkeys(f"data.{each}" for each in value))
+            else:
+                names[str(name)] = None
+    has_marks = any(row.get("spans") or _has_tags(row.get("tags")) for row in rows)
+    return [name for name in names if name not in ("spans", "tags") or has_marks or "cats" not in names]
+
+
+def _has_tags(tags: object) -> bool:
+    return isinstance(tags, list) and any(tag not in ("O", None) for tag in tags)
 
 
 def _columns_near_start(path: Path, form: FileForm) -> list[str]:
@@ -155,23 +177,20 @@ def _columns_near_start(path: Path, form: FileForm) -> list[str]:
         text = stream.read(_START_CHARACTERS)
         more = text
         while more:
-            columns: dict[str, None] = {}
-            marked: dict[str, None] = {}
+            rows: list[dict[str, object]] = []
+            marked: list[dict[str, object]] = []
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
-                    columns.update(dict.fromkeys(row))
-                    for each in plain_rows(row):
-                        marked.update(dict.fromkeys(each.value if {"spans", "tags"} & each.value.keys() else ()))
-            if marked:
-                return list(marked)
-            if columns:
-                return list(columns)
+                    rows += [row] if isinstance(row, dict) else []
+                    marked += [each.value for each in plain_rows(row) if _SAY_WHAT_IS_RIGHT & each.value.keys()]
+            if marked or rows:
+                return _names(marked or rows)
             more = stream.read(7 * len(text))
             text += more
     return []
 
 
-def _rows_of_start(start: str) -> Iterator[dict[str, object]]:
+def _rows_of_start(start: str) -> Iterator[object]:
     """The whole rows in the start of a JSON document; raises ValueError where they end or it is not JSON."""
     decode = json.JSONDecoder().raw_decode
     place, mark = 0, "{"
@@ -185,8 +204,7 @@ def _rows_of_start(start: str) -> Iterator[dict[str, object]]:
     place = _after("[", start, place)
     while True:
         row, place = decode(start, place)
-        if isinstance(row, dict):
-            yield row
+        yield row
         place = _after(",", start, place)
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
+import re
+import tokenize
 from typing import Final
 
 MAX_CHARACTERS = 200_000
 """A longer cell is no list of labels or answers that somebody wrote."""
 
+_NO_COMMA: Final = re.compile(r"""['"\d.]\s+['"\d.]|['"]{2}""")
+"""Where NumPy may have printed two elements of an array, which it does without a comma."""
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
 _NAMES: Final[dict[str, object]] = {"nan": None, "null": None, "true": True, "false": False}
 
@@ -17,7 +22,7 @@ def literal(text: str) -> list[object] | dict[object, object] | None:
     """The list or dictionary that a text spells, tuples and arrays as lists; None if it spells neither.
 
     ``['a', 'b']``, ``["a", "b"]``, ``(3, 7)`` and ``{'text': array(['a'], dtype=object), 'answer_start': array([3])}``
-    are all read. Nothing is run.
+    are all read, and ``[1 0 1]`` and ``['a' 'b']``, as NumPy prints an array. Nothing is run.
     """
     stripped = text.strip()
     if len(stripped) > MAX_CHARACTERS or _BRACKETS.get(stripped[:1]) != stripped[-1:]:
@@ -26,10 +31,26 @@ def literal(text: str) -> list[object] | dict[object, object] | None:
         value: object = json.loads(stripped)
     except (ValueError, RecursionError):
         try:
-            value = _value(ast.parse(stripped, mode="eval").body)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            value = _value(ast.parse(_with_commas(stripped), mode="eval").body)
+        except (SyntaxError, ValueError, RecursionError, MemoryError, tokenize.TokenError):
             return None
     return value if isinstance(value, list | dict) else None
+
+
+def _with_commas(text: str) -> str:
+    """The text with a comma between elements that have none: Python would join two texts that stand side by side."""
+    if not _NO_COMMA.search(text):
+        return text
+    parts: list[str] = []
+    after_element = False
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type in (tokenize.NL, tokenize.NEWLINE, tokenize.COMMENT, tokenize.ENDMARKER):
+            continue
+        is_element = token.type in (tokenize.STRING, tokenize.NUMBER)
+        parts += [","] if is_element and after_element else []
+        parts.append(token.string)
+        after_element = is_element
+    return " ".join(parts)
 
 
 def _value(node: ast.expr) -> object:

@@ -42,6 +42,18 @@ def over_marks(text: str, spans: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]
     return np.stack([starts, np.where(has_characters, longer, ends)], axis=1)
 
 
+def end_over_marks(text: str, end: int) -> int:
+    """Where a stretch of the text that ends at ``end`` comes to with the marks that follow."""
+    while end < len(text) and _belongs_to_what_precedes(text[end]):
+        end += 1
+    return end
+
+
+def ends_in_mark(text: str) -> bool:
+    """Whether the last character is a mark, which belongs to the one before it."""
+    return len(text) > 1 and _belongs_to_what_precedes(text[-1])
+
+
 def _stretches(text: str, first: int, stop: int) -> list[tuple[int, int]]:
     """The stretches of marks and joiners in ``text[first:stop]``, none at the very start of the text."""
     found: list[tuple[int, int]] = []

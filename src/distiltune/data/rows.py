@@ -18,6 +18,11 @@ class Row:
     told: str = ""
     """How the row was read, if it was an annotation tool's and not in plain columns."""
 
+    @property
+    def decision(self) -> str:
+        """The same as a sentence; empty if there is nothing to tell."""
+        return f"{self.told[0].upper()}{self.told[1:]}." if self.told else ""
+
 
 @dataclass(frozen=True, slots=True)
 class BadRow:

@@ -34,6 +34,7 @@ MAX_LINE_CHARACTERS = 64 * 1024**2
 than many a context has."""
 
 BLOCK_BYTES = 1024**2
+_BLOCK_CHARACTERS = 1 << 20
 
 _SHOWN_BYTES = 80
 
@@ -124,8 +125,8 @@ def encoding_of(head: bytes, otherwise: str = "") -> str:
     return otherwise if otherwise and not head.startswith(codecs.BOM_UTF8) else "utf-8-sig"
 
 
-def open_text(path: Path, newline: str, max_bytes: int | None = None, encoding: str = "") -> io.TextIOWrapper:
-    """The file's text; ``newline`` as for ``open``, so that line ends are never changed.
+def open_text(path: Path, newline: str | None, max_bytes: int | None = None, encoding: str = "") -> io.TextIOWrapper:
+    """The file's text; ``newline`` as for ``open``: None where line ends may become ``\\n``, else they are kept.
 
     ``encoding`` is that of text without a byte order mark; UTF-8 if it is empty. Raises `DataError` for UTF-16 that
     says nowhere that it is, which would be read as UTF-8 with a NUL in every other place.
@@ -158,12 +159,34 @@ def bounded_lines(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
     while line := stream.readline(MAX_LINE_CHARACTERS + 1):
         number += 1
         if len(line) > MAX_LINE_CHARACTERS:
-            raise DataError(
-                f"The line is longer than {MAX_LINE_CHARACTERS:,} characters.",
-                where=f"{path}:{number}",
-                fix="check that the file has one row a line.",
-            )
+            raise _line_too_long(path, number)
         yield line
+
+
+def lines_without_ends(stream: io.TextIOWrapper, path: Path) -> Iterator[str]:
+    """The lines of a text in which all ends are ``\\n``, without them; half the time of `bounded_lines`.
+
+    Raises `DataError` at a line longer than `MAX_LINE_CHARACTERS`.
+    """
+    number, rest = 0, ""
+    while block := stream.read(_BLOCK_CHARACTERS):
+        lines = block.split("\n")
+        lines[0] = rest + lines[0]
+        if len(lines[0]) > MAX_LINE_CHARACTERS:  # no other is longer than a block
+            raise _line_too_long(path, number + 1)
+        rest = lines.pop()
+        number += len(lines)
+        yield from lines
+    if rest:
+        yield rest
+
+
+def _line_too_long(path: Path, number: int) -> DataError:
+    return DataError(
+        f"The line is longer than {MAX_LINE_CHARACTERS:,} characters.",
+        where=f"{path}:{number}",
+        fix="check that the file has one row a line.",
+    )
 
 
 def _wrong_encoding(path: Path, said: str | None) -> DataError:
@@ -225,11 +248,11 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
                 raise DataError(
                     f"Standard input holds more than {MAX_JSON_BYTES / 1024**2:,.0f} MiB.", fix="cut it up."
                 )
-            return data.decode(encoding_of(data[:4]))
+            return data.decode(encoding_of(data[:4], encoding or ""))
         except UnicodeDecodeError as error:
             raise DataError(
-                f"Standard input is not UTF-8: byte {error.start} does not fit.",
-                fix="save the text as UTF-8.",
+                f"Standard input is not {encoding or 'UTF-8'}: byte {error.start} does not fit.",
+                fix="save the text as UTF-8, or say what it is, as --encoding windows-1252.",
             ) from error
     path = Path(path)
     with reading(path, encoding), open_text(path, "", MAX_JSON_BYTES, encoding or "") as stream:

@@ -9,12 +9,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from distiltune.data.column_layout import facts_of, lay_out
 from distiltune.data.streams import open_bytes
+from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
 
 _START_BYTES: Final = 1 << 16
 _TAG: Final = re.compile(r"O|[BIESLU]-\S+")
 _FEWEST_LINES: Final = 2
+_LINES_LOOKED_AT: Final = 1_000
 
 
 def way_to_name(path: Path) -> str:
@@ -26,19 +29,49 @@ def way_to_name(path: Path) -> str:
     if found is None:
         return ""
     what, suffix = found
+    return f"{path.name} looks like {what}: call it {name_with(path, suffix)}"
+
+
+def name_with(path: Path, suffix: str) -> str:
+    """The file's name with this suffix instead of its own."""
     name = path.name.removesuffix(".gz") if path.suffix.lower() == ".gz" else path.name
     stem = name.rsplit(".", 1)[0] if "." in name.lstrip(".") else name
-    return f"{path.name} looks like {what}: call it {stem}{suffix}"
+    return f"{stem}{suffix}"
+
+
+def words_and_tags(path: Path) -> tuple[int, int] | None:
+    """The columns, from 1, of the words and of the tags in a table that has both in each line; None if it has not.
+
+    Nothing but the file's start is read, and its first line counts as any other.
+    """
+    start = _start_of(path)
+    if start is None or not path.is_file():
+        return None
+    lines = [line for line in start.decode("utf-8-sig", "replace").splitlines()[:_LINES_LOOKED_AT] if line.strip()]
+    delimiter = max("\t,;", key=lambda each: sum(each in line for line in lines))
+    facts = facts_of([[line.split(delimiter)] for line in lines])
+    layout = lay_out(facts, [])
+    columns = facts.get(layout.width, [])
+    if not (layout.tokens and layout.tags) or not looks_like_tags(columns[layout.tags - 1].values):
+        return None
+    return layout.tokens, layout.tags
+
+
+def _start_of(path: Path) -> bytes | None:
+    """The first bytes of a file; None if they cannot be read."""
+    try:
+        with open_bytes(path) as stream:
+            return stream.read(_START_BYTES)
+    except (OSError, EOFError, DataError):
+        return None
 
 
 def _looks_like(path: Path) -> tuple[str, str] | None:
     """The form that a file has by its start, in words, and the suffix of that form."""
     if not path.is_file():
         return None
-    try:
-        with open_bytes(path) as stream:
-            start = stream.read(_START_BYTES)
-    except (OSError, EOFError, DataError):
+    start = _start_of(path)
+    if start is None:
         return None
     if start.startswith(b"PAR1"):
         return "Parquet", ".parquet"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, replace
+from typing import Final
 
 from distiltune.data.row_findings import RowFinding
 
 MAX_TEXT_CHARACTERS = 1_000_000
 """The longest text of an example, such as a context: a novel has as many."""
 _GENERATED_ID_DIGITS = 16
+_GENERATED_ID: Final = re.compile(rf"[0-9a-f]{{{_GENERATED_ID_DIGITS}}}(-\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,11 @@ def id_text(value: object) -> str:
 def generated_id(*parts: str) -> str:
     """An id for a row without one: the same for the same row, in every run."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_GENERATED_ID_DIGITS]
+
+
+def is_generated_id(row_id: str) -> bool:
+    """Whether an id looks like one that `generated_id` made, or a repetition of it, which nobody finds in a file."""
+    return _GENERATED_ID.fullmatch(row_id) is not None
 
 
 def is_encodable(text: str) -> bool:

@@ -17,6 +17,7 @@ from distiltune.model.hf_keys import KeyRule
 from distiltune.model.small_json import read_json
 from distiltune.model.source import PACKAGED, ModelSource, load_source
 from distiltune.model.tokenizer import load_tokenizer, tokenizer_file
+from distiltune.model.vocabulary_case import case_doubt
 from distiltune.model.weights import WEIGHT_FILES
 
 ONNX_ENTRY: Final = "distiltune_onnx"
@@ -53,9 +54,11 @@ def load_onnx(directory: Path, device: torch.device) -> LoadedModel:
     config = read_json(directory / "config.json")
     entry = config.get(ONNX_ENTRY)
     precision = str(entry.get("precision", "float32")) if isinstance(entry, dict) else "float32"
+    tokenizer = load_tokenizer(directory)
+    doubt = case_doubt(directory, tokenizer)
     return LoadedModel(
         model=OnnxModel(directory / ONNX_FILE, device, alone=ranges_are_dynamic(precision)),
-        tokenizer=load_tokenizer(directory),
+        tokenizer=tokenizer,
         source=ModelSource(
             directory=directory,
             config=EncoderConfig.from_hf(config),
@@ -63,7 +66,7 @@ def load_onnx(directory: Path, device: torch.device) -> LoadedModel:
             tensors={},
             missing=(),
             unexpected=(),
-            notes=(f"ONNX model, {precision}, run by onnxruntime.",),
+            notes=(f"ONNX model, {precision}, run by onnxruntime.", *([doubt.note] if doubt else [])),
             tokenizer_file=tokenizer_file(directory),
         ),
         head_dropout=0.0,

@@ -12,7 +12,7 @@ import torch
 from tokenizers import Tokenizer
 from torch import Tensor
 
-from distiltune.errors import ModelError
+from distiltune.errors import HubError, ModelError
 from distiltune.model.bert import fold_bert
 from distiltune.model.config import EncoderConfig, list_some
 from distiltune.model.hf_keys import (
@@ -128,7 +128,11 @@ def resolve_model(name: str | Path) -> Path:
             where=str(path.absolute()),
             fix="check the path; a name on the Hugging Face hub is written `owner/name`.",
         )
-    return _fetch(name)
+    try:
+        return _fetch(name)
+    except HubError as error:
+        what = f"There is no directory {name!r} here, and as a name on the hub: {error.what}"
+        raise HubError(what, where=error.where, fix=error.fix) from error
 
 
 def model_config(name: str | Path) -> dict[str, Any]:

@@ -79,17 +79,17 @@ _WORDS: Final = {
 
 RATE_OF_TASK: Final[Mapping[str, float]] = {
     "question-answering": 4e-5,
-    "text-classification": 4e-5,
-    "token-classification": 6e-5,
+    "text-classification": 3.5e-5,
+    "token-classification": 3.5e-5,
 }
 """Learning rate of a model 768 wide over 10,000 steps."""
 
-_USUAL_RATE: Final = 4e-5
+_USUAL_RATE: Final = 3.5e-5
 """The same for a task of another package."""
 
-WIDTH_POWER: Final = 1.25
-STEPS_POWER: Final = 0.25
-MOST_FOR_STEPS: Final = 2.5
+WIDTH_POWER: Final = 1.4
+STEPS_POWER: Final = 0.08
+MOST_FOR_STEPS: Final = 1.25
 """A rate times this is the most that a short schedule is given."""
 
 MOST_RATE: Final = 2e-3
@@ -103,7 +103,7 @@ WARMUP_OF_SHORT: Final = 0.1
 WARMUP_OF_LONG: Final = 0.06
 """Shares of the steps; a schedule is long from 2,000 on."""
 
-ENOUGH_TO_SCORE: Final = 100
+ENOUGH_TO_SCORE: Final = 50
 """Fewer examples than these tell models apart by their loss rather than by their score."""
 
 

@@ -150,12 +150,13 @@ def _cannot_tell(recipe: Recipe, fitting: set[str], seen: Sequence[str]) -> Data
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
-    is_table = any(format_suffix(path) in (".csv", ".tsv") for path in _files(sources))
-    advice = no_header_advice(recipe.no_header) if is_table and not fitting else ""
+    table = next((path for path in _files(sources) if format_suffix(path) in (".csv", ".tsv")), None)
+    advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
+    others = "".join(f" {entry.other_columns}" for entry in TASKS.values() if entry.other_columns and not fitting)
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",
         where=", ".join(sources),
-        fix=f"say it with --task, or name the columns with --columns. {wanted}.{advice}",
+        fix=f"say it with --task, or name the columns with --columns. {wanted}.{others}{advice}",
     )
 
 

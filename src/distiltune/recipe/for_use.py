@@ -31,12 +31,14 @@ FOR_PREDICTING: Final[Sequence[str]] = (*FOR_USE, "n_best")
 """Settings that matter where its answers are written."""
 
 
-def check_does_something(given: Iterable[str], used: Sequence[str]) -> None:
+def check_does_something(given: Iterable[str], used: Sequence[str], name: str, task: str) -> None:
     """Check that settings which somebody gave on purpose do something.
 
     Args:
         given: their names; those that are no settings at all are left to `Recipe.build`.
         used: the names of those that do.
+        name: of the function that they were given to.
+        task: of the model, empty if that is not known; settings of other tasks are not offered.
 
     Raises:
         RecipeError: naming those that do nothing, and those that matter.
@@ -44,8 +46,11 @@ def check_does_something(given: Iterable[str], used: Sequence[str]) -> None:
     """
     idle = [name for name in given if name not in used and name in Recipe.model_fields]
     if idle:
+        own = TASKS[task].own_settings if task else ()
+        others = {setting for entry in TASKS.values() for setting in entry.own_settings} - set(own)
+        takes = [setting for setting in used if setting not in others]
         raise RecipeError(
-            f"{', '.join(idle)}: nothing here depends on {'it' if len(idle) == 1 else 'them'}.",
-            where=f"recipe: {idle[0]}",
-            fix=f"leave out what does nothing; what matters for a trained model: {', '.join(used)}",
+            f"{name} takes no {' and no '.join(idle)}: nothing of a trained model depends on that.",
+            where=f"argument: {', '.join(idle)}",
+            fix=f"leave it out; of {task or 'any model'} {name} takes {', '.join(takes)}",
         )

@@ -18,9 +18,9 @@ from pydantic import (
 )
 
 from distiltune.errors import RecipeError
+from distiltune.settings.bounds import allowed_range, settings_error
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
-from distiltune.system.names import described
 from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
@@ -188,7 +188,7 @@ class Recipe(AllSettings):
         try:
             return cls(**settings)
         except ValidationError as error:
-            raise _as_recipe_error(error) from None
+            raise settings_error(error, cls, "recipe") from None
 
     def with_changes(self, **changes: Any) -> Recipe:
         """The same recipe with some settings changed, checked again.
@@ -275,28 +275,4 @@ def read_settings(path: Path | str) -> dict[str, Any]:
 
 def allowed(name: str) -> str:
     """The allowed range of a setting in words, empty if only its type bounds it."""
-    words = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
-    field = Recipe.model_fields[name]
-    # Where None is allowed too, the bounds stand inside the union: Annotated[float, ...] | None.
-    inner = [bound for part in get_args(field.annotation) for bound in getattr(part, "__metadata__", ())]
-    flat = [each for bound in (*field.metadata, *inner) for each in getattr(bound, "metadata", (bound,))]
-    parts = [f"{word} {getattr(each, name)}" for each in flat for name, word in words.items() if hasattr(each, name)]
-    return " and ".join(parts)
-
-
-def _as_recipe_error(error: ValidationError) -> RecipeError:
-    first = error.errors()[0]
-    name = str(first["loc"][0]) if first["loc"] else ""
-    message = first["msg"].removeprefix("Value error, ")
-    if not name:
-        return RecipeError(message, where="recipe", fix="change one of the two")
-    if first["type"] == "string_type":
-        return RecipeError(
-            f"{name} is {described(first['input'])}, no string.", where=f"recipe: {name}", fix="give a string"
-        )
-    expected = allowed(name)
-    return RecipeError(
-        f"{name} is {first['input']!r}: {message[0].lower()}{message[1:]}",
-        where=f"recipe: {name}",
-        fix=f"give a value {expected}" if expected else "see `distiltune train --help`",
-    )
+    return allowed_range(Recipe.model_fields[name])

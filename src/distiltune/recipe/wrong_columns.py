@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Final
 
 from distiltune.data.column_names import absent_column, split_columns, unknown_field
+from distiltune.data.files import format_suffix
+from distiltune.data.unknown_files import name_with, words_and_tags
 from distiltune.errors import RecipeError
 from distiltune.tasks.table import TASKS
 
@@ -45,8 +48,19 @@ def check_seen(columns: str, seen: Collection[str], where: str) -> None:
             raise absent_column(field, mapped, seen, where)
 
 
-def no_header_advice(no_header: bool) -> str:
-    """How a table whose first line is no header is read, to go on with in a message."""
+def no_header_advice(no_header: bool, table: Path | None = None) -> str:
+    """How a table whose first line is no header is read, to go on with in a message.
+
+    Args:
+        no_header: whether that was said already.
+        table: the file, which is looked into: words with a tag each go by other fields than texts with a label.
+
+    """
+    tagged = words_and_tags(table) if table is not None else None
+    fields = BY_NUMBER if tagged is None else f"--columns word={tagged[0]},tag={tagged[1]}"
     if no_header:
-        return f" Without a header columns go by number, as in {BY_NUMBER}."
-    return f" If the first line of a table is a row and no header: --no-header {BY_NUMBER}, or whichever they are."
+        return f" Without a header columns go by number, as in {fields}."
+    if tagged is not None and table is not None:
+        name = f", or call it {name_with(table, '.conll')}" if format_suffix(table) == ".tsv" else ""
+        return f" {table.name} looks like words with a tag each and has no header: --no-header {fields}{name}."
+    return f" If the first line of a table is a row and no header: --no-header {fields}, or whichever they are."

@@ -11,12 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from distiltune.model.convert import Converted
-from distiltune.progress import shown_seconds
+from distiltune.progress import counted, shown_seconds
 from distiltune.report.epoch_table import as_markdown
 from distiltune.report.run_summary import RunSummary, find_hub_names
 from distiltune.report.wording import (
     best_epoch_sentence,
-    counted,
     plain,
     shown_data,
     shown_findings,

@@ -10,7 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import Final
 
-from distiltune.progress import shown_seconds
+from distiltune.progress import counted, shown_seconds
 from distiltune.report.curves import BAND, INK, PAPER, RULE, describe_curves
 from distiltune.report.epoch_table import header, row
 from distiltune.report.markup import Section, prose, scrolling_table, table_row
@@ -18,7 +18,6 @@ from distiltune.report.page_answers import advice_section, answer_sections
 from distiltune.report.run_summary import RunSummary
 from distiltune.report.wording import (
     best_epoch_sentence,
-    counted,
     plain,
     shown_data,
     shown_findings,

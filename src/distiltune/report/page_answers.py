@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 from html import escape
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
+from distiltune.progress import counted
 from distiltune.report.markup import Section, scrolling_table, table_row
 from distiltune.report.run_summary import RunSummary
-from distiltune.report.wording import counted, plain, shown_text
+from distiltune.report.wording import plain, shown_text
 from distiltune.tasks.analysis import Analysis, Breakdown, CalibrationBin, Interval, Stretch, WrongAnswer
 
 _SEVERITIES = {"error": "Error", "warning": "Warning", "note": "Note"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.data.sources import has_splits
 from distiltune.model.source import PACKAGED
 from distiltune.system.device import Machine

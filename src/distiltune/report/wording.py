@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath, PureWindowsPath
 
 from distiltune.model.source import PACKAGED
+from distiltune.progress import counted
 from distiltune.report.run_summary import DataSummary, RunSummary
 from distiltune.tasks.guide import MetricLabel, TaskGuide
 
@@ -132,11 +133,6 @@ def best_epoch_sentence(summary: RunSummary) -> str:
     else:
         why = f"the best by {summary.monitor.replace('_', ' ')}"
     return f"The model is from epoch {summary.best_epoch}, {why}, of {len(summary.epochs)} run (counted from 0)."
-
-
-def counted(n: int, noun: str) -> str:
-    """``1 epoch``, ``1,200 epochs``."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
 def _local_names(summary: RunSummary) -> set[str]:

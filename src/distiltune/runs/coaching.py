@@ -7,11 +7,14 @@ import shlex
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
-from distiltune.checks.concerns import Concern
-from distiltune.coach.advice import Advice, advise, needs_probe
+from distiltune.checks.concerns import Concern, for_model
+from distiltune.coach.advice import advise, needs_probe
 from distiltune.coach.evidence import ProbeResult, TrainingFacts
+from distiltune.coach.scores import BlindScore
+from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
 from distiltune.progress import tell
+from distiltune.recipe.auto import fitting_rate
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
@@ -39,11 +42,14 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     config = loaded.source.config
     uniform, blind = 0.0, 0.0
     concerns: tuple[Concern, ...] = ()
+    blind_scores: tuple[BlindScore, ...] = ()
+    is_fine_tuned = bool(task.head_rules) and prepared.surroundings["is_fine_tuned"]
     if isinstance(task, Coached):
         uniform, blind = task.chance_losses(training.features)
-        read_so = {name: getattr(recipe, name) for name in stored_names(Recipe)}
+        read_so = {name: getattr(recipe, name) for name in (*stored_names(Recipe), "max_rejected_share")}
         tell("checking the data")
-        concerns = concerns_of(task, training, validation, loaded.tokenizer, read_so)
+        concerns = for_model(concerns_of(task, training, validation, loaded.tokenizer, read_so), is_fine_tuned)
+        blind_scores = task.blind_scores(training, validation) if validation is not None else ()
     return TrainingFacts(
         planned_epochs=recipe.epochs,
         steps_per_epoch=prepared.steps_per_epoch,
@@ -54,12 +60,18 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         uniform_loss=uniform,
         blind_loss=blind,
         frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
+        fitting_rate=fitting_rate(task.name, config.hidden_size, recipe.epochs * prepared.steps_per_epoch)
+        if uniform or blind
+        else None,
+        blind_scores=blind_scores,
         from_scratch=prepared.surroundings["from_scratch"],
+        is_fine_tuned=is_fine_tuned,
         concerns=concerns,
         monitor=recipe.monitor,
         choice=prepared.choice,
         find_lr=shlex.join(("distiltune", "find-lr", "--recipe", str(run.recipe))),
         check=_check_command(recipe, run),
+        again=shlex.join(("distiltune", "train", "--recipe", str(run.recipe), "--output", f"{run.path}-2")),
     )
 
 
@@ -74,11 +86,12 @@ def sum_up_run(
     task: Task[D],
     validation: D | None,
     coach: Coach,
-    probe: Callable[[], ProbeResult] | None,
+    probe: Callable[[], ProbeResult | None] | None,
 ) -> CoachFindings:
     """Look at the best epoch's answers, say what is left to say, and write ``answers.jsonl``.
 
-    ``probe``, if there may be one, is only called if what is known leaves the cause open.
+    ``probe``, if there may be one, is only called if what is known leaves the cause open; it gives None if the run
+    is too short to pay for it.
     """
     analysis = None
     evidence = replace(coach.evidence, ended=True)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding
-from distiltune.errors import DataError
+from distiltune.errors import DataError, DistiltuneError
 from distiltune.model.build import LoadedModel, check_window
-from distiltune.recipe.choose_task import with_task_of_model
+from distiltune.model.source import PACKAGED
+from distiltune.recipe.choose_task import entry_of_model, with_task_of_model
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import keep_freed_memory, set_threads
@@ -86,7 +87,7 @@ def evaluate(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    check_does_something(settings, FOR_USE if predictions is None else FOR_PREDICTING)
+    _check_settings(settings, FOR_USE if predictions is None else FOR_PREDICTING, "evaluate", model)
     recipe = (recipe or Recipe()).with_changes(**settings, model=model)
     return _run(recipe, settings, data, "evaluation", predictions, on_progress)
 
@@ -117,9 +118,19 @@ def predict(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    check_does_something(settings, FOR_PREDICTING)
+    _check_settings(settings, FOR_PREDICTING, "predict", model)
     recipe = (recipe or Recipe()).with_changes(**settings, model=model)
     return _run(recipe, settings, data, "prediction", predictions, on_progress)
+
+
+def _check_settings(given: Iterable[str], used: Sequence[str], name: str, model: str | Path) -> None:
+    """Refuse what does nothing; a model that is here says which task's settings are offered instead."""
+    if any(each in Recipe.model_fields and each not in used for each in given):
+        task = ""
+        if Path(model).is_dir() or str(model) in PACKAGED:
+            with suppress(DistiltuneError):
+                task = entry_of_model(str(model)).name
+        check_does_something(given, used, name, task)
 
 
 def _run(

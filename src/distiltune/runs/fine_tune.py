@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from distiltune.coach.advice import Advice
+from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
 from distiltune.errors import TrainingError
 from distiltune.progress import heard_by
@@ -229,6 +229,8 @@ def _run(writing: _Writing) -> FineTuned:
         keeper.remember(resumed.state)
         coach.remember(keeper.steps, keeper.epochs, resumed.state["coach"])
         _put_back(prepared, optimiser)
+    if keeper.is_finished or len(keeper.epochs) == prepared.recipe.epochs:
+        reporter.note("this training was finished already; nothing is left to train, and its results are written again")
     reporter.begin(prepared.task.table, prepared.recipe.epochs, prepared.steps_per_epoch)
     try:
         with _events(writing) as events:

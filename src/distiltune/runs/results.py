@@ -9,7 +9,7 @@ from dataclasses import replace
 from torch import Tensor
 
 from distiltune.coach.evidence import ProbeResult
-from distiltune.coach.probe import overfit_probe
+from distiltune.coach.probe import ProbeSettings, overfit_probe, probe_within
 from distiltune.coach.watching import Coach
 from distiltune.model.encoder import count_parameters
 from distiltune.model.save import ModelToWrite, write_model_directory
@@ -76,8 +76,14 @@ def _to_keep(tensors: Mapping[str, Tensor], task: Task[D]) -> dict[str, Tensor]:
 def _sum_up(run: RunDirectory, prepared: PreparedRun, coach: Coach, may_probe: bool) -> CoachFindings:
     """What the coach has to say at the end."""
 
-    def probe() -> ProbeResult:
-        return overfit_probe(prepared.loaded.model, prepared.lesson.features, prepared.lesson.objective)
+    def probe() -> ProbeResult | None:
+        features, epochs = prepared.lesson.features, coach.evidence.epochs
+        n_tokens, seconds = sum(each.n_tokens for each in epochs), sum(each.train_seconds for each in epochs)
+        rate = coach.evidence.facts.fitting_rate or ProbeSettings().learning_rate
+        settings = probe_within(features, n_tokens, seconds, rate)
+        if settings is None:
+            return None
+        return overfit_probe(prepared.loaded.model, features, prepared.lesson.objective, settings)
 
     return sum_up_run(
         run,

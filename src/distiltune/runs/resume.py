@@ -219,7 +219,7 @@ def check_data(then: Mapping[str, Any], now: Mapping[str, Any], run: RunDirector
     _refuse(differences, "data", "put the same files back; those of the run are named in its recipe.toml", run)
 
 
-BEGAN_FROM: Final = ("source_notes", "source_name", "from_scratch")
+BEGAN_FROM: Final = ("source_notes", "source_name", "from_scratch", "is_fine_tuned")
 """Which of the ``surroundings`` are of the base model, and stay those of the run's beginning."""
 
 
@@ -238,6 +238,7 @@ def surroundings(
         "source_notes": list(loaded.source.notes),
         "source_name": loaded.source.directory.name,
         "from_scratch": loaded.source.is_untrained,
+        "is_fine_tuned": not loaded.source.missing,
         "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
     }
 

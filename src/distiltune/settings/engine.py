@@ -35,6 +35,7 @@ Text = Annotated[str, BeforeValidator(_text)]
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
+WindowLength = Annotated[int, Field(ge=16, le=131_072)]
 
 AUTO: Final = "auto"
 """Instead of a task's name: the one that the data or the model is of."""
@@ -50,7 +51,7 @@ MACHINE = Panel("Machine")
 class EngineSettings(BaseModel):
     """The settings that hold for every task."""
 
-    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False)
 
     base: Annotated[Literal["auto", "classic"], MODEL_AND_DATA] = AUTO
     """The named recipe that settings not given are of: `auto`, what a published rule makes of model, task and data; or
@@ -87,7 +88,7 @@ class EngineSettings(BaseModel):
     sample_seed: Annotated[Count, MODEL_AND_DATA] = 0
     """Seed of those draws: examples in file order, `random.Random(seed).shuffle`, the first N."""
 
-    max_length: Annotated[int, Field(ge=16, le=131_072), WINDOWS, STORED] = 384
+    max_length: Annotated[WindowLength, WINDOWS, STORED] = 384
     """Most tokens in a window, special tokens (and a question) included."""
     stride: Annotated[int, Field(ge=0), WINDOWS, STORED] = 128
     """Tokens that neighbouring windows of one text share."""

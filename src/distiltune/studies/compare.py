@@ -17,7 +17,12 @@ from distiltune.tasks.analysis import ScoredAnswer
 N_RESAMPLES = 10_000
 _AT_ONCE = 1_000  # resamples, so that memory stays small for many distinct examples
 SHOWN_CHANGES = 10
+_EXACT = {"text-classification": "accuracy", "token-classification": "all marked right"}
+"""What the share of examples that are right as a whole is called, where it is not "exact match"."""
 _OF_NO_CONSEQUENCE = frozenset({"device", "threads", "log_every", "evaluation_tokens"})
+
+_BY_CONTENT = frozenset({"train", "validation"})
+"""Settings that name data, which is the same by its content, not by its path."""
 
 Sums = npt.NDArray[np.float64]
 """``(n_examples, 2)``: what each example adds to a score's numerator and to its denominator."""
@@ -28,7 +33,8 @@ class ScoreDifference:
     """How much better the second of two runs scored, in points, over the examples that both answered.
 
     Attributes:
-        metric: "exact match", "F1" or "micro F1", each as the task's evaluation defines it.
+        metric: "exact match", "accuracy", "F1" or "micro F1", each as the task's evaluation defines it; "all marked
+            right" is the share of texts without a wrong entity.
         difference: second minus first.
         low: lower end of the interval that holds it with 95 %, by the paired bootstrap (Efron & Tibshirani 1993).
         high: upper end.
@@ -141,11 +147,20 @@ def compare_runs(paths: Sequence[str | Path]) -> RunComparison:
         )
     all_tell = all(run.resolved for run in runs)
     settings = [run.as_run if all_tell else run.settings for run in runs]
-    keys = [key for key in dict.fromkeys(key for each in settings for key in each) if key not in _OF_NO_CONSEQUENCE]
+    of_no_consequence = _OF_NO_CONSEQUENCE | {name for name in _BY_CONTENT if _is_same_data(runs, name)}
+    keys = [key for key in dict.fromkeys(key for each in settings for key in each) if key not in of_no_consequence]
     differing = {key: tuple(each.get(key) for each in settings) for key in keys}
     differing = {key: values for key, values in differing.items() if any(value != values[0] for value in values)}
     pairs = tuple(compare_pair(runs[0], other) for other in runs[1:])
-    return RunComparison(tuple(runs), differing, pairs, tuple(_notes(runs, pairs)))
+    first, *others = (Path(path).resolve() for path in paths)
+    same = [f"{run.name} is compared with itself" for run, path in zip(runs[1:], others, strict=True) if path == first]
+    return RunComparison(tuple(runs), differing, pairs, (*dict.fromkeys(same), *_notes(runs, pairs)))
+
+
+def _is_same_data(runs: Sequence[RunRecord], name: str) -> bool:
+    """Whether all runs read the same files there, whatever they called them."""
+    found = {run.fingerprints.get(name) for run in runs}
+    return len(found) == 1 and found.isdisjoint({None, ""})
 
 
 def _notes(runs: Sequence[RunRecord], pairs: Sequence[PairComparison]) -> list[str]:
@@ -201,7 +216,7 @@ def _differences(
 ) -> Iterator[ScoreDifference]:
     ones, others = zip(*both, strict=True)
     exact = means([each.exact for each in ones]), means([each.exact for each in others])
-    yield paired_bootstrap("exact match", *exact)
+    yield paired_bootstrap(_EXACT.get(first.task, "exact match"), *exact)
     f1 = _f1(ones), _f1(others)
     if np.array_equal(exact, f1):  # an answer of one label is right or wrong
         return

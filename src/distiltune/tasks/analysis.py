@@ -117,7 +117,9 @@ class Analysis:
         facts: figures for the coach: ``n``, ``score`` and ``score_margin`` (points of the main score and half its
             interval), ``null_share`` (answers that are "none"), ``null_share_wanted``, ``confidence`` (mean),
             ``right_share`` (of what was given, where the score counts what was missed too),
-            ``one_place_share`` (answers that begin in the same place as most).
+            ``one_place_share`` (answers that begin in the same place as most), ``n_given`` and ``n_wanted`` (labels or
+            entities), ``one_label_share`` and ``one_label_wanted`` (texts given the label that most are given, and
+            texts that have it).
 
     """
 

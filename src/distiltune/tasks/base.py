@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFindings
@@ -98,6 +99,9 @@ class Coached(Protocol[D_contra]):
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of a model that knows nothing, and of one that knows how often which kind of label occurs."""
+
+    def blind_scores(self, training: D_contra, validation: D_contra) -> tuple[BlindScore, ...]:
+        """What scores of the validation data come to without reading, the main one first."""
 
     def analyse(self, data: D_contra, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """What there is to see in the answers that `Task.evaluate` wrote into ``predictions``, and each one's score."""

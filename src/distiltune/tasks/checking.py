@@ -8,10 +8,13 @@ from distiltune.checks.data_check import CheckRequest
 from distiltune.settings.engine import EngineSettings
 
 
-def check_request(data: Sequence[str], against: Sequence[str], settings: EngineSettings) -> CheckRequest:
-    """What is to be checked, and for the training that these settings describe."""
+def check_request(
+    data: Sequence[str], against: Sequence[str], settings: EngineSettings, architecture: str
+) -> CheckRequest:
+    """What is to be checked, and for the training that these settings describe, of a model of that architecture."""
     return CheckRequest(
         task=settings.task,
+        architecture=architecture,
         data=tuple(map(str, data)),
         against=tuple(map(str, against)),
         model=settings.model,

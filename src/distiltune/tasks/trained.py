@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic
 
 from distiltune.data.values import MAX_TEXT_CHARACTERS, text_problem
-from distiltune.errors import DataError, ModelError
+from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.inference.precision import in_precision
 from distiltune.inference.trained_model import is_onnx, load_onnx, ways_to_a_head
 from distiltune.model.build import LoadedModel, load_model
@@ -92,13 +92,23 @@ def check_texts(texts: Sequence[object], *, or_pairs: bool = False) -> None:
                 raise DataError(problem.message, where=f"text {number}", fix=fix)
 
 
-def windows_of(loaded: LoadedModel, max_length: int | None, stride: int | None) -> tuple[int, int]:
-    """Most tokens in a window and tokens shared: as given, else as trained, else the recipe's, within the model's."""
-    asked = {"max_length": max_length, "stride": stride}
-    given = {name: value for name, value in asked.items() if value is not None}
+def windows_of(loaded: LoadedModel, given: Mapping[str, int]) -> tuple[int, int]:
+    """Most tokens in a window and tokens shared: as given, else as trained, else the recipe's, within the model's.
+
+    Raises:
+        RecipeError: if the stride that is given is as long as what a window holds.
+
+    """
     stored, limit = (
         stored_settings(loaded.source.config_hf, EngineSettings),
         loaded.source.config.max_position_embeddings,
     )
     windows = fill_windows(given, stored, limit)
+    room = windows["max_length"] - 2  # [CLS] text [SEP]
+    if "stride" in given and windows["stride"] >= room:
+        raise RecipeError(
+            f"stride is {windows['stride']}, and windows of {windows['max_length']} tokens hold {room} of a text.",
+            where="argument: stride",
+            fix=f"give a value below {room}, or a longer max_length",
+        )
     return windows["max_length"], windows["stride"]

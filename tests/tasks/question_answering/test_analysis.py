@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import numpy as np
 import pytest
 
 from distiltune.tasks.analysis import Stretch
-from distiltune.tasks.question_answering.analysis import NO_ANSWER, analyse, chance_losses
-from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.analysis import NO_ANSWER, analyse, blind_scores, chance_losses
+from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.statistics import marked_stretches, mean_interval, share_interval
 from tests.helpers import example, feature_set
 
@@ -171,3 +172,15 @@ def test_nothing_to_analyse(tmp_path: Path) -> None:
     analysis, scored = analyse([], nbest(tmp_path, []))
     assert analysis.breakdowns == ()
     assert scored == ()
+
+
+def test_who_answers_without_reading_has_the_better_of_never_answering_and_the_first_words() -> None:
+    context = "one two three four five six"
+    first = Example("1", "q?", context, (Answer("one two", 0),))
+    last = Example("2", "q?", context, (Answer("six", 24),))
+    none = Example("3", "q?", context, ())
+    (score,) = blind_scores([first, last])
+    assert score.value == pytest.approx(50.0)
+    assert (score.who, score.whole) == ("answering with the first 2 words", 100.0)
+    assert blind_scores([first, none, none])[0].who == "never answering"
+    assert blind_scores([replace(first, has_gold=False)]) == ()

@@ -41,10 +41,10 @@ def kinds(found: QuestionSet) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "columns", "expected", "told"),
     [
-        ("paragraphs.json", "", [[MASTER], []], set()),
-        ("mrqa.jsonl.gz", "", [[NINE], [MASTER]], {"header_line", "offsets_elsewhere"}),
-        ("cmrc.json", "", [[("林海", 3), ("林海", 3)], [("九点", 10)]], set()),
-        ("haystack-annotation.json", "", [[MASTER], []], {"offset_in_utf16"}),
+        ("paragraphs.json", "", [[MASTER], []], {"paragraphs_alone"}),
+        ("mrqa.jsonl.gz", "", [[NINE], [MASTER]], {"header_line", "offsets_elsewhere", "paragraphs_alone"}),
+        ("cmrc.json", "", [[("林海", 3), ("林海", 3)], [("九点", 10)]], {"paragraphs_alone"}),
+        ("haystack-annotation.json", "", [[MASTER], []], {"offset_in_utf16", "answers_empty"}),
         ("haystack-labels.json", "", [[NINE], []], {"answers_malformed"}),
         (
             "label-studio-questions.json",
@@ -87,6 +87,7 @@ def test_empty_texts_inside_answers_mean_that_none_is_given() -> None:
     found = read(FORMS / "empty-texts.jsonl")
     assert [example.is_unanswerable for example in found.examples] == [False, True, True, True, True]
     assert not found.findings.of("rejected")
+    assert kinds(found) == {"answer_moved", "answers_empty"}
 
 
 def test_what_stands_for_no_answer_is_said_with_a_flag() -> None:
@@ -123,6 +124,14 @@ def test_answers_in_columns_without_a_mapping_are_not_taken_for_none(
     assert option in caught.value.fix
 
 
+def test_a_prediction_is_told_of_the_mapping_too(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"question": "Who met Ann there?", "context": "Bob met Ann.", "answer": "Bob"}))
+    (note,) = read(path, use="prediction").findings.items
+    assert note.kind == "no_answer_column"
+    assert "--columns answer_text=answer;" in note.message
+
+
 def test_an_offset_under_another_name_decides_between_occurrences(tmp_path: Path) -> None:
     context = "Bob met Ann. Later Bob left."
     rows = [
@@ -130,6 +139,8 @@ def test_an_offset_under_another_name_decides_between_occurrences(tmp_path: Path
         {"question": "Who left then?", "context": context, "answers": [{"text": "Bob", "start": 19, "end": 22}]},
         {"question": "Who left now?", "context": context, "answers": [{"text": "Bob", "char_spans": [[19, 21]]}]},
         {"question": "Who left so?", "context": context, "answer_char_ranges": "19:22|None|19:22"},
+        {"question": "Who left by then?", "context": context, "answer_text": "Bob", "answer_char_ranges": "None|19:22"},
+        {"question": "Who left there?", "context": context, "answer_text": "Bob", "char_spans": [[4, 7], [19, 21]]},
         {"question": "Who left where?", "context": context, "answer_text": "['Bob']", "answer_start": "[19]"},
     ]
     for number, row in enumerate(rows):

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 import distiltune
-from distiltune.errors import ModelError, RecipeError
+from distiltune.errors import DistiltuneError, ModelError, RecipeError
 from distiltune.model.tokenizer import load_tokenizer
 from distiltune.tasks.question_answering import pipeline as pipeline_module
 from distiltune.tasks.question_answering.answerer import Answerer
@@ -95,14 +95,14 @@ def test_answers_are_widened_to_words(people_model: Path) -> None:
         ((), {"question": "a"}, "unknown arguments: question"),
         (("only one text",), {}, "give question="),
         (({"question": "a"},), {}, "input 0"),
-        (({"question": " ", "context": "a"},), {}, "`question` is empty"),
-        (({"question": "a", "context": ""},), {}, "`context` is empty"),
+        (({"question": " ", "context": "a"},), {}, "question is empty"),
+        (({"question": "a", "context": ""},), {}, "context is empty"),
         ((), {"question": ["a", "b"], "context": ["a"]}, "do not fit"),
         ((), {"question": "a", "context": "b", "max_answer_tokens": 1}, "max_answer_tokens .here it is max_answer_len"),
         (("a", "b"), {"colour": "red"}, "unknown arguments: colour"),
         (("a", "b"), {"top_k": 0}, "top_k"),
         (("a", "b"), {"max_answer_len": 0}, "max_answer_len"),
-        (("a", "b"), {"doc_stride": 64}, "no room"),
+        (("a", "b"), {"doc_stride": 64}, "doc_stride is 64"),
     ],
 )
 def test_other_calls_are_refused(
@@ -112,10 +112,29 @@ def test_other_calls_are_refused(
         qa(*args, **kwargs)
 
 
+def test_what_is_refused_says_what_to_do(qa: QuestionAnsweringPipeline) -> None:
+    with pytest.raises(DistiltuneError) as caught:
+        distiltune.pipeline("runs/mine")  # type: ignore[arg-type]
+    assert "pipeline('question-answering', 'runs/mine')" in caught.value.fix
+    with pytest.raises(DistiltuneError) as refused:
+        qa("a", "b", max_seq_len=2)
+    assert (refused.value.what[:16], refused.value.where) == ("max_seq_len is 2", "argument: max_seq_len")
+    assert "at least 16" in refused.value.fix
+
+
+def test_a_question_that_is_cut_is_warned_of(qa: QuestionAnsweringPipeline, recwarn: pytest.WarningsRecorder) -> None:
+    first = ASKED[0]
+    long, short = f"{first.question} " * 20, first.question
+    qa(question=[short, long], context=first.context, max_question_len=8)
+    (warning,) = recwarn
+    assert "input 1: the question is longer than 8 tokens" in str(warning.message)
+    assert "max_question_len" in str(warning.message)
+
+
 def test_only_question_answering() -> None:
     with pytest.raises(ValueError, match="no pipeline for 'fill-mask'"):
         distiltune.pipeline("fill-mask", model="starter")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="name a model"):
+    with pytest.raises(ValueError, match="No model is named"):
         distiltune.pipeline()
 
 
@@ -192,7 +211,7 @@ def test_half_the_bits(
         ({"torch_dtype": "int8"}, "torch_dtype is 'int8'"),
         ({"torch_dtype": "float32", "dtype": "float32"}, "give one of them"),
         ({"torch_dtype": "float32", "precision": "float32"}, "give one of them"),
-        ({"tokenizer": 3}, "tokenizer is a int"),
+        ({"tokenizer": 3}, "tokenizer is of the type int"),
         ({"top_k": "3"}, "top_k is '3'"),
         ({"batch_size": 0}, "batch_size is 0"),
         ({"max_seq_len": -1}, "max_seq_len is -1"),

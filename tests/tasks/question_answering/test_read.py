@@ -150,7 +150,7 @@ def test_csv(tmp_path: Path) -> None:
     read = _read(_write_table(tmp_path / "a.csv", rows))
     assert [each.context for each in read.examples] == [context] * 3
     assert [[answer.text for answer in each.answers] for each in read.examples] == [["Paris"], ["Paris"], []]
-    assert [item.kind for item in read.findings.items] == ["quotes_round_fields"]
+    assert [item.kind for item in read.findings.items] == ["quotes_round_fields", "answers_empty"]
 
 
 def test_parquet_with_nested_answers(tmp_path: Path) -> None:

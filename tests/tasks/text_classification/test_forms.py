@@ -17,7 +17,7 @@ from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextSet
 from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.read import read_texts
-from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling, place_of, spelling_key
+from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling, spelling_key
 from distiltune.tasks.text_classification.targets import find_problem, find_targets
 
 FORMS = Path(__file__).parents[2] / "data" / "label_forms"
@@ -195,8 +195,6 @@ def test_across_files_spellings_of_a_class_are_one(tmp_path: Path) -> None:
     assert gold(model) == [("1",), ("true",), ("PER",)]
     assert gold(as_spelled(read(tmp_path / "2.csv"), ("Per", "PER", "1.0"))) == [("1.0",), ("True",), ("per",)]
     assert spelling_key("2.50") == "2.50"
-    assert place_of("a:b.csv:7") == ("a:b.csv", 7)
-    assert place_of("x#3") == ("x", 3)
 
 
 CELLS = st.recursive(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from distiltune.tasks.token_classification.analysis import N_MISSED, Span, analyse
+from distiltune.tasks.token_classification.analysis import N_MISSED, Span, analyse, blind_scores
+from distiltune.tasks.token_classification.examples import Entity, TokenExample
 
 TEXT = "ada saw rome"
 ADA, ROME = ("person", 0, 3), ("place", 8, 12)
@@ -55,7 +56,7 @@ def test_f1_is_that_of_all_entities(tmp_path: Path) -> None:
 
 def test_without_any_entity_there_is_no_score(tmp_path: Path) -> None:
     analysis, scored = analyse(write(tmp_path / "predictions.jsonl", [([], [])] * 3))
-    assert analysis.facts == {"n": 3.0}
+    assert analysis.facts == {"n": 3.0, "n_given": 0.0, "n_wanted": 0.0}
     assert set(analysis.breakdowns[1].rows[0].scores) == {"All right"}
     assert [each.f1 for each in scored] == [1.0] * 3
 
@@ -80,3 +81,11 @@ def test_what_was_missed_comes_after_what_is_wrong(tmp_path: Path) -> None:
     ]
     assert len(shown) == 2 + N_MISSED
     assert ["gold" in stretch.marks for stretch in analysis.wrong[2].passage] == [True, False, True]
+
+
+def test_who_marks_nothing_has_no_f1() -> None:
+    entities = (Entity(0, 1, "person"), Entity(1, 2, "place"))
+    examples = [TokenExample("1", "Ada Rome", ((0, 3), (4, 8)), entities), TokenExample("2", "so", ((0, 2),), ())]
+    (f1,) = blind_scores(examples)
+    assert (f1.metric, f1.value, f1.n) == ("f1", 0.0, 2)
+    assert blind_scores(examples[1:]) == (), "without an entity there is nothing to find"

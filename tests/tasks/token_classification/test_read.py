@@ -158,7 +158,7 @@ def test_marks_side_by_side_in_one_word_do_not_overlap(tmp_path: Path) -> None:
     example = found.examples[0]
     assert [example.word(i) for i in range(4)] == ["took", "Aspirin", "10mg", "now"]
     assert example.gold == (Entity(1, 2, "drug"), Entity(2, 3, "dose"))
-    assert [(each.outcome, each.kind) for each in found.findings.items] == [("repaired", "word_split")]
+    assert [(each.outcome, each.kind) for each in found.findings.items] == [("noted", "word_split")]
     assert "Aspirin10mg" in found.findings.items[0].message
 
 
@@ -237,7 +237,7 @@ def test_two_columns_that_may_hold_the_tags_are_refused_until_named(tmp_path: Pa
 def test_two_columns_that_may_hold_the_words_are_refused_until_named(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text("n1 Ada B-per\nn1 sang O\nn2 it O\nn2 rains O\nn3 now O\n")
-    with pytest.raises(DataError, match="More than one column may hold the words"):
+    with pytest.raises(DataError, match="Any of columns 1, 2 may hold the words"):
         read(path)
     assert read(path, columns="tokens=2").examples[0].text == "Ada sang it rains now"
 
@@ -264,3 +264,32 @@ def test_a_table_in_plain_columns_says_nothing(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text("Ada B-per\nsang O\n")
     assert read(path).findings.items == []
+
+
+def test_the_hint_names_the_columns_that_may_be_meant(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("NNP B-per Ada\nVBZ O sang\nVBZ O sings\n. O .\n")
+    with pytest.raises(
+        DataError, match=r"Any of columns 1, 3 may hold the words \(column 2 is taken for the tags\)"
+    ) as caught:
+        read(path)
+    assert "tokens=3,tags=2" in caught.value.fix
+
+
+def test_remarks_and_white_space_inside_a_column_are_told_with_columns_that_are_named_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text("# by me\n1\u00a0000 B-n\n# O\nit O\n\n# O\nNew York\tB-n\n")
+    for columns in ("", "tokens=1,tags=2"):
+        found = read(path, columns=columns)
+        assert [example.text for example in found.examples] == ["1\u00a0000 # it", "# New York"]
+        told = {finding.kind: finding.message for finding in found.findings.of("decided")}
+        assert told.keys() == {"remarks_passed_over", "space_in_word"}
+        assert "as '# by me'" in told["remarks_passed_over"]
+        assert told["space_in_word"].startswith("2 lines hold white space inside a column")
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_numbers_do_not_depend_on_how_lines_end(tmp_path: Path, end: str) -> None:
+    path = tmp_path / "a.conll"
+    path.write_bytes(end.join(["Ada\tB-x", "", "sang\tO", "loud", "", "it\tO", ""]).encode())
+    assert [finding.where for finding in read(path).findings.of("rejected")] == [f"{path}:4"]

@@ -126,3 +126,28 @@ def test_texts_to_classify_are_refused(trained: FineTuned, tmp_path: Path) -> No
     (tmp_path / "a.jsonl").write_text(json.dumps({"text": "a", "label": "b"}) + "\n")
     with pytest.raises(RecipeError, match="data is for text-classification"):
         evaluate(trained.model, tmp_path / "a.jsonl", **WINDOWS)
+
+
+def test_predictions_can_be_joined_with_every_row_of_the_input(trained: FineTuned, tmp_path: Path) -> None:
+    """Also where most rows are rejected: of each there is a line with its place, in the order of the file."""
+    path = tmp_path / "new.jsonl"
+    path.write_text('{"id": "a", "text": "Ada saw Rome"}\n\n{"id": "b", "text": " "}\nno JSON\n{"tokens": ["Rome"]}\n')
+    result = predict(trained.model, str(path), tmp_path / "out", **WINDOWS)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [(line["file"], line["line"]) for line in lines] == [(str(path), number) for number in (1, 3, 4, 5)]
+    assert [line["text"] for line in lines] == ["Ada saw Rome", None, None, "Rome"]
+    assert [line["entities"] is None for line in lines] == [False, True, True, False]
+    assert [line["id"] for line in lines[:3]] == ["a", "b", None]
+    assert [line.get("kind") for line in lines] == [None, "text_empty", "row_unreadable", None]
+    assert result.n_examples == 2
+
+
+def test_a_bad_sentence_of_columns_has_a_line_too(trained: FineTuned, tmp_path: Path) -> None:
+    path = tmp_path / "new.conll"
+    good = "ada\tB-person\nsaw\tO\nrome\tB-place\n\n"
+    path.write_text(good + "ada\tB-person\nsaw\n\n" + 30 * good)
+    predict(trained.model, str(path), tmp_path / "out", **WINDOWS)
+    lines = [json.loads(line) for line in (tmp_path / "out" / "predictions.jsonl").read_text().splitlines()]
+    assert [line["line"] for line in lines[:3]] == [1, 6, 8]
+    assert (lines[1]["entities"], lines[1]["kind"]) == (None, "row_unreadable")
+    assert "gold" in lines[2]

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
 from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.question_answering.calibration import confidence_among
@@ -38,6 +39,8 @@ _PASSAGE_WORDS = (
     (240, "161 to 240 words"),
     (10**9, "over 240 words"),
 )
+_FIRST_WORDS = (2, 3, 5, 10, 30)
+_ASKED = 500
 _FIFTHS = ("first fifth", "second fifth", "third fifth", "fourth fifth", "last fifth")
 
 
@@ -87,6 +90,28 @@ def chance_losses(features: FeatureSet) -> tuple[float, float]:
         return uniform, 0.0 if share == 1.0 else uniform
     losses = np.where(empty, -math.log(share), np.log(lengths) - math.log(1 - share))
     return uniform, float(losses.mean())
+
+
+def blind_scores(examples: Sequence[Example]) -> tuple[BlindScore, ...]:
+    """The F1, in percent, of the best of a few answers that no question was read for.
+
+    These are no answer, and the first words of the text, so many of them. Of many examples some hundreds are asked.
+    """
+    known = [example for example in examples if example.has_gold]
+    asked = known[:: max(1, len(known) // _ASKED)]
+    if not asked:
+        return ()
+
+    def f1(answer: Callable[[Example], str]) -> float:
+        return 100 * sum(score_answer(answer(each), each.gold_texts).f1 for each in asked) / len(asked)
+
+    def first(n_words: int) -> Callable[[Example], str]:
+        return lambda example: " ".join(example.context.split()[:n_words])
+
+    found = {f"answering with the first {n} words": f1(first(n)) for n in _FIRST_WORDS}
+    found["never answering"] = f1(lambda example: "")
+    who = max(found, key=lambda name: found[name])
+    return (BlindScore("f1", found[who], len(known), whole=100.0, who=who),)
 
 
 def _given(example: Example, line: dict[str, Any]) -> _Given:

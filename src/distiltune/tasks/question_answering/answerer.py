@@ -8,9 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from distiltune.data.values import is_encodable, text_problem
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import LoadedModel
+from distiltune.settings.bounds import check_values
+from distiltune.settings.engine import Count, Positive
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.host import restored, with_threads
@@ -173,6 +177,11 @@ class Answerer:
             RecipeError: if a setting is out of its bounds.
 
         """
+        asked = {"max_length": max_length, "stride": stride, "max_question_tokens": max_question_tokens}
+        given = check_values(QuestionAnsweringSettings, asked)
+        decoding = {"max_answer_tokens": max_answer_tokens, "null_threshold": null_threshold}
+        machine = {"threads": threads, "precision": precision, "device": device}
+        others = check_values(QuestionAnsweringSettings, {**decoding, **machine})
         self._n_threads = set_threads(threads)
         keep_freed_memory()
         spec = from_settings(QuestionAnsweringSettings())
@@ -180,10 +189,9 @@ class Answerer:
         config = self._loaded.source.config_hf
         stored = stored_settings(config, QuestionAnsweringSettings)
         limit = self._loaded.source.config.max_position_embeddings
-        asked = {"max_length": max_length, "stride": stride, "max_question_tokens": max_question_tokens}
-        self._windows = _windows(stored, limit, asked)
-        self.max_answer_tokens = max_answer_tokens or stored.get("max_answer_tokens", 30)
-        self.null_threshold = stored_threshold(config) if null_threshold is None else null_threshold
+        self._windows = _windows(stored, limit, given)
+        self.max_answer_tokens: int = others.get("max_answer_tokens", stored.get("max_answer_tokens", 30))
+        self.null_threshold: float | None = others.get("null_threshold", stored_threshold(config))
         temperature = stored_temperature(config)
         self.is_calibrated = temperature is not None
         self.temperature = 1.0 if temperature is None else temperature
@@ -237,8 +245,10 @@ class Answerer:
 
         Raises:
             DataError: if a question or the text is empty, or passages are asked for without bm25s.
+            RecipeError: if ``n_best`` is below 1 or ``passages`` below 0.
 
         """
+        check_values(_Asking, {"n_best": n_best, "passages": passages})
         with with_threads(self.n_threads):
             return self._ask(questions, documents, n_best, passages, on_progress)
 
@@ -403,6 +413,13 @@ class Answerer:
         )
 
 
+class _Asking(BaseModel):
+    """The bounds of what is asked for with a question."""
+
+    n_best: Positive
+    passages: Count
+
+
 @dataclass(frozen=True, slots=True)
 class _Read:
     """What was found in one part: candidates that share no character, the best scores of all, and `log_total`."""
@@ -413,12 +430,21 @@ class _Read:
     log_total: float
 
 
-def _windows(stored: Mapping[str, int], limit: int, asked: Mapping[str, int | None]) -> WindowSettings:
+def _windows(stored: Mapping[str, int], limit: int, given: Mapping[str, int]) -> WindowSettings:
     """The windows asked for, filled up with those stored; cut down to the model's positions."""
-    given = {name: value for name, value in asked.items() if value is not None}
+    windows = fill_question_windows(given, stored, limit)
+    most = windows["max_length"] - 3 - 2  # [CLS] question [SEP] context [SEP], a token of the question, and one more
+    if windows["stride"] > most:
+        raise RecipeError(
+            f"stride is {windows['stride']}, and windows of {windows['max_length']} tokens cannot move on with it.",
+            where="argument: stride",
+            fix=f"give a value at most {most}, or a longer max_length",
+        )
     try:
-        return WindowSettings(**fill_question_windows(given, stored, limit))
+        return WindowSettings(**windows)
     except ValueError as error:
         raise RecipeError(
-            f"Windows cannot be cut: {error}.", fix="give a longer max_length or a shorter stride"
+            f"Windows cannot be cut: {error}.",
+            where=f"argument: {', '.join(given)}",
+            fix="give a longer max_length, a shorter stride or fewer max_question_tokens",
         ) from error

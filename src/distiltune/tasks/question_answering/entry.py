@@ -54,7 +54,8 @@ TASK = TaskEntry(
     prediction_files=PREDICTION_FILES,
     columns=(
         *(("question", "context"), ("paragraphs",), ("context", "qas"), ("context_text", "qas")),
-        *(("story", "questions"), ("query", "document"), ("storyId", "text", "questions"), ("data", "annotations")),
+        *(("story", "questions"), ("query", "document"), ("storyId", "text", "questions")),
+        *(("data.question", "data.context", "annotations"), ("data.question", "data.text", "annotations")),
     ),
     renamed=_renamed,
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',

@@ -11,6 +11,7 @@ Code that is written anew is better off with `Answerer`, which also tells line, 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Any, Final, Literal
 from tokenizers import Tokenizer
 
 from distiltune.data.values import text_problem
+from distiltune.errors import ArgumentError
 from distiltune.system.host import with_threads
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import Candidate, decode
@@ -50,6 +52,8 @@ _OURS: Final = {
     "null_threshold": "handle_impossible_answer, which knows no threshold",
 }
 
+_GIVE: Final = "give question= and context=, or dictionaries with these two"
+
 _WORD_REACH = 100  # characters to either side in which the words around an answer are looked for
 
 
@@ -66,16 +70,22 @@ def pipeline(
             call, such as ``top_k``, as its defaults.
 
     Raises:
-        ValueError: for any other task or setting, one that has no meaning here, or no model.
+        ArgumentError: for any other task or setting, a value that has no meaning here, or no model; it is a ValueError.
         RecipeError: if the device is not there.
         ModelError: if the model or the tokenizer cannot be read, or they do not belong together.
         HubError: if a hub name cannot be fetched.
 
     """
     if task != "question-answering":
-        raise ValueError(f"distiltune has no pipeline for {task!r}, only for 'question-answering'")
+        raise ArgumentError(
+            f"distiltune has no pipeline for {str(task)!r}, only for 'question-answering'.",
+            where="argument: task",
+            fix=f"the model is named second: pipeline('question-answering', {str(model or task)!r})",
+        )
     if not str(model):
-        raise ValueError("name a model: pipeline('question-answering', model='runs/squad/model')")
+        raise ArgumentError(
+            "No model is named.", where="argument: model", fix="pipeline('question-answering', model='runs/squad')"
+        )
     call = USUAL.changed(take_call(settings))
     tokenizer = settings.pop("tokenizer", None)
     loading = loading_arguments(settings)
@@ -88,7 +98,12 @@ def _check_names(unknown: Collection[str]) -> None:
     """Refuse arguments that would do nothing; those of `Answerer` have other names here."""
     if unknown:
         named = (f"{name} (here it is {_OURS[name]})" if name in _OURS else name for name in sorted(unknown))
-        raise ValueError(f"unknown arguments: {', '.join(named)}")
+        known = ", ".join((*sorted(_LOADING), *CallSettings.__dataclass_fields__))
+        raise ArgumentError(
+            f"There are unknown arguments: {', '.join(named)}.",
+            where="argument",
+            fix=f"leave them out; there are {known}",
+        )
 
 
 class QuestionAnsweringPipeline:
@@ -106,10 +121,10 @@ class QuestionAnsweringPipeline:
 
         Takes ``question=`` and ``context=`` (texts or lists of them), a dictionary with these two, a list of such, the
         same as ``data=`` or ``X=``, or two texts; and any of `CallSettings`. Returns one dictionary, or a list of them
-        where ``top_k`` is over 1; for several questions a list of these.
+        where ``top_k`` is over 1; for several questions a list of these. Warns of a question that is cut.
 
         Raises:
-            ValueError: if the arguments have no such form, or a setting no such value.
+            ArgumentError: if the arguments have no such form, or a setting no such value; it is a ValueError.
 
         """
         settings = self._settings.changed(take_call(kwargs))
@@ -122,6 +137,13 @@ class QuestionAnsweringPipeline:
         loaded = self._loaded
         windows = settings.windows(loaded.source.config.max_position_embeddings)
         features = make_features(examples, loaded.tokenizer, windows)
+        for number in features.truncated_examples.tolist():
+            limit = windows.max_question_tokens
+            message = (
+                f"input {number}: the question is longer than {limit} tokens, so only its first {limit} are read; "
+                "max_question_len sets that, within what a window holds"
+            )
+            warnings.warn(message, UserWarning, stacklevel=3)
         results: list[Found | list[Found]] = []
         for example, own in read_windows(loaded.model, examples, features, settings.batch_tokens(windows)):
             n = 4 * settings.top_k
@@ -178,7 +200,7 @@ def _as_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
     inputs = args[0] if len(args) == 1 else list(args)
     inputs = [inputs] if isinstance(inputs, Mapping) else inputs
     if not args or isinstance(inputs, str) or not isinstance(inputs, Iterable):
-        raise ValueError("give question= and context=, or dictionaries with these two")
+        raise ArgumentError("There is no question with a context.", where="argument", fix=_GIVE)
     return list(inputs)
 
 
@@ -187,17 +209,20 @@ def _pairs(question: Any, context: Any) -> list[Any]:
         return [{"question": question, "context": context}]
     contexts = [context] * len(question) if isinstance(context, str) else list(context)
     if len(contexts) != len(question):
-        raise ValueError(f"{len(question)} questions and {len(contexts)} contexts do not fit each other")
+        raise ArgumentError(
+            f"{len(question)} questions and {len(contexts)} contexts do not fit each other.",
+            where="argument: context",
+            fix="give one context for all, or one for each question",
+        )
     return [{"question": each, "context": text} for each, text in zip(question, contexts, strict=True)]
 
 
 def _as_example(number: int, given: Any) -> Example:
     if not isinstance(given, Mapping) or not all(isinstance(given.get(name), str) for name in ("question", "context")):
-        raise ValueError(f"input {number} is no dictionary with the texts `question` and `context`")
+        message = f"The input {number} is no dictionary with the texts `question` and `context`."
+        raise ArgumentError(message, where=f"input {number}", fix=_GIVE)
     for name in ("question", "context"):
-        if not given[name].strip():
-            raise ValueError(f"input {number}: `{name}` is empty")
         problem = text_problem(given[name], name)
         if problem is not None:
-            raise ValueError(f"input {number}: {problem.message}")
+            raise ArgumentError(problem.message, where=f"input {number}: {name}", fix=_GIVE)
     return Example(str(number), given["question"], given["context"], ())

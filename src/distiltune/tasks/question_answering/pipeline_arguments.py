@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import torch
+from pydantic import BaseModel, ConfigDict
 from tokenizers import Tokenizer
 
-from distiltune.errors import ModelError
+from distiltune.errors import ArgumentError, ModelError, RecipeError
 from distiltune.model.build import LoadedModel
 from distiltune.model.source import resolve_model
 from distiltune.model.tokenizer import load_tokenizer, n_token_ids, tokenizer_file
+from distiltune.settings.bounds import check_values
+from distiltune.settings.engine import Count, Positive, WindowLength
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.inference import DecodingSettings
 
 _DTYPES: Final = {"auto": "float32", "float32": "float32", "bfloat16": "bfloat16", "float16": "bfloat16"}
 """A type of numbers by name → our precision; `auto` was that of the saved weights, which we use as float32."""
 
-_COUNTS: Final = {
-    "top_k": 1,
-    "max_answer_len": 1,
-    "max_question_len": 1,
-    "max_seq_len": 1,
-    "doc_stride": 0,
-    "batch_size": 1,
-}
-"""Settings of a call that are whole numbers → the least that each may be."""
+
+class _Bounds(BaseModel):
+    """What settings of a call may be: the bounds of our own settings."""
+
+    model_config = ConfigDict(strict=True)
+
+    top_k: Positive
+    max_answer_len: Positive
+    max_question_len: Positive
+    max_seq_len: WindowLength
+    doc_stride: Count
+    batch_size: Positive
+    handle_impossible_answer: bool
+    align_to_words: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +67,16 @@ class CallSettings:
     batch_size: int | None = None
 
     def __post_init__(self) -> None:
-        for name, least in _COUNTS.items():
-            value = getattr(self, name)
-            if value is not None and (type(value) is not int or value < least):
-                raise ValueError(f"{name} is {value!r}; it must be a whole number and at least {least}")
+        try:
+            check_values(_Bounds, asdict(self))
+        except RecipeError as error:
+            raise ArgumentError(error.what, where=error.where, fix=error.fix) from None
 
     def changed(self, given: Mapping[str, Any]) -> CallSettings:
         """These settings with others; None leaves one as it is.
 
         Raises:
-            ValueError: if one has no such value.
+            ArgumentError: if one has no such value.
 
         """
         return replace(self, **{name: value for name, value in given.items() if value is not None})
@@ -77,12 +85,19 @@ class CallSettings:
         """The windows that these settings mean for a model with so many positions.
 
         Raises:
-            ValueError: if windows could not move on.
+            ArgumentError: if windows could not move on.
 
         """
         max_length = min(self.max_seq_len or 384, n_positions)
         stride = min(max_length // 2, 128) if self.doc_stride is None else self.doc_stride
-        return WindowSettings(max_length, stride, min(self.max_question_len, max(1, (max_length - 4 - stride))))
+        most = max_length - 3 - 2  # [CLS] question [SEP] context [SEP], a token of the question, and one more
+        if stride > most:
+            raise ArgumentError(
+                f"doc_stride is {stride}, and windows of {max_length} tokens leave no room to move on with it.",
+                where="argument: doc_stride",
+                fix=f"give a value at most {most}, or a longer max_seq_len",
+            )
+        return WindowSettings(max_length, stride, min(self.max_question_len, max_length - 4 - stride))
 
     def batch_tokens(self, windows: WindowSettings) -> int:
         """Most tokens in a batch of these windows."""
@@ -97,12 +112,12 @@ def take_call(arguments: MutableMapping[str, Any]) -> dict[str, Any]:
     """Take the settings of a call out of ``arguments``, ``topk`` under its later name.
 
     Raises:
-        ValueError: if both of its names are there.
+        ArgumentError: if both of its names are there.
 
     """
     if "topk" in arguments:
         if "top_k" in arguments:
-            raise ValueError("topk and top_k are one setting; give top_k")
+            raise ArgumentError("topk and top_k are one setting.", where="argument: topk", fix="give top_k")
         warnings.warn("topk is the old name of top_k", FutureWarning, stacklevel=3)
         arguments["top_k"] = arguments.pop("topk")
     return {name: arguments.pop(name) for name in CallSettings.__dataclass_fields__ if name in arguments}
@@ -112,17 +127,18 @@ def loading_arguments(arguments: MutableMapping[str, Any]) -> dict[str, Any]:
     """Take ``device``, ``framework``, ``torch_dtype`` and ``dtype`` out of ``arguments``; what they mean to `Answerer`.
 
     Raises:
-        ValueError: if one has no meaning here, or the type of numbers is given twice.
+        ArgumentError: if one has no meaning here, or the type of numbers is given twice.
 
     """
     framework = arguments.pop("framework", None)
     if framework not in (None, "pt"):
-        raise ValueError(f"framework is {framework!r}; distiltune runs on PyTorch, 'pt'")
+        raise ArgumentError(f"framework is {framework!r}.", where="argument: framework", fix="distiltune runs on 'pt'")
     loading = {"device": _device(arguments.pop("device", None))}
     given = {name: arguments.pop(name) for name in ("torch_dtype", "dtype") if name in arguments}
     given = {name: value for name, value in given.items() if value is not None}
     if len(given) > 1 or (given and "precision" in arguments):
-        raise ValueError(f"{', '.join(given)} and precision say the same; give one of them")
+        said = ", ".join((*given, *(["precision"] if "precision" in arguments else [])))
+        raise ArgumentError(f"{said} say the same.", where="argument: torch_dtype", fix="give one of them")
     for name, value in given.items():
         loading["precision"] = _precision(name, value)
     return loading
@@ -135,14 +151,16 @@ def _device(device: object) -> str:
     if isinstance(device, torch.device | str):
         return str(device)
     if type(device) is not int or device < -1:
-        raise ValueError(f"device is {device!r}; it must be -1 (the processor), a GPU's number from 0, or a name")
+        raise ArgumentError(
+            f"device is {device!r}.", where="argument: device", fix="give -1 (the processor), a GPU's number, or a name"
+        )
     return "cpu" if device == -1 else f"cuda:{device}"
 
 
 def _precision(name: str, dtype: object) -> str:
     written = str(dtype).removeprefix("torch.")
     if written not in _DTYPES:
-        raise ValueError(f"{name} is {dtype!r}; there is {', '.join(_DTYPES)}")
+        raise ArgumentError(f"{name} is {dtype!r}.", where=f"argument: {name}", fix=f"give {', '.join(_DTYPES)}")
     if written == "float16":
         warnings.warn(
             "float16 is taken as bfloat16, whose numbers do not grow too large",
@@ -161,7 +179,7 @@ def as_tokenizer(given: object, loaded: LoadedModel) -> Tokenizer | None:
         loaded: the model that it is for.
 
     Raises:
-        ValueError: if it is something else.
+        ArgumentError: if it is something else.
         ModelError: if it cannot be read, or has more tokens than the model.
         HubError: if a hub name cannot be fetched.
 
@@ -175,7 +193,11 @@ def as_tokenizer(given: object, loaded: LoadedModel) -> Tokenizer | None:
     else:
         inner = given if isinstance(given, Tokenizer) else getattr(given, "backend_tokenizer", None)
         if not isinstance(inner, Tokenizer):
-            raise ValueError(f"tokenizer is a {type(given).__name__}; give a directory, a name, or a quick tokenizer")
+            raise ArgumentError(
+                f"tokenizer is of the type {type(given).__name__}.",
+                where="argument: tokenizer",
+                fix="give a directory, a name, or a quick tokenizer",
+            )
         tokenizer, where = Tokenizer.from_str(inner.to_str()), "tokenizer"
         tokenizer.no_truncation()
         tokenizer.no_padding()

@@ -30,9 +30,14 @@ def as_usual(row: Mapping[str, object]) -> QuestionLayout | None:
     return None
 
 
+_ALONE: Final = Decision(
+    "paragraphs_alone", "Rows with `qas` are read as texts with the questions below them, without articles around them."
+)
+
+
 def _paragraph_itself(row: Mapping[str, object]) -> QuestionLayout:
     """A paragraph without an article: MRQA's lines, CMRC's rows."""
-    return QuestionLayout(dict(row))
+    return QuestionLayout(dict(row), (_ALONE,))
 
 
 def _conversation(row: Mapping[str, object]) -> QuestionLayout:

@@ -15,8 +15,10 @@ from distiltune.data.rows import BadRow, Row
 from distiltune.data.values import rejected, writable
 from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
+    EMPTY,
     RANGE_NAMES,
     START_NAMES,
+    answers_at_ranges,
     answers_of_cell,
     answers_of_ranges,
     flat_answers,
@@ -122,12 +124,19 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
         start_name = columns.answer_start
         if columns.answer_text in value and columns.answer_start not in value:
             start_name = next((name for name in START_NAMES if name in value), start_name)
-        answers = flat_answers(texts, value.get(start_name))
+        by_range = range_name if columns.answer_text in value and start_name not in value else ""
+        answers = (
+            answers_at_ranges(texts, value[by_range], context, by_range)
+            if by_range
+            else flat_answers(texts, value.get(start_name))
+        )
         if start_name != columns.answer_start and isinstance(answers, RawAnswers) and answers.given:
             decisions = (*decisions, offsets_from(start_name))
         if columns.answer_text not in value and range_name:
             answers = answers_of_ranges(value[range_name], context, range_name)
     is_impossible = _is_true(value.get("is_impossible"))
+    if value.get(columns.answer_text) == "" and answers == RawAnswers() and not is_impossible:
+        decisions = (*decisions, EMPTY)
     return RawQuestion(
         where=row.where,
         id=value.get(columns.id),

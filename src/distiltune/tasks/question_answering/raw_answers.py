@@ -21,6 +21,10 @@ IN_A_CELL: Final = Decision(
     "answers_in_a_cell", "Answers that are written into a cell as a list or a dictionary were read as such."
 )
 
+EMPTY: Final = Decision(
+    "answers_empty", "Empty texts where answers would be are read as none given: such a question is unanswerable."
+)
+
 
 def nested_answers(value: object) -> RawAnswers | str:
     """The answers of a column ``answers``, or a sentence that says what is wrong with it.
@@ -54,9 +58,10 @@ def nested_answers(value: object) -> RawAnswers | str:
             if isinstance(found, str):
                 return found
             given += found.given
-            decisions += found.decisions
+            decisions += found.decisions or ([EMPTY] if _is_not_given(answer["text"]) else [])
         elif isinstance(answer, str):
             given += [] if _is_not_given(answer) else [RawAnswer(answer, None)]
+            decisions += [EMPTY] if _is_not_given(answer) else []
         elif answer is not None:
             return "`answers` has an element that is neither a text nor an object with `text`."
     return RawAnswers(tuple(given), tuple(dict.fromkeys(decisions)))
@@ -85,7 +90,7 @@ def flat_answers(texts: object, starts: object) -> RawAnswers | str:
     """Answers of a text or a list of texts, with an offset, a list of as many, or none."""
     all_texts = texts if isinstance(texts, list) else [texts]
     if all(map(_is_not_given, all_texts)):
-        return RawAnswers()
+        return RawAnswers((), (EMPTY,) if isinstance(texts, list) and texts else ())
     if isinstance(starts, str) and (spelled := literal(starts)) is not None:
         starts = spelled
     if starts is None or starts in ("", []):
@@ -144,6 +149,33 @@ def answers_of_ranges(value: object, context: object, name: str) -> RawAnswers |
             return f"`{name}` has {first}:{stop}, which is not inside the context of {len(context)} characters."
         given.append(RawAnswer(context[first:stop], first))
     return RawAnswers(tuple(given), (decision,))
+
+
+def answers_at_ranges(texts: object, value: object, context: object, name: str) -> RawAnswers | str:
+    """Answers whose texts are given too, each at the stretch that holds it; without one, where the first begins.
+
+    Args:
+        texts: a text or a list of texts.
+        value: the stretches, as `answers_of_ranges` takes them.
+        context: that they are of.
+        name: of the column of stretches.
+
+    """
+    marks = _marks(value) if isinstance(value, str) else None
+    pairs = [pair for pair in marks if pair] if marks is not None else _pairs(value)
+    if pairs is None:
+        return f"`{name}` is neither pairs of offsets nor text such as 24:31|None."
+    found = flat_answers(texts, None)
+    if isinstance(found, str) or not found.given or not pairs:
+        return found
+    ranked = [pair[0] for pair, _ in Counter(pairs).most_common()]
+
+    def start_of(text: object) -> int:
+        held = (first for first in ranked if isinstance(context, str) and context.startswith(str(text), first))
+        return next(held, ranked[0])
+
+    given = tuple(RawAnswer(answer.text, start_of(answer.text)) for answer in found.given)
+    return RawAnswers(given, (*found.decisions, offsets_from(name)))
 
 
 def offsets_from(name: str) -> Decision:

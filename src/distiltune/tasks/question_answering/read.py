@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.column_names import mapped_columns
+from distiltune.data.column_names import absent_column, mapped_columns
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.hub import Split
@@ -188,7 +188,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             )
             continue
         if isinstance(row, Row) and row.told:
-            reading.say_once((Decision("form_read", row.told),), file)
+            reading.say_once((Decision("form_read", row.decision),), file)
         if first_flat_row is None and isinstance(row, Row) and not is_nested(row):
             first_flat_row = row
         for question in questions_of(row, file, columns):
@@ -215,15 +215,33 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
 
 def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> RowFinding:
     """The finding that a file has no answers at all; `DataError` if they are wanted and in a column not mapped."""
-    if row is not None and use != "prediction":
-        _refuse_likely_columns(file, row, columns)
+    likely = None if row is None else _likely_columns(row, columns)
+    if row is not None and likely is not None and use != "prediction":
+        named = mapped_columns(columns)
+        for name in ("answer_text", "answers"):
+            if name in named:  # no row has it, since no row has answers
+                raise absent_column(name, named, row.value, file)
+        raise DataError(
+            f"There is no column {columns.answer_text!r} or {columns.answers!r}, but {likely.what}.",
+            where=file,
+            fix=likely.fix,
+        )
     what = "every question counts as unanswerable" if use == "training" else "there is nothing to compare with"
     message = f"No row has {columns.answer_text!r} or {columns.answers!r}: {what}."
+    message += f" There is {likely.what}: {likely.fix}" if likely is not None else ""
     return RowFinding("noted", "no_answer_column", file, "", message)
 
 
-def _refuse_likely_columns(file: str, row: Row, columns: ColumnMap) -> None:
-    """Raise `DataError` where a column that is not mapped looks like one of answers, or of their offsets."""
+@dataclass(frozen=True, slots=True)
+class _Likely:
+    """A column that is not mapped and may hold answers, in words, and what to do about it."""
+
+    what: str
+    fix: str
+
+
+def _likely_columns(row: Row, columns: ColumnMap) -> _Likely | None:
+    """The first column that is not mapped and looks like one of answers, or of their offsets."""
     plain = {str(column): "".join(filter(str.isalnum, str(column).lower())) for column in row.value}
     mapped = {columns.question, columns.context, columns.id}
     texts = [name for name, key in plain.items() if key in _LIKELY_ANSWER_COLUMNS and name not in mapped]
@@ -231,17 +249,11 @@ def _refuse_likely_columns(file: str, row: Row, columns: ColumnMap) -> None:
     if texts:
         also = f",answer_start={offsets[0]}" if offsets and offsets[0] != columns.answer_start else ""
         option = f"--columns answer_text={texts[0]}{also}"
-        raise DataError(
-            f"There is no column {columns.answer_text!r} or {columns.answers!r}, but one {texts[0]!r}.",
-            where=file,
-            fix=f"if it holds the answers, name it: {option}; otherwise rename it.",
-        )
+        return _Likely(f"one {texts[0]!r}", f"if it holds the answers, name it: {option}; otherwise rename it.")
     if offsets:
-        raise DataError(
-            f"There is no column {columns.answer_text!r} or {columns.answers!r}, but offsets, {offsets[0]!r}.",
-            where=file,
-            fix=f"name the column of the answers: --columns answer_text=NAME,answer_start={offsets[0]}.",
-        )
+        fix = f"name the column of the answers: --columns answer_text=NAME,answer_start={offsets[0]}."
+        return _Likely(f"offsets, {offsets[0]!r}", fix)
+    return None
 
 
 def _example_of(raw: RawQuestion, reading: _Reading) -> Example | RowFinding:

@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
@@ -25,8 +26,8 @@ from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.guide import TaskGuide
-from distiltune.tasks.question_answering.analysis import analyse, chance_losses
-from distiltune.tasks.question_answering.check.data_check import training_concerns
+from distiltune.tasks.question_answering.analysis import analyse, blind_scores, chance_losses
+from distiltune.tasks.question_answering.check.data_check import CheckSettings, training_concerns
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.evaluation import (
     CHOSEN_THRESHOLD,
@@ -268,11 +269,19 @@ class QuestionAnswering:
     ) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
         others = validation.examples if validation is not None else ()
-        return training_concerns(training, others, tokenizer, self.spec.windows, self.spec.reading.max_answer_tokens)
+        spec = self.spec
+        settings = CheckSettings(
+            spec.windows, spec.reading.max_answer_tokens, max_rejected_share=spec.data.max_rejected_share
+        )
+        return training_concerns(training, others, tokenizer, settings)
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among a window's tokens, and that of knowing how many hold no answer."""
         return chance_losses(features)
+
+    def blind_scores(self, training: QuestionData, validation: QuestionData) -> tuple[BlindScore, ...]:
+        """The F1 of who answers without reading: never, or with the same stretch of every text."""
+        return blind_scores(validation.examples)
 
     def analyse(self, data: QuestionData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by kind of question, calibration, the hardest wrong answers; and each answer's score."""

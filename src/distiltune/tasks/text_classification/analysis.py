@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from distiltune.coach.scores import BlindScore, independent
 from distiltune.data.feature_set import FeatureSet
 from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
 from distiltune.tasks.statistics import (
@@ -22,7 +24,7 @@ from distiltune.tasks.statistics import (
     step,
 )
 from distiltune.tasks.text_classification.examples import TextExample
-from distiltune.tasks.text_classification.targets import Targets
+from distiltune.tasks.text_classification.targets import Targets, names_of
 
 N_WRONG = 8
 NO_LABEL = "no label"
@@ -69,6 +71,7 @@ def analyse(
         "score": exact.value,
         "score_margin": (exact.high - exact.low) / 2,
         "confidence": sum(each.confidence for each in given) / len(given),
+        **_given_facts(given, targets),
     }
     wrong = sorted((each for each in given if not each.exact), key=lambda each: -each.confidence)
     analysis = Analysis(
@@ -84,7 +87,8 @@ def analyse(
 def chance_losses(features: FeatureSet, targets: Targets) -> tuple[float, float]:
     """The loss of guessing evenly among the labels, and that of knowing how often each occurs.
 
-    Of numbers there is no even guess; the second is their variance.
+    Of numbers there is no even guess; the second is their variance, in the unit that the loss is taken in: the spread
+    of those that the targets were found from.
     """
     labels = features.labels
     weights = np.ones(len(labels)) if features.weights is None else features.weights.astype(np.float64)
@@ -92,7 +96,7 @@ def chance_losses(features: FeatureSet, targets: Targets) -> tuple[float, float]
     if targets.is_regression:
         numbers = labels[:, 0].astype(np.float64)
         mean = float(weights @ numbers) / total
-        return 0.0, float(weights @ (numbers - mean) ** 2) / total
+        return 0.0, float(weights @ (numbers - mean) ** 2) / total / targets.spread**2
     if targets.problem == "multi-label":
         shares = (weights @ labels.astype(np.float64)) / total
         return math.log(2), float(np.mean(_entropy(shares) + _entropy(1 - shares)))
@@ -100,8 +104,53 @@ def chance_losses(features: FeatureSet, targets: Targets) -> tuple[float, float]
     return math.log(len(targets.labels)), float(_entropy(counts / total).sum())
 
 
+def blind_scores(
+    training: Sequence[TextExample], validation: Sequence[TextExample], targets: Targets
+) -> tuple[BlindScore, ...]:
+    """What scores of ``validation`` come to for who knows how often each label occurs in ``training``.
+
+    Of one label a text: giving the commonest to all, or each as often as it occurs, whichever the score likes better.
+    Of several: giving those that most texts have, or the commonest set. Of numbers: one to all.
+    """
+    known = [example for example in validation if example.gold is not None]
+    if not known:
+        return ()
+    if targets.is_regression:
+        return tuple(
+            BlindScore(name, 0.0, len(known), kind="correlation", who="one number for all")
+            for name in ("pearson", "spearman")
+        )
+    counts, n = Counter(name for each in known for name in names_of(each)), len(known)
+    n_macro = independent([counts[name] for name in targets.labels])
+    before = Counter(tuple(sorted(names_of(example))) for example in training if example.gold is not None)
+    usual = before.most_common(1)[0][0]
+    accuracy = sum(tuple(sorted(names_of(each))) == usual for each in known) / n
+    always = f"always {', '.join(usual) or NO_LABEL!r}" if targets.problem == "multi-label" else f"always {usual[0]!r}"
+    exact = BlindScore("accuracy", accuracy, n, who=always)
+    if targets.problem == "single-label":
+        there = max(1, sum(count > 0 for count in counts.values()))
+        return exact, BlindScore("macro_f1", 1 / there, n_macro, who="each label as often as it occurs")
+    n_before = sum(before.values())
+    often = Counter(name for names, count in before.items() for name in names * count)
+    given = {name for name in targets.labels if often[name] > n_before / 2}
+    f1 = sum(2 * counts[name] / (counts[name] + n) for name in given) / max(1, len(targets.labels))
+    return BlindScore("macro_f1", f1, n_macro, who="the labels that most texts have"), exact
+
+
 def _entropy(shares: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return -shares * np.log(np.where(shares > 0, shares, 1.0))
+
+
+def _given_facts(given: Sequence[_Given], targets: Targets) -> dict[str, float]:
+    """How many labels are given and wanted; where texts have one each, how alike they are."""
+    if targets.problem == "multi-label":
+        return {
+            "n_given": float(sum(len(each.labels) for each in given)),
+            "n_wanted": float(sum(len(each.wanted) for each in given)),
+        }
+    label, count = Counter(each.labels for each in given).most_common(1)[0]
+    wanted = sum(each.wanted == label for each in given)
+    return {"one_label_share": count / len(given), "one_label_wanted": wanted / len(given)}
 
 
 def _given(example: TextExample, line: dict[str, object]) -> _Given:

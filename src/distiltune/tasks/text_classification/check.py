@@ -13,6 +13,7 @@ from distiltune.checks.data_check import Checked
 from distiltune.tasks.labelled_check import check_labelled
 from distiltune.tasks.text_classification.features import TextData
 from distiltune.tasks.text_classification.labelled import labelled_texts
+from distiltune.tasks.text_classification.names import ARCHITECTURE
 from distiltune.tasks.text_classification.settings import TextClassificationSettings
 from distiltune.tasks.text_classification.task import from_settings
 
@@ -22,7 +23,7 @@ def check(
 ) -> Checked:
     """What `distiltune check` says of such data."""
     as_texts = partial(labelled_texts, problem=settings.problem)
-    return check_labelled(data, against, settings, fix, _open_data, as_texts)
+    return check_labelled(data, against, settings, fix, _open_data, as_texts, ARCHITECTURE)
 
 
 def _open_data(settings: TextClassificationSettings, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:

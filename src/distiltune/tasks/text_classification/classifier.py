@@ -14,6 +14,7 @@ from torch import nn
 
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFindings
+from distiltune.settings.bounds import check_values
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import set_threads
 from distiltune.system.host import restored, with_threads
@@ -75,8 +76,12 @@ class TextClassifier:
         Raises:
             ModelError: if the model cannot be read, or has no head for this task.
             HubError: if a hub name cannot be fetched.
+            RecipeError: if an argument is out of the bounds of the setting of its name.
 
         """
+        asked = {"max_length": max_length, "stride": stride}
+        given = check_values(TextClassificationSettings, asked)
+        check_values(TextClassificationSettings, {"threads": threads, "precision": precision, "device": device})
         self._n_threads = set_threads(threads)
         spec = from_settings(TextClassificationSettings())
         self._loaded = load_trained(as_name(model, "model"), spec, device, precision).loaded
@@ -86,7 +91,7 @@ class TextClassifier:
                 stored_settings(self._loaded.source.config_hf, TextClassificationSettings).get("long_texts")
                 == "truncate"
             )
-        self._windows = TextWindows(*windows_of(self._loaded, max_length, stride), truncate)
+        self._windows = TextWindows(*windows_of(self._loaded, given), truncate)
 
     def __call__(self, texts: Sequence[str | tuple[str, str]]) -> list[Classified]:
         """Classify a list of texts, or of pairs of texts.

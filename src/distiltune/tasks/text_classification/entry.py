@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from distiltune.tasks.entry import Checker, TaskEntry
@@ -38,6 +38,13 @@ def _server() -> Callable[..., Any]:
     return serve
 
 
+def _is_label_studio(names: Iterable[str]) -> bool:
+    """Whether rows are Label Studio's, and do not ask a question about a text."""
+    seen = set(names)
+    asks = "data.question" in seen and bool(seen & {"data.text", "data.context"})
+    return "annotations" in seen and any(name.startswith("data.") for name in seen) and not asks
+
+
 TASK = TaskEntry(
     name=NAME,
     spec=_spec,
@@ -56,6 +63,7 @@ TASK = TaskEntry(
         *(("text", "label"), ("text", "labels"), ("text", "cats"), ("text", "accept"), ("data", "label")),
         *(("text", "annotations"), ("data", "annotations")),
     ),
+    other_rows=_is_label_studio,
     renamed=_renamed,
     after_training="predict: distiltune predict --model {model} --data TEXTS.jsonl --output labels",
     checker=_checker,
@@ -64,4 +72,5 @@ TASK = TaskEntry(
     check=check,
     for_checking=("problem", "label_names", "label_separator"),
     for_reading=("label_names", "label_separator"),
+    other_columns="A column of 0 and 1 for each label: --columns text=NAME,labels=toxic+insult, or whichever they are.",
 )

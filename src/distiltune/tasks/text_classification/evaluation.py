@@ -16,6 +16,7 @@ from torch import nn
 from distiltune.inference.predictor import outputs
 from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.analysis import CalibrationBin
+from distiltune.tasks.prediction_rows import every_row
 from distiltune.tasks.statistics import calibration_in_bins
 from distiltune.tasks.text_classification.features import TextData
 from distiltune.tasks.text_classification.head import TextLoss, probabilities
@@ -27,7 +28,6 @@ from distiltune.tasks.text_classification.metrics import (
     number_metrics,
 )
 from distiltune.tasks.text_classification.names import PREDICTION_FILES
-from distiltune.tasks.text_classification.spellings import place_of
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
 FEATURES_AT_ONCE = 4_096
@@ -138,35 +138,14 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
 
 
 def predictions(data: TextData, targets: Targets, scores: Scores) -> Iterator[dict[str, Any]]:
-    """One object a row, in the order of the files.
-
-    Of a text its id, its file and line, what was predicted, the probabilities by label, and the gold if there is some;
-    of a row that was left out, why.
-    """
+    """One object a row, as `every_row` says: what was predicted, the probabilities by label, the gold if there is."""
     lines: list[tuple[str, dict[str, Any]]] = []
     for example, values in zip(data.examples, scores.values.tolist(), strict=True):
-        line: dict[str, Any] = {"id": example.id, **_place(example.where), **prediction(targets, values)}
+        line: dict[str, Any] = {"id": example.id, **prediction(targets, values)}
         if example.gold is not None:
             line["gold"] = _gold(targets, names_of(example))
         lines.append((example.where, line))
-    for finding in data.findings.unused():
-        said = {"rejected": finding.message, "kind": finding.kind}
-        lines.append((finding.where, {"id": finding.row_id or None, **_place(finding.where), "label": None, **said}))
-    files = {file: number for number, file in enumerate(dict.fromkeys(place_of(where)[0] for where, _ in lines))}
-
-    def order(entry: tuple[str, dict[str, Any]]) -> tuple[int, int]:
-        file, number = place_of(entry[0])
-        return files[file], number or 0
-
-    yield from (line for _, line in sorted(lines, key=order))
-
-
-def _place(where: str) -> dict[str, str | int]:
-    """The file, and the line or the row's number from 0, as far as they are known."""
-    file, number = place_of(where)
-    if not file or number is None:
-        return {"file": file} if file else {}
-    return {"file": file, "line" if where[len(file)] == ":" else "row": number}
+    yield from every_row(lines, data.findings, {"label": None})
 
 
 def _gold(targets: Targets, names: tuple[str, ...]) -> float | str | list[str]:

@@ -18,7 +18,15 @@ def labelled_texts(data: TextData, problem: str) -> list[LabelledText]:
         problem = find_problem(data.examples)
     if problem != "regression":
         return texts
-    return [LabelledText(each.id, each.text, each.gold, ()) for each in texts]
+    return [LabelledText(each.id, each.text, each.gold, (), _number(each.labels)) for each in texts]
+
+
+def _number(labels: tuple[str, ...]) -> float | None:
+    """The one that stands there; None where there is none."""
+    try:
+        return float(labels[0]) if labels else None
+    except ValueError:
+        return None
 
 
 def _as_text(example: TextExample) -> LabelledText:

@@ -130,7 +130,7 @@ def _text_of_row(
         return rejected("row_unreadable", row.where, None, f"The row {row.reason}")
     reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
     if row.told:
-        decided.setdefault("form_read", row.told)
+        decided.setdefault("form_read", row.decision)
     flat = flat_row(row, columns)
     if isinstance(flat, RowFinding):
         return flat

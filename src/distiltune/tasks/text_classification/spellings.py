@@ -11,6 +11,7 @@ from typing import Final
 
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFinding
+from distiltune.tasks.prediction_rows import place_of
 from distiltune.tasks.text_classification.examples import TextExample
 
 _WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
@@ -73,12 +74,6 @@ def as_spelled(read: ExampleSet[TextExample], labels: Sequence[str]) -> ExampleS
                 message = f"The label {name!r} is read as {meant[0]!r}, as the model has it."
                 findings.add(RowFinding("decided", "label_respelled", example.where, example.id, message))
     return replace(read, examples=_renamed(read.examples, names_of), findings=findings) if names_of else read
-
-
-def place_of(where: str) -> tuple[str, int | None]:
-    """The file and the line of ``file:line``, or the file and the number from 0 of ``file#number``; None: neither."""
-    found = re.fullmatch(r"(.*)[:#](\d+)", where, re.DOTALL)
-    return (found[1], int(found[2])) if found else (where, None)
 
 
 def _by_key(names: Iterable[str]) -> dict[str, list[str]]:

@@ -25,7 +25,8 @@ SCALE_NAMES: Final = ("number_mean", "number_spread")
 
 _FEW_NUMBERS, _MOST_NUMBERS = 0.2, 0.8
 """Shares of labels that are numbers: up to the first they are names like others, from the second on all are meant."""
-_MANY_CLASSES = 50
+_MANY_CLASSES = 10
+"""Whole numbers that are as many, and more than half as many as there are rows, need not be names of classes."""
 _SHOWN_LABELS = 10
 
 # As `transformers` calls them in config.json.

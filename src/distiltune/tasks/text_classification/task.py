@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
@@ -30,7 +31,7 @@ from distiltune.tasks.dataset import data_settings
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
-from distiltune.tasks.text_classification.analysis import analyse, chance_losses
+from distiltune.tasks.text_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (
     TextEvaluation,
@@ -321,11 +322,15 @@ class TextClassification:
         """What is wrong with the data, ranked; against the validation data what the two share."""
         others = labelled_texts(validation, self.targets.problem) if validation is not None else []
         texts = labelled_texts(training, self.targets.problem)
-        return in_training(labelled_concerns(training, texts, others, tokenizer))
+        return in_training(labelled_concerns(training, texts, others, tokenizer, self.spec.data.max_rejected_share))
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among the labels, and that of knowing how often each occurs."""
         return chance_losses(features, self.targets)
+
+    def blind_scores(self, training: TextData, validation: TextData) -> tuple[BlindScore, ...]:
+        """Accuracy and F1 of who knows how often each label occurs; of numbers the correlation of one with all."""
+        return blind_scores(training.examples, validation.examples, self.targets)
 
     def analyse(self, data: TextData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""

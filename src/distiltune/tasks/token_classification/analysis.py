@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import NO_LABEL, required
 from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
@@ -22,6 +23,7 @@ from distiltune.tasks.statistics import (
     share_interval,
     step,
 )
+from distiltune.tasks.token_classification.examples import TokenExample
 
 N_WRONG = 8
 N_MISSED = 4
@@ -70,7 +72,11 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         return Analysis(), ()
     marks = [(score, float(span in each.gold)) for each in given for span, score in each.found.items()]
     bins, error = calibration_in_bins(marks)
-    facts = {"n": float(len(given))}
+    facts = {
+        "n": float(len(given)),
+        "n_given": float(sum(len(each.found) for each in given)),
+        "n_wanted": float(sum(len(each.gold) for each in given)),
+    }
     if (f1 := _f1(given)) is not None:
         facts |= {"score": f1.value, "score_margin": (f1.high - f1.low) / 2}
     if marks:
@@ -92,6 +98,12 @@ def chance_losses(features: FeatureSet, n_tags: int) -> tuple[float, float]:
     tags = labels[labels != NO_LABEL]
     shares = np.bincount(tags, minlength=n_tags) / max(1, len(tags))
     return math.log(n_tags), float(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum())
+
+
+def blind_scores(examples: Sequence[TokenExample]) -> tuple[BlindScore, ...]:
+    """The F1 of who marks nothing, which is 0."""
+    n = sum(len(example.gold or ()) for example in examples)
+    return (BlindScore("f1", 0.0, n, who="marking nothing"),) if n else ()
 
 
 def _given(line: dict[str, Any]) -> _Given:

@@ -12,6 +12,7 @@ from distiltune.checks.data_check import Checked
 from distiltune.tasks.labelled_check import check_labelled
 from distiltune.tasks.token_classification.features import TokenData
 from distiltune.tasks.token_classification.labelled import labelled_texts
+from distiltune.tasks.token_classification.names import ARCHITECTURE
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.task import from_settings
 
@@ -20,7 +21,7 @@ def check(
     data: Sequence[str], against: Sequence[str], settings: TokenClassificationSettings, fix: Path | None
 ) -> Checked:
     """What `distiltune check` says of such data."""
-    return check_labelled(data, against, settings, fix, _open_data, labelled_texts)
+    return check_labelled(data, against, settings, fix, _open_data, labelled_texts, ARCHITECTURE)
 
 
 def _open_data(settings: TokenClassificationSettings, tokenizer: Tokenizer) -> tuple[TokenData, TokenData | None]:

@@ -17,6 +17,7 @@ from distiltune.data.conll import write_conll
 from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
 from distiltune.system.durable import write_whole, writing_text
+from distiltune.tasks.prediction_rows import every_row
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, flat_positions
 from distiltune.tasks.token_classification.head import token_loss
@@ -147,11 +148,9 @@ def write_predictions(
 ) -> None:
     """Write `PREDICTION_FILES` as far as there is something to write."""
     found = list(entities_found(data, marked, tags))
+    lines = [(example.where, _line(example, entities)) for example, entities in found]
     with writing_text(directory / PREDICTION_FILES[0]) as file:
-        for example, entities in found:
-            line: dict[str, Any] = {"id": example.id, "text": example.text, "entities": as_spans(example, entities)}
-            if example.gold is not None:
-                line["gold"] = [span(example, each) for each in example.gold]
+        for line in every_row(lines, data.findings, {"text": None, "entities": None}):
             file.write(json.dumps(line, ensure_ascii=False) + "\n")
     sentences = (_columns(example, [each.entity for each in entities]) for example, entities in found)
     text = "\n".join(write_conll(sentences))
@@ -159,6 +158,14 @@ def write_predictions(
     if evaluation.labels:
         by_label = {label: asdict(each) for label, each in evaluation.labels.items()}
         write_whole(directory / PREDICTION_FILES[2], json.dumps(by_label, indent=1, ensure_ascii=False) + "\n")
+
+
+def _line(example: TokenExample, found: Sequence[FoundEntity]) -> dict[str, Any]:
+    """What is written of a text: the entities that the model marks, and the gold ones if there are some."""
+    line: dict[str, Any] = {"id": example.id, "text": example.text, "entities": as_spans(example, found)}
+    if example.gold is not None:
+        line["gold"] = [span(example, each) for each in example.gold]
+    return line
 
 
 def _columns(example: TokenExample, found: Sequence[Entity]) -> tuple[list[str], list[list[str]]]:

@@ -13,6 +13,7 @@ from torch import nn
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.row_findings import RowFindings
 from distiltune.data.words import word_spans
+from distiltune.settings.bounds import check_values
 from distiltune.system.device import set_threads
 from distiltune.system.host import restored, with_threads
 from distiltune.system.names import as_name
@@ -68,13 +69,17 @@ class EntityMarker:
         Raises:
             ModelError: if the model cannot be read, or has no head for this task.
             HubError: if a hub name cannot be fetched.
+            RecipeError: if an argument is out of the bounds of the setting of its name.
 
         """
+        asked = {"max_length": max_length, "stride": stride}
+        given = check_values(TokenClassificationSettings, asked)
+        check_values(TokenClassificationSettings, {"threads": threads, "precision": precision, "device": device})
         self._n_threads = set_threads(threads)
         spec = from_settings(TokenClassificationSettings())
         self._loaded = load_trained(as_name(model, "model"), spec, device, precision).loaded
         self.tags = labels_of(self._loaded.source.config_hf)
-        self._windows = TokenWindows(*windows_of(self._loaded, max_length, stride))
+        self._windows = TokenWindows(*windows_of(self._loaded, given))
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import json
 import re
 from collections import Counter
@@ -22,11 +23,13 @@ from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import reading as reading_file
 from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
 from distiltune.data.values import (
+    MAX_TEXT_CHARACTERS,
     Problem,
     generated_id,
     gold_ignored,
     id_problem,
     id_text,
+    is_encodable,
     rejected,
     shown,
     text_problem,
@@ -44,7 +47,8 @@ _GOLD = ("tags", "ner_tags", "spans", "tag")
 """Fields whose columns a prediction does not need."""
 
 
-_LISTS_IN_CELLS = "lists written into cells as text are read as lists"
+_LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
+_NUMBER = re.compile("[0-9]{1,6}")
 _NO_COMMA = re.compile(r"""['"]\s+['"]""")
 _MAX_CELL_CHARACTERS = 1_000_000
 _EMPTY_MARKS = ("label", "labels", "entities")
@@ -77,8 +81,8 @@ def read_marked(
     """Read the texts of one split from all sources, in order, as `read_sources` does.
 
     Where no row of a file is marked at all, every example's ``gold`` is None; where some are, others are rejected. For
-    a prediction the ``gold`` of each row without marks that can be used is None. What the tags of a file mean is
-    decided from all of them.
+    a prediction the ``gold`` of each row without marks that can be used is None, and any number of rows may be
+    rejected. What the tags of a file mean is decided from all of them.
 
     Raises:
         DataError: if a source cannot be read, more rows than allowed are unusable, or none has gold to evaluate with;
@@ -90,7 +94,11 @@ def read_marked(
     reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         ToRead(
-            sources, split, f"data/token_classification/{split}.jsonl", {"tokens": columns.tokens}, max_rejected_share
+            sources,
+            split,
+            f"data/token_classification/{split}.jsonl",
+            {"tokens": columns.tokens},
+            max_rejected_share if use != "prediction" else 1.0,
         ),
         reading,
         lambda path: _read_file(path, columns, reading, use, choices),
@@ -125,7 +133,7 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
-        told.update({row.told: None} if row.told else {})
+        told.update({row.decision: None} if row.told else {})
         draft = _draft_of(row, columns, names, reading, use, choices)
         if isinstance(draft, RowFinding):
             reading.findings.add(draft)
@@ -133,14 +141,15 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
         drafts.append(draft)
         told.update(dict.fromkeys(message for outcome, _, message in draft.notes if outcome == "decided"))
     for sentence in told:
-        _decide(reading, path, "form_read", f"{sentence[0].upper()}{sentence[1:]}.")
+        _decide(reading, path, "form_read", sentence)
     _add_examples(path, drafts, reading, use)
 
 
 def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
     """Say which columns of a file in columns are read; raise `DataError` where two fit and none was named."""
     with reading_file(path, reading.form.encoding):
-        layout = column_file(path, reading.form.encoding).layout
+        found = column_file(path, reading.form.encoding)
+    layout = found.layout
     named = (columns.tokens != TokenColumns().tokens, columns.tags != TokenColumns().tags)
     lacks_words = not layout.tokens and not named[0]
     lacks_tags = bool(layout.problem) and not layout.tags and not named[1] and use != "prediction"
@@ -148,6 +157,8 @@ def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExa
         raise DataError(layout.problem, where=str(path), fix=layout.fix)
     if layout.told and not all(named):
         _decide(reading, path, "columns_read", layout.told)
+    for kind, message in found.notes:
+        _decide(reading, path, kind, message)
 
 
 def _decide(reading: Reading[TokenExample], path: Path, kind: str, message: str) -> None:
@@ -257,14 +268,10 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], as_given: obj
     """Words and, if there are tags, these."""
     if not isinstance(tokens, list) or not tokens:
         return Problem("tokens_not_a_list", f"The tokens are {shown(tokens)}, not a list of words.")
-    for token in tokens:
-        problem = text_problem(token, "token")
-        if problem is not None:
-            return problem
-    starts = [0]
-    for token in tokens:
-        starts.append(starts[-1] + len(token) + 1)
-    words = tuple((start, start + len(token)) for start, token in zip(starts, tokens, strict=False))
+    if problem := _problem_of_words(tokens):
+        return problem
+    ends = list(itertools.accumulate(map(len, tokens), lambda end, length: end + 1 + length))
+    words = tuple((end - len(token), end) for token, end in zip(tokens, ends, strict=True))
     notes: Notes = (("decided", "form_read", _LISTS_IN_CELLS),) if isinstance(as_given, str) else ()
     draft = _Draft(None, "", " ".join(tokens), words, notes=notes)
     if tags is None:
@@ -281,9 +288,18 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], as_given: obj
     return problem or replace(draft, tags=tuple(map(str, written)))
 
 
+def _problem_of_words(tokens: list[object]) -> Problem | None:
+    """What is wrong with the first word that has something; all are looked at together, which mostly settles it."""
+    if all(type(token) is str and token and not token.isspace() for token in tokens):
+        text = " ".join(map(str, tokens))
+        if len(text) <= MAX_TEXT_CHARACTERS and is_encodable(text):
+            return None
+    return next(filter(None, (text_problem(token, "token") for token in tokens)), None)
+
+
 def _tag(tag: object, names: Sequence[str]) -> str | Problem:
     """A tag as text; a number's name where there are names, else the number, which means nothing by itself."""
-    number = tag if type(tag) is int else int(tag) if isinstance(tag, str) and re.fullmatch("[0-9]{1,6}", tag) else None
+    number = tag if type(tag) is int else int(tag) if isinstance(tag, str) and _NUMBER.fullmatch(tag) else None
     if number is not None and names:
         if 0 <= number < len(names):
             return names[number]

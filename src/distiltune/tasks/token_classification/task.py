@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
@@ -28,7 +29,7 @@ from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
-from distiltune.tasks.token_classification.analysis import analyse, chance_losses
+from distiltune.tasks.token_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
     TokenEvaluation,
@@ -211,11 +212,17 @@ class TokenClassification:
     def concerns(self, training: TokenData, validation: TokenData | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
         others = labelled_texts(validation) if validation is not None else []
-        return in_training(labelled_concerns(training, labelled_texts(training), others, tokenizer))
+        return in_training(
+            labelled_concerns(training, labelled_texts(training), others, tokenizer, self.spec.data.max_rejected_share)
+        )
 
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
         return chance_losses(features, len(self.tags))
+
+    def blind_scores(self, training: TokenData, validation: TokenData) -> tuple[BlindScore, ...]:
+        """The F1 of who marks nothing."""
+        return blind_scores(validation.examples)
 
     def analyse(self, data: TokenData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by label and length, calibration, the hardest wrong entities; and each text's score."""

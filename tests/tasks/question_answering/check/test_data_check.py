@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from distiltune.checks.concerns import Concern, concern_lines
+from distiltune.checks.concerns import Case, Concern, concern_lines, leak_concern
 from distiltune.checks.data_check import CheckBasis, CheckRequest, end_check
 from distiltune.errors import DataError, RecipeError
 from distiltune.progress import heard_by
@@ -166,8 +166,8 @@ def test_a_leak_is_as_bad_as_its_share_of_the_validation_questions(tmp_path: Pat
     leak = kinds(report)["question_leaked"]
     assert (leak.count, leak.of, len(leak.cases)) == (20, 20, 23)
     assert kinds(report)["question_repeated"].of == 23  # of those that can be used
-    few = Concern("error", "question_leaked", "", count=1, of=51)
-    much = Concern("error", "question_leaked", "", count=1, of=50)
+    few, much = (leak_concern("question_leaked", "", [Case("a", "b")], 1, of, "take them out")[0] for of in (51, 50))
+    assert [each.severity for each in (few, much)] == ["warning", "error"]
     assert [in_training((each,)) != () for each in (few, much)] == [False, True]
 
 
@@ -283,7 +283,7 @@ def test_the_report_for_people_and_for_programs(tmp_path: Path) -> None:
     lines = report.looked.lines
     assert "20 questions on 4 passages" in lines[0]
     assert len(lines) == 5
-    request = CheckRequest("question-answering", ("a",), (), "m", 5, 16, "cpu", "auto", 1)
+    request = CheckRequest("question-answering", "Class", ("a",), (), "m", 5, 16, "cpu", "auto", 1)
     checked = end_check(request, CheckBasis(TOKENIZER, (), None, 0.0), report.looked)
     assert any("only 20 questions" in line for line in checked.lines)
     assert json.loads(json.dumps(checked.values))["statistics"]["questions"] == 20

@@ -13,10 +13,10 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
-from distiltune.checks.reading import MAX_REJECTED_SHARE, reading_concerns
+from distiltune.checks.reading import MAX_REJECTED_SHARE, decisions_on, reading_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.data.file_form import AS_USUAL, FileForm
-from distiltune.progress import tell
+from distiltune.progress import counted, tell
 from distiltune.system.host import restored
 from distiltune.tasks.checking import check_request
 from distiltune.tasks.dataset import file_form
@@ -24,6 +24,7 @@ from distiltune.tasks.question_answering.check.examples import (
     READING,
     answer_concerns,
     answer_tenth,
+    mark_concerns,
     question_concerns,
     span_concerns,
 )
@@ -34,6 +35,7 @@ from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.check.windows import pieces_per_word, window_concerns
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.names import ARCHITECTURE
 from distiltune.tasks.question_answering.question_class import QUESTION_CLASSES, question_class
 from distiltune.tasks.question_answering.question_data import QuestionData, featurise, load_examples
 from distiltune.tasks.question_answering.read import QuestionSet
@@ -97,7 +99,8 @@ def check_questions(
     looked = LookedAt(
         n_rows=examples.findings.n_rows,
         n_examples=len(examples.examples),
-        concerns=list_concerns(featurised, tokenizer, settings, repeats, others),
+        concerns=list_concerns(featurised, tokenizer, settings, repeats, others)
+        + (decisions_on(other.findings) if other is not None else ()),
         statistics=figures,
         lines=statistic_lines(figures, examples.findings.n_rows),
         work=work_of(featurised.features, n_other_tokens),
@@ -117,7 +120,7 @@ def check(
     """
     if fix is not None:
         check_output(fix, list(data))
-    request = check_request(data, against, settings)
+    request = check_request(data, against, settings, ARCHITECTURE)
     basis = begin_check(request)
     windows = WindowSettings(settings.max_length, settings.stride, question_limit(settings))
     measured_by = CheckSettings(
@@ -130,19 +133,19 @@ def check(
         return checked
     write_fixed(mend(found.examples, found.repeats), fix)
     said = f"cleaned data: {fix}; what was changed: {changes_path(fix)}"
-    return replace(checked, lines=[*checked.lines, said])
+    go_on = f"train on it: distiltune train --train {fix} --output RUN"
+    return replace(checked, lines=[*checked.lines, said, go_on])
 
 
 def training_concerns(
     training: QuestionData,
     others: Sequence[Example],
     tokenizer: Tokenizer,
-    windows: WindowSettings,
-    max_answer_tokens: int,
+    settings: CheckSettings,
 ) -> tuple[Concern, ...]:
     """What is wrong with data that is read already and matters to a training, for its coach."""
     repeats = find_repeats(training.examples, others)
-    return in_training(list_concerns(training, tokenizer, CheckSettings(windows, max_answer_tokens), repeats, others))
+    return in_training(list_concerns(training, tokenizer, settings, repeats, others))
 
 
 def list_concerns(
@@ -157,6 +160,7 @@ def list_concerns(
             *reading_concerns(read, READING, settings.max_rejected_share),
             *span_concerns(examples),
             *question_concerns(examples),
+            *mark_concerns(examples),
             *answer_concerns(examples),
             *window_concerns(examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens),
             *repeat_concerns(repeats, examples, others),
@@ -207,7 +211,8 @@ def statistic_lines(figures: dict[str, Any], n_rows: int) -> list[str]:
     classes = ", ".join(f"{name} {count / n:.0%}" for name, count in figures["question_classes"].items())
     tenths = " ".join(f"{share:.0%}" for share in figures["answer_position_tenths"])
     return [
-        f"{n:,} questions on {figures['passages']:,} passages, {n_rows - n:,} rows left out, "
+        f"{counted(n, 'question')} on {counted(figures['passages'], 'passage')}, "
+        f"{counted(n_rows - n, 'row')} left out, "
         f"{figures['unanswerable_share']:.1%} unanswerable",
         f"words (median / 95 % / most): question {question}, answer {answer}, passage {passage}",
         f"questions: {classes}",

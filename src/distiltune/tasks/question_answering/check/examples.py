@@ -9,12 +9,15 @@ from typing import Final
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
 from distiltune.checks.reading import MANY_SHARE, Noted, ReadingWords
+from distiltune.data.marks import end_over_marks, ends_in_mark
 from distiltune.tasks.question_answering.check.scripts import words_and_letters
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import normalise_answer
 
 FEW_QUESTIONS = 100
+FEW_LETTERS = 8
+"""Of an alphabet, in a single word: fewer are no question."""
 _MUCH_OF_ONE_TENTH, _MOST_OF_ONE_TENTH, _ALL_OF_ONE_TENTH = 0.25, 0.5, 0.9
 _SHORTEST_FOR_POSITION = 200  # characters: in a sentence or two a tenth is a word
 _FEW_FOR_SHARES = 30
@@ -86,7 +89,35 @@ def question_concerns(examples: Sequence[Example]) -> list[Concern]:
     """Questions that ask nothing."""
     cases = [Case(example.id, repr(_short(example.question))) for example in examples if asks_nothing(example.question)]
     repair = "write a question or remove the row; --fix removes it"
-    return concern_of("warning", "no_question", "the question asks nothing", cases, len(examples), repair, fixable=True)
+    n = len(examples)
+    return [
+        *concern_of("warning", "no_question", "the question asks nothing", cases, n, repair, fixable=True),
+        *_short_questions(examples),
+    ]
+
+
+def _short_questions(examples: Sequence[Example]) -> list[Concern]:
+    """Questions that would be none in an alphabet of as many letters, and are kept."""
+    cases = [
+        Case(example.id, repr(example.question))
+        for example in examples
+        if sum(map(str.isalpha, example.question)) < FEW_LETTERS and len(example.question.split()) < 2
+        if not asks_nothing(example.question)
+    ]
+    message = "the question has few letters, each of which says more in its script, and is kept"
+    return concern_of("note", "question_short", message, cases, len(examples), "")
+
+
+def mark_concerns(examples: Sequence[Example]) -> list[Concern]:
+    """Answers whose last letter carries combining marks, with these or cut off before them."""
+    cases = [
+        Case(example.id, repr(answer.text))
+        for example in examples
+        for answer in example.answers[:1]
+        if ends_in_mark(answer.text) or end_over_marks(example.context, answer.end) > answer.end
+    ]
+    message = "the answer ends in a combining mark, or before one: its last token takes the mark in"
+    return concern_of("note", "mark_at_the_end", message, cases, len(examples), "")
 
 
 def asks_nothing(question: str) -> bool:
@@ -96,7 +127,7 @@ def asks_nothing(question: str) -> bool:
         return True
     n_words, n_letters = words_and_letters(question)
     # One long run of letters may be a question in a script without gaps between words.
-    return n_letters < 3 or (n_words < 2 and n_letters < 8)
+    return n_letters < 3 or (n_words < 2 and n_letters < FEW_LETTERS)
 
 
 def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
@@ -117,9 +148,10 @@ def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
         message = f"{share_without:.0%} of the questions have no answer; a model that never answers does well on these"
         concerns.append(Concern("warning", "mostly_unanswerable", message, "add questions that have an answer"))
     if n < FEW_QUESTIONS:
-        message = f"there are only {n:,} questions; a model learns so few by heart and little else"
-        repair = "add questions, or start from a model that is fine-tuned already: --model RUN"
-        concerns.append(Concern("warning", "few_questions", message, repair))
+        are = "is only 1 question" if n == 1 else f"are only {n:,} questions"
+        message = f"there {are}; a model learns so few by heart and little else"
+        or_else = ", or start from a model that is fine-tuned already: --model RUN"
+        concerns.append(Concern("warning", "few_questions", message, "add questions", repair_of_fresh=or_else))
     concerns += _whole_texts(answered)
     if len(answered) >= _FEW_FOR_SHARES:
         concerns += _same_answer(answered)

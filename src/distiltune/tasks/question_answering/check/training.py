@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from distiltune.checks.concerns import MANY_LEAKED, Concern, Severity
+from distiltune.checks.concerns import Concern
 
 HEADLINES = {
     "question_leaked": "the same questions are in the training and in the validation data",
@@ -19,27 +19,20 @@ HEADLINES = {
     "answer_ambiguous": "answers cannot be placed in their texts",
     "hardly_covered": "the vocabulary hardly covers the texts",
 }
-_MANY_REJECTED = 0.02
+MANY_REJECTED = 0.02
+"""A share of the rows that a training leaves out from which on it says so again when it ends."""
 
 
 def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
-    """The concerns that matter to a training, as it is told of them."""
-    found = ((concern, _severity(concern)) for concern in concerns)
+    """The concerns that matter to a training, as severe as `distiltune check` calls them."""
     return tuple(
-        replace(concern, severity=severity, headline=HEADLINES.get(concern.kind, ""))
-        for concern, severity in found
-        if severity is not None
+        replace(concern, headline=HEADLINES.get(concern.kind, "")) for concern in concerns if _matters(concern)
     )
 
 
-def _severity(concern: Concern) -> Severity | None:
-    """How much a concern about the data matters to a training; None if it does not."""
-    if concern.kind == "question_leaked":
-        return "error" if concern.share >= MANY_LEAKED else None
+def _matters(concern: Concern) -> bool:
     if concern.kind == "few_questions":
-        return "warning"
-    if concern.kind not in HEADLINES:
-        return None
-    if concern.kind in ("answer_not_found", "answer_ambiguous"):
-        return "error" if concern.share >= _MANY_REJECTED else None
-    return "error" if concern.severity == "error" else None
+        return True
+    if concern.kind in ("answer_not_found", "answer_ambiguous") and concern.share >= MANY_REJECTED:
+        return True
+    return concern.kind in HEADLINES and concern.severity == "error"
