@@ -150,7 +150,7 @@ def _suggested(found: FoundRate, best: TriedRate) -> FoundRate:
     higher = [each for each in lengths if each.rate > best.rate]
     if not higher:
         parts.append("no higher one was tried, so that a higher one may be better still")
-    if suggestion < 0.95 * round_rate(best.rate):
+    if suggestion < 0.95 * round_rate(best.rate) and found.n_run >= 2 * best.n_steps:
         parts.append(f"a little below it, since the run is {found.n_run / best.n_steps:.0f} times as long")
     close = suggestion / _CLOSE <= found.default <= suggestion * _CLOSE
     return replace(found, suggestion=suggestion, reason="; ".join(parts), fix="", default_is_right=close)
