@@ -158,6 +158,7 @@ def _fine_tune(
         interruption = Interruption(lambda number: largest_of_all(here, number), here.world_size)
         with interruption, joined(here, device.type), heard_by(reporter.working):
             if here.writes and run.path.exists():
+                run.check_links()
                 lock.acquire()
             resumed = find_resumable(run) if resumed_with is not None else None
             # Before anything is written: a typing error costs no last run.
