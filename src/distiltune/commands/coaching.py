@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
-from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say
+from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.tasks.table import TASKS
 
@@ -64,7 +63,7 @@ def check(
     with working(error_console() if as_json else console):
         found = entry.needed(entry.checker)(data, against or [], built, fix)
     if as_json:
-        typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
+        say_json(found.values)
     else:
         for line in found.lines:
             say(console, line)
@@ -92,7 +91,7 @@ def compare(
     if picture is not None:
         draw_comparison(comparison, picture)
     if as_json:
-        typer.echo(json.dumps(comparison.as_json(), indent=2, ensure_ascii=False))
+        say_json(comparison.as_json())
         return
     console = make_console()
     for line in comparison_lines(comparison):
@@ -129,7 +128,7 @@ def find_lr(
         return
     written = write_rate(found, output) if output is not None else ()
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+        say_json(found.as_json(), allow_nan=False)
         return
     for line in rate_lines(found):
         say(console, line)
@@ -168,7 +167,7 @@ def tune(
     found = run(built, space, output, n_trials=trials, make_reporter=lambda: ConsoleReporter(console))
     written = write_search(found, output)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
+        say_json(found.as_json())
         return
     console.print()
     for line in search_lines(found):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from distiltune.commands.options import JsonOption, ReplaceModelOption
-from distiltune.commands.output import error_console, make_console, say
+from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import Recipe
 
@@ -47,7 +46,7 @@ def convert(
         overwrite=overwrite,
     )
     if as_json:
-        typer.echo(json.dumps(converted.as_json(), ensure_ascii=False))
+        say_json(converted.as_json(), indent=None)
         return
     console = make_console()
     for note in converted.notes:
@@ -95,7 +94,7 @@ def export(
             on_note=lambda note: say(console, note),
         )
     if as_json:
-        typer.echo(json.dumps(exported.as_json(), indent=2, allow_nan=False))
+        say_json(exported.as_json(), allow_nan=False)
         return
     say(console, f"model:  {exported.directory} ({exported.precision})")
     say(console, entry_of_model(model).after_training.format(model=exported.directory))
@@ -117,7 +116,7 @@ def push(
 
     pushed = run(model, name, private=private, message=message)
     if as_json:
-        typer.echo(json.dumps(asdict(pushed), indent=2))
+        say_json(asdict(pushed))
         return
     console = make_console()
     say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")

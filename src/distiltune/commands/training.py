@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from distiltune.commands.options import (
     settings_as_flags,
     used,
 )
-from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
+from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import NAMED, Recipe, named_settings
 from distiltune.tasks.encoder.names import NAME
@@ -106,7 +105,7 @@ def _run_training(
     if not processes().writes:  # the first says it for all
         return
     if as_json:
-        typer.echo(json.dumps(fine_tuned.as_json(), ensure_ascii=False, allow_nan=False))
+        say_json(fine_tuned.as_json(), indent=None, allow_nan=False)
         return
     console.print()
     if fine_tuned.scores:

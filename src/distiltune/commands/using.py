@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from distiltune.commands.options import (
     settings_as_flags,
     used,
 )
-from distiltune.commands.output import error_console, make_console, say
+from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import DataError, DistiltuneError, RecipeError, install_extra
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
@@ -46,7 +45,7 @@ def evaluate(
     with counting(error_console() if as_json else console, "evaluating", "examples") as on_progress:
         result = run(model, data, on_progress=on_progress, **given)
     if as_json:
-        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        say_json(result.as_json())
         return
     for note in result.notes:
         say(console, note)
@@ -78,7 +77,7 @@ def predict(
     with counting(error_console() if as_json else console, "predicting", "examples") as on_progress:
         result = run(model, data, output, on_progress=on_progress, **given)
     if as_json:
-        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        say_json(result.as_json())
         return
     for note in result.notes:
         say(console, note)
@@ -128,7 +127,7 @@ def ask(
     with counting(error_console(), "reading", "windows") as on_progress:
         replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
-        typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
+        say_json([reply.as_json() for reply in replies])
         return
     from distiltune.report.answers import answer_lines
 

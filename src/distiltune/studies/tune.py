@@ -25,8 +25,8 @@ from distiltune.runs.prepare import prepare
 from distiltune.studies.journal import JOURNAL, mend_journal
 from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
-from distiltune.system.device import choose_device, is_out_of_memory
 from distiltune.system import lock
+from distiltune.system.device import choose_device, is_out_of_memory
 from distiltune.system.durable import find_link, write_whole, writing_to
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
