@@ -248,7 +248,7 @@ def test_two_writers_take_turns(source: ModelSource, tmp_path: Path) -> None:
     def fill(beside: Path) -> None:
         inside[0] += 1
         overlaps[0] = max(overlaps[0], inside[0])
-        (beside / "config.json").write_text("{}")
+        (beside / "config.json").write_text('{"model_type": "distilbert"}')
         time.sleep(0.02)
         assert (beside / "config.json").is_file()
         inside[0] -= 1

@@ -61,8 +61,16 @@ def test_a_run_is_replaced_only_if_asked(tmp_path: Path) -> None:
 def test_what_no_run_writes_stays(tmp_path: Path) -> None:
     """All that a run of any task writes goes, whole or not; what lies beside it stays, and is named."""
     run = a_run(tmp_path / "run")
-    ours = ("model", "events", ".model.writing", ".report.html.new", "nbest.jsonl", "classes.json", "entities.json")
-    theirs = ("thesis.txt", "data", ".git", "models")
+    ours = (
+        "model",
+        "events",
+        ".model.7-0123abcd.new",
+        ".report.html.new",
+        "nbest.jsonl",
+        "classes.json",
+        "entities.json",
+    )
+    theirs = ("thesis.txt", "data", ".git", "models", ".model.notes", ".report.html.mine", ".log.jsonl")
     for name in (*ours, *theirs):
         (run.path / name).mkdir()
     assert run.create(overwrite=True, recipe=AS_RUN) == sorted(theirs)

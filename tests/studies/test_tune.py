@@ -134,9 +134,7 @@ def test_a_search_goes_on_after_a_full_disk(recipe: Recipe, tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("name", ["study.log", "trials", "trials/000", "trials/000/checkpoints", ".lock"])
-def test_a_search_follows_no_link(
-    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_a_search_follows_no_link(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     pytest.importorskip("optuna", reason="the extra tune is not installed")
     from distiltune.studies import tune as module
 

@@ -127,12 +127,14 @@ def test_a_link_that_was_not_named_is_never_followed(tmp_path: Path) -> None:
 def test_what_is_written_in_place_is_a_file_of_its_own(tmp_path: Path, kind: str) -> None:
     theirs, path = tmp_path / "theirs", tmp_path / "log"
     theirs.write_text("theirs")
-    {
-        "link": lambda: path.symlink_to(theirs),
-        "hard link": lambda: path.hardlink_to(theirs),
-        "pipe": lambda: os.mkfifo(path),
-        "directory": path.mkdir,
-    }[kind]()
+    if kind == "link":
+        path.symlink_to(theirs)
+    elif kind == "hard link":
+        path.hardlink_to(theirs)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
     with pytest.raises(OSError, match="file|link|directory|device"):
         open_own(path, os.O_WRONLY)
     assert theirs.read_text() == "theirs"

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, settings_as_flags, used
+from distiltune.commands.options import FOR_CHECKING, JsonOption, RecipeOption, place, settings_as_flags, used
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.recipe.recipe import Recipe, named_settings
+from distiltune.system.names import as_names
 from distiltune.tasks.table import TASKS
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
@@ -41,10 +42,21 @@ def check(
     ] = None,
     fix: Annotated[
         Path | None,
-        typer.Option("--fix", help="Write a cleaned data set here (.json or .jsonl), and what was changed."),
+        typer.Option(
+            "--fix",
+            parser=place("--fix"),
+            metavar="PATH",
+            help="Write a cleaned data set here (.json or .jsonl), and what was changed.",
+        ),
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="A recipe in TOML, or a run's, for its settings; flags win over it.")
+        Path | None,
+        typer.Option(
+            "--recipe",
+            parser=place("--recipe"),
+            metavar="PATH",
+            help="A recipe in TOML, or a run's, for its settings; flags win over it.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     **settings: Any,
@@ -53,7 +65,9 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
+    built = Recipe.build(
+        {**(named_settings(recipe) if recipe is not None else {}), **used(settings), "train": tuple(data)}
+    )
     from distiltune.recipe.choose_task import with_task_of_training
     from distiltune.report.console import working
 
@@ -61,7 +75,7 @@ def check(
     entry = TASKS[built.task]
     console = make_console()
     with working(error_console() if as_json else console):
-        found = entry.needed(entry.checker)(data, against or [], built, fix)
+        found = entry.needed(entry.checker)(data, as_names(against or (), "--against"), built, fix)
     if as_json:
         say_json(found.values)
     else:
@@ -74,7 +88,10 @@ def check(
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Two run directories or more; the first is compared with.")],
     picture: Annotated[
-        Path | None, typer.Option("--picture", help="Draw the runs' curves here, as .svg or .png.")
+        Path | None,
+        typer.Option(
+            "--picture", parser=place("--picture"), metavar="PATH", help="Draw the runs' curves here, as .svg or .png."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -101,7 +118,14 @@ def compare(
 @settings_as_flags(*_RUN_SETTINGS)
 def find_lr(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="Directory for learning_rate.json and learning_rate.svg.",
+        ),
     ] = None,
     recipe: RecipeOption = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the range test, at least 30.")] = 100,
@@ -112,7 +136,7 @@ def find_lr(
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
     from distiltune.report.console import working
     from distiltune.studies.find_rate import find_learning_rate
     from distiltune.studies.found_rate import check_output, rate_lines, write_rate
@@ -138,7 +162,16 @@ def find_lr(
 
 @settings_as_flags(*_RUN_SETTINGS)
 def tune(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the search; one that is there goes on.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="Directory of the search; one that is there goes on.",
+        ),
+    ],
     search: Annotated[
         list[str] | None,
         typer.Option(
@@ -155,7 +188,7 @@ def tune(
 
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
     from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)

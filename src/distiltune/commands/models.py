@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from distiltune.commands.options import JsonOption, ReplaceModelOption
+from distiltune.commands.options import JsonOption, ReplaceModelOption, place
 from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import Recipe
@@ -16,7 +16,10 @@ from distiltune.recipe.recipe import Recipe
 
 def convert(
     model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", parser=place("--output"), metavar="PATH", help="The model directory to make."),
+    ],
     overwrite: ReplaceModelOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -56,7 +59,9 @@ def convert(
 
 def export(
     model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=place("--output"), metavar="PATH", help="The folder to make.")
+    ],
     overwrite: ReplaceModelOption = False,
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,

@@ -38,7 +38,7 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
+    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
@@ -60,7 +60,7 @@ def distill(
 
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
-    given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
+    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
     if resume is None and not given.get("teacher"):
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     if encoder and resume is None:
@@ -78,7 +78,7 @@ def _run_training(
     as_json: bool,
 ) -> None:
     """Begin a run, or go on with one, and say what came of it."""
-    if output and resume:
+    if output is not None and resume is not None:
         raise RecipeError(
             "--output and --resume exclude each other.",
             fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one",
@@ -97,7 +97,9 @@ def _run_training(
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            place = output or default_run_path(Path(recipe) if recipe and recipe not in NAMED else None, built.train)
+            place = output or default_run_path(
+                Path(recipe) if recipe is not None and recipe not in NAMED else None, built.train
+            )
             fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)

@@ -13,6 +13,7 @@ from distiltune.commands.options import (
     DataOption,
     JsonOption,
     ModelOption,
+    place,
     settings_as_flags,
     used,
 )
@@ -60,7 +61,16 @@ def evaluate(
 def predict(
     model: ModelOption,
     data: DataOption,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the predictions and rejected.jsonl.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="Directory for the predictions and rejected.jsonl.",
+        ),
+    ],
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -94,10 +104,19 @@ def ask(
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
     document: Annotated[
         list[Path] | None,
-        typer.Option("--document", "-d", help="A text file, repeatable; `-` is standard input."),
+        typer.Option(
+            "--document",
+            "-d",
+            parser=place("--document"),
+            metavar="PATH",
+            help="A text file, repeatable; `-` is standard input.",
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
-    questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
+    questions_file: Annotated[
+        Path | None,
+        typer.Option(parser=place("--questions-file"), metavar="PATH", help="A file with one question a line."),
+    ] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
     passages: Annotated[
         int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
@@ -210,6 +229,8 @@ def _read_documents(paths: list[Path], text: str | None, encoding: str) -> str |
     if text is not None:
         if paths:
             raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+        if not text.strip():
+            raise DataError("There is no text in it to look in.", where="--text", fix=_GIVE_A_TEXT)
         return text
     if not paths:
         if sys.stdin.isatty():

@@ -198,14 +198,13 @@ def open_text(path: Path, newline: str | None, max_bytes: int | None = None, enc
     """
     stream = open_bytes(path, max_bytes)
     try:
-        return io.TextIOWrapper(stream, encoding=_encoding_of_file(stream, path, encoding), newline=newline)
+        return io.TextIOWrapper(stream, encoding=_encoding_of_file(stream.peek(4)[:4], path, encoding), newline=newline)
     except DataError:
         stream.close()
         raise
 
 
-def _encoding_of_file(stream: io.BufferedReader, path: Path, said: str) -> str:
-    head = stream.peek(4)[:4]
+def _encoding_of_file(head: bytes, path: Path, said: str) -> str:
     unmarked = _unmarked_utf_16(head)
     if unmarked and not said:
         raise DataError(
@@ -261,13 +260,14 @@ def _line_too_long(path: Path, number: int) -> DataError:
     )
 
 
-def _wrong_encoding(stream: io.BufferedReader, path: Path, said: str | None) -> DataError:
+def _wrong_encoding(stream: IO[bytes], path: Path, said: str | None) -> DataError:
     """The `DataError` for a stream from its beginning that is not in its encoding, ``said`` with a flag or not."""
-    encoding = encoding_of(stream.peek(4)[:4], said or "")
+    first = stream.read(BLOCK_BYTES)
+    encoding = encoding_of(first[:4], said or "")
     decoder = codecs.getincrementaldecoder(encoding)()
     n_bytes, n_lines = 0, 0
     around = b""
-    for block in itertools.chain(iter(lambda: stream.read(BLOCK_BYTES), b""), [b""]):
+    for block in itertools.chain([first], iter(lambda: stream.read(BLOCK_BYTES), b""), [b""]):
         state = decoder.getstate()
         try:
             n_lines += decoder.decode(block, final=not block).count("\n")
@@ -327,10 +327,8 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
             ) from error
     path = Path(path)
     with reading(path, encoding), open_bytes(path, MAX_JSON_BYTES) as stream:
-        kept = io.BufferedReader(cast(io.RawIOBase, io.BytesIO(stream.read())))  # a pipe can be read but once
-    said = _encoding_of_file(kept, path, encoding or "")
+        data = stream.read()  # a pipe can be read but once
     try:
-        return kept.read().decode(said)
+        return data.decode(_encoding_of_file(data[:4], path, encoding or ""))
     except UnicodeError as error:
-        kept.seek(0)
-        raise _wrong_encoding(kept, path, encoding) from error
+        raise _wrong_encoding(io.BytesIO(data), path, encoding) from error

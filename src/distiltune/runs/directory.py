@@ -11,7 +11,7 @@ from typing import Final
 
 from distiltune.errors import TrainingError
 from distiltune.system import lock
-from distiltune.system.durable import find_link, write_whole
+from distiltune.system.durable import find_link, left_over_of, write_whole
 from distiltune.tasks.table import TASKS
 
 _BEFORE_A_RUN: Final = frozenset({lock.NAME, ".recipe.toml.new"})
@@ -138,7 +138,8 @@ class RunDirectory:
         places = (self.recipe, self.log, self.checkpoints, self.model, self.rejected, self.answers, self.report)
         names = {path.name for path in (*places, self.events, self.curves_svg, self.curves_png)}
         names |= _prediction_files()
-        return name in names or name.startswith(tuple(f".{each}." for each in names))
+        begun = {f".{each}.new" for each in names}
+        return name in names | begun or left_over_of(Path(name)) in names
 
     def _names(self) -> set[str]:
         return {path.name for path in self._entries()}
