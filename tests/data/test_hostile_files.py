@@ -123,9 +123,9 @@ def test_a_pipe_is_read_from_its_beginning(text: str, seconds: float) -> None:
             assert read_text(path) == text
     with pipe_of(f"{text}é\n".encode("windows-1252"), seconds) as path:
         assert read_text(path, "windows-1252") == f"{text}é\n"
-    with pipe_of(f"{text}\né\n".encode("windows-1252"), seconds) as path:
-        with pytest.raises(DataError, match="is not UTF-8: byte"):
-            read_text(path)
+    not_utf_8 = f"{text}\né\n".encode("windows-1252")
+    with pipe_of(not_utf_8, seconds) as path, pytest.raises(DataError, match="is not UTF-8: byte"):
+        read_text(path)
 
 
 def test_a_pipe_that_nobody_writes_into_is_refused_at_once(tmp_path: Path) -> None:

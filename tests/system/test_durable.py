@@ -135,7 +135,7 @@ def test_what_is_written_in_place_is_a_file_of_its_own(tmp_path: Path, kind: str
         os.mkfifo(path)
     else:
         path.mkdir()
-    with pytest.raises(OSError, match="file|link|directory|device"):
+    with pytest.raises(OSError, match=r"file|link|directory|device"):
         open_own(path, os.O_WRONLY)
     assert theirs.read_text() == "theirs"
     os.close(open_own(tmp_path / "new", os.O_WRONLY))
