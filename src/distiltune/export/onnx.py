@@ -31,7 +31,7 @@ from distiltune.model.tokenizer import tokenizer_files
 from distiltune.progress import tell
 from distiltune.recipe.choose_task import USUAL, task_of_model
 from distiltune.recipe.recipe import Recipe
-from distiltune.report.model_card import metadata
+from distiltune.report.model_card import escape, metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import sync, write_synced, writing_to
@@ -307,8 +307,8 @@ def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
     return (
         f"{metadata('onnx', guide, tags=('onnx',))}\n"
         f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
-        f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
-        f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"
+        f"It {escape(guide.sentence)}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any "
+        f"(n, length). distiltune takes the folder as `--model`.{_usage(example)}\n\n"
         f"Checked on {comparison.n_examples:,} examples beside the model that it was made from: "
         f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
         f"{_scores(comparison)}.\n"
