@@ -122,7 +122,7 @@ def test_nothing_is_never_something_else(data: Any, tmp_path: Path, monkeypatch:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("place", ["", " ", "~nobody-of-that-name/x", 7, b"a", "a\0b"])
+@pytest.mark.parametrize("place", ["", " ", "~nobody-of-that-name/x", 7, b"a", "a\0b", "a\udcff"])
 def test_a_place_that_is_none_is_refused(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for call in (

@@ -240,7 +240,8 @@ def _is_a_model(directory: Path) -> bool:
     except (OSError, ValueError, RecursionError):
         return False
     folders = [entry for entry in directory.iterdir() if entry.name in _ABOUT and not entry.is_file()]
-    return isinstance(config, dict) and bool({"model_type", "architectures"} & config.keys()) and not folders
+    of_a_model = isinstance(config, dict) and not {"model_type", "architectures", "vocab_size"}.isdisjoint(config)
+    return of_a_model and not folders
 
 
 def _is_of_a_model(entry: Path) -> bool:

@@ -71,20 +71,31 @@ def as_path(value: object, what: str) -> Path:
     """The place that a user named, from a string or a path, with the home that a ``~`` at its beginning means.
 
     Raises:
-        RecipeError: if it is neither, names nothing, or names the home of nobody.
+        RecipeError: if it is neither, names nothing, is not UTF-8, or names the home of nobody.
 
     """
     if not isinstance(value, str | os.PathLike):
         raise RecipeError(f"{what} is {described(value)}, neither a string nor a path.", where=what, fix="give a path")
     text = _not_blank(os.fsdecode(value), what, what)
-    if "\0" in text:
-        raise RecipeError(f"{what} is {described(value)}, which no path can be.", where=what, fix="give a path")
+    if "\0" in text or not _is_utf_8(text):  # several libraries that write cannot take others
+        raise RecipeError(
+            f"{what} is {described(value)}, which is no name in UTF-8.", where=what, fix="give a path that is UTF-8"
+        )
     try:
         return Path(text).expanduser()
     except RuntimeError as error:
         raise RecipeError(
             f"{what} is {described(value)}, and there is no such home.", where=what, fix="write the path out"
         ) from error
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether a name is text; names of files may be other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _not_blank(text: str, what: str, where: str) -> str:
