@@ -387,7 +387,7 @@ def test_json_is_the_same_value_in_any_encoding(monkeypatch: pytest.MonkeyPatch,
     show_what_can_be_shown()
     say_json(value)
     stream.flush()
-    written = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    written = stream.buffer.getvalue()
     assert json.loads(written.decode(encoding)) == value
 
 
@@ -396,7 +396,7 @@ def test_what_cannot_be_shown_is_written_as_its_escape(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stderr", stream)
     show_what_can_be_shown()
     print("é → \udcff", file=sys.stderr, flush=True)
-    assert stream.buffer.getvalue().strip() == b"\xe9 \\u2192 \\udcff"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue().strip() == b"\xe9 \\u2192 \\udcff"
 
 
 NO_HOME = """

@@ -153,4 +153,10 @@ def _suggested(found: FoundRate, best: TriedRate) -> FoundRate:
     if suggestion < 0.95 * round_rate(best.rate) and found.n_run >= 2 * best.n_steps:
         parts.append(f"a little below it, since the run is {found.n_run / best.n_steps:.0f} times as long")
     close = suggestion / _CLOSE <= found.default <= suggestion * _CLOSE
-    return replace(found, suggestion=suggestion, reason="; ".join(parts), fix=f"use it: --learning-rate {suggestion:g}", default_is_right=close)
+    return replace(
+        found,
+        suggestion=suggestion,
+        reason="; ".join(parts),
+        fix=f"use it: --learning-rate {suggestion:g}",
+        default_is_right=close,
+    )
