@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from distiltune import cli
+from distiltune.commands.output import say_json, show_what_can_be_shown
 from distiltune.export.push import check_card, model_files
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
@@ -77,6 +79,7 @@ def _in_own_process(*arguments: str | Path, stdin: str = "") -> subprocess.Compl
         input=stdin,
         capture_output=True,
         text=True,
+        errors="replace",
         timeout=120,
         check=False,
         env={**os.environ, "COLUMNS": "200"},
@@ -322,6 +325,112 @@ def test_errors_tell_what_and_where_without_a_traceback(
     assert message in said
     assert "Traceback" not in said
     assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(("train", flag, "") for flag in ("--train", "--validation", "--model", "--output", "--resume", "--recipe")),
+        *(("tune", "--output", "x", flag, "") for flag in ("--train", "--model", "--output", "--recipe")),
+        *(("find-lr", flag, " ") for flag in ("--train", "--model", "--output", "--recipe")),
+        *(("check", "starter", flag, "") for flag in ("--against", "--fix", "--recipe", "--model")),
+        *(("convert", "starter", "--output", ""), ("convert", "", "--output", "x"), ("check", "")),
+        *(("export", "starter-qa", "--output", ""), ("export", "", "--output", "x"), ("serve", "")),
+        *(("compare", "", ""), ("compare", "starter", "starter", "--picture", ""), ("push", "", "owner/name")),
+        ("evaluate", "--model", "", "--data", "starter"),
+        ("evaluate", "--model", "starter-qa", "--data", ""),
+        ("predict", "--model", "starter-qa", "--data", "starter", "--output", ""),
+        ("ask", "--model", "", "--text", "a", "Who?"),
+        ("ask", "--model", "starter-qa", "--document", "", "Who?"),
+        ("ask", "--model", "starter-qa", "--text", "a", "--questions-file", ""),
+        ("distill", "--teacher", " ", "--train", "starter"),
+    ],
+)
+def test_what_is_empty_names_nothing(
+    run: Run,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+) -> None:
+    """Not the folder that one is in, which may hold anything, nor what a flag is by default."""
+    monkeypatch.chdir(tmp_path)
+    assert run(*arguments) == 2
+    said = capsys.readouterr().err
+    assert "names nothing" in said or "nothing is named" in said
+    assert list(tmp_path.iterdir()) == [], "nothing is left behind"
+
+
+def test_a_text_of_nothing_is_none(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("ask", "--model", "starter-qa", "--text", " ", "Who?") == 1
+    assert "no text in it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437", "utf-8"])
+def test_no_character_ends_a_training(
+    data: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Neither one of ours, such as an arrow, nor one of a file's name."""
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    output = tmp_path / "é→語"
+    done = _in_own_process("train", "--train", data, "--model", base, "--output", output, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert (output / "model" / "config.json").is_file()
+    assert "best epoch: 0" in done.stdout
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_json_is_the_same_value_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    value = {"é→語": "\U0001f600 \x1b é"}
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    show_what_can_be_shown()
+    say_json(value)
+    stream.flush()
+    written = stream.buffer.getvalue()
+    assert json.loads(written.decode(encoding)) == value
+
+
+def test_what_cannot_be_shown_is_written_as_its_escape(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    monkeypatch.setattr(sys, "stderr", stream)
+    show_what_can_be_shown()
+    print("é → \udcff", file=sys.stderr, flush=True)
+    assert stream.buffer.getvalue().strip() == b"\xe9 \\u2192 \\udcff"
+
+
+NO_HOME = """
+import os, pwd, sys
+
+def nobody(*arguments):
+    raise KeyError("uid not found")
+
+pwd.getpwuid = nobody
+for name in ("HOME", "USER", "LOGNAME", "DISTILTUNE_CACHE", "XDG_CACHE_HOME", "MPLCONFIGDIR", "HF_HOME"):
+    os.environ.pop(name, None)
+from distiltune.cli import main
+main()
+"""
+
+
+def test_a_user_without_a_home_can_do_everything(data: Path, base: Path, tmp_path: Path) -> None:
+    """As in a container that is started with another user's number: there is no HOME, and no entry in passwd."""
+    for arguments in (
+        ("train", "--train", data, "--validation", data, "--model", base, "--output", tmp_path / "run", *SMALL),
+        ("check", data),
+        ("evaluate", "--model", tmp_path / "run", "--data", data),
+        ("convert", tmp_path / "run", "--output", tmp_path / "made"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", NO_HOME, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "made"}, "no folder called ~"
 
 
 def test_a_missing_data_file_leaves_no_run_directory(

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 import traceback
 
-from distiltune.commands.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, in_words
+from distiltune.commands.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, in_words, show_what_can_be_shown
 from distiltune.errors import DistiltuneError, RecipeError
 
 
 def main() -> None:
     """Run the command line: 0 done, 1 could not do it, 2 wrong usage, 130 interrupted, 143 terminated."""
+    show_what_can_be_shown()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:

@@ -343,3 +343,7 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/somebody")
     assert cache_directory() == Path("/home/somebody/.cache/distiltune")
+    monkeypatch.setenv("DISTILTUNE_CACHE", "~/fast")
+    assert cache_directory() == Path("/home/somebody/fast")
+    monkeypatch.setenv("DISTILTUNE_CACHE", "~nobody-of-that-name/fast")
+    assert cache_directory() is None, "not a folder of that name in the one that we are in"

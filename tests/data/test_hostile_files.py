@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import gzip
 import json
 import os
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +93,45 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
     os.mkfifo(path)
     with pytest.raises(DataError, match="neither a file nor a directory"):
         list(iter_rows(path))
+
+
+@contextlib.contextmanager
+def pipe_of(content: bytes, seconds: float = 0.0) -> Iterator[str]:
+    """A name such as a shell gives for ``<(command)``, whose command begins to write so much later."""
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        time.sleep(seconds)
+        with os.fdopen(writer, "wb") as file:
+            file.write(content)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield f"/dev/fd/{reader}"
+    finally:
+        os.close(reader)
+        thread.join(10)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system has no names for pipes")
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+@pytest.mark.parametrize("text", ["a", "ada eats plums .\r\n", "é" * 300_000])
+def test_a_pipe_is_read_from_its_beginning(text: str, seconds: float) -> None:
+    for content in (text.encode(), text.encode("utf-16"), gzip.compress(text.encode())):
+        with pipe_of(content, seconds) as path:
+            assert read_text(path) == text
+    with pipe_of(f"{text}é\n".encode("windows-1252"), seconds) as path:
+        assert read_text(path, "windows-1252") == f"{text}é\n"
+    not_utf_8 = f"{text}\né\n".encode("windows-1252")
+    with pipe_of(not_utf_8, seconds) as path, pytest.raises(DataError, match="is not UTF-8: byte"):
+        read_text(path)
+
+
+def test_a_pipe_that_nobody_writes_into_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(DataError, match="nothing writes into it"):
+        read_text(tmp_path / "pipe")
 
 
 def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:

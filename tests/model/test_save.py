@@ -183,6 +183,50 @@ def test_other_directories_and_files_are_left_alone(source: ModelSource, tmp_pat
     assert names(tmp_path / "home") == ["thesis.txt"]
 
 
+@pytest.mark.parametrize("config", ["{}", '{"port": 80}', "[1]", "no JSON", '["model_type"]'])
+def test_a_config_of_something_else_does_not_make_a_model(source: ModelSource, tmp_path: Path, config: str) -> None:
+    app = tmp_path / "app"
+    app.mkdir()
+    (app / "config.json").write_text(config)
+    (app / "firmware.bin").write_text("mine")
+    with pytest.raises(ModelError, match="other than a model"):
+        convert(str(source.directory), app, overwrite=True)
+    assert {name: (app / name).read_text() for name in names(app)} == {"config.json": config, "firmware.bin": "mine"}
+
+
+def test_only_what_is_of_a_model_is_replaced_and_the_rest_is_named(source: ModelSource, tmp_path: Path) -> None:
+    saved = write(tmp_path / "model", source)
+    theirs = ("firmware.bin", "data.h5", "lora.safetensors", "packages.index.json", "voice.onnx", "tokenizer.txt")
+    of_a_model = ("pytorch_model-00001-of-00002.bin", "pytorch_model.bin.index.json", "special_tokens_map.json")
+    for name in (*theirs, *of_a_model):
+        (saved / name).write_text("before")
+    (saved / "notes.bin").mkdir()
+    converted = convert(str(source.directory), saved, overwrite=True)
+    assert names(saved) == sorted([*FILES, *theirs, "notes.bin"])
+    assert f"stays in the output: {', '.join(sorted([*theirs, 'notes.bin']))}." in converted.notes[-1]
+    (saved / "README.md").mkdir()
+    with pytest.raises(ModelError, match="other than a model"):
+        convert(str(source.directory), saved, overwrite=True)
+
+
+def test_the_folder_that_one_is_in_and_the_home_are_not_replaced(
+    source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = write(tmp_path / "outer", source) / "inner"
+    here.mkdir()
+    home = write(tmp_path / "home", source)
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    for output in (".", "..", here, "~", "~/", home):
+        with pytest.raises(ModelError, match="your home, or the folder that you are in"):
+            convert(str(source.directory), output, overwrite=True)
+    assert names(tmp_path / "home") == FILES
+    convert(str(source.directory), "~/made")
+    convert(str(source.directory), "./made")
+    assert names(home / "made") == names(here / "made") == FILES
+    assert names(here) == ["made"]
+
+
 def test_a_failure_leaves_the_model_before(
     source: ModelSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,7 +292,7 @@ def test_two_writers_take_turns(source: ModelSource, tmp_path: Path) -> None:
     def fill(beside: Path) -> None:
         inside[0] += 1
         overlaps[0] = max(overlaps[0], inside[0])
-        (beside / "config.json").write_text("{}")
+        (beside / "config.json").write_text('{"model_type": "distilbert"}')
         time.sleep(0.02)
         assert (beside / "config.json").is_file()
         inside[0] -= 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 from pathlib import Path
@@ -67,7 +68,7 @@ def test_a_relative_directory_wins_over_the_hub(directory: Path, monkeypatch: py
     assert resolve_model("model") == Path("model")
 
 
-@pytest.mark.parametrize("name", ["./nowhere", "/nowhere", "../nowhere", "a/b/c", "~/nowhere-at-all", "a\\b", ""])
+@pytest.mark.parametrize("name", ["./nowhere", "/nowhere", "../nowhere", "a/b/c", "~/nowhere-at-all", "a\\b"])
 def test_a_path_that_does_not_exist(name: str, no_hub: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ModelError):
@@ -109,6 +110,18 @@ def test_starter_is_the_packaged_model(
 
 
 # Loading
+
+
+def test_starter_needs_no_folder_that_may_be_searched(monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
+    """A user whose shell is in another's home, or in none."""
+
+    def refuse(path: Path) -> Path | None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("distiltune.model.source._local_model", refuse)
+    assert (resolve_model("starter") / "config.json").is_file()
+    with pytest.raises(ModelError, match="cannot be opened"):
+        resolve_model("other")
 
 
 def test_all_is_there(directory: Path) -> None:

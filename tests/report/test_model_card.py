@@ -7,15 +7,23 @@ import io
 import math
 import re
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
+from markdown_it import MarkdownIt
 
+from distiltune.export.onnx import _Candidate, _readme
+from distiltune.export.verify import ExportComparison
+from distiltune.model.convert import Converted
 from distiltune.report.epoch_table import as_markdown
-from distiltune.report.model_card import escape, model_card, yaml_string
+from distiltune.report.model_card import converted_card, escape, model_card, yaml_string
 from distiltune.report.run_summary import RunSummary
 from distiltune.tasks.guide import MetricLabel, TaskGuide, UsageExample
+from distiltune.tasks.text_classification.guide import text_guide
+from distiltune.tasks.text_classification.targets import Targets
+from distiltune.tasks.token_classification.guide import token_guide
 
 from ..model.tiny_models import tiny_model, write_vocabulary
 from .a_run import COLUMNS, SCORES, a_run
@@ -132,6 +140,49 @@ def test_hostile_names_stay_text() -> None:
     for table in re.findall(r"(?:^\|.*\n)+", body, re.MULTILINE):
         n_cells = {len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(n_cells) == 1, table
+
+
+LABEL = "![x](http://z/p.png) <img src=http://z onerror=a()> [y](//z) `c` | $$\\frac{1}{2}$$ www.z.org a@z.org"
+LABELS = (LABEL, "\n\n# heading\n\n", "\n---\nlicense: mit", "- item", "&lt;b&gt;", "~~~\n", "\x1b[31m\u202e", "***")
+
+
+@pytest.mark.parametrize("labels", [LABELS, *((label,) for label in LABELS)], ids=repr)
+@pytest.mark.parametrize("task", ["single-label", "multi-label", "tokens"])
+def test_labels_of_data_stay_text(labels: tuple[str, ...], task: str, tmp_path: Path) -> None:
+    """In the card of a run, of a converted model and of an exported one, as the hub renders them."""
+    if task == "tokens":
+        guide, plain_guide = token_guide(labels, 48), token_guide(["a"] * len(labels), 48)
+    else:
+        two = ("other", *labels)
+        guide, plain_guide = (
+            text_guide({}, Targets(task, each), 48, truncate=True)  # type: ignore[arg-type]
+            for each in (two, ("a",) * len(two))
+        )
+    converted = Converted("starter", tmp_path / "model", True, 1, ())
+    readme = partial(_readme, _Candidate("float32", tmp_path, ExportComparison(1, 1, 0.0, 1.0, "f1", 1.0, 1.0)))
+    for card, without in (
+        (model_card(a_run(guide=guide)), model_card(a_run(guide=plain_guide))),
+        (converted_card(converted, guide), converted_card(converted, plain_guide)),
+        (readme(guide, ""), readme(plain_guide, "")),
+    ):
+        assert markup(card) == markup(without)
+        assert ModelCard(card).data.to_dict() == ModelCard(without).data.to_dict()
+        body = card.split("---\n", 2)[2]
+        assert not re.search(r"(?<!\\)\$|://z|www\.z|a@z|[\x1b\u202e]", body)
+
+
+def markup(card: str) -> list[str]:
+    """What a card is made of for whoever renders it, its texts left out."""
+    tokens = MarkdownIt("commonmark").enable(["table", "strikethrough"]).parse(card.split("---\n", 2)[2])
+    kinds = [each.type for token in tokens for each in (token, *(token.children or ()))]
+    return [kind for kind in kinds if kind not in ("text", "text_special")]
+
+
+@pytest.mark.parametrize("code", ["print(1)", "a = 1\n```\n# heading\n~~~", "`````"])
+def test_code_stays_code(code: str) -> None:
+    guide = replace(a_run().guide, usage=(UsageExample("In *Python*", "So:\n# now", "python", code),))
+    tokens = MarkdownIt().parse(model_card(a_run(guide=guide)).split("---\n", 2)[2])
+    assert [token.content.rstrip() for token in tokens if token.type == "fence"] == [code]
 
 
 def test_what_utf8_cannot_hold_does_not_stop_the_card() -> None:

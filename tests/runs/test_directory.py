@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -61,12 +62,63 @@ def test_a_run_is_replaced_only_if_asked(tmp_path: Path) -> None:
 def test_what_no_run_writes_stays(tmp_path: Path) -> None:
     """All that a run of any task writes goes, whole or not; what lies beside it stays, and is named."""
     run = a_run(tmp_path / "run")
-    ours = ("model", "events", ".model.writing", ".report.html.new", "nbest.jsonl", "classes.json", "entities.json")
-    theirs = ("thesis.txt", "data", ".git", "models")
+    ours = (
+        "model",
+        "events",
+        ".model.7-0123abcd.new",
+        ".report.html.new",
+        "nbest.jsonl",
+        "classes.json",
+        "entities.json",
+    )
+    theirs = ("thesis.txt", "data", ".git", "models", ".model.notes", ".report.html.mine", ".log.jsonl")
     for name in (*ours, *theirs):
         (run.path / name).mkdir()
     assert run.create(overwrite=True, recipe=AS_RUN) == sorted(theirs)
     assert {path.name for path in run.path.iterdir()} == {"recipe.toml", "checkpoints", *theirs}
+
+
+OF_A_RUN = (
+    *(".lock", "log.jsonl", "report.html", ".recipe.toml.new", "model", "checkpoints", "predictions.json", "events"),
+    *("checkpoints/predictions", "checkpoints/step-00000001-epochs-1", "model/config.json", "checkpoints/.x"),
+)
+
+
+@pytest.mark.parametrize("name", OF_A_RUN)
+def test_a_link_where_a_run_writes_is_refused(tmp_path: Path, name: str) -> None:
+    run = a_run(tmp_path / "run")
+    (run.path / "mine").symlink_to(tmp_path)
+    run.check_links()
+    link = run.path / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(exist_ok=True)
+    link.symlink_to(tmp_path)
+    with pytest.raises(TrainingError, match="a link where a run writes") as caught:
+        run.check_links()
+    assert caught.value.where == str(link)
+
+
+def test_a_run_directory_may_be_a_link_itself(tmp_path: Path) -> None:
+    a_run(tmp_path / "run")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    RunDirectory(tmp_path / "link").check_links()
+
+
+def test_only_answers_are_taken_out_of_a_checkpoint(tmp_path: Path) -> None:
+    """A stranger's checkpoint may hold files of any name."""
+    run = a_run(tmp_path / "run")
+    for folder in (tmp_path / "best", run.new_predictions):
+        folder.mkdir()
+        for name in ("predictions.json", "recipe.toml", "log.jsonl", "weights.safetensors"):
+            (folder / name).write_text("theirs")
+    before = run.recipe.read_text(), run.log.read_text()
+    run.publish_predictions(tmp_path / "best")
+    assert (run.path / "predictions.json").read_text() == "theirs"
+    run.keep_predictions()
+    assert (run.recipe.read_text(), run.log.read_text()) == before
+    assert not (run.path / "weights.safetensors").exists()
 
 
 def test_a_recipe_does_not_make_a_directory_a_run(tmp_path: Path) -> None:

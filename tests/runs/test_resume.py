@@ -232,3 +232,50 @@ def test_a_run_goes_on_in_its_own_precision_or_in_one_that_is_named(
     (event,) = [line for line in read_log(run / "log.jsonl") if line.get("event") == "resumed"]
     assert "others than without the stop: precision bfloat16 then, float32 now" in str(event["notes"])
     assert dict(event["resolved"])["precision"] == "float32"  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize("name", [".lock", "log.jsonl", "report.html", "model", "checkpoints"])
+def test_nothing_elsewhere_is_touched_through_a_link(settings: dict[str, Any], tmp_path: Path, name: str) -> None:
+    """Neither by going on, nor by beginning anew, whatever a run that came from somebody else links to."""
+    run, home = RunDirectory(tmp_path / "run"), tmp_path / "home"
+    fine_tune(output=run.path, **settings)
+    place = run.path / name
+    if place.is_dir():
+        place.rename(home)
+    else:
+        home.mkdir()
+        (home / name).write_bytes(place.read_bytes() if place.exists() else b"mine")
+        place.unlink(missing_ok=True)
+    for hidden in (".profile", ".ssh"):
+        (home / hidden).write_text("mine")
+    place.symlink_to(home if name in ("model", "checkpoints") else home / name)
+    before = snapshot(home)
+    with pytest.raises(TrainingError, match="a link where a run writes"):
+        resume(run.path)
+    assert snapshot(home) == before
+    with pytest.raises(TrainingError, match=r"a link where a run writes|not an empty directory"):
+        fine_tune(output=run.path, overwrite=True, **settings)
+    assert snapshot(home) == before
+
+
+@pytest.mark.parametrize("name", [".lock", ".recipe.toml.new"])
+def test_a_prepared_directory_leads_nowhere(settings: dict[str, Any], tmp_path: Path, name: str) -> None:
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / name).symlink_to(tmp_path / "mine")
+    with pytest.raises(TrainingError, match="a link where a run writes"):
+        fine_tune(output=tmp_path / "run", **settings)
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
+def test_what_a_run_does_not_write_stays_among_its_checkpoints(settings: dict[str, Any], tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    fine_tune(output=run.path, **settings)
+    ours = (".step-00000009-epochs-1.gone", ".best-epoch-7.7-0123abcd.new")
+    theirs = (".ssh", ".config.gone", ".notes.7-0123abcd.old", "best-epoch-notes")
+    for each in (*ours, *theirs):
+        (run.checkpoints / each).mkdir()
+    resume(run.path)
+    left = {path.name for path in run.checkpoints.iterdir()}
+    assert left.issuperset(theirs)
+    assert left.isdisjoint(ours)

@@ -17,6 +17,7 @@ from distiltune.runs.keeper import BadSteps
 from distiltune.studies.search_space import parse_space
 from distiltune.system.lock import RunLock
 from distiltune.training.finite import BadStep
+from distiltune.training.reporter import Quiet
 from tests.coach.evidence import epoch
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
@@ -88,6 +89,65 @@ def pretended(loss: Callable[[Recipe, int], float]) -> Callable[..., FineTuned]:
 def left(search: Path, name: str) -> list[str]:
     """The trials that have such a folder."""
     return sorted(path.parent.name for path in (search / "trials").glob(f"*/{name}"))
+
+
+class Notes(Quiet):
+    """A reporter that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.said.append(message)
+
+
+def test_a_search_goes_on_after_a_full_disk(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The journal is cut inside a line: told as no bug of ours, and mended by the next start, which says so."""
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from optuna.storages.journal import JournalFileBackend
+
+    from distiltune.studies import tune as module
+
+    monkeypatch.setattr(module, "fine_tune", pretended(lambda recipe, number: recipe.learning_rate))
+    recipe, search = recipe.with_changes(epochs=1), tmp_path / "search"
+    space = parse_space(["learning_rate=0.1:0.9"], recipe)
+    first = module.tune(recipe, space, search, n_trials=3)
+    append = JournalFileBackend.append_logs
+
+    def no_room(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+        if any("outcome" in str(log) for log in logs):
+            with (search / "study.log").open("ab") as file:
+                file.write(json.dumps(logs[0]).encode()[:25])
+            raise OSError(28, "No space left on device")
+        append(self, logs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(JournalFileBackend, "append_logs", no_room)
+        with pytest.raises(TrainingError, match="The search cannot be written: No space left on device") as caught:
+            module.tune(recipe, space, search, n_trials=5)
+    assert "goes on" in caught.value.fix
+    notes = Notes()
+    found = module.tune(recipe, space, search, n_trials=5, make_reporter=lambda: notes)
+    assert found.trials[:3] == first.trials
+    assert len(found.trials) == 5
+    assert any("cut inside a line" in note for note in notes.said)
+
+
+@pytest.mark.parametrize("name", ["study.log", "trials", "trials/000", "trials/000/checkpoints", ".lock"])
+def test_a_search_follows_no_link(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    pytest.importorskip("optuna", reason="the extra tune is not installed")
+    from distiltune.studies import tune as module
+
+    monkeypatch.setattr(module, "fine_tune", pretended(lambda recipe, number: recipe.learning_rate))
+    home, link = tmp_path / "home", tmp_path / "search" / name
+    (home / "checkpoints").mkdir(parents=True)
+    (home / "checkpoints" / "mine").write_text("mine")
+    link.parent.mkdir(parents=True)
+    link.symlink_to(home)
+    with pytest.raises(TrainingError, match="a link where a search writes") as caught:
+        module.tune(recipe, parse_space(["learning_rate=0.1:0.9"], recipe), tmp_path / "search", n_trials=1)
+    assert caught.value.where == str(link)
+    assert (home / "checkpoints" / "mine").read_text() == "mine"
 
 
 def test_a_trial_that_is_behind_is_stopped(recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

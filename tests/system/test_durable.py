@@ -12,7 +12,9 @@ import pytest
 from distiltune.errors import DataError
 from distiltune.system.durable import (
     clear_leftovers,
-    is_leftover,
+    find_link,
+    left_over_of,
+    open_own,
     try_writing,
     write_whole,
     writing_directory,
@@ -90,9 +92,9 @@ def test_a_file_that_grows_has_its_name_when_it_is_whole(tmp_path: Path, monkeyp
     assert names(tmp_path) == {path.name}
 
 
-def test_a_link_is_followed_and_a_pipe_written_straight(tmp_path: Path) -> None:
+def test_a_link_that_was_named_is_followed_and_a_pipe_written_straight(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("target")
-    write_whole(tmp_path / "link", b"content")
+    write_whole(tmp_path / "link", b"content", named=True)
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "target").read_bytes() == b"content"
     if not hasattr(os, "mkfifo"):
@@ -101,11 +103,52 @@ def test_a_link_is_followed_and_a_pipe_written_straight(tmp_path: Path) -> None:
     read: list[bytes] = []
     reader = threading.Thread(target=lambda: read.append((tmp_path / "pipe").read_bytes()), daemon=True)
     reader.start()
-    with writing_file(tmp_path / "pipe") as file:
+    with writing_file(tmp_path / "pipe", named=True) as file:
         file.write(b"through")
     reader.join(10)
     assert read == [b"through"]
     assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_link_that_was_not_named_is_never_followed(tmp_path: Path) -> None:
+    """Neither one of the file's name nor one of the name under which it is written."""
+    theirs = tmp_path / "theirs"
+    theirs.write_text("theirs")
+    for name in ("file", ".file.new"):
+        (tmp_path / name).symlink_to(theirs)
+        write_whole(tmp_path / "file", b"ours")
+        assert (theirs.read_text(), (tmp_path / "file").read_text()) == ("theirs", "ours")
+        assert names(tmp_path) == {"file", "theirs"}
+        assert not (tmp_path / "file").is_symlink()
+
+
+@pytest.mark.skipif(not hasattr(os, "O_NOFOLLOW"), reason="links can be told on POSIX systems")
+@pytest.mark.parametrize("kind", ["link", "hard link", "pipe", "directory"])
+def test_what_is_written_in_place_is_a_file_of_its_own(tmp_path: Path, kind: str) -> None:
+    theirs, path = tmp_path / "theirs", tmp_path / "log"
+    theirs.write_text("theirs")
+    if kind == "link":
+        path.symlink_to(theirs)
+    elif kind == "hard link":
+        path.hardlink_to(theirs)
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    with pytest.raises(OSError, match=r"file|link|directory|device"):
+        open_own(path, os.O_WRONLY)
+    assert theirs.read_text() == "theirs"
+    os.close(open_own(tmp_path / "new", os.O_WRONLY))
+
+
+def test_links_among_what_is_ours_are_found(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    (run / "ours" / "deep").mkdir(parents=True)
+    (run / "theirs").symlink_to(tmp_path)
+    assert find_link(run, lambda name: name == "ours") is None
+    (run / "ours" / "deep" / "link").symlink_to("nowhere")
+    assert find_link(run, lambda name: name == "ours") == run / "ours" / "deep" / "link"
+    assert find_link(run, lambda name: True) == run / "ours" / "deep" / "link"
 
 
 @pytest.mark.parametrize("error", [OSError("no room"), Killed()])
@@ -155,7 +198,7 @@ def test_what_a_killed_writer_left_is_cleared(tmp_path: Path, monkeypatch: pytes
             write(directory, "new")
     left = names(tmp_path) - others
     assert left
-    assert all(is_leftover(tmp_path / name) for name in left)
+    assert all(left_over_of(tmp_path / name) == "it" for name in left)
     clear_leftovers(directory)
     assert (content(directory), names(tmp_path)) == ("new" if n_renames == 2 else "old", others)
 

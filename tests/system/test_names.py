@@ -9,10 +9,13 @@ from typing import Any
 import pytest
 
 from distiltune.errors import DistiltuneError, RecipeError
+from distiltune.model.convert import convert
 from distiltune.model.source import load_source, resolve_model
 from distiltune.recipe.recipe import Recipe
-from distiltune.runs.fine_tune import fine_tune
-from distiltune.system.names import as_name, as_names
+from distiltune.runs.evaluate import evaluate, predict
+from distiltune.runs.fine_tune import fine_tune, resume
+from distiltune.studies.compare import compare_runs
+from distiltune.system.names import as_name, as_names, as_path
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.pipeline import pipeline
 from distiltune.tasks.text_classification.classifier import TextClassifier
@@ -72,6 +75,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"columns": {"text": 3}}, r"columns is .*\(of the type dict\)"),
     ({"validation": [{"text": "a"}]}, "validation, number 1, is "),
     ({"class_weights": 2}, r"class_weights is .*\(of the type int\)"),
+    ({"model": ""}, "model is '', which names nothing"),
+    ({"model": " "}, "model is ' ', which names nothing"),
+    ({"train": ""}, "train is '', which names nothing"),
+    ({"train": ["a.json", ""]}, "train, number 2, is '', which names nothing"),
+    ({"validation": [""]}, "validation, number 1, is '', which names nothing"),
+    ({"teacher": "  "}, "teacher is '  ', which names nothing"),
     ({"model": [["x" * 300]]}, r"model is .{,60}\(of the type list\)"),
 ]
 
@@ -99,6 +108,39 @@ def test_models_are_named_alike_everywhere(use: Any, tmp_path: Path, monkeypatch
         use(Path("owner/name"))
     with pytest.raises(DistiltuneError, match="There is no such model directory"):
         use(Path("starter"))
+
+
+@pytest.mark.parametrize("data", [[], (), "", [""], " ", ["starter", ""]])
+def test_nothing_is_never_something_else(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither the starter data nor what lies in the folder that the user is in."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match="nothing"):
+        evaluate("starter-qa", data)
+    with pytest.raises(RecipeError, match="nothing"):
+        predict("starter-qa", data, tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["", " ", "~nobody-of-that-name/x", 7, b"a", "a\0b", "a\udcff"])
+def test_a_place_that_is_none_is_refused(place: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for call in (
+        lambda: as_path(place, "output"),
+        lambda: fine_tune(output=place),
+        lambda: resume(place),
+        lambda: predict("starter-qa", "starter", place),
+        lambda: convert("starter", place),
+        lambda: compare_runs([place, "starter"]),
+    ):
+        with pytest.raises(RecipeError):
+            call()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_may_begin_at_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert as_path("~/runs", "output") == Path("/home/ada/runs")
+    assert as_path(Path("a") / "~", "output") == Path("a/~")
 
 
 def test_the_pipeline_takes_a_path() -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import JsonOption, RecipeOption, settings_as_flags, used
-from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say
+from distiltune.commands.options import JsonOption, RecipeOption, place, settings_as_flags, used
+from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.python.check import checked
 from distiltune.recipe.for_use import FOR_CHECKING
 from distiltune.recipe.recipe import Recipe, named_settings
+from distiltune.system.names import as_names
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
 
@@ -26,10 +26,21 @@ def check(
     ] = None,
     fix: Annotated[
         Path | None,
-        typer.Option("--fix", help="Write a cleaned data set here (.json or .jsonl), and what was changed."),
+        typer.Option(
+            "--fix",
+            parser=place("--fix"),
+            metavar="PATH",
+            help="Write a cleaned data set here (.json or .jsonl), and what was changed.",
+        ),
     ] = None,
     recipe: Annotated[
-        Path | None, typer.Option("--recipe", help="A recipe in TOML, or a run's, for its settings; flags win over it.")
+        Path | None,
+        typer.Option(
+            "--recipe",
+            parser=place("--recipe"),
+            metavar="PATH",
+            help="A recipe in TOML, or a run's, for its settings; flags win over it.",
+        ),
     ] = None,
     as_json: JsonOption = False,
     **settings: Any,
@@ -38,14 +49,16 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings), "train": tuple(data)})
+    built = Recipe.build(
+        {**(named_settings(recipe) if recipe is not None else {}), **used(settings), "train": tuple(data)}
+    )
     from distiltune.report.console import working
 
     console = make_console()
     with working(error_console() if as_json else console):
-        found = checked(built, against or (), fix)
+        found = checked(built, as_names(against or (), "--against"), fix)
     if as_json:
-        typer.echo(json.dumps(found.values, indent=2, ensure_ascii=False))
+        say_json(found.values)
     else:
         for line in found.lines:
             say(console, line)
@@ -56,7 +69,10 @@ def check(
 def compare(
     runs: Annotated[list[str], typer.Argument(help="Two run directories or more; the first is compared with.")],
     picture: Annotated[
-        Path | None, typer.Option("--picture", help="Draw the runs' curves here, as .svg or .png.")
+        Path | None,
+        typer.Option(
+            "--picture", parser=place("--picture"), metavar="PATH", help="Draw the runs' curves here, as .svg or .png."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -73,7 +89,7 @@ def compare(
     if picture is not None:
         draw_comparison(comparison, picture)
     if as_json:
-        typer.echo(json.dumps(comparison.as_json(), indent=2, ensure_ascii=False))
+        say_json(comparison.as_json())
         return
     console = make_console()
     for line in comparison_lines(comparison):
@@ -83,7 +99,14 @@ def compare(
 @settings_as_flags(*_RUN_SETTINGS)
 def find_lr(
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Directory for learning_rate.json and learning_rate.svg.")
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="Directory for learning_rate.json and learning_rate.svg.",
+        ),
     ] = None,
     recipe: RecipeOption = None,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of the range test, at least 30.")] = 100,
@@ -94,7 +117,7 @@ def find_lr(
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
     from distiltune.report.console import working
     from distiltune.studies.find_rate import find_learning_rate
     from distiltune.studies.found_rate import check_output, rate_lines, write_rate
@@ -110,7 +133,7 @@ def find_lr(
         return
     written = write_rate(found, output) if output is not None else ()
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2, allow_nan=False))
+        say_json(found.as_json(), allow_nan=False)
         return
     for line in rate_lines(found):
         say(console, line)
@@ -120,7 +143,16 @@ def find_lr(
 
 @settings_as_flags(*_RUN_SETTINGS)
 def tune(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory of the search; one that is there goes on.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="Directory of the search; one that is there goes on.",
+        ),
+    ],
     search: Annotated[
         list[str] | None,
         typer.Option(
@@ -137,7 +169,7 @@ def tune(
 
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe else {}), **used(settings)})
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
     from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)
@@ -149,7 +181,7 @@ def tune(
     found = run(built, space, output, n_trials=trials, make_reporter=lambda: ConsoleReporter(console))
     written = write_search(found, output)
     if as_json:
-        typer.echo(json.dumps(found.as_json(), indent=2))
+        say_json(found.as_json())
         return
     console.print()
     for line in search_lines(found):

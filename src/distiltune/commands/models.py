@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from distiltune.commands.options import JsonOption, ReplaceModelOption
-from distiltune.commands.output import error_console, make_console, say
+from distiltune.commands.options import JsonOption, ReplaceModelOption, place
+from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 
 
 def convert(
     model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The model directory to make.")],
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", parser=place("--output"), metavar="PATH", help="The model directory to make."),
+    ],
     overwrite: ReplaceModelOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -28,7 +30,7 @@ def convert(
 
     converted = modernise(model, output, overwrite=overwrite)
     if as_json:
-        typer.echo(json.dumps(converted.as_json(), ensure_ascii=False))
+        say_json(converted.as_json(), indent=None)
         return
     console = make_console()
     for note in converted.notes:
@@ -38,7 +40,9 @@ def convert(
 
 def export(
     model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to make.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", parser=place("--output"), metavar="PATH", help="The folder to make.")
+    ],
     overwrite: ReplaceModelOption = False,
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
@@ -76,7 +80,7 @@ def export(
             on_note=lambda note: say(console, note),
         )
     if as_json:
-        typer.echo(json.dumps(exported.as_json(), indent=2, allow_nan=False))
+        say_json(exported.as_json(), allow_nan=False)
         return
     say(console, f"model:  {exported.directory} ({exported.precision})")
     say(console, entry_of_model(model).after_training.format(model=exported.directory))
@@ -98,7 +102,7 @@ def push(
 
     pushed = run(model, name, private=private, message=message)
     if as_json:
-        typer.echo(json.dumps(asdict(pushed), indent=2))
+        say_json(asdict(pushed))
         return
     console = make_console()
     say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")

@@ -14,10 +14,30 @@ from pydantic.fields import FieldInfo
 
 from distiltune.recipe.recipe import BY_RULE, Recipe
 from distiltune.settings.marks import Panel, mark_of
+from distiltune.system.names import as_name, as_path
 from distiltune.tasks.table import TASKS
 
 _OF_A_TASK = {name: f"Only {entry.name.replace('-', ' ')}" for entry in TASKS.values() for name in entry.own_settings}
 """Under which heading `--help` lists a task's own settings."""
+
+
+def place(flag: str) -> Callable[[str], Path]:
+    """What reads a flag's path: one that names nothing is refused, and ``~`` is the user's home in any shell."""
+
+    def path(value: str) -> Path:
+        return as_path(value, flag)
+
+    return path
+
+
+def name(flag: str) -> Callable[[str], str]:
+    """What reads a flag's name, which may be a path: one that names nothing is refused."""
+
+    def text(value: str) -> str:
+        return as_name(value, flag)
+
+    return text
+
 
 ModelOption = Annotated[
     str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
@@ -30,6 +50,8 @@ RunOption = Annotated[
     typer.Option(
         "--output",
         "-o",
+        parser=place("--output"),
+        metavar="PATH",
         help="The run directory to make; without it, `runs/NAME`, after the recipe's file or else the training data.",
     ),
 ]
@@ -37,6 +59,7 @@ RecipeOption = Annotated[
     str | None,
     typer.Option(
         "--recipe",
+        parser=name("--recipe"),
         help="`auto`, what a published rule makes of model, task and data [default]; `classic`, the numbers of the "
         "2022 Keras tutorial; or a file in TOML, as is a run's recipe.toml. Flags win over it.",
         metavar="NAME|FILE",
@@ -46,7 +69,10 @@ SETTING_FLAGS = tuple(name for name in Recipe.model_fields if name != "base")
 """The settings that a training has a flag for each; ``--recipe`` gives the other."""
 ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")]
 ResumeOption = Annotated[
-    Path | None, typer.Option("--resume", help="Go on with this run, from its last checkpoint.", metavar="RUN")
+    Path | None,
+    typer.Option(
+        "--resume", parser=place("--resume"), help="Go on with this run, from its last checkpoint.", metavar="RUN"
+    ),
 ]
 ReplaceModelOption = Annotated[
     bool, typer.Option("--overwrite", help="Replace a model that is already there, weights and all.")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
+import io
+import json
+import sys
 from typing import TYPE_CHECKING
 
 from distiltune.errors import DistiltuneError
@@ -24,6 +28,23 @@ def error_console() -> Console:
     from rich.console import Console
 
     return Console(stderr=True)
+
+
+def show_what_can_be_shown() -> None:
+    """Let no character end a command: one that standard output or error cannot hold is written as its escape.
+
+    They are not UTF-8 everywhere (Windows, ``PYTHONIOENCODING``), and names of files may hold what even that cannot.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # under other programs it may be anything
+            stream.reconfigure(errors="backslashreplace")
+
+
+def say_json(value: object, *, indent: int | None = 2, allow_nan: bool = True) -> None:
+    """Print one JSON value, in ASCII where standard output could not hold its characters: it stays the same value."""
+    encoding = getattr(sys.stdout, "encoding", None) or "ascii"
+    is_unicode = codecs.lookup(encoding).name.startswith("utf")
+    print(json.dumps(value, indent=indent, ensure_ascii=not is_unicode, allow_nan=allow_nan))
 
 
 def say(console: Console, line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,7 +18,7 @@ from distiltune.commands.options import (
     settings_as_flags,
     used,
 )
-from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say
+from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import for_distilling
 from distiltune.recipe.recipe import NAMED, Recipe, named_settings
@@ -39,7 +38,7 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
+    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
@@ -61,7 +60,7 @@ def distill(
 
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
-    given = {**(named_settings(recipe) if recipe else {}), **used(settings)}
+    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
     if resume is None:
         given = for_distilling(given, encoder=encoder)
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
@@ -77,7 +76,7 @@ def _run_training(
     as_json: bool,
 ) -> None:
     """Begin a run, or go on with one, and say what came of it."""
-    if output and resume:
+    if output is not None and resume is not None:
         raise RecipeError(
             "--output and --resume exclude each other.",
             fix="give --output DIRECTORY for a new run, or --resume RUN to go on with one",
@@ -96,7 +95,9 @@ def _run_training(
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            place = output or default_run_path(Path(recipe) if recipe and recipe not in NAMED else None, built.train)
+            place = output or default_run_path(
+                Path(recipe) if recipe is not None and recipe not in NAMED else None, built.train
+            )
             fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)
@@ -104,7 +105,7 @@ def _run_training(
     if not processes().writes:  # the first says it for all
         return
     if as_json:
-        typer.echo(json.dumps(fine_tuned.as_json(), ensure_ascii=False, allow_nan=False))
+        say_json(fine_tuned.as_json(), indent=None, allow_nan=False)
         return
     console.print()
     if fine_tuned.scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,10 +12,11 @@ from distiltune.commands.options import (
     DataOption,
     JsonOption,
     ModelOption,
+    place,
     settings_as_flags,
     used,
 )
-from distiltune.commands.output import error_console, make_console, say
+from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import DataError, RecipeError
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_SERVING, FOR_USE
 from distiltune.recipe.recipe import Recipe
@@ -45,7 +45,7 @@ def evaluate(
     with counting(error_console() if as_json else console, "evaluating", "examples") as on_progress:
         result = run(model, data, on_progress=on_progress, **given)
     if as_json:
-        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        say_json(result.as_json())
         return
     for note in result.notes:
         say(console, note)
@@ -60,7 +60,16 @@ def evaluate(
 def predict(
     model: ModelOption,
     data: DataOption,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory for the predictions and rejected.jsonl.")],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="Directory for the predictions and rejected.jsonl.",
+        ),
+    ],
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -77,7 +86,7 @@ def predict(
     with counting(error_console() if as_json else console, "predicting", "examples") as on_progress:
         result = run(model, data, output, on_progress=on_progress, **given)
     if as_json:
-        typer.echo(json.dumps(result.as_json(), indent=2, ensure_ascii=False))
+        say_json(result.as_json())
         return
     for note in result.notes:
         say(console, note)
@@ -94,10 +103,19 @@ def ask(
     questions: Annotated[list[str] | None, typer.Argument(help="One question or more.", metavar="QUESTION...")] = None,
     document: Annotated[
         list[Path] | None,
-        typer.Option("--document", "-d", help="A text file, repeatable; `-` is standard input."),
+        typer.Option(
+            "--document",
+            "-d",
+            parser=place("--document"),
+            metavar="PATH",
+            help="A text file, repeatable; `-` is standard input.",
+        ),
     ] = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
-    questions_file: Annotated[Path | None, typer.Option(help="A file with one question a line.")] = None,
+    questions_file: Annotated[
+        Path | None,
+        typer.Option(parser=place("--questions-file"), metavar="PATH", help="A file with one question a line."),
+    ] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
     passages: Annotated[
         int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
@@ -127,7 +145,7 @@ def ask(
     with counting(error_console(), "reading", "windows") as on_progress:
         replies = answerer.ask(asked, documents, n_best=n_best, passages=passages, on_progress=on_progress)
     if as_json:
-        typer.echo(json.dumps([reply.as_json() for reply in replies], indent=2, ensure_ascii=False))
+        say_json([reply.as_json() for reply in replies])
         return
     from distiltune.report.answers import answer_lines
 
@@ -183,6 +201,8 @@ def _read_documents(paths: list[Path], text: str | None, encoding: str) -> str |
     if text is not None:
         if paths:
             raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+        if not text.strip():
+            raise DataError("There is no text in it to look in.", where="--text", fix=_GIVE_A_TEXT)
         return text
     if not paths:
         if sys.stdin.isatty():

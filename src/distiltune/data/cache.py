@@ -43,6 +43,9 @@ OnProblem = Callable[[str], None]
 UNUSED_DAYS: Final = 30
 """Days after which an entry that was not used is removed."""
 
+_UNSOUND = (OSError, ValueError, LookupError, TypeError, AttributeError, EOFError, RecursionError)
+"""What reading an entry may raise, whatever lies there."""
+
 _MANIFEST = "manifest.json"
 _MAPPED = "array.npy"
 _BLOCK_BYTES = 1 << 16
@@ -55,9 +58,9 @@ def ignore(problem: str) -> None:
 
 def cache_directory() -> Path | None:
     """Where the cache lives: ``$DISTILTUNE_CACHE``, else ``distiltune`` in the user's cache directory; else nowhere."""
-    if own := os.environ.get("DISTILTUNE_CACHE"):
-        return Path(own)
     try:
+        if own := os.environ.get("DISTILTUNE_CACHE"):
+            return Path(own).expanduser()
         return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "distiltune"
     except RuntimeError:  # a user without a home
         return None
@@ -89,7 +92,7 @@ class Entry:
         try:
             _mark_used(self.path)
             return _read(self.path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except _UNSOUND as error:
             if os.path.lexists(self.path):  # else there is none, or the whole cache cannot be read
                 on_problem(f"the cached features {self.path} are damaged ({error}) and are made anew")
                 self.remove()
@@ -241,7 +244,7 @@ def _fill(folder: Path, form: ArrayForm, fill: Callable[[FloatArray], None]) -> 
 
 
 def _find_mapped(entry: Path, form: ArrayForm) -> FloatArray | None:
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+    with contextlib.suppress(*_UNSOUND):
         _mark_used(entry)
         stored = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
         array: FloatArray = np.load(entry / _MAPPED, mmap_mode="r", allow_pickle=False)

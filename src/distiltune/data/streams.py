@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import os
+import stat
 import sys
 import zlib
 from collections.abc import Iterator
@@ -63,7 +64,8 @@ def reading(path: Path, encoding: str | None = None) -> Iterator[None]:
         try:
             yield
         except UnicodeError as error:
-            raise _wrong_encoding(path, encoding) from error  # it reads the file again, which may fail too
+            with open_bytes(path) as again:  # which may fail too
+                raise _wrong_encoding(again, path, encoding) from error
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"The gzip file is damaged or cut short: {first_line(error)}.",
@@ -77,8 +79,9 @@ def reading(path: Path, encoding: str | None = None) -> Iterator[None]:
 class _Bounded(io.RawIOBase):
     """A binary stream that raises `DataError` when more than ``max_bytes`` have been read from it."""
 
-    def __init__(self, stream: IO[bytes], path: Path, max_bytes: int) -> None:
-        self._stream = stream
+    def __init__(self, streams: tuple[IO[bytes], ...], path: Path, max_bytes: int) -> None:
+        """Read the first of the streams; all are closed with this one."""
+        self._stream, self._streams = streams[0], streams
         self._path = path
         self._max_bytes = max_bytes
         self._n_bytes = 0
@@ -99,21 +102,83 @@ class _Bounded(io.RawIOBase):
         return len(block)
 
     def close(self) -> None:
-        self._stream.close()
+        for stream in self._streams:
+            stream.close()
         super().close()
 
 
 def open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
     """The file's contents, unpacked if they are gzipped, bounded by ``max_bytes`` and by `MAX_FILE_BYTES`."""
     max_bytes = MAX_FILE_BYTES if max_bytes is None else min(max_bytes, MAX_FILE_BYTES)
-    with path.open("rb") as start:
-        packed = path.suffix.lower() == ".gz" or start.read(2) == b"\x1f\x8b"
-        size = os.fstat(start.fileno()).st_size
-    if packed:
-        max_bytes = min(max_bytes, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size))
-    # closed by _Bounded, which the reader closes
-    stream = cast(IO[bytes], gzip.GzipFile(path)) if packed else path.open("rb")
-    return io.BufferedReader(_Bounded(stream, path, max_bytes), BLOCK_BYTES)
+    file = _open_once(path)  # closed by _Bounded, which the reader closes
+    packed = path.suffix.lower() == ".gz" or file.peek(2)[:2] == b"\x1f\x8b"
+    if not packed:
+        return io.BufferedReader(_Bounded((file,), path, max_bytes), BLOCK_BYTES)
+    size = os.fstat(file.fileno()).st_size
+    max_bytes = min(max_bytes, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size))
+    unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=file, mode="rb"))
+    return io.BufferedReader(_Bounded((unpacked, file), path, max_bytes), BLOCK_BYTES)
+
+
+def _open_once(path: Path) -> io.BufferedReader:
+    """The file's bytes, to be looked at and read with one descriptor: what was read of a pipe is not there again.
+
+    Raises:
+        DataError: if it is a pipe that nobody writes into, which would be waited for for ever.
+        OSError: if it cannot be opened.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        is_pipe = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        start = _start_of_pipe(descriptor, path) if is_pipe else b""
+        if os.name == "posix":
+            os.set_blocking(descriptor, True)
+        file = io.FileIO(descriptor)
+        return io.BufferedReader(_After(start, file) if start else file, BLOCK_BYTES)
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _start_of_pipe(descriptor: int, path: Path) -> bytes:
+    """What a pipe holds now, which may be nothing yet where somebody is about to write."""
+    try:
+        start = os.read(descriptor, BLOCK_BYTES)
+    except BlockingIOError:  # there is a writer
+        return b""
+    if not start:
+        raise DataError(
+            "The pipe is empty, and nothing writes into it.",
+            where=str(path),
+            fix="give a file, or start the command that writes into the pipe first.",
+        )
+    return start
+
+
+class _After(io.RawIOBase):
+    """A stream that begins with bytes that were read already."""
+
+    def __init__(self, start: bytes, stream: io.FileIO) -> None:
+        self._start = start
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def readinto(self, buffer: Any) -> int:
+        if not self._start:
+            return self._stream.readinto(buffer) or 0
+        n_bytes = min(len(buffer), len(self._start))
+        buffer[:n_bytes], self._start = self._start[:n_bytes], self._start[n_bytes:]
+        return n_bytes
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
 
 
 def encoding_of(head: bytes, otherwise: str = "") -> str:
@@ -132,16 +197,22 @@ def open_text(path: Path, newline: str | None, max_bytes: int | None = None, enc
     says nowhere that it is, which would be read as UTF-8 with a NUL in every other place.
     """
     stream = open_bytes(path, max_bytes)
-    head = stream.peek(4)[:4]
-    unmarked = _unmarked_utf_16(head)
-    if unmarked and not encoding:
+    try:
+        return io.TextIOWrapper(stream, encoding=_encoding_of_file(stream.peek(4)[:4], path, encoding), newline=newline)
+    except DataError:
         stream.close()
+        raise
+
+
+def _encoding_of_file(head: bytes, path: Path, said: str) -> str:
+    unmarked = _unmarked_utf_16(head)
+    if unmarked and not said:
         raise DataError(
             "The text looks like UTF-16 without a byte order mark.",
             where=str(path),
             fix=f"save it as UTF-8; data can be read by --encoding {unmarked}.",
         )
-    return io.TextIOWrapper(stream, encoding=encoding_of(head, encoding), newline=newline)
+    return encoding_of(head, said)
 
 
 def _unmarked_utf_16(head: bytes) -> str:
@@ -189,26 +260,26 @@ def _line_too_long(path: Path, number: int) -> DataError:
     )
 
 
-def _wrong_encoding(path: Path, said: str | None) -> DataError:
-    """The `DataError` for a file that is not in its encoding, ``said`` with a flag or not; reads it again."""
-    with open_bytes(path) as stream:
-        encoding = encoding_of(stream.peek(4)[:4], said or "")
-        decoder = codecs.getincrementaldecoder(encoding)()
-        n_bytes, n_lines = 0, 0
-        around = b""
-        for block in itertools.chain(iter(lambda: stream.read(BLOCK_BYTES), b""), [b""]):
-            state = decoder.getstate()
-            try:
-                n_lines += decoder.decode(block, final=not block).count("\n")
-            except UnicodeDecodeError as error:
-                # the error counts from the bytes that the decoder kept from the block before
-                n_good = error.start - len(state[0])
-                decoder.setstate(state)
-                n_lines += decoder.decode(block[: max(n_good, 0)]).count("\n")
-                n_bytes += n_good
-                around = _line_around(state[0] + block, error.start)
-                break
-            n_bytes += len(block)
+def _wrong_encoding(stream: IO[bytes], path: Path, said: str | None) -> DataError:
+    """The `DataError` for a stream from its beginning that is not in its encoding, ``said`` with a flag or not."""
+    first = stream.read(BLOCK_BYTES)
+    encoding = encoding_of(first[:4], said or "")
+    decoder = codecs.getincrementaldecoder(encoding)()
+    n_bytes, n_lines = 0, 0
+    around = b""
+    for block in itertools.chain([first], iter(lambda: stream.read(BLOCK_BYTES), b""), [b""]):
+        state = decoder.getstate()
+        try:
+            n_lines += decoder.decode(block, final=not block).count("\n")
+        except UnicodeDecodeError as error:
+            # the error counts from the bytes that the decoder kept from the block before
+            n_good = error.start - len(state[0])
+            decoder.setstate(state)
+            n_lines += decoder.decode(block[: max(n_good, 0)]).count("\n")
+            n_bytes += n_good
+            around = _line_around(state[0] + block, error.start)
+            break
+        n_bytes += len(block)
     fix = "save it as UTF-8, or as UTF-16 with a byte order mark."
     if said is not None:
         fix = f"say its encoding with --encoding{_as_windows_1252(around)}, or {fix}"
@@ -255,5 +326,9 @@ def read_text(path: str | Path, encoding: str | None = None) -> str:
                 fix="save the text as UTF-8, or say what it is, as --encoding windows-1252.",
             ) from error
     path = Path(path)
-    with reading(path, encoding), open_text(path, "", MAX_JSON_BYTES, encoding or "") as stream:
-        return stream.read()
+    with reading(path, encoding), open_bytes(path, MAX_JSON_BYTES) as stream:
+        data = stream.read()  # a pipe can be read but once
+    try:
+        return data.decode(_encoding_of_file(data[:4], path, encoding or ""))
+    except UnicodeError as error:
+        raise _wrong_encoding(io.BytesIO(data), path, encoding) from error

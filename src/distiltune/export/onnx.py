@@ -25,18 +25,18 @@ from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
 from distiltune.inference.trained_model import ONNX_ENTRY, ranges_are_dynamic
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import TaskModel
-from distiltune.model.save import check_output, replace_directory
+from distiltune.model.save import check_output, replace_directory, told_of_kept
 from distiltune.model.source import model_config, resolve_model
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.progress import tell
 from distiltune.recipe.choose_task import USUAL, task_of_model
 from distiltune.recipe.recipe import Recipe
-from distiltune.report.model_card import metadata
+from distiltune.report.model_card import escape, metadata
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import sync, write_synced, writing_to
 from distiltune.system.host import restored
-from distiltune.system.names import as_name, as_names
+from distiltune.system.names import as_name, as_names, as_path
 from distiltune.tasks.base import D, Dataset, Task
 from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.guide import TaskGuide
@@ -146,8 +146,8 @@ def export_onnx(
     keep_freed_memory()
     set_threads(threads)
     recipe = Recipe(model=as_name(model, "model"), validation_examples=questions)
-    directory = resolve_model(recipe.model)
-    check_output(Path(output), directory, overwrite=overwrite)
+    directory, output = resolve_model(recipe.model), as_path(output, "output")
+    check_output(output, directory, overwrite=overwrite)
     config = model_config(str(directory))
     recipe = recipe.with_stored(config, task_of_model(config) or USUAL)
     trained = load_trained(recipe.model, TASKS[recipe.task](recipe), "cpu")
@@ -168,8 +168,9 @@ def export_onnx(
         if int8 and not accept_loss:
             _check_kept(chosen.comparison, dataset)
         size = chosen.file.stat().st_size
-        _write_folder(Path(output), loaded, chosen, recipe, task.guide(before.metrics))
-    return Exported(Path(output), chosen.precision, size, chosen.comparison)
+        for note in _write_folder(output, loaded, chosen, recipe, task.guide(before.metrics)):
+            on_note(note)
+    return Exported(output, chosen.precision, size, chosen.comparison)
 
 
 def _check_measurable(task: Task[D], before: Measured, data: Dataset) -> None:
@@ -266,8 +267,10 @@ def _examples_to_check(trained: Trained[D], recipe: Recipe, data: tuple[str, ...
     raise DataError("There is nothing to check the export with: the model is of no run that was validated.", fix=fix)
 
 
-def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide) -> None:
-    """The graph, the tokenizer, a configuration, an example and a word on them; whole or not at all."""
+def _write_folder(
+    directory: Path, loaded: LoadedModel, chosen: _Candidate, recipe: Recipe, guide: TaskGuide
+) -> tuple[str, ...]:
+    """Write graph, tokenizer, configuration, example and a word on them, whole or not at all; returns notes."""
     made = {"precision": chosen.precision, "opset": OPSET, "checked": chosen.comparison.as_json()}
     config: Mapping[str, object] = {**loaded.source.config_hf, ONNX_ENTRY: made}
     example = _example_of(TASKS[recipe.task])
@@ -289,7 +292,7 @@ def _write_folder(directory: Path, loaded: LoadedModel, chosen: _Candidate, reci
             write_synced(beside / name, content)
 
     with writing_to(directory, ModelError):
-        replace_directory(directory, write)
+        return told_of_kept(replace_directory(directory, write))
 
 
 def _example_of(entry: TaskEntry[Any]) -> str:
@@ -304,8 +307,8 @@ def _readme(chosen: _Candidate, guide: TaskGuide, example: str) -> str:
     return (
         f"{metadata('onnx', guide, tags=('onnx',))}\n"
         f"# A DistilBERT in ONNX form, {chosen.precision}\n\n"
-        f"It {guide.sentence}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any (n, length). "
-        f"distiltune takes the folder as `--model`.{_usage(example)}\n\n"
+        f"It {escape(guide.sentence)}. `model.onnx` takes `input_ids` and `attention_mask`, both int64 of any "
+        f"(n, length). distiltune takes the folder as `--model`.{_usage(example)}\n\n"
         f"Checked on {comparison.n_examples:,} examples beside the model that it was made from: "
         f"{comparison.n_equal:,} answers are the same, logits differ by at most {comparison.max_logit_difference:.1e}, "
         f"{_scores(comparison)}.\n"

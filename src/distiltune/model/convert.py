@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 from distiltune.errors import ModelError
 from distiltune.model.hf_keys import KeyRule
-from distiltune.model.save import ModelToWrite, check_output, write_model_directory
+from distiltune.model.save import ModelToWrite, check_output, told_of_kept, write_model_directory
 from distiltune.model.source import load_source, load_tokenizer, resolve_model
 from distiltune.system.durable import writing_to
-from distiltune.system.names import as_name
+from distiltune.system.names import as_name, as_path
 
 _OF_THE_FILES: Final = frozenset(
     {"_name_or_path", "auto_map", "dtype", "quantization_config", "torch_dtype", "transformers_version"}
@@ -74,7 +74,7 @@ def convert(
         HubError: as `load_source`.
 
     """
-    name, output = as_name(name, "model"), Path(output)
+    name, output = as_name(name, "model"), as_path(output, "output")
     directory = resolve_model(name)
     check_output(output, directory, overwrite=overwrite)
     source = load_source(str(directory), head_rules)
@@ -84,7 +84,7 @@ def convert(
     n_parameters = sum(tensor.numel() for tensor in tensors.values())
     converted = Converted(name, output, has_head, n_parameters, (*source.notes, head_note))
     with writing_to(output, ModelError):
-        write_model_directory(
+        kept = write_model_directory(
             output,
             ModelToWrite(
                 source.config,
@@ -96,4 +96,4 @@ def convert(
             ),
             extra_files={"README.md": card(converted).encode()} if card is not None else {},
         )
-    return converted
+    return replace(converted, notes=(*converted.notes, *told_of_kept(kept)))

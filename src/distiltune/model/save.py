@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -34,7 +37,19 @@ _CONFIG_DEFAULTS: Final[dict[str, object]] = {  # what DistilBertConfig has besi
     "seq_classif_dropout": 0.2,
     "tie_word_embeddings": True,
 }
-_WEIGHT_ENDINGS: Final = (".safetensors", ".bin", ".h5", ".onnx", ".msgpack", ".index.json")
+_CARD: Final = "README.md"
+_PART: Final = r"(-\d+-of-\d+)?"
+_WEIGHTS: Final = re.compile(
+    rf"model{_PART}\.safetensors|pytorch_model{_PART}\.bin|tf_model{_PART}\.h5|flax_model{_PART}\.msgpack"
+    r"|model\.onnx(\.data)?|(model\.safetensors|pytorch_model\.bin|tf_model\.h5|flax_model\.msgpack)\.index\.json"
+)
+_ABOUT: Final = frozenset(
+    {
+        *("config.json", "generation_config.json", _CARD, "example.py"),
+        *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json"),
+    }
+)
+"""Files of a model directory that ``transformers`` or we write, beside the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +80,13 @@ def write_model_directory(
     *,
     extra_files: Mapping[str, bytes] | None = None,
     dtype: SavedDtype = "float32",
-) -> None:
+) -> tuple[str, ...]:
     """Write a model directory: configuration, weights, tokenizer and ``extra_files`` (name → contents).
 
     A directory that was there is replaced, as `replace_directory` says.
+
+    Returns:
+        the names of what stays there and is no model's.
 
     Raises:
         ModelError: if a tensor of the encoder is missing, one has no Hugging Face name or does not fit into
@@ -96,7 +114,7 @@ def write_model_directory(
             (beside / name).parent.mkdir(parents=True, exist_ok=True)
             write_synced(beside / name, content)
 
-    replace_directory(directory, write)
+    return replace_directory(directory, write)
 
 
 def _to_dtype(tensors: Mapping[str, Tensor], dtype: SavedDtype) -> dict[str, Tensor]:
@@ -124,12 +142,15 @@ def _config_json(model: ModelToWrite, dtype: SavedDtype) -> bytes:
     return (json.dumps(values, indent=2, sort_keys=True) + "\n").encode()
 
 
-def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
+def replace_directory(directory: Path, write: Callable[[Path], None]) -> tuple[str, ...]:
     """Let ``write`` fill a new directory beside ``directory``, then put it in its place.
 
     At no time does ``directory`` hold half of a model: it is written beside, brought to the disk, and
-    renamed. What else lay in an earlier model directory, such as a note, is carried over; its weights are
-    not.
+    renamed. What else lay in an earlier model directory than what we or ``transformers`` write, such as a note, is
+    carried over.
+
+    Returns:
+        the names of what was carried over.
 
     Raises:
         ModelError: if ``directory`` is a file, or a directory that holds something other than a model.
@@ -144,17 +165,25 @@ def replace_directory(directory: Path, write: Callable[[Path], None]) -> None:
             clear_leftovers(directory, _carry_over)
         with writing_directory(directory, carry_over=_carry_over) as beside:
             write(beside)
+    return tuple(sorted(entry.name for entry in directory.iterdir() if not _is_of_a_model(entry)))
+
+
+def told_of_kept(names: Sequence[str]) -> tuple[str, ...]:
+    """A sentence for the user on what `replace_directory` left where it was; none if that is nothing."""
+    return (f"What is not of a model stays in the output: {', '.join(names)}.",) if names else ()
 
 
 def check_output(output: Path, source: Path, *, overwrite: bool) -> None:
     """Check, before the work is done, that what is made of the model ``source`` may and can be written to ``output``.
 
     Raises:
-        ModelError: if it is ``source`` itself, a file, or a directory with something other than a model; if it holds a
-            model and ``overwrite`` does not allow to replace that; or if the system lets nothing be written there.
+        ModelError: if it is ``source`` itself, a file, a directory with something other than a model, the user's home
+            or the folder that this process is in; if it holds a model and ``overwrite`` does not allow to replace that;
+            or if the system lets nothing be written there.
 
     """
     with writing_to(output, ModelError):
+        _check_not_lived_in(output)
         _check_replaceable(output)
         directory = output.resolve()
         if directory == source.resolve():
@@ -181,7 +210,7 @@ def _check_replaceable(directory: Path) -> None:
             where=str(directory),
             fix="choose another --output",
         )
-    if any(directory.iterdir()) and not (directory / "config.json").is_file():
+    if any(directory.iterdir()) and not _is_a_model(directory):
         raise ModelError(
             "The directory holds something other than a model, which would be lost.",
             where=str(directory),
@@ -189,8 +218,40 @@ def _check_replaceable(directory: Path) -> None:
         )
 
 
+def _check_not_lived_in(directory: Path) -> None:
+    """Check that a directory that is to be replaced is not the user's home, nor has this process in it."""
+    lived_in: list[Path] = []
+    with suppress(OSError):  # it was removed, or may not be told
+        lived_in += [Path.cwd(), *Path.cwd().parents]
+    with suppress(OSError, RuntimeError):  # there is no home
+        lived_in.append(Path("~").expanduser().resolve())
+    if directory.resolve() in lived_in:
+        raise ModelError(
+            "The output is your home, or the folder that you are in or one above it: another would take its place.",
+            where=str(directory),
+            fix=f"name a folder inside it: --output {directory / 'model'}",
+        )
+
+
+def _is_a_model(directory: Path) -> bool:
+    """Whether a directory is what `transformers` or we write: its config.json is of a model, and not of anything."""
+    try:
+        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    folders = [entry for entry in directory.iterdir() if entry.name in _ABOUT and not entry.is_file()]
+    of_a_model = isinstance(config, dict) and not {"model_type", "architectures", "vocab_size"}.isdisjoint(config)
+    return of_a_model and not folders
+
+
+def _is_of_a_model(entry: Path) -> bool:
+    """Whether an entry of a model directory is a file of a model, and goes with it."""
+    return (entry.name in _ABOUT or _WEIGHTS.fullmatch(entry.name) is not None) and not entry.is_dir()
+
+
 def _carry_over(before: Path, directory: Path) -> None:
-    """Move what the new model directory does not have and what is no weights of the old one."""
+    """Move what is not of the old model, and its card where the new one has none."""
     for entry in before.iterdir():
-        if not entry.name.endswith(_WEIGHT_ENDINGS) and not (directory / entry.name).exists():
+        stays = not _is_of_a_model(entry) or entry.name == _CARD
+        if stays and not os.path.lexists(directory / entry.name):
             entry.rename(directory / entry.name)

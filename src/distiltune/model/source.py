@@ -105,6 +105,8 @@ def resolve_model(name: str | Path) -> Path:
         path = Path(name).expanduser()
         local = _local_model(path)
     except (OSError, RuntimeError) as error:  # no permission, a name too long, no such user's home
+        if name in PACKAGED:  # the folder that we are in may not be searched, and need not be
+            return _packaged(name)
         raise ModelError(
             "The model directory cannot be opened.",
             where=f"{name} ({error})",

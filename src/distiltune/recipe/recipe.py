@@ -17,7 +17,8 @@ from pydantic import (
     model_validator,
 )
 
-from distiltune.errors import RecipeError
+from distiltune.data.streams import open_bytes
+from distiltune.errors import DataError, RecipeError
 from distiltune.settings.bounds import allowed_range, settings_error
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
@@ -260,7 +261,10 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     try:
         if Path(path).stat().st_size > _MAX_RECIPE_BYTES:
             raise RecipeError("The recipe is too large to be one.", where=str(path), fix=_A_RECIPE)
-        table = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        with open_bytes(Path(path), _MAX_RECIPE_BYTES) as file:  # which waits for no pipe that nobody writes into
+            table = tomllib.loads(file.read().decode())
+    except DataError as error:
+        raise RecipeError(error.what, where=str(path), fix=_A_RECIPE) from error
     except OSError as error:
         raise RecipeError(
             f"The recipe cannot be read: {error.strerror}.",

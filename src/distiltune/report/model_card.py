@@ -29,7 +29,7 @@ from distiltune.report.wording import (
 )
 from distiltune.tasks.guide import TaskGuide
 
-_MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]#|~!])")
+_MARKDOWN_SIGNS = re.compile(r"([\\`*_{}\[\]#|~!$])")
 _TABLE_SIGNS = re.compile(r"(?<!\\)\|")
 
 
@@ -46,12 +46,12 @@ def model_card(summary: RunSummary) -> str:
         "## How well it does",
         *_results(summary, guide),
         "## Training, epoch by epoch",
-        f"{_about_epochs(summary)} {guide.figures}",
+        f"{_about_epochs(summary)} {escape(guide.figures)}",
         as_markdown(summary.epochs, summary.columns),
         "## Hyperparameters",
         _recipe(summary),
         "## Limits",
-        _list([*guide.limits, *_general_limits()]),
+        _list(map(escape, (*guide.limits, *_general_limits()))),
         *_notes(summary),
         "## Versions and machine",
         _table(("", ""), [tuple(map(escape, row)) for row in (*shown_versions(summary), *shown_machine(summary))]),
@@ -65,7 +65,7 @@ def converted_card(converted: Converted, guide: TaskGuide) -> str:
     head = "the head too" if converted.has_head else "there is no head, which fine-tuning is to add"
     parts = [
         f"# {escape(converted.directory.absolute().name)}",
-        f"A DistilBERT with {converted.n_parameters:,} parameters. It {guide.sentence}. It was converted with "
+        f"A DistilBERT with {converted.n_parameters:,} parameters. It {escape(guide.sentence)}. It was converted with "
         f"distiltune from {_linked(converted.name, hub_names)}, its weights to float32 safetensors: the encoder was "
         f"kept, {head}. Nothing was trained, and nothing was measured.",
         "## How to use it",
@@ -106,7 +106,7 @@ def metadata(
     if base:
         lines.append(f"base_model: {yaml_string(base)}")
     if guide.pipeline_tag:
-        lines.append(f"pipeline_tag: {guide.pipeline_tag}")
+        lines.append(f"pipeline_tag: {yaml_string(guide.pipeline_tag)}")
     lines.append("tags:")
     lines += [f"- {yaml_string(tag)}" for tag in ("distilbert", "distiltune", *tags, *guide.tags)]
     return "\n".join(["---", *lines, *more, "---", ""])
@@ -118,7 +118,7 @@ def yaml_string(text: str) -> str:
 
 
 def escape(text: str) -> str:
-    """The text on one line of Markdown, a table's cell included, such that none of it is markup."""
+    """The text on one line of Markdown, a table's cell included, such that none of it is markup or a formula."""
     text = plain(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     text = _MARKDOWN_SIGNS.sub(r"\\\1", text)
     # A bare address would become a link.
@@ -149,7 +149,7 @@ def _model_index(summary: RunSummary, guide: TaskGuide) -> list[str]:
         "model-index:",
         f"- name: {yaml_string(plain(summary.name))}",
         "  results:",
-        f"  - task: {{type: {guide.pipeline_tag}}}",
+        f"  - task: {{type: {yaml_string(guide.pipeline_tag)}}}",
         "    dataset:",
         f"      type: {yaml_string(identifier)}",
         f"      name: {yaml_string(shown_sources(summary.validation, summary.hub_names))}",
@@ -158,7 +158,7 @@ def _model_index(summary: RunSummary, guide: TaskGuide) -> list[str]:
     ]
     for name, value in metrics:
         lines += [
-            f"    - type: {name}",
+            f"    - type: {yaml_string(name)}",
             f"      name: {yaml_string(guide.label(name).title)}",
             f"      value: {value:.4f}",
         ]
@@ -168,7 +168,7 @@ def _model_index(summary: RunSummary, guide: TaskGuide) -> list[str]:
 def _what_it_is(summary: RunSummary, guide: TaskGuide) -> str:
     size = f" with {summary.n_parameters:,} parameters" if summary.n_parameters is not None else ""
     return (
-        f"A DistilBERT{size}. It {guide.sentence}. It was fine-tuned from "
+        f"A DistilBERT{size}. It {escape(guide.sentence)}. It was fine-tuned from "
         f"{_linked(summary.base_model, summary.hub_names)} with distiltune. {best_epoch_sentence(summary)}"
     )
 
@@ -186,9 +186,15 @@ def _linked(name: str, hub_names: frozenset[str]) -> str:
 
 def _usage(guide: TaskGuide) -> Iterable[str]:
     for example in guide.usage:
-        yield f"### {example.title}"
-        yield example.text
-        yield f"```{example.language}\n{example.code.rstrip()}\n```"
+        yield f"### {escape(example.title)}"
+        yield escape(example.text)
+        yield _code(example.language, example.code)
+
+
+def _code(language: str, code: str) -> str:
+    """A block of code that ends where the code does, whatever is in it."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", code)), default=0))
+    return f"{fence}{language}\n{code.rstrip()}\n{fence}"
 
 
 def _data(summary: RunSummary) -> Iterable[str]:

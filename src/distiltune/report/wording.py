@@ -13,6 +13,7 @@ from distiltune.report.run_summary import DataSummary, RunSummary
 from distiltune.tasks.guide import MetricLabel, TaskGuide
 
 _ABSOLUTE_PATH = re.compile(r"(?<![\w./\\:])(?:~|[A-Za-z]:(?=[\\/]))?[\\/][^\s'\"`,;()]+")
+_STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _OUTCOMES = {
     "rejected": "left out",
     "left_out": "not wanted",
@@ -23,8 +24,11 @@ _OUTCOMES = {
 
 
 def plain(text: str) -> str:
-    """The text on one line, without what UTF-8 cannot hold (some file names have such)."""
-    return " ".join(text.encode("utf-8", "replace").decode("utf-8").split())
+    """The text on one line, without what UTF-8 cannot hold (some file names have such) or what only steers a display.
+
+    Such are control characters, and those that turn the direction in which the text after them is read.
+    """
+    return _STEERING.sub("\ufffd", " ".join(text.encode("utf-8", "replace").decode("utf-8").split()))
 
 
 def shown_name(name: str, hub_names: frozenset[str]) -> str:

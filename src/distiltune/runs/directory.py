@@ -11,9 +11,8 @@ from typing import Final
 
 from distiltune.errors import TrainingError
 from distiltune.system import lock
-from distiltune.system.durable import write_whole
+from distiltune.system.durable import find_link, left_over_of, write_whole
 from distiltune.tasks.table import TASKS
-from distiltune.training.checkpoint import CHECKPOINT_FILES
 
 _BEFORE_A_RUN: Final = frozenset({lock.NAME, ".recipe.toml.new"})
 """What a run that was stopped before its recipe was written leaves."""
@@ -48,6 +47,28 @@ class RunDirectory:
                 "The output directory holds a run already.",
                 where=str(self.path),
                 fix="choose another --output, go on with it with --resume, or replace it with --overwrite",
+            )
+
+    def check_links(self) -> None:
+        """Check that nothing that a run writes, replaces or removes here leads out of the directory.
+
+        Raises:
+            TrainingError: if there is a link among it, or it cannot be listed.
+
+        """
+        try:
+            link = find_link(self.path, lambda name: name == lock.NAME or self._writes(name))
+        except OSError as error:
+            raise TrainingError(
+                f"The run directory cannot be read: {error.strerror}.",
+                where=str(error.filename or self.path),
+                fix="give the right to read it, or choose another directory",
+            ) from error
+        if link is not None:
+            raise TrainingError(
+                "There is a link where a run writes: what lies elsewhere would be overwritten or removed.",
+                where=str(link),
+                fix="remove it, or put what it leads to in its place; the run directory itself may be a link",
             )
 
     def is_run(self) -> bool:
@@ -116,8 +137,9 @@ class RunDirectory:
         """Whether a run writes something of this name, or of this name before it is whole."""
         places = (self.recipe, self.log, self.checkpoints, self.model, self.rejected, self.answers, self.report)
         names = {path.name for path in (*places, self.events, self.curves_svg, self.curves_png)}
-        names.update(each for entry in TASKS.values() for each in entry.prediction_files)
-        return name in names or name.startswith(tuple(f".{each}." for each in names))
+        names |= _prediction_files()
+        begun = {f".{each}.new" for each in names}
+        return name in names | begun or left_over_of(Path(name)) in names
 
     def _names(self) -> set[str]:
         return {path.name for path in self._entries()}
@@ -202,14 +224,15 @@ class RunDirectory:
     def publish_predictions(self, best: Path) -> None:
         """Put the answers that lie in the best epoch's checkpoint into the run directory itself."""
         for path in best.iterdir():
-            if path.name not in CHECKPOINT_FILES:
+            if path.name in _prediction_files():
                 write_whole(self.path / path.name, path.read_bytes())
 
     def keep_predictions(self) -> None:
         """Move the last evaluation's answers to the run directory itself."""
         if self.new_predictions.is_dir():
             for path in self.new_predictions.iterdir():
-                path.replace(self.path / path.name)
+                if path.name in _prediction_files():
+                    path.replace(self.path / path.name)
 
     def drop_new_predictions(self) -> None:
         """Throw away what is left of the last evaluation's answers."""
@@ -227,6 +250,11 @@ def default_run_path(recipe: Path | None, train: Sequence[str]) -> Path:
     if recipe is not None or _is_file(path):
         name = Path(name.removesuffix(".gz")).stem
     return Path("runs", name.replace(":", "-") or "train")
+
+
+def _prediction_files() -> set[str]:
+    """The names of all tasks' files of predictions."""
+    return {each for entry in TASKS.values() for each in entry.prediction_files}
 
 
 def _is_file(path: Path) -> bool:

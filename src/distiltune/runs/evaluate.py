@@ -20,7 +20,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import writing_text, writing_to
 from distiltune.system.host import restored
-from distiltune.system.names import as_names
+from distiltune.system.names import as_names, as_path
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
@@ -141,11 +141,11 @@ def _run(
     predictions: str | Path | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> Evaluated:
-    sources = as_names(data, "data")
+    sources = as_names(data, "data", least=1)
     trained = _load(recipe, given, sources)
     task, loaded = trained.task, trained.loaded
     dataset = task.load_data(sources, loaded.tokenizer, use)
-    directory = Path(predictions) if predictions is not None else None
+    directory = as_path(predictions, "predictions") if predictions is not None else None
     with writing_to(directory, DataError) if directory is not None else nullcontext():
         if directory is not None:
             _prepare_output(directory, dataset)
@@ -165,12 +165,12 @@ def _run(
         rejected=tuple(dataset.findings.unused()),
         noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),
-        written=_written(predictions, task.prediction_files),
+        written=_written(directory, task.prediction_files),
     )
 
 
-def _written(predictions: str | Path | None, names: Sequence[str]) -> tuple[str, ...]:
-    paths = [Path(predictions) / name for name in names] if predictions is not None else []
+def _written(directory: Path | None, names: Sequence[str]) -> tuple[str, ...]:
+    paths = [directory / name for name in names] if directory is not None else []
     return tuple(str(path) for path in paths if path.is_file())
 
 

@@ -28,6 +28,7 @@ from distiltune.settings.engine import AUTO
 from distiltune.system.device import choose_device
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
+from distiltune.system.names import as_path
 from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.distributed import joined, largest_of_all, processes
 from distiltune.training.interruption import Interruption, Terminated
@@ -108,7 +109,7 @@ def fine_tune(
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.build(named_settings(recipe or AUTO))
     recipe = recipe.with_changes(**settings)
-    run = RunDirectory(Path(output))
+    run = RunDirectory(as_path(output, "output"))
     if processes().writes:
         run.check_free(overwrite=overwrite)
     return _fine_tune(recipe, run, reporter, overwrite=overwrite, resumed_with=None, go_on=go_on)
@@ -129,7 +130,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
             are others than it was begun with.
 
     """
-    directory = RunDirectory(Path(run))
+    directory = RunDirectory(as_path(run, "run"))
     if not directory.recipe.is_file():
         find_resumable(directory)  # which says so
     begun = Recipe.from_toml(directory.recipe)
@@ -158,6 +159,7 @@ def _fine_tune(
         interruption = Interruption(lambda number: largest_of_all(here, number), here.world_size)
         with interruption, joined(here, device.type), heard_by(reporter.working):
             if here.writes and run.path.exists():
+                run.check_links()
                 lock.acquire()
             resumed = find_resumable(run) if resumed_with is not None else None
             # Before anything is written: a typing error costs no last run.

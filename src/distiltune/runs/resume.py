@@ -24,7 +24,7 @@ from distiltune.system.device import Precision, choose_precision, seed_dropout
 from distiltune.system.durable import find_damage, sync, write_whole
 from distiltune.tasks.base import Dataset
 from distiltune.training.checkpoint import USE_ANOTHER, Position, checkpoints_in, read_checkpoint, read_state, restore
-from distiltune.training.checkpoint_writer import best_checkpoint, remove
+from distiltune.training.checkpoint_writer import best_checkpoint, clear_hidden, remove
 from distiltune.training.loop import LoopState
 from distiltune.training.optimiser import Adam
 from distiltune.training.run_log import count_lines
@@ -159,8 +159,7 @@ def _no_run(run: RunDirectory) -> TrainingError:
 
 def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:
     """Remove what a killed process was writing, and checkpoints beyond the one that is resumed."""
-    for path in run.checkpoints.glob(".*"):
-        remove(path)
+    clear_hidden(run.checkpoints)
     for position in checkpoints_in(run.checkpoints):
         if position > resumed.position:
             remove(run.checkpoints / position.name)

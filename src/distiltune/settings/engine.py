@@ -17,6 +17,10 @@ def _name(value: object, info: ValidationInfo) -> str:
     return as_name(value, str(info.field_name), f"recipe: {info.field_name}")
 
 
+def _optional_name(value: object, info: ValidationInfo) -> str:
+    return "" if value == "" else _name(value, info)
+
+
 def _names(value: object, info: ValidationInfo) -> tuple[str, ...]:
     return as_names(value, str(info.field_name), f"recipe: {info.field_name}")
 
@@ -44,6 +48,9 @@ def joined_by(sign: str) -> Callable[[object], object]:
 
 Name = Annotated[str, BeforeValidator(_name)]
 """Of a model: a string, or a path where a recipe is built."""
+
+OptionalName = Annotated[str, BeforeValidator(_optional_name)]
+"""The same, or empty: none."""
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_names)]
 """Of data: strings and paths, or a single one."""
@@ -152,7 +159,7 @@ class EngineSettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63), TRAINING] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
 
-    teacher: Annotated[Name, DISTILLATION] = ""
+    teacher: Annotated[OptionalName, DISTILLATION] = ""
     """A model to learn from besides the data, named as `model` is; none if empty."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0), DISTILLATION] = 2.0
     """What the logits of teacher and student are divided by before they are compared."""

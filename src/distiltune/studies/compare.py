@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.runs.record import RunRecord, read_run
+from distiltune.system.names import as_path
 from distiltune.tasks.analysis import ScoredAnswer
 
 N_RESAMPLES = 10_000
@@ -139,7 +140,7 @@ def compare_runs(paths: Sequence[str | Path]) -> RunComparison:
     """
     if len(paths) < 2:
         raise RecipeError("There is only one run.", where="RUNS", fix="name two runs or more")
-    runs = [read_run(Path(path)) for path in paths]
+    runs = [read_run(as_path(path, "a run")) for path in paths]
     tasks = list(dict.fromkeys(run.task for run in runs))
     if len(tasks) > 1:
         raise TrainingError(

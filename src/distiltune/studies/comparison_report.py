@@ -17,7 +17,7 @@ from distiltune.report.curves import STYLE
 from distiltune.runs.record import RunRecord
 from distiltune.studies.compare import SHOWN_CHANGES, PairComparison, RunComparison
 from distiltune.system.durable import writing_to
-from distiltune.system.figures import save_figure
+from distiltune.system.figures import literal, save_figure
 from distiltune.tasks.table import TASKS
 
 # Okabe & Ito (2008), the darker ones first; marks and dashes differ too.
@@ -151,7 +151,7 @@ def draw_comparison(comparison: RunComparison, path: Path) -> None:
             loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=3, frameon=False, borderaxespad=0.2, fontsize=10.0
         )
         with writing_to(path, DistiltuneError, what="The picture", fix="name another file"):
-            save_figure(figure, path)
+            save_figure(figure, path, named=True)
 
 
 def _draw(axes: Axes, runs: Sequence[RunRecord], metric: str, label: str) -> None:
@@ -160,7 +160,7 @@ def _draw(axes: Axes, runs: Sequence[RunRecord], metric: str, label: str) -> Non
         points = [(epoch.epoch, epoch.validation[metric]) for epoch in run.epochs if metric in epoch.validation]
         if points:
             x, y = zip(*points, strict=True)
-            axes.plot(x, y, color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=run.name)
+            axes.plot(x, y, color=colour, marker=marker, linestyle=dashes, linewidth=1.6, label=literal(run.name))
             axes.plot(
                 [run.best_epoch],
                 [run.best.validation[metric]],

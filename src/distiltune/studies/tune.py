@@ -22,10 +22,12 @@ from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import MONITORS, Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.runs.prepare import prepare
+from distiltune.studies.journal import JOURNAL, mend_journal
 from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
+from distiltune.system import lock
 from distiltune.system.device import choose_device, is_out_of_memory
-from distiltune.system.durable import write_whole, writing_to
+from distiltune.system.durable import find_link, write_whole, writing_to
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.training.distributed import Processes
@@ -35,6 +37,11 @@ from distiltune.training.reporter import Quiet, Reporter
 
 if TYPE_CHECKING:
     import optuna
+
+_WRITTEN = frozenset({lock.NAME, JOURNAL, "trials"})
+"""What a search goes on writing, or removes from, in its directory; its other files are replaced by name."""
+
+_GO_ON = "make room or rights there, then give the same command again: the search goes on where it stopped"
 
 N_WITHOUT_PRUNING = 4
 """Trials of as many epochs that must have run to their end before one is stopped for being behind them."""
@@ -80,16 +87,21 @@ def tune(
     recipe = _judged_alike(with_task_of_training(recipe))
     with writing_to(output, TrainingError):
         output.mkdir(parents=True, exist_ok=True)
-    lock = RunLock(output)
-    lock.acquire()
+        _check_links(output)
+    held = RunLock(output)
+    held.acquire()
     try:
-        study = _open_study(recipe, space, output)
+        with writing_to(output, TrainingError, what="The search's journal", fix=_GO_ON):
+            for note in mend_journal(output / JOURNAL):
+                make_reporter().note(note)
+            study = _open_study(recipe, space, output)
         _keep_best_model(study, recipe, output)
         while len(_trials(study)) < n_trials:
-            _run_trial(study, recipe, space, output, make_reporter())
+            with writing_to(output, TrainingError, what="The search", fix=_GO_ON):
+                _run_trial(study, recipe, space, output, make_reporter())
             _keep_best_model(study, recipe, output)
     finally:
-        lock.release()
+        held.release()
     search = _search(study, recipe)
     if search.trials and all(each.outcome == "failed" for each in search.trials):
         raise TrainingError(
@@ -98,6 +110,22 @@ def tune(
             fix="search other settings into another --output; if memory ran out, a smaller batch_size or max_length",
         )
     return search
+
+
+def _check_links(output: Path) -> None:
+    """Check that nothing that a search goes on writing, or removes from, leads out of its directory.
+
+    Raises:
+        TrainingError: if there is a link among it.
+        OSError: if it cannot be listed.
+
+    """
+    if (link := find_link(output, _WRITTEN.__contains__)) is not None:
+        raise TrainingError(
+            "There is a link where a search writes: what lies elsewhere would be changed or removed.",
+            where=str(link),
+            fix="remove it, or choose another --output",
+        )
 
 
 def _judged_alike(recipe: Recipe) -> Recipe:
@@ -122,7 +150,7 @@ def _open_study(recipe: Recipe, space: SearchSpace, output: Path) -> optuna.Stud
         ) from error
     study = optuna.create_study(
         study_name="distiltune",
-        storage=JournalStorage(JournalFileBackend(str(output / "study.log"))),
+        storage=JournalStorage(JournalFileBackend(str(output / JOURNAL))),
         direction="minimize" if MONITORS[recipe.monitor] == "lower" else "maximize",
         load_if_exists=True,
     )

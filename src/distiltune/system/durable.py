@@ -6,12 +6,14 @@ Whenever a write is broken off, the name holds what it held before or what it wa
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import re
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -27,6 +29,8 @@ _NEW, _OLD = ".new", ".old"
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+-[0-9a-f]{8}(?P<ending>\.new|\.old)")
 _BLOCK_BYTES = 8 * 1024**2
 _BUFFER_BYTES = 1024**2  # small tensors are written together
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor wait for the reader of a pipe
+_ANEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_LINK | getattr(os, "O_BINARY", 0)
 
 CarryOver = Callable[[Path, Path], None]
 """Moves out of a directory that is replaced (the first) what is to stay into the new one (the second)."""
@@ -77,24 +81,28 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def writing_file(path: Path) -> Iterator[BinaryIO]:
+def writing_file(path: Path, *, named: bool = False) -> Iterator[BinaryIO]:
     """A file to write into as it grows; at the end of the block it takes the place of the one that is there.
 
-    A link is followed, so that what it points to is replaced and not the link; what is no file, such as a pipe, is
-    written straight.
+    Args:
+        path: of the file. A link of this name is replaced, never followed: the folder may be a stranger's.
+        named: the user named this very file. A link then is followed, so that what it points to is replaced and not
+            the link; what is no file, such as a pipe, is written straight.
 
     Raises:
         OSError: if it cannot be written; the old one then is as it was, as it is where the block raises.
 
     """
-    path = path.resolve() if path.is_symlink() else path
-    if path.exists() and not path.is_file():
-        with path.open("wb") as file:
-            yield file
-        return
+    if named:
+        path = path.resolve() if path.is_symlink() else path
+        if path.exists() and not path.is_file():
+            with path.open("wb") as file:
+                yield file
+            return
     beside = path.with_name(f".{path.name}{_NEW}")
     try:
-        with beside.open("wb", buffering=_BUFFER_BYTES) as file:
+        beside.unlink(missing_ok=True)  # what a killed process left, or a link that somebody laid there
+        with os.fdopen(os.open(beside, _ANEW, 0o666), "wb", buffering=_BUFFER_BYTES) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -107,29 +115,66 @@ def writing_file(path: Path) -> Iterator[BinaryIO]:
 
 
 @contextmanager
-def writing_text(path: Path) -> Iterator[TextIO]:
+def writing_text(path: Path, *, named: bool = False) -> Iterator[TextIO]:
     """The same for text: UTF-8, lone surrogates escaped.
 
     Raises:
         OSError: as `writing_file`.
 
     """
-    with writing_file(path) as file:
+    with writing_file(path, named=named) as file:
         text = io.TextIOWrapper(file, encoding="utf-8", errors="backslashreplace", newline="\n")
         yield text
         text.flush()
         text.detach()  # the file is still to be brought to the disk
 
 
-def write_whole(path: Path, content: bytes | str) -> None:
-    """Write a file in place of the one that is there.
+def write_whole(path: Path, content: bytes | str, *, named: bool = False) -> None:
+    """Write a file in place of the one that is there; ``named`` as for `writing_file`.
 
     Raises:
         OSError: as `writing_file`.
 
     """
-    with writing_file(path) as file:
+    with writing_file(path, named=named) as file:
         file.write(content if isinstance(content, bytes) else content.encode("utf-8", "backslashreplace"))
+
+
+def open_own(path: Path, flags: int) -> int:
+    """A descriptor of a file that is written in place, such as a log; made if it is not there.
+
+    Raises:
+        OSError: if it cannot be opened, or is a link, or no file, or has a second name: writing would change what
+            lies elsewhere.
+
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | _NO_LINK, 0o644)
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is no file of its own", str(path))
+    return descriptor
+
+
+def find_link(directory: Path, is_ours: Callable[[str], bool]) -> Path | None:
+    """The first link among what is ours in a directory, at any depth; None if there is none.
+
+    Args:
+        directory: the directory, which may be a link itself: the user named it.
+        is_ours: whether an entry of this name is written, replaced or removed by us.
+
+    Raises:
+        OSError: if something cannot be listed, which may hide a link.
+
+    """
+    for entry in sorted(directory.iterdir()):
+        if not is_ours(entry.name):
+            continue
+        if entry.is_symlink():
+            return entry
+        if entry.is_dir() and (found := find_link(entry, lambda name: True)) is not None:
+            return found
+    return None
 
 
 @contextmanager
@@ -209,9 +254,10 @@ def clear_leftovers(directory: Path, carry_over: CarryOver | None = None) -> Non
         shutil.rmtree(path, ignore_errors=True)
 
 
-def is_leftover(path: Path) -> bool:
-    """Whether the name is one under which this module writes a directory, or moves one away that is replaced."""
-    return _LEFTOVER.fullmatch(path.name) is not None
+def left_over_of(path: Path) -> str:
+    """The name of the directory that this module wrote, or moved away, under such a name; empty if it did not."""
+    found = _LEFTOVER.fullmatch(path.name)
+    return found["name"] if found is not None else ""
 
 
 @contextmanager

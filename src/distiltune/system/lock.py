@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from distiltune.errors import TrainingError
+from distiltune.system.durable import open_own
 
 NAME = ".lock"
 
@@ -41,11 +42,11 @@ class RunLock:
             return
         while True:
             try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+                descriptor = open_own(self._path, os.O_RDWR)
             except OSError as error:
                 raise TrainingError(
                     f"The run directory cannot be written: {error.strerror}.",
-                    where=str(self._path.parent),
+                    where=str(self._path),
                     fix="give the right to write there, or choose another directory",
                 ) from error
             try:

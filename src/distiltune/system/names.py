@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import reprlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from distiltune.errors import RecipeError
+
+_NAME_ONE = "name one, or leave it out where it may be; the folder that you are in is ."
 
 
 def as_name(value: object, what: str, where: str = "") -> str:
@@ -20,27 +23,33 @@ def as_name(value: object, what: str, where: str = "") -> str:
         where: of the message; ``what``, if it is empty.
 
     Raises:
-        RecipeError: if it is neither.
+        RecipeError: if it is neither, or names nothing.
 
     """
     if isinstance(value, str):
-        return value
+        return _not_blank(value, what, where)
     if not isinstance(value, os.PathLike):
         raise RecipeError(
             f"{what} is {described(value)}, neither a string nor a path.",
             where=where or what,
             fix="give a path or a name",
         )
-    text = os.fsdecode(value)
+    text = _not_blank(os.fsdecode(value), what, where)
     return f"./{text}" if not text.startswith((".", "/", "~")) and text.count("/") < 2 else text
 
 
-def as_names(value: object, what: str, where: str = "") -> tuple[str, ...]:
+def as_names(value: object, what: str, where: str = "", *, least: int = 0) -> tuple[str, ...]:
     """The strings that name several, from one or several of what `as_name` takes.
+
+    Args:
+        value: what the user gave.
+        what: what they name, for the message.
+        where: of the message; ``what``, if it is empty.
+        least: how many there must be.
 
     Raises:
         RecipeError: if it is no such thing: also a set, whose order is another each time, what can be read only once,
-            and data, which a recipe cannot hold.
+            and data, which a recipe cannot hold; or they are too few.
 
     """
     if isinstance(value, str | os.PathLike):
@@ -52,9 +61,49 @@ def as_names(value: object, what: str, where: str = "") -> tuple[str, ...]:
             fix="give a path, a name, or a list of them; data in memory are for the functions, such as "
             "distiltune.fine_tune, and not for a recipe",
         )
-    return tuple(
+    names = tuple(
         as_name(each, f"{what}, number {number},", where or what) for number, each in enumerate(value, start=1)
     )
+    if len(names) < least:
+        raise RecipeError(f"{what} is {described(value)}: nothing is named.", where=where or what, fix=_NAME_ONE)
+    return names
+
+
+def as_path(value: object, what: str) -> Path:
+    """The place that a user named, from a string or a path, with the home that a ``~`` at its beginning means.
+
+    Raises:
+        RecipeError: if it is neither, names nothing, is not UTF-8, or names the home of nobody.
+
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise RecipeError(f"{what} is {described(value)}, neither a string nor a path.", where=what, fix="give a path")
+    text = _not_blank(os.fsdecode(value), what, what)
+    if "\0" in text or not _is_utf_8(text):  # several libraries that write cannot take others
+        raise RecipeError(
+            f"{what} is {described(value)}, which is no name in UTF-8.", where=what, fix="give a path that is UTF-8"
+        )
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise RecipeError(
+            f"{what} is {described(value)}, and there is no such home.", where=what, fix="write the path out"
+        ) from error
+
+
+def _is_utf_8(text: str) -> bool:
+    """Whether a name is text; names of files may be other bytes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _not_blank(text: str, what: str, where: str) -> str:
+    if not text.strip():
+        raise RecipeError(f"{what} is {text!r}, which names nothing.", where=where or what, fix=_NAME_ONE)
+    return text
 
 
 def as_text(value: object, what: str, where: str = "") -> str:

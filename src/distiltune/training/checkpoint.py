@@ -33,7 +33,6 @@ FORMAT: Final = 2
 """Raised when the meaning of what a checkpoint holds changes; another one is refused."""
 
 _WEIGHTS, _OPTIMISER, _STATE = "weights.safetensors", "optimiser.safetensors", "state.json"
-CHECKPOINT_FILES: Final = frozenset({_WEIGHTS, _OPTIMISER, _STATE, CHECKSUMS})
 USE_ANOTHER: Final = "resume the run, which goes on from the last checkpoint that is whole"
 """What to do about one that is not."""
 
@@ -81,6 +80,11 @@ def checkpoints_in(folder: Path) -> list[Position]:
     except FileNotFoundError:
         return []
     return sorted((Position(int(match[1]), int(match[2])) for match in matches if match), reverse=True)
+
+
+def is_checkpoint_name(name: str) -> bool:
+    """Whether a checkpoint could be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 def take_snapshot(model: nn.Module, optimiser: Adam | None, state: Mapping[str, Any]) -> Snapshot:

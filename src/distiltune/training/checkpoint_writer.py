@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import shutil
 import threading
 import time
@@ -15,9 +16,18 @@ from typing import Any, Final
 from torch import nn
 
 from distiltune.errors import TrainingError
-from distiltune.system.durable import is_leftover
-from distiltune.training.checkpoint import Position, Snapshot, checkpoints_in, take_snapshot, write_checkpoint
+from distiltune.system.durable import left_over_of
+from distiltune.training.checkpoint import (
+    Position,
+    Snapshot,
+    checkpoints_in,
+    is_checkpoint_name,
+    take_snapshot,
+    write_checkpoint,
+)
 from distiltune.training.optimiser import Adam
+
+_BEST: Final = re.compile(r"best-epoch-\d+")
 
 KEPT: Final = 2
 """Checkpoints on the disk: the last, and the one before it in case that the last turns out to be damaged."""
@@ -228,11 +238,9 @@ class CheckpointWriter:
                     remove(self._folder / position.name)
         bests = {best_checkpoint(self._folder, epoch).name for epoch in best_epochs} | set(more)
         for path in self._folder.glob("best-epoch-*"):
-            if path.name not in bests:
+            if path.name not in bests and _BEST.fullmatch(path.name):
                 remove(path)
-        for path in self._folder.glob(".*"):
-            if path.name.endswith(".gone") or is_leftover(path):
-                shutil.rmtree(path, ignore_errors=True)
+        clear_hidden(self._folder)
 
     def _cannot_write(self, error: BaseException) -> TrainingError:
         if isinstance(error, TrainingError):
@@ -249,6 +257,14 @@ class CheckpointWriter:
 def best_checkpoint(folder: Path, epoch: int) -> Path:
     """Where the weights and answers of the best epoch are, if it is this one."""
     return folder / f"best-epoch-{epoch}"
+
+
+def clear_hidden(folder: Path) -> None:
+    """Remove what earlier removals and broken-off writes of checkpoints left; what has another name stays."""
+    for path in folder.glob(".*"):
+        name = path.name.removeprefix(".").removesuffix(".gone") if path.name.endswith(".gone") else left_over_of(path)
+        if name and (is_checkpoint_name(name) or _BEST.fullmatch(name)) and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def remove(directory: Path) -> None:

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Literal, Self, TextIO
 
 from distiltune.errors import TrainingError
+from distiltune.system.durable import open_own
 
 Kind = Literal["start", "step", "epoch", "evaluation", "event", "end"]
 
@@ -33,11 +34,12 @@ class RunLog:
 
     def __enter__(self) -> Self:
         try:
-            if self._keep_bytes is not None and self._path.exists():
-                size = self._path.stat().st_size
+            descriptor = open_own(self._path, os.O_WRONLY | os.O_APPEND)
+            self._file = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+            if self._keep_bytes is not None:
+                size = os.fstat(descriptor).st_size
                 self.n_missing = max(0, self._keep_bytes - size)
-                os.truncate(self._path, min(size, self._keep_bytes))
-            self._file = self._path.open("a", encoding="utf-8", errors="backslashreplace")
+                os.ftruncate(descriptor, min(size, self._keep_bytes))
         except OSError as error:
             raise self._cannot_write(error) from error
         return self

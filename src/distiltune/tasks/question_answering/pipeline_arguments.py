@@ -18,6 +18,7 @@ from distiltune.model.source import resolve_model
 from distiltune.model.tokenizer import load_tokenizer, n_token_ids, tokenizer_file
 from distiltune.settings.bounds import check_values
 from distiltune.settings.engine import Count, Positive, WindowLength
+from distiltune.system.names import as_path
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.inference import DecodingSettings
 
@@ -187,7 +188,7 @@ def as_tokenizer(given: object, loaded: LoadedModel) -> Tokenizer | None:
     if given is None:
         return None
     if isinstance(given, str | Path):
-        directory = Path(given).expanduser()
+        directory = as_path(given, "tokenizer")
         directory = directory if directory.is_dir() else resolve_model(str(given))
         tokenizer, where = load_tokenizer(directory), str(tokenizer_file(directory))
     else:

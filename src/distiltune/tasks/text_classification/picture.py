@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from distiltune.system.figures import save_figure
+from distiltune.system.figures import literal, save_figure
 
 MOST_LABELS = 40
 """With more the cells could not be read; the commonest are shown."""
@@ -56,5 +56,4 @@ def _draw(axes: Axes, table: npt.NDArray[np.int64], names: Sequence[str]) -> Non
 
 
 def _short(name: str) -> str:
-    name = name.replace("$", r"\$")  # else it would begin a formula
-    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+    return literal(name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…")

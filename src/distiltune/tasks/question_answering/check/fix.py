@@ -153,9 +153,9 @@ def write_fixed(fixed: Fixed, output: Path) -> None:
     with writing_to(output, DataError, what="The cleaned data", fix="give --fix another name"):
         output.parent.mkdir(parents=True, exist_ok=True)
         if output.suffix == ".json":
-            write_whole(output, json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n")
+            write_whole(output, json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n", named=True)
         else:
-            write_whole(output, _lines(map(_as_row, fixed.examples)))
+            write_whole(output, _lines(map(_as_row, fixed.examples)), named=True)
         write_whole(changes_path(output), _lines(change.as_json() for change in fixed.changes))
 
 
