@@ -85,16 +85,17 @@ def recipe_of(cell: Cell, shared: Path, folder: Path, threads: int) -> Recipe:
         "threads": threads,
         "monitor": cell.score,
     }
-    if cell.data in sources:
+    if cell.data in sources and not cell.is_shuffled:
         train, validation = (str(path) for path in sources[cell.data])
-        if cell.is_shuffled:
-            train = str(shuffled(Path(train), folder / "shuffled.jsonl", cell.n_examples))
         settings |= {
             "train": (train,),
             "validation": (validation,),
             "train_examples": cell.n_examples,
             "validation_examples": N_VALIDATION,
         }
+    elif cell.is_shuffled:  # what is held out of these is shuffled too
+        train_file = shuffled(sources[cell.data][0], folder / "shuffled.jsonl", cell.n_examples)
+        settings |= {"train": (str(train_file),), "validation_share": 0.2}
     return Recipe.build(settings)
 
 
@@ -172,7 +173,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shared", type=Path, default=Path("../shared"))
     parser.add_argument("--output", type=Path, default=Path("find_rate.jsonl"))
-    parser.add_argument("--cells", nargs="*", default=[], help="names, or their beginnings; by default all")
+    parser.add_argument("--cells", nargs="*", default=[], help="names, by default all")
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--no-sweep", action="store_true", help="find only; the sweep may come later")
     arguments = parser.parse_args()
@@ -190,7 +191,7 @@ def main() -> None:
         return [line for line in lines if line["cell"] == cell.name]
 
     for cell in (*CELLS, *SHUFFLED):
-        if arguments.cells and not cell.name.startswith(tuple(arguments.cells)):
+        if arguments.cells and cell.name not in arguments.cells:
             continue
         with tempfile.TemporaryDirectory() as folder:
             recipe = recipe_of(cell, arguments.shared, Path(folder), arguments.threads)

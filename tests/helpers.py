@@ -173,6 +173,7 @@ def train_on_people(directory: Path) -> Path:
     config = replace(TINY, vocab_size=known.tokenizer.get_vocab_size(), hidden_size=32, intermediate_size=64)
     base = write_tiny_model(directory / "base", known.tokenizer, config)
     run = fine_tune(
+        base="classic",
         train=str(data),
         validation_share=0.0,
         model=str(base),

@@ -178,7 +178,8 @@ def test_evaluate_as_json(run: Run, capsys: pytest.CaptureFixture[str], trained:
     result = json.loads(capsys.readouterr().out)
     logged = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     at_the_end = next(line for line in logged if line["kind"] == "evaluation")["metrics"]
-    assert result["metrics"] == pytest.approx(at_the_end, rel=1e-6)
+    of_fitting = {"calibration_error_held_out", "refused_temperature"}  # which nothing is fitted for here
+    assert result["metrics"] == pytest.approx({k: v for k, v in at_the_end.items() if k not in of_fitting}, rel=1e-6)
     assert result["n_examples"] == 32
 
 
@@ -386,7 +387,7 @@ def test_json_is_the_same_value_in_any_encoding(monkeypatch: pytest.MonkeyPatch,
     show_what_can_be_shown()
     say_json(value)
     stream.flush()
-    written = stream.buffer.getvalue()  # type: ignore[attr-defined]
+    written = stream.buffer.getvalue()
     assert json.loads(written.decode(encoding)) == value
 
 
@@ -395,7 +396,7 @@ def test_what_cannot_be_shown_is_written_as_its_escape(monkeypatch: pytest.Monke
     monkeypatch.setattr(sys, "stderr", stream)
     show_what_can_be_shown()
     print("é → \udcff", file=sys.stderr, flush=True)
-    assert stream.buffer.getvalue().strip() == b"\xe9 \\u2192 \\udcff"  # type: ignore[attr-defined]
+    assert stream.buffer.getvalue().strip() == b"\xe9 \\u2192 \\udcff"
 
 
 NO_HOME = """

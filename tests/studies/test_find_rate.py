@@ -143,3 +143,22 @@ def test_two_processes_find_what_one_finds(folder: Path, tmp_path: Path) -> None
     assert [each["rate"] for each in one["stretches"]] == [each["rate"] for each in two["stretches"]]
     for ours, theirs in zip(one["stretches"], two["stretches"], strict=True):
         assert ours["loss"] == pytest.approx(theirs["loss"], rel=0.02, abs=1e-4)
+
+
+@pytest.mark.parametrize(("problem", "score"), [("multi-label", "macro_f1"), ("regression", "pearson")])
+def test_several_labels_and_numbers_have_a_prior_too(folder: Path, tmp_path: Path, problem: str, score: str) -> None:
+    rows = [json.loads(line) for line in (folder / "plain.jsonl").read_text().splitlines()]
+    for number, row in enumerate(rows):
+        is_yes = row["label"] == "yes"
+        row["label"] = 1000.0 + 30.0 * is_yes if problem == "regression" else ["a", "yes"] if is_yes else ["a"]
+        if problem == "multi-label" and number % 3 == 0:
+            row["label"] = row["label"][1:]
+    (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
+    recipe = recipe_of(folder, "plain", train=str(tmp_path / "data.jsonl"), problem=problem)
+    found = find_learning_rate(recipe, n_steps=40)
+    assert found.score_name == score
+    assert found.prior_loss is not None
+    assert found.suggestion is not None
+    assert found.best is not None
+    assert found.best.loss < 0.8 * found.prior_loss
+    json.dumps(found.as_json(), allow_nan=False)

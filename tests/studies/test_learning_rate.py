@@ -59,6 +59,13 @@ def test_a_fall_to_the_prior_is_no_fall() -> None:
     assert broken.start == round_rate(broken.breaks_away / 10)
 
 
+def test_a_few_easy_batches_are_no_fall() -> None:
+    draw = np.random.default_rng(3)
+    for _ in range(20):
+        noisy = interpret_curve(RATES, (1.0 + 0.3 * draw.normal(size=100)).tolist(), prior_loss=1.05)
+        assert noisy.steepest is None
+
+
 def test_nothing_is_shown_where_nothing_falls_or_too_little_was_seen() -> None:
     flat = interpret_curve(RATES, [4.5] * 100)
     assert (flat.steepest, flat.start, flat.end) == (None, None, "")

@@ -50,8 +50,22 @@ def test_where_nothing_is_learnt_all_is_tried_longer() -> None:
     never = try_rates(valley(3e-4, from_steps=10_000), 3e-4, 3.0, 5_000, BAR)
     assert never.best is None
     assert never.n_steps <= budget(5_000)
+    nearly = try_rates(valley(3e-4, from_steps=10_000), 3e-4, 3.0, 130, BAR)
+    assert {each.n_steps for each in nearly.stretches} == {100}  # 30 steps more would show nothing else
+    assert [each.n_steps for each in try_rates(valley(3e-4, from_steps=450), 3e-4, 3.0, 450, BAR).stretches][-1] == 450
     short = try_rates(valley(3e-4, from_steps=10_000), 3e-4, 3.0, 60, BAR)
     assert {each.n_steps for each in short.stretches} == {60}  # a run has no more
+
+
+@pytest.mark.parametrize("best", [3e-4 / 27, 3e-4 * 27])
+def test_before_none_is_suggested_rates_farther_off_are_tried(best: float) -> None:
+    def try_at(rate: float, n_steps: int) -> TriedRate:
+        return TriedRate(rate, n_steps, 1.0 if best / 2 < rate < best * 2 else 1.6, None, 0.0)
+
+    assert try_rates(try_at, best * 1000, 3.0, 100, BAR).best is None  # not for ever
+    found = try_rates(try_at, 3e-4, 3.0, 100, BAR).best
+    assert found is not None
+    assert found.rate == pytest.approx(best)
 
 
 def test_a_diverged_start_is_left_downwards() -> None:

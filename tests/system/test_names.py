@@ -113,12 +113,10 @@ def test_models_are_named_alike_everywhere(use: Any, tmp_path: Path, monkeypatch
 def test_nothing_is_never_something_else(data: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither the starter data nor what lies in the folder that the user is in."""
     monkeypatch.chdir(tmp_path)
-    for call in (
-        lambda: evaluate("starter-qa", data),
-        lambda: predict("starter-qa", data, tmp_path / "out"),
-    ):
-        with pytest.raises(RecipeError, match="nothing"):
-            call()
+    with pytest.raises(RecipeError, match="nothing"):
+        evaluate("starter-qa", data)
+    with pytest.raises(RecipeError, match="nothing"):
+        predict("starter-qa", data, tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 

@@ -27,6 +27,7 @@ from tests.helpers import TINY, people, write_squad, write_tiny_model
 pytestmark = pytest.mark.skipif(not dist.is_gloo_available(), reason="this PyTorch has no gloo")
 
 SETTINGS = (
+    *("--recipe", "classic"),
     *("--epochs", "2", "--batch-size", "7", "--max-length", "64", "--stride", "16"),
     *("--dropout", "0", "--attention-dropout", "0", "--head-dropout", "0", "--threads", "1", "--log-every", "1"),
 )

@@ -57,9 +57,11 @@ def poisoned(at: set[int], *, gradient_only: bool = False) -> Objective:
     return objective
 
 
-def run(model: nn.Module, objective: Objective, keeper: NothingKept, accumulation: int = 1) -> None:
+def run(
+    model: nn.Module, objective: Objective, keeper: NothingKept, accumulation: int = 1, clipped_at: float = 0.0
+) -> None:
     optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    settings = LoopSettings(2, 8 // accumulation, accumulation, 0.0, 0, 2)
+    settings = LoopSettings(2, 8 // accumulation, accumulation, clipped_at, 0, 2)
     schedule = PolynomialDecay(1e-2, 1e-2, 1.0, 0, 1)
     train(TrainingSetup(model, FEATURES, objective, METRIC_NAMES, optimiser, schedule, settings), dict, keeper)
 
@@ -85,10 +87,11 @@ def test_it_stops_at_once_and_the_weights_are_those_before(gradient_only: bool) 
     assert all(torch.equal(value, expected[name]) for name, value in weights_of(model).items())
 
 
+@pytest.mark.parametrize("clipped_at", [0.0, 1.0])
 @pytest.mark.parametrize("gradient_only", [False, True])
-def test_a_skipped_step_is_counted_and_leaves_no_trace(gradient_only: bool) -> None:
+def test_a_skipped_step_is_counted_and_leaves_no_trace(gradient_only: bool, clipped_at: float) -> None:
     model, notes = tiny_qa_model(), Notes()
-    run(model, poisoned({1, 6}, gradient_only=gradient_only), notes)
+    run(model, poisoned({1, 6}, gradient_only=gradient_only), notes, clipped_at=clipped_at)
     assert [(bad.epoch, bad.step) for bad in notes.bad] == [(0, 1), (1, 6)]
     assert all(len(bad.feature_ids) == 8 for bad in notes.bad)
     assert [(each.n_skipped, each.n_features) for each in notes.epochs] == [(1, 32), (1, 32)]

@@ -8,7 +8,7 @@ sees only where a token stands, is fitted to the task's own loss, whatever that 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import epoch_order, token_batches
-from distiltune.data.packing import PackedBatch, Rows, token_positions
+from distiltune.data.packing import PackedBatch, Rows, required, token_positions
 from distiltune.training.objective import Objective
 
 MOST_FEATURES: Final = 512
@@ -24,7 +24,10 @@ MOST_FEATURES: Final = 512
 _N_TENTHS = 10
 _N_OCTAVES = 16  # of the place in the feature: 2 ** 16 tokens are more than any model reads
 _BATCH_TOKENS = 16_384
-_MOST_ITERATIONS = 40
+_MOST_ITERATIONS = 60
+_MOST_HALVINGS = 20
+_N_PAIRS = 10
+_FLAT = 1e-9  # nats that a step could gain
 
 
 class Blind(nn.Module):
@@ -83,26 +86,65 @@ def fit_blind(model: Blind, features: FeatureSet, objective: Objective, seed: in
         ids = ids[drawn.group_of[ids] != drawn.group_of[ids[-1]]] if len(ids) == MOST_FEATURES else ids
     device, weight = model.bias.device, drawn.weight(ids) or 1.0
     batches = [drawn.batch(part).to(device) for part in token_batches(drawn, ids, _BATCH_TOKENS)]
-    optimiser = torch.optim.LBFGS(model.parameters(), max_iter=_MOST_ITERATIONS, line_search_fn="strong_wolfe")
+    parameters = [parameter for parameter in model.parameters() if parameter.numel()]
 
-    def closure() -> Tensor:
-        optimiser.zero_grad()
-        return _loss(model, batches, objective, weight, differentiate=True)
+    def loss_at(point: Tensor) -> tuple[float, Tensor]:
+        """The loss with these numbers for parameters, laid end to end, and its gradient."""
+        nn.utils.vector_to_parameters(point, parameters)
+        model.zero_grad()
+        loss = float(_add_gradients(model, batches, objective, weight))
+        return loss, torch.cat([required(each.grad, "gradient").flatten() for each in parameters])
 
-    optimiser.step(closure)  # type: ignore[no-untyped-call]
-    with torch.no_grad():
-        loss = float(_loss(model, batches, objective, weight, differentiate=False))
+    best = minimise(loss_at, nn.utils.parameters_to_vector(parameters).detach())
+    loss, _ = loss_at(best)
     model.requires_grad_(False)  # as whoever evaluates a model expects of one that is done
     return loss if math.isfinite(loss) else math.inf
 
 
-def _loss(
-    model: Blind, batches: Sequence[PackedBatch], objective: Objective, weight: float, *, differentiate: bool
-) -> Tensor:
+def _add_gradients(model: Blind, batches: Sequence[PackedBatch], objective: Objective, weight: float) -> Tensor:
+    """The mean loss, whose gradient is added to the parameters'."""
     total = torch.zeros((), device=model.bias.device)
     for batch in batches:
         loss = objective(model(batch), batch).loss / weight
-        if differentiate:
-            loss.backward()  # type: ignore[no-untyped-call]
-        total = total + loss.detach()
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.detach()
     return total
+
+
+def minimise(loss_at: Callable[[Tensor], tuple[float, Tensor]], point: Tensor) -> Tensor:
+    """Where a smooth function is lowest, from a point ``(n,)`` on: L-BFGS (Nocedal & Wright 2006, algorithm 7.4).
+
+    With steps halved until they lead down. Not `torch.optim.LBFGS`, which imports PyTorch's compiler: seconds, and
+    changes of the process's environment.
+    """
+    pairs: list[tuple[Tensor, Tensor]] = []  # steps taken, and what they changed in the gradient
+    loss, gradient = loss_at(point)
+    for _ in range(_MOST_ITERATIONS):
+        direction = -_times_inverse_hessian(gradient, pairs)
+        slope, size = float(gradient @ direction), 1.0 if pairs else 1.0 / (1.0 + float(gradient.abs().sum()))
+        if not slope < -_FLAT:
+            break
+        for _ in range(_MOST_HALVINGS):
+            lower, its_gradient = loss_at(point + size * direction)
+            if lower <= loss + 1e-4 * size * slope:
+                break
+            size /= 2
+        else:
+            break
+        pairs = [*pairs, (size * direction, its_gradient - gradient)][-_N_PAIRS:]
+        pairs = [pair for pair in pairs if float(pair[0] @ pair[1]) > 0.0]
+        point, loss, gradient = point + size * direction, lower, its_gradient
+    return point
+
+
+def _times_inverse_hessian(gradient: Tensor, pairs: Sequence[tuple[Tensor, Tensor]]) -> Tensor:
+    out, shares = gradient.clone(), []
+    for step, change in reversed(pairs):
+        shares.append(float(step @ out) / float(step @ change))
+        out -= shares[-1] * change
+    if pairs:
+        step, change = pairs[-1]
+        out *= float(step @ change) / float(change @ change)
+    for (step, change), share in zip(pairs, reversed(shares), strict=True):
+        out += (share - float(change @ out) / float(step @ change)) * step
+    return out

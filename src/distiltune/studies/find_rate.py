@@ -19,6 +19,7 @@ from distiltune.studies.rate_trials import RateTrials
 from distiltune.studies.stretches import Bar, TriedRate, for_whole_run, try_rates
 from distiltune.system.device import choose_device
 from distiltune.system.host import restored
+from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.training.distributed import as_the_first, joined, processes
 
 MOST_HELD_OUT: Final = 500
@@ -27,6 +28,9 @@ _SHARE_HELD_OUT = 0.1
 _CLOSE = 1.5
 """A rate within this factor of the suggestion is as good: the valley is flat."""
 _SURE_FACTOR, _UNSURE_FACTOR = 2.0, 3.0
+_SURE_DISTANCE, _UNSURE_DISTANCE = 30.0, 3.0
+"""So far from the rate of the recipe `auto` the trying may begin, as a factor: a curve that never falls below the prior
+may break away where a few hard batches came together."""
 
 
 @restored()
@@ -62,6 +66,8 @@ def _with_held_out(recipe: Recipe) -> Recipe:
     """The recipe with validation data, and not more of it than is needed."""
     changes: dict[str, Any] = {}
     recipe = with_task_of_training(recipe)
+    if recipe.task == ENCODER:  # which has validation data of its own
+        return recipe
     if not recipe.validation and recipe.validation_share == 0.0:
         changes["validation_share"] = _SHARE_HELD_OUT
     name = "validation_questions" if recipe.validation_questions else "validation_examples"
@@ -100,10 +106,12 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
         return found
     bar = Bar(on_held_out, trials.n_held_out)
     usual = fitting_rate(recipe.task, trials.prepared.loaded.source.config.hidden_size, n_run)
-    first = min(1e-2, max(1e-5, start)) if math.isfinite(start) else round_rate(usual)
-    factor = _SURE_FACTOR if test.steepest is not None else _UNSURE_FACTOR
+    is_sure = test.steepest is not None
+    farthest = _SURE_DISTANCE if is_sure else _UNSURE_DISTANCE
+    first = min(usual * farthest, max(usual / farthest, start)) if math.isfinite(start) else usual
+    factor = _SURE_FACTOR if is_sure else _UNSURE_FACTOR
     try:
-        tried = try_rates(trials.stretch, first, factor, n_run, bar)
+        tried = try_rates(trials.stretch, round_rate(first), factor, n_run, bar)
     finally:
         trials.start_afresh()
     found = replace(
@@ -112,6 +120,7 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
         best=tried.best,
         n_steps=found.n_steps + tried.n_steps,
         seconds=time.perf_counter() - began,
+        run_seconds=sum(each.seconds for each in tried.stretches) / tried.n_steps * n_run,
     )
     return _nothing_learnt(found) if tried.best is None else _suggested(found, tried.best)
 
@@ -141,7 +150,13 @@ def _suggested(found: FoundRate, best: TriedRate) -> FoundRate:
     higher = [each for each in lengths if each.rate > best.rate]
     if not higher:
         parts.append("no higher one was tried, so that a higher one may be better still")
-    if suggestion < 0.95 * round_rate(best.rate):
+    if suggestion < 0.95 * round_rate(best.rate) and found.n_run >= 2 * best.n_steps:
         parts.append(f"a little below it, since the run is {found.n_run / best.n_steps:.0f} times as long")
     close = suggestion / _CLOSE <= found.default <= suggestion * _CLOSE
-    return replace(found, suggestion=suggestion, reason="; ".join(parts), fix="", default_is_right=close)
+    return replace(
+        found,
+        suggestion=suggestion,
+        reason="; ".join(parts),
+        fix=f"use it: --learning-rate {suggestion:g}",
+        default_is_right=close,
+    )

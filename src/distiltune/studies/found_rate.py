@@ -24,7 +24,7 @@ class FoundRate:
     Attributes:
         suggestion: the rate to train with, None if nothing can be said.
         reason: why, in a sentence.
-        fix: what to do where there is no suggestion, else empty.
+        fix: what to do: with the suggestion, or where there is none.
         default: the recipe's own rate.
         default_is_right: whether that one will do as well.
         test: the range test.

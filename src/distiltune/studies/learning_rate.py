@@ -26,9 +26,10 @@ _SAFETY = 10.0
 """Where to begin stays this far below the rate at which the loss breaks away: the range test drives each rate for one
 step only, a training keeps it up, and its first steps have Adam's full size."""
 _SMOOTHING = 0.85
+_SMOOTHED_OVER = (1 + _SMOOTHING) / (1 - _SMOOTHING)  # steps whose mean is as steady
 _BROKEN_AWAY = 0.35  # of the way back from the lowest loss to the first
 _FEW_LOSSES = 12
-_FALLEN = 0.02  # of the prior's loss, below it: less may be a few easy batches
+_FALLEN = 0.02  # of the prior's loss, below it, or what the noise of the batches asks for: less may be chance
 _HOPELESS = 1.5  # times the first loss: no need to go on
 
 
@@ -165,7 +166,8 @@ def interpret_curve(rates: Sequence[float], losses: Sequence[float], prior_loss:
     first, bottom = float(smoothed[: max(3, len(smoothed) // 10)].mean()), int(smoothed.argmin())
     lowest = float(smoothed[bottom])
     bar = first if prior_loss is None else min(first, prior_loss)
-    back = max(lowest + _BROKEN_AWAY * (first - lowest), (1 + _FALLEN) * lowest)
+    noise = max(_FALLEN * bar, _noise(test))
+    back = lowest + max(_BROKEN_AWAY * (first - lowest), noise)
     away = next((i for i in range(bottom, len(smoothed)) if smoothed[i] > back), None)
     if away is None and len(finite) < len(losses):
         away = len(finite) - 1
@@ -173,9 +175,18 @@ def interpret_curve(rates: Sequence[float], losses: Sequence[float], prior_loss:
         test,
         first_loss=first,
         lowest_loss=lowest,
-        steepest=_steepest(test, bottom) if lowest < (1 - _FALLEN) * bar else None,
+        steepest=_steepest(test, bottom) if lowest < bar - noise else None,
         breaks_away=finite[away][0] if away is not None else None,
     )
+
+
+def _noise(test: RangeTest) -> float:
+    """By how much the lowest of the smoothed losses may be off by the chance of its batches: four standard errors.
+
+    The deviation is that of the middle half of the steps, which the few where the loss explodes do not sway.
+    """
+    deviations = np.abs(np.asarray(test.losses) - np.asarray(test.smoothed))
+    return 4 * 1.4826 * float(np.median(deviations)) / math.sqrt(_SMOOTHED_OVER)
 
 
 def _steepest(test: RangeTest, bottom: int) -> float:

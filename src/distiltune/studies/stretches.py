@@ -23,6 +23,7 @@ MOST_SHARE_OF_RUN: Final = 0.25
 WARMUP_SHARE: Final = 0.1
 _LONGER = 4
 _MOST_EXTENSIONS = 2
+_MOST_FARTHER = 4
 _LONGER_RUN = 0.125
 """The best rate falls with the number of steps, by this power of it, and never by more than a half. Pre-training shows
 0.3 (Bjorck et al. 2024, "Scaling optimal LR across token horizons"); a fine-tuning has less far to go."""
@@ -128,8 +129,12 @@ def try_rates(try_at: Callable[[float, int], TriedRate], start: float, factor: f
         all_tried += tried
         left -= n_steps * len(tried)
         best = choose(tried, bar)
-        longer = min(n_run, _LONGER * n_steps)
-        if best is not None or longer == n_steps or left < longer:
+        longer = _LONGER * n_steps if 1.5 * _LONGER * n_steps < n_run else n_run
+        if best is None and (longer < 1.5 * n_steps or left < longer):
+            all_tried += _farther(try_at, tried, factor, min(_MOST_FARTHER, left // n_steps), bar)
+            best = choose([each for each in all_tried if each.n_steps == n_steps], bar)
+            return Tried(tuple(all_tried), best)
+        if best is not None:
             return Tried(tuple(all_tried), best)
         start = min(_as_good(tried, bar), key=lambda each: abs(math.log(each.rate / around))).rate
         n_steps = longer
@@ -159,6 +164,20 @@ def _around(
         else:
             break
     return tried
+
+
+def _farther(
+    try_at: Callable[[float, int], TriedRate], tried: Sequence[TriedRate], factor: float, most: int, bar: Bar
+) -> list[TriedRate]:
+    """Rates beyond both ends, by turns, until one learns: the last that is done before none is suggested."""
+    farther: list[TriedRate] = []
+    for number in range(most):
+        rates = [each.rate for each in (*tried, *farther)]
+        rate = max(rates) * factor if number % 2 == 0 else min(rates) / factor
+        farther.append(try_at(rate, tried[0].n_steps))
+        if choose(farther, bar) is not None:
+            break
+    return farther
 
 
 def _as_good(tried: Sequence[TriedRate], bar: Bar) -> list[TriedRate]:

@@ -1,30 +1,14 @@
-"""Labels: found in the training data, frozen in a model's config.json (``id2label``), and the head that they shape."""
+"""Labels: found in the training data, frozen in a model's config.json (``id2label``)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import nn
-
 from distiltune.errors import DataError, ModelError
-from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, build_model
-from distiltune.model.hf_keys import KeyRule
-from distiltune.model.small_json import read_json
-from distiltune.model.source import load_source, resolve_model
 
 MAX_LABELS = 10_000
 """More than any sensible set of classes: a column of ids or of texts that was taken for labels has more."""
-
-
-def output_rules(n_labels: int) -> tuple[KeyRule, KeyRule]:
-    """The last layer's tensors, as both of the classifying heads of ``transformers`` call them."""
-    return (
-        KeyRule("head.output.weight", ("classifier.weight",), (n_labels, "hidden_size")),
-        KeyRule("head.output.bias", ("classifier.bias",), (n_labels,)),
-    )
 
 
 def labels_of(config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -76,29 +60,3 @@ def keep_labels_of(config: Mapping[str, Any], found: tuple[str, ...]) -> tuple[s
     """The model's own labels if those found are all among them, so that its head goes on; else those found."""
     own = labels_of(config)
     return own if found and set(found) <= set(own) else found
-
-
-def load_labelled_model(
-    name: str,
-    labels: tuple[str, ...],
-    rules: Sequence[KeyRule],
-    make_head: Callable[[int, float], nn.Module],
-    device: torch.device,
-    dropouts: Dropouts,
-    head_dropout: HeadDropout,
-) -> LoadedModel:
-    """The model with its head if that has these labels, else with a new one.
-
-    Raises:
-        ModelError: if the source cannot be read or does not fit.
-        HubError: if a hub name cannot be fetched.
-
-    """
-    directory = resolve_model(name)
-    is_for_them = labels_of(read_json(directory / "config.json")) == labels
-    source = load_source(str(directory), rules if is_for_them else ())
-    if not is_for_them:
-        has_head = any(key.startswith("classifier") for key in source.unexpected)
-        note = ("The model's head is for other labels; a new one is trained.",) if has_head else ()
-        source = replace(source, missing=tuple(rule.ours for rule in rules), notes=(*source.notes, *note))
-    return build_model(source, make_head, device, dropouts, head_dropout)

@@ -185,7 +185,8 @@ def train(
                 gradients.finish()
                 is_good = admitted.look(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums)
                 clock.admit(is_good)
-                if settings.max_gradient_norm > 0.0:
+                # A norm that is no number would spoil gradients that are never cleared whole: rows of embeddings.
+                if settings.max_gradient_norm > 0.0 and is_good is not False:
                     nn.utils.clip_grad_norm_(setup.model.parameters(), settings.max_gradient_norm)
                 optimiser.step(is_good)
                 gradients.clear()

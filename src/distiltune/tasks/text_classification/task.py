@@ -30,7 +30,8 @@ from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
-from distiltune.tasks.labels import labels_config, load_labelled_model, output_rules
+from distiltune.tasks.labelled_model import load_labelled_model, output_rules
+from distiltune.tasks.labels import labels_config
 from distiltune.tasks.text_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (

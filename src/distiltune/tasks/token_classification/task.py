@@ -28,7 +28,8 @@ from distiltune.tasks.dataset import data_settings
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
-from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of, load_labelled_model, output_rules
+from distiltune.tasks.labelled_model import load_labelled_model, output_rules
+from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of
 from distiltune.tasks.token_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
