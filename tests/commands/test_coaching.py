@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Callable
@@ -9,11 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib import cbook
+from matplotlib.figure import Figure
 
 from distiltune import cli
 from distiltune.commands.output import EXIT_USAGE
 from distiltune.errors import install_extra
 from distiltune.recipe.recipe import Recipe
+from distiltune.system.figures import literal
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 Run = Callable[..., int]
@@ -188,3 +192,15 @@ def test_without_tensorboard_training_says_what_to_install(
 def test_a_search_of_nothing_is_wrong_usage(run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("tune", "--search", "learning_rte=1:2", "--output", tmp_path / "search") == EXIT_USAGE
     assert "did you mean 'learning_rate'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["$a$", "_hidden", "$\\frac$", "plain"])
+def test_a_run_is_shown_as_it_is_called(name: str) -> None:
+    """As no formula, and not left out of a legend, as matplotlib does with what begins so."""
+    figure = Figure()
+    axes = figure.add_subplot()
+    axes.plot([0, 1], label=literal(name))
+    (shown,) = axes.legend().get_texts()
+    assert shown.get_text().replace(r"\$", "$").strip() == name
+    assert not cbook.is_math_text(shown.get_text())
+    figure.savefig(io.BytesIO())

@@ -208,7 +208,7 @@ def test_what_is_whole_stays_where_only_its_name_could_not_be_synced(
 
 def test_what_a_failed_removal_left_goes_with_the_next(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
-    for name in (".step-00000001-epochs-0.gone", ".best-epoch-0.7-0123abcd.new", ".last.8-0123abcd.old"):
+    for name in (".step-00000001-epochs-0.gone", ".best-epoch-0.7-0123abcd.new", ".best-epoch-0.8-0123abcd.old"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "weights.safetensors").write_bytes(b"x")
     folder.save(2)
