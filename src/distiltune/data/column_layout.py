@@ -149,7 +149,7 @@ def lay_out(facts: Mapping[int, Sequence[ColumnFacts]], sentences: Iterable[Sequ
     may_be_tags = [i for i in candidates if not _is_chunks(columns[i - 1])] or candidates
     if not candidates and tokens:
         may_be_tags = _labels_left(tokens, counter, columns)
-        tags, told, problem = _without_scheme(may_be_tags)
+        tags, told, problem = _without_scheme(may_be_tags, is_conllu=_is_conllu(columns))
     layout = Layout(width, tokens, tags, counter)
     if not tokens or problem:
         problem = problem or _asks_for_words(may_be_words, layout)
@@ -253,13 +253,21 @@ def _labels_left(tokens: int, counter: int, columns: Sequence[ColumnFacts]) -> l
     return [i for i in left if not columns[i - 1].is_constant] or left
 
 
-def _without_scheme(left: Sequence[int]) -> tuple[int, str, str]:
-    """The column of labels where none has prefixes: the only one that is left."""
+def _is_conllu(columns: Sequence[ColumnFacts]) -> bool:
+    return len(columns) == _CONLLU_WIDTH and columns[0].counts_words
+
+
+def _without_scheme(left: Sequence[int], *, is_conllu: bool) -> tuple[int, str, str]:
+    """The column of labels where none has prefixes: the only one that is left.
+
+    In CoNLL-U none is: what differs there may as well be the lemma.
+    """
     if not left:
         return 0, "", ""
-    if len(left) == 1:
+    if len(left) == 1 and not is_conllu:
         return left[0], "no column has prefixes (B-, I-)", ""
-    return 0, "", f"No column is O or a prefix and a label (B-...) throughout, and any of {_listed(left)} may be meant."
+    meant = f"any of {_listed(left)} may be meant" if len(left) > 1 else "CoNLL-U has none of its own for tags"
+    return 0, "", f"No column is O or a prefix and a label (B-...) throughout, and {meant}."
 
 
 def _asks_for_words(may_be_words: Sequence[int], layout: Layout) -> str:
@@ -284,7 +292,9 @@ def _way(
     if layout.tags or not others:
         tags = layout.tags or tokens
     else:  # CoNLL-U has a word's class in its fourth column
-        tags = 4 if layout.width == _CONLLU_WIDTH and layout.counter == 1 else others[0]
+        tags = 4 if _is_conllu(columns) else others[0]
+        if _is_conllu(columns) and columns[tags - 1].is_constant:
+            return f"if a column holds tags, say which, as --columns tokens={tokens},tags=COLUMN"
     return f"say which, as --columns tokens={tokens},tags={tags}"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OUTSIDE = "O"
 NO_TYPE = "entity"
@@ -18,8 +18,13 @@ _STRICT = re.compile(r"[BIESLU]-.+", re.DOTALL)
 _PREFIX = re.compile(r"([BIESLUMWbieslumw])([-_:/|])(.+)", re.DOTALL)
 _SUFFIX = re.compile(r"(.+)([-_:/|])([BIESLUMWbieslumw])", re.DOTALL)
 _BARE_PREFIX = re.compile(r"([BIESLUMW])[-_:/|]?")
+_SECOND = re.compile(r".+(?:[|,;+ ][BIESLU]-.+|[|,; ]O)|\w+[=:](?:[BIESLU]-.+|O)", re.DOTALL)
+"""Two tags of one word, or a tag behind its name."""
+_TAIL = re.compile(r"(?:O|[BIESLU]-.+?)(?:\[\d[^]]*\]|\(\d[^)]*\)|_Q\d{2,}|[:|@#=/]\d*\.\d+)", re.DOTALL)
+"""A tag with a number behind it: a score, an entity's number or its entry in Wikidata."""
 _NEVER_A_LABEL = frozenset({"0", "o", "_", "-"})
 _MAYBE_OUTSIDE = _NEVER_A_LABEL | {"OTHER", "Other", "other", "NONE", "None", "none", "OUT", "Out", "out"}
+_FIX_JOINED = "keep one tag a word, as B-LABEL, I-LABEL or O, and nothing joined to it"
 _SHOWN = 6
 
 
@@ -53,6 +58,10 @@ def read_scheme(counts: Mapping[str, int]) -> Scheme:
         counts: every tag of the file and how often it occurs.
 
     """
+    joined = set(filter(_is_joined, counts))
+    if joined:
+        scheme = read_scheme({tag: n for tag, n in counts.items() if tag not in joined})
+        return replace(scheme, unknown=tuple(sorted({*scheme.unknown, *joined})), fix=_FIX_JOINED)
     tags = set(counts)
     strict = {tag for tag in tags if _STRICT.fullmatch(tag)}
     rest = tags - strict - {OUTSIDE}
@@ -82,8 +91,15 @@ def read_scheme(counts: Mapping[str, int]) -> Scheme:
 def looks_like_tags(counts: Mapping[str, int]) -> bool:
     """Whether a column with these values is one of tags: nine tenths are O, or a prefix and a label, in some form.
 
-    A column of O alone is one; one of ``_`` or ``0`` alone is not.
+    A column of O alone is one; one of ``_`` or ``0`` alone is not. Tags with something joined to them count too: they
+    cannot be read, and are no words either.
     """
+    joined = {tag for tag in counts if _is_joined(tag)}
+    if joined:
+        n_joined = sum(counts[tag] for tag in joined)
+        n_plain = sum(n for tag, n in counts.items() if tag == OUTSIDE or (_STRICT.fullmatch(tag) and tag not in joined))
+        if n_joined + n_plain >= 0.9 * sum(counts.values()):
+            return True
     prefixed = sum(n for tag, n in counts.items() if _PREFIX.fullmatch(tag) or _STRICT.fullmatch(tag))
     prefixed += sum(n for tag, n in counts.items() if _SUFFIX.fullmatch(tag) and not _PREFIX.fullmatch(tag))
     n_outside = sum(n for tag, n in counts.items() if tag == OUTSIDE or tag in _MAYBE_OUTSIDE)
@@ -91,6 +107,11 @@ def looks_like_tags(counts: Mapping[str, int]) -> bool:
     if not prefixed and set(counts) - {OUTSIDE}:
         return bool(_typeless(set(counts) - {OUTSIDE} - _MAYBE_OUTSIDE)) and n_outside > 0
     return prefixed + n_outside + n_typeless >= 0.9 * sum(counts.values())
+
+
+def _is_joined(tag: str) -> bool:
+    """Whether a tag has something joined to it, another tag or a number, so that it is no label."""
+    return bool(_SECOND.fullmatch(tag) or _TAIL.fullmatch(tag))
 
 
 def spellings(labels: Iterable[str]) -> list[tuple[str, ...]]:

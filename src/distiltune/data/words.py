@@ -9,6 +9,11 @@ _MARK = "\u0301"
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen, zero-width non-joiner and joiner
 _OTHER_SIGN = re.compile(r"[^\w\s\x00-\x7f]")
 _WORD = re.compile(rf"\w[\w{_MARK}]*|[^\w\s]{_MARK}*")
+_UNSPACED = re.compile(
+    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+)
+"""Thai, Lao, Tibetan, Burmese, Khmer, Tai Lue, Japanese and Chinese."""
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -23,6 +28,24 @@ def word_spans(text: str) -> Spans:
     return tuple(match.span() for match in _WORD.finditer(marked))
 
 
+def is_unspaced(character: str) -> bool:
+    """Whether a character is of a script that puts no spaces between words, where a run of letters is no word."""
+    return _UNSPACED.match(character) is not None
+
+
+def edges(text: str, start: int, end: int) -> tuple[int, int]:
+    """Where a part of a text can be cut out: its start and end, moved outwards over combining marks and joiners."""
+    while 0 < start < len(text) and _is_mark(text[start]):
+        start -= 1
+    while 0 < end < len(text) and _is_mark(text[end]):
+        end += 1
+    return start, end
+
+
+def _is_mark(character: str) -> bool:
+    return character in _JOINERS or unicodedata.category(character).startswith("M")
+
+
 def _as_mark(sign: re.Match[str]) -> str:
     """One mark for all of them."""
-    return _MARK if sign[0] in _JOINERS or unicodedata.category(sign[0]).startswith("M") else sign[0]
+    return _MARK if _is_mark(sign[0]) else sign[0]

@@ -59,7 +59,9 @@ _READING = ReadingWords(
         "labels_by_number": Noted(
             "warning", "the labels are numbers whose names the file does not have", "export it with the labels' names"
         ),
-        "word_split": Noted("note", "a word holds parts of two marks; it is cut in training, and has one label in use"),
+        "word_split": Noted(
+            "note", "a mark begins or ends inside a word; it is cut in training, and has one label in use"
+        ),
         "word_cut": Noted("note", "the word has more pieces than a window holds", "raise --max-length"),
     },
 )

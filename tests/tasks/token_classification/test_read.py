@@ -162,6 +162,41 @@ def test_marks_side_by_side_in_one_word_do_not_overlap(tmp_path: Path) -> None:
     assert "Aspirin10mg" in found.findings.items[0].message
 
 
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("\u6628\u5929\u738b\u8001\u5e08\u6765\u4e86", 2, 5),  # Chinese
+        ("\u6628\u65e5\u3001\u7530\u4e2d\u3055\u3093\u304c\u6765\u305f", 3, 5),  # Japanese
+        ("\u0e04\u0e38\u0e13\u0e2a\u0e21\u0e0a\u0e32\u0e22\u0e21\u0e32\u0e41\u0e25\u0e49\u0e27", 3, 8),  # Thai
+        ("\u5728Microsoft\u5de5\u4f5c", 1, 10),
+    ],
+)
+def test_scripts_without_spaces_are_cut_at_the_mark(tmp_path: Path, text: str, start: int, end: int) -> None:
+    forms: list[dict[str, Any]] = [
+        {"text": text, "spans": [{"start": start, "end": end, "label": "PER"}]},
+        {"text": text, "label": [[start, end, "PER"]]},
+        {"text": text, "label": {"PER": {text[start:end]: [[start, end - 1]]}}},  # CLUENER, whose ends are the last
+    ]
+    for form in forms:
+        found = read_rows(tmp_path, form)
+        (example,) = found.examples
+        assert example.gold is not None
+        assert [(example.words[entity.start][0], example.words[entity.end - 1][1]) for entity in example.gold] == [
+            (start, end)
+        ], form
+        assert [(each.outcome, each.kind) for each in found.findings.items if each.outcome != "decided"] == [
+            ("noted", "word_split")
+        ]
+
+
+def test_no_cut_parts_a_letter_from_its_combining_mark(tmp_path: Path) -> None:
+    text = "\u0e41\u0e25\u0e49\u0e27"  # the mark ends between a consonant and its tone
+    found = read_rows(tmp_path, {"text": text, "spans": [{"start": 0, "end": 2, "label": "X"}]})
+    (example,) = found.examples
+    assert [text[slice(*word)] for word in example.words] == [text[:3], text[3:]]
+    assert [each.kind for each in found.findings.items] == ["word_split", "span_widened"]
+
+
 def test_nested_spans_are_a_choice(tmp_path: Path) -> None:
     text = "Bank of York fell"
     outer, inner = {"start": 0, "end": 12, "label": "org"}, {"start": 8, "end": 12, "label": "loc"}
@@ -258,6 +293,49 @@ def test_labels_that_differ_in_case_alone_are_told(tmp_path: Path) -> None:
     path = tmp_path / "a.conll"
     path.write_text("Ada B-PER\n\nBen B-Per\n")
     assert "'PER', 'Per' differ in case alone" in read(path).findings.decisions()[0]
+
+
+@pytest.mark.parametrize("upos", ["_", "NOUN"])
+def test_no_column_of_conllu_is_guessed_to_hold_tags(tmp_path: Path, upos: str) -> None:
+    path = tmp_path / "a.conllu"
+    rest = f"{upos}\t_\t_\t0\troot\t_\t_"
+    path.write_text(f"1\tAda\tada\t{rest}\n2\twent\tgo\t{rest}\n\n1\tBob\tbob\t{rest}\n2\tcame\tcome\t{rest}\n\n")
+    with pytest.raises(DataError, match="No column is O or a prefix") as caught:
+        read(path)
+    assert "tokens=2" in str(caught.value)
+    assert "tags=3" not in str(caught.value)
+    assert {entity.label for each in read(path, columns="tags=3").examples for entity in each.gold or ()} >= {"ada"}
+
+
+def test_tags_with_something_joined_to_them_are_never_the_words(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    scored = "Ada\tB-PER:0.11\nwent\tO:0.13\nAda\tB-PER:0.17\nwent\tO:0.19\n\n"
+    path.write_text(scored + scored.replace("1\n", "2\n").replace("3\n", "4\n"))
+    with pytest.raises(DataError, match="tag_of_no_scheme: 2"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    "tag", ["B-LOC|B-GPE", "B-LOC,B-GPE", "B-LOC;I-GPE", "B-LOC|O", "B-PER[54]", "B-PER_Q70", "B-PER:0.11", "NE=B-PER"]
+)
+def test_joined_tags_are_no_labels(tmp_path: Path, tag: str) -> None:
+    outside = "NE=O" if tag.startswith("NE") else "O"
+    found = read_rows(
+        tmp_path,
+        {"tokens": ["Ada", "went"], "tags": [tag, outside]},
+        {"tokens": ["He", "went"], "tags": [tag, outside]},
+        {"tokens": ["Bob"], "tags": ["B-PER"]},
+    )
+    assert [len(each.gold or ()) for each in found.examples] == [1]
+    rejected = found.findings.of("rejected")
+    assert [each.kind for each in rejected] == ["tag_of_no_scheme"] * 2
+    assert "one tag a word" in rejected[0].message
+
+
+def test_signs_inside_of_labels_join_nothing(tmp_path: Path) -> None:
+    tags = ["B-GPE/ORG", "B-I/O", "I-A|B", "B-R&D", "B-Q4", "B-a:1", "B-x_Q1", "O"]
+    found = read_rows(tmp_path, {"tokens": list("abcdefgh"), "tags": tags})
+    assert {entity.label for entity in found.examples[0].gold or ()} == {tag[2:] for tag in tags[:-1]}
 
 
 def test_a_table_in_plain_columns_says_nothing(tmp_path: Path) -> None:
