@@ -332,6 +332,41 @@ def test_joined_tags_are_no_labels(tmp_path: Path, tag: str) -> None:
     assert "one tag a word" in rejected[0].message
 
 
+@pytest.mark.parametrize(
+    ("ids", "said", "n_sentences"),
+    [
+        ("1 2 1 2", "2 of its values come back after others, as '1', and begin a new sentence each time", 4),
+        ("1 2 3 4", "every sentence is one word", 4),
+        ("1 nan 2 nan", "2 nan there are taken for empty cells", 2),
+        ("1 1 2 2", "", 2),
+    ],
+)
+def test_doubtful_sentences_of_word_rows_are_told(tmp_path: Path, ids: str, said: str, n_sentences: int) -> None:
+    path = tmp_path / "a.csv"
+    rows = zip(ids.split(), ("Ada", "went", "Bob", "came"), ("B-PER", "O", "B-PER", "O"), strict=True)
+    path.write_text("Sentence #,Word,Tag\n" + "".join(f"{','.join(row)}\n" for row in rows))
+    found = read(path)
+    assert len(found.examples) == n_sentences
+    (told,) = (each.message for each in found.findings.of("decided") if each.kind == "form_read")
+    after = told.partition("says where a sentence begins")[2]
+    assert said in after
+    assert bool(said) == (after != ".")
+
+
+def test_of_word_rows_the_column_that_is_plainly_tags_wins(tmp_path: Path) -> None:
+    def labels(names: str, second: tuple[str, str] = ("B-PER", "O"), columns: str = "") -> set[str]:
+        path = tmp_path / "a.csv"
+        path.write_text(f"sentence,word,{names}\n1,Ada,NNP,{second[0]}\n1,went,VBD,{second[1]}\n2,Ada,NNP,{second[0]}\n")
+        return {entity.label for each in read(path, columns=columns).examples for entity in each.gold or ()}
+
+    assert labels("tag,label") == {"PER"}
+    assert labels("tag,entity") == {"PER"}
+    assert labels("tag,entity", ("x", "y")) == {"NNP", "VBD"}
+    assert labels("tag,label", columns="tag=tag") == {"NNP", "VBD"}
+    with pytest.raises(DataError, match="`tag`, `label` may hold the tags"):
+        labels("tag,label", ("per", "none"))
+
+
 def test_signs_inside_of_labels_join_nothing(tmp_path: Path) -> None:
     tags = ["B-GPE/ORG", "B-I/O", "I-A|B", "B-R&D", "B-Q4", "B-a:1", "B-x_Q1", "O"]
     found = read_rows(tmp_path, {"tokens": list("abcdefgh"), "tags": tags})

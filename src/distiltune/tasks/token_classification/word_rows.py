@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 
 _WORDS = ("word", "words", "token", "tokens")
 _TAGS = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels", "iob", "bio")
 _SENTENCES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence id", "sentence_idx", "sent")
+_NAN = ("nan", "NaN")
+"""How a table's writer may have put that a cell is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns
     """The rows themselves, or the sentences that they are the words of.
 
     Raises:
-        DataError: if nothing says where a sentence ends.
+        DataError: if nothing says where a sentence ends, or several columns may hold the tags.
 
     """
     before = []
@@ -62,7 +66,12 @@ def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns
     if found is None or first is None or not _is_word(first.value.get(found.word)):
         yield from rows
         return
-    sentences = [_sentence(words, found) for words in _parts(rows, found)]
+    listed = list(rows)
+    if not columns.tag:
+        found = replace(found, tag=_tag_column(listed, found, path))
+    parts = list(_parts(listed, found))
+    told = f"{found.told}{_oddities(parts, found)}"
+    sentences = [_sentence(words, found, told) for words in parts]
     if not found.sentence and len(sentences) == 1 and not isinstance(sentences[0], BadRow):
         raise DataError(
             f"`{found.word}` has one word a row, and nothing says where a sentence ends.",
@@ -70,6 +79,62 @@ def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns
             fix="number the sentences in a column and name it: --columns sentence=COLUMN; or part them by empty lines",
         )
     yield from sentences
+
+
+def _tag_column(rows: Sequence[Row | BadRow], found: WordColumns, path: Path) -> str:
+    """The column of the tags: of those by usual names the only one; else the one that is O or a prefix and a label.
+
+    Raises:
+        DataError: if several may be meant.
+
+    """
+    good = [row.value for row in rows if isinstance(row, Row)]
+    names = [str(name) for name in good[0] if name not in (found.word, found.sentence)]
+    plain = []
+    for name in names:
+        held = Counter(cell.strip() for row in good if isinstance(cell := row.get(name), str) and cell.strip())
+        if held and looks_like_tags(held):
+            plain.append(name)
+    usual = [name for name in names if name.casefold() in _TAGS]
+    fitting = [name for name in usual if name in plain] or plain or usual
+    if len(fitting) == 1:
+        return fitting[0]
+    if all(row.get(name) == row.get(fitting[0]) for row in good for name in fitting):
+        return found.tag
+    raise DataError(
+        f"Any of the columns {', '.join(f'`{name}`' for name in fitting)} may hold the tags.",
+        where=str(path),
+        fix=f"say which, as --columns tag={fitting[-1]}",
+    )
+
+
+def _oddities(parts: Sequence[Sequence[Row | BadRow]], columns: WordColumns) -> str:
+    """What makes it doubtful that the sentences are sentences, to go on with after how the table is read."""
+    said = []
+    if len(parts) > 1 and all(len(part) == 1 for part in parts):
+        said.append("every sentence is one word")
+    if columns.sentence:
+        ids = [number for part in parts if (number := _number(part[0], columns))]
+        again = [number for number, n in Counter(ids).items() if n > 1]
+        if again:
+            said.append(
+                f"{len(again):,} of its values come back after others, as {again[0]!r}, and begin a new sentence each time"
+            )
+        rows = itertools.chain.from_iterable(parts)
+        n_nan = sum(isinstance(row, Row) and _text(row.value.get(columns.sentence)) in _NAN for row in rows)
+        if n_nan:
+            said.append(f"{n_nan:,} nan there {'is' if n_nan == 1 else 'are'} taken for empty cells")
+    return "".join(f"; {each}" for each in said)
+
+
+def _number(row: Row | BadRow, columns: WordColumns) -> str:
+    """What a row says of its sentence; empty if nothing."""
+    given = _text(row.value.get(columns.sentence)) if isinstance(row, Row) else ""
+    return "" if given in _NAN else given
+
+
+def _text(cell: object) -> str:
+    return "" if cell is None else str(cell).strip()
 
 
 def _is_word(value: object) -> bool:
@@ -83,8 +148,7 @@ def _parts(rows: Iterable[Row | BadRow], columns: WordColumns) -> Iterator[list[
     for row in rows:
         there = _line(row.where)
         if columns.sentence:
-            given = row.value.get(columns.sentence) if isinstance(row, Row) else None
-            given = "" if given is None else str(given).strip()
+            given = _number(row, columns)
             begins = bool(given) and given != number
             number = given or number
         else:
@@ -109,7 +173,7 @@ def _line(where: str) -> int:
     return int(number) if number.isdecimal() else 0
 
 
-def _sentence(rows: Sequence[Row | BadRow], columns: WordColumns) -> Row | BadRow:
+def _sentence(rows: Sequence[Row | BadRow], columns: WordColumns, told: str) -> Row | BadRow:
     words: list[object] = []
     tags: list[object] = []
     for row in rows:
@@ -120,4 +184,4 @@ def _sentence(rows: Sequence[Row | BadRow], columns: WordColumns) -> Row | BadRo
             return BadRow(row.where, "has no word.")
         words.append(word)
         tags.append(row.value.get(columns.tag))
-    return Row({"tokens": words, "tags": tags}, rows[0].where, columns.told)
+    return Row({"tokens": words, "tags": tags}, rows[0].where, told)
