@@ -293,6 +293,16 @@ DECIDED: dict[str, tuple[str, str | bytes, str]] = {
         tagged(str),
         "like words with a tag each and has no header: --no-header --columns word=1,tag=2, or call it a.conll",
     ),
+    "words and tags in a TSV with remarks": (
+        "a.tsv",
+        "".join(f"#\tsource {i}\n1\tAda{i}\tB-PER\tO\n2\twent\tO\tO\n3\taway\tO\tO\n\n" for i in range(9)),
+        "a.tsv looks like words with a tag each and remarks: call it a.conll",
+    ),
+    "words and tags in a TSV after a remark": (
+        "a.tsv",
+        "#\tsource\n" + "".join(f"1\tAda{i}\tB-PER\tO\n2\twent\tO\tO\n3\taway\tO\tO\n\n" for i in range(9)),
+        "a.tsv looks like words with a tag each and remarks: call it a.conll",
+    ),
     "words and tags in a CSV without a header": (
         "a.csv",
         columns(lambda i, word, kind, tag: (word, kind, tag), ","),

@@ -44,10 +44,9 @@ def words_and_tags(path: Path) -> tuple[int, int] | None:
 
     Nothing but the file's start is read, and its first line counts as any other.
     """
-    start = _start_of(path)
-    if start is None or not path.is_file():
+    lines = _filled_lines(path)
+    if not lines:
         return None
-    lines = [line for line in start.decode("utf-8-sig", "replace").splitlines()[:_LINES_LOOKED_AT] if line.strip()]
     delimiter = max("\t,;", key=lambda each: sum(each in line for line in lines))
     facts = facts_of([[line.split(delimiter)] for line in lines])
     layout = lay_out(facts, [])
@@ -55,6 +54,20 @@ def words_and_tags(path: Path) -> tuple[int, int] | None:
     if not (layout.tokens and layout.tags) or not looks_like_tags(columns[layout.tags - 1].values):
         return None
     return layout.tokens, layout.tags
+
+
+def has_remarks(path: Path) -> bool:
+    """Whether a table with tabs has, near its start, lines that begin with # and fewer fields than the others."""
+    lines = _filled_lines(path)
+    width = max((line.count("\t") for line in lines), default=0)
+    return any(line.startswith("#") and line.count("\t") < width for line in lines)
+
+
+def _filled_lines(path: Path) -> list[str]:
+    """The lines at a file's start that hold something; none if it cannot be read."""
+    start = _start_of(path) if path.is_file() else None
+    lines = (start or b"").decode("utf-8-sig", "replace").splitlines()[:_LINES_LOOKED_AT]
+    return [line for line in lines if line.strip()]
 
 
 def _start_of(path: Path) -> bytes | None:

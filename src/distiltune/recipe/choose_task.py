@@ -139,19 +139,19 @@ def _check_data(task: str, who: str, fitting: set[str], seen: Sequence[str]) -> 
 
 def _cannot_tell(recipe: Recipe, fitting: set[str], seen: Sequence[str]) -> DataError | RecipeError:
     sources = recipe.train
+    table = next((path for path in _files(sources) if format_suffix(path) in (".csv", ".tsv")), None)
+    advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
     if not seen:
         return DataError(
             "There is no row in the data that can be read.",
             where=", ".join(sources),
-            fix="give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.",
+            fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
     wanted = "; ".join(
         f"{entry.name}: {' or '.join(_listed(kind) for kind in entry.columns)}"
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
-    table = next((path for path in _files(sources) if format_suffix(path) in (".csv", ".tsv")), None)
-    advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
     others = "".join(f" {entry.other_columns}" for entry in TASKS.values() if entry.other_columns and not fitting)
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",

@@ -8,7 +8,7 @@ from typing import Final
 
 from distiltune.data.column_names import absent_column, split_columns, unknown_field
 from distiltune.data.files import format_suffix
-from distiltune.data.unknown_files import name_with, words_and_tags
+from distiltune.data.unknown_files import has_remarks, name_with, words_and_tags
 from distiltune.errors import RecipeError
 from distiltune.tasks.table import TASKS
 
@@ -57,6 +57,9 @@ def no_header_advice(no_header: bool, table: Path | None = None) -> str:
 
     """
     tagged = words_and_tags(table) if table is not None else None
+    if tagged is not None and table is not None and format_suffix(table) == ".tsv" and has_remarks(table):
+        # a table has no remarks: only as .conll can such lines be passed over
+        return f" {table.name} looks like words with a tag each and remarks: call it {name_with(table, '.conll')}."
     fields = BY_NUMBER if tagged is None else f"--columns word={tagged[0]},tag={tagged[1]}"
     if no_header:
         return f" Without a header columns go by number, as in {fields}."
