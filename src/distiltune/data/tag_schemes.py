@@ -97,7 +97,9 @@ def looks_like_tags(counts: Mapping[str, int]) -> bool:
     joined = {tag for tag in counts if _is_joined(tag)}
     if joined:
         n_joined = sum(counts[tag] for tag in joined)
-        n_plain = sum(n for tag, n in counts.items() if tag == OUTSIDE or (_STRICT.fullmatch(tag) and tag not in joined))
+        n_plain = sum(
+            n for tag, n in counts.items() if tag == OUTSIDE or (_STRICT.fullmatch(tag) and tag not in joined)
+        )
         if n_joined + n_plain >= 0.9 * sum(counts.values()):
             return True
     prefixed = sum(n for tag, n in counts.items() if _PREFIX.fullmatch(tag) or _STRICT.fullmatch(tag))

@@ -356,7 +356,9 @@ def test_doubtful_sentences_of_word_rows_are_told(tmp_path: Path, ids: str, said
 def test_of_word_rows_the_column_that_is_plainly_tags_wins(tmp_path: Path) -> None:
     def labels(names: str, second: tuple[str, str] = ("B-PER", "O"), columns: str = "") -> set[str]:
         path = tmp_path / "a.csv"
-        path.write_text(f"sentence,word,{names}\n1,Ada,NNP,{second[0]}\n1,went,VBD,{second[1]}\n2,Ada,NNP,{second[0]}\n")
+        path.write_text(
+            f"sentence,word,{names}\n1,Ada,NNP,{second[0]}\n1,went,VBD,{second[1]}\n2,Ada,NNP,{second[0]}\n"
+        )
         return {entity.label for each in read(path, columns=columns).examples for entity in each.gold or ()}
 
     assert labels("tag,label") == {"PER"}

@@ -117,9 +117,8 @@ def _oddities(parts: Sequence[Sequence[Row | BadRow]], columns: WordColumns) -> 
         ids = [number for part in parts if (number := _number(part[0], columns))]
         again = [number for number, n in Counter(ids).items() if n > 1]
         if again:
-            said.append(
-                f"{len(again):,} of its values come back after others, as {again[0]!r}, and begin a new sentence each time"
-            )
+            come_back = f"{len(again):,} of its values come back after others, as {again[0]!r}"
+            said.append(f"{come_back}, and begin a new sentence each time")
         rows = itertools.chain.from_iterable(parts)
         n_nan = sum(isinstance(row, Row) and _text(row.value.get(columns.sentence)) in _NAN for row in rows)
         if n_nan:
