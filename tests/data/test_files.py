@@ -260,7 +260,7 @@ def test_directory(tmp_path: Path) -> None:
         (tmp_path / name).write_text("[]")
     found = data_files(tmp_path)
     assert [path.name for path in found.files] == ["a.json", "b.jsonl", "c.csv.gz"]
-    assert [path.name for path in found.ignored] == ["README.md"]
+    assert [path.name for path in found.ignored] == ["README.md", "inside"]
 
 
 def test_no_such_files(tmp_path: Path) -> None:

@@ -193,3 +193,18 @@ def test_labels_that_differ_by_what_is_not_seen(tmp_path: Path, unseen: str) -> 
     read = one_spelling(read_rows(tmp_path, {"text": "a", "label": "bad"}, {"text": "b", "label": f"bad{unseen}"}))
     (found,) = [each for each in read.findings.items if each.kind == "label_spelled_differently"]
     assert ascii(f"bad{unseen}")[1:-1] in ascii(found.message).replace("\\\\", "\\")
+
+
+def test_folders_in_a_data_directory_are_told(tmp_path: Path) -> None:
+    row = json.dumps({"text": "a", "label": "x"}) + "\n"
+    for name in ("a.jsonl", "sub/b.jsonl", "sub/deep/c.csv.gz", "empty/notes.md", ".hidden/d.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(row, encoding="utf-8")
+    read = read_texts([str(tmp_path)], "train", TextColumns(), 0.0)
+    (told,) = read.findings.of("noted")
+    assert (told.kind, told.where) == ("folder_ignored", str(tmp_path / "sub"))
+    assert "sub/b.jsonl, sub/deep/c.csv.gz" in told.message
+    assert f"name their folders beside the directory: {tmp_path / 'sub'} {tmp_path / 'sub' / 'deep'}." in told.message
+    (tmp_path / "a.jsonl").unlink()
+    with pytest.raises(DataError, match="folders in it are not entered: name"):
+        read_texts([str(tmp_path)], "train", TextColumns(), 0.0)
