@@ -348,17 +348,32 @@ def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
 
 def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
+    is_first = True
     with open_text(path, newline="\n", encoding=form.encoding) as stream:
         for number, line in enumerate(bounded_lines(stream, path), start=1):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
+            if is_first and _begins_list(line):
+                raise DataError("The file is a JSON list, not JSON lines.", where=where, fix=_as_json(path))
+            is_first = False
             try:
                 yield from _rows_of_json(json.loads(line), where)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:
                 yield BadRow(where, f"is not JSON that can be read: {first_line(error)}.")
+
+
+def _begins_list(line: str) -> bool:
+    """Whether a line begins a list of objects; spaCy's rows, a text and its marks each, are lists of other things."""
+    return re.match(r"\s*\[\s*(\{|$|\]\s*$)", line) is not None
+
+
+def _as_json(path: Path) -> str:
+    packed = path.suffix if path.suffix.lower() == ".gz" else ""
+    plain_name = path.with_suffix("") if packed else path
+    return f"call it {plain_name.with_suffix('.json').name}{packed}."
 
 
 def _iter_parquet(path: Path, form: FileForm) -> Iterator[Row | BadRow]:

@@ -22,7 +22,7 @@ from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, files_below, format_suffix, iter_rows
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
-from distiltune.data.rejections import at_fault_of, rejection_lines
+from distiltune.data.rejections import at_fault_of, left_out_lines, rejection_lines
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
@@ -386,10 +386,12 @@ def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     if n_rows == 0:
         n_left_out = reading.findings.n_rows
         what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
-        raise DataError(what, where=where, fix="give a file that holds rows.")
+        raise DataError(
+            "\n".join([what, *left_out_lines(reading.findings)]), where=where, fix="give a file that holds rows."
+        )
     if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
-    lines = rejection_lines(reading.findings)
+    lines = [*rejection_lines(reading.findings), *left_out_lines(reading.findings)]
     if reading.examples:
         share = 100 * len(rejections) / n_rows
         allowed = f"more than the {100 * to_read.max_rejected_share:.3g} % that may be"

@@ -28,7 +28,6 @@ from distiltune.tasks.question_answering.raw_answers import (
 )
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswers, RawQuestion
 
-
 _ONE_ANSWER: Final = Decision("answer_alone", "The answers are taken from `answer`, as there are no `answers`.")
 
 
