@@ -64,8 +64,8 @@ class DataFiles:
 def data_files(path: str | Path) -> DataFiles:
     """The data files that ``path`` stands for: itself, or a directory's data files sorted by name.
 
-    Folders in it are not entered; those that hold data files are among the ignored. Raises `DataError` if ``path`` does not exist, has an unknown suffix, or
-    is a directory without a data file.
+    Folders in it are not entered; those that hold data files are among the ignored. Raises `DataError` if ``path`` does
+    not exist, has an unknown suffix, or is a directory without a data file.
     """
     path = Path(path)
     _check_name(path)

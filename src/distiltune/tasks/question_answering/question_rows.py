@@ -183,8 +183,8 @@ def _conflict(answers: RawAnswers, value: Mapping[str, object], columns: ColumnM
         if not theirs or not (_is_open(mine.start) or "None" in starts or str(mine.start) in starts):
             listed = ", ".join(f"{shown(each.text)}{_at(each.start)}" for each in answers.given) or "none"
             return (
-                f"`{columns.answer_text}` is {shown(mine.text)}{_at(mine.start)}, but `{columns.answers}` has {listed}; "
-                "take out the one that is wrong."
+                f"`{columns.answer_text}` is {shown(mine.text)}{_at(mine.start)}, but `{columns.answers}` has {listed}"
+                "; take out the one that is wrong."
             )
     return ""
 

@@ -19,7 +19,7 @@ _LIKE_NONE: Final = frozenset({"n/a", "na", "nan", "none", "null", "nil", "-", "
 
 
 def spelling_key(label: str) -> str:
-    """What is the same for all spellings of a label: without case, white space, signs not seen, Unicode form, ``.0``."""
+    """What is the same for all spellings of a label: without case, white space, unseen signs, Unicode form, ``.0``."""
     seen = "".join(sign for sign in label if not _is_unseen(sign))
     folded = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
     whole = _WHOLE.fullmatch(folded)
