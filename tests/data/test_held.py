@@ -261,7 +261,9 @@ WRONG: list[tuple[Any, str, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("given", "what", "fix"), WRONG, ids=lambda each: str(each)[:40])
+@pytest.mark.parametrize(
+    ("given", "what", "fix"), WRONG, ids=[f"{n}-{type(each[0]).__name__}" for n, each in enumerate(WRONG)]
+)
 def test_what_is_no_data_is_refused_by_its_type(given: Any, what: str, fix: str) -> None:
     with pytest.raises(DataError) as caught, holding(given, "train"):
         pass
