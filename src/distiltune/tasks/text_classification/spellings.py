@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from distiltune.data.example_set import ExampleSet
+from distiltune.data.marks import without_unseen
 from distiltune.data.row_findings import RowFinding
 from distiltune.tasks.prediction_rows import place_of
 from distiltune.tasks.text_classification.examples import TextExample
@@ -20,16 +21,9 @@ _LIKE_NONE: Final = frozenset({"n/a", "na", "nan", "none", "null", "nil", "-", "
 
 def spelling_key(label: str) -> str:
     """What is the same for all spellings of a label: without case, white space, unseen signs, Unicode form, ``.0``."""
-    seen = "".join(sign for sign in label if not _is_unseen(sign))
-    folded = " ".join(unicodedata.normalize("NFKC", seen).casefold().split())
+    folded = " ".join(unicodedata.normalize("NFKC", without_unseen(label)).casefold().split())
     whole = _WHOLE.fullmatch(folded)
     return whole[1] if whole else folded
-
-
-def _is_unseen(sign: str) -> bool:
-    """Whether nothing is seen of a sign: zero-width spaces and joiners, byte order marks, soft hyphens, variants."""
-    # The tags above tell the flags of England and Scotland apart.
-    return (unicodedata.category(sign) == "Cf" and sign < "\U000e0000") or "\ufe00" <= sign <= "\ufe0f"
 
 
 def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
