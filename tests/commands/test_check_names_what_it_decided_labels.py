@@ -240,3 +240,29 @@ def test_the_set_that_is_compared_with_is_told_of_too(tmp_path: Path, check: Run
     (tmp_path / "a.json").write_text(json.dumps(PARAGRAPHS))
     (tmp_path / "b.jsonl").write_text(asked(sometimes([""])))
     assert "b.jsonl: Empty texts" in check(tmp_path / "a.json", "--against", tmp_path / "b.jsonl")
+
+
+def test_rows_that_an_annotator_rejected_are_told_where_no_second_label_is_left(tmp_path: Path, check: Run) -> None:
+    path = tmp_path / "rows.jsonl"
+    answers = in_turn("accept", "reject")
+    path.write_text(lines({"text": f"day {i} was long", "label": "SPORT", "answer": answers(i)} for i in range(N)))
+    said = check(path)
+    assert "All texts have the same label, 'SPORT'." in said
+    assert "Before that 10 of 20 rows were left out" in said
+    assert "answer_reject: 10, the first" in said
+    assert "these are the negatives" in said
+
+
+@pytest.mark.parametrize("extra", [(), ("--task", "text-classification")])
+def test_a_json_list_called_json_lines_is_told(tmp_path: Path, check: Run, extra: tuple[str, ...]) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps([{"text": "a", "label": "x"}, {"text": "b", "label": "y"}], indent=2))
+    said = check(path, *extra)
+    assert "is a JSON list, not JSON lines" in said
+    assert "call it rows.json" in said
+
+
+def test_columns_by_number_need_no_header(tmp_path: Path, check: Run) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("".join(f"The kettle sang {i} times,{'good' if i % 2 else 'bad'}\n" for i in range(N)))
+    assert "--no-header --columns text=1,label=2" in check(path, "--columns", "text=1,label=2")

@@ -225,7 +225,7 @@ DECIDED: dict[str, tuple[str, str | bytes, str]] = {
     "labels in two cases": (
         "a.conll",
         columns(lambda i, word, kind, tag: (word, "B-Per" if word == "Tom" else tag)),
-        "The labels 'PER', 'Per' differ in case alone and are kept apart",
+        "The labels 'PER', 'Per' differ in case or unseen signs alone and are kept apart",
     ),
     # A3: words, lines, spans
     "a no-break space in a word": (

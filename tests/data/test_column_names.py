@@ -124,3 +124,10 @@ def test_only_what_was_mapped_must_be_there() -> None:
 
 def test_the_flags_of_a_table_without_a_header() -> None:
     assert no_header(["text", "label"]) == "--no-header --columns text=1,label=2"
+
+
+def test_columns_by_number_without_no_header() -> None:
+    mapped = {"text": "1", "label": "2"}
+    fix = absent_column("text", mapped, ["The kettle sang", "good"], "rows.csv").fix
+    assert fix.startswith("if the first line is a row: --no-header --columns text=1,label=2; otherwise did you mean")
+    assert "--no-header" not in absent_column("text", mapped, ["The kettle sang", "good"], "rows.jsonl").fix

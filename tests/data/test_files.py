@@ -260,7 +260,7 @@ def test_directory(tmp_path: Path) -> None:
         (tmp_path / name).write_text("[]")
     found = data_files(tmp_path)
     assert [path.name for path in found.files] == ["a.json", "b.jsonl", "c.csv.gz"]
-    assert [path.name for path in found.ignored] == ["README.md"]
+    assert [path.name for path in found.ignored] == ["README.md", "inside"]
 
 
 def test_no_such_files(tmp_path: Path) -> None:
@@ -362,3 +362,12 @@ def test_every_format_is_known_whatever_was_imported_before(tmp_path: Path, name
         [sys.executable, "-c", program, str(tmp_path / name)], check=False, capture_output=True, text=True, timeout=60
     )
     assert done.stdout.strip() == "['tokens', 'tags', '1', '2'] [['B-person'], ['B-place']]", done.stderr
+
+
+@pytest.mark.parametrize("text", ['[{"a": 1}]', '[\n  {"a": 1}\n]', '\n [ {"a": 1},\n{"a": 2}]'])
+def test_a_json_list_called_json_lines(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "rows.v2.jsonl"
+    path.write_text(text)
+    with pytest.raises(DataError, match="is a JSON list, not JSON lines") as caught:
+        list(iter_rows(path))
+    assert caught.value.fix == "call it rows.v2.json."

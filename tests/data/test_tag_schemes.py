@@ -89,3 +89,4 @@ def test_which_columns_look_like_tags() -> None:
 
 def test_labels_in_several_spellings() -> None:
     assert spellings(["PER", "Per", "LOC", "per", "PER"]) == [("PER", "Per", "per")]
+    assert spellings(["PER", "PER\u200b", "\U0001f3f4\U000e0067", "\U0001f3f4"]) == [("PER", "PER\u200b")]

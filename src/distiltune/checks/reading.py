@@ -46,6 +46,11 @@ class ReadingWords:
 
 _OF_ALL_TASKS = {
     "id_repeated": Noted("note", "the id is taken by an earlier row"),
+    "folder_ignored": Noted(
+        "warning",
+        "folders in a data directory are not entered, and have data files",
+        "name them too, or move their files up",
+    ),
     "file_ignored": Noted("note", "files in a data directory that are no data files"),
 }
 

@@ -71,7 +71,27 @@ def _label_studio(value: Value) -> Iterator[Plain]:
         row["spans"] = found[0]
     else:
         row["spans"] = DIFFERING
-    yield Plain(row, f"rows are Label Studio's; the text is `{name}`, of several equal annotations one")
+    left_out = _left_out({result.get("from_name"): result.get("value") for result in _results(done)})
+    yield Plain(row, f"rows are Label Studio's; the text is `{name}`, of several equal annotations one{left_out}")
+
+
+def _results(annotations: list[dict[str, object]]) -> Iterator[dict[str, object]]:
+    for annotation in annotations:
+        results = annotation.get("result")
+        yield from (each for each in (results if isinstance(results, list) else []) if isinstance(each, dict))
+
+
+def _left_out(values: Mapping[object, object]) -> str:
+    """What is said of results that are about a text as a whole, by the name of their question; empty without any."""
+    names = [str(name) for name, each in values.items() if isinstance(each, dict) and _WHOLE & each.keys()]
+    if not names:
+        return ""
+    listed = ", ".join(f"`{name}`" for name in names)
+    return f"; taken are the marks, left out is what was said of the whole text ({listed}), which is another task"
+
+
+_WHOLE: Final = frozenset({"choices", "rating", "number", "taxonomy"})
+"""What Label Studio's results about a whole text hold."""
 
 
 def _studio_spans(annotation: Mapping[str, object]) -> list[dict[str, object]] | None:
@@ -107,7 +127,9 @@ def _label_studio_min(value: Value) -> Iterator[Plain]:
         assert isinstance(given, list)  # _is_studio_list has looked
         row = {"id": value.get("id"), "text": value[text], "spans": [_studio_span(each) for each in given]}
         told = f"rows are Label Studio's (JSON-MIN); the text is `{text}`, the marks are `{named[0]}`"
-        yield Plain(row, told)
+        # A choice is plain text here, as other data of the task is.
+        others = [f"`{name}`" for name in value if name not in (*_STUDIO_OWN, text, named[0])]
+        yield Plain(row, told + (f"; left out: {', '.join(others)}" if others else ""))
         return
     others = [name for name in value if name not in _STUDIO_OWN and name != "text"]
     if "annotation_id" in value and isinstance(value.get("text"), str) and len(others) == 1 and others[0] != "label":

@@ -21,6 +21,7 @@ _PART: Final = re.compile(
     re.VERBOSE,
 )
 _PLAIN: Final = re.compile(r"""[^\s,"'][^,]*""")
+_TABLE: Final = re.compile(r"\.(csv|tsv)(\.gz)?(,|$)", re.IGNORECASE)
 _CLOSE: Final = 0.55
 _SHOWN_COLUMNS: Final = 30
 
@@ -164,6 +165,11 @@ def absent_column(field: str, mapped: Mapping[str, str], seen: Collection[str], 
     if not meant and column.isdecimal() and 0 < int(column) <= len(names):
         meant = names[int(column) - 1]
     way = f"did you mean --columns {columns_text({**mapped, field: meant})}? " if meant else ""
+    if all(name.isdecimal() for name in mapped.values()) and _TABLE.search(where):
+        # by number: what seem to be names may be the first row
+        way = (
+            f"if the first line is a row: --no-header --columns {columns_text(mapped)}; otherwise {way or 'name it. '}"
+        )
     more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
     return DataError(
         f"No row has the column {column!r}, which --columns names for {field}.",

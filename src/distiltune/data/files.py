@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import itertools
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -51,7 +52,10 @@ _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 @dataclass(frozen=True, slots=True)
 class DataFiles:
-    """The data files that a path stands for, in reading order, and the directory's other files."""
+    """The data files that a path stands for, in reading order, and the directory's other files.
+
+    Among these are its folders that hold data files, which are not entered.
+    """
 
     files: tuple[Path, ...]
     ignored: tuple[Path, ...] = ()
@@ -60,14 +64,16 @@ class DataFiles:
 def data_files(path: str | Path) -> DataFiles:
     """The data files that ``path`` stands for: itself, or a directory's data files sorted by name.
 
-    Sub-directories are not entered. Raises `DataError` if ``path`` does not exist, has an unknown suffix, or
-    is a directory without a data file.
+    Folders in it are not entered; those that hold data files are among the ignored. Raises `DataError` if ``path`` does
+    not exist, has an unknown suffix, or is a directory without a data file.
     """
     path = Path(path)
     _check_name(path)
     if path.is_dir():
         try:
-            inside = sorted(each for each in path.iterdir() if each.is_file())
+            entries = sorted(path.iterdir())
+            inside = [each for each in entries if each.is_file()]
+            folders = tuple(each for each in entries if each.is_dir() and files_below(each))
         except OSError as error:
             raise not_readable(path, error) from error
         files = tuple(each for each in inside if format_suffix(each) is not None)
@@ -75,10 +81,12 @@ def data_files(path: str | Path) -> DataFiles:
             raise DataError(
                 "The directory holds no data file.",
                 where=str(path),
-                fix=f"{_otherwise(*map(way_to_name, inside))}it should have one of: {_known()}.",
+                fix=f"{_otherwise(*map(way_to_name, inside), *map(_way_to_folder, folders))}it should have one of: "
+                f"{_known()}.",
             )
         texts = set(map(_text_of_marks, files))
-        return DataFiles(files, tuple(each for each in inside if format_suffix(each) is None and each not in texts))
+        others = (each for each in inside if format_suffix(each) is None and each not in texts)
+        return DataFiles(files, (*others, *folders))
     if not path.exists():
         raise DataError("The file does not exist.", where=str(path), fix="check the path.")
     if format_suffix(path) is None:
@@ -90,6 +98,22 @@ def data_files(path: str | Path) -> DataFiles:
     if not path.is_file():
         raise DataError("This is neither a file nor a directory.", where=str(path), fix="save the data in a file.")
     return DataFiles((path,))
+
+
+def files_below(folder: Path) -> list[Path]:
+    """The data files in a folder and in all below it, sorted; hidden ones are not looked at."""
+    found: list[Path] = []
+    if folder.name.startswith("."):
+        return found
+    for below, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        paths = (Path(below) / name for name in names if not name.startswith("."))
+        found += (path for path in paths if format_suffix(path) is not None)
+    return sorted(found)
+
+
+def _way_to_folder(folder: Path) -> str:
+    return f"folders in it are not entered: name {folder}"
 
 
 def _otherwise(*ways: str) -> str:
@@ -324,17 +348,32 @@ def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
 
 def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """One JSON object a line; empty lines are skipped, a line that is not JSON is a `BadRow`."""
+    is_first = True
     with open_text(path, newline="\n", encoding=form.encoding) as stream:
         for number, line in enumerate(bounded_lines(stream, path), start=1):
             if not line.strip():
                 continue
             where = f"{path}:{number}"
+            if is_first and _begins_list(line):
+                raise DataError("The file is a JSON list, not JSON lines.", where=where, fix=_as_json(path))
+            is_first = False
             try:
                 yield from _rows_of_json(json.loads(line), where)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:
                 yield BadRow(where, f"is not JSON that can be read: {first_line(error)}.")
+
+
+def _begins_list(line: str) -> bool:
+    """Whether a line begins a list of objects; spaCy's rows, a text and its marks each, are lists of other things."""
+    return re.match(r"\s*\[\s*(\{|$|\]\s*$)", line) is not None
+
+
+def _as_json(path: Path) -> str:
+    packed = path.suffix if path.suffix.lower() == ".gz" else ""
+    plain_name = path.with_suffix("") if packed else path
+    return f"call it {plain_name.with_suffix('.json').name}{packed}."
 
 
 def _iter_parquet(path: Path, form: FileForm) -> Iterator[Row | BadRow]:

@@ -1,4 +1,4 @@
-"""Combining marks, which belong to the character before them although tokenizers drop many of them."""
+"""Combining marks, which belong to the character before them although tokenizers drop many of them; unseen signs."""
 
 from __future__ import annotations
 
@@ -70,3 +70,15 @@ def _stretches(text: str, first: int, stop: int) -> list[tuple[int, int]]:
 
 def _belongs_to_what_precedes(character: str) -> bool:
     return character in _JOINERS or unicodedata.category(character).startswith("M")
+
+
+def without_unseen(text: str) -> str:
+    """The text without zero-width spaces and joiners, byte order marks, soft hyphens, and variants of signs.
+
+    The tags that tell the flags of England and Scotland apart stay.
+    """
+    return text if text.isascii() else "".join(sign for sign in text if not _is_unseen(sign))
+
+
+def _is_unseen(sign: str) -> bool:
+    return (unicodedata.category(sign) == "Cf" and sign < "\U000e0000") or "\ufe00" <= sign <= "\ufe0f"

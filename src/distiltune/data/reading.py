@@ -19,10 +19,10 @@ from typing import Any, Generic, Literal, TypeVar
 from distiltune.data.column_names import check_mapped, no_header
 from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
-from distiltune.data.files import combined_digest, file_digest, format_suffix, iter_rows
+from distiltune.data.files import combined_digest, file_digest, files_below, format_suffix, iter_rows
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
-from distiltune.data.rejections import at_fault_of, rejection_lines
+from distiltune.data.rejections import at_fault_of, left_out_lines, rejection_lines
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
@@ -33,6 +33,8 @@ from distiltune.system.code_fingerprint import module_of
 
 E = TypeVar("E")
 C = TypeVar("C")
+
+_SHOWN_BELOW = 5
 
 Use = Literal["training", "evaluation", "prediction"]
 """What examples are read for. To learn from, an example needs a gold that fits it; to evaluate on, one to compare with;
@@ -141,16 +143,34 @@ def read_sources(
     with resources.as_file(packaged) as starter_path, _no_garbage_collection():
         found = [find_source(source, to_read.split, starter_path) for source in sources]
         ignored = [path for source in found for path in source.ignored]
-        for path in ignored:
-            looks = way_to_name(path)
-            message = f"The file is in the data directory but is no data file{looks and f'; {looks}'}."
-            reading.findings.add(RowFinding("noted", "file_ignored", str(path), "", message))
+        reading.findings.extend(map(_passed_over, ignored))
         digests = _read_or_recall(
-            [path for source in found for path in source.files], ignored, reading, read_file, keeping
+            [path for source in found for path in source.files],
+            [*ignored, *(below for path in ignored if path.is_dir() for below in files_below(path))],
+            reading,
+            read_file,
+            keeping,
         )
     _check_share(reading, to_read, where=", ".join(map(str, sources)))
     names = tuple(source.source for source in found)
     return ExampleSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
+
+
+def _passed_over(path: Path) -> RowFinding:
+    """The finding on a file or a folder of a data directory that is not read."""
+    if not path.is_dir():
+        looks = way_to_name(path)
+        message = f"The file is in the data directory but is no data file{looks and f'; {looks}'}."
+        return RowFinding("noted", "file_ignored", str(path), "", message)
+    below = files_below(path)
+    listed = ", ".join(str(each.relative_to(path.parent)) for each in below[:_SHOWN_BELOW])
+    more = f", ... ({len(below):,})" if len(below) > _SHOWN_BELOW else ""
+    folders = " ".join(map(str, dict.fromkeys(each.parent for each in below[:_SHOWN_BELOW])))
+    message = (
+        f"Folders in a data directory are not entered, and this one has data files: {listed}{more}. To read them too, "
+        f"name their folders beside the directory: {folders}."
+    )
+    return RowFinding("noted", "folder_ignored", str(path), "", message)
 
 
 def _read_or_recall(
@@ -366,10 +386,12 @@ def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
     if n_rows == 0:
         n_left_out = reading.findings.n_rows
         what = f"All {n_left_out:,} rows are marked as not wanted." if n_left_out else "There is no row in the data."
-        raise DataError(what, where=where, fix="give a file that holds rows.")
+        raise DataError(
+            "\n".join([what, *left_out_lines(reading.findings)]), where=where, fix="give a file that holds rows."
+        )
     if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
-    lines = rejection_lines(reading.findings)
+    lines = [*rejection_lines(reading.findings), *left_out_lines(reading.findings)]
     if reading.examples:
         share = 100 * len(rejections) / n_rows
         allowed = f"more than the {100 * to_read.max_rejected_share:.3g} % that may be"

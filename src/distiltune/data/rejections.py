@@ -29,11 +29,21 @@ def rejection_lines(findings: RowFindings) -> list[str]:
     return [*lines, *(f"  {item.where}: {item.message}" for item in shown_first)]
 
 
+def left_out_lines(findings: RowFindings) -> list[str]:
+    """How many rows were left out as the data say themselves, by kind, each with its reason and the first place."""
+    first: dict[str, RowFinding] = {}
+    counts: Counter[str] = Counter()
+    for item in findings.of("left_out"):
+        counts[item.kind] += 1
+        first.setdefault(item.kind, item)
+    return [f"  {kind}: {n:,}, the first {first[kind].where}: {first[kind].message}" for kind, n in counts.items()]
+
+
 def with_rejections(error: DataError, findings: RowFindings) -> DataError:
     """The error with the rows that were left out before it came to it, which may be its reason."""
-    lines = rejection_lines(findings)
+    lines = [*rejection_lines(findings), *left_out_lines(findings)]
     if not lines:
         return error
-    n = len(findings.of("rejected"))
+    n = len(findings.of("rejected")) + len(findings.of("left_out"))
     what = "\n".join([error.what, f"Before that {n:,} of {findings.n_rows:,} rows were left out:", *lines])
     return DataError(what, where=error.where, fix=error.fix)

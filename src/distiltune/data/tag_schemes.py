@@ -10,6 +10,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from distiltune.data.marks import without_unseen
+
 OUTSIDE = "O"
 NO_TYPE = "entity"
 """The label of what is marked by B and I alone."""
@@ -117,10 +119,10 @@ def _is_joined(tag: str) -> bool:
 
 
 def spellings(labels: Iterable[str]) -> list[tuple[str, ...]]:
-    """The labels that differ in case alone, in groups, sorted."""
+    """The labels that differ in case or signs that are not seen alone, in groups, sorted."""
     groups: dict[str, list[str]] = {}
     for label in sorted(set(labels)):
-        groups.setdefault(label.casefold(), []).append(label)
+        groups.setdefault(without_unseen(label).casefold(), []).append(label)
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 

@@ -525,3 +525,36 @@ def test_squad_counts(name: str, n: int) -> None:
     _check(read)
     assert len(read.examples) == n
     assert not read.findings.items
+
+
+@pytest.mark.parametrize(
+    ("answers", "agrees"),
+    [
+        ([{"text": "Paris", "answer_start": 15}], True),
+        ({"text": ["Bob", "Paris"], "answer_start": [8, 15]}, True),
+        (["Paris"], True),
+        ([], True),
+        ([{"text": "Bob", "answer_start": 8}], False),
+        ("[{'text': 'Bob', 'answer_start': 8}]", False),
+        ([{"text": "Paris", "answer_start": 3}], False),
+        ([""], False),
+    ],
+)
+def test_an_answer_that_two_columns_give_must_be_one(tmp_path: Path, answers: object, agrees: bool) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [_flat(answers=answers), _flat(id="q2")]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    read = _read(path)
+    refused = read.findings.of("rejected")
+    assert len(read.examples) == 1 + agrees
+    if not agrees:
+        assert "`answer_text` is 'Paris' at 15, but `answers` has" in refused[0].message
+
+
+def test_an_answer_alone_below_a_question_is_read_and_told(tmp_path: Path) -> None:
+    path = tmp_path / "train.json"
+    question = {"id": "a", "question": "Where?", "answer": {"text": "Paris", "answer_start": 15}}
+    path.write_text(json.dumps(_squad(question)), encoding="utf-8")
+    read = _read(path)
+    assert read.examples[0].answers == (Answer("Paris", 15),)
+    assert [each.kind for each in read.findings.of("decided")] == ["answer_alone"]

@@ -11,6 +11,7 @@ from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.read import read_texts
+from distiltune.tasks.text_classification.spellings import one_spelling
 from distiltune.tasks.text_classification.targets import (
     Targets,
     class_weights,
@@ -159,3 +160,51 @@ def test_class_weights() -> None:
     for text in ("c=1", "a=-1", "a=x"):
         with pytest.raises(RecipeError):
             class_weights(text, targets, examples)
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [([0.032, 0.968], [1.0, 0.0]), ("[0.25, 0.75]", "[0.5, 0.5]"), ([3, 3, 1], [4, 2, 1]), ([-1.5, 2.0], [0.5, -3.0])],
+)
+def test_a_number_for_each_class_is_no_set_of_labels(tmp_path: Path, labels: tuple[object, ...]) -> None:
+    with pytest.raises(DataError, match="label_scores: 2") as caught:
+        read_rows(tmp_path, *({"text": f"day {i}", "label": label} for i, label in enumerate(labels)))
+    assert "soft labels" in str(caught.value)
+    assert "distiltune distill" in str(caught.value)
+
+
+def test_lists_of_class_numbers_and_of_versions_stay_labels(tmp_path: Path) -> None:
+    read = read_rows(tmp_path, {"text": "a", "label": [3, 17]}, {"text": "b", "label": ["3.8", "3.9"]})
+    assert gold(read) == [("17", "3"), ("3.8", "3.9")]
+
+
+def test_two_columns_of_labels_must_agree_or_one_is_named(tmp_path: Path) -> None:
+    rows = [{"text": "a", "label": "x", "labels": ["x"]}, {"text": "b", "label": "x", "labels": ["x", "y"]}]
+    with pytest.raises(DataError, match=r"do not agree in 1 of 2 rows") as caught:
+        read_rows(tmp_path, *rows)
+    assert "--columns labels=label or --columns label=labels" in str(caught.value)
+    assert gold(read_rows(tmp_path, *rows, columns="labels=label")) == [("x",), ("x",)]
+    assert gold(read_rows(tmp_path, *rows, columns="label=labels")) == [("x",), ("x", "y")]
+    assert gold(read_rows(tmp_path, rows[0], {"text": "b", "label": "y", "labels": []})) == [("x",), ("y",)]
+
+
+@pytest.mark.parametrize("unseen", ["\u200b", "\ufeff", "\u00ad", "\u200d", "\ufe0f"])
+def test_labels_that_differ_by_what_is_not_seen(tmp_path: Path, unseen: str) -> None:
+    read = one_spelling(read_rows(tmp_path, {"text": "a", "label": "bad"}, {"text": "b", "label": f"bad{unseen}"}))
+    (found,) = [each for each in read.findings.items if each.kind == "label_spelled_differently"]
+    assert ascii(f"bad{unseen}")[1:-1] in ascii(found.message).replace("\\\\", "\\")
+
+
+def test_folders_in_a_data_directory_are_told(tmp_path: Path) -> None:
+    row = json.dumps({"text": "a", "label": "x"}) + "\n"
+    for name in ("a.jsonl", "sub/b.jsonl", "sub/deep/c.csv.gz", "empty/notes.md", ".hidden/d.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(row, encoding="utf-8")
+    read = read_texts([str(tmp_path)], "train", TextColumns(), 0.0)
+    (told,) = read.findings.of("noted")
+    assert (told.kind, told.where) == ("folder_ignored", str(tmp_path / "sub"))
+    assert "sub/b.jsonl, sub/deep/c.csv.gz" in told.message
+    assert f"name their folders beside the directory: {tmp_path / 'sub'} {tmp_path / 'sub' / 'deep'}." in told.message
+    (tmp_path / "a.jsonl").unlink()
+    with pytest.raises(DataError, match="folders in it are not entered: name"):
+        read_texts([str(tmp_path)], "train", TextColumns(), 0.0)

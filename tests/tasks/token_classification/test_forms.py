@@ -192,3 +192,19 @@ def test_lists_without_commas_are_not_joined(tmp_path: Path) -> None:
     found = read(path)
     assert [each.kind for each in found.findings.of("rejected")] == ["tokens_not_a_list"]
     assert [example.text for example in found.examples] == ["a b"]
+
+
+def test_choices_beside_label_studios_marks_are_told(tmp_path: Path) -> None:
+    mark = {"from_name": "ner", "value": {"start": 0, "end": 3, "labels": ["PER"]}}
+    choice = {"from_name": "mood", "value": {"choices": ["glad"]}}
+    task = {"id": 1, "data": {"text": "Ada sang."}, "annotations": [{"result": [mark, choice]}]}
+    row = {"id": 1, "text": "Ada sang.", "ner": [mark["value"]], "mood": "glad", "annotation_id": 1}
+    for name, value, said in (
+        ("a.json", task, "left out is what was said of the whole text (`mood`)"),
+        ("b.json", row, "left out: `mood`"),
+    ):
+        path = tmp_path / name
+        path.write_text(json.dumps([value]), encoding="utf-8")
+        read = read_marked([path], "train", TokenColumns(), 0.0)
+        assert len(read.examples) == 1
+        assert any(said in each.message for each in read.findings.of("decided")), read.findings.items

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from distiltune.data.column_names import parse_columns
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
-from distiltune.data.values import rejected, writable
+from distiltune.data.values import rejected, shown, writable
 from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
     EMPTY,
@@ -26,6 +27,8 @@ from distiltune.tasks.question_answering.raw_answers import (
     offsets_from,
 )
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswers, RawQuestion
+
+_ONE_ANSWER: Final = Decision("answer_alone", "The answers are taken from `answer`, as there are no `answers`.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +104,25 @@ def _question_of_article(
     is_impossible = _is_true(question.get("is_impossible"))
     # MRQA's `answers` are texts alone; where they stand, `detected_answers` has.
     answers = question.get("detected_answers") or question.get("answers")
+    alone = question.get("answer")
+    by_one = "answers" not in question and "detected_answers" not in question and _is_answer(alone)
     return RawQuestion(
         where=where,
         id=row_id,
         question=question.get("question", question.get("query_text")),
         context=paragraph.get("context", paragraph.get("context_text")),
         title=article.value.get("title"),
-        answers=nested_answers(answers),
+        answers=nested_answers(alone if by_one else answers),
         is_impossible=is_impossible,
-        has_gold=is_impossible or "answers" in question or "detected_answers" in question,
+        has_gold=is_impossible or by_one or "answers" in question or "detected_answers" in question,
+        decisions=(_ONE_ANSWER,) if by_one else (),
     )
+
+
+def _is_answer(value: object) -> bool:
+    """Whether it is one object with a text and perhaps its offset, or a list of such."""
+    each = value if isinstance(value, list) else [value]
+    return bool(each) and all(isinstance(one, dict) and "text" in one for one in each)
 
 
 def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
@@ -119,7 +131,9 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
     answers = nested_answers(value.get(columns.answers))
     decisions: tuple[Decision, ...] = ()
     range_name = next((name for name in RANGE_NAMES if name in value), "")
-    if isinstance(answers, RawAnswers) and not answers.given and not answers.decisions:
+    if isinstance(answers, RawAnswers) and (conflict := _conflict(answers, value, columns)):
+        answers = conflict
+    elif isinstance(answers, RawAnswers) and not answers.given and not answers.decisions:
         texts, decisions = answers_of_cell(value.get(columns.answer_text), context)
         start_name = columns.answer_start
         if columns.answer_text in value and columns.answer_start not in value:
@@ -148,6 +162,39 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
         has_gold=is_impossible or any(name in value for name in (columns.answers, columns.answer_text, *RANGE_NAMES)),
         decisions=decisions,
     )
+
+
+def _conflict(answers: RawAnswers, value: Mapping[str, object], columns: ColumnMap) -> str:
+    """What is wrong where the answer in its own column is none of the list of answers; empty if nothing is.
+
+    An empty list beside an answer is a column that is not used, unless it holds empty texts.
+    """
+    texts, _ = answers_of_cell(value.get(columns.answer_text), value.get(columns.context))
+    own = flat_answers(texts, value.get(columns.answer_start))
+    if columns.answer_text == columns.answers or not (answers.given or answers.decisions):
+        return ""
+    if not isinstance(own, RawAnswers) or not own.given:
+        return ""
+    if any(not isinstance(each.text, str) or not each.text.strip() for each in answers.given):
+        return ""  # which has a message of its own
+    for mine in own.given:
+        theirs = [each for each in answers.given if str(each.text).strip() == str(mine.text).strip()]
+        starts = [str(each.start) for each in theirs]
+        if not theirs or not (_is_open(mine.start) or "None" in starts or str(mine.start) in starts):
+            listed = ", ".join(f"{shown(each.text)}{_at(each.start)}" for each in answers.given) or "none"
+            return (
+                f"`{columns.answer_text}` is {shown(mine.text)}{_at(mine.start)}, but `{columns.answers}` has {listed}"
+                "; take out the one that is wrong."
+            )
+    return ""
+
+
+def _at(start: object) -> str:
+    return "" if _is_open(start) else f" at {start}"
+
+
+def _is_open(start: object) -> bool:
+    return start is None or start == ""
 
 
 def _is_true(value: object) -> bool:

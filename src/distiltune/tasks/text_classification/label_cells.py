@@ -61,12 +61,14 @@ class LabelForm:
         hot: whether they are rows of 0 and 1, one place for each label.
         names: of the places, or of the classes 0, 1, ...
         decisions: kind and sentence for each thing that could be meant otherwise.
+        scored: whether lists of numbers hold one for each class, as probabilities do, and so are no labels.
 
     """
 
     hot: bool
     names: tuple[str, ...]
     decisions: tuple[tuple[str, str], ...] = ()
+    scored: bool = False
 
 
 def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
@@ -122,7 +124,36 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
         )
         return LabelForm(True, names, (*decisions, ("labels_multi_hot", message)))
     _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
-    return LabelForm(False, settings.names or tuple(given), tuple(decisions))
+    scored = any(_are_scores(cell.values) for cell in lists)
+    return LabelForm(False, settings.names or tuple(given), tuple(decisions), scored)
+
+
+def _are_scores(values: Sequence[object]) -> bool:
+    """Whether a list can only hold a number for each class: some are not whole, below 0, or the same.
+
+    Numbers that are written as texts count only from 0 to 1: of 3.8 and 3.9 both may be names.
+    """
+    numbers = _numbers(values)
+    return len(numbers) > 1 and (
+        any(not number.is_integer() or number < 0 for number in numbers) or len(set(numbers)) < len(numbers)
+    )
+
+
+def _numbers(values: Sequence[object]) -> list[float]:
+    """The values as numbers; empty if one is none."""
+    numbers = [_number(value) for value in values]
+    return [each for each in numbers if each is not None] if None not in numbers else []
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            number = float(value)
+        except ValueError:
+            return None
+        return number if 0 <= number <= 1 else None
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return float(value) if is_number and isinstance(value, int | float) else None
 
 
 def _width(lists: Sequence[Cell], n_names: int) -> int:
@@ -196,6 +227,13 @@ def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:
             "label_is_a_span",
             f"The labels are {shown(list(cell.values))}, lists in a list, as marks in a text are: for these "
             "--task token-classification.",
+        )
+    if form.scored and cell.form == "list" and _numbers(cell.values):
+        return Problem(
+            "label_scores",
+            f"The label is {shown(list(cell.values))}, which looks like a number for each class (soft labels, "
+            "probabilities, votes), not like names: give the name of the class that is meant, or 0 and 1 for each; to "
+            "learn from a model's own probabilities: distiltune distill.",
         )
     labels = [_label(value, form.names) for value in cell.values]
     problem = next((each for each in labels if isinstance(each, Problem)), None)

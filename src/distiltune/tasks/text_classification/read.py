@@ -13,7 +13,17 @@ from distiltune.data.hub import Split
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
-from distiltune.data.values import Problem, generated_id, gold_ignored, id_problem, id_text, rejected, text_problem
+from distiltune.data.values import (
+    Problem,
+    generated_id,
+    gold_ignored,
+    id_problem,
+    id_text,
+    rejected,
+    shown,
+    text_problem,
+)
+from distiltune.errors import DataError
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.label_cells import (
@@ -75,12 +85,16 @@ def read_texts(
 
 @dataclass(frozen=True, slots=True)
 class _Unlabelled:
-    """A row whose text can be used, and what it has for a label; None: nothing."""
+    """A row whose text can be used, and what it has for a label; None: nothing.
+
+    ``other`` is what stands in the second column of labels, where both have some.
+    """
 
     row: Row
     text: str
     pair: str | None
     cell: Cell | None
+    other: Cell | None = None
 
 
 def _read_file(
@@ -96,6 +110,8 @@ def _read_file(
             reading.findings.add(found)
         else:
             rows.append(found)
+    if use != "prediction":
+        _check_one_source(rows, columns)
     names = _names_of_columns(rows, columns, decided)
     if names:
         rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
@@ -164,10 +180,30 @@ def _text_of(row: Row, columns: TextColumns, settings: LabelSettings) -> _Unlabe
         return rejected(problem.kind, row.where, row_id, problem.message)
     assert isinstance(text, str)  # text_problem has looked
     assert pair is None or isinstance(pair, str)
-    cell = None
-    for column in (columns.label, columns.labels):
-        cell = cell or cell_of(value.get(column), settings, row.where, many=column == columns.labels)
-    return _Unlabelled(row, text, pair, cell)
+    names = dict.fromkeys((columns.label, columns.labels))
+    found = [cell_of(value.get(name), settings, row.where, many=name == columns.labels) for name in names]
+    cells = [cell for cell in found if cell is not None]
+    given = [cell for cell in cells if cell.values] or cells
+    return _Unlabelled(row, text, pair, given[0] if given else None, given[1] if len(given) > 1 else None)
+
+
+def _check_one_source(rows: Sequence[_Unlabelled], columns: TextColumns) -> None:
+    """Refuse a file whose two columns of labels say different things: either may be meant."""
+    differing = [
+        (each.cell, each.other)
+        for each in rows
+        if each.cell is not None and each.other is not None
+        if set(map(str, each.cell.values)) != set(map(str, each.other.values))
+    ]
+    if differing:
+        cell, other = differing[0]
+        raise DataError(
+            f"The columns {columns.label!r} and {columns.labels!r} do not agree in {len(differing):,} of "
+            f"{len(rows):,} rows, the first time with {shown(list(cell.values))} and {shown(list(other.values))}.",
+            where=cell.where,
+            fix=f"take one of the two out, or say which counts: --columns labels={columns.label} or "
+            f"--columns label={columns.labels}.",
+        )
 
 
 def _labelled(

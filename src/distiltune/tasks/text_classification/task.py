@@ -134,7 +134,7 @@ class TextSpec:
         try:
             train, targets = self._find_targets(train)
         except DataError as error:
-            raise with_rejections(error, train.findings) from None
+            raise with_rejections(_with_way_to_negatives(error, train), train.findings) from None
         try:
             check_labels(targets.problem, self.label_weights, self.smoothing)
         except ValueError as error:
@@ -336,6 +336,17 @@ class TextClassification:
     def analyse(self, data: TextData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
         return analyse(data.examples, self.targets, predictions / PREDICTION_FILES[0])
+
+
+def _with_way_to_negatives(error: DataError, read: TextSet) -> DataError:
+    """The error; where an annotator rejected rows, with the way to learn from these, the negatives of that form."""
+    if not any(finding.kind == "answer_reject" for finding in read.findings.of("left_out")):
+        return error
+    way = (
+        "rows with `answer` reject are left out; if each row asks whether its label fits, as Prodigy's binary rows do, "
+        "these are the negatives: give them a label of their own and take the column `answer` out"
+    )
+    return DataError(error.what, where=error.where, fix=f"{error.fix}; {way}")
 
 
 def _text_of(example: TextExample) -> tuple[str, str | None]:

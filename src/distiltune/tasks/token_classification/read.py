@@ -191,7 +191,8 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
                 reading.findings.add(RowFinding(outcome, kind, draft.where, example_id, message))
     for group in spellings(labels):
         listed = ", ".join(map(repr, group))
-        _decide(reading, path, "labels_spelt_alike", f"The labels {listed} differ in case alone and are kept apart.")
+        message = f"The labels {listed} differ in case or unseen signs alone and are kept apart."
+        _decide(reading, path, "labels_spelt_alike", message)
     if drafts and not is_marked:
         message = "No row has tags or spans: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "nothing_marked", str(path), "", message))

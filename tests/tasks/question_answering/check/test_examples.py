@@ -8,8 +8,18 @@ from distiltune.tasks.question_answering.check.examples import asks_nothing
 @pytest.mark.parametrize(
     ("question", "nothing"),
     [
-        *[("?", True), ("", True), ("N/A", True), ("what?", True), ("12", True), ("Question", True), ("TODO", True)],
-        *[("Who won?", False), ("Why?!", True), ("北京在哪里在哪里呢", False), ("Name a river.", False)],
+        *[
+            ("?", True),
+            ("", True),
+            ("N/A", True),
+            ("what?", False),
+            ("12", True),
+            ("x", True),
+            ("—", True),
+            ("Question", True),
+            ("TODO", True),
+        ],
+        *[("Who won?", False), ("Why?!", False), ("北京在哪里在哪里呢", False), ("Name a river.", False)],
     ],
 )
 def test_questions_that_ask_nothing(question: str, nothing: bool) -> None:
@@ -28,9 +38,11 @@ def test_questions_that_ask_nothing(question: str, nothing: bool) -> None:
         ],
         *[
             ("من فاز؟", False),
-            ("谁？", True),
-            ("啊", True),
-            ("ใคร?", True),
+            *[
+                (word, False)
+                for word in ("几点？", "谁？", "何時?", "誰?", "いつ？", "누구?", "ใคร?", "من؟", "Кто?", "Who?")
+            ],
+            *[(word, False) for word in ("Wo?", "Où ?", "Why?", "कब?", "מי?")],
             ("N / A", True),
             ("todo", True),
             ("...", True),

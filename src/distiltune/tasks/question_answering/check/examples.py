@@ -10,14 +10,14 @@ from typing import Final
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
 from distiltune.checks.reading import MANY_SHARE, Noted, ReadingWords
 from distiltune.data.marks import end_over_marks, ends_in_mark
-from distiltune.tasks.question_answering.check.scripts import words_and_letters
+from distiltune.tasks.question_answering.check.scripts import weighed_letters
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import normalise_answer
 
 FEW_QUESTIONS = 100
 FEW_LETTERS = 8
-"""Of an alphabet, in a single word: fewer are no question."""
+"""A single word of fewer is worth a look: it is a question if it is a question word."""
 _MUCH_OF_ONE_TENTH, _MOST_OF_ONE_TENTH, _ALL_OF_ONE_TENTH = 0.25, 0.5, 0.9
 _SHORTEST_FOR_POSITION = 200  # characters: in a sentence or two a tenth is a word
 _FEW_FOR_SHARES = 30
@@ -97,14 +97,14 @@ def question_concerns(examples: Sequence[Example]) -> list[Concern]:
 
 
 def _short_questions(examples: Sequence[Example]) -> list[Concern]:
-    """Questions that would be none in an alphabet of as many letters, and are kept."""
+    """Questions that are one word of few letters, and are kept."""
     cases = [
         Case(example.id, repr(example.question))
         for example in examples
         if sum(map(str.isalpha, example.question)) < FEW_LETTERS and len(example.question.split()) < 2
         if not asks_nothing(example.question)
     ]
-    message = "the question has few letters, each of which says more in its script, and is kept"
+    message = "the question is one short word, which asks something if it is a question word, and is kept"
     return concern_of("note", "question_short", message, cases, len(examples), "")
 
 
@@ -121,13 +121,12 @@ def mark_concerns(examples: Sequence[Example]) -> list[Concern]:
 
 
 def asks_nothing(question: str) -> bool:
-    """Whether this is no question in any language: no letters to speak of, one word, or a placeholder."""
+    """Whether this is no question in any language: no word at all, or a placeholder. A question word alone is one."""
     folded = " ".join(re.sub(r"[\W_]+", " ", question.lower()).split())
     if folded in _PLACEHOLDERS or folded.replace(" ", "") in _PLACEHOLDERS:
         return True
-    n_words, n_letters = words_and_letters(question)
-    # One long run of letters may be a question in a script without gaps between words.
-    return n_letters < 3 or (n_words < 2 and n_letters < FEW_LETTERS)
+    # The shortest question words have two letters of an alphabet (wo, où, מי), or one sign of a script of words.
+    return weighed_letters(question) < 2
 
 
 def answer_concerns(examples: Sequence[Example]) -> list[Concern]:

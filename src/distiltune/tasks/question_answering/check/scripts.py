@@ -1,13 +1,10 @@
-"""Words and letters of a question, letters weighed by what they say in their script."""
+"""The letters of a question, weighed by what they say in their script."""
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
-_WORD: Final = re.compile(r"\w+")
-_OTHER_SIGN: Final = re.compile(r"[^\w\s\x00-\x7f]")
 _SAYS: Final = (
     # Han: a character is about a word.
     (re.compile("[\u2e80-\u2fdf\u3005-\u3007\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"), 3),
@@ -18,26 +15,7 @@ _WITHOUT_GAPS: Final = re.compile("[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u195
 """Thai, Lao, Tibetan, Burmese, Khmer, Tai: without a gap between words, a letter counts twice."""
 
 
-def words_and_letters(text: str) -> tuple[int, int]:
-    """How many words there are, and how many letters as an alphabet would need for as much.
-
-    A vowel sign or another mark is a letter of the word that it stands in.
-    """
-    # Marks are no word characters to Python, and would part "कौन" into two.
-    marked = _OTHER_SIGN.sub(_as_letter, text)
-    n_words = n_letters = 0
-    for word in _WORD.findall(marked):
-        letters = [character for character in word if character.isalpha()]
-        if not letters:
-            continue
-        n_words += 1
-        n_letters += len(letters)
-        for says, weight in _SAYS:
-            n_letters += (weight - 1) * len(says.findall(word))
-        n_letters += len(_WITHOUT_GAPS.findall(word))
-    return n_words, n_letters
-
-
-def _as_letter(sign: re.Match[str]) -> str:
-    """A plain letter for a mark, the sign itself for anything else."""
-    return "a" if unicodedata.category(sign[0]).startswith("M") else sign[0]
+def weighed_letters(text: str) -> int:
+    """How many letters an alphabet would need for as much as the text's letters say."""
+    n_letters = sum(map(str.isalpha, text)) + len(_WITHOUT_GAPS.findall(text))
+    return n_letters + sum((weight - 1) * len(says.findall(text)) for says, weight in _SAYS)
