@@ -94,7 +94,10 @@ MOST_FOR_STEPS: Final = 1.25
 
 MOST_RATE: Final = 2e-3
 
-EPOCHS_AT_ONE_BATCH: Final = 45
+EPOCHS_OF_TASK: Final[Mapping[str, int]] = {"question-answering": 18}
+_USUAL_EPOCHS: Final = 45
+"""Epochs over a single batch; a question has as many labels as its text has tokens, so it takes fewer passes."""
+
 EPOCHS_POWER: Final = 0.4
 FEWEST_EPOCHS: Final = 2
 MOST_EPOCHS: Final = 20
@@ -114,9 +117,9 @@ def fitting_rate(task: str, width: int, n_steps: int) -> float:
     return float(f"{min(MOST_RATE, rate):.1e}")
 
 
-def fitting_epochs(batches: int) -> int:
-    """Passes over data that make so many batches of 16."""
-    epochs = round(EPOCHS_AT_ONE_BATCH / float(max(1, batches) ** EPOCHS_POWER))
+def fitting_epochs(task: str, batches: int) -> int:
+    """Passes over a task's data that make so many batches of 16."""
+    epochs = round(EPOCHS_OF_TASK.get(task, _USUAL_EPOCHS) / float(max(1, batches) ** EPOCHS_POWER))
     return min(MOST_EPOCHS, max(FEWEST_EPOCHS, epochs))
 
 
@@ -125,7 +128,7 @@ def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
 
     Nothing is chosen for ``classic``, nor for the distillation of an encoder, which has a recipe of its own.
     """
-    epochs = fitting_epochs(situation.batches) if "epochs" in recipe.open else recipe.epochs
+    epochs = fitting_epochs(situation.task, situation.batches) if "epochs" in recipe.open else recipe.epochs
     n_steps = epochs * situation.steps_per_epoch
     scored = situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE
     wanted: dict[str, Any] = {
