@@ -21,10 +21,11 @@ from distiltune.settings.stored import stored_settings
 from distiltune.tasks.question_answering.settings import fill_question_windows, question_limit
 
 WORDS = st.text(max_size=12)
+NAMES = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
 SETTINGS: dict[str, st.SearchStrategy[Any]] = {
-    "model": WORDS,
-    "train": st.lists(WORDS, min_size=1, max_size=3).map(tuple),
-    "validation": st.lists(WORDS, max_size=2).map(tuple),
+    "model": NAMES,
+    "train": st.lists(NAMES, min_size=1, max_size=3).map(tuple),
+    "validation": st.lists(NAMES, max_size=2).map(tuple),
     "validation_share": st.floats(0, 0.5, exclude_min=True),
     "columns": WORDS,
     "max_rejected_share": st.floats(0, 1),

@@ -71,7 +71,7 @@ def _label_studio(value: Value) -> Iterator[Plain]:
         row["spans"] = found[0]
     else:
         row["spans"] = DIFFERING
-    left_out = _left_out({result.get("from_name"): result.get("value") for result in _results(done)})
+    left_out = _left_out({str(result.get("from_name")): result.get("value") for result in _results(done)})
     yield Plain(row, f"rows are Label Studio's; the text is `{name}`, of several equal annotations one{left_out}")
 
 
@@ -81,9 +81,9 @@ def _results(annotations: list[dict[str, object]]) -> Iterator[dict[str, object]
         yield from (each for each in (results if isinstance(results, list) else []) if isinstance(each, dict))
 
 
-def _left_out(values: Mapping[object, object]) -> str:
+def _left_out(values: Mapping[str, object]) -> str:
     """What is said of results that are about a text as a whole, by the name of their question; empty without any."""
-    names = [str(name) for name, each in values.items() if isinstance(each, dict) and _WHOLE & each.keys()]
+    names = [name for name, each in values.items() if isinstance(each, dict) and _WHOLE & each.keys()]
     if not names:
         return ""
     listed = ", ".join(f"`{name}`" for name in names)

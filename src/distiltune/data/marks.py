@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _JOINERS = "\u200c\u200d"
 _OTHER_SIGNS = re.compile(r"[^\w\s\x00-\x7f]+")
@@ -31,6 +33,8 @@ def over_marks(text: str, spans: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]
     stretches = [stretch for run in _OTHER_SIGNS.finditer(text) for stretch in _stretches(text, *run.span())]
     if not stretches:
         return spans
+    import numpy as np  # the recipe, which needs the rest of this module, is built without it
+
     run_over = np.arange(len(text) + 1, dtype=np.int32)
     for first, stop in stretches:
         run_over[first:stop] = stop

@@ -78,7 +78,7 @@ def test_one_label_is_learnt_and_the_run_holds_what_it_says(trained: FineTuned) 
     assert (trained.directory / "confusion.png").stat().st_size > 1_000
     assert json.loads((trained.directory / "classes.json").read_text())["classes"]["red"]["f1"] == 1.0
     card = (trained.model / "README.md").read_text()
-    assert "pipeline_tag: text-classification" in card
+    assert 'pipeline_tag: "text-classification"' in card
     assert "blue, green, red" in card
     assert "stride" in (trained.directory / "recipe.toml").read_text()
     assert "max_answer_tokens" not in (trained.directory / "recipe.toml").read_text()

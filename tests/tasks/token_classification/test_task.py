@@ -78,7 +78,7 @@ def test_entities_are_learnt_and_the_run_holds_what_it_says(trained: FineTuned) 
     assert first["text"][first["entities"][1]["start"] : first["entities"][1]["end"]] == "new york"
     assert "new\tB-place\tB-place\nyork\tI-place\tI-place" in (trained.directory / "predictions.conll").read_text()
     assert json.loads((trained.directory / "entities.json").read_text())["place"]["f1"] == 1.0
-    assert "pipeline_tag: token-classification" in (trained.model / "README.md").read_text()
+    assert 'pipeline_tag: "token-classification"' in (trained.model / "README.md").read_text()
 
 
 def test_transformers_finds_the_same_entities(trained: FineTuned) -> None:
