@@ -109,7 +109,8 @@ def one_fault(k: int, folder: Path, undisturbed: Path, *, lasting: bool) -> dict
         problems.append(f"exit {code}: {first_words[-1500:]}")
     if code == 1 and "No space left" not in first_words:
         problems.append(f"the message does not say why: {first_words[-500:]}")
-    if code:
+    # A disk that fails from the last removals on has let the run end: what is left is cleared when it is next touched.
+    if code or lasting:
         again = trainings.fork_training(trainings.next_run(folder, output), output).wait()
         if again:
             problems.append(f"not resumable: exit {again}: {said.read_text()[-1500:]}")
