@@ -39,7 +39,7 @@ from distiltune.data.streams import (
     reading,
 )
 from distiltune.data.tables import read_csv, read_tsv
-from distiltune.data.unknown_files import way_to_name
+from distiltune.data.unknown_files import other_kind, way_to_name
 from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
@@ -89,6 +89,8 @@ def data_files(path: str | Path) -> DataFiles:
         return DataFiles(files, (*others, *folders))
     if not path.exists():
         raise DataError("The file does not exist.", where=str(path), fix="check the path.")
+    if format_suffix(path) is None and (kind := other_kind(path)) is not None and kind.what != "Parquet":
+        raise DataError(f"The file is {kind.what}.", where=str(path), fix=kind.fix)
     if format_suffix(path) is None:
         raise DataError(
             f"The kind of file cannot be told from its suffix {path.suffix!r}.",

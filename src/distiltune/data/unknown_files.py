@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from distiltune.data.column_layout import facts_of, lay_out
+from distiltune.data.other_kinds import HEAD_BYTES, OtherKind, kind_of, kind_of_name
 from distiltune.data.streams import open_bytes
 from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
@@ -23,13 +24,29 @@ _LINES_LOOKED_AT: Final = 1_000
 def way_to_name(path: Path) -> str:
     """What the file looks like and the name that says so, as an advice; empty if it looks like nothing.
 
-    Nothing but the file's start is read.
+    Nothing but the file's start is read. Of what is no text, what to do with it.
     """
     found = _looks_like(path)
     if found is None:
-        return ""
+        kind = other_kind(path)
+        return f"{path.name} is {kind.what}: {kind.fix.rstrip('.')}" if kind is not None else ""
     what, suffix = found
     return f"{path.name} looks like {what}: call it {name_with(path, suffix)}"
+
+
+def other_kind(path: Path) -> OtherKind | None:
+    """What the file is if it is an archive, a workbook, a document or the like, by its start, else by its name."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:
+        return None
+    by_name = kind_of_name(path)
+    if by_name is not None and path.suffix.lower() == ".gz":  # what is packed is an archive of several
+        return by_name
+    return kind_of(head, path) or by_name
 
 
 def name_with(path: Path, suffix: str) -> str:

@@ -34,7 +34,7 @@ from distiltune.data.values import (
     shown,
     text_problem,
 )
-from distiltune.data.words import Spans, word_spans
+from distiltune.data.words import Spans, markable_spans
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample, TokenSet
@@ -319,7 +319,7 @@ def _of_text(text: object, spans: object, overlapping: Overlapping) -> _Draft | 
         return problem
     assert isinstance(text, str)  # text_problem has looked
     if spans is None:
-        return _Draft(None, "", text, word_spans(text))
+        return _Draft(None, "", text, markable_spans(text))
     if spans == DIFFERING:
         return Problem("annotations_differ", "Several annotators marked the text, and differently; keep one of them.")
     spans = _listed(spans)

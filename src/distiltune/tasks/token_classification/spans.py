@@ -10,7 +10,7 @@ from itertools import pairwise
 from distiltune.data.offsets import TOLD, locate
 from distiltune.data.row_findings import Outcome
 from distiltune.data.values import Problem, shown, text_problem
-from distiltune.data.words import Spans, edges, is_unspaced, word_spans
+from distiltune.data.words import Spans, edges, markable_spans
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.settings import Overlapping
 
@@ -70,7 +70,7 @@ def mark_text(text: str, spans: Sequence[object], overlapping: Overlapping) -> M
     kept = _choose(text, list(marks), overlapping, notes)
     if isinstance(kept, Problem):
         return kept
-    words = _split_words(text, word_spans(text), kept, notes)
+    words = _split_words(text, markable_spans(text), kept, notes)
     entities = []
     for mark in kept:
         entity = _entity(words, mark)
@@ -138,29 +138,26 @@ def _choose(
 
 
 def _split_words(text: str, words: Spans, marks: Sequence[Mark], notes: list[tuple[Outcome, str, str]]) -> Spans:
-    """The words, cut where a mark begins or ends inside one that two marks share, or where no spaces part words."""
+    """The words, cut where a mark begins or ends inside one that two marks share."""
     marks_of: dict[int, list[Mark]] = {}
     for mark in marks:
         entity = _entity(words, mark)
         for place in {entity.start, entity.end - 1} if entity is not None else ():
             marks_of.setdefault(place, []).append(mark)
-    cuts = {place: _cuts(text, words[place], each) for place, each in marks_of.items()}
+    cuts = {place: _cuts(text, words[place], each) for place, each in marks_of.items() if len(each) > 1}
     cuts = {place: pieces for place, pieces in cuts.items() if len(pieces) > 1}
     if not cuts:
         return words
     for place in sorted(cuts):
         word = shown(text[slice(*words[place])])
-        holds = "parts of two marks" if len(marks_of[place]) > 1 else "a mark and more"
-        message = f"The word {word} holds {holds} and is cut in training; a model gives such a word one label."
+        message = f"The word {word} holds parts of two marks and is cut in training; a model gives such a word one label."
         notes.append(("noted", "word_split", message))
     return tuple(piece for place, word in enumerate(words) for piece in cuts.get(place, [word]))
 
 
 def _cuts(text: str, word: tuple[int, int], marks: Sequence[Mark]) -> list[tuple[int, int]]:
-    """The pieces of a word; it is one where a single mark ends inside it and spaces part the words of its script."""
+    """The pieces of a word that several marks have parts of."""
     inside = {place for mark in marks for place in edges(text, mark.start, mark.end) if word[0] < place < word[1]}
-    if len(marks) == 1:
-        inside = {place for place in inside if is_unspaced(text[place - 1]) or is_unspaced(text[place])}
     places = sorted({*word, *inside})
     return list(pairwise(places))
 
