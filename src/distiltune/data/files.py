@@ -16,16 +16,17 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.annotation_forms import plain_rows, rows_of_document
+from distiltune.data.annotation_forms import pairs_or_none, plain_rows, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.encodings import doubtful_encoding
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.held import Batch, Held, held_under, plain
+from distiltune.data.label_studio import studio_table
 from distiltune.data.rows import BadRow, Reader, Row
 from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
@@ -45,8 +46,11 @@ from distiltune.errors import DataError
 _PARQUET_BATCH_ROWS = 2048
 _START_CHARACTERS = 1 << 16
 _ROWS_NEAR_START = 32
+_MOST_ROWS_LOOKED_AT = 10_000
 _SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label"})
 """Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
+_ABOUT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+"""Files that the `datasets` library writes beside data, about them."""
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
 
@@ -74,18 +78,19 @@ def data_files(path: str | Path) -> DataFiles:
             entries = sorted(path.iterdir())
             inside = [each for each in entries if each.is_file()]
             folders = tuple(each for each in entries if each.is_dir() and files_below(each))
+            looked_at = [*inside, *sorted(path.glob("*/*.arrow"))[:1]]
         except OSError as error:
             raise not_readable(path, error) from error
-        files = tuple(each for each in inside if format_suffix(each) is not None)
+        files = tuple(each for each in inside if _is_data(each))
         if not files:
             raise DataError(
                 "The directory holds no data file.",
                 where=str(path),
-                fix=f"{_otherwise(*map(way_to_name, inside), *map(_way_to_folder, folders))}it should have one of: "
+                fix=f"{_otherwise(*map(way_to_name, looked_at), *map(_way_to_folder, folders))}it should have one of: "
                 f"{_known()}.",
             )
         texts = set(map(_text_of_marks, files))
-        others = (each for each in inside if format_suffix(each) is None and each not in texts)
+        others = (each for each in inside if not _is_data(each) and each not in texts)
         return DataFiles(files, (*others, *folders))
     if not path.exists():
         raise DataError("The file does not exist.", where=str(path), fix="check the path.")
@@ -110,8 +115,13 @@ def files_below(folder: Path) -> list[Path]:
     for below, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(below) / name for name in names if not name.startswith("."))
-        found += (path for path in paths if format_suffix(path) is not None)
+        found += filter(_is_data, paths)
     return sorted(found)
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file in a directory is one of data by its name."""
+    return format_suffix(path) is not None and path.name not in _ABOUT_DATA
 
 
 def _way_to_folder(folder: Path) -> str:
@@ -154,15 +164,18 @@ def iter_rows(path: str | Path, form: FileForm = AS_USUAL) -> Iterator[Row | Bad
         yield from _iter_file(Path(file), form)
 
 
-def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
-    """The columns of a file's first row; of a JSON document those of all rows near its start.
+def first_columns(
+    path: Path, form: FileForm = AS_USUAL, is_enough: Callable[[list[str]], bool] = lambda columns: True
+) -> list[str]:
+    """The columns of a file's first rows, together.
 
-    Nothing is read but the start of the file, as far as the first rows go. Empty if there is no row.
+    Nothing is read but the start of the file, as far as these rows go; and on from there, a few thousand rows at most,
+    while the columns are not enough: the first rows may be those that nobody has marked. Empty if there is no row.
     Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
     """
     if format_suffix(path) == ".json":
         with reading(path, form.encoding):
-            columns = _columns_near_start(path, form)
+            columns = _columns_near_start(path, form, is_enough)
         if columns:
             return columns
     # what quotation marks are needs the whole file to be told, and hardly matters to names
@@ -170,9 +183,20 @@ def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
         form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
     # A line that tells of the file, as MRQA's begin, is no row.
     found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
-    rows = list(itertools.islice(found, _ROWS_NEAR_START))
+    rows: list[Row] = []
+    n_wanted = _ROWS_NEAR_START
+    while True:
+        rows += itertools.islice(found, n_wanted - len(rows))
+        columns = _names_of(rows)
+        if len(rows) < n_wanted or is_enough(columns) or n_wanted >= _MOST_ROWS_LOOKED_AT:
+            return columns
+        n_wanted *= 8
+
+
+def _names_of(rows: Sequence[Row]) -> list[str]:
+    """The columns of rows, of an annotation tool's those that tell what they are for."""
     marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return _names(marked or [row.value for row in rows if not row.told][:1] or [row.value for row in rows[:1]])
+    return _names(marked or [row.value for row in rows if not row.told] or [row.value for row in rows[:1]])
 
 
 def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
@@ -196,26 +220,32 @@ def _has_tags(tags: object) -> bool:
     return isinstance(tags, list) and any(tag not in ("O", None) for tag in tags)
 
 
-def _columns_near_start(path: Path, form: FileForm) -> list[str]:
-    """The columns of the rows in a JSON document's first block, which grows until it holds one.
+def _columns_near_start(path: Path, form: FileForm, is_enough: Callable[[list[str]], bool]) -> list[str]:
+    """The columns of the rows in a JSON document's first block, which grows until they are enough.
 
     Empty if there is none, or if the document has another form or is damaged, which `_iter_json` tells.
     """
     with open_text(path, newline="", max_bytes=MAX_JSON_BYTES, encoding=form.encoding) as stream:
         text = stream.read(_START_CHARACTERS)
-        more = text
+        more, columns = text, list[str]()
         while more:
-            rows: list[dict[str, object]] = []
-            marked: list[dict[str, object]] = []
+            rows: list[Row] = []
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
-                    rows += [row] if isinstance(row, dict) else []
-                    marked += [each.value for each in plain_rows(row) if _SAY_WHAT_IS_RIGHT & each.value.keys()]
-            if marked or rows:
-                return _names(marked or rows)
+                    rows += _rows_that_tell(row)
+            columns = _names_of(rows)
+            if columns and (is_enough(columns) or len(rows) > _MOST_ROWS_LOOKED_AT):
+                return columns
             more = stream.read(7 * len(text))
             text += more
-    return []
+    return columns
+
+
+def _rows_that_tell(value: object) -> list[Row]:
+    """The rows that a value stands for, as they are plain; itself where none of these says what it is for."""
+    plain = [Row(each.value, "", each.told) for each in plain_rows(value)]
+    telling = [row for row in plain if not row.told or _SAY_WHAT_IS_RIGHT & row.value.keys()]
+    return telling or ([Row(value, "")] if isinstance(value, dict) else [])
 
 
 def _rows_of_start(start: str) -> Iterator[object]:
@@ -322,10 +352,24 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
             where=str(path),
-            fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file.',
+            fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, '
+            "take it out of the directory.",
         )
-    for index, value in enumerate(rows):
+    for index, value in enumerate(pairs_or_none(rows) or rows):
         yield from _rows_of_json(value, f"{path}#{index}")
+
+
+def _of_table(reader: Reader) -> Reader:
+    """Reads tables, also those that annotation tools write, whose cells hold marks."""
+
+    def read(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+        for row in reader(path, form):
+            plain_of_row = list(studio_table(row.value)) if isinstance(row, Row) else []
+            yield from (Row(each.value, row.where, each.told) for each in plain_of_row)
+            if not plain_of_row:
+                yield row
+
+    return read
 
 
 def _first_line_is_json(text: str) -> bool:
@@ -345,7 +389,8 @@ def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
     if isinstance(value, dict):
         yield Row(value, where)
     else:
-        yield BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
+        kind = "null" if value is None else f"a JSON {type(value).__name__}"
+        yield BadRow(where, f"is {kind}, not an object.")
 
 
 def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
@@ -459,8 +504,8 @@ _READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
-    ".csv": read_csv,
-    ".tsv": read_tsv,
+    ".csv": _of_table(read_csv),
+    ".tsv": _of_table(read_tsv),
     ".parquet": _iter_parquet,
     **dict.fromkeys(SUFFIXES, read_columns),
     BRAT: read_brat,

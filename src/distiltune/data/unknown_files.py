@@ -31,6 +31,8 @@ def way_to_name(path: Path) -> str:
         kind = other_kind(path)
         return f"{path.name} is {kind.what}: {kind.fix.rstrip('.')}" if kind is not None else ""
     what, suffix = found
+    if path.suffix.lower() == suffix:
+        return ""
     return f"{path.name} looks like {what}: call it {name_with(path, suffix)}"
 
 

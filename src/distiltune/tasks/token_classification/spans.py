@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from distiltune.data.offsets import TOLD, locate
+from distiltune.data.offsets import TOLD, locate, other_units
+from distiltune.data.plain_rows import whole_number
 from distiltune.data.row_findings import Outcome
 from distiltune.data.values import Problem, shown, text_problem
 from distiltune.data.words import Spans, edges, markable_spans
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.settings import Overlapping
+
+_WRITTEN_OFFSETS = "Offsets that are written as text or with a decimal point are read as whole numbers."
 
 Notes = tuple[tuple[Outcome, str, str], ...]
 """What there is to say of a row: outcome, kind, message of each finding."""
@@ -78,22 +81,40 @@ def mark_text(text: str, spans: Sequence[object], overlapping: Overlapping) -> M
             return Problem("span_without_words", f"The span {_shown(text, mark)} holds no word.")
         whole = text[words[entity.start][0] : words[entity.end - 1][1]]
         if whole != text[mark.start : mark.end]:
-            hint = ""
-            if not text[: mark.start].isascii() and max(text[: mark.start]) > "\uffff":
-                hint = " If offsets count UTF-16 units, give each span its `text`, and they are put right."
-            now = f"A span began or ended inside a word and now is {shown(whole)}.{hint}"
+            now = f"A span began or ended inside a word and now is {shown(whole)}.{_hint(text, words, mark)}"
             notes.append(("repaired", "span_widened", now))
         entities.append(entity)
     return MarkedText(words, tuple(sorted(entities)), tuple(notes))
+
+
+_UNITS = {"offset_in_utf16": "UTF-16 units", "offset_in_bytes": "UTF-8 bytes"}
+
+
+def _hint(text: str, words: Spans, mark: Mark) -> str:
+    """In which other units the offsets of a span would fit whole words; empty if in none."""
+    edges_of_words = {place for word in words for place in word}
+    fitting = [
+        f"in {_UNITS[each.repair]} it is {shown(text[each.start : each.end])}"
+        for each in other_units(text, mark.start, mark.end)
+        if each.repair in _UNITS and {each.start, each.end} <= edges_of_words and each.start < each.end
+    ]
+    if not fitting:
+        return ""
+    return f" Counted {', '.join(fitting)}: if that is meant, give each span its `text`, and offsets are put right."
 
 
 def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mark | Problem:
     """A span as the file has it → its place in the text, without white space at its ends."""
     if not isinstance(span, dict):
         return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
-    start, end, label = span.get("start"), span.get("end"), span.get("label")
-    if type(start) is not int or type(end) is not int or text_problem(label, "label") is not None:
-        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
+    given, label = (span.get("start"), span.get("end")), span.get("label")
+    start, end = map(whole_number, given)
+    if start is None or end is None or text_problem(label, "label") is not None:
+        in_page = any(isinstance(each, str) and each.startswith("/") for each in given)
+        what = "a place in a page: export it with `globalOffsets`" if in_page else "no start, end and label"
+        return Problem("span_malformed", f"The span {shown(span)} has {what}.")
+    if any(type(each) is not int for each in given):
+        notes.append(("decided", "form_read", _WRITTEN_OFFSETS))
     wanted = span.get("text")
     if isinstance(wanted, str) and wanted.strip():
         found = locate(text, wanted, start, end)
