@@ -114,8 +114,10 @@ def studio_tasks(value: Value) -> Iterator[Plain]:
     row: dict[str, object] = {"id": value.get("id"), "text": text.text}
     people = submitted(task)
     if is_predicted(task):
-        kept = {} if any(map(marks_of, _predictions(task))) else task
-        yield Plain({**kept, **row, ANSWER: "predicted", **({} if kept else {"spans": []})}, "rows are Label Studio's")
+        if any(map(marks_of, _predictions(task))):
+            yield Plain({**row, "spans": [], ANSWER: "predicted"}, f"rows are Label Studio's; the text is `{text.name}`")
+        else:
+            yield Plain({**task, **row, ANSWER: "predicted"}, "")
         return
     if not people:
         yield Plain({**row, ANSWER: "ignore"}, f"rows are Label Studio's; the text is `{text.name}`")

@@ -15,7 +15,7 @@ NEAREST_CODE_POINTS = 32
 """How far a wrong offset may be from the one occurrence that it is nearest to."""
 
 TOLD: dict[Counting, str] = {
-    "end_moved": "its text begins where it says, and ends elsewhere",
+    "end_moved": "its text begins there, and its end is another than it says (one past the last character)",
     "offset_in_utf16": "its offsets count UTF-16 units",
     "offset_in_bytes": "its offsets count UTF-8 bytes",
     "offset_without_carriage_returns": "its offsets count a line end of two characters as one",

@@ -38,6 +38,8 @@ from distiltune.errors import DataError
 from distiltune.progress import counted
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample, TokenSet
+from distiltune.tasks.token_classification.sentence_cells import TOLD as TOLD_OF_SENTENCES
+from distiltune.tasks.token_classification.sentence_cells import tags_in, words_in
 from distiltune.tasks.token_classification.settings import Overlapping
 from distiltune.tasks.token_classification.spans import Notes, mark_text
 from distiltune.tasks.token_classification.tags import entities_of, iob2
@@ -250,14 +252,22 @@ def _marked(
     value: Mapping[str, object], columns: TokenColumns, names: Mapping[str, Sequence[str]], choices: Choices
 ) -> _Draft | Problem:
     """The text of a row with its words and, if there are some, tags or entities."""
-    tokens = value.get(columns.tokens)
+    tokens, spans = value.get(columns.tokens), value.get(columns.spans)
+    column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
+    tags = value.get(column)
+    if tokens is None and spans is None and tags is not None:
+        tokens = value.get(columns.text)  # a sentence in a cell
     if tokens is None:
-        spans = value.get(columns.spans)
         if spans is None and any(value.get(name) == [] for name in _EMPTY_MARKS):
             spans = []
         return _of_text(value.get(columns.text), spans, choices.overlapping)
-    column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
-    return _of_tokens(_listed(tokens), _listed(value.get(column)), names[column] or choices.tag_names, tokens)
+    words, tags = _listed(tokens), _listed(tags)
+    told = _LISTS_IN_CELLS if isinstance(tokens, str) else ""
+    if isinstance(words, str) and words.strip():
+        words, told = words_in(words), TOLD_OF_SENTENCES
+    if isinstance(tags, str) and isinstance(words, list):
+        tags, told = tags_in(tags, len(words)), TOLD_OF_SENTENCES
+    return _of_tokens(words, tags, names[column] or choices.tag_names, told)
 
 
 def _listed(cell: object) -> object:
@@ -266,15 +276,15 @@ def _listed(cell: object) -> object:
     return cell if spelled is None else spelled
 
 
-def _of_tokens(tokens: object, tags: object, names: Sequence[str], as_given: object) -> _Draft | Problem:
-    """Words and, if there are tags, these."""
+def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) -> _Draft | Problem:
+    """Words and, if there are tags, these; ``told`` is how they were got, if that is to be said."""
     if not isinstance(tokens, list) or not tokens:
         return Problem("tokens_not_a_list", f"The tokens are {shown(tokens)}, not a list of words.")
     if problem := _problem_of_words(tokens):
         return problem
     ends = list(itertools.accumulate(map(len, tokens), lambda end, length: end + 1 + length))
     words = tuple((end - len(token), end) for token, end in zip(tokens, ends, strict=True))
-    notes: Notes = (("decided", "form_read", _LISTS_IN_CELLS),) if isinstance(as_given, str) else ()
+    notes: Notes = (("decided", "form_read", told),) if told else ()
     draft = _Draft(None, "", " ".join(tokens), words, notes=notes)
     if tags is None:
         return draft

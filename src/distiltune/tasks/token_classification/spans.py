@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from distiltune.data.offsets import TOLD, locate, other_units
@@ -23,11 +23,12 @@ Notes = tuple[tuple[Outcome, str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A span in code points of the text, its end one past its last, and its label."""
+    """A span in code points of the text, its end one past its last, its label, and its offsets as they were given."""
 
     start: int
     end: int
     label: str
+    given: tuple[int, int] = field(default=(0, 0), compare=False)
 
     def holds(self, other: Mark) -> bool:
         """Whether the other is inside this one and shorter."""
@@ -95,7 +96,7 @@ def _hint(text: str, words: Spans, mark: Mark) -> str:
     edges_of_words = {place for word in words for place in word}
     fitting = [
         f"in {_UNITS[each.repair]} it is {shown(text[each.start : each.end])}"
-        for each in other_units(text, mark.start, mark.end)
+        for each in other_units(text, *mark.given)
         if each.repair in _UNITS and {each.start, each.end} <= edges_of_words and each.start < each.end
     ]
     if not fitting:
@@ -130,11 +131,11 @@ def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mar
     if n_parts := span.get("n_parts"):
         message = f"A mark of {n_parts} parts now runs over what stands between them: {shown(text[start:end])}."
         notes.append(("repaired", "span_of_parts", message))
-    inner = text[start:end]
+    inner, offsets = text[start:end], (start, end)
     start, end = end - len(inner.lstrip()), start + len(inner.rstrip())
     if start >= end:
         return Problem("span_without_words", f"The span {shown(span)} holds no word.")
-    return Mark(start, end, str(label).strip())
+    return Mark(start, end, str(label).strip(), offsets)
 
 
 def _choose(
