@@ -88,7 +88,7 @@ def reading_concerns(
 
 def decisions_on(findings: RowFindings) -> tuple[Concern, ...]:
     """How files were read where they did not say: of a set that is checked, and of the one that it is compared with."""
-    return tuple(Concern("note", each.kind, f"{each.where}: {each.message}") for each in findings.of("decided"))
+    return tuple(Concern("note", each.kind, f"{each.where}: {each.message}") for each in findings.decided())
 
 
 def _place(finding: RowFinding) -> str:

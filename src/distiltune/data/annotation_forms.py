@@ -21,6 +21,8 @@ from distiltune.data.plain_rows import (
     without,
 )
 from distiltune.data.spacy_forms import spacy_docs, spacy_documents, spacy_pairs
+from distiltune.data.tool_exports import EXPORTS, document_rows
+
 
 def plain_rows(value: object) -> Iterator[Plain]:
     """The plain rows that a value of a known form stands for, usually one; none if it has no known form."""
@@ -51,6 +53,8 @@ def rows_of_document(document: Mapping[str, object]) -> list[object] | None:
     rows = document.get("annotations")  # beside "classes": the text and its spans, as spaCy has them
     if isinstance(rows, list) and (marked := pairs_or_none(rows)) is not None:
         return marked
+    if (rows_inside := document_rows(document)) is not None:
+        return rows_inside
     return [document] if any(plain_rows(document)) else None
 
 
@@ -159,7 +163,10 @@ def _dataturks(value: Value) -> Iterator[Plain]:
         labels = each.get("label") if isinstance(each, dict) else None
         label = labels[0] if isinstance(labels, list) and len(labels) == 1 else labels
         for point in points if isinstance(points, list) else [None]:
-            if not isinstance(point, dict) or None in (whole_number(point.get("start")), whole_number(point.get("end"))):
+            if not isinstance(point, dict) or None in (
+                whole_number(point.get("start")),
+                whole_number(point.get("end")),
+            ):
                 return
             span = {"start": point["start"], "end": _number(point["end"]) + 1, "label": label}
             spans.append(span | ({"text": point["text"]} if isinstance(point.get("text"), str) else {}))
@@ -169,5 +176,5 @@ def _dataturks(value: Value) -> Iterator[Plain]:
 
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
     *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, _doccano),
-    *(_gliner, _spert, _cluener, _dataturks),
+    *(_gliner, _spert, _cluener, _dataturks, *EXPORTS),
 )

@@ -40,7 +40,9 @@ from distiltune.data.streams import (
     reading,
 )
 from distiltune.data.tables import read_csv, read_tsv
+from distiltune.data.tool_exports import kept_apart
 from distiltune.data.unknown_files import other_kind, way_to_name
+from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
@@ -349,10 +351,13 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
             rows = [document]
     if not isinstance(rows, list):
+        apart = kept_apart(document) if isinstance(document, dict) else ""
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
             where=str(path),
-            fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, '
+            fix=f"{apart}."
+            if apart
+            else 'write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, '
             "take it out of the directory.",
         )
     for index, value in enumerate(pairs_or_none(rows) or rows):
@@ -363,6 +368,9 @@ def _of_table(reader: Reader) -> Reader:
     """Reads tables, also those that annotation tools write, whose cells hold marks."""
 
     def read(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+        if is_webanno(path, form):
+            yield from read_webanno(path, form)
+            return
         for row in reader(path, form):
             plain_of_row = list(studio_table(row.value)) if isinstance(row, Row) else []
             yield from (Row(each.value, row.where, each.told) for each in plain_of_row)

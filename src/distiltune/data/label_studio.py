@@ -115,7 +115,9 @@ def studio_tasks(value: Value) -> Iterator[Plain]:
     people = submitted(task)
     if is_predicted(task):
         if any(map(marks_of, _predictions(task))):
-            yield Plain({**row, "spans": [], ANSWER: "predicted"}, f"rows are Label Studio's; the text is `{text.name}`")
+            yield Plain(
+                {**row, "spans": [], ANSWER: "predicted"}, f"rows are Label Studio's; the text is `{text.name}`"
+            )
         else:
             yield Plain({**task, **row, ANSWER: "predicted"}, "")
         return
@@ -147,7 +149,9 @@ def _text_of(task: Value, data: Mapping[object, object]) -> _Text | None:
         return None
     marks = [mark for each in (*submitted(task), *_predictions(task)) for mark in marks_of(each)]
     shown = shown_text(source, marks)
-    return _Text(shown, name, "" if shown == source else "; of its HTML what a page shows, as marks are counted in that")
+    return _Text(
+        shown, name, "" if shown == source else "; of its HTML what a page shows, as marks are counted in that"
+    )
 
 
 def name_of_text(value: Value) -> str:
@@ -161,7 +165,9 @@ def _also(names: Sequence[str]) -> str:
     if not names:
         return ""
     listed = ", ".join(f"`{name}`" for name in dict.fromkeys(names))
-    return f"; its marks are for token-classification, what was said of the whole text ({listed}) for text-classification"
+    return (
+        f"; its marks are for token-classification, what was said of the whole text ({listed}) for text-classification"
+    )
 
 
 def _kind(value: Value) -> str:

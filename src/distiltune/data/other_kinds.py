@@ -24,9 +24,7 @@ class OtherKind:
 
 _CSV: Final = "save the sheet as CSV in UTF-8 (Save as, CSV UTF-8), and give that file."
 _WORKBOOK: Final = OtherKind("an Excel workbook, not text", _CSV)
-_TEXT: Final = (
-    "it holds no rows: write a row for each example, as CSV or JSON lines; to ask it questions: distiltune ask --document."
-)
+_TEXT: Final = "it holds no rows: write a row for each example, as CSV or JSON lines; to ask it questions: distiltune ask --document."
 _PYTHON: Final = "open it with what wrote it, and write JSON lines, CSV or Parquet."
 
 
@@ -53,6 +51,15 @@ _POINTER: Final = OtherKind("a pointer of Git LFS to the data, not the data", "f
 _OFFICE: Final = OtherKind("an Excel workbook or a Word document, not text", f"of a workbook {_CSV}")
 _PDF: Final = OtherKind("a PDF document, not a table", _TEXT)
 
+_FASTTEXT: Final = OtherKind(
+    "fastText's training data, not a table",
+    "write each line as the label, a tab and the text, below a first line of the names label and text, as .tsv.",
+)
+_XML: Final = OtherKind(
+    "XML, which is not read",
+    "export the project as JSON lines, CoNLL or brat; of UIMA and INCEpTION as CoNLL or WebAnno TSV 3.",
+)
+
 _BEGINNINGS: Final[tuple[tuple[bytes, OtherKind], ...]] = (
     (b"PK\x03\x04", _ZIP),
     (b"PK\x05\x06", _ZIP),
@@ -70,17 +77,33 @@ _BEGINNINGS: Final[tuple[tuple[bytes, OtherKind], ...]] = (
     (b"\x89HDF\r\n", OtherKind("an HDF5 file", _PYTHON)),
     (b"\x93NUMPY", OtherKind("a NumPy array", _PYTHON)),
     (b"Obj\x01", OtherKind("an Avro file", _PYTHON)),
+    (b"__label__", _FASTTEXT),
+    (b"<?xml", _XML),
     (b"version https://git-lfs.github.com/spec/", _POINTER),
 )
 _BY_SUFFIX: Final = {
     **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"), _WORKBOOK),
     **dict.fromkeys((".docx", ".doc", ".odt", ".rtf", ".pages"), _WORD),
     **dict.fromkeys((".pkl", ".pickle", ".joblib"), OtherKind("a pickle of Python's", _PYTHON)),
-    **{".zip": _ZIP, ".rar": _RAR, ".7z": _SEVEN, ".bz2": _BZIP2, ".xz": _XZ, ".zst": _ZSTD, ".pdf": _PDF},
-    **{".tar": _TAR, ".tgz": _TAR, ".arrow": _ARROW, ".html": _PAGE, ".htm": _PAGE},
+    ".zip": _ZIP,
+    ".rar": _RAR,
+    ".7z": _SEVEN,
+    ".bz2": _BZIP2,
+    ".xz": _XZ,
+    ".zst": _ZSTD,
+    ".pdf": _PDF,
+    **dict.fromkeys((".xml", ".xmi"), _XML),
+    ".tar": _TAR,
+    ".tgz": _TAR,
+    ".arrow": _ARROW,
+    ".html": _PAGE,
+    ".htm": _PAGE,
 }
 _INSIDE: Final = {
-    **{b"xl/": _WORKBOOK, b"opendocument.spreadsheet": _WORKBOOK, b"word/": _WORD, b"opendocument.text": _WORD},
+    b"xl/": _WORKBOOK,
+    b"opendocument.spreadsheet": _WORKBOOK,
+    b"word/": _WORD,
+    b"opendocument.text": _WORD,
     b"[Content_Types].xml": _OFFICE,
 }
 _PAGE_BEGINS: Final = re.compile(rb"\s*(<!doctype html|<html[\s>])", re.IGNORECASE)

@@ -15,6 +15,7 @@ ANSWERS: Final = {
     "reject": "The annotator rejected it.",
     "ignore": "The annotator passed it over.",
     "predicted": "Only a model has labelled it, as `predictions`: nobody has said that this is right.",
+    "differ": "Several people labelled it, and differently; keep one of them.",
     "null": "The list has null in its place: nobody has marked it.",
 }
 """What `ANSWER` may say against a row, and what that means."""

@@ -107,11 +107,15 @@ def _studio_answers(
     """
     typed = [text for each in people for text in _typed(each)]
     chosen = {name: each for person in people for name, each in whole_texts(person).items()}
-    beside = f" Left out is what was said of the whole text ({', '.join(f'`{name}`' for name in chosen)})." * bool(chosen)
+    beside = f" Left out is what was said of the whole text ({', '.join(f'`{name}`' for name in chosen)})." * bool(
+        chosen
+    )
     if marks:
         labels = sorted({str(mark["label"]) for mark in marks})
         several = f" Marks as {', '.join(labels)} are all taken for answers." * (len(labels) > 1)
-        message = "The answers are the stretches that people marked; a task that was submitted without any has no answer."
+        message = (
+            "The answers are the stretches that people marked; a task that was submitted without any has no answer."
+        )
         decision = Decision("marked_answers", f"{message}{several}{beside}")
         return [{"text": mark.get("text"), "answer_start": mark["start"]} for mark in marks], decision
     if typed:

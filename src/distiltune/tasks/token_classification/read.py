@@ -290,7 +290,8 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) ->
         return draft
     if not isinstance(tags, list) or len(tags) != len(tokens):
         n = len(tags) if isinstance(tags, list) else "no list of"
-        return Problem("tags_do_not_match", f"There are {len(tokens)} tokens and {n} tags.")
+        parted = " (the sentence is parted at blanks)" if told == TOLD_OF_SENTENCES else ""
+        return Problem("tags_do_not_match", f"There are {len(tokens)} tokens and {n} tags{parted}.")
     if all(type(tag) is str for tag in tags):  # as in all large files: each different tag once
         of = {tag: _tag(tag, names) for tag in set(tags)}
         written = [of[tag] for tag in tags]

@@ -172,7 +172,9 @@ def _split_words(text: str, words: Spans, marks: Sequence[Mark], notes: list[tup
         return words
     for place in sorted(cuts):
         word = shown(text[slice(*words[place])])
-        message = f"The word {word} holds parts of two marks and is cut in training; a model gives such a word one label."
+        message = (
+            f"The word {word} holds parts of two marks and is cut in training; a model gives such a word one label."
+        )
         notes.append(("noted", "word_split", message))
     return tuple(piece for place, word in enumerate(words) for piece in cuts.get(place, [word]))
 
