@@ -354,7 +354,8 @@ def test_every_format_is_known_whatever_was_imported_before(tmp_path: Path, name
     content = b"Ada\tB-person\n\nLondon\tB-place\n"
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     program = (
-        "import sys; from distiltune.data.files import first_columns, iter_rows; from pathlib import Path; "
+        "import sys; from distiltune.data.files import iter_rows; from pathlib import Path; "
+        "from distiltune.data.first_columns import first_columns; "
         "path = Path(sys.argv[1]); print(first_columns(path), [row.value['tags'] for row in iter_rows(path)]); "
         "assert 'distiltune.tasks.table' not in sys.modules"
     )

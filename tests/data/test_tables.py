@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from distiltune.data import tables
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm, Quoting
-from distiltune.data.files import first_columns, iter_rows
+from distiltune.data.files import iter_rows
+from distiltune.data.first_columns import first_columns
+from distiltune.data.other_kinds import kind_of
 from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 

@@ -51,7 +51,8 @@ class Joined:
 class ColumnFile:
     """How a file is read: as columns, or as joined words if ``joined`` says so.
 
-    ``language`` stands before every word, as WikiANN has it (``en:``). ``notes`` are what was decided beside that, each a kind and a sentence.
+    ``language`` stands before every word, as WikiANN has it (``en:``). ``notes`` are what was decided beside that,
+    each a kind and a sentence.
     """
 
     layout: Layout

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from distiltune.data.tag_schemes import looks_like_tags, read_scheme
+from distiltune.data.tag_schemes import OUTSIDE, looks_like_tags, read_scheme
 
 _CHUNKS = frozenset({"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"})
 """The labels of CoNLL-2000's chunks, which CoNLL-2003 has beside names."""
@@ -277,10 +277,15 @@ def _without_scheme(left: Sequence[int], *, is_conllu: bool) -> tuple[int, str, 
 
 
 def _repeats_words(column: ColumnFacts, words: ColumnFacts) -> bool:
-    """Whether a column holds the words again or their lemmas: many of its values are words, or it has nearly as many."""
+    """Whether a column holds the words again or their lemmas: many values are words, or there are nearly as many.
+
+    One that has O anywhere is none.
+    """
+    if OUTSIDE in column.values:
+        return False
     known = {form for word in words.values for form in (word, word.casefold())}
-    n_values = len(column.values)
-    n_known = sum(value in known for value in column.values)
+    values = column.values.keys() - {""}
+    n_values, n_known = len(values), len(values & known)
     return n_known > _KNOWN_WORDS * n_values or (n_values > _MANY_VALUES and 2 * n_values > len(words.values))
 
 
@@ -310,7 +315,7 @@ def _way(
         if _is_conllu(columns) and columns[tags - 1].is_constant:
             return f"if a column holds tags, say which, as --columns tokens={tokens},tags=COLUMN"
         if _repeats_words(columns[tags - 1], columns[tokens - 1]):
-            return f"give a file with a column of tags; to take that one all the same: --columns tokens={tokens},tags={tags}"
+            return f"give a file with tags; to take that column all the same: --columns tokens={tokens},tags={tags}"
     return f"say which, as --columns tokens={tokens},tags={tags}"
 
 

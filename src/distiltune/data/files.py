@@ -46,14 +46,12 @@ from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
-_START_CHARACTERS = 1 << 16
-_ROWS_NEAR_START = 32
-_MOST_ROWS_LOOKED_AT = 10_000
-_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label"})
-"""Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
 _ABOUT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 """Files that the `datasets` library writes beside data, about them."""
-_JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
+_FORMS_OF_JSON = (
+    'write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, take it out '
+    "of the directory."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,116 +164,6 @@ def iter_rows(path: str | Path, form: FileForm = AS_USUAL) -> Iterator[Row | Bad
         yield from _iter_file(Path(file), form)
 
 
-def first_columns(
-    path: Path, form: FileForm = AS_USUAL, is_enough: Callable[[list[str]], bool] = lambda columns: True
-) -> list[str]:
-    """The columns of a file's first rows, together.
-
-    Nothing is read but the start of the file, as far as these rows go; and on from there, a few thousand rows at most,
-    while the columns are not enough: the first rows may be those that nobody has marked. Empty if there is no row.
-    Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
-    """
-    if format_suffix(path) == ".json":
-        with reading(path, form.encoding):
-            columns = _columns_near_start(path, form, is_enough)
-        if columns:
-            return columns
-    # what quotation marks are needs the whole file to be told, and hardly matters to names
-    if form.quoting == "auto":
-        form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
-    # A line that tells of the file, as MRQA's begin, is no row.
-    found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
-    rows: list[Row] = []
-    n_wanted = _ROWS_NEAR_START
-    while True:
-        rows += itertools.islice(found, n_wanted - len(rows))
-        columns = _names_of(rows)
-        if len(rows) < n_wanted or is_enough(columns) or n_wanted >= _MOST_ROWS_LOOKED_AT:
-            return columns
-        n_wanted *= 8
-
-
-def _names_of(rows: Sequence[Row]) -> list[str]:
-    """The columns of rows, of an annotation tool's those that tell what they are for."""
-    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return _names(marked or [row.value for row in rows if not row.told] or [row.value for row in rows[:1]])
-
-
-def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    """The columns of rows of one form, of which one may show more than another: nobody has marked it yet.
-
-    Marks that no row has are none, where the rows have categories. What stands in Label Studio's ``data`` is named with
-    that before it, ``data.text``.
-    """
-    names: dict[str, None] = {}
-    for row in rows:
-        for name, value in row.items():
-            if name == "data" and isinstance(value, dict) and "annotations" in row:
-                names.update(dict.fromkeys(f"data.{each}" for each in value))
-            else:
-                names[str(name)] = None
-    has_marks = any(row.get("spans") or _has_tags(row.get("tags")) for row in rows)
-    return [name for name in names if name not in ("spans", "tags") or has_marks or "cats" not in names]
-
-
-def _has_tags(tags: object) -> bool:
-    return isinstance(tags, list) and any(tag not in ("O", None) for tag in tags)
-
-
-def _columns_near_start(path: Path, form: FileForm, is_enough: Callable[[list[str]], bool]) -> list[str]:
-    """The columns of the rows in a JSON document's first block, which grows until they are enough.
-
-    Empty if there is none, or if the document has another form or is damaged, which `_iter_json` tells.
-    """
-    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES, encoding=form.encoding) as stream:
-        text = stream.read(_START_CHARACTERS)
-        more, columns = text, list[str]()
-        while more:
-            rows: list[Row] = []
-            with contextlib.suppress(ValueError, RecursionError):
-                for row in _rows_of_start(text):
-                    rows += _rows_that_tell(row)
-            columns = _names_of(rows)
-            if columns and (is_enough(columns) or len(rows) > _MOST_ROWS_LOOKED_AT):
-                return columns
-            more = stream.read(7 * len(text))
-            text += more
-    return columns
-
-
-def _rows_that_tell(value: object) -> list[Row]:
-    """The rows that a value stands for, as they are plain; itself where none of these says what it is for."""
-    plain = [Row(each.value, "", each.told) for each in plain_rows(value)]
-    telling = [row for row in plain if not row.told or _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return telling or ([Row(value, "")] if isinstance(value, dict) else [])
-
-
-def _rows_of_start(start: str) -> Iterator[object]:
-    """The whole rows in the start of a JSON document; raises ValueError where they end or it is not JSON."""
-    decode = json.JSONDecoder().raw_decode
-    place, mark = 0, "{"
-    in_object = start.lstrip().startswith("{")
-    while in_object:
-        name, place = decode(start, _after(mark, start, place))
-        place, mark = _after(":", start, place), ","
-        if name == "data":
-            break
-        _, place = decode(start, place)
-    place = _after("[", start, place)
-    while True:
-        row, place = decode(start, place)
-        yield row
-        place = _after(",", start, place)
-
-
-def _after(mark: str, text: str, place: int) -> int:
-    """Where the text goes on after this mark, which must come next. Raises ValueError if it does not."""
-    found = _JSON_MARK.match(text, place)
-    if found is None or found[1] != mark:
-        raise ValueError(f"no {mark} at {place}")
-    return found.end()
-
-
 def file_digest(path: Path) -> str:
     """The SHA-256 of what a file holds, in hexadecimal; of brat's marks, of them and of the text that they are about.
 
@@ -355,10 +243,7 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
             where=str(path),
-            fix=f"{apart}."
-            if apart
-            else 'write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, '
-            "take it out of the directory.",
+            fix=apart or _FORMS_OF_JSON,
         )
     for index, value in enumerate(pairs_or_none(rows) or rows):
         yield from _rows_of_json(value, f"{path}#{index}")

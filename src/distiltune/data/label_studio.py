@@ -1,4 +1,4 @@
-"""Label Studio's exports → plain rows: JSON, JSON-MIN and CSV, of marks, of choices, and of what a model alone has said.
+"""Label Studio's exports → plain rows: JSON, JSON-MIN and CSV, of marks and of choices.
 
 Marks become ``spans`` of the text. What was said of a text as a whole stays where it is, for the task that reads it.
 """
@@ -32,9 +32,9 @@ class _Text:
 
 
 def as_annotated(value: Value) -> dict[str, object] | None:
-    """A task with its ``annotations``, also where an older version calls them otherwise or there are none but a model's.
+    """A task with its ``annotations``, also where an older version calls them otherwise; None if it is no task.
 
-    None if it is no task.
+    Of one that only a model has looked at they are empty.
     """
     if not isinstance(value.get("data"), dict):
         return None

@@ -24,7 +24,10 @@ class OtherKind:
 
 _CSV: Final = "save the sheet as CSV in UTF-8 (Save as, CSV UTF-8), and give that file."
 _WORKBOOK: Final = OtherKind("an Excel workbook, not text", _CSV)
-_TEXT: Final = "it holds no rows: write a row for each example, as CSV or JSON lines; to ask it questions: distiltune ask --document."
+_TEXT: Final = (
+    "it holds no rows: write a row for each example, as CSV or JSON lines; to ask it something, save it as text: "
+    "distiltune ask --document."
+)
 _PYTHON: Final = "open it with what wrote it, and write JSON lines, CSV or Parquet."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -36,7 +36,7 @@ class Plain:
 
 
 def whole_number(value: object) -> int | None:
-    """A number without a fraction, also where it is written as text (``"12"``) or as a float (12.0); None if it is none."""
+    """A whole number, also where it is written as text (``"12"``) or as a float (12.0); None if it is none."""
     if type(value) is int:
         return value
     if isinstance(value, float):
@@ -62,7 +62,7 @@ def triples_of(value: object) -> list[list[object]] | None:
     return value if isinstance(value, list) and value and all(map(is_triple, value)) else None
 
 
-def spans_of_triples(triples: list[object]) -> list[object]:
+def spans_of_triples(triples: Sequence[object]) -> list[object]:
     """The spans that ``[start, end, label]`` each are; what is none stays as it is, to be told."""
     return [
         {"start": each[0], "end": each[1], "label": each[2]} if isinstance(each, list) and len(each) == 3 else each

@@ -22,10 +22,10 @@ def document_rows(document: Mapping[str, object]) -> list[object] | None:
 
 
 def kept_apart(document: Mapping[str, object]) -> str:
-    """What a JSON object is that has marks without their text, in a sentence, and what to export; empty if it is none."""
+    """What a known JSON object is that is not read, and what to export instead, in a sentence; empty if it is none."""
     for name, (what, instead) in _APART.items():
         if name in document:
-            return f"It looks like {what}, which has no text beside the marks: {instead}"
+            return f"it looks like {what}, which is not read: {instead}."
     return ""
 
 
@@ -137,7 +137,7 @@ def gate(value: Value) -> Iterator[Plain]:
 
 
 def ground_truth(value: Value) -> Iterator[Plain]:
-    """SageMaker Ground Truth: ``source``, and under the job's name its marks, or a class and its name in the metadata."""
+    """SageMaker Ground Truth: ``source``, and under the job's name its marks, or a class that the metadata name."""
     jobs = [name for name in value if f"{name}-metadata" in value]
     if not isinstance(value.get("source"), str) or len(jobs) != 1:
         return

@@ -156,7 +156,7 @@ def _like_columns(lines: Sequence[str]) -> tuple[str, str] | None:
 
 
 def _are_labelled_words(lines: Sequence[str]) -> bool:
-    """Whether lines are words with a label each that has no prefix, as Few-NERD's: O or another, with empty lines between.
+    """Whether lines are words with a label each without a prefix, as Few-NERD's, and with empty lines between.
 
     A table's texts have blanks in them, and its lines are not parted.
     """

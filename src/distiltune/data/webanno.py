@@ -116,7 +116,7 @@ def _row(sentence: _Sentence, layer: _Layer, path: Path) -> Row | BadRow:
             if number is not None and key in open_spans:
                 open_spans[key]["end"] = place
                 continue
-            span: dict[str, object] = {"start": start, "end": place, "label": label}
+            span: dict[str, object] = {"start": start, "end": place, "label": None if label == "*" else label}
             spans.append(span)
             open_spans[key] = span
     told = f"WebAnno TSV 3: each sentence is a row, its spans are of the layer {layer.name} (`{layer.feature}`)"

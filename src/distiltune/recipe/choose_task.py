@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import first_columns, format_suffix
+from distiltune.data.files import format_suffix
+from distiltune.data.first_columns import first_columns
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError

@@ -223,7 +223,8 @@ def _check_no_tags(rows: Sequence[_Unlabelled], columns: TextColumns) -> None:
     if tagged and len(tagged) > _MANY_TAGGED * len(rows) and looks_like_tags(counts):
         column = columns.label if columns.label in tagged[0].row.value else columns.labels
         raise DataError(
-            f"The labels of {len(tagged):,} of {len(rows):,} texts are a tag for each word, as of {shown(tagged[0].text)}.",
+            f"The labels of {len(tagged):,} of {len(rows):,} texts are a tag for each word, as those of "
+            f"{shown(tagged[0].text)}.",
             where=tagged[0].row.where,
             fix=f"mark the words: --task token-classification --columns text={columns.text},tags={column}",
         )

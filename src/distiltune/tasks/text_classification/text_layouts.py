@@ -62,17 +62,17 @@ def _of_categories(row: Row, categories: Any, columns: TextColumns) -> Flat | Ro
     return Flat(_with(row, {columns.label: chosen}), decision)
 
 
-def _of_prodigy(row: Row, accepted: list[object], options: object, columns: TextColumns) -> Flat:
-    """Prodigy's ``accept``: the ids of what was chosen; the texts of the row's ``options`` where the ids are numbers."""
+def _of_prodigy(row: Row, accepted: Any, options: object, columns: TextColumns) -> Flat:
+    """Prodigy's ``accept``: the ids of what was chosen; the texts of the ``options`` where the ids are numbers."""
     listed = options if isinstance(options, list) else []
     texts = {str(each.get("id")): each.get("text") for each in listed if isinstance(each, dict)}
     message = "The labels are those that the annotator chose (`accept`)"
     of_first = next((f", such as {key} for {text!r}" for key, text in texts.items() if str(text) != key), "")
-    if texts and all(key.isdecimal() and isinstance(text, str) and text.strip() for key, text in texts.items()):
-        if all(str(each) in texts for each in accepted):
-            named = [texts[str(each)] for each in accepted]
-            told = f"{message}, by the texts of the `options`, as their ids are numbers{of_first}."
-            return Flat(_with(row, {columns.label: named}), ("labels_of_choice", told))
+    are_numbers = all(key.isdecimal() and isinstance(text, str) and text.strip() for key, text in texts.items())
+    if are_numbers and {str(each) for each in accepted} <= texts.keys():
+        named = [texts[str(each)] for each in accepted]
+        told = f"{message}, by the texts of the `options`, as their ids are numbers{of_first}."
+        return Flat(_with(row, {columns.label: named}), ("labels_of_choice", told))
     told = f"{message}, by the ids of the `options`{of_first}." if of_first else f"{message}."
     return Flat(_with(row, {columns.label: accepted}), ("labels_of_choice", told))
 
@@ -93,8 +93,8 @@ def _of_label_studio(row: Row, columns: TextColumns) -> Flat | RowFinding:
     people = submitted(row.value)
     chosen = list(map(whole_texts, people))
     if not any(chosen) and (marked := [kind for each in people for kind in _marks(each)]):
-        kinds = ", ".join(sorted(set(marked)))
-        way = _MARKS_FIX if kinds == _IN_TEXT else f"marks of this kind ({kinds}) are not read"
+        listed = ", ".join(sorted(set(marked)))
+        way = _MARKS_FIX if listed == _IN_TEXT else f"marks of this kind ({listed}) are not read"
         return rejected("label_is_a_span", row.where, row_id, f"The task has marks and no choice: {way}.")
     questions = {question for each in chosen for question in each}
     if len(questions) > 1 and columns.label not in questions:
