@@ -8,7 +8,6 @@ it takes a while.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -16,8 +15,8 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +48,8 @@ _PARQUET_BATCH_ROWS = 2048
 _ABOUT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 """Files that the `datasets` library writes beside data, about them."""
 _FORMS_OF_JSON = (
-    'write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, take it out '
-    "of the directory."
+    'write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, take it '
+    "out of the directory."
 )
 
 
