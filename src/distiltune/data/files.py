@@ -256,12 +256,14 @@ def _of_table(reader: Reader) -> Reader:
             yield from read_webanno(path, form)
             return
         for row in reader(path, form):
-            plain_of_row = list(studio_table(row.value)) if isinstance(row, Row) else []
-            yield from (Row(each.value, row.where, each.told) for each in plain_of_row)
-            if not plain_of_row:
-                yield row
+            yield from _plain_of_table(row) if isinstance(row, Row) else [row]
 
     return read
+
+
+def _plain_of_table(row: Row) -> list[Row]:
+    """The row itself, or that which it stands for where an annotation tool wrote the table."""
+    return [Row(each.value, row.where, each.told) for each in studio_table(row.value)] or [row]
 
 
 def _first_line_is_json(text: str) -> bool:
@@ -366,7 +368,7 @@ def _iter_held(held: Held) -> Iterator[Row | BadRow]:
         elif held.is_json:
             yield from _rows_of_json(plain(row.value), row.where)
         else:
-            yield Row(plain(row.value), row.where)
+            yield from _plain_of_table(Row(plain(row.value), row.where))
 
 
 def _iter_batches(batches: Iterable[Batch], name: str) -> Iterator[Row | BadRow]:
