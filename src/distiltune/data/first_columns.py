@@ -40,7 +40,14 @@ def first_columns(
             return columns
     # what quotation marks are needs the whole file to be told, and hardly matters to names
     if form.quoting == "auto":
-        form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
+        quick = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
+        if columns := _columns_of_rows(path, quick, is_enough):
+            return columns
+    return _columns_of_rows(path, form, is_enough)
+
+
+def _columns_of_rows(path: Path, form: FileForm, is_enough: Callable[[list[str]], bool]) -> list[str]:
+    """The columns of the first rows, and of more until they are enough."""
     # A line that tells of the file, as MRQA's begin, is no row.
     found = (row for row in iter_rows(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
     rows: list[Row] = []
