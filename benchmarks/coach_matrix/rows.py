@@ -11,6 +11,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ def rows_of(source: str, data: Path, half: str) -> tuple[list[Row], list[Row]]:
     return _half(train, half), _half(validation, half)
 
 
+@lru_cache
 def _real(source: str, data: Path) -> tuple[list[Row], list[Row]]:
     if source == "squad":
         parts = ("train", "dev")
