@@ -6,10 +6,11 @@ before those that lie in the settings, since no setting mends wrong data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from distiltune.checks.concerns import LEAKED, Severity
-from distiltune.coach.answers import answers, epoch_against_score, predicts_nothing, validation_size
+from distiltune.coach.answers import LEAST_LOSS, answers, epoch_against_score, predicts_nothing, validation_size
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.learning import diverged, learning_rate, memorising, not_learning, underfitting
 from distiltune.coach.overfitting import Turn, find_turn, is_sure, will_last
@@ -135,7 +136,22 @@ def _turned(evidence: Evidence, turn: Turn, sure: bool) -> Advice:
         command = f"stop earlier (--epochs {max(best, kept) + 1}) or {cure}"
     if kept == n - 1 or _score_gains(evidence, best):  # where the score still improves, stopping would cost
         return Advice("note", "overfitting", message, shown, f"if its confidence matters too, {cure}")
-    return Advice("warning" if sure else "note", "overfitting", message, shown, command)
+    hurts = sure and not _score_holds(evidence)
+    return Advice("warning" if hurts else "note", "overfitting", message, shown, command)
+
+
+def _score_holds(evidence: Evidence) -> bool:
+    """Whether a score chooses the epoch, and the last epoch's is below that of the one kept by no more than chance.
+
+    Then the later epochs took time and nothing else.
+    """
+    for blind in evidence.facts.blind_scores[:1]:
+        if evidence.facts.monitor != blind.metric:
+            return False
+        scores = {epoch.epoch: epoch.validation.get(blind.metric, math.nan) for epoch in evidence.epochs}
+        kept, last = scores.get(evidence.kept_epoch, math.nan), scores[evidence.epochs[-1].epoch]
+        return kept - last <= max(LEAST_LOSS * blind.whole, blind.margin_at(kept))
+    return False
 
 
 def _score_gains(evidence: Evidence, best: int) -> bool:

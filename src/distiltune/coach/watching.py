@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -16,6 +16,16 @@ from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.optimiser import Adam
 from distiltune.training.run_log import RunLog
 from distiltune.training.vitals import STEPS_BETWEEN_VITALS, PartVitals, Vitals, take_vitals
+
+CAME_BACK = "overfitting_came_back"
+
+
+def taken_back(said: Collection[str], found: Sequence[Advice]) -> tuple[Advice, ...]:
+    """What was said of overfitting on the way, where it does not hold at the end."""
+    if "overfitting" not in said or any(advice.sickness == "overfitting" for advice in found):
+        return ()
+    message = "what was said of overfitting on the way does not hold: the validation loss came back"
+    return (Advice("note", CAME_BACK, message, "its lowest value is of a later epoch, or the rise is gone"),)
 
 
 class Coach:
@@ -74,7 +84,8 @@ class Coach:
     def end(self, evidence: Evidence) -> None:
         """Say what is new now that all is known, notes included."""
         self.evidence = evidence
-        self._tell(advise(evidence), notes=True)
+        found = advise(evidence)
+        self._tell((*taken_back(self._said, found), *found), notes=True)
 
     def _look(self, step: int) -> Vitals:
         vitals = take_vitals(self._model, self._optimiser, step)
