@@ -376,6 +376,12 @@ def test_an_epoch_that_was_chosen_against_the_score_is_named_with_the_monitor() 
     assert "epoch 0 is kept, by the validation loss, with f1 0.000; epoch 2 has 0.300" in found[0].evidence
     by_score = {"monitor": "f1", "choice": BestEpoch("higher")}
     assert severe(advise(scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.0, 0.2, 0.3), blind, **by_score))) == []
+    facts = {**FITTING, "blind_scores": (ACCURACY, BlindScore("macro_f1", 0.17, 120)), "blind_loss": 1.59}
+    scores = [{"accuracy": 0.56, "macro_f1": 0.31}, {"accuracy": 0.58, "macro_f1": 0.48}]  # of 300 emotion texts
+    epochs = tuple(epoch(i, 0.9 - 0.5 * i, 1.24 + i, **scores[i]) for i in range(2))
+    second = advise(evidence((0.9, 0.4), (1.24, 2.24), facts=facts, epochs=epochs))
+    assert severe(second) == ["epoch_against_score"]
+    assert second[0].command.endswith("--monitor macro_f1")
     little = scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.28, 0.3, 0.3), blind)
     assert "epoch_against_score" not in severe(advise(little))
 

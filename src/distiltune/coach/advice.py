@@ -155,10 +155,10 @@ def _score_holds(evidence: Evidence) -> bool:
 
 
 def _score_gains(evidence: Evidence, best: int) -> bool:
-    """Whether the last epoch has a better main score than the one with the lowest loss."""
+    """Whether an epoch behind the one with the lowest loss has a better main score: then stopping there would cost."""
     scores = [epoch.validation for epoch in evidence.epochs if "loss" in epoch.validation]
     names = [blind.metric for blind in evidence.facts.blind_scores[:1]]
-    return any(scores[-1].get(name, 0.0) > scores[best].get(name, 0.0) for name in names)
+    return any(later.get(name, 0.0) > scores[best].get(name, 0.0) for name in names for later in scores[best + 1 :])
 
 
 _RULES: Sequence[Rule] = (

@@ -192,6 +192,11 @@ class _FeatureSums:
     example_of: npt.NDArray[np.int64]
     by_example: npt.NDArray[np.float64]
 
+    @classmethod
+    def of(cls, model: nn.Module, n_examples: int, question_features: QuestionFeatures) -> Self:
+        zeros = torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model))
+        return cls(zeros, question_features.features.example_of, np.zeros(n_examples))
+
     def add(self, batch: PackedBatch, logits: Tensor) -> None:
         self.sums.add_(span_loss(logits, batch).metrics)
         losses = span_losses(logits, batch).double().cpu().numpy()
@@ -248,11 +253,7 @@ def evaluate_questions(
 
     """
     null_threshold, temperature = decision.null_threshold, decision.temperature
-    sums = _FeatureSums(
-        torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model)),
-        question_features.features.example_of,
-        np.zeros(len(examples)),
-    )
+    sums = _FeatureSums.of(model, len(examples), question_features)
     keeper, record = ScoreKeeper(), AnswerRecord()
     # A confidence is taken over a fixed number of candidates, however few are wanted.
     settings = replace(settings, n_best=max(settings.n_best, POOL_SIZE))
