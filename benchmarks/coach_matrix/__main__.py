@@ -17,15 +17,16 @@ import argparse
 import json
 import multiprocessing
 import os
+import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 from benchmarks.coach_matrix.cell import Cell, Line, run
 from benchmarks.coach_matrix.kinds import HEALTHY, SICK, USUAL, expected_seconds, kinds_of
 from benchmarks.coach_matrix.record import append, cell_of, judged_again, read
-from benchmarks.coach_matrix.rows import HALVES
+from benchmarks.coach_matrix.rows import FOLDERS, HALVES
 from distiltune.coach.evidence import Evidence
 
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TOKENIZERS_PARALLELISM")
@@ -93,6 +94,17 @@ def _trained(wanted: Sequence[Cell], options: argparse.Namespace) -> Iterator[tu
             yield done.result()
 
 
+def missing(wanted: Iterable[Cell], data: Path) -> list[str]:
+    """The folders that these trainings need and that are not there."""
+    needed = set()
+    for kind in {cell.how.name: cell.how for cell in wanted}.values():
+        if not kind.source.startswith("starter"):
+            needed.add(data / "data" / FOLDERS[kind.source])
+        if kind.model != "starter":
+            needed.add(data / "models" / kind.model)
+    return sorted(str(path) for path in needed if not path.is_dir())
+
+
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the folder with data/ and models/")
@@ -127,6 +139,8 @@ def main() -> None:
     )
     if options.plan:
         return
+    if folders := missing(wanted, options.data):
+        sys.exit(f"not there: {', '.join(folders)}")
     for name in ONE_THREAD:
         os.environ[name] = "1"
     for line, evidence in _trained(wanted, options):

@@ -65,12 +65,12 @@ USUAL = {
     "tokens": Usual("starter-tokens", "starter", _TOKENS, 0, 0, "f1", 0.6),
 }
 _REAL = {
-    "questions": ("squad", {"max_length": 128, "stride": 32, "epochs": 3}, 160, 80),
-    "texts": ("emotion", {"epochs": 5}, 400, 200),
-    "tokens": ("wnut17", {"epochs": 4}, 500, 200),
+    "questions": ("squad", {"max_length": 128, "stride": 32, "epochs": 3}, 128, 80),
+    "texts": ("emotion", {"epochs": 5}, 300, 150),
+    "tokens": ("wnut17", {"epochs": 4}, 400, 150),
 }
 """Sets of other people, trained on with the wider of the models at hand."""
-_SMALL = {"questions": ("squad", 300), "texts": ("emotion", 500), "tokens": ("wnut17", 800)}
+_SMALL = {"questions": ("squad", 240), "texts": ("emotion", 400), "tokens": ("wnut17", 600)}
 """Sets of other people, trained on by the default recipe and judged by few examples, on which losses are noisy."""
 _N_SMALL = 80
 _BY_LOSS = {"monitor": "validation_loss"}
@@ -78,12 +78,12 @@ _CLASSIC = {"warmup_share": 0.0, "max_gradient_norm": 0.0}
 _FEW = {"questions": "few_questions", "texts": "few_examples", "tokens": "few_examples"}
 _STARTER = {"questions": "starter-questions", "texts": "starter-texts", "tokens": "starter-tokens"}
 _LONG: dict[str, Mapping[str, Any]] = {
-    task: {**_BY_LOSS, "epochs": n} for task, n in (("questions", 12), ("texts", 20), ("tokens", 30))
+    task: {**_BY_LOSS, "epochs": n} for task, n in (("questions", 12), ("texts", 16), ("tokens", 16))
 }
 _PLENTY: dict[str, dict[str, Any]] = {
     "questions": {"source": "squad", "n_train": 200, "n_validation": 300},
-    "texts": {"n_train": 300, "n_validation": 600},
-    "tokens": {"source": "wnut17", "n_train": 600, "n_validation": 400},
+    "texts": {"n_train": 300, "n_validation": 400},
+    "tokens": {"source": "wnut17", "n_train": 500, "n_validation": 300},
 }
 _MANY_EPOCHS = {"questions": 10, "texts": 16, "tokens": 30}
 
@@ -156,7 +156,7 @@ def _healthy(task: str) -> tuple[Kind, ...]:
         Kind("usual"),
         Kind("default recipe, starter data", source=_STARTER[task], rate=None, n_train=0, n_validation=0),
         Kind("default recipe, small validation set", (), small, None, n_train=n_small, n_validation=_N_SMALL),
-        Kind("default recipe, more validation", (), small, None, n_train=n_small, n_validation=4 * _N_SMALL),
+        Kind("default recipe, more validation", (), small, None, n_train=n_small, n_validation=200),
         Kind("gentler, more epochs", rate=0.75, settings={"epochs": epochs + epochs // 3}),
         Kind("stronger", rate=1.6),
         Kind("small batches", rate=0.7, settings={"batch_size": 8}),
@@ -201,9 +201,11 @@ _WHOLE = {"questions": 210, "texts": 150, "tokens": 150}
 """Of the starter data, where no number is drawn."""
 _BY_DEFAULT = {"questions": 6, "texts": 12, "tokens": 12}
 """About how many epochs the default recipe makes."""
-_OF_A_FEATURE = {"questions": 0.012, "texts": 0.004, "tokens": 0.004}
+_OF_A_FEATURE = {"questions": 0.012, "texts": 0.005, "tokens": 0.0055}
 """Seconds of one thread for one pass of the starter over one training example."""
-_OF_WIDER, _BEGIN = 6.0, 4.0
+_OF_EVALUATION = 0.3
+"""Of a pass of training, what one of evaluation takes."""
+_OF_WIDER, _BEGIN = 6.0, 3.0
 """How many times as long the wider model takes; seconds for all else."""
 
 
@@ -212,4 +214,5 @@ def expected_seconds(task: str, kind: Kind) -> float:
     n_train = kind.n_train or _WHOLE[task]
     epochs = float(kind.settings["epochs"]) if kind.rate is not None else _BY_DEFAULT[task]
     wider = 1.0 if kind.model == "starter" else _OF_WIDER
-    return _BEGIN + _OF_A_FEATURE[task] * wider * epochs * n_train
+    passes = n_train + _OF_EVALUATION * (kind.n_validation or n_train // 3)
+    return _BEGIN + _OF_A_FEATURE[task] * wider * epochs * passes

@@ -103,6 +103,10 @@ def test_a_file_begins_with_which_half_is_for_what_and_what_it_holds_is_not_trai
 
     monkeypatch.setattr(matrix, "run", run)
     arguments = ["--data", tmp_path, "--tasks", "texts", "--only", "usual", "--output", output]
+    with pytest.raises(SystemExit, match=r"not there: .*emotion"):
+        call(monkeypatch, *arguments)
+    (tmp_path / "data" / "emotion").mkdir(parents=True)
+    capsys.readouterr()
     call(monkeypatch, *arguments, "--plan")
     assert "1 trainings, about" in capsys.readouterr().out
     call(monkeypatch, *arguments)

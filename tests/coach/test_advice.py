@@ -374,6 +374,12 @@ def test_an_epoch_that_was_chosen_against_the_score_is_named_with_the_monitor() 
     assert severe(found) == ["epoch_against_score"]
     assert found[0].command == "distiltune train --recipe RUN/recipe.toml --output RUN-2 --monitor f1"
     assert "epoch 0 is kept, by the validation loss, with f1 0.000; epoch 2 has 0.300" in found[0].evidence
+    nothing = {**GOOD, "n_given": 0.0, "n_wanted": 335.0}  # by the model of epoch 0
+    told = advise(replace(case, answers=nothing))
+    assert [(each.severity, each.sickness) for each in told[:1]] == [("error", "epoch_against_score")]
+    assert "predicts_nothing" not in severe(told)
+    some = scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.1, 0.2, 0.3), blind)
+    assert [each.severity for each in advise(some) if each.sickness == "epoch_against_score"] == ["warning"]
     by_score = {"monitor": "f1", "choice": BestEpoch("higher")}
     assert severe(advise(scored((0.9, 0.5, 0.3), (0.40, 0.42, 0.45), (0.0, 0.2, 0.3), blind, **by_score))) == []
     facts = {**FITTING, "blind_scores": (ACCURACY, BlindScore("macro_f1", 0.17, 120)), "blind_loss": 1.59}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from distiltune.checks.concerns import Severity
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.sickness import Advice, joined
 
@@ -41,7 +42,8 @@ def epoch_against_score(evidence: Evidence) -> Iterable[Advice]:
             f"{scores[best]:.{decimals}f}"
         )
         message = "the best epoch was chosen against the score"
-        yield Advice("warning", "epoch_against_score", message, shown, f"{facts.again} --monitor {blind.metric}")
+        severity: Severity = "warning" if blind.is_beaten_by(scores[kept]) else "error"
+        yield Advice(severity, "epoch_against_score", message, shown, f"{facts.again} --monitor {blind.metric}")
         return
 
 
@@ -50,6 +52,8 @@ def predicts_nothing(evidence: Evidence) -> Iterable[Advice]:
     facts = evidence.answers
     if not facts or facts.get("n", 0) < FEW_ANSWERS:
         return
+    if any(advice.severity == "error" for advice in epoch_against_score(evidence)):
+        return  # the kept epoch's model does; another's does not
     standing = next((blind.shown(score) for blind, score in evidence.scores), "")
     longer = f"{evidence.facts.again} --epochs {2 * max(1, evidence.facts.planned_epochs)}"
     given, wanted = facts.get("n_given", math.nan), facts.get("n_wanted", math.nan)
