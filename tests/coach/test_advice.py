@@ -13,6 +13,7 @@ from distiltune.coach.scores import BlindScore
 from distiltune.coach.sickness import Advice
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.loop import StepReport
 from tests.coach.evidence import epoch, evidence
 
 GOOD = {"n": 1000.0, "score": 80.0, "score_margin": 2.0, "confidence": 0.7, "null_share": 0.0, "one_place_share": 0.02}
@@ -199,6 +200,7 @@ def test_half_unanswerable_and_all_null_is_seen_only_beyond_what_is_wanted() -> 
         (Concern("error", "position_bias", "in one tenth", count=95, of=100), "position_bias"),
         (Concern("note", "position_bias", "in one tenth", count=30, of=100), None),
         (Concern("warning", "few_questions", "few"), "few_questions"),
+        (Concern("warning", "mostly_unanswerable", "few answers"), "mostly_unanswerable"),
     ],
 )
 def test_what_is_wrong_with_the_data_comes_first_if_it_is_much(concern: Concern, first: str | None) -> None:
@@ -274,6 +276,20 @@ def test_thirty_four_steps_are_too_few_to_say_anything_of_labels() -> None:
     found = advise(replace(case, steps=()))[0]
     assert found.sickness == "too_few_steps"
     assert found.command == "distiltune train --recipe RUN/recipe.toml --output RUN-2 --epochs 8"
+
+
+@pytest.mark.parametrize(
+    ("given", "sickness"), [({"n_given": 0.0, "n_wanted": 71.0}, "predicts_nothing"), ({}, "too_few_steps")]
+)
+def test_a_loss_that_falls_towards_blindness_from_above_is_no_learning(given: dict[str, float], sickness: str) -> None:
+    """Entities of which nine in ten are not marked: 128 steps, and all that they taught is how rare marks are."""
+    train, validation = (1.6, 0.4, 0.2, 0.14), (1.3, 0.9, 0.87, 0.97)
+    facts: dict[str, Any] = {"blind_loss": 0.11, "steps_per_epoch": 32, "fitting_rate": 2e-5, "uniform_loss": 2.0}
+    case = scored(train, validation, (0.0,) * 4, BlindScore("f1", 0.0, 71), **facts)
+    steps = tuple(StepReport(i // 4, 8 * i + 7, 128, train[i // 4] - 0.005 * i, 2e-5, 900.0) for i in range(16))
+    case = replace(case, steps=steps, answers={**GOOD, **given})
+    assert severe(advise(case))[0] == sickness
+    assert "overfitting" not in severe(advise(replace(case, ended=False, answers={})))
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def will_last(evidence: Evidence, turn: Turn) -> bool:
     the loss has to rise beyond chance twice in a row, and the training loss has to have left it far behind.
     """
     train, validation = evidence.losses()
+    if evidence.facts.blind_loss and not evidence.has_learned:
+        return False  # what learns nothing has another sickness
     if turn.overfits_from is None or len(validation) - turn.overfits_from < 2 or not is_sure(evidence, turn):
         return False
     goes_on = validation[-1] - validation[-2] > NOISE * validation[turn.best_epoch]
