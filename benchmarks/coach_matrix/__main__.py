@@ -53,7 +53,8 @@ def table(lines: Sequence[Line]) -> str:
 def _said(line: Line) -> str:
     """What was said first; of a training that was wronged on the way, that too."""
     on_the_way = [each for each in line.get("live", ()) if each not in (line["first"], *line["expected"])]
-    return line["first"] + (f" (on the way {', '.join(on_the_way)})" if on_the_way and not line["right"] else "")
+    wronged = f" (on the way {', '.join(on_the_way)})" if on_the_way and not line["right"] else ""
+    return f"{line['first']}{wronged}"
 
 
 def cells(tasks: Sequence[str], half: str, n_seeds: int, only: Sequence[str]) -> list[Cell]:

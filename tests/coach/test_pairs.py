@@ -22,7 +22,7 @@ from tests.helpers import TINY, people, word_pieces, write_squad, write_tiny_mod
 
 
 def shares(*losses: float) -> Losses:
-    return np.array(losses, dtype=np.float32) / len(losses)
+    return (np.array(losses) / len(losses)).astype(np.float32)
 
 
 def test_the_standard_error_is_that_of_the_mean_of_the_pairs_differences() -> None:
