@@ -254,6 +254,8 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
                 continue
             entries = {**others, **(TRAINER_CONTESTANTS if options.trainer else {})} or contestants(cell)
             for name, settings in entries.items():
+                if options.names and name not in options.names:
+                    continue
                 job = Job(cell, name, settings, seed, options.shared, options.threads, options.device)
                 if job.key not in done:
                     yield job
@@ -328,6 +330,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--half", choices=["making", "judging", "both"], default="both")
     parser.add_argument("--cells", default="", help="only cells whose name holds this")
+    parser.add_argument("--names", nargs="*", default=[], help="only contestants of these names, as auto or 5e-05")
     only = "only trainings with these settings, as epochs=5,warmup_share=0; may be repeated"
     parser.add_argument("--only", action="append", default=[], help=only)
     parser.add_argument("--trainer", action="store_true", help="only trainings by the transformers Trainer")
