@@ -113,6 +113,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--tasks", nargs="+", choices=USUAL, default=list(USUAL))
     parser.add_argument("--only", action="append", default=[], help="a kind's name, or part of it")
+    parser.add_argument("--skip", action="append", default=[], help="a kind's name, or part of it, that is left out")
     parser.add_argument("--jobs", type=int, default=1, help="trainings side by side, one thread each")
     parser.add_argument("--device", choices=["cpu", "cuda", "auto"], default="cpu")
     parser.add_argument("--stop-after", type=float, default=0.0, help="begin no training after so many seconds")
@@ -126,6 +127,7 @@ def main() -> None:
     """Train what is not there yet, and print the table."""
     options = _options()
     wanted = cells(options.tasks, options.half, options.seeds, options.only)
+    wanted = [cell for cell in wanted if not any(part in cell.kind for part in options.skip)]
     lines = [line for line in read(options.output) if cell_of(line) in set(wanted)]
     if options.again:
         print(table(judged_again(lines, options.output)))

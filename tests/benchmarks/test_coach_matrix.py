@@ -107,6 +107,8 @@ def test_a_file_begins_with_which_half_is_for_what_and_what_it_holds_is_not_trai
         call(monkeypatch, *arguments)
     (tmp_path / "data" / "emotion").mkdir(parents=True)
     capsys.readouterr()
+    call(monkeypatch, *arguments, "--skip", "usu", "--plan")
+    assert "0 trainings, about" in capsys.readouterr().out
     call(monkeypatch, *arguments, "--plan")
     assert "1 trainings, about" in capsys.readouterr().out
     call(monkeypatch, *arguments)

@@ -279,7 +279,12 @@ def test_thirty_four_steps_are_too_few_to_say_anything_of_labels() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "sickness"), [({"n_given": 0.0, "n_wanted": 71.0}, "predicts_nothing"), ({}, "too_few_steps")]
+    ("given", "sickness"),
+    [
+        ({"n_given": 0.0, "n_wanted": 71.0}, "predicts_nothing"),
+        ({"one_label_share": 1.0, "one_label_wanted": 0.39}, "one_class"),
+        ({}, "too_few_steps"),
+    ],
 )
 def test_a_loss_that_falls_towards_blindness_from_above_is_no_learning(given: dict[str, float], sickness: str) -> None:
     """Entities of which nine in ten are not marked: 128 steps, and all that they taught is how rare marks are."""

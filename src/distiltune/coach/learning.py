@@ -135,18 +135,13 @@ def not_learning(evidence: Evidence) -> Iterable[Advice]:
         yield Advice(
             "error", f"learning_rate_too_{how}", f"nothing is learned: the updates are too {size}", shown, command
         )
-    elif evidence.n_steps >= FEW_STEPS and train > facts.blind_loss and _nothing_given(evidence):
+    elif evidence.n_steps >= FEW_STEPS and train > facts.blind_loss and any(predicts_nothing(evidence)):
         # A loss that falls towards that of blindness from above learns how rare labels are, not where they stand.
-        yield from _nothing_given(evidence)
+        yield from predicts_nothing(evidence)
     elif evidence.ended and (falling or evidence.n_steps < FEW_STEPS):
         yield _too_few_steps(evidence, joined(shown, falling))
     elif not falling:
         yield _labels_or_budget(evidence, shown)
-
-
-def _nothing_given(evidence: Evidence) -> list[Advice]:
-    """That the answers are none or all alike, if they are, with where the run stands."""
-    return [each for each in predicts_nothing(evidence) if each.sickness != "one_class"]
 
 
 def _too_few_steps(evidence: Evidence, shown: str) -> Advice:
