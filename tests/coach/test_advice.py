@@ -463,6 +463,15 @@ def test_a_validation_set_that_is_too_small_to_tell(n: int, margin: float, sever
     )
 
 
+@pytest.mark.parametrize(("n", "first"), [(15, "validation_too_small"), (40, "too_few_steps")])
+def test_fifteen_rows_do_not_say_that_nothing_carries_over(n: int, first: str) -> None:
+    """Emotion texts whose losses both fall: an accuracy of 0.53 on 15 of them may be chance, and need not be."""
+    small = {**GOOD, "n": float(n), "score": 53.0, "score_margin": 25.0}
+    blind = BlindScore("accuracy", 0.33, 15)
+    case = scored((1.74, 1.27, 1.0), (1.63, 1.41, 1.29), (0.33, 0.47, 0.53), blind, n_validation=n)
+    assert severe(advise(replace(case, answers=small)))[0] == first
+
+
 def test_no_validation_data_is_no_sickness() -> None:
     assert advise(evidence((1.4, 0.9), (None, None))) == ()
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
 
-from distiltune.coach.answers import predicts_nothing
+from distiltune.coach.answers import TOO_FEW, predicts_nothing
 from distiltune.coach.evidence import BY_HEART, NOT_LEARNING, Evidence
 from distiltune.coach.overfitting import find_turn
 from distiltune.coach.sickness import Advice, joined
@@ -208,6 +208,8 @@ def memorising(evidence: Evidence) -> Iterable[Advice]:
     turn = find_turn(train, validation)
     if turn is None or not facts.blind_loss or evidence.has_learned or min(train) > NOT_LEARNING * facts.blind_loss:
         return
+    if 0 < facts.n_validation < TOO_FEW:
+        return  # what carries over cannot be told from so few
     if not evidence.ended:
         return  # it may yet carry over, and what the rate can do is only tried at the end
     shown = joined(
