@@ -31,6 +31,7 @@ _PARSERS: Final = 2  # files that are parsed at once
 _RETRY_AFTER_S: Final = 5  # an honest file takes less
 _LONGEST_RETRY_S: Final = 60
 _PACE_BYTES: Final = 2_000_000
+_SAMPLE_TEXTS, _SAMPLE_WORDS = 16, 300
 
 R = TypeVar("R")
 
@@ -74,6 +75,11 @@ def about(name: str, task: str, notes: Sequence[str], limits: Limits) -> dict[st
 def json_example(example: Any) -> dict[str, Any]:
     """What adds an example of a route's body to its description."""
     return {"requestBody": {"content": {"application/json": {"example": example}}}}
+
+
+def sample_texts() -> list[str]:
+    """Texts that a model reads before it is served, to learn how fast that is."""
+    return ["word " * _SAMPLE_WORDS] * _SAMPLE_TEXTS
 
 
 def load_apart(load: Callable[[], R]) -> R:

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from distiltune.data.feature_set import FeatureSet, no_labels
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
 from distiltune.model.encoder import model_device, rows_of
@@ -44,7 +44,6 @@ RECKONED_SHARE = 0.75
 """How much of an answer's time a request may have to wait, as reckoned; the pace is never quite what it was."""
 
 _LONGEST_RETRY_S = 60
-_WARM_UP_WINDOWS, _WARM_UP_TOKENS = 16, 256
 
 
 class OverloadedError(DistiltuneError):
@@ -178,17 +177,9 @@ class DynamicBatcher:
         with self._changed:
             return self.seconds_for(self._tokens_before(job, job.is_short) + job.n_tokens_left)
 
-    def warm_up(self) -> None:
-        """Read some windows of padding, so that the pace is known before the first requests come."""
-        n = _WARM_UP_WINDOWS * _WARM_UP_TOKENS
-        self.submit(
-            FeatureSet(
-                token_ids=np.zeros(n, dtype=np.int32),
-                offsets=np.arange(0, n + 1, _WARM_UP_TOKENS),
-                labels=no_labels(_WARM_UP_WINDOWS),
-                example_of=np.arange(_WARM_UP_WINDOWS),
-            )
-        ).future.result()
+    def warm_up(self, features: FeatureSet) -> None:
+        """Read these and forget them, so that the pace is known before the first requests come."""
+        self.submit(features).future.result()
 
     def check_room(self, n_tokens: int) -> None:
         """See whether a request of at least so many tokens would be taken, before they are made.

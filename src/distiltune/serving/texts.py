@@ -24,6 +24,7 @@ from distiltune.serving.asking import (
     in_time,
     json_example,
     outputs_in_time,
+    sample_texts,
     unless_gone,
 )
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
@@ -121,6 +122,7 @@ def texts_app(
     router = _router(reader, service, batcher, limits, about_it)
     app = make_app(f"distiltune {service.task.replace('-', ' ')}", router, batcher, service.page, reader.notes)
     app.state.about = about_it.model_dump()
+    app.state.sample = lambda: reader.prepare(sample_texts()).features
     return app
 
 

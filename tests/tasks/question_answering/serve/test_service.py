@@ -310,8 +310,8 @@ def test_no_path_reaches_the_file_system(client: TestClient, monkeypatch: pytest
 
 def test_files_become_text(client: TestClient) -> None:
     response = client.post("/api/text?kind=text", content="Märchen \N{PARTY POPPER}".encode())
-    assert response.json() == {"text": "Märchen \N{PARTY POPPER}", "characters": 9}
-    assert client.post("/api/text?kind=text", content=b"\xff").status_code == 422
+    assert response.json() == {"text": "Märchen \N{PARTY POPPER}", "characters": 9, "pages": [], "notes": []}
+    assert client.post("/api/text?kind=text", content=b"\xff\0").status_code == 422
     assert client.post("/api/text?kind=exe", content=b"a").status_code == 422
     assert client.post("/api/text", content=b"a").status_code == 422
 
@@ -409,7 +409,7 @@ def test_nothing_of_a_request_is_logged_or_kept(
         secret = {"questions": ["zqzq jxjx"], "documents": [{"text": "vkvk wpwp. " * 3_000, "name": "kpkp"}]}
         assert client.post("/api/answers", json=secret).status_code == 200
         assert client.post("/api/answers", json={**secret, "n_best": 0}).status_code == 422
-        client.post("/api/text?kind=text", content=b"\xffvkvk")
+        client.post("/api/text?kind=text", content=b"\xff\0vkvk")
     said = caplog.text + "".join(capfd.readouterr())
     for word in ("zqzq", "vkvk", "wpwp", "kpkp"):
         assert word not in said

@@ -21,6 +21,7 @@ from distiltune.serving.asking import (
     json_example,
     load_apart,
     outputs_in_time,
+    sample_texts,
     took_too_long,
     unless_gone,
 )
@@ -187,6 +188,8 @@ def model_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSetti
     page = files("distiltune.tasks.question_answering").joinpath("page")
     app = make_app("distiltune question answering", router, batcher, page, answerer.notes)
     app.state.about = about_it.model_dump()
+    documents = tuple(Document("", text) for text in sample_texts())
+    app.state.sample = lambda: answerer.prepare(["word"], documents).features.features
     return app
 
 
