@@ -229,12 +229,19 @@ class DynamicBatcher:
 
         """
         waiting, longest = self._queued_tokens, self._settings.max_reckoned_s
-        before = self.seconds_for(self._tokens_before(None, is_short))
-        too_long = before + self.seconds_for(n_tokens) - longest
-        if too_long > 0 and before > _AT_ONCE * longest:
-            raise OverloadedError(min(_LONGEST_RETRY_S, max(1, math.ceil(too_long))))
+        before, own = self.seconds_for(self._tokens_before(None, is_short)), self.seconds_for(n_tokens)
+        if before + own > longest and before > _AT_ONCE * longest:
+            raise OverloadedError(self._when_again(max(before + own - longest, min(own, longest))))
         if self._closed or (waiting and waiting + n_tokens > self._settings.max_queued_tokens):
-            raise OverloadedError(min(_LONGEST_RETRY_S, max(1, math.ceil(self.seconds_for(waiting)))))
+            raise OverloadedError(self.retry_after())
+
+    def retry_after(self) -> int:
+        """In how many seconds all that waits now will be read; 1 to 60."""
+        return self._when_again(self.seconds_for(self._queued_tokens))
+
+    @staticmethod
+    def _when_again(seconds: float) -> int:
+        return min(_LONGEST_RETRY_S, max(1, math.ceil(seconds)))
 
     def _tokens_before(self, job: Job | None, is_short: bool) -> int:
         """Tokens that are read before those of this job, or of one that comes now; with the lock held.

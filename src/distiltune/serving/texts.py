@@ -161,7 +161,7 @@ def _router(
         return prepared, batcher.submit(prepared.features)
 
     async def say(asked: Any, prepared: Any, job: Job, until: float) -> list[dict[str, Any] | None]:
-        outputs = await outputs_in_time(job, until, limits, _LESS)
+        outputs = await outputs_in_time(batcher, job, until, limits, _LESS)
         return await asyncio.get_running_loop().run_in_executor(threads, _said, reader, asked.texts, prepared, outputs)
 
     async def predictions(asked: Any, request: Request) -> Any:
