@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -214,6 +215,10 @@ def wait_until_taken(batcher: DynamicBatcher, n_tokens: int) -> None:
         time.sleep(0.001)
 
 
+def _note(ended: list[int], number: int, future: object) -> None:
+    ended.append(number)
+
+
 def test_long_requests_are_finished_one_after_another_the_oldest_first(echo: Echo) -> None:
     batcher = DynamicBatcher(
         echo, BatchSettings(max_batch_tokens=50, max_wait_s=0.0, max_queued_tokens=100_000), n_threads=1
@@ -222,7 +227,7 @@ def test_long_requests_are_finished_one_after_another_the_oldest_first(echo: Ech
     echo.go.clear()
     jobs = [batcher.submit(feature_set([[number] * 25] * 40)) for number in range(1, 6)]
     for number, job in enumerate(jobs):
-        job.future.add_done_callback(lambda _, number=number: ended.append(number))
+        job.future.add_done_callback(partial(_note, ended, number))
     echo.go.set()
     for job in jobs:
         job.future.result(timeout=10)
@@ -276,9 +281,9 @@ def slow() -> Iterator[DynamicBatcher]:
 
 def test_what_would_wait_too_long_is_refused_with_the_time_that_it_would_take(slow: DynamicBatcher) -> None:
     """Each takes a second, and two and a half are allowed."""
-    taken = [slow.submit(feature_set([[1] * 100] * 10)) for _ in range(2)]
+    taken = [slow.submit(feature_set([[1] * 20] * 50)) for _ in range(2)]
     with pytest.raises(OverloadedError) as refused:
-        slow.submit(feature_set([[1] * 100] * 10))
+        slow.submit(feature_set([[1] * 20] * 50))
     assert 1 <= refused.value.retry_after_s <= 2
     with pytest.raises(OverloadedError):
         slow.check_room(5_000)
