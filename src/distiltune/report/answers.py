@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from distiltune.inference.certainty import certainty
 from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
 
 
@@ -12,16 +13,20 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
     lines = [Text(reply.question, style="dim")] if show_question else []
     if reply.answer is None:
         lines.append(Text("no answer in this text", style="bold"))
-        lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
+        lines.append(Text(_sure(reply.no_answer_confidence)))
     else:
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
-        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {_place(reply.answer)}"))
+        lines.append(Text(f"{_sure(reply.answer.confidence)}, {_place(reply.answer)}"))
         lines.append(_marked(reply.answer))
     lines += [Text(f"note: {note}") for note in reply.notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
             lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({_place(other)})"))
     return lines
+
+
+def _sure(confidence: float) -> str:
+    return f"{certainty(confidence)}, confidence {confidence:.0%}"
 
 
 def _place(answer: FoundAnswer) -> str:

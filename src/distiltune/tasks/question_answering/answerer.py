@@ -33,10 +33,14 @@ from distiltune.tasks.question_answering.inference import DecodingSettings, exam
 from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
+from distiltune.tasks.question_answering.vocabulary import uncovered_note
 from distiltune.tasks.trained import load_trained
 
 QUESTIONS_AT_ONCE = 64
 """Questions whose windows are laid out together: bounds the memory, and shares the tokenised documents among them."""
+
+ALWAYS_ANSWERS = "This model gives an answer to every question, also where the text does not tell: mind the confidence."
+"""What is said with each answer of a model that cannot decline."""
 
 OnProgress = Callable[[int, int], None]
 """Told how many windows are read, of how many."""
@@ -351,9 +355,13 @@ class Answerer:
                 found[number].append(self._read(prepared.parts[i], own, share, n_best))
             if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
                 reply = self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
-                notes = [self._cut_note()] if number in cut else []
-                notes += [] if is_whole[number] else [_unread_note(reply.read_share)]
-                replies.append(replace(reply, notes=tuple(notes)))
+                notes = [
+                    self._cut_note() if number in cut else "",
+                    "" if is_whole[number] else _unread_note(reply.read_share),
+                    uncovered_note(reply.question, self._loaded.tokenizer),
+                    ALWAYS_ANSWERS if self.null_threshold is None and reply.answer is not None else "",
+                ]
+                replies.append(replace(reply, notes=tuple(filter(None, notes))))
                 found[number] = []
         return replies
 
