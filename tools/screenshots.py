@@ -47,7 +47,8 @@ def many_questions(page: Page) -> None:
     page.locator("#text").fill(TOWN.read_text(encoding="utf-8"))
     page.locator("#add").click()
     page.locator("#text").fill(MIXED)
-    page.locator("#question").fill("What did the town live on?\nWho had the stone pier put up?\nWhen are the keys handed over?")
+    questions = ("What did the town live on?", "Who had the stone pier put up?", "When are the keys handed over?")
+    page.locator("#question").fill("\n".join(questions))
     page.locator("#ask").click()
     page.locator("#many-body tr").first.wait_for()
 

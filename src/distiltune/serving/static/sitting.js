@@ -24,7 +24,7 @@ function addEntries(entries) {
   const drafts = sitting.filter((each) => !each.show && entries.some((entry) => entry.question === each.question && areSame(entry.documents, each.documents)));
   for (const draft of drafts) sitting.splice(sitting.indexOf(draft), 1);
   sitting.push(...entries);
-  showEntry(sitting.at(-1));
+  showEntry(entries[0]);
 }
 
 function showEntry(entry) {

@@ -122,7 +122,7 @@ function add(questions, documents, found) {
 const wasRead = (reply) => reply.read_share > 0;
 const saidOf = (reply) => (reply.answer ? oneLine(reply.answer.text) : wasRead(reply) ? "the text does not tell" : "not read in time");
 const confidenceOf = (reply) => (reply.answer ? reply.answer.confidence : reply.no_answer_confidence);
-const placeOf = ({ document_name: name, page, line }) => [name, page ? `page ${number(page)}` : `line ${number(line)}`].filter(Boolean).join(", ");
+const placeOf = ({ document, document_name: name, page, line }) => [name || (shown?.documents.length > 1 && `text ${document + 1}`), page ? `page ${number(page)}` : `line ${number(line)}`].filter(Boolean).join(", ");
 
 // The answer
 
