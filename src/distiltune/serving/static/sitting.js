@@ -42,8 +42,7 @@ function clearReply() {
   shown = null;
   $("reply").hidden = true;
   $("correct-part").hidden = true;
-  if (!$("reading").hidden) readText(texts.all[texts.at].text);
-  else editText();
+  if ($("reading").hidden) { editText(); $("reading").replaceChildren(); } else readText(texts.all[texts.at].text);
   showStale();
 }
 

@@ -28,13 +28,17 @@ function readMarked() {
     last = to;
   }
   readText(...content, text.slice(last));
-  point(pinned);
+  highlight(pinned);
 }
 
-/** Mark one candidate strongly, in its own text; -1 marks none. */
+/** Mark one candidate strongly, and put its text on show; -1 marks none. */
 function point(rank) {
   const { document } = shown?.reply.candidates[rank] ?? {};
   if (document !== undefined && document !== texts.at && !$("reading").hidden) showText(document); // which marks its candidates
+  highlight(rank);
+}
+
+function highlight(rank) {
   for (const mark of $("reading").querySelectorAll("mark")) {
     const isIt = mark.dataset.number === String(rank);
     mark.classList.toggle("shown", isIt);
