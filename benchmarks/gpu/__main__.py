@@ -246,6 +246,7 @@ def _version(name: str) -> str:
 
 def _device(rehearses: bool) -> torch.device:
     if rehearses:
+        torch.set_num_threads(1)  # two that wait for each other at tiny products take a hundred times as long
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise SystemExit("PyTorch sees no CUDA device here; --rehearse finds mistakes without one.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import torch
@@ -27,13 +28,17 @@ def ceilings(work: Work, say: Say) -> None:
         allow_tf32(precision == "tf32")
         size = work.n(LARGE, 64)
         left, right = (torch.randn(size, size, device=work.device, dtype=kind) for _ in range(2))
-        rates = {"large": _rate(work, lambda left=left, right=right: [left @ right], 2.0 * size**3, work.n(5))}
+        rates = {"large": _rate(work, partial(_product, left, right), 2.0 * size**3, work.n(5))}
         for name in MODELS:
             products, flops = _layer(work.shape(name), work.n(N_TOKENS, 16), kind, work.device)
             rates[name] = _rate(work, products, flops, work.n(20))
         say({"precision": precision, "tflops": rates})
     if not work.rehearses:
         say({"copy_gb_per_second": _copy_rate(work)})
+
+
+def _product(left: Tensor, right: Tensor) -> list[Tensor]:
+    return [left @ right]
 
 
 def _layer(

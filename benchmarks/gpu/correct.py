@@ -111,7 +111,7 @@ def _cases(work: Work) -> Iterator[Case]:
     """Every task on a small model, then spans on both large ones with a batch of SQuAD."""
     batch = _small_batch()
     yield Case("spans", _made(SpanHead), span_loss, batch)
-    yield Case("tokens", _made(lambda *sizes: TokenHead(*sizes, N_LABELS)), token_loss, batch)
+    yield Case("tokens", _made(lambda size, dropout: TokenHead(size, dropout, N_LABELS)), token_loss, batch)
     yield from _text_cases(batch)
     for name in MODELS:
         ids = work.batches()[0][:4]  # a processor without bfloat16 takes long over them
