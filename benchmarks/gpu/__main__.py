@@ -26,7 +26,7 @@ from typing import IO, Any, Final
 
 import torch
 
-from benchmarks.gpu import ceiling, correct, infer, ours, prepare, trainer
+from benchmarks.gpu import ceiling, correct, infer, ours, prepare, profile, trainer
 from benchmarks.gpu.work import EPOCHS, RESULT, Say, Work, say_line
 from distiltune.system.device import describe_machine
 
@@ -52,6 +52,7 @@ STAGES: Final[Mapping[str, Stage]] = {
     "correct": Stage(correct.correctness, 90),
     "ceiling": Stage(ceiling.ceilings, 30),
     "training": Stage(ours.stretches, 90),
+    "profile": Stage(profile.profile, 45),
     "whole": Stage(ours.whole, 170),
     "trainer": Stage(trainer.stretches, 90),
     "inference": Stage(infer.inference, 60),

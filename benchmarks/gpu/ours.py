@@ -42,7 +42,7 @@ STEPS: Final[dict[Precision, tuple[int, int]]] = {"bfloat16": (200, 100), "tf32"
 """Of the warm-up, in which nearly all sizes of batches are recorded, and of each stretch."""
 
 
-class _Enough(Exception):  # noqa: N818 (no error)
+class Enough(Exception):  # noqa: N818 (no error)
     """All stretches are timed."""
 
 
@@ -62,7 +62,7 @@ class _Timer(NothingKept):
 
     def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
         if len(self.times) == len(self._marks):
-            raise _Enough
+            raise Enough
 
 
 class _Epochs(NothingKept):
@@ -110,7 +110,7 @@ def _one(work: Work, name: str, precision: Precision, warm_up: int, steps: int) 
     model = work.model(name)
     timer = _Timer(work.device, warm_up, steps, STRETCHES)
     began = now(work.device)
-    with contextlib.suppress(_Enough):
+    with contextlib.suppress(Enough):
         train(setup_of(work, name, model, precision, min(LOG_EVERY, steps)), dict, timer)
     batches = work.batches()
     timed: list[Stretch] = []
