@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import torch
-from torch.autograd import DeviceType
+from torch._C._autograd import DeviceType
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as profiler
 
