@@ -82,12 +82,30 @@ def test_parts_of_a_step_add_up_also_where_one_is_recorded_between() -> None:
     model, expected_model = tiny_qa_model(), tiny_qa_model()
     gradients = Replayed(model, span_loss, "float32", LONGEST, Recorder())
     plain = WholeBatch(expected_model, span_loss)
-    for ids in (np.arange(6), np.arange(6), np.arange(6)):  # run, recorded, replayed
-        gradients.add([FEATURES.batch(ids)], 18)
-        plain.add([FEATURES.batch(ids)], 18)
-    for ours, theirs in zip(model.parameters(), expected_model.parameters(), strict=True):
-        assert ours.grad is not None
-        torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+    for n_parts in (3, 1, 2):  # the first: run, recorded, replayed
+        for first in range(n_parts):
+            part = [FEATURES.batch(np.arange(6) + first % 2)]
+            gradients.add(part, 18)
+            plain.add(part, 18)
+        gradients.finish()
+        for ours, theirs in zip(model.parameters(), expected_model.parameters(), strict=True):
+            assert ours.grad is not None
+            torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-5, atol=1e-6)
+        gradients.clear()
+        plain.clear()
+
+
+def test_a_step_of_which_this_process_has_no_part_has_gradients_of_nought() -> None:
+    model = tiny_qa_model()
+    gradients = Replayed(model, span_loss, "float32", LONGEST, Recorder())
+    for parts in ([FEATURES.batch(np.arange(6))], []):
+        gradients.add(parts, 6)
+        gradients.finish()
+        largest = max(
+            float(parameter.grad.abs().max()) for parameter in model.parameters() if parameter.grad is not None
+        )
+        gradients.clear()
+        assert (largest == 0.0) == (not parts)
 
 
 def test_a_static_batch_keeps_its_tensors_and_takes_the_content() -> None:
@@ -102,6 +120,8 @@ def test_a_static_batch_keeps_its_tensors_and_takes_the_content() -> None:
     assert torch.equal(static.batch.labels, second.labels)
     assert float(static.weight) == 0.5
     assert [static.batch.token_ids.data_ptr(), static.batch.labels.data_ptr()] == places
+    assert all((place - static.memory.data_ptr()) % 256 == 0 for place in places)
+    assert all(static.memory.data_ptr() < place < static.memory.data_ptr() + static.memory.nbytes for place in places)
     assert first.token_ids.data_ptr() not in places
 
 
@@ -124,7 +144,10 @@ def test_a_recording_is_made_on_the_device_that_it_is_for(monkeypatch: pytest.Mo
     captured = []
 
     @contextlib.contextmanager
-    def graph(graph: Any, pool: Any = None, stream: FakeStream | None = None) -> Any:
+    def graph(
+        graph: Any, pool: Any = None, stream: FakeStream | None = None, capture_error_mode: str = "global"
+    ) -> Any:
+        assert capture_error_mode == "thread_local", "what other threads do is no fault of a recording's"
         captured.append((pool, stream))
         yield
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
@@ -187,7 +187,7 @@ def train(
                 clock.admit(is_good)
                 # A norm that is no number would spoil gradients that are never cleared whole: rows of embeddings.
                 if settings.max_gradient_norm > 0.0 and is_good is not False:
-                    nn.utils.clip_grad_norm_(setup.model.parameters(), settings.max_gradient_norm)
+                    admitted.clip(settings.max_gradient_norm)
                 optimiser.step(is_good)
                 gradients.clear()
                 step += 1
