@@ -170,7 +170,7 @@ def test_the_way_of_a_gpu_leaves_weights_and_moments_alone_and_tells_later(clip:
                 parameter.grad = torch.full_like(parameter, 0.1 * (step + number + 1))
         if step in (1, 3):
             next(iter(model.parameters())).grad[0] = float("nan")  # type: ignore[index]
-        good = admitted.look(bad_step(step), torch.ones(2))
+        good = admitted.admit(bad_step(step), admitted.judge(torch.ones(2)))
         assert isinstance(good, Tensor)
         if clip:
             for each in (model, plain):
@@ -197,7 +197,7 @@ def test_gradients_are_clipped_to_the_bits_of_pytorch(most: float) -> None:
             parameter.grad = torch.randn_like(parameter)
         parameter.grad = None  # of the last, as of one that was not used
     admitted = AdmittedSteps(ours, torch.device("cpu"), lambda bad: None)
-    assert admitted.look(BadStep(0, 0, 0.1, ()), torch.ones(3)) is True
+    assert admitted.admit(BadStep(0, 0, 0.1, ()), admitted.judge(torch.ones(3))) is True
     admitted.clip(most)
     nn.utils.clip_grad_norm_(theirs.parameters(), most)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):

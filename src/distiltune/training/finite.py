@@ -65,10 +65,13 @@ class AdmittedSteps:
         self._waiting: list[tuple[BadStep, Tensor]] = []
         self._n_skipped = 0
 
-    def look(self, step: BadStep, sums: Tensor) -> Tensor | bool:
-        """Whether the step may be taken: a bool, or on a GPU a scalar of the device."""
+    def judge(self, sums: Tensor) -> Tensor:
+        """Whether a step of these sums and the gradients that there are may be taken; a scalar on their device."""
         self._norms = gradient_norms(self._parameters)
-        good = are_finite(sums, self._norms)
+        return are_finite(sums, self._norms)
+
+    def admit(self, step: BadStep, good: Tensor) -> Tensor | bool:
+        """Note what was judged of a step; returns it as a bool, or on a GPU as it is."""
         if not self._at_once:
             self._waiting.append((step, good))
             return good
@@ -79,7 +82,7 @@ class AdmittedSteps:
         return False
 
     def clip(self, most: float) -> None:
-        """Scale the gradients last looked at so that together they are no longer than ``most``.
+        """Scale the gradients last judged so that together they are no longer than ``most``.
 
         To the bits of PyTorch's ``clip_grad_norm_``, which would measure them a second time.
         """
