@@ -17,7 +17,7 @@ from distiltune.model.attention import padded_attention
 from distiltune.tasks.question_answering.head import span_loss
 from distiltune.training import cuda_graphs
 from distiltune.training.backward import Gradients
-from distiltune.training.cuda_graphs import Replayed, fill, make_static, record
+from distiltune.training.cuda_graphs import Replayed, fill, make_static
 from tests.helpers import random_features, tiny_qa_model
 from tests.training.whole_batch import WholeBatch
 
@@ -26,7 +26,7 @@ FEATURES = random_features(64)
 LONGEST = 12
 
 
-class Recorder:
+class StandIn:
     """Replays by doing the work again; like the real one it works a few times first, and knows no other tensors."""
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ def steps(gradients: Gradients, model: torch.nn.Module, n_epochs: int = 2) -> li
 
 
 def test_replays_train_as_the_plain_way_does() -> None:
-    plain, replayed, recorder = tiny_qa_model(), tiny_qa_model(), Recorder()
+    plain, replayed, recorder = tiny_qa_model(), tiny_qa_model(), StandIn()
     expected = steps(WholeBatch(plain, span_loss), plain)
     ours = steps(Replayed(replayed, span_loss, "float32", LONGEST, recorder), replayed)
     torch.testing.assert_close(torch.stack(ours), torch.stack(expected), rtol=1e-5, atol=1e-5)
@@ -80,7 +80,7 @@ def test_replays_train_as_the_plain_way_does() -> None:
 
 def test_parts_of_a_step_add_up_also_where_one_is_recorded_between() -> None:
     model, expected_model = tiny_qa_model(), tiny_qa_model()
-    gradients = Replayed(model, span_loss, "float32", LONGEST, Recorder())
+    gradients = Replayed(model, span_loss, "float32", LONGEST, StandIn())
     plain = WholeBatch(expected_model, span_loss)
     for n_parts in (3, 1, 2):  # the first: run, recorded, replayed
         for first in range(n_parts):
@@ -97,7 +97,7 @@ def test_parts_of_a_step_add_up_also_where_one_is_recorded_between() -> None:
 
 def test_a_step_of_which_this_process_has_no_part_has_gradients_of_nought() -> None:
     model = tiny_qa_model()
-    gradients = Replayed(model, span_loss, "float32", LONGEST, Recorder())
+    gradients = Replayed(model, span_loss, "float32", LONGEST, StandIn())
     for parts in ([FEATURES.batch(np.arange(6))], []):
         gradients.add(parts, 6)
         gradients.finish()
@@ -140,7 +140,8 @@ class FakeStream:
 
 
 def test_a_recording_is_made_on_the_device_that_it_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also where another one is current. All on one stream, as PyTorch asks of recordings that share their memory."""
+    """Also where another one is current. All of a recorder on one stream, as
+    PyTorch asks of recordings that share their memory; another recorder has other memory."""
     captured = []
 
     @contextlib.contextmanager
@@ -161,13 +162,11 @@ def test_a_recording_is_made_on_the_device_that_it_is_for(monkeypatch: pytest.Mo
     }
     for name, fake in fakes.items():
         monkeypatch.setattr(torch.cuda, name, fake)
-    caches = cuda_graphs._side_stream, cuda_graphs._memory_pool
-    for cache in caches:
-        cache.cache_clear()
-    for number in (1, 1, 2):
-        record(lambda: torch.zeros(1), torch.device("cuda", number))
-    for cache in caches:
-        cache.cache_clear()
+    cuda_graphs._side_stream.cache_clear()
+    recorders = cuda_graphs.Recorder(), cuda_graphs.Recorder()
+    for recorder, number in ((0, 1), (0, 1), (1, 2)):
+        recorders[recorder](lambda: torch.zeros(1), torch.device("cuda", number))
+    cuda_graphs._side_stream.cache_clear()
     pools, streams = zip(*captured, strict=True)
     assert [stream.device.index for stream in streams] == [1, 1, 2]
     assert streams[0] is streams[1]

@@ -107,36 +107,46 @@ Run = Callable[[], Tensor]
 """Does the work on tensors that stay where they are, and returns its result."""
 
 
-def record(run: Run, device: torch.device) -> Run:
-    """Record the kernels that ``run`` starts; the result replays them. The work is done a few times on the way."""
-    side = _side_stream(device)
-    side.wait_stream(torch.cuda.current_stream(device))
-    with torch.cuda.stream(side):
-        for _ in range(WARM_UP_RUNS):
-            run()
-    torch.cuda.current_stream(device).wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    # Other threads may use the GPU meanwhile, such as NCCL's watchdog: only what this one does is looked at.
-    with torch.cuda.graph(graph, pool=_memory_pool(device), stream=side, capture_error_mode="thread_local"):
-        result = run()
+Record = Callable[[Run, torch.device], Run]
+"""Records the kernels that a run starts; the result replays them. The work is done a few times on the way."""
 
-    def replay() -> Tensor:
-        graph.replay()
-        return result
 
-    return replay
+class Recorder:
+    """Records what is replayed in turns and never at the same time: all of it shares one pool of memory.
+
+    A pool is of one recorder, and not of the device: PyTorch refuses one whose recordings have all gone while a result
+    is still held, which may be so of an earlier training in the same process.
+    """
+
+    def __init__(self) -> None:
+        self._pool: Any = None
+
+    def __call__(self, run: Run, device: torch.device) -> Run:
+        """See ``Record``."""
+        if self._pool is None:
+            self._pool = torch.cuda.graph_pool_handle()
+        side = _side_stream(device)
+        side.wait_stream(torch.cuda.current_stream(device))
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UP_RUNS):
+                run()
+        torch.cuda.current_stream(device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        # Other threads may use the GPU meanwhile, such as NCCL's watchdog: only what this one does is looked at.
+        with torch.cuda.graph(graph, pool=self._pool, stream=side, capture_error_mode="thread_local"):
+            result = run()
+
+        def replay() -> Tensor:
+            graph.replay()
+            return result
+
+        return replay
 
 
 @functools.cache
 def _side_stream(device: torch.device) -> torch.cuda.Stream:
     """One stream for all recordings on a device; left alone, PyTorch takes one of whichever device is current first."""
     return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-
-
-@functools.cache
-def _memory_pool(device: torch.device) -> Any:
-    """One pool for all recordings on a device: they never run at the same time."""
-    return torch.cuda.graph_pool_handle()
 
 
 class Replayed:
@@ -150,9 +160,9 @@ class Replayed:
         objective: Objective,
         precision: Precision,
         max_length: int,
-        record: Callable[[Run, torch.device], Run] = record,
+        record: Record | None = None,
     ) -> None:
-        self._objective, self._max_length, self._record = objective, max_length, record
+        self._objective, self._max_length, self._record = objective, max_length, record or Recorder()
         self._device = model_device(model)
         self._weights = RoundedWeights(model, precision)
         self._recordings: dict[tuple[int, int], tuple[StaticBatch, Run]] = {}

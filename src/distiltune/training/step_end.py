@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from distiltune.model.encoder import model_device
-from distiltune.training.cuda_graphs import Run, record
+from distiltune.training.cuda_graphs import Record, Recorder, Run
 from distiltune.training.finite import AdmittedSteps, BadStep
 from distiltune.training.optimiser import Adam
 from distiltune.training.setup import TrainingSetup
@@ -28,12 +28,16 @@ class StepEnd:
         self,
         setup: TrainingSetup,
         on_bad_step: Callable[[BadStep], None],
-        record: Callable[[Run, torch.device], Run] = record,
+        record: Record | None = None,
     ) -> None:
         """Of a training's model and optimiser; ``on_bad_step`` is told as `AdmittedSteps` says."""
         self._device = model_device(setup.model)
         self._admitted = AdmittedSteps(setup.model, self._device, on_bad_step)
-        self._optimiser, self._max_norm, self._record = setup.optimiser, setup.loop.max_gradient_norm, record
+        self._optimiser, self._max_norm, self._record = (
+            setup.optimiser,
+            setup.loop.max_gradient_norm,
+            record or Recorder(),
+        )
         self._n_taken = 0
         self._sums = torch.zeros(0)
         self._rate = torch.zeros((), device=self._device)
