@@ -35,6 +35,7 @@ PACKAGES: Final = ("distiltune", "torch", "triton", "numpy", "transformers", "ac
 ALL_SECONDS: Final = 415.0
 """For everything; a stage that no time is left for is left out, and the results say so."""
 
+COMMAND: Final = (sys.executable, "-m", "benchmarks.gpu")
 LEAST_SECONDS: Final = 12.0
 """Less than this is not worth starting a process."""
 
@@ -120,7 +121,7 @@ def referee(
         print(f"{name}:", flush=True)
         results.begin(name)
         started = time.monotonic()
-        outcome = _run_stage(name, [*options, "--stage", name], min(STAGES[name].seconds, left), results)
+        outcome = run_stage(name, [*options, "--stage", name], min(STAGES[name].seconds, left), results)
         took = time.monotonic() - started
         results.end(name, outcome, took)
         print(f"  {outcome}, {took:.1f} s", flush=True)
@@ -132,9 +133,9 @@ def referee(
     return right
 
 
-def _run_stage(name: str, options: Sequence[str], seconds: float, results: Results) -> str:
+def run_stage(name: str, options: Sequence[str], seconds: float, results: Results) -> str:
     """Run a stage in a process of its own; returns how it ended."""
-    command = [sys.executable, "-m", "benchmarks.gpu", *options]
+    command = [*COMMAND, *options]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as complaints:
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=complaints, text=True, start_new_session=True

@@ -1,7 +1,7 @@
 """Before anything is timed: the GPU's numbers are the CPU's, replays are the plain steps, packing is padding.
 
-Every check has a measure and a bar. In float32 the bar is 1e-4. What bfloat16 may be off is what the CPU in bfloat16
-is off from float32 on the same batch, three times: attention is rounded on a GPU too.
+Every check has a measure and a bar. In float32 the bar is 1e-4. What bfloat16 may be off is five times what
+the CPU in bfloat16 is off from float32 on the same batch: on a GPU attention is rounded too.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ CPU: Final = torch.device("cpu")
 EXACT: Final = 1e-4
 """Of float32: largest difference of logits, and of losses and gradients the share of their size."""
 
-TIMES_THE_CPU: Final = 3.0
-FLOOR: Final = 2e-3
-"""Of bfloat16: half a unit in its last place; no bar is below."""
+TIMES_THE_CPU: Final = 5.0
+FLOOR: Final = 4e-3
+"""Of bfloat16: a unit in its last place; no bar is below."""
 
 SHAPE: Final = EncoderConfig(
     vocab_size=1_000,
@@ -109,7 +109,7 @@ def _devices(work: Work) -> Checks:
 
 def _cases(work: Work) -> Iterator[Case]:
     """Every task on a small model, then spans on both large ones with a batch of SQuAD."""
-    batch = _small_batch()
+    batch = _small_features().batch(np.arange(work.n(24, 3)))
     yield Case("spans", _made(SpanHead), span_loss, batch)
     yield Case("tokens", _made(lambda size, dropout: TokenHead(size, dropout, N_LABELS)), token_loss, batch)
     yield from _text_cases(batch)
@@ -160,10 +160,6 @@ def _small_features(n: int = 192) -> FeatureSet:
     )
 
 
-def _small_batch() -> PackedBatch:
-    return _small_features().batch(np.arange(24))
-
-
 def _found(case: Case, device: torch.device, precision: Precision) -> Found:
     model, batch = case.make_model().to(device).train(), case.batch.to(device)
     with arithmetic(precision, device):
@@ -185,7 +181,7 @@ def _graphs(work: Work) -> Checks:
 
 def _trained(work: Work, precision: Precision, by_graphs: bool) -> Found:
     """Losses of some steps, and the gradients of one batch before the first of them."""
-    features, n_batches = _small_features(), 12
+    features, n_batches = _small_features(), work.n(12)
     batches = [features.batch(np.arange(16) + number * 16) for number in range(n_batches)]
     model = _made(SpanHead)().to(work.device).train()
     optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-4, weight_decay=0.0)

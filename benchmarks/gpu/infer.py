@@ -1,4 +1,4 @@
-"""Answers' logits of SQuAD's validation features: distiltune in bfloat16 and float32, beside `transformers`."""
+"""Answers' logits of SQuAD's validation features, in bfloat16: distiltune beside `transformers`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from benchmarks.contestant import Rows, padded
 from benchmarks.gpu.work import MODELS, Say, Work, now
 from distiltune.inference.precision import InPrecision
 from distiltune.inference.predictor import outputs
-from distiltune.system.device import Precision
 
 ROUNDS: Final = 3
 BATCH_TOKENS: Final = (4_096, 32_768)
@@ -25,17 +24,15 @@ BATCH_ROWS: Final = (32, 192)
 def inference(work: Work, say: Say) -> None:
     """Time all of them; every contestant's logits come back to the host."""
     for name in MODELS:
-        for precision in ("bfloat16", "float32"):
-            for size in BATCH_TOKENS:
-                say(_ours(work, name, precision, size))
-            for rows in BATCH_ROWS:
-                say(_theirs(work, name, precision, rows))
+        for size in BATCH_TOKENS:
+            say(_ours(work, name, size))
+        for rows in BATCH_ROWS:
+            say(_theirs(work, name, rows))
     say({"note": "8 bits: the package has no such path on a GPU, so none is timed."})
 
 
-def _ours(work: Work, name: str, precision: Precision, batch_tokens: int) -> dict[str, Any]:
-    on_gpu = work.device.type == "cuda"
-    model = InPrecision(work.model(name), precision if on_gpu else "float32").eval()
+def _ours(work: Work, name: str, batch_tokens: int) -> dict[str, Any]:
+    model = InPrecision(work.model(name), "bfloat16" if work.device.type == "cuda" else "float32").eval()
     features = work.validation
 
     def run() -> None:
@@ -44,13 +41,13 @@ def _ours(work: Work, name: str, precision: Precision, batch_tokens: int) -> dic
 
     return {
         "model": name,
-        "contestant": f"distiltune {precision}, {batch_tokens:,} tokens a batch",
+        "contestant": f"distiltune bfloat16, {batch_tokens:,} tokens a batch",
         **_timed(work, run),
     }
 
 
-def _theirs(work: Work, name: str, precision: Precision, n_rows: int) -> dict[str, Any]:
-    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
+def _theirs(work: Work, name: str, n_rows: int) -> dict[str, Any]:
+    kind = torch.bfloat16 if work.device.type == "cuda" else torch.float32
     model = work.hf_model(name, dropout=False).to(work.device, kind).eval()
     features, rows = work.validation, Rows(work.validation)
     order = np.argsort(-features.lengths, kind="stable")
@@ -68,7 +65,7 @@ def _theirs(work: Work, name: str, precision: Precision, n_rows: int) -> dict[st
 
     return {
         "model": name,
-        "contestant": f"transformers {precision}, sorted, {n_rows} rows a batch, padded beforehand",
+        "contestant": f"transformers bfloat16, sorted, {n_rows} rows a batch, padded beforehand",
         **_timed(work, run),
     }
 
