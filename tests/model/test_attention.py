@@ -170,4 +170,4 @@ def test_heads_that_flash_attention_has_no_kernels_for_take_the_plain_way(head_s
         mixed = packed_attention(flat, boundaries, LENGTHS, max(LENGTHS), N_HEADS, 0.1)
     assert mixed.shape == (sum(LENGTHS), N_HEADS * head_size)
     assert ("_varlen_attn" in operations.names) == is_flash
-    assert "native_dropout" not in operations.names, "in this precision no attention weight is dropped"
+    assert not {"native_dropout", "bernoulli_"} & operations.names, "in this precision no attention weight is dropped"
