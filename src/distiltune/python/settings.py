@@ -36,6 +36,7 @@ class Settings(TypedDict, total=False):
     accumulation_steps: int
     learning_rate: float
     end_learning_rate: float
+    layer_rate_decay: float
     decay_power: float
     warmup_steps: int
     warmup_share: float
@@ -44,6 +45,9 @@ class Settings(TypedDict, total=False):
     adam_epsilon: float
     weight_decay: float
     max_gradient_norm: float
+    average: Literal["none", "steps", "epochs"]
+    average_decay: float
+    average_epochs: int
     dropout: float | None
     attention_dropout: float | None
     head_dropout: float | None

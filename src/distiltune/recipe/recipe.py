@@ -111,9 +111,15 @@ class Recipe(AllSettings):
         for name in ("temperature", "soft_weight"):
             if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
+        self._averages()
         self._can_watch()
         self._fits_its_task()
         return self
+
+    def _averages(self) -> None:
+        for name, needed in (("average_decay", "steps"), ("average_epochs", "epochs")):
+            if self.average != needed and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is of average {needed!r}, and average is {self.average!r}")
 
     def _can_watch(self) -> None:
         if self.validation or self.validation_share:

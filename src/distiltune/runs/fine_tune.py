@@ -23,7 +23,7 @@ from distiltune.runs.provenance import Provenance, write_run_start
 from distiltune.runs.results import write_results
 from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable, write_base
 from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
-from distiltune.runs.setup import make_optimiser, training_setup
+from distiltune.runs.setup import make_optimiser, training_setup, with_average
 from distiltune.settings.engine import AUTO
 from distiltune.system.device import choose_device
 from distiltune.system.host import restored
@@ -221,7 +221,7 @@ def _run(writing: _Writing) -> FineTuned:
     prepared, run, log, reporter = writing.prepared, writing.run, writing.log, writing.reporter
     _begin(writing)
     model, resumed = prepared.loaded.model, prepared.resumed
-    optimiser = make_optimiser(prepared.recipe, model)
+    optimiser = with_average(make_optimiser(prepared.recipe, model), prepared.recipe)
     coach = Coach(training_facts(prepared, run), model, optimiser, log, reporter.note)
     checkpoints = _checkpoints(writing, optimiser)
     keeper = _keeper(writing, checkpoints, coach)
@@ -361,7 +361,7 @@ def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption
             return task.evaluate(model, prepared.validation).metrics
 
     if not follower.is_finished:
-        optimiser = make_optimiser(recipe, model)
+        optimiser = with_average(make_optimiser(recipe, model), recipe)
         _put_back(prepared, optimiser)
         with interruption.deferred():
             _train(prepared, optimiser, evaluate, follower)

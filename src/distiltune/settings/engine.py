@@ -132,6 +132,9 @@ class EngineSettings(BaseModel):
     """Learning rate at the start of the decay."""
     end_learning_rate: Annotated[float, Field(ge=0.0, le=1.0), TRAINING] = 0.0
     """Learning rate at the end of the decay."""
+    layer_rate_decay: Annotated[float, Field(gt=0.0, le=1.0), TRAINING] = 1.0
+    """Learning rate of each layer beside that of the one above it; the head has the whole rate, the embeddings the
+    least (1: all have the same)."""
     decay_power: Annotated[float, Field(gt=0.0, le=10.0), TRAINING] = 1.0
     """Power of the polynomial decay; 1 is linear."""
     warmup_steps: Annotated[Count, TRAINING] = 0
@@ -148,6 +151,14 @@ class EngineSettings(BaseModel):
     """Decoupled weight decay (AdamW); biases and norms are left out."""
     max_gradient_norm: Annotated[float, Field(ge=0.0), TRAINING] = 0.0
     """Gradients are scaled down to this norm where theirs is larger (0: never)."""
+    average: Annotated[Literal["none", "steps", "epochs"], TRAINING] = "none"
+    """Evaluate and keep a mean of the weights: `steps`, an exponential one over the steps (EMA); `epochs`, that of the
+    ends of the last `average_epochs`. The training itself goes on from its own weights."""
+    average_decay: Annotated[float, Field(gt=0.0, lt=1.0), TRAINING] = 0.999
+    """Decay of the mean over the steps; at step t at most (1 + t) / (10 + t), so that the start is soon forgotten."""
+    average_epochs: Annotated[Positive, TRAINING] = 3
+    """Ends of how many of the planned epochs, the last ones, make the mean over epochs; earlier ones are kept as they
+    are."""
     dropout: Annotated[Probability | None, TRAINING] = None
     """Dropout of the embeddings and layers; by default what the model's config.json says (0.1 for DistilBERT)."""
     attention_dropout: Annotated[Probability | None, TRAINING] = None

@@ -53,7 +53,7 @@ def take_vitals(model: nn.Module, optimiser: Adam, step: int) -> Vitals:
         gradient, update = zero, zero
         moments = optimiser.moments.get(parameter)
         if moments is not None:
-            gradient, update = _gradient_and_update(moments, optimiser)
+            gradient, update = _gradient_and_update(moments, optimiser, optimiser.rate_of(parameter))
         weight = parameter.float().square().sum()
         sums.setdefault(part_name(name), []).append(torch.stack([weight, gradient, update]))
     parts = []
@@ -72,10 +72,10 @@ def part_name(parameter: str) -> str:
     return ".".join(pieces[: max(1, min(2, len(pieces) - 1))])
 
 
-def _gradient_and_update(moments: Moments, optimiser: Adam) -> tuple[Tensor, Tensor]:
+def _gradient_and_update(moments: Moments, optimiser: Adam, rate: float) -> tuple[Tensor, Tensor]:
     """Squared norms of recent gradients and of the update, weight decay aside."""
     n_steps = float(moments.step)
     square = moments.exp_avg_sq / (1 - optimiser.beta2**n_steps)
     mean = moments.exp_avg / (1 - optimiser.beta1**n_steps)
-    update = mean / (square.sqrt() + optimiser.epsilon) * optimiser.learning_rate
+    update = mean / (square.sqrt() + optimiser.epsilon) * rate
     return square.sum().float(), update.square().sum().float()
