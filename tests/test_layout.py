@@ -107,7 +107,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "training/test_gradients.py": ("training/backward",),
     "training/test_loop.py": ("training/objective", "training/setup"),
-    "training/test_optimiser.py": ("training/parameters",),
 }
 """Test file → the modules without a test file of their own that it runs."""
 

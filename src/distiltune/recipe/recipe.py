@@ -111,6 +111,8 @@ class Recipe(AllSettings):
         for name in ("temperature", "soft_weight"):
             if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
+        if self.freeze == "encoder" and self.layer_rate_decay != 1.0:
+            raise ValueError("layer_rate_decay and freeze 'encoder' exclude each other: only the head is trained")
         self._averages()
         self._can_watch()
         self._fits_its_task()

@@ -50,6 +50,7 @@ from distiltune.tasks.labels import labels_of
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, check_same, in_turn
 from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.parameters import freeze
 from distiltune.training.reporter import Reporter
 from distiltune.training.setup import count_steps
 
@@ -134,6 +135,7 @@ def prepare(
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = opened.load_model(model or recipe.model, dropouts)
     give_back_freed_memory()  # the files' tensors, which the model has copies of
+    loaded = _noted(loaded, freeze(loaded.model, recipe.freeze))
     precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)
@@ -223,8 +225,17 @@ def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) 
     probability = source.config.attention_dropout
     if probability == 0.0 or _drops_attention(device, precision):
         return loaded
-    note = f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it."
-    return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
+    return _noted(
+        loaded,
+        f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it.",
+    )
+
+
+def _noted(loaded: LoadedModel, note: str) -> LoadedModel:
+    source = loaded.source
+    if not note or note in source.notes:
+        return loaded
+    return replace(loaded, source=replace(source, notes=(*source.notes, note)))
 
 
 def _drops_attention(device: torch.device, precision: Precision) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final, Literal
 
@@ -35,6 +36,13 @@ def _columns(value: object, info: ValidationInfo) -> str:
     return _text(value, info)
 
 
+def _freeze(value: object) -> object:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and not _FREEZE.fullmatch(text):
+        raise ValueError("it must be `embeddings`, `encoder`, a number of layers from 1 on, or empty")
+    return text
+
+
 def joined_by(sign: str) -> Callable[[object], object]:
     """What writes several strings in a list as one setting has them, parted by this sign; others stay as they are."""
 
@@ -65,6 +73,8 @@ Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 WindowLength = Annotated[int, Field(ge=16, le=131_072)]
+
+_FREEZE: Final = re.compile(r"|embeddings|encoder|[1-9]\d{0,5}")
 
 AUTO: Final = "auto"
 """Instead of a task's name: the one that the data or the model is of."""
@@ -169,6 +179,10 @@ class EngineSettings(BaseModel):
     classifies texts)."""
     seed: Annotated[int, Field(ge=0, lt=2**63), TRAINING] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
+
+    freeze: Annotated[Text, BeforeValidator(_freeze), TRAINING] = ""
+    """What is not trained, but stays as it is in the model: `embeddings`; a number, the embeddings and so many of the
+    first layers; `encoder`, all but the head; nothing if empty."""
 
     teacher: Annotated[OptionalName, DISTILLATION] = ""
     """A model to learn from besides the data, named as `model` is; none if empty."""

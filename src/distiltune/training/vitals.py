@@ -64,6 +64,21 @@ def take_vitals(model: nn.Module, optimiser: Adam, step: int) -> Vitals:
     return Vitals(step, tuple(parts))
 
 
+def frozen_share(model: nn.Module) -> float:
+    """Share of a model's numbers that are not trained."""
+    n_frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    return n_frozen / max(1, sum(parameter.numel() for parameter in model.parameters()))
+
+
+def still_parts(model: nn.Module) -> tuple[str, ...]:
+    """The parts of which nothing is trained."""
+    is_trained: dict[str, bool] = {}
+    for name, parameter in model.named_parameters():
+        part = part_name(name)
+        is_trained[part] = is_trained.get(part, False) or parameter.requires_grad
+    return tuple(part for part, moves in is_trained.items() if not moves)
+
+
 def part_name(parameter: str) -> str:
     """The part that a parameter belongs to: ``encoder.layers.3.attention.…`` → ``encoder.layers.3``."""
     pieces = parameter.split(".")
