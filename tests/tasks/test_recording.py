@@ -21,7 +21,7 @@ from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.question_answering.head import SpanHead, span_divergence, span_loss
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
 from distiltune.tasks.text_classification.settings import ProblemType
-from distiltune.tasks.token_classification.head import token_divergence, token_loss
+from distiltune.tasks.token_classification.head import token_divergence, token_loss, weighed_token_loss
 from distiltune.training.cuda_graphs import Replayed
 from distiltune.training.objective import Objective
 from tests.gpu_in_thought import GPU, Operations, recording
@@ -76,6 +76,7 @@ STEPS: dict[str, Step] = {
     "spans": Step(model_of(SpanHead), span_loss, 2),
     "spans, taught": Step(model_of(SpanHead), SoftLabels(span_loss, span_divergence, 2.0, 0.5), 2, 2),
     "tokens": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), token_loss, 0),
+    "tokens, weighed": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), weighed_token_loss, 0),
     "tokens, taught": Step(
         model_of(functools.partial(TokenHead, n_columns=N_LABELS)),
         SoftLabels(token_loss, token_divergence, 2.0, 0.5),

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from distiltune.errors import RecipeError
+from distiltune.data.feature_set import FeatureSet
+from distiltune.errors import DataError, RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters, model_device
@@ -145,6 +146,7 @@ def prepare(
         teaching = _teaching(recipe)
         if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
             lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
+    _check_weights(lesson.features)
     seed_dropout(device, recipe.seed, here.rank)
     steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
     recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson, steps_per_epoch))
@@ -240,6 +242,15 @@ def _noted(loaded: LoadedModel, note: str) -> LoadedModel:
 
 def _drops_attention(device: torch.device, precision: Precision) -> bool:
     return can_drop(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+
+
+def _check_weights(features: FeatureSet) -> None:
+    if features.weights is not None and not features.weights.any():
+        raise DataError(
+            "No training example weighs anything: nothing can be learnt.",
+            where="the column sample_weight",
+            fix="give rows a weight above 0, or take the column out",
+        )
 
 
 def _check_warmup(recipe: Recipe, n_steps: int) -> None:

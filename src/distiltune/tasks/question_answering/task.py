@@ -47,6 +47,7 @@ from distiltune.tasks.question_answering.question_data import (
     QuestionData,
     featurise,
     load_examples,
+    weighed,
 )
 from distiltune.tasks.question_answering.read import QuestionSet
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
@@ -143,7 +144,8 @@ class QuestionTraining:
     def data(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
         """The questions to train on and those to validate on with their features."""
         featurise, aside = self.task.spec.featurise, self.validation
-        return featurise(self.train, tokenizer), featurise(aside, tokenizer) if aside is not None else None
+        training = weighed(featurise(self.train, tokenizer))
+        return training, featurise(aside, tokenizer) if aside is not None else None
 
     def lesson(self, loaded: LoadedModel) -> Lesson[QuestionData]:
         """The questions in the model's tokens, and the loss of its starts and ends."""

@@ -220,7 +220,9 @@ class TextTraining:
         # Of several labels a text the weights are the loss's own.
         weights = np.array(self.weights) if targets.problem == "single-label" else plain
         return (
-            featurise(self.train, tokenizer, windows, targets, weights),
+            featurise(self.train, tokenizer, windows, targets, weights).weighed(
+                [example.weight for example in self.train.examples]
+            ),
             featurise(validation, tokenizer, windows, targets, plain) if validation is not None else None,
         )
 

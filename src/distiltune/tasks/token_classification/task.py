@@ -41,7 +41,7 @@ from distiltune.tasks.token_classification.evaluation import (
 from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.guide import token_guide
-from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
+from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss, weighed_token_loss
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.token_classification.read import Choices, gold_tags, read_marked
@@ -128,14 +128,18 @@ class TokenTraining:
         """The texts to train on and those to validate on with their features."""
         windows, tags, validation = self.task.spec.windows, self.task.tags, self.validation
         return (
-            featurise(self.train, tokenizer, windows, tags),
+            featurise(self.train, tokenizer, windows, tags).weighed(
+                [example.weight for example in self.train.examples]
+            ),
             featurise(validation, tokenizer, windows, tags) if validation is not None else None,
         )
 
     def lesson(self, loaded: LoadedModel) -> Lesson[TokenData]:
         """The texts in the model's tokens, and the loss of their tags."""
         training, validation = self.data(loaded.tokenizer)
-        return Lesson(self.task, training, validation, token_loss, training.features)
+        is_weighed = any(example.weight != 1.0 for example in self.train.examples)
+        loss = weighed_token_loss if is_weighed else token_loss
+        return Lesson(self.task, training, validation, loss, training.features)
 
 
 @dataclass(frozen=True, slots=True)
