@@ -27,14 +27,18 @@ if TYPE_CHECKING:
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
+    from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 __all__ = [
     "Answerer",
     "DistiltuneError",
     "EntityMarker",
+    "EpochReport",
     "Recipe",
     "ServingLimits",
+    "StepReport",
     "TextClassifier",
+    "Watcher",
     "__version__",
     "check",
     "compare",
@@ -56,9 +60,12 @@ _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
+    "EpochReport": "distiltune.training.loop",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
+    "StepReport": "distiltune.training.loop",
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
+    "Watcher": "distiltune.training.loop",
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
     "convert": "distiltune.python.models",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,9 +12,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from distiltune.errors import RecipeError
+from distiltune.errors import RecipeError, TrainingError
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune, resume
-from distiltune.training.loop import StepReport
+from distiltune.tasks.own import Own
+from distiltune.training.loop import EpochReport, StepReport, Watcher
 from distiltune.training.reporter import Quiet
 from tests.helpers import TINY, people, read_log, write_squad, write_tiny_model
 
@@ -111,3 +115,112 @@ def test_what_cannot_be_frozen(settings: dict[str, Any], tmp_path: Path, what: A
 def test_the_head_alone_has_no_layers_to_have_rates(settings: dict[str, Any], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="layer_rate_decay and freeze 'encoder' exclude each other"):
         fine_tune(output=tmp_path / "run", **settings, freeze="encoder", layer_rate_decay=0.9)
+
+
+def agreement(gold: Sequence[tuple[str, ...]], given: Sequence[str]) -> float:
+    """Share of questions whose answer is, letter by letter, one of the gold ones."""
+    return sum(answer in (texts or ("",)) for texts, answer in zip(gold, given, strict=True)) / len(gold)
+
+
+def length(gold: Sequence[Any], given: Sequence[str]) -> float:
+    return sum(map(len, given)) / len(given)
+
+
+class Heard(Watcher):
+    """Hears of epochs; of steps what is inherited does nothing."""
+
+    def __init__(self) -> None:
+        self.epochs: list[EpochReport] = []
+
+    def on_epoch(self, report: EpochReport) -> None:
+        self.epochs.append(report)
+
+
+def test_metrics_of_ones_own_are_logged_shown_and_chosen_by(settings: dict[str, Any], tmp_path: Path) -> None:
+    own = Own({"agreement": agreement, "length": length})
+    chosen = {**settings, "monitor": "length", "monitor_better": "lower"}
+    run = assert_goes_on_exactly(chosen, tmp_path, own=own)
+    for report in run.epochs:
+        assert 0.0 <= report.validation["agreement"] <= report.validation["exact_match"] / 100 + 1e-9
+    assert run.best_epoch == min(run.epochs, key=lambda each: each.validation["length"]).epoch
+    page = (run.directory / "report.html").read_text(encoding="utf-8")
+    assert "Validation Agreement" in page
+    assert 'metrics = [\n    "agreement",\n    "length",\n]' in (run.directory / "recipe.toml").read_text()
+    answers = json.loads((run.directory / "predictions.json").read_text())
+    assert run.best.validation["length"] == pytest.approx(sum(map(len, answers.values())) / len(answers))
+    higher = fine_tune(output=tmp_path / "higher", own=own, **{**settings, "monitor": "length"})
+    assert higher.best_epoch == max(run.epochs, key=lambda each: each.validation["length"]).epoch
+
+
+def test_a_run_with_functions_goes_on_only_with_them(settings: dict[str, Any], tmp_path: Path) -> None:
+    own = Own({"agreement": agreement})
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=tmp_path / "run", reporter=InterruptsAt(4), **settings, own=own)
+    with pytest.raises(RecipeError, match="agreement is one of your own") as caught:
+        resume(tmp_path / "run")
+    assert "distiltune.resume" in caught.value.fix
+    with pytest.raises(TrainingError, match=r"metrics: .*agreement.* in the run"):
+        resume(tmp_path / "run", own=Own({"another": length}))
+
+
+@pytest.mark.parametrize(
+    ("own", "error"),
+    [
+        (Own({"f1": length}), "cannot be called 'f1'"),
+        (Own({"my metric": length}), "cannot be called 'my metric'"),
+        (Own({"mine": 3}), "mine is int, no function"),  # type: ignore[dict-item]
+        (Own(loss="focal"), "loss is str, no function"),  # type: ignore[arg-type]
+    ],
+    ids=["taken", "no name", "no function", "no loss"],
+)
+def test_what_is_no_metric_or_loss(settings: dict[str, Any], tmp_path: Path, own: Own, error: str) -> None:
+    with pytest.raises(RecipeError, match=error):
+        fine_tune(output=tmp_path / "run", own=own, **settings)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_metric_that_fails_costs_no_training(settings: dict[str, Any], tmp_path: Path) -> None:
+    def broken(gold: Sequence[Any], given: Sequence[Any]) -> float:
+        raise ZeroDivisionError("by zero")
+
+    with pytest.raises(TrainingError, match="The metric agreement failed: ZeroDivisionError: by zero"):
+        fine_tune(output=tmp_path / "run", own=Own({"agreement": broken}), **settings)
+    resumed = resume(tmp_path / "run", own=Own({"agreement": agreement}))
+    whole = fine_tune(output=tmp_path / "whole", own=Own({"agreement": agreement}), **settings)
+    assert figures(resumed) == figures(whole)
+
+
+def test_callbacks_hear_what_the_log_says(settings: dict[str, Any], tmp_path: Path) -> None:
+    heard = Heard()
+    run = fine_tune(output=tmp_path / "run", callbacks=[heard], **settings)
+    assert tuple(heard.epochs) == run.epochs
+    plain = fine_tune(output=tmp_path / "plain", **settings)
+    assert figures(run) == figures(plain)
+    with pytest.raises(RecipeError, match="a class, and not one of its objects: Heard"):
+        fine_tune(output=tmp_path / "other", callbacks=[Heard], **settings)  # type: ignore[list-item]
+    with pytest.raises(RecipeError, match="A callback is without on_step: object"):
+        fine_tune(output=tmp_path / "other", callbacks=[object()], **settings)  # type: ignore[list-item]
+
+
+def test_a_callback_that_fails_ends_the_run_which_goes_on(settings: dict[str, Any], tmp_path: Path) -> None:
+    class Fails(Watcher):
+        def on_epoch(self, report: EpochReport) -> None:
+            if report.epoch == 1:
+                raise RuntimeError("no disk")
+
+    with pytest.raises(RuntimeError, match="no disk"):
+        fine_tune(output=tmp_path / "run", callbacks=[Fails()], **settings)
+    heard = Heard()
+    resumed = resume(tmp_path / "run", callbacks=[heard])
+    assert figures(resumed) == figures(fine_tune(output=tmp_path / "whole", **settings))
+    assert [each.epoch for each in heard.epochs] == [1, 2]
+
+
+def test_any_figure_may_be_watched(settings: dict[str, Any], tmp_path: Path) -> None:
+    assert Recipe.build({"task": "text-classification", "monitor": "mean_absolute_error"}).better == "lower"
+    with pytest.raises(TrainingError, match="The validation data give no answerable_f1: there is loss, "):
+        fine_tune(output=tmp_path / "run", **settings, monitor="answerable_f1")
+    with pytest.raises(RecipeError, match="monitor is 'accuracy', and question-answering has"):
+        fine_tune(output=tmp_path / "other", **settings, monitor="accuracy")
+    with pytest.raises(RecipeError, match="monitor_better is of metrics of your own"):
+        fine_tune(output=tmp_path / "other", **settings, monitor="f1", monitor_better="lower")

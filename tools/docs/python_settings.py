@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_SERVING
-from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.recipe import IN_PYTHON, Recipe
 
 FILE = Path(__file__).parents[2] / "src" / "distiltune" / "python" / "settings.py"
 
@@ -37,8 +37,11 @@ from typing import Literal, TypedDict
 from distiltune.data.held import Data
 '''
 
+_TRAINING = tuple(name for name in Recipe.model_fields if name not in IN_PYTHON)
+"""The others are arguments of their own, which take functions."""
+
 _CLASSES = (
-    ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", tuple(Recipe.model_fields)),
+    ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", _TRAINING),
     ("UsingSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
     ("CheckingSettings", "The settings that matter where data are checked.", FOR_CHECKING),
     ("ServingSettings", "The settings that matter where a model is served.", FOR_SERVING),

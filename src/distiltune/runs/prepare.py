@@ -17,7 +17,7 @@ from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters, model_device
 from distiltune.recipe.auto import Chosen, Situation, fitted
 from distiltune.recipe.choose_task import with_task_of_training
-from distiltune.recipe.recipe import MONITORS, Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.resume import (
     BEGAN_FROM,
@@ -48,9 +48,11 @@ from distiltune.system.device import (
 )
 from distiltune.tasks.base import Dataset, Lesson, Task
 from distiltune.tasks.labels import labels_of
+from distiltune.tasks.own import NOTHING_OWN, Own
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, check_same, in_turn
 from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.objective import TableColumn
 from distiltune.training.parameters import freeze
 from distiltune.training.reporter import Reporter
 from distiltune.training.setup import count_steps
@@ -76,6 +78,7 @@ class PreparedRun:
     surroundings: Mapping[str, Any]
     chosen: Chosen
     resumed: Resumed | None = None
+    own: Own = NOTHING_OWN
 
     @property
     def task(self) -> Task[Any]:
@@ -96,7 +99,12 @@ class PreparedRun:
     @property
     def choice(self) -> BestEpoch:
         """How the best epoch is chosen, before the first."""
-        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change)
+        return BestEpoch(self.recipe.better, self.recipe.min_change)
+
+    @property
+    def table(self) -> tuple[TableColumn, ...]:
+        """The epoch table's columns after the epoch's number, those of the user's own metrics last."""
+        return (*self.task.table, *self.own.columns)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -120,13 +128,19 @@ class PreparedRun:
 
 
 def prepare(
-    recipe: Recipe, here: Processes, device: torch.device, model: str = "", precision_name: str = ""
+    recipe: Recipe,
+    here: Processes,
+    device: torch.device,
+    model: str = "",
+    precision_name: str = "",
+    own: Own = NOTHING_OWN,
 ) -> PreparedRun:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
 
-    ``model`` and ``precision_name``, if given, stand in place of the recipe's.
+    ``model`` and ``precision_name``, if given, stand in place of the recipe's; ``own`` are the functions that it names.
     """
     began = time.perf_counter()
+    own.check(recipe.metrics, recipe.loss)
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
@@ -142,7 +156,7 @@ def prepare(
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
-        lesson = opened.lesson(loaded)
+        lesson = own.lesson(opened.lesson(loaded))
         teaching = _teaching(recipe)
         if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
             lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
@@ -171,6 +185,7 @@ def prepare(
         lesson,
         around,
         chosen,
+        own=own,
     )
 
 
@@ -202,14 +217,20 @@ def _teaching(recipe: Recipe) -> Teaching | None:
 
 
 def prepare_again(
-    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed, precision: str
+    recipe: Recipe,
+    here: Processes,
+    device: torch.device,
+    run: RunDirectory,
+    resumed: Resumed,
+    precision: str,
+    own: Own = NOTHING_OWN,
 ) -> PreparedRun:
     """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with.
 
     ``precision`` is what it is to go on in, if somebody named one.
     """
     check_recipe(resumed.state["recipe"], recipe, run)
-    prepared = prepare(recipe, here, device, str(run.base), precision_of(resumed.state, precision, device))
+    prepared = prepare(recipe, here, device, str(run.base), precision_of(resumed.state, precision, device), own)
     check_data(resumed.state["data"], prepared.surroundings["data"], run)
     kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(

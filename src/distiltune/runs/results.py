@@ -110,7 +110,7 @@ def _summary(
         validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
         recipe=tuple(RecipeEntry(name, values[name], Recipe.describe(name)) for name in recipe.names),
         precision=prepared.precision,
-        columns=prepared.task.table,
+        columns=prepared.table,
         epochs=epochs,
         steps=tuple(keeper.steps),
         steps_per_epoch=prepared.steps_per_epoch,

@@ -184,6 +184,9 @@ class EngineSettings(BaseModel):
     """What is not trained, but stays as it is in the model: `embeddings`; a number, the embeddings and so many of the
     first layers; `encoder`, all but the head; nothing if empty."""
 
+    loss: Annotated[Text, TRAINING] = ""
+    """Name of a loss of your own, whose function is given in Python, as `loss=function`; empty: the task's."""
+
     teacher: Annotated[OptionalName, DISTILLATION] = ""
     """A model to learn from besides the data, named as `model` is; none if empty."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0), DISTILLATION] = 2.0
@@ -191,8 +194,12 @@ class EngineSettings(BaseModel):
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0), DISTILLATION] = 0.5
     """Weight of the teacher's softened answers in the loss; the labels have the rest."""
 
+    metrics: Annotated[Names, BEST_EPOCH] = ()
+    """Names of metrics of your own, whose functions are given in Python, as `metrics={"name": function}`."""
     monitor: Annotated[Text, BEST_EPOCH] = "validation_loss"
-    """What decides which epoch is best; `model/` holds that one."""
+    """What decides which epoch is best; `model/` holds that one. Any figure of the validation data."""
+    monitor_better: Annotated[Literal["auto", "higher", "lower"], BEST_EPOCH] = "auto"
+    """Which way a metric of your own is better, if `monitor` names one; `auto`: higher. Of all others it is known."""
     patience: Annotated[Count, BEST_EPOCH] = 0
     """Stop after this many epochs without an improvement of `monitor` (0: never)."""
     min_change: Annotated[float, Field(ge=0.0), BEST_EPOCH] = 0.0

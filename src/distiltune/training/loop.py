@@ -88,13 +88,15 @@ class LoopState:
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how the training goes: the coach, TensorBoard."""
+    """Whoever wants to know how the training goes: the coach, a tracker, a callback. What is inherited does nothing."""
 
     def on_step(self, report: StepReport) -> None:
         """Called every ``log_every`` steps and at the end of an epoch."""
+        return
 
     def on_epoch(self, report: EpochReport) -> None:
         """Called after each epoch's evaluation."""
+        return
 
 
 class Keeper(Watcher, Protocol):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import PackedBatch, token_positions
+from distiltune.data.packing import NO_LABEL, PackedBatch, token_positions
 from distiltune.tasks.heads import TokenHead
+from distiltune.tasks.own import Loss, checked
 from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "end_accuracy", "start_accuracy")
@@ -45,6 +47,21 @@ def span_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
         loss=loss,
         metrics=torch.stack([loss.detach(), right[1].to(loss.dtype), right[0].to(loss.dtype)]),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SpanLosses:
+    """The sum over a batch's features of a loss of one's own, each as heavy as it weighs."""
+
+    loss: Loss
+
+    def __call__(self, logits: Tensor, batch: PackedBatch) -> Tensor:
+        """``(total_tokens, 2)`` → a scalar; features whose label is not known count nothing."""
+        is_known = batch.labels[:, 0] != NO_LABEL
+        labels = batch.labels.clamp(min=0)
+        losses = checked(self.loss(unpack_logits(logits.float(), batch), labels), batch.n_features)
+        losses = torch.where(is_known, losses, 0.0)
+        return (losses if batch.weights is None else losses * batch.weights).sum()
 
 
 def span_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from distiltune.data.packing import NO_LABEL, PackedBatch, required, token_positions
+from distiltune.tasks.own import Loss, checked
 from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "accuracy")
@@ -47,6 +50,19 @@ def _token_weights(batch: PackedBatch) -> Tensor:
         return is_labelled
     weights = F.pad(batch.weights, (0, n_sequences - batch.n_features))
     return is_labelled * (weights / n_labels.clamp(min=1.0))[sequence]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLosses:
+    """The sum over a batch's labelled tokens of a loss of one's own, each as heavy as it weighs."""
+
+    loss: Loss
+
+    def __call__(self, logits: Tensor, batch: PackedBatch) -> Tensor:
+        """``(total_tokens, n_tags)`` → a scalar."""
+        labels, heavy = required(batch.token_labels, "token_labels"), _token_weights(batch)
+        losses = checked(self.loss(logits.float(), labels.clamp(min=0)), batch.n_tokens)
+        return torch.where(heavy > 0, heavy * losses, 0.0).sum()
 
 
 def token_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:

@@ -30,6 +30,7 @@ from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import load_labelled_model, output_rules
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of
+from distiltune.tasks.own import Loss
 from distiltune.tasks.token_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
@@ -41,7 +42,13 @@ from distiltune.tasks.token_classification.evaluation import (
 from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.guide import token_guide
-from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss, weighed_token_loss
+from distiltune.tasks.token_classification.head import (
+    METRIC_NAMES,
+    TokenLosses,
+    token_divergence,
+    token_loss,
+    weighed_token_loss,
+)
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.token_classification.read import Choices, gold_tags, read_marked
@@ -156,6 +163,10 @@ class TokenClassification:
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
     divergence: Divergence = token_divergence
+
+    def item_losses(self, loss: Loss) -> TokenLosses:
+        """The sum of such losses over the labelled tokens of a batch."""
+        return TokenLosses(loss)
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
