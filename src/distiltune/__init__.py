@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from distiltune.python.check import check
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
-    from distiltune.python.studies import compare, find_lr, tune
+    from distiltune.python.studies import compare, cross_validate, find_lr, tune
     from distiltune.python.training import distill, fine_tune, resume
     from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
@@ -43,6 +43,7 @@ __all__ = [
     "check",
     "compare",
     "convert",
+    "cross_validate",
     "distill",
     "evaluate",
     "export_onnx",
@@ -69,6 +70,7 @@ _HOMES = {
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
     "convert": "distiltune.python.models",
+    "cross_validate": "distiltune.python.studies",
     "distill": "distiltune.python.training",
     "evaluate": "distiltune.python.using",
     "export_onnx": "distiltune.python.models",

@@ -21,6 +21,8 @@ class Settings(TypedDict, total=False):
     train: Data
     validation: Data
     validation_share: float
+    folds: int
+    fold: int | None
     columns: str | Mapping[str, str]
     quoting: Literal["auto", "csv", "none"]
     no_header: bool
@@ -52,10 +54,12 @@ class Settings(TypedDict, total=False):
     attention_dropout: float | None
     head_dropout: float | None
     seed: int
+    freeze: str
     teacher: str | os.PathLike[str]
     temperature: float
     soft_weight: float
     monitor: str
+    monitor_better: Literal["auto", "higher", "lower"]
     patience: int
     min_change: float
     evaluation_tokens: int

@@ -128,10 +128,21 @@ class Recipe(AllSettings):
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
         if self.freeze == "encoder" and self.layer_rate_decay != 1.0:
             raise ValueError("layer_rate_decay and freeze 'encoder' exclude each other: only the head is trained")
+        self._has_parts()
         self._averages()
         self._can_watch()
         self._fits_its_task()
         return self
+
+    def _has_parts(self) -> None:
+        if self.folds == 1:
+            raise ValueError("folds is 1, and something must be left to train on: 2 or more")
+        if self.folds and self.validation:
+            raise ValueError("folds and validation exclude each other: each part of the training data is validated on")
+        if self.folds and self.task == ENCODER:
+            raise ValueError(f"folds are of labelled data, and the task {ENCODER} has none")
+        if self.fold is not None and self.fold >= self.folds:
+            raise ValueError(f"fold is {self.fold}, and folds is {self.folds}; they are counted from 0")
 
     def _averages(self) -> None:
         for name, needed in (("average_decay", "steps"), ("average_epochs", "epochs")):
@@ -148,7 +159,7 @@ class Recipe(AllSettings):
     def _can_watch(self) -> None:
         if self.monitor_better != "auto" and self.monitor not in self.metrics:
             raise ValueError(f"monitor_better is of metrics of your own, and monitor is {self.monitor!r}")
-        if self.validation or self.validation_share:
+        if self.validation or self.validation_share or self.folds:
             return
         for name in ("monitor", "metrics", "patience", "min_change"):
             value = getattr(self, name)

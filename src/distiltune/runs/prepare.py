@@ -141,6 +141,12 @@ def prepare(
     """
     began = time.perf_counter()
     own.check(recipe.metrics, recipe.loss)
+    if recipe.folds and recipe.fold is None:
+        raise RecipeError(
+            f"{recipe.folds} folds are {recipe.folds} trainings, and this is one.",
+            where="recipe: folds",
+            fix="say which, as --fold 0; in Python distiltune.cross_validate trains all of them",
+        )
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)

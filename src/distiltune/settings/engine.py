@@ -108,6 +108,11 @@ class EngineSettings(BaseModel):
     validation_share: Annotated[float, Field(ge=0.0, le=0.5), MODEL_AND_DATA] = 0.1
     """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
+    folds: Annotated[Count, MODEL_AND_DATA] = 0
+    """Cross-validation: cut the training data into so many parts, and train once for each, without it, to evaluate on
+    it (0: train once)."""
+    fold: Annotated[Count | None, MODEL_AND_DATA] = None
+    """Of `folds`, the one training only that leaves this part out, counted from 0."""
     columns: Annotated[Columns, MODEL_AND_DATA] = ""
     """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`;
     a name with a comma in quotation marks, as `text="Review, full"`."""

@@ -122,4 +122,6 @@ def data_settings(settings: EngineSettings) -> DataSettings:
         n_validation=settings.validation_examples,
         sample_seed=settings.sample_seed,
         form=file_form(settings),
+        n_folds=settings.folds,
+        fold=settings.fold or 0,
     )

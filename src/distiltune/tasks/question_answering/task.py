@@ -341,6 +341,8 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionSpec:
             n_validation=settings.validation_questions or settings.validation_examples,
             sample_seed=settings.sample_seed,
             form=file_form(settings),
+            n_folds=settings.folds,
+            fold=settings.fold or 0,
         ),
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=DecodingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),
