@@ -48,6 +48,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "report/test_stages.py": ("progress", "report/console"),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
+    "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.recipe.recipe import Recipe
+from distiltune.runs.evaluate import evaluate
 from distiltune.runs.fine_tune import FineTuned, fine_tune, resume
 from distiltune.tasks.own import Own
 from distiltune.training.loop import EpochReport, StepReport, Watcher
@@ -224,3 +225,41 @@ def test_any_figure_may_be_watched(settings: dict[str, Any], tmp_path: Path) -> 
         fine_tune(output=tmp_path / "other", **settings, monitor="accuracy")
     with pytest.raises(RecipeError, match="monitor_better is of metrics of your own"):
         fine_tune(output=tmp_path / "other", **settings, monitor="f1", monitor_better="lower")
+
+
+@pytest.mark.parametrize("more", [{}, {"lora_dropout": 0.3, "lora_targets": ("lin1", "q_lin")}], ids=["usual", "other"])
+def test_lora(settings: dict[str, Any], tmp_path: Path, more: dict[str, Any]) -> None:
+    asked = {**settings, "lora_rank": 2, "lora_alpha": 4, **more}
+    run = assert_goes_on_exactly(asked, tmp_path)
+    before, after = load_file(Path(settings["model"]) / "model.safetensors"), tensors(run)
+    targets = more.get("lora_targets", ("q_lin", "v_lin"))
+    changed = {name for name, value in before.items() if not torch.equal(value, after[name])}
+    assert after.keys() == before.keys() | {"qa_outputs.weight", "qa_outputs.bias"}
+    assert changed == {name for name in before if name.split(".")[-2] in targets and name.endswith("weight")}
+    measured = evaluate(run.model, settings["train"])
+    whole = fine_tune(output=tmp_path / "again", **{**asked, "validation": settings["train"]})
+    assert evaluate(whole.model, settings["train"]).metrics["loss"] == pytest.approx(
+        whole.best.validation["loss"], rel=1e-4
+    )
+    assert measured.n_examples == 32
+    # The adapters by hand, as peft adds them.
+    adapter = load_file(run.directory / "adapter" / "adapter_model.safetensors")
+    name = f"distilbert.transformer.layer.1.{'ffn.lin1' if 'lin1' in targets else 'attention.v_lin'}"
+    low, high = (adapter[f"base_model.model.{name}.lora_{each}.weight"] for each in "AB")
+    torch.testing.assert_close(after[f"{name}.weight"], before[f"{name}.weight"] + 2.0 * high @ low)
+    advice = [line for line in read_log(run.directory / "log.jsonl") if line.get("event") == "advice"]
+    assert not {"frozen", "dead_head"} & {line["sickness"] for line in advice}
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"lora_alpha": 3}, "lora_alpha is of LoRA, and lora_rank is 0"),
+        ({"lora_rank": 2, "freeze": 1}, "exclude each other"),
+        ({"lora_rank": 2, "lora_targets": "query"}, "name some of q_lin"),
+    ],
+    ids=["no rank", "freeze", "no layer"],
+)
+def test_what_lora_cannot_be(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        Recipe.build(more)

@@ -128,11 +128,22 @@ class Recipe(AllSettings):
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
         if self.freeze == "encoder" and self.layer_rate_decay != 1.0:
             raise ValueError("layer_rate_decay and freeze 'encoder' exclude each other: only the head is trained")
+        self._adapts()
         self._has_parts()
         self._averages()
         self._can_watch()
         self._fits_its_task()
         return self
+
+    def _adapts(self) -> None:
+        if not self.lora_rank:
+            for name in ("lora_alpha", "lora_dropout", "lora_targets"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is of LoRA, and lora_rank is 0")
+        elif self.freeze:
+            raise ValueError(f"lora_rank and freeze {self.freeze!r} exclude each other: LoRA freezes the encoder")
+        elif self.task == ENCODER:
+            raise ValueError(f"lora_rank and the task {ENCODER} exclude each other: what it makes is an encoder")
 
     def _has_parts(self) -> None:
         if self.folds == 1:

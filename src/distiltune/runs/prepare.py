@@ -15,10 +15,12 @@ from distiltune.errors import DataError, RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters, model_device
+from distiltune.model.lora import adapt
 from distiltune.recipe.auto import Chosen, Situation, fitted
 from distiltune.recipe.choose_task import with_task_of_training
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
+from distiltune.runs.lora import lora_settings
 from distiltune.runs.resume import (
     BEGAN_FROM,
     BY_CONTENT,
@@ -141,12 +143,7 @@ def prepare(
     """
     began = time.perf_counter()
     own.check(recipe.metrics, recipe.loss)
-    if recipe.folds and recipe.fold is None:
-        raise RecipeError(
-            f"{recipe.folds} folds are {recipe.folds} trainings, and this is one.",
-            where="recipe: folds",
-            fix="say which, as --fold 0; in Python distiltune.cross_validate trains all of them",
-        )
+    _check_fold(recipe)
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
@@ -156,7 +153,7 @@ def prepare(
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = opened.load_model(model or recipe.model, dropouts)
     give_back_freed_memory()  # the files' tensors, which the model has copies of
-    loaded = _noted(loaded, freeze(loaded.model, recipe.freeze))
+    loaded = _trained_in_part(loaded, recipe)
     precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)
@@ -278,6 +275,29 @@ def _check_weights(features: FeatureSet) -> None:
             where="the column sample_weight",
             fix="give rows a weight above 0, or take the column out",
         )
+
+
+def _check_fold(recipe: Recipe) -> None:
+    if recipe.folds and recipe.fold is None:
+        raise RecipeError(
+            f"{recipe.folds} folds are {recipe.folds} trainings, and this is one.",
+            where="recipe: folds",
+            fix="say which, as --fold 0; in Python distiltune.cross_validate trains all of them",
+        )
+
+
+def _trained_in_part(loaded: LoadedModel, recipe: Recipe) -> LoadedModel:
+    """The model of which only that is trained which the recipe says, with a note on it if that is not all."""
+    lora = lora_settings(recipe)
+    if lora is None:
+        return _noted(loaded, freeze(loaded.model, recipe.freeze))
+    adapt(loaded.model, lora)
+    n_trained = sum(each.numel() for each in loaded.model.parameters() if each.requires_grad)
+    return _noted(
+        loaded,
+        f"LoRA of rank {lora.rank} beside {', '.join(lora.targets)}: {n_trained:,} weights are trained, those of the head "
+        "among them. model/ has the products merged into the layers, adapter/ has them alone.",
+    )
 
 
 def _check_warmup(recipe: Recipe, n_steps: int) -> None:

@@ -43,6 +43,14 @@ def _freeze(value: object) -> object:
     return text
 
 
+def _lora_targets(text: str) -> str:
+    names = [name.strip() for name in text.split(",")]
+    known = ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
+    if not set(names) <= set(known) or len(set(names)) < len(names):
+        raise ValueError(f"name some of {', '.join(known)}, each once")
+    return ",".join(names)
+
+
 def joined_by(sign: str) -> Callable[[object], object]:
     """What writes several strings in a list as one setting has them, parted by this sign; others stay as they are."""
 
@@ -188,6 +196,18 @@ class EngineSettings(BaseModel):
     freeze: Annotated[Text, BeforeValidator(_freeze), TRAINING] = ""
     """What is not trained, but stays as it is in the model: `embeddings`; a number, the embeddings and so many of the
     first layers; `encoder`, all but the head; nothing if empty."""
+
+    lora_rank: Annotated[Count, TRAINING] = 0
+    """LoRA: train narrow products of this rank beside the encoder's layers, and the head, and leave the rest as it is;
+    it wants some ten times the learning rate (0: train the layers themselves)."""
+    lora_alpha: Annotated[float, Field(gt=0.0), TRAINING] = 16.0
+    """What they are multiplied by, over `lora_rank`."""
+    lora_dropout: Annotated[Probability, TRAINING] = 0.0
+    """Dropout of what goes into them."""
+    lora_targets: Annotated[Text, BeforeValidator(joined_by(",")), AfterValidator(_lora_targets), TRAINING] = (
+        "q_lin,v_lin"
+    )
+    """Which layers have them, as `transformers` calls those: `q_lin`, `k_lin`, `v_lin`, `out_lin`, `lin1`, `lin2`."""
 
     loss: Annotated[Text, TRAINING] = ""
     """Name of a loss of your own, whose function is given in Python, as `loss=function`; empty: the task's."""
