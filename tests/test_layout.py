@@ -25,7 +25,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             "studies/search_picture",
             "system/figures",
         ),
-        *("tasks/checking", "training/tensorboard"),
+        "tasks/checking",
     ),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),

@@ -18,6 +18,9 @@ _TAKEN = {
     **dict.fromkeys(("train", "validation"), "Data"),
     **dict.fromkeys(("model", "teacher"), "str | os.PathLike[str]"),
     **dict.fromkeys(("label_names", "tag_names", "no_answer"), "str | Sequence[str]"),
+    "tracker": "str | Sequence[str]",
+    "freeze": "str | int",
+    "lora_targets": "str | Sequence[str]",
     "columns": "str | Mapping[str, str]",
     "class_weights": "str | Mapping[str, float]",
 }

@@ -14,7 +14,7 @@ from distiltune.recipe.for_use import FOR_CHECKING
 from distiltune.recipe.recipe import IN_PYTHON, Recipe, named_settings
 from distiltune.system.names import as_names
 
-_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tensorboard", "folds", "fold", *IN_PYTHON))
+_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tracker", "folds", "fold", *IN_PYTHON))
 
 
 @settings_as_flags(*FOR_CHECKING)

@@ -54,7 +54,11 @@ class Settings(TypedDict, total=False):
     attention_dropout: float | None
     head_dropout: float | None
     seed: int
-    freeze: str
+    freeze: str | int
+    lora_rank: int
+    lora_alpha: float
+    lora_dropout: float
+    lora_targets: str | Sequence[str]
     teacher: str | os.PathLike[str]
     temperature: float
     soft_weight: float
@@ -67,7 +71,7 @@ class Settings(TypedDict, total=False):
     precision: Literal["auto", "float32", "tf32", "bfloat16"]
     threads: int
     log_every: int
-    tensorboard: bool
+    tracker: str | Sequence[str]
     checkpoint_minutes: float
     checkpoint_steps: int
     non_finite: Literal["stop", "skip"]

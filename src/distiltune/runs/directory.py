@@ -202,7 +202,7 @@ class RunDirectory:
 
     @property
     def events(self) -> Path:
-        """TensorBoard's events, if they were asked for."""
+        """What trackers keep on this machine, such as TensorBoard's events, if any was asked for."""
         return self.path / "events"
 
     @property

@@ -37,7 +37,7 @@ from distiltune.training.loop import EpochReport, Evaluate, Keeper, LoopState, W
 from distiltune.training.optimiser import Adam
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog, plain_values
-from distiltune.training.tensorboard import EventsWatcher, open_events
+from distiltune.training.trackers import Tracked, check_installed, tracking
 
 GoOn = Callable[[EpochReport], bool]
 """Asked after an epoch whether to train on."""
@@ -201,6 +201,7 @@ def _fine_tune(recipe: Recipe, run: RunDirectory, reporter: Reporter | None, ask
     if go_on is not None and here.world_size > 1:
         raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
+    check_installed(recipe.tracker)
     lock = RunLock(run.path)
     try:
         device = choose_device(recipe.device, here.local_rank)
@@ -357,16 +358,13 @@ def _keeper(writing: _Writing, checkpoints: CheckpointWriter, coach: Coach) -> R
 
 @contextmanager
 def _events(writing: _Writing) -> Iterator[tuple[Watcher, ...]]:
-    """TensorBoard's watcher, if it was asked for."""
-    resumed = writing.prepared.resumed
-    if not writing.prepared.recipe.tensorboard:
-        yield ()
-        return
-    events = open_events(writing.run.events, resumed.position.steps_done if resumed is not None else 0)
-    try:
-        yield (EventsWatcher(events),)
-    finally:
-        events.close()
+    """The trackers that were asked for."""
+    prepared, run = writing.prepared, writing.run
+    resumed, settings = prepared.resumed, prepared.recipe.model_dump(mode="json", include=set(prepared.recipe.names))
+    steps_done = resumed.position.steps_done if resumed is not None else 0
+    tracked = Tracked(run.events, run.path.resolve().name, settings, steps_done)
+    with tracking(prepared.recipe.tracker, tracked, writing.reporter.note) as watchers:
+        yield watchers
 
 
 def _evaluate(writing: _Writing) -> Mapping[str, float]:

@@ -295,8 +295,8 @@ def _trained_in_part(loaded: LoadedModel, recipe: Recipe) -> LoadedModel:
     n_trained = sum(each.numel() for each in loaded.model.parameters() if each.requires_grad)
     return _noted(
         loaded,
-        f"LoRA of rank {lora.rank} beside {', '.join(lora.targets)}: {n_trained:,} weights are trained, those of the head "
-        "among them. model/ has the products merged into the layers, adapter/ has them alone.",
+        f"LoRA of rank {lora.rank} beside {', '.join(lora.targets)}: {n_trained:,} weights are trained with the head. "
+        "model/ has the products merged into the layers, adapter/ has them alone.",
     )
 
 

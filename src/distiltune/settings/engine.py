@@ -51,6 +51,10 @@ def _lora_targets(text: str) -> str:
     return ",".join(names)
 
 
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def joined_by(sign: str) -> Callable[[object], object]:
     """What writes several strings in a list as one setting has them, parted by this sign; others stay as they are."""
 
@@ -76,6 +80,8 @@ Text = Annotated[str, BeforeValidator(_text)]
 
 Columns = Annotated[str, BeforeValidator(_columns)]
 """Field → column, as the text of ``--columns`` or as a dictionary."""
+
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
@@ -242,8 +248,8 @@ class EngineSettings(BaseModel):
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Annotated[Positive, MACHINE] = 10
     """Optimiser steps between two lines of the log."""
-    tensorboard: Annotated[bool, MACHINE] = False
-    """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
+    tracker: Annotated[tuple[Tracker, ...], BeforeValidator(_several), MACHINE] = ()
+    """Tell the log's figures to these too, each an extra: `tensorboard`, into the run directory; `wandb`; `mlflow`."""
 
     checkpoint_minutes: Annotated[float, Field(ge=0.0), MACHINE] = 10.0
     """Most minutes of training that a kill or a power cut may cost; checkpoints are written often enough (0: no such
