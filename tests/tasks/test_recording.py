@@ -21,7 +21,7 @@ from distiltune.model.encoder import Encoder, TaskModel
 from distiltune.model.lora import LoraSettings, adapt
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.own import OwnLoss
-from distiltune.tasks.question_answering.head import SpanHead, SpanLosses, span_divergence, span_loss
+from distiltune.tasks.question_answering.head import OwnSpanLoss, SpanHead, span_divergence, span_loss
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
 from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.token_classification.head import token_divergence, token_loss, weighed_token_loss
@@ -88,7 +88,7 @@ def _own_loss(scores: Tensor, labels: Tensor) -> Tensor:
 STEPS: dict[str, Step] = {
     "spans": Step(model_of(SpanHead), span_loss, 2),
     "spans, adapters": Step(adapted_model, span_loss, 2),
-    "spans, own loss": Step(model_of(SpanHead), OwnLoss(span_loss, SpanLosses(_own_loss)), 2),
+    "spans, own loss": Step(model_of(SpanHead), OwnLoss(span_loss, OwnSpanLoss(_own_loss)), 2),
     "spans, taught": Step(model_of(SpanHead), SoftLabels(span_loss, span_divergence, 2.0, 0.5), 2, 2),
     "tokens": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), token_loss, 0),
     "tokens, weighed": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), weighed_token_loss, 0),

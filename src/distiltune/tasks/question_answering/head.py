@@ -49,8 +49,14 @@ def span_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
     )
 
 
+def span_losses(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """The loss of `span_loss` feature by feature, ``(n_features,)``; 0 where the label is not known."""
+    dense = unpack_logits(logits.float(), batch)
+    return F.cross_entropy(dense.transpose(1, 2), batch.labels, reduction="none").sum(dim=1) / 2
+
+
 @dataclass(frozen=True, slots=True)
-class SpanLosses:
+class OwnSpanLoss:
     """The sum over a batch's features of a loss of one's own, each as heavy as it weighs."""
 
     loss: Loss

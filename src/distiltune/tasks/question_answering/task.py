@@ -42,7 +42,7 @@ from distiltune.tasks.question_answering.evaluation import (
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
-from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, SpanLosses, span_divergence, span_loss
+from distiltune.tasks.question_answering.head import METRIC_NAMES, OwnSpanLoss, SpanHead, span_divergence, span_loss
 from distiltune.tasks.question_answering.inference import DecodingSettings
 from distiltune.tasks.question_answering.metrics import Prediction
 from distiltune.tasks.question_answering.names import ARCHITECTURE, NAME, PREDICTION_FILES
@@ -185,9 +185,9 @@ class QuestionAnswering:
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     divergence: Divergence = span_divergence
 
-    def item_losses(self, loss: Loss) -> SpanLosses:
+    def item_losses(self, loss: Loss) -> OwnSpanLoss:
         """The sum of such losses over the features of a batch."""
-        return SpanLosses(loss)
+        return OwnSpanLoss(loss)
 
     def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> QuestionData:
         """Read and featurise questions to evaluate on, or to answer.

@@ -124,7 +124,7 @@ class TextLoss:
 
 
 @dataclass(frozen=True, slots=True)
-class TextLosses:
+class OwnTextLoss:
     """The sum over a batch's features of a loss of one's own, each as heavy as it weighs.
 
     Numbers are handed to it in units of their ``spread``, from their ``mean``.

@@ -45,10 +45,10 @@ from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import (
+    OwnTextLoss,
     SequenceHead,
     TextDivergence,
     TextLoss,
-    TextLosses,
     in_own_units,
     in_units_of,
     metric_names,
@@ -266,9 +266,9 @@ class TextClassification:
         """What a student of a fine-tuned teacher learns beside that loss."""
         return TextDivergence(self.targets.problem, self.targets.spread)
 
-    def item_losses(self, loss: Loss) -> TextLosses:
+    def item_losses(self, loss: Loss) -> OwnTextLoss:
         """The sum of such losses over the texts of a batch."""
-        return TextLosses(loss, self.targets)
+        return OwnTextLoss(loss, self.targets)
 
     def means_the_same(self, config: Mapping[str, Any]) -> bool:
         """Whether a model with that config.json has the same labels in the same order."""

@@ -53,7 +53,7 @@ def _token_weights(batch: PackedBatch) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class TokenLosses:
+class OwnTokenLoss:
     """The sum over a batch's labelled tokens of a loss of one's own, each as heavy as it weighs."""
 
     loss: Loss
@@ -63,6 +63,14 @@ class TokenLosses:
         labels, heavy = required(batch.token_labels, "token_labels"), _token_weights(batch)
         losses = checked(self.loss(logits.float(), labels.clamp(min=0)), batch.n_tokens)
         return torch.where(heavy > 0, heavy * losses, 0.0).sum()
+
+
+def token_losses(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """The loss of `token_loss` feature by feature, ``(n_features,)``."""
+    labels = required(batch.token_labels, "token_labels")
+    each = F.cross_entropy(logits.float(), labels, ignore_index=NO_LABEL, reduction="none")
+    feature, _ = token_positions(batch.cu_seqlens, batch.n_tokens)
+    return each.new_zeros(len(batch.lengths)).index_add(0, feature, each)[: batch.n_features]
 
 
 def token_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:

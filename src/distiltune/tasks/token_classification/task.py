@@ -44,7 +44,7 @@ from distiltune.tasks.token_classification.features import TokenData, TokenWindo
 from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import (
     METRIC_NAMES,
-    TokenLosses,
+    OwnTokenLoss,
     token_divergence,
     token_loss,
     weighed_token_loss,
@@ -164,9 +164,9 @@ class TokenClassification:
     output_names: tuple[str, ...] = ("logits",)
     divergence: Divergence = token_divergence
 
-    def item_losses(self, loss: Loss) -> TokenLosses:
+    def item_losses(self, loss: Loss) -> OwnTokenLoss:
         """The sum of such losses over the labelled tokens of a batch."""
-        return TokenLosses(loss)
+        return OwnTokenLoss(loss)
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:
