@@ -161,7 +161,9 @@ def test_a_step_takes_nothing_from_the_host_and_waits_for_nothing(name: str, pre
     for _ in range(2):  # run, recorded
         gradients.add([batch_for(step)], 6)
     assert seen[0].count > 100
-    assert ("_varlen_attn_backward" in seen[0].names) == (precision == "bfloat16"), "flash attention, where it may"
+    # Adapted layers are rounded by autocast alone, which there is none of here.
+    rounds = precision == "bfloat16" and "adapters" not in name
+    assert ("_varlen_attn_backward" in seen[0].names) == rounds, "flash attention, where it may"
 
 
 def test_cutting_a_student_out_of_its_teacher_mixes_no_devices() -> None:
