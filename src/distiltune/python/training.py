@@ -7,6 +7,7 @@ from typing import Any, Unpack
 
 from distiltune.python.arguments import RecipeLike, held
 from distiltune.python.settings import Settings
+from distiltune.python.showing import reporter_of_here
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import for_distilling
 from distiltune.recipe.recipe import Recipe, named_settings
@@ -32,7 +33,7 @@ def fine_tune(
             starter data.
         output: the run directory to make.
         overwrite: replace a run that is already there.
-        reporter: who shows the progress; by default nobody.
+        reporter: who shows the progress; by default a notebook's cell or IPython's terminal, and in a script nobody.
         go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
         **settings: settings that win over the recipe, such as ``train=frame``, ``epochs=2``.
 
@@ -44,7 +45,8 @@ def fine_tune(
 
     """
     with held(settings) as named:
-        return runs.fine_tune(recipe, output=output, overwrite=overwrite, reporter=reporter, go_on=go_on, **named)
+        shown = reporter or reporter_of_here()
+        return runs.fine_tune(recipe, output=output, overwrite=overwrite, reporter=shown, go_on=go_on, **named)
 
 
 @in_python
@@ -55,7 +57,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unp
 
     Args:
         run: its run directory.
-        reporter: who shows the progress; by default nobody.
+        reporter: as in `fine_tune`.
         **settings: settings that may differ from then, such as ``threads`` or ``non_finite``; ``precision``, if it is
             named, does, and otherwise stays what it was, whatever `auto` is on this machine.
 
@@ -68,7 +70,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unp
 
     """
     with held(settings) as named:
-        return runs.resume(run, reporter=reporter, **named)
+        return runs.resume(run, reporter=reporter or reporter_of_here(), **named)
 
 
 @in_python
@@ -89,7 +91,7 @@ def distill(
         encoder: distil the encoder on plain text, before any task: text files of one text a line, or rows in memory
             with a column ``text``.
         overwrite: replace a run that is already there.
-        reporter: who shows the progress; by default nobody.
+        reporter: as in `fine_tune`.
         **settings: settings that win over the recipe, such as ``teacher="runs/large"``, ``model="starter"``.
 
     Returns:
@@ -101,7 +103,8 @@ def distill(
     """
     with held(settings) as named:
         given = for_distilling({**_given(recipe), **named}, encoder=encoder)
-        return runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=reporter)
+        shown = reporter or reporter_of_here()
+        return runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=shown)
 
 
 def _given(recipe: RecipeLike | None) -> dict[str, Any]:
