@@ -114,7 +114,7 @@ def labels_of_texts(y: Any, n_texts: int) -> Labels:
         ArgumentError: if they are of another kind, too few or too many, one is missing, or all are the same.
 
     """
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] > 1:
+    if _is_matrix(y):
         return _labels_of_matrix(y, n_texts)
     array = _target(y, n_texts)
     try:
@@ -169,8 +169,7 @@ def training_data(column: str, values: list[Any], targets: Sequence[Any], weight
     """Texts or words with what is to be learnt of each, and what each weighs if that is said.
 
     Raises:
-        ArgumentError: if the weights are too few or too many, or not finite numbers from 0 up, or of this task's rows
-            none can have a weight.
+        ArgumentError: if the weights are too few or too many, not finite numbers from 0 up, or all 0.
 
     """
     if weights is None:
@@ -198,7 +197,7 @@ def _weights(weights: object, n_texts: int) -> list[float]:
         numbers = np.array(np.nan)
     if numbers.shape != (n_texts,) or not np.isfinite(numbers).all() or (numbers < 0).any() or not numbers.any():
         raise ArgumentError(
-            f"sample_weight is no list of {n_texts:,} numbers from 0 up, some of them above 0.",
+            f"sample_weight is no list of {n_texts:,} numbers from zero up, some of them above zero.",
             where=f"argument: {WEIGHT}",
             fix="give each text what it weighs",
         )
@@ -206,7 +205,10 @@ def _weights(weights: object, n_texts: int) -> list[float]:
 
 
 def _labels_of_matrix(y: Any, n_texts: int) -> Labels:
-    matrix = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    try:
+        matrix = np.asarray(y.to_numpy() if hasattr(y, "to_numpy") else y)
+    except ValueError:  # rows of different lengths
+        matrix = np.full((len(y), 1), np.nan)
     _check_lengths(len(matrix), n_texts)
     if not np.isin(matrix, (0, 1)).all():
         raise ArgumentError(
@@ -219,17 +221,23 @@ def _labels_of_matrix(y: Any, n_texts: int) -> Labels:
     return Labels(classes, _names(classes), matrix.astype(int).tolist(), "multi-label")
 
 
+def _is_matrix(y: Any) -> bool:
+    """Whether y has several columns: a table, an array, or a list of rows."""
+    if isinstance(y, list | tuple):
+        return bool(y) and not isinstance(y[0], str) and hasattr(y[0], "__len__") and len(y[0]) > 1
+    return getattr(y, "ndim", 1) == 2 and y.shape[1] > 1
+
+
 def _target(y: Any, n_texts: int) -> npt.NDArray[Any]:
     """A column of y, which is checked for gaps."""
     if y is None:
-        raise ArgumentError(
-            "This requires y to be passed, but the target y is None.",
-            where="argument: y",
-            fix="give what is to be learnt of each text",
-        )
+        what = "This requires y to be passed, but the target y is None."
+        raise ArgumentError(what, where="argument: y", fix="give what is to be learnt of each text")
     array = np.asarray(y)
     if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
+        from sklearn.utils import column_or_1d
+
+        array = column_or_1d(array, warn=True)
     if array.ndim != 1:
         raise ArgumentError(f"y has {array.ndim} dimensions.", where="argument: y", fix=_A_LABEL_EACH)
     _check_lengths(len(array), n_texts)

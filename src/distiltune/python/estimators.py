@@ -319,12 +319,13 @@ class DistilBertTagger(BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
         self.settings = settings
 
-    def fit(self, X: Any, y: Any) -> Self:  # noqa: N803
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train on words and their tags.
 
         Args:
             X: lists of words.
             y: as many lists of tags.
+            sample_weight: ``(n_texts,)`` what each list weighs in the loss.
 
         Raises:
             ArgumentError: if they are no such lists, or not as many; also a ValueError.
@@ -333,7 +334,7 @@ class DistilBertTagger(BaseEstimator):  # type: ignore[misc]
         """
         words = words_of(X)
         tags = tags_of_words(y, len(words))
-        _trained(self, training_data("tags", words, tags, None), {"task": "token-classification"}).give(self)
+        _trained(self, training_data("tags", words, tags, sample_weight), {"task": "token-classification"}).give(self)
         self.classes_ = np.array(self._marker().tags, dtype=np.str_)
         return self
 

@@ -127,13 +127,12 @@ class NotebookReporter:
         self._epochs: list[EpochReport] = []
         self._best: int | None = None
         self._steps_per_epoch = 0
+        self._coach_speaks = False
 
     def note(self, message: str) -> None:
         """One sentence about something the user should know."""
-        goes_on = message.startswith("  ") and self._coach and not self._notes_are_last
-        is_coach = message.startswith("coach: ") or goes_on
-        self._notes_are_last = not is_coach
-        (self._coach if is_coach else self._notes).append(message)
+        self._coach_speaks = message.startswith("coach: ") or (self._coach_speaks and message.startswith("  "))
+        (self._coach if self._coach_speaks else self._notes).append(message)
         self._update()
 
     def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
@@ -164,9 +163,8 @@ class NotebookReporter:
     def close(self) -> None:
         """Training is over, or broken off: what stays is without a bar."""
         self._bar.clear()
-        self._update(at_once=True)
-
-    _notes_are_last = True
+        if self._display.is_shown or self._notes:
+            self._update(at_once=True)
 
     def _update(self, *, at_once: bool = False) -> None:
         now = self._clock()

@@ -114,7 +114,7 @@ class RunComparison:
 
     def __repr__(self) -> str:
         names = ", ".join(run.name for run in self.runs)
-        return f"<RunComparison of {names}: {counted(len(self.differing), 'setting')} differ>"
+        return f"<RunComparison of {names}: {counted(len(self.differing), 'differing setting')}>"
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as plain values; every changed answer."""
