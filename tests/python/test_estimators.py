@@ -170,7 +170,12 @@ def run_check(name: str, check: Callable[[Any], None], estimator: Any) -> None:
 
 
 CHECKED: dict[str, Any] = {
-    **{"max_length": 32, "epochs": 1, "learning_rate": 5e-3, "batch_size": 32, "threads": 1, "device": "cpu"},
+    "max_length": 32,
+    "epochs": 1,
+    "learning_rate": 5e-3,
+    "batch_size": 32,
+    "threads": 1,
+    "device": "cpu",
     "settings": EXACT,
 }
 
@@ -234,7 +239,9 @@ def test_cross_validation_search_and_pipeline(model: str) -> None:
     search = GridSearchCV(pipeline, {"bert__epochs": [1, 12]}, cv=folds).fit([text.upper() for text in TEXTS], MOODS)
     assert search.best_params_ == {"bert__epochs": 12}
     assert search.predict(["SEE ROSE ONE"]).tolist() == ["warm"]
-    tagged = cross_val_score(DistilBertTagger(model, **LEARNS), SENTENCES, TAGS, cv=KFold(2, shuffle=True, random_state=0))
+    tagged = cross_val_score(
+        DistilBertTagger(model, **LEARNS), SENTENCES, TAGS, cv=KFold(2, shuffle=True, random_state=0)
+    )
     assert tagged.min() > 0.9
 
 

@@ -43,7 +43,7 @@ def epochs_table(columns: Sequence[TableColumn], epochs: Sequence[EpochReport], 
     """The epoch table, the row of the ``best`` one in bold; nothing if there is no epoch yet."""
     if not epochs:
         return ""
-    head = "".join(f'<th scope="col" style="{_CELL}">{escape(title)}</th>' for title in header(columns))
+    head = "".join(f'<th scope="col" style="{_CELL}">{escape(plain(title))}</th>' for title in header(columns))
     lines = []
     for report in epochs:
         cells = "".join(f'<td style="{_CELL}">{escape(cell)}</td>' for cell in row(report, columns))
@@ -60,7 +60,7 @@ def metrics_table(metrics: dict[str, float], guide: TaskGuide) -> str:
     for name in names:
         label = guide.label(name)
         figure = escape(shown_metric(metrics[name], label))
-        title = f'<th scope="row" style="text-align:left">{escape(label.title)}</th>'
+        title = f'<th scope="row" style="text-align:left">{escape(plain(label.title))}</th>'
         rows.append(f'<tr>{title}<td style="{_CELL}">{figure}</td></tr>')
     return f'<table style="font-size:90%"><tbody>{"".join(rows)}</tbody></table>' if rows else ""
 
@@ -157,4 +157,5 @@ def _line(values: Sequence[float], colour: str, x: Callable[[float], float], y: 
 
 
 def _first_and_last(values: Sequence[float]) -> str:
-    return f"from {values[0]:.4f} to {values[-1]:.4f}"
+    known = [value for value in values if math.isfinite(value)]
+    return f"from {known[0]:.4f} to {known[-1]:.4f}"
