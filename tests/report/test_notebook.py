@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distiltune.report.notebook import Bar, NotebookDisplay, NotebookReporter, NotebookStages
+from distiltune.report.notebook import ProgressBar, NotebookDisplay, NotebookReporter, NotebookStages
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
 
@@ -141,7 +141,7 @@ def test_work_that_takes_a_while_shows_a_bar_that_goes() -> None:
 
 def test_a_bar_of_unknown_length() -> None:
     clock = Clock()
-    bar = Bar(clock)
+    bar = ProgressBar(clock)
     assert bar.html == ""
     bar.set("reading <it>", "rows", 7)
     assert bar.text == "reading <it>  7 rows"

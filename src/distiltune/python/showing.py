@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from distiltune.progress import heard_by
+from distiltune.python.wording import in_python_terms
 from distiltune.report.notebook import NotebookDisplay, NotebookReporter, NotebookStages
 from distiltune.training.reporter import Quiet, Reporter
 
@@ -18,7 +19,7 @@ def reporter_of_here() -> Reporter:
     if shell is None:
         return Quiet()
     if _is_notebook(shell):
-        return NotebookReporter(NotebookDisplay(shell.display_pub))
+        return NotebookReporter(NotebookDisplay(shell.display_pub), in_words=in_python_terms)
     return console_reporter()
 
 

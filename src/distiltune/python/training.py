@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
 from distiltune.python.arguments import RecipeLike, held
 from distiltune.python.settings import Settings
 from distiltune.python.showing import reporter_of_here
-from distiltune.python.wording import in_python
+from distiltune.python.wording import in_python, in_python_terms
 from distiltune.recipe.for_use import for_distilling
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.runs import fine_tune as runs
@@ -46,7 +47,8 @@ def fine_tune(
     """
     with held(settings) as named:
         shown = reporter or reporter_of_here()
-        return runs.fine_tune(recipe, output=output, overwrite=overwrite, reporter=shown, go_on=go_on, **named)
+        run = runs.fine_tune(recipe, output=output, overwrite=overwrite, reporter=shown, go_on=go_on, **named)
+    return _advised(run)
 
 
 @in_python
@@ -70,7 +72,7 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unp
 
     """
     with held(settings) as named:
-        return runs.resume(run, reporter=reporter or reporter_of_here(), **named)
+        return _advised(runs.resume(run, reporter=reporter or reporter_of_here(), **named))
 
 
 @in_python
@@ -104,7 +106,13 @@ def distill(
     with held(settings) as named:
         given = for_distilling({**_given(recipe), **named}, encoder=encoder)
         shown = reporter or reporter_of_here()
-        return runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=shown)
+        return _advised(runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=shown))
+
+
+def _advised(run: FineTuned) -> FineTuned:
+    """The run with what the coach says in Python's terms."""
+    said = [{name: in_python_terms(value) for name, value in each.as_json().items()} for each in run.advice]
+    return replace(run, advice=tuple(replace(each, **words) for each, words in zip(run.advice, said, strict=True)))
 
 
 def _given(recipe: RecipeLike | None) -> dict[str, Any]:

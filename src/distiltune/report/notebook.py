@@ -55,7 +55,7 @@ class NotebookDisplay:
         self._is_shown = True
 
 
-class Bar:
+class ProgressBar:
     """How far a stage is: a bar and words."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -99,7 +99,7 @@ class NotebookStages:
     """The stages of work that leaves nothing to look at: a bar while it goes, if it takes a while."""
 
     def __init__(self, display: NotebookDisplay, clock: Callable[[], float] = time.monotonic) -> None:
-        self._display, self._clock, self._bar = display, clock, Bar(clock)
+        self._display, self._clock, self._bar = display, clock, ProgressBar(clock)
         self._last = clock()
 
     def show(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
@@ -118,8 +118,14 @@ class NotebookStages:
 class NotebookReporter:
     """Shows a run in a cell."""
 
-    def __init__(self, display: NotebookDisplay, clock: Callable[[], float] = time.monotonic) -> None:
-        self._display, self._clock, self._bar = display, clock, Bar(clock)
+    def __init__(
+        self,
+        display: NotebookDisplay,
+        clock: Callable[[], float] = time.monotonic,
+        in_words: Callable[[str], str] = str,
+    ) -> None:
+        """Show it there; ``in_words`` says a note as whoever reads it calls things."""
+        self._display, self._clock, self._bar, self._in_words = display, clock, ProgressBar(clock), in_words
         self._last = -SECONDS_BETWEEN_UPDATES
         self._notes: list[str] = []
         self._coach: list[str] = []
@@ -132,7 +138,7 @@ class NotebookReporter:
     def note(self, message: str) -> None:
         """One sentence about something the user should know."""
         self._coach_speaks = message.startswith("coach: ") or (self._coach_speaks and message.startswith("  "))
-        (self._coach if self._coach_speaks else self._notes).append(message)
+        (self._coach if self._coach_speaks else self._notes).append(self._in_words(message))
         self._update()
 
     def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
