@@ -300,7 +300,7 @@ def test_pairs_and_tables_of_texts(model: str) -> None:
 def test_class_weights_move_what_is_predicted(model: str) -> None:
     few = {**LEARNS, "epochs": 1, "learning_rate": 5e-3}
     shares = {
-        weight: DistilBertClassifier(model, class_weight=weight and {"warm": weight}, **few)
+        weight: DistilBertClassifier(model, class_weight={"warm": weight} if weight else None, **few)
         .fit(TEXTS, MOODS)
         .predict_proba(TEXTS)[:, 1]
         .mean()

@@ -32,7 +32,7 @@ def with_shell(monkeypatch: pytest.MonkeyPatch, **parts: Any) -> Publisher:
     """As if IPython had this shell."""
     publisher = Publisher()
     shell = SimpleNamespace(display_pub=publisher, **parts)
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     return publisher
 
 
@@ -51,7 +51,7 @@ def test_a_notebook_and_a_terminal_show_it(monkeypatch: pytest.MonkeyPatch) -> N
     with_shell(monkeypatch)  # without a kernel
     assert isinstance(reporter_of_here(), ConsoleReporter)
     # imported by a library, with no shell running
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))
     assert isinstance(reporter_of_here(), Quiet)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from distiltune.report.notebook import ProgressBar, NotebookDisplay, NotebookReporter, NotebookStages
+from distiltune.report.notebook import NotebookDisplay, NotebookReporter, NotebookStages, ProgressBar
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from distiltune.coach.sickness import Advice
 from distiltune.python.arguments import RecipeLike, held
 from distiltune.python.settings import Settings
 from distiltune.python.showing import reporter_of_here
@@ -111,8 +112,12 @@ def distill(
 
 def _advised(run: FineTuned) -> FineTuned:
     """The run with what the coach says in Python's terms."""
-    said = [{name: in_python_terms(value) for name, value in each.as_json().items()} for each in run.advice]
-    return replace(run, advice=tuple(replace(each, **words) for each, words in zip(run.advice, said, strict=True)))
+    return replace(run, advice=tuple(map(_in_python_terms, run.advice)))
+
+
+def _in_python_terms(said: Advice) -> Advice:
+    message, evidence, command = map(in_python_terms, (said.message, said.evidence, said.command))
+    return replace(said, message=message, evidence=evidence, command=command)
 
 
 def _given(recipe: RecipeLike | None) -> dict[str, Any]:
