@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
-    from distiltune.python.studies import compare, find_lr, tune
+    from distiltune.python.studies import compare, cross_validate, find_lr, tune
     from distiltune.python.training import distill, fine_tune, resume
     from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
@@ -32,18 +32,23 @@ if TYPE_CHECKING:
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
+    from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 __all__ = [
     "Answerer",
     "DistiltuneError",
     "EntityMarker",
+    "EpochReport",
     "Recipe",
     "ServingLimits",
+    "StepReport",
     "TextClassifier",
+    "Watcher",
     "__version__",
     "check",
     "compare",
     "convert",
+    "cross_validate",
     "distill",
     "evaluate",
     "export_onnx",
@@ -61,12 +66,16 @@ _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
+    "EpochReport": "distiltune.training.loop",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
+    "StepReport": "distiltune.training.loop",
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
+    "Watcher": "distiltune.training.loop",
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
     "convert": "distiltune.python.models",
+    "cross_validate": "distiltune.python.studies",
     "distill": "distiltune.python.training",
     "evaluate": "distiltune.python.using",
     "export_onnx": "distiltune.python.models",

@@ -188,7 +188,7 @@ def test_tensorboard_has_the_logs_names_and_figures(settings: dict[str, Any], tm
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    done, _ = train(settings, tmp_path / "run", tensorboard=True, log_every=1)
+    done, _ = train(settings, tmp_path / "run", tracker="tensorboard", log_every=1)
     events = EventAccumulator(str(done.directory / "events"))
     events.Reload()
     log = read_log(done.directory / "log.jsonl")

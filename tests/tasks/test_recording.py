@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from distiltune.data.packing import PackedBatch, Rows
 from distiltune.distillation.losses import EncoderLoss
@@ -17,11 +18,13 @@ from distiltune.distillation.narrowing import narrow
 from distiltune.distillation.soft_labels import SoftLabels
 from distiltune.distillation.states import Heights, Projections, TaughtStudent
 from distiltune.model.encoder import Encoder, TaskModel
+from distiltune.model.lora import LoraSettings, adapt
 from distiltune.tasks.heads import TokenHead
-from distiltune.tasks.question_answering.head import SpanHead, span_divergence, span_loss
+from distiltune.tasks.own import OwnLoss
+from distiltune.tasks.question_answering.head import SpanHead, SpanLosses, span_divergence, span_loss
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
 from distiltune.tasks.text_classification.settings import ProblemType
-from distiltune.tasks.token_classification.head import token_divergence, token_loss
+from distiltune.tasks.token_classification.head import token_divergence, token_loss, weighed_token_loss
 from distiltune.training.cuda_graphs import Replayed
 from distiltune.training.objective import Objective
 from tests.gpu_in_thought import GPU, Operations, recording
@@ -72,10 +75,23 @@ def encoder_step() -> Step:
     return Step(make_model, loss, 2, len(heights.student) * width)
 
 
+def adapted_model() -> TaskModel:
+    model = model_of(SpanHead)()
+    adapt(model, LoraSettings(2, dropout=0.1))
+    return model
+
+
+def _own_loss(scores: Tensor, labels: Tensor) -> Tensor:
+    return cross_entropy(scores.transpose(1, 2), labels, reduction="none").mean(dim=1)
+
+
 STEPS: dict[str, Step] = {
     "spans": Step(model_of(SpanHead), span_loss, 2),
+    "spans, adapters": Step(adapted_model, span_loss, 2),
+    "spans, own loss": Step(model_of(SpanHead), OwnLoss(span_loss, SpanLosses(_own_loss)), 2),
     "spans, taught": Step(model_of(SpanHead), SoftLabels(span_loss, span_divergence, 2.0, 0.5), 2, 2),
     "tokens": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), token_loss, 0),
+    "tokens, weighed": Step(model_of(functools.partial(TokenHead, n_columns=N_LABELS)), weighed_token_loss, 0),
     "tokens, taught": Step(
         model_of(functools.partial(TokenHead, n_columns=N_LABELS)),
         SoftLabels(token_loss, token_divergence, 2.0, 0.5),

@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 from distiltune.data.held import Data, as_list
 from distiltune.errors import ArgumentError, DataError
-from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.trained import texts_to_read
 
 WEIGHT: Final = "sample_weight"
@@ -187,10 +186,6 @@ def _cells(value: Any) -> dict[str, Any]:
 
 
 def _weights(weights: object, n_texts: int) -> list[float]:
-    if WEIGHT not in TextColumns.__dataclass_fields__:
-        raise ArgumentError(
-            "The readers do not know weights of rows yet.", where=f"argument: {WEIGHT}", fix="use class_weight"
-        )
     try:
         numbers = np.asarray(weights, dtype=np.float64)
     except (TypeError, ValueError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Unpack
 
@@ -15,6 +15,7 @@ from distiltune.python.wording import in_python
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs import evaluate as runs
 from distiltune.runs.evaluate import Evaluated
+from distiltune.tasks.own import Metric
 
 
 @in_python
@@ -25,6 +26,7 @@ def evaluate(
     predictions: str | Path | None = None,
     recipe: Recipe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     **settings: Unpack[UsingSettings],
 ) -> Evaluated:
     """Measure a model on data with gold answers.
@@ -36,6 +38,7 @@ def evaluate(
         recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained. It may
             be that of a training: what is of training is not looked at.
         on_progress: told how many examples are done, of how many; by default a notebook shows it.
+        metrics: figures of your own by name, as in `fine_tune`.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
             are refused. Products are taken in float32, whatever the precision of the training.
 
@@ -47,8 +50,9 @@ def evaluate(
 
     """
     with shown_here(), held_data(data, "data") as names:
+        told = on_progress or _told
         return runs.evaluate(
-            model, names, predictions=predictions, recipe=recipe, on_progress=on_progress or _told, **settings
+            model, names, predictions=predictions, recipe=recipe, on_progress=told, metrics=metrics, **settings
         )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from distiltune.system.host import restored
 from distiltune.system.names import as_names, as_path
 from distiltune.tasks.base import Dataset
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.own import NOTHING_OWN, Metric, Own
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
 
@@ -93,6 +94,7 @@ def evaluate(
     predictions: str | Path | None = None,
     recipe: Recipe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     **settings: Any,
 ) -> Evaluated:
     """Measure a model on data with gold answers.
@@ -104,6 +106,7 @@ def evaluate(
         recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained. It may
             be that of a training: what is of training is not looked at.
         on_progress: told how many examples are done, of how many.
+        metrics: figures of one's own, by name.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
             are refused. Products are taken in float32, whatever the precision of the training.
 
@@ -113,7 +116,9 @@ def evaluate(
     """
     _check_settings(settings, FOR_USE if predictions is None else FOR_PREDICTING, "evaluate", model)
     recipe = (recipe or Recipe()).with_changes(**settings, model=model)
-    return _run(recipe, settings, data, "evaluation", predictions, on_progress)
+    own = Own(metrics or {})
+    recipe.with_changes(**own.settings)  # which says what is wrong with a name
+    return _run(recipe, settings, data, "evaluation", predictions, on_progress, own)
 
 
 @restored()
@@ -164,6 +169,7 @@ def _run(
     use: Use,
     predictions: str | Path | None,
     on_progress: Callable[[int, int], None] | None,
+    own: Own = NOTHING_OWN,
 ) -> Evaluated:
     sources = as_names(data, "data", least=1)
     trained = _load(recipe, given, sources)
@@ -185,7 +191,7 @@ def _run(
         data=sources,
         n_examples=dataset.n_examples,
         n_features=len(dataset.features),
-        metrics=dict(evaluation.metrics),
+        metrics=own.figures(evaluation),
         rejected=tuple(dataset.findings.unused()),
         noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),

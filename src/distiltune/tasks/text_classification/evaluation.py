@@ -58,6 +58,8 @@ class TextEvaluation:
         classes: each label's scores, in the order of the ids; none for numbers.
         table: how often each gold label was given each label; None but for one label a text.
         bins: predictions by confidence; none but for one label a text.
+        compared: what is right of the texts that have labels, and what the model says: labels by name, arrays of 0 and
+            1 ``(n, n_labels)``, or numbers ``(n,)``.
 
     """
 
@@ -65,6 +67,7 @@ class TextEvaluation:
     classes: tuple[ClassScores, ...] = ()
     table: npt.NDArray[np.int64] | None = None
     bins: tuple[CalibrationBin, ...] = ()
+    compared: tuple[Any, Any] = ((), ())
 
 
 def score_texts(
@@ -118,13 +121,14 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
     own = {"loss": scores.loss, "n": float(len(known))}
     if targets.is_regression:
         gold = np.array([float(names_of(example)[0]) for example in examples])
-        return TextEvaluation({**own, **number_metrics(gold, values[:, 0])})
+        return TextEvaluation({**own, **number_metrics(gold, values[:, 0])}, compared=(gold, values[:, 0]))
     if targets.problem == "multi-label":
         wanted = np.zeros(values.shape, dtype=bool)
         for i, example in enumerate(examples):
             wanted[i, list(targets.ids(example))] = True
-        metrics, classes = label_set_metrics(wanted, values > THRESHOLD)
-        return TextEvaluation({**own, **metrics}, tuple(classes))
+        chosen = values > THRESHOLD
+        metrics, classes = label_set_metrics(wanted, chosen)
+        return TextEvaluation({**own, **metrics}, tuple(classes), compared=(wanted.astype(int), chosen.astype(int)))
     ids = np.array([targets.ids(example)[0] for example in examples])
     given = values.argmax(axis=1)
     metrics, classes = label_metrics(ids, given, len(targets.labels))
@@ -134,6 +138,7 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
         tuple(classes),
         confusion(ids, given, len(targets.labels)),
         bins,
+        ([targets.labels[i] for i in ids.tolist()], [targets.labels[i] for i in given.tolist()]),
     )
 
 

@@ -57,10 +57,14 @@ class FoundEntity:
 
 @dataclass(frozen=True, slots=True)
 class TokenEvaluation:
-    """What a model is worth on a set of texts: overall figures, shares from 0 to 1, and each label's."""
+    """What a model is worth on a set of texts: overall figures, shares from 0 to 1, and each label's.
+
+    ``compared`` are the tags (IOB2) of each text that has gold, and those that the model gives.
+    """
 
     metrics: dict[str, float]
     labels: dict[str, EntityScores] = field(default_factory=dict)
+    compared: tuple[Sequence[list[str]], Sequence[list[str]]] = ((), ())
 
 
 def mark_words(
@@ -138,15 +142,18 @@ def entities_found(
 
 def evaluate_marked(data: TokenData, marked: Marked, tags: Sequence[str]) -> TokenEvaluation:
     """What the marks are worth against the gold entities; nothing where there are none."""
-    counts, n = EntityCounts(), 0
+    counts = EntityCounts()
+    gold: list[list[str]] = []
+    given: list[list[str]] = []
     for example, found in entities_found(data, marked, tags):
         if example.gold is not None:
-            n += 1
             counts.add(example.gold, (each.entity for each in found))
-    if n == 0:
+            gold.append(gold_tags(example))
+            given.append(iob2(len(example.words), [each.entity for each in found]))
+    if not gold:
         return TokenEvaluation({})
-    own = {"loss": marked.loss, "accuracy": marked.accuracy, "n": float(n)}
-    return TokenEvaluation({**own, **counts.metrics()}, counts.by_label())
+    own = {"loss": marked.loss, "accuracy": marked.accuracy, "n": float(len(gold))}
+    return TokenEvaluation({**own, **counts.metrics()}, counts.by_label(), (gold, given))
 
 
 def as_spans(example: TokenExample, found: Sequence[FoundEntity]) -> list[dict[str, Any]]:
