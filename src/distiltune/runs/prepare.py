@@ -144,9 +144,7 @@ def prepare(
     began = time.perf_counter()
     own.check(recipe.metrics, recipe.loss)
     _check_fold(recipe)
-    keep_freed_memory()
-    set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
-    seed_everything(recipe.seed)
+    _set_machine(recipe, here)
     recipe = with_task_of_training(recipe)
     spec = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe)
     opened = spec.open_training(device)
@@ -190,6 +188,13 @@ def prepare(
         chosen,
         own=own,
     )
+
+
+def _set_machine(recipe: Recipe, here: Processes) -> None:
+    """Memory, threads and the seed."""
+    keep_freed_memory()
+    set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
+    seed_everything(recipe.seed)
 
 
 def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any], steps_per_epoch: int) -> Situation:
