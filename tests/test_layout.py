@@ -34,6 +34,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
     "model/test_source.py": ("model/small_json",),
+    "python/test_estimators.py": ("python/estimator_data", "python/kept_model"),
     "python/test_product.py": (
         "export/modernise",
         *(
@@ -41,6 +42,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             for name in ("arguments", "check", "models", "serve", "settings", "studies", "training", "using")
         ),
     ),
+    "python/test_showing.py": ("tasks/question_answering/reply_html",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
         *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),

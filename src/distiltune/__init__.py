@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from distiltune.version import __version__
@@ -17,6 +19,9 @@ from distiltune.version import __version__
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
     from distiltune.python.check import check
+    from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
+    from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
+    from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, cross_validate, find_lr, tune
@@ -84,13 +89,37 @@ _HOMES = {
     "tune": "distiltune.python.studies",
 }
 
+_ESTIMATORS = ("DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger")
+"""The names that need scikit-learn. They are not in `__all__`: ``from distiltune import *`` must do without it."""
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import distiltune` does not wait for PyTorch."""
+    if name in _ESTIMATORS:
+        return getattr(_estimators(name), name)
     if name not in _HOMES:
         raise AttributeError(f"module 'distiltune' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
+def _estimators(name: str) -> ModuleType:
+    """The module of the estimators.
+
+    Raises:
+        InstallationError: if scikit-learn is missing.
+
+    """
+    try:
+        return import_module("distiltune.python.estimators")
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        from distiltune.errors import InstallationError, install_extra
+
+        raise InstallationError(
+            f"{name} needs scikit-learn.", where=f"distiltune.{name}", fix=install_extra("sklearn")
+        ) from error
+
+
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *(_ESTIMATORS if find_spec("sklearn") else ())])

@@ -43,7 +43,10 @@ raises a `DistiltuneError`.
 
 _OTHERS = ("cross_validate", *(name for name in FUNCTIONS.values() if name != "fine_tune"))
 FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *_OTHERS, "pipeline")
-CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "Recipe", "Watcher", "ServingLimits", "DistiltuneError")
+CLASSES = (
+    *("Answerer", "TextClassifier", "EntityMarker", "DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger"),
+    *("Recipe", "Watcher", "ServingLimits", "DistiltuneError"),
+)
 """The public names, in the order of the page."""
 
 RECORDS: tuple[type, ...] = (
@@ -74,7 +77,7 @@ def _class(name: str, kind: Any) -> str:
     if not hasattr(kind, "model_fields"):  # of a recipe, they are the settings
         parts.append(f"```python\n{_signature(name, kind.__init__)}\n```\n\n")
     parts.append(_described(kind))
-    if inspect.isfunction(kind.__init__) and (kind.__init__.__doc__ or "").startswith("Load"):  # a model's own
+    if inspect.isfunction(kind.__init__) and (kind.__init__.__doc__ or "").startswith(("Load", "Say how")):
         parts += ["\n", _described(kind.__init__)]
     parts += [_member(name, *each) for each in _members(kind)]
     return "".join(parts)

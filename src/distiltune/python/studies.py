@@ -8,6 +8,7 @@ from typing import Unpack
 
 from distiltune.python.arguments import RecipeLike, held, recipe_of
 from distiltune.python.settings import Settings
+from distiltune.python.showing import reporter_of_here, shown_here
 from distiltune.python.wording import in_python
 from distiltune.studies import folds as folds_module
 from distiltune.studies import tune as search_module
@@ -21,7 +22,7 @@ from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 from distiltune.tasks.own import Loss, Metric, Own
 from distiltune.training.distributed import processes
 from distiltune.training.loop import Watcher
-from distiltune.training.reporter import Quiet, Reporter
+from distiltune.training.reporter import Reporter
 
 
 @in_python
@@ -48,7 +49,7 @@ def find_lr(
 
     """
     place = Path(output) if output is not None and processes().writes else None
-    with held(settings) as named:
+    with shown_here(), held(settings) as named:
         built = recipe_of(recipe, named)
         if place is not None:
             check_output(place)
@@ -65,7 +66,7 @@ def tune(
     output: str | Path,
     search: Sequence[str] = DEFAULT_SEARCH,
     trials: int = 20,
-    make_reporter: Callable[[], Reporter] = Quiet,
+    make_reporter: Callable[[], Reporter] = reporter_of_here,
     **settings: Unpack[Settings],
 ) -> Search:
     """Search settings: train again and again, stop what is behind, keep the best (needs the extra `tune`).
@@ -75,7 +76,7 @@ def tune(
         output: the directory of the search; one that is there goes on.
         search: what to try, once a setting: ``"learning_rate=1e-5:3e-4:log"``, ``"epochs=2,3,4"``.
         trials: how many to try, earlier ones included.
-        make_reporter: gives who shows a trial's progress; by default nobody.
+        make_reporter: gives who shows a trial's progress; by default as in `fine_tune`.
         **settings: settings that win over the recipe.
 
     Returns:
@@ -100,7 +101,7 @@ def cross_validate(
     *,
     output: str | Path,
     overwrite: bool = False,
-    make_reporter: Callable[[], Reporter] = Quiet,
+    make_reporter: Callable[[], Reporter] = reporter_of_here,
     callbacks: Sequence[Watcher] = (),
     metrics: Mapping[str, Metric] | None = None,
     loss: Loss | None = None,
@@ -112,7 +113,7 @@ def cross_validate(
         recipe: of each training; as in `fine_tune`.
         output: the directory for the runs; a cross-validation that was stopped there goes on.
         overwrite: begin anew where runs are already there.
-        make_reporter: gives who shows a training's progress; by default nobody.
+        make_reporter: gives who shows a training's progress; by default as in `fine_tune`.
         callbacks: as in `fine_tune`.
         metrics: as in `fine_tune`.
         loss: as in `fine_tune`.

@@ -15,6 +15,7 @@ from distiltune.coach.watching import Coach
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe, named_settings
+from distiltune.report.short_html import advice_list, block, epochs_table, line, loss_curve
 from distiltune.runs.coaching import training_facts
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
@@ -35,6 +36,7 @@ from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointIn
 from distiltune.training.distributed import joined, largest_of_all, processes
 from distiltune.training.interruption import Interruption, Terminated
 from distiltune.training.loop import EpochReport, Evaluate, Keeper, LoopState, Watcher, train
+from distiltune.training.objective import TableColumn
 from distiltune.training.optimiser import Adam
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog, plain_values
@@ -56,6 +58,7 @@ class FineTuned:
         recipe: the recipe as run.
         scores: the best epoch's main scores in words, empty without validation data.
         advice: what the coach says, the first thing to do first.
+        columns: of the epoch table.
 
     """
 
@@ -66,6 +69,24 @@ class FineTuned:
     recipe: Recipe
     scores: str = ""
     advice: tuple[Advice, ...] = ()
+    columns: tuple[TableColumn, ...] = ()
+
+    def __repr__(self) -> str:
+        scores = f" ({self.scores})" if self.scores else ""
+        return f"<FineTuned {self.directory}: best epoch {self.best_epoch} of {len(self.epochs)}{scores}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores, the epoch table, the curve of the loss, and what the coach says."""
+        return block(
+            (
+                line(self.scores or "no validation data, so nothing was measured", bold=True),
+                line(f"best epoch: {self.best_epoch} of {len(self.epochs)}, counted from 0", muted=True),
+                epochs_table(self.columns, self.epochs, self.best_epoch),
+                loss_curve(self.epochs),
+                advice_list(self.advice),
+                line(f"model: {self.model}; report: {self.directory / 'report.html'}", muted=True),
+            )
+        )
 
     @property
     def best(self) -> EpochReport:
@@ -396,10 +417,18 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     metrics = keeper.epochs[best].validation
     guide = prepared.task.guide(metrics)
-    for line in guide.decisions:
-        writing.reporter.note(line)
-    scores = guide.scores(metrics)
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
+    for decision in guide.decisions:
+        writing.reporter.note(decision)
+    return FineTuned(
+        directory=run.path,
+        model=run.model,
+        epochs=tuple(keeper.epochs),
+        best_epoch=best,
+        recipe=prepared.recipe,
+        scores=guide.scores(metrics),
+        advice=findings.advice,
+        columns=prepared.task.table,
+    )
 
 
 def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption) -> FineTuned:
@@ -421,7 +450,7 @@ def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption
         _put_back(prepared, optimiser)
         with interruption.deferred():
             _train(prepared, optimiser, evaluate, follower)
-    return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
+    return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe, columns=task.table)
 
 
 def _train(

@@ -47,6 +47,10 @@ class CrossValidated:
     metrics: Mapping[str, Interval]
     predictions: tuple[Path, ...]
 
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {each.value:.4f}" for name, each in self.metrics.items())
+        return f"<CrossValidated {self.directory}, {len(self.folds)} folds: {figures}>"
+
     def as_json(self) -> dict[str, Any]:
         """The record as plain values."""
         return {

@@ -23,7 +23,7 @@ E = TypeVar("E")
 class TaskData(Generic[E]):
     """Examples as the task read them, with their features, in order; ``arrays`` is what else goes with these."""
 
-    examples: tuple[E, ...]
+    examples: Sequence[E]
     features: FeatureSet
     findings: RowFindings
     fingerprint: str

@@ -116,6 +116,23 @@ def mark_words(
     return Marked(tags[place], confidence[place], loss, right, each)
 
 
+def word_probabilities(model: nn.Module, data: TokenData, batch_tokens: int) -> npt.NDArray[np.float64]:
+    """``(all_words, n_tags)`` the probability of each tag, dropout off, the words of all examples laid end to end."""
+    features = data.features
+    shares: list[npt.NDArray[np.float64]] = []
+    rows = np.zeros(len(features.token_ids), dtype=np.int64)  # of each token in what is run, batch after batch
+    n_run = 0
+    for batch, output in outputs(model, features, np.arange(len(features)), batch_tokens):
+        shares.append(output.float().softmax(dim=1).double().cpu().numpy())
+        places = flat_positions(features.offsets, batch.feature_ids)
+        rows[places] = n_run + np.arange(len(places))
+        n_run += len(places)
+    if not shares:
+        return np.zeros((0, 0))
+    probabilities: npt.NDArray[np.float64] = np.concatenate(shares)[rows[data.arrays["word_place"]]]
+    return probabilities
+
+
 def marked_by(data: TokenData, scores: npt.NDArray[np.float32]) -> Marked:
     """What ``(all_tokens, n_tags)`` scores of all windows, in order, say; of gold tags nothing is asked."""
     best = torch.from_numpy(scores).softmax(dim=1).max(dim=1)
