@@ -15,7 +15,7 @@ from distiltune.data.example_set import ExampleSet
 from distiltune.data.held import Column
 from distiltune.data.row_findings import RowFindings
 from distiltune.data.values import MAX_TEXT_CHARACTERS, text_problem
-from distiltune.data.words import word_spans
+from distiltune.data.words import markable_spans
 from distiltune.errors import DataError
 from distiltune.settings.bounds import check_values
 from distiltune.system.device import set_threads
@@ -138,7 +138,7 @@ class EntityMarker:
 
         """
         listed = texts_to_read(texts)
-        examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(listed))
+        examples = tuple(TokenExample(str(i), text, markable_spans(text), None) for i, text in enumerate(listed))
         return self._featurised(examples)
 
     def _featurised(self, examples: tuple[TokenExample, ...]) -> TokenData:
