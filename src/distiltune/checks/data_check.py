@@ -118,7 +118,7 @@ class Checked:
 
     def _repr_html_(self) -> str:
         """What a notebook shows: the lines of a terminal."""
-        return f'<pre style="line-height:1.35">{escape(chr(10).join(self.lines))}</pre>'
+        return f'<pre style="line-height:1.35;white-space:pre-wrap">{escape(chr(10).join(self.lines))}</pre>'
 
 
 def begin_check(request: CheckRequest) -> CheckBasis:

@@ -103,7 +103,7 @@ def advice_list(advice: Sequence[Advice]) -> str:
             f'<div style="{_MUTED}">why: {escape(plain(each.evidence))}</div>',
         ]
         if each.command:
-            parts.append(f"<div>what to do: <code>{escape(plain(each.command))}</code></div>")
+            parts.append(f"<div>what to do: {escape(plain(each.command))}</div>")
         items.append(f"<li>{''.join(parts)}</li>")
     return f'<div>coach:</div><ol style="margin:0.2em 0">{"".join(items)}</ol>'
 
@@ -123,7 +123,7 @@ def listed(lines: Sequence[str], most: int = 10) -> str:
 
 def as_printed(lines: Iterable[str]) -> str:
     """Lines of a terminal, whose columns stand below each other."""
-    return f'<pre style="line-height:1.35">{escape(chr(10).join(map(_kept, lines)))}</pre>'
+    return f'<pre style="line-height:1.35;white-space:pre-wrap">{escape(chr(10).join(map(_kept, lines)))}</pre>'
 
 
 def one_line(text: str, most: int = 60) -> str:
