@@ -50,8 +50,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self._idle_since = self.loop.time()
         self._begin_waiting()
-        if len(self.connections) > self._max_connections:
-            self._close_the_idlest()
+        self._close_the_idlest_of_too_many()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has come; from the first byte of a request on its head has so long to be whole."""
@@ -91,16 +90,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_idle():
             self._close(408, "The request did not begin in time.", "send its head at once", is_told=self._has_begun)
 
-    def _close_the_idlest(self) -> None:
-        """Close the connection, perhaps this one, that has had nothing to do for the longest time."""
-        idle = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._can_go()]
-        # Those that have not begun a request first: whoever is being answered is not among them.
-        victim = min(idle, key=lambda each: each._idle_since, default=self)
+    def _close_the_idlest_of_too_many(self) -> None:
+        """Close the connection, perhaps this one, that has had nothing to do for the longest time, if it is too many.
+
+        Those that are being closed do not count: of many that end at once this one would be the only one left to go.
+        """
+        ours = [each for each in self.connections if isinstance(each, BoundedProtocol)]
+        still_open = [each for each in ours if not each.transport.is_closing()]
+        if len(still_open) <= self._max_connections:
+            return
+        victim = min((each for each in still_open if each._is_idle()), key=lambda each: each._idle_since, default=self)
         is_told = victim is self or victim._has_begun
         victim._close(503, "The server has too many connections.", "ask again in 1 s", is_told=is_told)
-
-    def _can_go(self) -> bool:
-        return self._is_idle() and not self.transport.is_closing()
 
     def _close(self, status: int, what: str, fix: str, *, is_told: bool) -> None:
         """Close it; whoever waits for an answer is told why, in the form that all errors have."""
