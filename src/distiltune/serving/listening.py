@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import logging
 import signal
@@ -26,6 +27,9 @@ MOST_CONNECTIONS: Final = 1_000
 _OWN_FILES: Final = 50
 """Open files that are no connection: libraries, the event loop, pipes to the processes that read files."""
 
+_MOMENTS: Final = itertools.count()
+"""One after another: a loop's own clock stands still while it takes many connections, and the last one might go."""
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's connection, which has to begin its request in time, and goes when there are too many idle ones."""
@@ -42,13 +46,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**given)
         self._header_s, self._max_connections = header_s, max_connections
         self._timer: asyncio.TimerHandle | None = None
-        self._idle_since = 0.0
+        self._idle_since = 0
         self._has_begun = False  # to send a request, of which the head is not whole
 
     def connection_made(self, transport: Any) -> None:
         """Take a connection; the one that has been idle longest goes if there are more than there may be."""
         super().connection_made(transport)
-        self._idle_since = self.loop.time()
+        self._idle_since = next(_MOMENTS)
         self._begin_waiting()
         self._close_the_idlest_of_too_many()
 
@@ -66,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is sent; a next request may begin."""
-        self._idle_since, self._has_begun = self.loop.time(), False
+        self._idle_since, self._has_begun = next(_MOMENTS), False
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
