@@ -15,7 +15,6 @@ import pytest
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 
 from distiltune.errors import DataError
-from distiltune.serving import corrections
 from distiltune.serving.corrections import CorrectionsFile, NotKeptError
 from distiltune.tasks.question_answering.read import read_examples
 from distiltune.tasks.question_answering.serve.forms import CorrectionIn, correction_rows
@@ -60,7 +59,7 @@ def test_a_full_disk_leaves_the_file_as_it_was(tmp_path: Path, monkeypatch: pyte
             raise OSError(errno.ENOSPC, "No space left on device")
         return written(descriptor, content[:5])
 
-    monkeypatch.setattr(corrections.os, "write", write)
+    monkeypatch.setattr("distiltune.serving.corrections.os.write", write)
     with pytest.raises(NotKeptError, match="No space left"):
         file.append([{"i": 2, "text": "x" * 100}])
     assert file.path.read_bytes() == before

@@ -77,7 +77,7 @@ def served(folder: Path, row: Any, task: str) -> Iterator[Served]:
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row(i)) + "\n" for i in numbers), encoding="utf-8")
     tokenizer = word_pieces([*NAMES, *PLACES, "the", "sees", *map(str, range(9))])
     model = write_tiny_model(folder / "tiny", tokenizer, replace(TINY, vocab_size=tokenizer.get_vocab_size()))
-    files = {name: str(folder / f"{name}.jsonl") for name in ("train", "validation")}
+    files: dict[str, Any] = {name: str(folder / f"{name}.jsonl") for name in ("train", "validation")}
     run = fine_tune(output=folder / "run", model=str(model), recipe="classic", **files, **SETTINGS)
     kept = folder / "right.jsonl"
     limits = Limits(max_body_bytes=4_000, corrections=CorrectionsFile(kept))
