@@ -17,11 +17,11 @@ pytest.importorskip("fastapi", reason="needs the extra `serve`")
 from distiltune.errors import DataError
 from distiltune.serving.corrections import CorrectionsFile, NotKeptError
 from distiltune.tasks.question_answering.read import read_examples
-from distiltune.tasks.question_answering.serve.forms import CorrectionIn, correction_rows
-from distiltune.tasks.text_classification.service import CorrectionIn as LabelIn
+from distiltune.tasks.question_answering.serve.forms import RightAnswerIn, correction_rows
+from distiltune.tasks.text_classification.service import RightLabelsIn
 from distiltune.tasks.text_classification.service import correction_row as label_row
 from distiltune.tasks.text_classification.targets import Targets
-from distiltune.tasks.token_classification.service import CorrectionIn as EntitiesIn
+from distiltune.tasks.token_classification.service import RightEntitiesIn
 from distiltune.tasks.token_classification.service import correction_row as entities_row
 
 
@@ -74,9 +74,9 @@ def test_what_cannot_be_written_or_read_again_is_told_at_the_start(tmp_path: Pat
     assert (tmp_path / "right.jsonl").read_bytes() == b""
 
 
-def correction(text: str, answer: Mapping[str, int] | None, *more: str) -> CorrectionIn:
+def correction(text: str, answer: Mapping[str, int] | None, *more: str) -> RightAnswerIn:
     documents = [{"text": each} for each in (*more, text)]
-    return CorrectionIn.model_validate({"question": "Who?", "documents": documents, "answer": answer})
+    return RightAnswerIn.model_validate({"question": "Who?", "documents": documents, "answer": answer})
 
 
 def test_offsets_count_code_points_also_beside_emoji_and_line_ends(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_labels_are_the_models_own() -> None:
     number = Targets("regression", ("score",))
 
     def row(targets: Targets, **given: Any) -> dict[str, Any]:
-        found = label_row(LabelIn.model_validate({"text": "x", **given}), targets)
+        found = label_row(RightLabelsIn.model_validate({"text": "x", **given}), targets)
         del found["id"]
         return found
 
@@ -135,7 +135,7 @@ def test_labels_are_the_models_own() -> None:
 def test_entities_lie_apart_and_have_the_models_labels() -> None:
     def row(*entities: tuple[int, int, str]) -> list[Any]:
         given = [{"start": start, "end": end, "label": label} for start, end, label in entities]
-        found = EntitiesIn.model_validate({"text": "Ada sees Rome", "entities": given})
+        found = RightEntitiesIn.model_validate({"text": "Ada sees Rome", "entities": given})
         return list(entities_row(found, ("person", "place"))["spans"])
 
     assert [each["start"] for each in row((9, 13, "place"), (0, 3, "person"))] == [0, 9]

@@ -20,8 +20,9 @@ from distiltune.serving.access import Access
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.corrections import CorrectionsFile
 from distiltune.serving.gate import Limits
-from distiltune.tasks.question_answering.answerer import ALWAYS_ANSWERS, Answerer
+from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.read import read_examples
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 from distiltune.tasks.question_answering.serve.service import question_answering_app
 from tests.helpers import people
 from tests.serving.in_browser import CHROMIUM, SHOWN, drop, opened, violations

@@ -145,19 +145,7 @@ def _router(
 ) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["texts"])
     threads = ThreadPoolExecutor(2, "preparing")
-    strict = ConfigDict(strict=True, extra="forbid")
-    text: Any = service.text
-    bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
-    said: Any = service.result
-    texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
-    results_out: Any = create_model(
-        "ResultsOut",
-        __doc__="What is said of each text, in order.",
-        results=(list[said | None], Field(description="None for a text that was not read in time.")),
-        complete=(bool, Field(description="Whether all texts were read before time ran out.")),
-        can_decline=(bool, Field(description="Whether it may be that nothing is said of a text.")),
-        seconds=(float, ...),
-    )
+    texts_in, results_out = _forms(service)
 
     @router.get("/model", summary="What reads, and what the server takes")
     async def model() -> TextsAboutOut:
@@ -208,6 +196,24 @@ def _router(
     if service.correctable is not None:
         add_corrections_route(router, limits, service.correctable)
     return router
+
+
+def _forms(service: TextService) -> tuple[Any, Any]:
+    """The forms of a request and of its answer."""
+    strict = ConfigDict(strict=True, extra="forbid")
+    text: Any = service.text
+    bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
+    said: Any = service.result
+    texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
+    results_out: Any = create_model(
+        "ResultsOut",
+        __doc__="What is said of each text, in order.",
+        results=(list[said | None], Field(description="None for a text that was not read in time.")),
+        complete=(bool, Field(description="Whether all texts were read before time ran out.")),
+        can_decline=(bool, Field(description="Whether it may be that nothing is said of a text.")),
+        seconds=(float, ...),
+    )
+    return texts_in, results_out
 
 
 def _n_characters(text: str | Sequence[str]) -> int:

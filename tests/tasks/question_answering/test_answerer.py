@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.report.answers import answer_lines
-from distiltune.tasks.question_answering.answerer import ALWAYS_ANSWERS, Answerer
+from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.documents import as_documents, sentence_around
 from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 from tests.helpers import TINY, people, write_tiny_model
 
 

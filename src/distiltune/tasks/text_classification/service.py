@@ -34,7 +34,7 @@ class LabelsOut(BaseModel):
     number: Annotated[float | None, Field(description="The number, of a model of numbers.")]
 
 
-class CorrectionIn(BaseModel):
+class RightLabelsIn(BaseModel):
     """A text with what is right of it."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -46,7 +46,7 @@ class CorrectionIn(BaseModel):
     number: Annotated[float | None, Field(description="Of a model of numbers: the right one.")] = None
 
 
-def correction_row(correction: CorrectionIn, targets: Targets) -> dict[str, Any]:
+def correction_row(correction: RightLabelsIn, targets: Targets) -> dict[str, Any]:
     """The row that `train` reads.
 
     Raises:
@@ -78,7 +78,7 @@ def _new_id() -> str:
 def _correctable(targets: Targets) -> Correctable:
     right = {"number": 0.5} if targets.is_regression else {"labels": list(targets.labels[:1])}
     return Correctable(
-        CorrectionIn,
+        RightLabelsIn,
         lambda correction: [correction_row(correction, targets)],
         {"text": "The lease is signed by Ada Byron.", **right},
     )

@@ -39,7 +39,7 @@ class EntitiesOut(BaseModel):
     entities: list[EntityOut]
 
 
-class SpanIn(BaseModel):
+class EntityIn(BaseModel):
     """An entity, in code points of its text."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -49,16 +49,16 @@ class SpanIn(BaseModel):
     label: str
 
 
-class CorrectionIn(BaseModel):
+class RightEntitiesIn(BaseModel):
     """A text with all that is to be marked in it."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     text: OneText
-    entities: Annotated[list[SpanIn], Field(description="All of them; none: there is nothing to mark.")]
+    entities: Annotated[list[EntityIn], Field(description="All of them; none: there is nothing to mark.")]
 
 
-def correction_row(correction: CorrectionIn, labels: Sequence[str]) -> dict[str, Any]:
+def correction_row(correction: RightEntitiesIn, labels: Sequence[str]) -> dict[str, Any]:
     """The row that `train` reads.
 
     Raises:
@@ -120,6 +120,6 @@ def model_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSet
     page = files("distiltune.tasks.token_classification").joinpath("page")
     labels = tuple(marker.labels)
     example = {"text": "Ada Byron signs.", "entities": [{"start": 0, "end": 9, "label": next(iter(labels), "")}]}
-    correctable = Correctable(CorrectionIn, lambda correction: [correction_row(correction, labels)], example)
+    correctable = Correctable(RightEntitiesIn, lambda correction: [correction_row(correction, labels)], example)
     offered = TextService("token-classification", labels, OneText, EntitiesOut, True, page, correctable)
     return texts_app(_Model(marker), offered, name, limits, batches)

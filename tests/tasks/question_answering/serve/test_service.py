@@ -29,8 +29,9 @@ from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import CONTENT_SECURITY_POLICY, Limits
 from distiltune.serving.listening import served_names
 from distiltune.serving.site import Site
-from distiltune.tasks.question_answering.answerer import ALWAYS_ANSWERS, Answerer
+from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.documents import Document
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 from distiltune.tasks.question_answering.serve.service import question_answering_app
 from distiltune.version import __version__
 from tests.helpers import people

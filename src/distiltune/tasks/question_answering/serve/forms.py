@@ -222,7 +222,7 @@ def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerO
     )
 
 
-class SpanIn(BaseModel):
+class AnswerSpanIn(BaseModel):
     """A part of one of the documents, in code points."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
@@ -232,17 +232,17 @@ class SpanIn(BaseModel):
     end: Annotated[int, Field(ge=1), _AS_WHOLE]
 
 
-class CorrectionIn(BaseModel):
+class RightAnswerIn(BaseModel):
     """A question with its right answer."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
     question: _Question
     documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
-    answer: Annotated[SpanIn | None, Field(description="null: the texts do not tell.")]
+    answer: Annotated[AnswerSpanIn | None, Field(description="null: the texts do not tell.")]
 
 
-def correction_rows(correction: CorrectionIn) -> list[dict[str, Any]]:
+def correction_rows(correction: RightAnswerIn) -> list[dict[str, Any]]:
     """The rows that `train` reads: one with the answer's document, or one without an answer for each document.
 
     Raises:
@@ -266,7 +266,7 @@ def correction_rows(correction: CorrectionIn) -> list[dict[str, Any]]:
     return [_row(correction.question, text, span)]
 
 
-def _row(question: str, text: str, span: SpanIn | None) -> dict[str, Any]:
+def _row(question: str, text: str, span: AnswerSpanIn | None) -> dict[str, Any]:
     found = [] if span is None else [(text[span.start : span.end], span.start)]
     return {
         "id": f"correction-{secrets.token_hex(8)}",
@@ -277,7 +277,7 @@ def _row(question: str, text: str, span: SpanIn | None) -> dict[str, Any]:
 
 
 CORRECTABLE: Final = Correctable(
-    CorrectionIn,
+    RightAnswerIn,
     correction_rows,
     {
         "question": "Who signs the lease?",

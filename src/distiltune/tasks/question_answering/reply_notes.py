@@ -1,4 +1,4 @@
-"""Whether a model's vocabulary covers what a question is written in."""
+"""What is remarkable about an answer, in sentences; among it whether the vocabulary covers the question."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from tokenizers import Tokenizer
 
 from distiltune.model.tokenizer import SPECIAL_TOKENS
 from distiltune.tasks.question_answering.check.scripts import weighed_letters
+
+ALWAYS_ANSWERS: Final = (
+    "This model gives an answer to every question, also where the text does not tell: mind the confidence."
+)
+"""What is said with each answer of a model that cannot decline."""
 
 _MANY_UNKNOWN: Final = 0.5
 _LETTERS_A_PIECE: Final = 1.5
@@ -35,3 +40,18 @@ def uncovered_note(question: str, tokenizer: Tokenizer) -> str:
     if is_alphabet and sum(end - start for start, end in worded) < _LETTERS_A_PIECE * len(worded):
         return "The model's vocabulary has only single letters of this question's script: it guesses."
     return ""
+
+
+def cut_note(limit: int) -> str:
+    """What is said of a question that is longer than the windows' limit, in tokens."""
+    return (
+        f"The question is longer than {limit:,} tokens, so only its first {limit:,} are read; "
+        "max_question_tokens sets that, within what a window holds."
+    )
+
+
+def unread_note(read_share: float) -> str:
+    """What is said where time ran out."""
+    if not read_share:
+        return "Time ran out before anything was read for this question: ask it again, alone or of less text."
+    return f"Time ran out when {read_share:.0%} of the text was read; this is the best of that."

@@ -6,7 +6,7 @@ import string
 
 import pytest
 
-from distiltune.tasks.question_answering.vocabulary import uncovered_note
+from distiltune.tasks.question_answering.reply_notes import uncovered_note
 from tests.helpers import word_pieces
 
 CYRILLIC = "абвгдежзийклмнопрстуфхцчшщъыьэюя"
