@@ -64,7 +64,11 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
         "tasks/question_answering/serve/forms",
     ),
-    "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
+    "tasks/question_answering/test_answerer.py": (
+        "inference/precision",
+        "tasks/question_answering/documents",
+        "tasks/question_answering/remarks",
+    ),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
     "tasks/question_answering/test_question_data.py": (
         "data/example_set",
