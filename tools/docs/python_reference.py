@@ -24,7 +24,8 @@ from distiltune.runs.fine_tune import FineTuned
 from distiltune.studies.compare import RunComparison
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer, Place
 from distiltune.tasks.text_classification.classifier import Classified
 from distiltune.tasks.token_classification.marker import MarkedEntity
 from distiltune.training.loop import EpochReport
@@ -46,7 +47,7 @@ CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "Recipe", "ServingLimit
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, EpochReport, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
-    *(Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity),
+    *(Converted, Exported, Pushed, Reply, FoundAnswer, Place, Classified, MarkedEntity),
 )
 """What they give."""
 

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
+from distiltune.commands.asking import ask
 from distiltune.commands.coaching import check, compare, find_lr, tune
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.training import distill, train
-from distiltune.commands.using import ask, evaluate, predict, serve
+from distiltune.commands.using import evaluate, predict, serve
 from distiltune.version import __version__
 
 app = typer.Typer(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from distiltune.commands.naming import all_data
 from distiltune.commands.options import JsonOption, RecipeOption, place, settings_as_flags, used
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.python.check import checked
@@ -19,7 +20,14 @@ _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboa
 
 @settings_as_flags(*FOR_CHECKING)
 def check(
-    data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, patterns such as 'part-*.jsonl', `starter`, or hub names; or documents.",
+            metavar="DATA...",
+        ),
+    ] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", help="The same, by a flag.")] = None,
     against: Annotated[
         list[str] | None,
         typer.Option("--against", help="The other set, usually the validation data: what do the two share?"),
@@ -49,8 +57,9 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
+    sources = all_data(named or [], data, "distiltune check DATA")
     built = Recipe.build(
-        {**(named_settings(recipe) if recipe is not None else {}), **used(settings), "train": tuple(data)}
+        {**(named_settings(recipe) if recipe is not None else {}), **used(settings), "train": tuple(sources)}
     )
     from distiltune.report.console import working
 

@@ -39,12 +39,6 @@ def name(flag: str) -> Callable[[str], str]:
     return text
 
 
-ModelOption = Annotated[
-    str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
-]
-DataOption = Annotated[
-    list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
-]
 RunOption = Annotated[
     Path | None,
     typer.Option(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from distiltune.data.held import Data
+from distiltune.errors import RecipeError
 from distiltune.python.arguments import RecipeLike, held_data, recipe_of
 from distiltune.python.settings import CheckingSettings
 from distiltune.python.wording import in_python
@@ -30,7 +31,7 @@ def check(
     """Say what is wrong with a data set before anything is trained on it.
 
     Args:
-        data: files, directories, `starter`, hub names, or data in memory.
+        data: files, directories, `starter`, hub names, or data in memory; or documents (text, Markdown, HTML, PDF).
         against: the other set, usually the validation data: what do the two share?
         fix: write a cleaned data set here (.json or .jsonl), and what was changed beside it.
         recipe: a recipe, for its settings.
@@ -56,7 +57,29 @@ def checked(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked
 
     """
     from distiltune.recipe.choose_task import with_task_of_training
+    from distiltune.tasks.document_files import document_sources
 
+    if document_sources(recipe.train) is not None:
+        return _of_documents(recipe, against, fix)
     recipe = with_task_of_training(recipe)
     entry = TASKS[recipe.task]
     return entry.needed(entry.checker)(recipe.train, against, recipe, fix)
+
+
+def _of_documents(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked:
+    """What is wrong with documents.
+
+    Raises:
+        RecipeError: if they are to be compared or mended, as rows are.
+
+    """
+    from distiltune.tasks.document_check import check_documents
+
+    for flag, given in (("--against", against), ("--fix", fix)):
+        if given:
+            raise RecipeError(
+                "Documents have no rows to compare or to mend.",
+                where=f"{flag}, with {', '.join(recipe.train)}",
+                fix=f"leave {flag} out, or give data files",
+            )
+    return check_documents(recipe.train, recipe.model, recipe.encoding)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding
-from distiltune.errors import DataError, DistiltuneError
+from distiltune.errors import DataError, DistiltuneError, RecipeError
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.model.source import PACKAGED
 from distiltune.recipe.choose_task import entry_of_model, with_task_of_model
@@ -22,6 +22,8 @@ from distiltune.system.durable import writing_text, writing_to
 from distiltune.system.host import restored
 from distiltune.system.names import as_names, as_path
 from distiltune.tasks.base import Dataset
+from distiltune.tasks.document_files import documents_as_data
+from distiltune.tasks.question_answering.names import NAME as QUESTION_ANSWERING
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
 
@@ -108,7 +110,8 @@ def predict(
 
     Args:
         model: a model directory, a run, or a name on the hub.
-        data: files, directories, `starter`, or data set names on the hub.
+        data: files, directories, `starter`, or data set names on the hub; or documents (text, Markdown, HTML, PDF), a
+            text each.
         predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
         recipe: as in `evaluate`.
         on_progress: told how many examples are done, of how many.
@@ -141,7 +144,38 @@ def _run(
     predictions: str | Path | None,
     on_progress: Callable[[int, int], None] | None,
 ) -> Evaluated:
-    sources = as_names(data, "data", least=1)
+    named = as_names(data, "data", least=1)
+    with documents_as_data(named, recipe.encoding) if use == "prediction" else nullcontext((named, ())) as held:
+        sources, notes = held
+        if sources != named:
+            _check_takes_documents(recipe.model)
+        found = _run_on(recipe, given, sources, use, predictions, on_progress)
+        return replace(found, data=named, notes=(*notes, *found.notes))
+
+
+def _check_takes_documents(model: str) -> None:
+    """Check that a model has something to say of a document alone.
+
+    Raises:
+        RecipeError: if it answers questions.
+
+    """
+    if (entry := entry_of_model(model)).name == QUESTION_ANSWERING:
+        raise RecipeError(
+            f"Documents have no questions, and the model is one for {entry.name}.",
+            where=model,
+            fix=f'ask it: distiltune ask {model} --document FOLDER "A question?"',
+        )
+
+
+def _run_on(
+    recipe: Recipe,
+    given: Iterable[str],
+    sources: tuple[str, ...],
+    use: Use,
+    predictions: str | Path | None,
+    on_progress: Callable[[int, int], None] | None,
+) -> Evaluated:
     trained = _load(recipe, given, sources)
     task, loaded = trained.task, trained.loaded
     dataset = task.load_data(sources, loaded.tokenizer, use)

@@ -18,8 +18,9 @@ from distiltune.serving.asking import NOT_BLANK, add_text_route, in_time, load_a
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, make_app
-from distiltune.tasks.question_answering.answerer import Answerer, FoundAnswer, PreparedQuestions, Reply
+from distiltune.tasks.question_answering.answerer import Answerer, PreparedQuestions, Reply
 from distiltune.tasks.question_answering.documents import Document, as_documents
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
 from distiltune.tasks.question_answering.passages import PassageIndex
 
 MAX_QUESTIONS: Final = 32

@@ -1,0 +1,244 @@
+"""Documents in files: those that a path, a folder or a pattern stands for, and their texts as `serve` reads them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from distiltune.data.files import files_below, format_suffix
+from distiltune.data.held import holding, is_held_name
+from distiltune.data.sources import STARTER, matches, not_found
+from distiltune.data.streams import MAX_JSON_BYTES, open_bytes, read_text, reading
+from distiltune.data.unknown_files import way_to_name
+from distiltune.errors import DataError, install_extra
+from distiltune.progress import tell
+from distiltune.serving.files_to_text import KINDS, FileKind, file_to_text
+
+STANDARD_INPUT: Final = "-"
+_TEXT: Final = "text"
+_WANTED_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys((".txt", ".text"), (_TEXT,)),
+    **dict.fromkeys((".md", ".markdown"), ("markdown", _TEXT)),
+    **dict.fromkeys((".html", ".htm", ".xhtml"), ("html",)),
+    ".pdf": ("pdf",),
+    ".docx": ("docx",),
+    ".epub": ("epub",),
+}
+"""Suffix → what `serve` may call such files, the best first."""
+_LACKS_A_LIBRARY: Final = ("ModuleNotFoundError", "ImportError")
+_SHOWN: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentFiles:
+    """The documents that were named, in reading order, and files beside them in folders that are none."""
+
+    files: tuple[str, ...]
+    passed_over: tuple[str, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know."""
+        if not self.passed_over:
+            return ()
+        shown = ", ".join(self.passed_over[:_SHOWN]) + ", ..." * (len(self.passed_over) > _SHOWN)
+        return (f"passed over in folders, since they are no documents: {len(self.passed_over):,} ({shown})",)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document's path and its text; the text is None where it cannot be read, and ``problem`` says why."""
+
+    name: str
+    text: str | None
+    problem: DataError | None = None
+
+
+def is_document(path: str | Path) -> bool:
+    """Whether a file is a document by its suffix; unpacked, if it is gzipped."""
+    return _suffix(path) in _WANTED_KINDS
+
+
+def find_documents(names: Iterable[str]) -> DocumentFiles:
+    """The documents that these stand for: a file as it is, of a folder all in it and below it, of a pattern its files.
+
+    Hidden files and folders are not looked at. ``-``, standard input, stands for itself.
+
+    Raises:
+        DataError: if there is no such file, or none in a folder.
+
+    """
+    found: dict[str, None] = {}
+    passed_over: dict[str, None] = {}
+    for name in names:
+        for path in [Path(name)] if name == STANDARD_INPUT else matches(name) or [Path(name).expanduser()]:
+            if name != STANDARD_INPUT and not path.exists():
+                raise not_found(path)
+            inside = list(_below(path)) if path.is_dir() else []
+            documents = [each for each in inside if is_document(each)] if path.is_dir() else [path]
+            if not documents:
+                raise DataError(
+                    "The folder holds no document.",
+                    where=str(path),
+                    fix=f"it should have files that end in one of: {', '.join(_readable())}",
+                )
+            found |= dict.fromkeys(map(str, documents))
+            passed_over |= dict.fromkeys(str(each) for each in inside if not is_document(each))
+    return DocumentFiles(tuple(found), tuple(passed_over))
+
+
+def read_documents(names: Sequence[str], encoding: str = "") -> list[Document]:
+    """The texts of documents, several at once where a library reads them; those that cannot be read say why.
+
+    Args:
+        names: paths, or ``-`` for standard input.
+        encoding: of plain text that is not UTF-8.
+
+    """
+    return asyncio.run(_read_all(names, encoding))
+
+
+class Documents(list[dict[str, str | None]]):
+    """Documents as rows with ``id`` and ``text``: a list by its own name, which such data go by in messages."""
+
+
+@contextmanager
+def documents_as_data(sources: Sequence[str], encoding: str = "") -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Sources as data, and what a person should know: documents among them are held as rows until the ``with`` ends.
+
+    A document that cannot be read is a row without text.
+
+    Raises:
+        DataError: as `document_sources` and `find_documents`, or if none can be read.
+
+    """
+    named = document_sources(sources)
+    if named is None:
+        yield tuple(sources), ()
+        return
+    found = find_documents(named)
+    read = read_documents(found.files, encoding)
+    if all(each.text is None for each in read) and read[0].problem is not None:
+        raise read[0].problem
+    notes = [f"not read: {each.name}: {each.problem.what} ({each.problem.fix})" for each in read if each.problem]
+    with holding(Documents({"id": each.name, "text": each.text} for each in read), "data") as names:
+        yield names, (*found.notes, *notes)
+
+
+def document_sources(sources: Iterable[str]) -> list[str] | None:
+    """The documents that are named as data, where data files would be; None if it is data that is named.
+
+    A folder counts where it holds documents and nothing that is read as data.
+
+    Raises:
+        DataError: if some of the sources are documents and others data.
+
+    """
+    kinds = {source: _is_of_documents(source) for source in sources}
+    if not any(kinds.values()):
+        return None
+    if not all(kinds.values()):
+        others = ", ".join(source for source, is_one in kinds.items() if not is_one)
+        raise DataError(
+            "Some of this is documents, some is data.", where=others, fix="read the one and the other by themselves"
+        )
+    return list(kinds)
+
+
+def _is_of_documents(source: str) -> bool:
+    if source == STARTER or is_held_name(source):
+        return False
+    paths = matches(source) or [Path(source).expanduser()]
+    try:
+        return all(map(_stands_for_documents, paths))
+    except (OSError, ValueError):  # a name too long, no permission, a null in it
+        return False
+
+
+def _stands_for_documents(path: Path) -> bool:
+    if path.is_dir():
+        if files_below(path):
+            return False
+        return any(map(is_document, _below(path)))
+    # a .txt may be a table, or words with tags, that is only called so
+    return path.is_file() and is_document(path) and not (_suffix(path) == ".txt" and way_to_name(path))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The files in a folder and in all below it, sorted; hidden ones are not looked at."""
+    found: list[Path] = []
+    for below, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += (Path(below) / name for name in names if not name.startswith("."))
+    yield from sorted(found)
+
+
+def _suffix(path: str | Path) -> str:
+    path = Path(path)
+    return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
+
+
+def _kind(suffix: str) -> str:
+    """What `serve` calls files of this suffix; empty if it cannot read them."""
+    return next((kind for kind in _WANTED_KINDS[suffix] if kind in KINDS), "")
+
+
+def _readable() -> list[str]:
+    return [suffix for suffix in _WANTED_KINDS if _kind(suffix)]
+
+
+async def _read_all(names: Sequence[str], encoding: str) -> list[Document]:
+    at_once = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
+    done: dict[int, Document] = {}
+
+    async def read(number: int, name: str) -> None:
+        try:
+            done[number] = Document(name, await _text_of(name, encoding, at_once))
+        except DataError as error:
+            done[number] = Document(name, None, error)
+        tell("reading documents", "files", len(done), len(names))
+
+    await asyncio.gather(*(read(number, name) for number, name in enumerate(names)))
+    return [done[number] for number in range(len(names))]
+
+
+async def _text_of(name: str, encoding: str, at_once: asyncio.Semaphore) -> str:
+    if name == STANDARD_INPUT:
+        return read_text(name, encoding)
+    path = Path(name)
+    if not path.exists():
+        raise not_found(path)
+    suffix = _suffix(path)
+    kind = _kind(suffix) if suffix in _WANTED_KINDS else _TEXT
+    if not kind:
+        raise DataError(
+            f"Files that end in {suffix} cannot be read.", where=name, fix="save it as a PDF, as HTML or as text"
+        )
+    if kind == _TEXT and not _is_pdf(path):
+        return read_text(path, encoding)
+    kind = "pdf" if kind == _TEXT else kind
+    with reading(path), open_bytes(path, MAX_JSON_BYTES) as stream:
+        content = stream.read()
+    try:
+        return await file_to_text(content, cast(FileKind, kind), at_once)
+    except DataError as error:
+        if any(word in error.what for word in _LACKS_A_LIBRARY):
+            raise DataError(
+                f"Reading a file that ends in {suffix} needs a library that is not installed.",
+                where=name,
+                fix=f"install it: {install_extra('serve')}",
+            ) from error
+        raise DataError(error.what, where=name, fix=error.fix.replace("paste its text", "save it as text")) from error
+
+
+def _is_pdf(path: Path) -> bool:
+    """Whether a file without a suffix that tells is a PDF all the same."""
+    if not path.is_file() or format_suffix(path) is not None:  # of a pipe nothing can be looked at twice
+        return False
+    with reading(path), open_bytes(path) as stream:
+        return stream.peek(5)[:5] == b"%PDF-"
