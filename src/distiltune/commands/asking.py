@@ -29,7 +29,7 @@ def ask(
     named: Annotated[
         list[str] | None,
         typer.Argument(
-            help="The model, unless --model names it, and then one question or more.", metavar="[MODEL] QUESTION..."
+            help="The model, unless --model names it, and then one question or more.", metavar="MODEL QUESTION"
         ),
     ] = None,
     model: ModelOption = None,

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.naming import all_data
+from distiltune.commands.naming import StartingModel, all_data, with_model
 from distiltune.commands.options import JsonOption, RecipeOption, place, settings_as_flags, used
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.python.check import checked
@@ -24,7 +24,7 @@ def check(
         list[str] | None,
         typer.Argument(
             help="Files, folders, patterns such as 'part-*.jsonl', `starter`, or hub names; or documents.",
-            metavar="DATA...",
+            metavar="DATA",
         ),
     ] = None,
     data: Annotated[list[str] | None, typer.Option("--data", help="The same, by a flag.")] = None,
@@ -107,6 +107,7 @@ def compare(
 
 @settings_as_flags(*_RUN_SETTINGS)
 def find_lr(
+    named: StartingModel = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -126,7 +127,8 @@ def find_lr(
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
+    said = with_model(used(settings), named, "find-lr")
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **said})
     from distiltune.report.console import working
     from distiltune.studies.find_rate import find_learning_rate
     from distiltune.studies.found_rate import check_output, rate_lines, write_rate
@@ -162,6 +164,7 @@ def tune(
             help="Directory of the search; one that is there goes on.",
         ),
     ],
+    named: StartingModel = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
@@ -178,7 +181,8 @@ def tune(
 
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
+    said = with_model(used(settings), named, "tune")
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **said})
     from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)

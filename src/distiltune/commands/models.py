@@ -97,7 +97,7 @@ def push(
         typer.Argument(
             help="A run, a model directory, or an exported folder, unless --model names it; and its name on the "
             "Hugging Face hub, as `owner/name`.",
-            metavar="[MODEL] NAME",
+            metavar="MODEL NAME",
         ),
     ] = None,
     model: ModelOption = None,

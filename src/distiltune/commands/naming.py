@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
+from distiltune.data.files import format_suffix
 from distiltune.errors import RecipeError
 
 ModelOption = Annotated[
@@ -23,11 +24,16 @@ DataOption = Annotated[
 ]
 ModelAndData = Annotated[
     list[str] | None,
-    typer.Argument(help="The model, unless --model names it, and then the data.", metavar="[MODEL] [DATA]..."),
+    typer.Argument(help="The model, unless --model names it, and then the data.", metavar="MODEL DATA"),
 ]
 OneModel = Annotated[
     list[str] | None,
     typer.Argument(help="A run, a model directory, or a name on the hub; or --model.", metavar="MODEL"),
+]
+
+
+StartingModel = Annotated[
+    list[str] | None, typer.Argument(help="The model to start from, as --model names it.", metavar="MODEL")
 ]
 
 
@@ -48,11 +54,15 @@ def model_and_rest(named: Sequence[str] | None, model: str | None, usage: str) -
         return model, rest
     if not rest:
         raise RecipeError("No model is named.", fix=f"name it first, or with --model: {usage}")
+    if format_suffix(rest[0]) is not None:
+        raise RecipeError(
+            f"No model is named: {rest[0]} is data by its name.", fix=f"name it first, or with --model: {usage}"
+        )
     return rest[0], rest[1:]
 
 
 def only_model(named: Sequence[str] | None, model: str | None, usage: str) -> str:
-    """The model of a command that takes nothing else by its place.
+    """The model of a command that takes one only.
 
     Raises:
         RecipeError: if no model is named, or more than one.
@@ -62,6 +72,26 @@ def only_model(named: Sequence[str] | None, model: str | None, usage: str) -> st
     if rest:
         raise RecipeError(f"One model is meant, and there is {' and '.join([found, *rest])}.", fix=usage)
     return found
+
+
+def with_model(settings: Mapping[str, Any], named: Sequence[str] | None, command: str) -> dict[str, Any]:
+    """A training's settings with the model that was named by its place, if one was.
+
+    Raises:
+        RecipeError: if there are two, or it is a data file.
+
+    """
+    if not named:
+        return dict(settings)
+    data = [name for name in named if format_suffix(name) is not None]
+    if data:
+        raise RecipeError(
+            f"{data[0]} stands where a model may, and is data by its name.",
+            where=f"distiltune {command}",
+            fix=f"did you mean --train {' --train '.join(data)}?",
+        )
+    model = settings.get("model")
+    return {**settings, "model": only_model(named, model, f"distiltune {command} MODEL --train DATA")}
 
 
 def all_data(named: Sequence[str], data: Sequence[str] | None, usage: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import glob
 import os
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ STARTER = "starter"
 _SUFFIXES_OF_FILES = frozenset(
     {".gz", ".txt", ".xlsx", ".xls", ".zip", ".arrow", ".pkl", ".xml", ".yaml", ".pdf", ".html", ".md", ".docx"}
 )
+_SUFFIXES_OF_DATA = (".json", ".jsonl", ".csv", ".tsv", ".parquet", ".conll")
+_ALIKE = 0.7  # as .cvs and .csv are, or .jsn and .json
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,7 @@ def _looks_like_path(text: str) -> bool:
         or format_suffix(text) is not None
         or suffix in _SUFFIXES_OF_FILES
         or parse_hub_name(text) is None
+        or ("/" not in text and bool(difflib.get_close_matches(suffix, _SUFFIXES_OF_DATA, 1, _ALIKE)))
         or means_a_path_here(text)
     )
 
@@ -120,7 +124,7 @@ def not_found(path: Path) -> DataError:
         return DataError(
             "The file does not exist, nor does its folder.", where=str(path), fix=f"{near}check the folder {folder}."
         )
-    fix = did_you_mean(names_beside(path)).strip() or f"look into {folder}."
+    fix = did_you_mean(names_beside(path)).strip() or f"look into {folder.absolute()}"
     return DataError("The file does not exist.", where=str(path), fix=fix)
 
 

@@ -30,7 +30,7 @@ from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part 
 from distiltune.model.vocabulary_case import case_doubt
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
-from distiltune.system.names import as_name, did_you_mean, means_a_path_here, names_beside, nearly
+from distiltune.system.names import RUNS, as_name, did_you_mean, means_a_path_here, names_beside, nearly
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
 """The small models inside the package, by name, and their directories: an encoder, and one that answers questions."""
@@ -141,13 +141,22 @@ def resolve_model(name: str | Path) -> Path:
 
 def _no_such_directory(name: str, path: Path, packaged: str = "") -> ModelError:
     near = [packaged] if packaged else names_beside(path)
-    fetched = f"; one from the hub is found once it is fetched: hf download {name}" if "/" in name else ""
+    may_be_hubs = "/" in name and not _looks_like_a_path(name) and not name.startswith(f"{RUNS}/")
+    fetched = f", and is found once it is fetched: hf download {name}" if may_be_hubs else ""
     return ModelError(
         "There is no such model directory.",
         where=str(path.absolute()),
-        fix=f"{did_you_mean(near) or 'check the path. '}A name on the Hugging Face hub is written `owner/name`"
-        f"{'' if _looks_like_a_path(name) else fetched}.",
+        fix=f"{did_you_mean(near) or _there(path)}A name on the Hugging Face hub is written `owner/name`{fetched}.",
     )
+
+
+def _there(path: Path) -> str:
+    """What is in the folder where a model was looked for, if it is one of runs or models."""
+    try:
+        inside = sorted(each.name for each in path.parent.iterdir() if _local_model(each) is not None)
+    except OSError:
+        inside = []
+    return f"in {path.parent} there is {list_some(inside)}. " if inside else "check the path. "
 
 
 def model_config(name: str | Path) -> dict[str, Any]:

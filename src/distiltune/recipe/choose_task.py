@@ -14,7 +14,7 @@ from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
-from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice
+from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice, ready_columns
 from distiltune.settings.engine import AUTO
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.entry import TaskEntry
@@ -147,6 +147,16 @@ def _cannot_tell(recipe: Recipe, fitting: set[str], seen: Sequence[str]) -> Data
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
+    ready = ready_columns(recipe.columns, seen) if not fitting else {}
+    if len(ready) == 1:
+        return RecipeError(
+            f"What the data is for cannot be told from its columns, {_listed(seen)}.",
+            where=", ".join(sources),
+            fix=f"did you mean {next(iter(ready.values()))} ({next(iter(ready))})?",
+        )
+    if ready:
+        ways = " or ".join(f"{line} ({task})" for task, line in ready.items())
+        advice = f" Did you mean {ways}?{advice}"
     wanted = "; ".join(
         f"{entry.name}: {' or '.join(_listed(kind) for kind in entry.columns)}"
         for entry in TASKS.values()

@@ -16,7 +16,7 @@ _NAME_ONE = "name one, or leave it out where it may be; the folder that you are 
 RUNS: Final = "runs"
 """Where trainings are written to by default: what begins so is a path, whether or not the folder is there."""
 _ALMOST_THE_SAME: Final = 0.8
-_ALIKE: Final = 0.5
+_ALIKE: Final = 0.6
 _MOST_NAMED: Final = 3
 
 

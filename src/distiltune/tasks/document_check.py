@@ -66,16 +66,17 @@ def check_documents(sources: Sequence[str], model: str, encoding: str = "") -> C
     )
     n_characters = sum(map(len, texts.values()))
     statistics = {"documents": len(read), "characters": n_characters, "tokens": n_tokens}
+    seconds = time.perf_counter() - began
     values = {
         "data": list(sources),
         "n_documents": len(read),
         "concerns": [concern.as_json() for concern in concerns],
         "statistics": statistics,
-        "seconds": round(time.perf_counter() - began, 2),
+        "seconds": round(seconds, 2),
     }
     head = f"{counted(len(read), 'document')}, {counted(n_characters, 'character')}, {counted(n_tokens, 'token')}"
     nothing = "nothing is wrong that can be seen"
-    lines = [head, "", *(concern_lines(concerns) or [nothing]), "", f"checked in {shown_seconds(values['seconds'])}"]
+    lines = [head, "", *(concern_lines(concerns) or [nothing]), "", f"checked in {shown_seconds(seconds)}"]
     return Checked(lines, values)
 
 

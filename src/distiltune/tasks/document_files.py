@@ -51,7 +51,7 @@ class DocumentFiles:
 
 
 @dataclass(frozen=True, slots=True)
-class Document:
+class ReadDocument:
     """A document's path and its text; the text is None where it cannot be read, and ``problem`` says why."""
 
     name: str
@@ -92,7 +92,7 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
     return DocumentFiles(tuple(found), tuple(passed_over))
 
 
-def read_documents(names: Sequence[str], encoding: str = "") -> list[Document]:
+def read_documents(names: Sequence[str], encoding: str = "") -> list[ReadDocument]:
     """The texts of documents, several at once where a library reads them; those that cannot be read say why.
 
     Args:
@@ -192,15 +192,15 @@ def _readable() -> list[str]:
     return [suffix for suffix in _WANTED_KINDS if _kind(suffix)]
 
 
-async def _read_all(names: Sequence[str], encoding: str) -> list[Document]:
+async def _read_all(names: Sequence[str], encoding: str) -> list[ReadDocument]:
     at_once = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
-    done: dict[int, Document] = {}
+    done: dict[int, ReadDocument] = {}
 
     async def read(number: int, name: str) -> None:
         try:
-            done[number] = Document(name, await _text_of(name, encoding, at_once))
+            done[number] = ReadDocument(name, await _text_of(name, encoding, at_once))
         except DataError as error:
-            done[number] = Document(name, None, error)
+            done[number] = ReadDocument(name, None, error)
         tell("reading documents", "files", len(done), len(names))
 
     await asyncio.gather(*(read(number, name) for number, name in enumerate(names)))

@@ -54,6 +54,7 @@ class TaskEntry(Generic[S]):
         for_checking: those of its own settings that `distiltune check` takes.
         for_reading: those of its own settings that say how data are read.
         other_columns: how rows are named to it that the columns alone do not tell, in a sentence.
+        also_called: field → what people also call its column, the usual names first, to propose a `--columns`.
 
     """
 
@@ -79,6 +80,7 @@ class TaskEntry(Generic[S]):
     for_checking: tuple[str, ...] = ()
     for_reading: tuple[str, ...] = ()
     other_columns: str = ""
+    also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __call__(self, settings: S) -> TaskSpec[Any]:
         """The task's specification, with its settings.

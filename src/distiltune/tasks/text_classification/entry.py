@@ -73,4 +73,14 @@ TASK = TaskEntry(
     for_checking=("problem", "label_names", "label_separator"),
     for_reading=("label_names", "label_separator"),
     other_columns="A column of 0 and 1 for each label: --columns text=NAME,labels=toxic+insult, or whichever they are.",
+    also_called={
+        "text": (
+            *("sentence", "review", "tweet", "comment", "content", "body", "message", "utterance", "post", "headline"),
+            *("description", "title", "document", "review_text", "reviewtext", "text_", "x"),
+        ),
+        "label": (
+            *("labels", "category", "categories", "class", "sentiment", "target", "intent", "topic", "emotion", "mood"),
+            *("stars", "rating", "score", "type", "tag", "gold", "y"),
+        ),
+    },
 )

@@ -65,4 +65,10 @@ TASK = TaskEntry(
     examples_predicted="texts marked",
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
+    also_called={
+        "tokens": ("words", "token", "sentence"),
+        "tags": ("ner_tags", "labels", "ner", "pos", "pos_tags", "entities", "tag"),
+        "text": ("sentence", "content", "document"),
+        "spans": ("entities", "labels", "annotations", "ents"),
+    },
 )
