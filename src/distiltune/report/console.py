@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from distiltune.progress import TRAINING, heard_by, shown_seconds, tell
+from distiltune.progress import TRAINING, counted, heard_by, shown_seconds, tell
 from distiltune.report.epoch_table import PlainTable, plain_table
 from distiltune.report.stages import Stages
 from distiltune.report.wrapping import print_line
@@ -47,7 +47,7 @@ class ConsoleReporter:
         self._table = plain_table(columns, self._console.width if self._console.is_terminal else 1_000)
         self._steps_per_epoch, self._n_epochs = steps_per_epoch, n_epochs
         self._figures, self._began = "", None
-        self._print(f"training: {n_epochs} epochs of {steps_per_epoch:,} steps")
+        self._print(f"training: {counted(n_epochs, 'epoch')} of {counted(steps_per_epoch, 'step')}")
         self._print("")
 
     def step(self, report: StepReport) -> None:

@@ -11,6 +11,8 @@ from rich.text import Text
 
 _INDENT: Final = "  "
 _COMMAND: Final = re.compile(r"(?<=: )distiltune [a-z-]+(?: [^\s;,()]+| '[^']*'| \"[^\"]*\")*$")
+_WORD: Final = re.compile(r"\s*\S+")
+_WORD_OF_COMMAND: Final = re.compile(r"""\s*(?:"[^"]*"|'[^']*'|\S)+""")
 _STYLES: Final = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 _HEAD: Final = re.compile(r"(?:coach: |error\b|warning\b|note\b)")
 
@@ -39,7 +41,7 @@ def _broken(line: str, width: int, sign: str) -> list[str]:
     """The pieces of a line, all but the last of which end in the sign."""
     indent = _indent(line)
     pieces, current = [], indent
-    for part in re.findall(r"\s*\S+", line[len(indent) :]):
+    for part in (_WORD_OF_COMMAND if sign else _WORD).findall(line[len(indent) :]):
         word = part.lstrip()
         is_fresh = not current.strip()
         if not is_fresh and cell_len(current + part + sign) > width:
@@ -51,15 +53,12 @@ def _broken(line: str, width: int, sign: str) -> list[str]:
 
 def print_line(console: Console, line: str) -> None:
     """Print a line as it is, without markup: on a terminal broken between words and coloured, else whole and plain."""
-    lines = line.split("\n")
-    pieces = [piece for each in lines for piece in wrapped(each, console.width)] if console.is_terminal else lines
     severity = getattr(line, "severity", "")
-    for number, piece in enumerate(pieces):
-        text = Text(piece)
-        if severity and not number and (found := _HEAD.match(piece)):
-            # of the coach the whole sentence, of a list its first word
-            whole = piece.startswith("coach: ")
-            text.stylize(_STYLES[severity], 0, len(piece) if whole else found.end())
-        elif severity and piece and not piece.startswith(" "):
-            text.stylize(_STYLES[severity])
-        console.print(text, soft_wrap=True)
+    for number, part in enumerate(line.split("\n")):
+        head = _HEAD.match(part) if severity and not number else None
+        whole = part.startswith("coach: ")  # of the coach the whole sentence, of a list its first word
+        for place, piece in enumerate(wrapped(part, console.width) if console.is_terminal else [part]):
+            text = Text(piece)
+            if head and (whole or not place):
+                text.stylize(_STYLES[severity], 0, len(piece) if whole else head.end())
+            console.print(text, soft_wrap=True)

@@ -85,7 +85,7 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
                 raise DataError(
                     "The folder holds no document.",
                     where=str(path),
-                    fix=f"it should have files that end in one of: {', '.join(_readable())}",
+                    fix=f"it should have files that end in one of: {', '.join(readable_suffixes())}",
                 )
             found |= dict.fromkeys(map(str, documents))
             passed_over |= dict.fromkeys(str(each) for each in inside if not is_document(each))
@@ -188,7 +188,8 @@ def _kind(suffix: str) -> str:
     return next((kind for kind in _WANTED_KINDS[suffix] if kind in KINDS), "")
 
 
-def _readable() -> list[str]:
+def readable_suffixes() -> list[str]:
+    """The suffixes of documents that can be read."""
     return [suffix for suffix in _WANTED_KINDS if _kind(suffix)]
 
 
