@@ -4,19 +4,17 @@ import asyncio
 import io
 import os
 import sys
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
 from distiltune.errors import DataError
 from distiltune.serving import files_to_text as module
-from distiltune.serving.files_to_text import FileKind
+from distiltune.serving.readers import FileKind
 
 
 def file_to_text(content: bytes, kind: FileKind) -> str:
-    async def read() -> str:
-        return await module.file_to_text(content, kind, asyncio.Semaphore(1))
-
-    return asyncio.run(read())
+    return asyncio.run(module.file_to_text(content, kind, nullcontext)).text
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from distiltune.commands.completion import PROGRAM, VARIABLE, completion
 from distiltune.commands.flags import NARROW, check_flags, narrow_help, show_for_help, written_task
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.options import HELP_ALL
+from distiltune.commands.serving import ENVIRONMENT, serve
 from distiltune.commands.training import distill, train
-from distiltune.commands.using import evaluate, predict, serve
+from distiltune.commands.using import evaluate, predict
 from distiltune.version import __version__
 
 app = typer.Typer(
@@ -50,7 +51,8 @@ for _command in (
     *(train, evaluate, predict, ask, serve, check, find_lr, tune, compare, distill, convert, export, push),
     completion,
 ):
-    app.command()(_command)
+    # A server is started by what knows no flags: containers, units.
+    app.command(context_settings={"auto_envvar_prefix": ENVIRONMENT} if _command is serve else None)(_command)
 
 
 def run(arguments: Sequence[str]) -> None:

@@ -40,7 +40,7 @@ def ask(
             "--data",
             "-d",
             metavar="PATH",
-            help="A document (text, Markdown, HTML, PDF), a folder of them, or a pattern such as 'docs/*.pdf'; "
+            help="A document (text, Markdown, HTML, PDF, Word), a folder of them, or a pattern such as 'docs/*.pdf'; "
             "repeatable; `-` is standard input.",
         ),
     ] = None,
@@ -157,7 +157,7 @@ def _read_documents(names: Sequence[str], text: str | None, encoding: str) -> st
         names = ["-"]
     from distiltune.report.console import working
     from distiltune.system.names import as_name
-    from distiltune.tasks.document_files import find_documents, read_documents
+    from distiltune.tasks.document_files import find_documents, read_documents, said_of
 
     console = error_console()
     found = find_documents([as_name(name, "--document") for name in names])
@@ -169,8 +169,8 @@ def _read_documents(names: Sequence[str], text: str | None, encoding: str) -> st
     for each in read:
         if each.problem is not None and (each.name in named or len(read) == 1):
             raise each.problem
-        if each.problem is not None:
-            say(console, f"warning: not read: {each.name}: {each.problem.what} ({each.problem.fix})")
+        for line in said_of(each):
+            say(console, f"warning: {line}" if each.problem is not None else f"note: {line}")
     texts = {each.name: each.text for each in read if each.text is not None}
     empty = [name for name, each in texts.items() if not each.strip()]
     if empty and (len(empty) == len(texts) or named.intersection(empty)):

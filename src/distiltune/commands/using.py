@@ -1,4 +1,4 @@
-"""Commands that put a model to work: evaluate, predict, serve; `ask` is in `commands.asking`."""
+"""Commands that put a model to work: evaluate, predict."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from distiltune.commands.naming import (
     DataOption,
     ModelAndData,
     ModelOption,
-    OneModel,
     all_data,
     model_and_rest,
-    only_model,
 )
 from distiltune.commands.options import JsonOption, place, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say, say_json
-from distiltune.recipe.for_use import FOR_PREDICTING, FOR_SERVING, FOR_USE
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
@@ -98,35 +96,3 @@ def predict(
         say(console, note)
     written = ", ".join(map(str, result.written))
     say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
-
-
-@settings_as_flags(*FOR_SERVING)
-def serve(
-    named: OneModel = None,
-    model: ModelOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
-    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
-    max_requests: Annotated[
-        int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
-    ] = 256,
-    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
-    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
-    ] = None,
-    **settings: Any,
-) -> None:
-    """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
-
-    Example: `distiltune serve runs/mine --port 8000`
-    """
-    model = only_model(named, model, "distiltune serve MODEL")
-    from distiltune.python.serve import ServingLimits, serve_until_stopped
-
-    console = make_console()
-    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, tuple(allow_host or ()))
-    serve_until_stopped(model, (host, port), limits, lambda note: say(console, note), used(settings))

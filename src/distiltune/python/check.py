@@ -31,7 +31,8 @@ def check(
     """Say what is wrong with a data set before anything is trained on it.
 
     Args:
-        data: files, directories, `starter`, hub names, or data in memory; or documents (text, Markdown, HTML, PDF).
+        data: files, directories, `starter`, hub names, or data in memory; or documents, as
+            `ask` reads them (text, Markdown, HTML, PDF, Word).
         against: the other set, usually the validation data: what do the two share?
         fix: write a cleaned data set here (.json or .jsonl), and what was changed beside it.
         recipe: a recipe, for its settings.

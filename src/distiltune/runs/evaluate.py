@@ -110,8 +110,8 @@ def predict(
 
     Args:
         model: a model directory, a run, or a name on the hub.
-        data: files, directories, `starter`, or data set names on the hub; or documents (text, Markdown, HTML, PDF), a
-            text each.
+        data: files, directories, `starter`, or data set names on the hub; or documents (text, Markdown,
+            HTML, PDF, Word), a text each.
         predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
         recipe: as in `evaluate`.
         on_progress: told how many examples are done, of how many.

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 from distiltune.data.files import files_below, format_suffix
 from distiltune.data.held import holding, is_held_name
@@ -17,19 +17,10 @@ from distiltune.data.streams import MAX_JSON_BYTES, open_bytes, read_text, readi
 from distiltune.data.unknown_files import way_to_name
 from distiltune.errors import DataError, install_extra
 from distiltune.progress import tell
-from distiltune.serving.files_to_text import KINDS, FileKind, file_to_text
+from distiltune.serving.files_to_text import Turn, file_to_text
+from distiltune.serving.readers import KIND_OF_ENDING, FileText
 
 STANDARD_INPUT: Final = "-"
-_TEXT: Final = "text"
-_WANTED_KINDS: Final[Mapping[str, tuple[str, ...]]] = {
-    **dict.fromkeys((".txt", ".text"), (_TEXT,)),
-    **dict.fromkeys((".md", ".markdown"), ("markdown", _TEXT)),
-    **dict.fromkeys((".html", ".htm", ".xhtml"), ("html",)),
-    ".pdf": ("pdf",),
-    ".docx": ("docx",),
-    ".epub": ("epub",),
-}
-"""Suffix → what `serve` may call such files, the best first."""
 _LACKS_A_LIBRARY: Final = ("ModuleNotFoundError", "ImportError")
 _SHOWN: Final = 3
 
@@ -52,16 +43,20 @@ class DocumentFiles:
 
 @dataclass(frozen=True, slots=True)
 class ReadDocument:
-    """A document's path and its text; the text is None where it cannot be read, and ``problem`` says why."""
+    """A document's path and its text; the text is None where it cannot be read, and ``problem`` says why.
+
+    What was left out or guessed in reading it stands in ``notes``.
+    """
 
     name: str
     text: str | None
     problem: DataError | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_document(path: str | Path) -> bool:
     """Whether a file is a document by its suffix; unpacked, if it is gzipped."""
-    return _suffix(path) in _WANTED_KINDS
+    return _suffix(path) in KIND_OF_ENDING
 
 
 def find_documents(names: Iterable[str]) -> DocumentFiles:
@@ -125,7 +120,7 @@ def documents_as_data(sources: Sequence[str], encoding: str = "") -> Iterator[tu
     read = read_documents(found.files, encoding)
     if all(each.text is None for each in read) and read[0].problem is not None:
         raise read[0].problem
-    notes = [f"not read: {each.name}: {each.problem.what} ({each.problem.fix})" for each in read if each.problem]
+    notes = [note for each in read for note in said_of(each)]
     with holding(Documents({"id": each.name, "text": each.text} for each in read), "data") as names:
         yield names, (*found.notes, *notes)
 
@@ -165,8 +160,9 @@ def _stands_for_documents(path: Path) -> bool:
         if files_below(path):
             return False
         return any(map(is_document, _below(path)))
-    # a .txt may be a table, or words with tags, that is only called so
-    return path.is_file() and is_document(path) and not (_suffix(path) == ".txt" and way_to_name(path))
+    if not path.is_file() or not is_document(path) or format_suffix(path) is not None:
+        return False
+    return _suffix(path) != ".txt" or not way_to_name(path)  # which may be a table, or words with tags
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -183,23 +179,31 @@ def _suffix(path: str | Path) -> str:
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
-def _kind(suffix: str) -> str:
-    """What `serve` calls files of this suffix; empty if it cannot read them."""
-    return next((kind for kind in _WANTED_KINDS[suffix] if kind in KINDS), "")
+def said_of(document: ReadDocument) -> list[str]:
+    """What a person should know of a document that was read, or was not."""
+    problem = document.problem
+    lines = [f"not read: {document.name}: {problem.what} ({problem.fix})"] if problem is not None else []
+    return [*lines, *(f"{document.name}: {note}" for note in document.notes)]
 
 
 def readable_suffixes() -> list[str]:
-    """The suffixes of documents that can be read."""
-    return [suffix for suffix in _WANTED_KINDS if _kind(suffix)]
+    """The suffixes of documents."""
+    return list(KIND_OF_ENDING)
 
 
 async def _read_all(names: Sequence[str], encoding: str) -> list[ReadDocument]:
     at_once = asyncio.Semaphore(max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1))
     done: dict[int, ReadDocument] = {}
 
+    @asynccontextmanager
+    async def turn() -> AsyncIterator[None]:
+        async with at_once:
+            yield
+
     async def read(number: int, name: str) -> None:
         try:
-            done[number] = ReadDocument(name, await _text_of(name, encoding, at_once))
+            found = await _text_of(name, encoding, turn)
+            done[number] = ReadDocument(name, found.text, None, found.notes)
         except DataError as error:
             done[number] = ReadDocument(name, None, error)
         tell("reading documents", "files", len(done), len(names))
@@ -208,29 +212,25 @@ async def _read_all(names: Sequence[str], encoding: str) -> list[ReadDocument]:
     return [done[number] for number in range(len(names))]
 
 
-async def _text_of(name: str, encoding: str, at_once: asyncio.Semaphore) -> str:
+async def _text_of(name: str, encoding: str, turn: Turn) -> FileText:
     if name == STANDARD_INPUT:
-        return read_text(name, encoding)
+        return FileText(read_text(name, encoding))
     path = Path(name)
     if not path.exists():
         raise not_found(path)
-    suffix = _suffix(path)
-    kind = _kind(suffix) if suffix in _WANTED_KINDS else _TEXT
-    if not kind:
-        raise DataError(
-            f"Files that end in {suffix} cannot be read.", where=name, fix="save it as a PDF, as HTML or as text"
-        )
-    if kind == _TEXT and not _is_pdf(path):
-        return read_text(path, encoding)
-    kind = "pdf" if kind == _TEXT else kind
+    kind = KIND_OF_ENDING.get(_suffix(path), "text")
+    if kind == "text" and _is_pdf(path):
+        kind = "pdf"
+    if kind == "text":  # in the encoding that was said; no other is guessed where one can be said
+        return FileText(read_text(path, encoding))
     with reading(path), open_bytes(path, MAX_JSON_BYTES) as stream:
         content = stream.read()
     try:
-        return await file_to_text(content, cast(FileKind, kind), at_once)
+        return await file_to_text(content, kind, turn)
     except DataError as error:
         if any(word in error.what for word in _LACKS_A_LIBRARY):
             raise DataError(
-                f"Reading a file that ends in {suffix} needs a library that is not installed.",
+                f"Reading a file that ends in {_suffix(path)} needs a library that is not installed.",
                 where=name,
                 fix=f"install it: {install_extra('serve')}",
             ) from error
@@ -239,7 +239,7 @@ async def _text_of(name: str, encoding: str, at_once: asyncio.Semaphore) -> str:
 
 def _is_pdf(path: Path) -> bool:
     """Whether a file without a suffix that tells is a PDF all the same."""
-    if not path.is_file() or format_suffix(path) is not None:  # of a pipe nothing can be looked at twice
+    if not path.is_file():  # of a pipe nothing can be looked at twice
         return False
     with reading(path), open_bytes(path) as stream:
         return stream.peek(5)[:5] == b"%PDF-"

@@ -3,7 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const FILE_KINDS = { txt: "text", text: "text", md: "text", markdown: "text", html: "html", htm: "html", pdf: "pdf" };
-let server = { max_body_bytes: Infinity, always_answers: false };
+let server = { max_body_bytes: Infinity, can_decline: true, file_kinds: {} };
 
 const percent = (share) => (share > 0 && share < 0.01 ? "under 1\u00a0%" : `${Math.round(share * 100)}\u00a0%`);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;

@@ -73,6 +73,7 @@ class ReadPart:
         apart: the best candidates that share no character, best first.
         best: the best of all, likewise.
         log_total: as of `Decoded`.
+        n_characters: how many of the part's were read.
 
     """
 
@@ -80,6 +81,7 @@ class ReadPart:
     apart: tuple[Candidate, ...]
     best: tuple[Candidate, ...]
     log_total: float
+    n_characters: float
 
 
 def found_answers(

@@ -19,19 +19,20 @@ pytest.importorskip("fastapi", reason="needs the extra `serve`")
 pytest.importorskip("httpx", reason="needs the extra `dev`")
 pytest.importorskip("prometheus_client", reason="needs the extra `serve`")
 
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from distiltune.serving import asking
+from distiltune.serving.access import Access
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import CONTENT_SECURITY_POLICY, Limits
-from distiltune.serving.server import served_names
+from distiltune.serving.listening import served_names
+from distiltune.serving.site import Site
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.serve.service import question_answering_app
 from tests.helpers import people
 
 ASKED = people().examples
-LIMITS = Limits(max_body_bytes=300_000, receive_s=0.3, answer_s=5.0, hosts=served_names("127.0.0.1", ()))
+LIMITS = Limits(max_body_bytes=300_000, receive_s=0.3, answer_s=5.0, access=Access(served_names("127.0.0.1", ())))
 PATHS = sorted(path.name for path in Path(__file__).parents[4].glob("src/distiltune/tasks/question_answering/page/*"))
 
 
@@ -41,12 +42,12 @@ def answerer(people_model: Path) -> Answerer:
 
 
 @pytest.fixture(scope="module")
-def app(answerer: Answerer) -> FastAPI:
+def app(answerer: Answerer) -> Site:
     return question_answering_app(answerer, "people", LIMITS, BatchSettings())
 
 
 @pytest.fixture(scope="module")
-def client(app: FastAPI) -> Iterator[TestClient]:
+def client(app: Site) -> Iterator[TestClient]:
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 
@@ -118,7 +119,7 @@ def test_no_answer_is_null(people_model: Path) -> None:
         (reply,) = it.post("/api/answers", json=question()).json()["replies"]
         assert reply["answer"] is None
         assert reply["candidates"]
-        assert it.get("/api/model").json()["always_answers"] is False
+        assert it.get("/api/model").json()["can_decline"] is True
 
 
 @pytest.mark.parametrize(
@@ -150,7 +151,7 @@ def test_what_is_not_as_described_is_refused_without_echo(
 def test_other_content_types_are_refused(client: TestClient) -> None:
     """A form on another site can send text/plain without asking; JSON it cannot."""
     body = json.dumps(question()).encode()
-    assert client.post("/api/answers", content=body, headers={"Content-Type": "text/plain"}).status_code == 422
+    assert client.post("/api/answers", content=body, headers={"Content-Type": "text/plain"}).status_code == 415
 
 
 def test_a_body_over_the_limit_is_413_whether_declared_or_not(client: TestClient) -> None:
@@ -169,7 +170,7 @@ def test_more_work_than_allowed_is_413(client: TestClient) -> None:
     assert "passages" in response.json()["fix"]
 
 
-def slow(app: FastAPI, monkeypatch: pytest.MonkeyPatch, answerer: Answerer, seconds: float) -> None:
+def slow(app: Site, monkeypatch: pytest.MonkeyPatch, answerer: Answerer, seconds: float) -> None:
     model = answerer.loaded.model
     forward = model.forward
 
@@ -214,7 +215,7 @@ def test_a_full_queue_is_503_with_a_time(people_model: Path, monkeypatch: pytest
 Message = dict[str, Any]
 
 
-async def send_raw(app: FastAPI, messages: list[Message], pause_s: float, **scope: Any) -> list[Message]:
+async def send_raw(app: Site, messages: list[Message], pause_s: float, **scope: Any) -> list[Message]:
     """One request by hand, message by message; the answer's messages."""
     sent: list[Message] = []
 
@@ -237,14 +238,14 @@ async def send_raw(app: FastAPI, messages: list[Message], pause_s: float, **scop
     return sent
 
 
-def test_a_body_that_does_not_arrive_is_408(app: FastAPI, client: TestClient) -> None:
+def test_a_body_that_does_not_arrive_is_408(app: Site, client: TestClient) -> None:
     part: Message = {"type": "http.request", "body": b'{"questions": [', "more_body": True}
     sent = asyncio.run(send_raw(app, [part], 5.0))
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
-def test_a_client_that_goes_away_while_sending_is_no_error(app: FastAPI, client: TestClient) -> None:
+def test_a_client_that_goes_away_while_sending_is_no_error(app: Site, client: TestClient) -> None:
     part: Message = {"type": "http.request", "body": b"{", "more_body": True}
     assert asyncio.run(send_raw(app, [part], 0.0)) == []
 
@@ -320,14 +321,13 @@ def slow_files(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Event]:
     """Files that are never read to their end; an event for each that has begun, set when it is given up."""
     begun: list[asyncio.Event] = []
 
-    async def forever(content: bytes, kind: str, parsers: object) -> str:
+    async def forever(content: bytes, kind: str, turn: object) -> None:
         begun.append(asyncio.Event())
         gone = begun[-1]
         try:
             await asyncio.sleep(3_600)
         finally:
             gone.set()
-        return ""
 
     monkeypatch.setattr(asking, "file_to_text", forever)
     return begun
