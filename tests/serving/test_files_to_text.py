@@ -4,7 +4,7 @@ import asyncio
 import io
 import os
 import sys
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 
 import pytest
 

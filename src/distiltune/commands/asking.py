@@ -7,7 +7,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,8 +17,28 @@ from distiltune.commands.output import error_console, make_console, say, say_jso
 from distiltune.errors import DataError, RecipeError
 from distiltune.recipe.recipe import Recipe
 
+if TYPE_CHECKING:
+    from distiltune.tasks.question_answering.answerer import Reply
+
 _GIVE_A_TEXT = "give --document FILE, --text TEXT, or pipe a text in"
 _USAGE = 'distiltune ask MODEL --document FILE "A question?"'
+
+
+_ModelAndQuestions = Annotated[
+    list[str] | None,
+    typer.Argument(help="The model, unless --model names it, and then one question or more.", metavar="MODEL QUESTION"),
+]
+_DocumentOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--document",
+        "--data",
+        "-d",
+        metavar="PATH",
+        help="A document (text, Markdown, HTML, PDF, Word), a folder of them, or a pattern such as 'docs/*.pdf'; "
+        "repeatable; `-` is standard input.",
+    ),
+]
 
 
 @settings_as_flags(
@@ -26,24 +46,9 @@ _USAGE = 'distiltune ask MODEL --document FILE "A question?"'
     *("encoding", "device", "threads"),
 )
 def ask(
-    named: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="The model, unless --model names it, and then one question or more.", metavar="MODEL QUESTION"
-        ),
-    ] = None,
+    named: _ModelAndQuestions = None,
     model: ModelOption = None,
-    document: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--document",
-            "--data",
-            "-d",
-            metavar="PATH",
-            help="A document (text, Markdown, HTML, PDF, Word), a folder of them, or a pattern such as 'docs/*.pdf'; "
-            "repeatable; `-` is standard input.",
-        ),
-    ] = None,
+    document: _DocumentOption = None,
     text: Annotated[str | None, typer.Option("--text", "-t", help="The text itself.")] = None,
     questions_file: Annotated[
         Path | None,
@@ -85,6 +90,11 @@ def ask(
     if as_json:
         say_json([reply.as_json() for reply in replies])
         return
+    _show(replies, show_others=show_others)
+
+
+def _show(replies: Sequence[Reply], *, show_others: bool) -> None:
+    """The replies for a person; of a model that cannot decline it is said."""
     from distiltune.report.answers import CANNOT_DECLINE, answer_lines
 
     console = make_console()

@@ -56,7 +56,7 @@ def check_documents(sources: Sequence[str], model: str, encoding: str = "") -> C
             *concern_of(
                 "warning",
                 "document_unknown_words",
-                f"are in letters of which the model's vocabulary lacks over {_MANY_UNKNOWN:.0%}",
+                f"have over {_MANY_UNKNOWN:.0%} of words that the model's vocabulary lacks",
                 unknown,
                 len(read),
                 "take a model of that language",
