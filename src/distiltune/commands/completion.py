@@ -26,9 +26,12 @@ def completion(
         ),
     ],
 ) -> None:
-    """Print what makes a shell complete commands, flags and values; to be read by the shell as it starts.
+    """Print what makes a shell complete commands, flags and values; its start-up file takes it in.
 
-    Example: `distiltune completion bash >> ~/.bashrc`
+    For bash and zsh a line there does it, `eval "$(distiltune completion bash)"`; fish reads a file in
+    ~/.config/fish/completions.
+
+    Example: `distiltune completion bash`
     """
     if shell not in SHELLS:
         raise RecipeError(f"There is no completion for {shell!r}.", fix=f"name one of: {', '.join(SHELLS)}")

@@ -158,8 +158,9 @@ def names_beside(path: Path) -> list[str]:
         inside = [each.name for each in path.parent.iterdir() if not each.name.startswith(".")]
     except (OSError, ValueError):  # there is none, or it may not be listed
         return []
-    near = difflib.get_close_matches(path.name, inside, n=_MOST_NAMED, cutoff=_ALIKE)
-    return [str(path.parent / name) for name in near]
+    called = {**{Path(name).stem: name for name in inside}, **{name: name for name in inside}}
+    near = difflib.get_close_matches(path.name, called, n=_MOST_NAMED, cutoff=_ALIKE)
+    return [str(path.parent / name) for name in dict.fromkeys(called[each] for each in near)]
 
 
 def did_you_mean(names: Sequence[str]) -> str:

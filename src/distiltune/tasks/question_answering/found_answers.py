@@ -106,8 +106,9 @@ def found_answers(
         key=lambda found: (-round(found[1].score, _DIGITS), found[0].document, found[0].start + found[1].start),
     ):
         places.setdefault(_key(candidate.text), []).append((part, candidate))
-    ranked = sorted(places, key=lambda key: -together[key])[:n_best]
-    answers = (_found(documents, places[key], log_total, confidence_of(together[key])) for key in ranked)
+    # In the order of their best places: what is answered is what `predict` and the pipeline answer, and was measured.
+    best = list(places)[:n_best]
+    answers = (_found(documents, places[key], log_total, confidence_of(together[key])) for key in best)
     return tuple(answers), confidence_of(0.0)
 
 
