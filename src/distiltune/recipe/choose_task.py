@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import first_columns, format_suffix
+from distiltune.data.files import format_suffix
+from distiltune.data.first_columns import first_columns
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
@@ -22,6 +23,7 @@ from distiltune.tasks.table import TASKS
 
 USUAL = "question-answering"
 """The task of the starter, where nothing else is said."""
+_FILES_LOOKED_AT = 20
 
 
 def with_task_of_training(recipe: Recipe) -> Recipe:
@@ -110,16 +112,26 @@ def task_of_model(config: Mapping[str, Any]) -> str:
 
 
 def _tasks_of_data(recipe: Recipe, sources: Sequence[str], split: Split) -> tuple[set[str], list[str]]:
-    """The tasks that the first rows can be of, and their columns; nothing of `starter`, which has data for each."""
+    """The tasks that the first rows can be of, and their columns; nothing of `starter`, which has data for each.
+
+    Of several files the first whose rows tell: one may hold none that anybody has marked.
+    """
     fitting: set[str] = set()
     seen: list[str] = []
     for source in sources:
         if source == STARTER:
             continue
-        for file in find_source(source, split, Path()).files[:1]:
-            seen = first_columns(file, file_form(recipe))
-            fitting |= {entry.name for entry in TASKS.values() if _fits(entry.name, seen, recipe.columns)}
+        for file in find_source(source, split, Path()).files[:_FILES_LOOKED_AT]:
+            seen = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns))) or seen
+            if found := _fitting(seen, recipe.columns):
+                fitting |= found
+                break
     return fitting, seen
+
+
+def _fitting(seen: Iterable[str], columns: str) -> set[str]:
+    """The tasks that rows with these columns can be of."""
+    return {entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)}
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:

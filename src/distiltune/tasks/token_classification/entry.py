@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.token_classification.sentence_cells import has_tagged_sentences
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.word_rows import word_columns
 
@@ -21,8 +22,9 @@ def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(TokenColumns.parse(columns))
 
 
-def _has_words(names: Iterable[str]) -> bool:
-    return word_columns(names) is not None
+def _has_tags(names: Iterable[str]) -> bool:
+    seen = list(names)
+    return word_columns(seen) is not None or has_tagged_sentences(seen)
 
 
 def _spec() -> Callable[[TokenClassificationSettings], TaskSpec[TokenData]]:
@@ -57,7 +59,7 @@ TASK = TaskEntry(
     },
     prediction_files=PREDICTION_FILES,
     columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans"), ("word", "tag")),
-    other_rows=_has_words,
+    other_rows=_has_tags,
     renamed=_renamed,
     after_training="mark entities: distiltune predict --model {model} --data TEXTS.jsonl --output entities",
     checker=_checker,
@@ -71,4 +73,5 @@ TASK = TaskEntry(
         "text": ("sentence", "content", "document"),
         "spans": ("entities", "labels", "annotations", "ents"),
     },
+    other_columns="A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
 )
