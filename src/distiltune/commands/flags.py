@@ -39,7 +39,10 @@ COMMON: Final[Mapping[str, Sequence[str]]] = {
         *("model", "document", "text", "questions-file", "passages", "show-others", "null-threshold", "encoding"),
         *("threads", "json"),
     ),
-    "serve": ("model", "host", "port", "max-body-mb", "answer-seconds", "allow-host", "device", "threads"),
+    "serve": (
+        *("model", "host", "port", "api-key", "allow-host", "answer-seconds", "max-body-mb", "device", "threads"),
+        "json-logs",
+    ),
     "check": ("data", "against", "fix", "model", "task", "columns", "recipe", "encoding", "json"),
     "find-lr": ("train", "validation", "model", "output", "task", "columns", "recipe", "steps", "threads", "json"),
     "tune": ("train", "validation", "model", "output", "search", "trials", "task", "columns", "recipe", "json"),

@@ -26,50 +26,60 @@ ENVIRONMENT = "DISTILTUNE_SERVE"
 _NAMED = re.compile(r"([A-Za-z0-9_-]+)=(.+)", re.DOTALL)
 
 
+ModelsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="A run, a model directory, an exported ONNX folder, or a name on the hub; several as NAME=RUN, each "
+        "served below its name.",
+        metavar="RUN",
+        envvar=f"{ENVIRONMENT}_RUNS",
+        show_envvar=False,
+    ),
+]
+HostOption = Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")]
+PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")]
+KeyOption = Annotated[
+    str, typer.Option(help="What requests to the API must bring, as `Authorization: Bearer KEY`.", show_default=False)
+]
+NoKeyOption = Annotated[
+    bool, typer.Option("--no-api-key", help="Let everybody ask who can reach an address that others can.")
+]
+AllowHostOption = Annotated[
+    list[str] | None,
+    typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
+]
+MetricsOption = Annotated[bool, typer.Option("--metrics-on-loopback", help="Let only this machine read /metrics.")]
+BodyOption = Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")]
+RequestsOption = Annotated[
+    int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
+]
+ConnectionsOption = Annotated[
+    int, typer.Option(min=0, help="Most connections at once (0: what the system allows, at most 1,000).")
+]
+QueueOption = Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")]
+AnswerOption = Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")]
+LogsOption = Annotated[
+    bool, typer.Option("--json-logs", help="Say everything as JSON lines, and a line for each request.")
+]
+
+
 @settings_as_flags(*FOR_SERVING)
 def serve(
     context: typer.Context,
-    models: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="A run, a model directory, an exported ONNX folder, or a name on the hub; several as NAME=RUN, each "
-            "served below its name.",
-            metavar="RUN...",
-            envvar=f"{ENVIRONMENT}_RUNS",
-            show_envvar=False,
-        ),
-    ] = None,
+    models: ModelsArgument = None,
     model: ModelOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
-    api_key: Annotated[
-        str,
-        typer.Option(help="What requests to the API must bring, as `Authorization: Bearer KEY`.", show_default=False),
-    ] = "",
-    no_api_key: Annotated[
-        bool, typer.Option("--no-api-key", help="Let everybody ask who can reach an address that others can.")
-    ] = False,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
-    ] = None,
-    metrics_on_loopback: Annotated[
-        bool, typer.Option("--metrics-on-loopback", help="Let only this machine read /metrics.")
-    ] = False,
-    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
-    max_requests: Annotated[
-        int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
-    ] = 256,
-    max_connections: Annotated[
-        int, typer.Option(min=0, help="Most connections at once (0: what the system allows, at most 1,000).")
-    ] = 0,
-    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
-    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
-    json_logs: Annotated[
-        bool, typer.Option("--json-logs", help="Say everything as JSON lines, and a line for each request.")
-    ] = False,
+    host: HostOption = "127.0.0.1",
+    port: PortOption = 8_000,
+    api_key: KeyOption = "",
+    no_api_key: NoKeyOption = False,
+    allow_host: AllowHostOption = None,
+    metrics_on_loopback: MetricsOption = False,
+    max_body_mb: BodyOption = 8.0,
+    max_requests: RequestsOption = 256,
+    max_connections: ConnectionsOption = 0,
+    max_queued_tokens: QueueOption = 600_000,
+    answer_seconds: AnswerOption = 60.0,
+    json_logs: LogsOption = False,
     **settings: Any,
 ) -> None:
     """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.

@@ -158,7 +158,7 @@ def _load(name: str, model: str, gate: Any, limits: ServingLimits, settings: Map
         max_queued_tokens=limits.max_queued_tokens, max_reckoned_s=RECKONED_SHARE * limits.answer_seconds
     )
     app = entry.needed(entry.server)(model, name or _shown(model), gate, batches, {"precision": "auto", **settings})
-    app.state.batcher.warm_up()
+    app.state.batcher.warm_up(app.state.sample())
     return app
 
 

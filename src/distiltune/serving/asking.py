@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, TypeVar
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
-from distiltune.serving.batching import Job, Output, OverloadedError
+from distiltune.serving.batching import DynamicBatcher, Job, Output, OverloadedError
 from distiltune.serving.files_to_text import TIMEOUT_S, file_to_text
 from distiltune.serving.gate import Limits
 from distiltune.serving.pace import Pace
@@ -31,6 +31,7 @@ _PARSERS: Final = 2  # files that are parsed at once
 _RETRY_AFTER_S: Final = 5  # an honest file takes less
 _LONGEST_RETRY_S: Final = 60
 _PACE_BYTES: Final = 2_000_000
+_SAMPLE_TEXTS, _SAMPLE_WORDS = 16, 300
 
 R = TypeVar("R")
 
@@ -74,6 +75,11 @@ def about(name: str, task: str, notes: Sequence[str], limits: Limits) -> dict[st
 def json_example(example: Any) -> dict[str, Any]:
     """What adds an example of a route's body to its description."""
     return {"requestBody": {"content": {"application/json": {"example": example}}}}
+
+
+def sample_texts() -> list[str]:
+    """Texts that a model reads before it is served, to learn how fast that is."""
+    return ["word " * _SAMPLE_WORDS] * _SAMPLE_TEXTS
 
 
 def load_apart(load: Callable[[], R]) -> R:
@@ -121,17 +127,21 @@ async def in_time(limits: Limits, fix: str) -> AsyncIterator[None]:
         raise took_too_long(limits, fix) from None
 
 
-async def outputs_in_time(job: Job, until: float, limits: Limits, fix: str) -> list[Output | None]:
+async def outputs_in_time(
+    batcher: DynamicBatcher, job: Job, until: float, limits: Limits, fix: str
+) -> list[Output | None]:
     """The model's outputs of a request's windows; None for those that it has not read when the time is up.
 
     Args:
+        batcher: which reads them.
         job: the request's windows on their way.
         until: when the time is up, on the clock of `time.perf_counter`.
         limits: of the server.
         fix: what to do if it has read none.
 
     Raises:
-        AnswerTimeoutError: if nothing at all has been read by then.
+        OverloadedError: if its turn has not come by then: others took longer than was reckoned.
+        AnswerTimeoutError: if it has, and not one window has been read.
 
     """
     try:
@@ -139,6 +149,8 @@ async def outputs_in_time(job: Job, until: float, limits: Limits, fix: str) -> l
             return [*await asyncio.wrap_future(job.future)]
     except TimeoutError:
         outputs = job.stop()
+        if not job.n_taken:
+            raise OverloadedError(batcher.retry_after()) from None
         if all(each is None for each in outputs):
             raise took_too_long(limits, fix) from None
         return outputs

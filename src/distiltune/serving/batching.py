@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
-from distiltune.data.feature_set import FeatureSet, no_labels
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
 from distiltune.model.encoder import model_device, rows_of
@@ -44,7 +44,6 @@ RECKONED_SHARE = 0.75
 """How much of an answer's time a request may have to wait, as reckoned; the pace is never quite what it was."""
 
 _LONGEST_RETRY_S = 60
-_WARM_UP_WINDOWS, _WARM_UP_TOKENS = 16, 256
 
 
 class OverloadedError(DistiltuneError):
@@ -178,17 +177,9 @@ class DynamicBatcher:
         with self._changed:
             return self.seconds_for(self._tokens_before(job, job.is_short) + job.n_tokens_left)
 
-    def warm_up(self) -> None:
-        """Read some windows of padding, so that the pace is known before the first requests come."""
-        n = _WARM_UP_WINDOWS * _WARM_UP_TOKENS
-        self.submit(
-            FeatureSet(
-                token_ids=np.zeros(n, dtype=np.int32),
-                offsets=np.arange(0, n + 1, _WARM_UP_TOKENS),
-                labels=no_labels(_WARM_UP_WINDOWS),
-                example_of=np.arange(_WARM_UP_WINDOWS),
-            )
-        ).future.result()
+    def warm_up(self, features: FeatureSet) -> None:
+        """Read these and forget them, so that the pace is known before the first requests come."""
+        self.submit(features).future.result()
 
     def check_room(self, n_tokens: int) -> None:
         """See whether a request of at least so many tokens would be taken, before they are made.
@@ -238,12 +229,19 @@ class DynamicBatcher:
 
         """
         waiting, longest = self._queued_tokens, self._settings.max_reckoned_s
-        before = self.seconds_for(self._tokens_before(None, is_short))
-        too_long = before + self.seconds_for(n_tokens) - longest
-        if too_long > 0 and before > _AT_ONCE * longest:
-            raise OverloadedError(min(_LONGEST_RETRY_S, max(1, math.ceil(too_long))))
+        before, own = self.seconds_for(self._tokens_before(None, is_short)), self.seconds_for(n_tokens)
+        if before + own > longest and before > _AT_ONCE * longest:
+            raise OverloadedError(self._when_again(max(before + own - longest, min(own, longest))))
         if self._closed or (waiting and waiting + n_tokens > self._settings.max_queued_tokens):
-            raise OverloadedError(min(_LONGEST_RETRY_S, max(1, math.ceil(self.seconds_for(waiting)))))
+            raise OverloadedError(self.retry_after())
+
+    def retry_after(self) -> int:
+        """In how many seconds all that waits now will be read; 1 to 60."""
+        return self._when_again(self.seconds_for(self._queued_tokens))
+
+    @staticmethod
+    def _when_again(seconds: float) -> int:
+        return min(_LONGEST_RETRY_S, max(1, math.ceil(seconds)))
 
     def _tokens_before(self, job: Job | None, is_short: bool) -> int:
         """Tokens that are read before those of this job, or of one that comes now; with the lock held.

@@ -62,7 +62,7 @@ class Limits:
     receive_s: float = 10.0
     answer_s: float = 60.0
     max_connections: int = 0
-    access: Access = Access()
+    access: Access = field(default_factory=Access)
 
     @property
     def max_files(self) -> int:

@@ -284,7 +284,7 @@ def without_running_lines(pages: Sequence[str]) -> tuple[list[str], list[str]]:
         if not any(line.strip() for line in kept):
             left.append(page)
             continue
-        running.update({_likeness(line): line.strip() for line in gone.values()})
+        running = {_likeness(line): line.strip() for line in gone.values()} | running
         left.append("\n".join(kept).strip())
     return left, list(running.values())
 

@@ -101,6 +101,8 @@ def make_app(
         page: a folder with ``index.html`` and files that it names; those of `serving/static` are served beside them.
         notes: what there is to say of the model, kept as the application's ``state.notes``.
 
+    Whoever calls it adds ``state.about``, what ``/api/model`` says, and ``state.sample``, which gives features to read
+    before any others.
     """
     # Newer versions can report every request to OpenTelemetry: nothing of the kind is wanted here.
     has_telemetry = "telemetry" in inspect.signature(FastAPI.__init__).parameters

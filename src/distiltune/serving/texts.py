@@ -24,6 +24,7 @@ from distiltune.serving.asking import (
     in_time,
     json_example,
     outputs_in_time,
+    sample_texts,
     unless_gone,
 )
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
@@ -121,6 +122,7 @@ def texts_app(
     router = _router(reader, service, batcher, limits, about_it)
     app = make_app(f"distiltune {service.task.replace('-', ' ')}", router, batcher, service.page, reader.notes)
     app.state.about = about_it.model_dump()
+    app.state.sample = lambda: reader.prepare(sample_texts()).features
     return app
 
 
@@ -159,7 +161,7 @@ def _router(
         return prepared, batcher.submit(prepared.features)
 
     async def say(asked: Any, prepared: Any, job: Job, until: float) -> list[dict[str, Any] | None]:
-        outputs = await outputs_in_time(job, until, limits, _LESS)
+        outputs = await outputs_in_time(batcher, job, until, limits, _LESS)
         return await asyncio.get_running_loop().run_in_executor(threads, _said, reader, asked.texts, prepared, outputs)
 
     async def predictions(asked: Any, request: Request) -> Any:

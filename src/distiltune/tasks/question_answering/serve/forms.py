@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from distiltune.serving.asking import NOT_BLANK, AboutOut
 from distiltune.serving.server import TAGS
@@ -44,14 +42,8 @@ class DocumentIn(BaseModel):
     name: Annotated[str, Field(max_length=300)] = ""
     pages: Annotated[
         list[Annotated[int, Field(ge=0), _AS_WHOLE]],
-        Field(max_length=MAX_PAGES, description="Where each page begins, as /api/text says it, ascending from 0."),
+        Field(max_length=MAX_PAGES, description="Where each page begins, in code points, as /api/text says it."),
     ] = Field(default=[])
-
-    @model_validator(mode="after")
-    def _pages_are_in_order(self) -> DocumentIn:
-        if self.pages and (self.pages[0] != 0 or any(b < a for a, b in pairwise(self.pages))):
-            raise ValueError("The places where pages begin are not ascending from 0")
-        return self
 
 
 class AskIn(BaseModel):
@@ -208,7 +200,7 @@ def reply_out(reply: Reply, documents: Sequence[DocumentIn]) -> ReplyOut:
 
 
 def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerOut:
-    pages = documents[answer.document].pages
+    page = sum(start <= answer.start for start in documents[answer.document].pages)
     return AnswerOut(
         text=answer.text,
         start=answer.start,
@@ -221,5 +213,5 @@ def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerO
         sentence_start=answer.sentence_start,
         document=answer.document,
         document_name=answer.document_name,
-        page=bisect_right(pages, answer.start) if pages else None,
+        page=page or None,
     )

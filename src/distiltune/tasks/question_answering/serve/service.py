@@ -21,10 +21,11 @@ from distiltune.serving.asking import (
     json_example,
     load_apart,
     outputs_in_time,
+    sample_texts,
     took_too_long,
     unless_gone,
 )
-from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
+from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output, OverloadedError
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, json_only, make_app
 from distiltune.serving.site import Site
@@ -106,10 +107,11 @@ class Service:
         """Wait for the model while there is time, then read the replies out of what it has read, off the event loop.
 
         Raises:
-            AnswerTimeoutError: if it has read nothing in that time.
+            OverloadedError, AnswerTimeoutError: if it has read nothing in that time.
 
         """
-        outputs = await outputs_in_time(job, began + self.limits.read_s, self.limits, _LESS)
+        until = began + self.limits.read_s
+        outputs = await outputs_in_time(self.batcher, job, until, self.limits, _LESS)
         loop = asyncio.get_running_loop()
         replies = await loop.run_in_executor(self.threads, self.answerer.replies, prepared, outputs, asked.n_best)
         return Answered(replies, outputs, self._seconds_for_all(prepared, replies), time.perf_counter() - began)
@@ -187,6 +189,8 @@ def model_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSetti
     page = files("distiltune.tasks.question_answering").joinpath("page")
     app = make_app("distiltune question answering", router, batcher, page, answerer.notes)
     app.state.about = about_it.model_dump()
+    documents = tuple(Document("", text) for text in sample_texts())
+    app.state.sample = lambda: answerer.prepare(["word"], documents).features.features
     return app
 
 
@@ -263,7 +267,7 @@ async def _lines(
                 raise took_too_long(service.limits, _LESS)
             await asyncio.wait({task}, timeout=_PROGRESS_S)
         yield as_line("replies", task.result().as_out(asked).model_dump())
-    except AnswerTimeoutError as error:
+    except (AnswerTimeoutError, OverloadedError) as error:
         yield as_line("problem", {"what": error.what, "where": error.where, "fix": error.fix})
     finally:
         task.cancel()
