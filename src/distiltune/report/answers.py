@@ -9,7 +9,7 @@ from distiltune.tasks.question_answering.found_answers import FoundAnswer, Place
 
 CANNOT_DECLINE = (
     "note: this model always answers, also where the text does not tell: it was not trained with unanswerable "
-    "questions (--null-threshold 0 lets it decline, untried)"
+    "questions (--null-threshold 0 lets it decline; how well is not known)"
 )
 """What is said of a model that has no threshold for "no answer"."""
 _PLACES_SHOWN = 3
