@@ -61,11 +61,12 @@ class Adam:
         return [parameter for parameters, _ in self._groups for parameter in parameters]
 
     @torch.no_grad()
-    def step(self, admitted: Tensor | bool = True) -> None:
+    def step(self, admitted: Tensor | bool = True, rate: Tensor | None = None) -> None:
         """Take the step that the gradients say.
 
         ``admitted`` may be a scalar on the device, of which the host has not heard yet: where it is false, the kernel
-        leaves weights, moments and counts as they are.
+        leaves weights, moments and counts as they are. ``rate``, a float32 scalar there, stands for ``learning_rate``
+        in a step that is recorded.
         """
         if admitted is False:
             return
@@ -85,7 +86,7 @@ class Adam:
                 [],
                 counts,
                 amsgrad=False,
-                lr=self.learning_rate,
+                lr=self.learning_rate if rate is None else rate,  # type: ignore[arg-type]
                 beta1=self.beta1,
                 beta2=self.beta2,
                 weight_decay=weight_decay,
