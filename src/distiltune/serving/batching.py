@@ -85,6 +85,7 @@ class Job:
     future: Future[list[Output]] = field(default_factory=Future)
     n_taken: int = 0
     n_done: int = 0
+    taken_at: float = math.inf  # when the first of its windows was put into a batch, as `time.perf_counter` has it
 
     @property
     def n_features(self) -> int:
@@ -329,6 +330,7 @@ class DynamicBatcher:
     def _take_one(job: Job, taken: list[tuple[Job, int]], n_tokens: int) -> int:
         n_tokens += job.next_length()
         taken.append((job, job.n_taken))
+        job.taken_at = min(job.taken_at, time.perf_counter())
         job.n_taken += 1
         return n_tokens
 
