@@ -219,6 +219,10 @@ def test_data_files_are_data_and_not_documents(docs: Path) -> None:
     assert document_sources(["starter"]) is None
     (docs / "tagged.txt").write_text("Ada B-PER\neats O\n\nBen B-PER\n" * 3)
     assert document_sources(["docs/tagged.txt"]) is None, "words with tags that are only called so"
+    (docs / "table.txt").write_text("text,label\nI am glad,joy\n" * 3)
+    assert document_sources(["docs/table.txt"]) is None
+    (docs / "prose.txt").write_text("It is signed, in ink.\n\nRent is due, at noon.\n")
+    assert document_sources(["docs/prose.txt"]) == ["docs/prose.txt"], "two sentences with a comma are no table"
     assert document_sources(["docs/a.txt", "docs/*.html"]) == ["docs/a.txt", "docs/*.html"]
     with pytest.raises(DataError, match="Some of this is documents"):
         document_sources(["docs/a.txt", "docs/rows.jsonl"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Never
@@ -227,3 +229,23 @@ def test_what_the_hub_has_in_the_cache_is_no_slip(here: Path, monkeypatch: pytes
     fetched = here / "cache" / "model"
     monkeypatch.setattr("distiltune.model.source._cached", lambda name: fetched if name == "models/one" else None)
     assert resolve_model("models/one") == fetched
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_message_on_a_terminal_is_broken_between_words(here: Path, width: int) -> None:
+    termios = pytest.importorskip("termios")
+    call = "export models/nope --output made"
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (40, width))
+    environment = {**{name: value for name, value in os.environ.items() if name != "COLUMNS"}, "TERM": "xterm"}
+    command = [sys.executable, "-m", "distiltune", *call.split()]
+    done = subprocess.run(
+        command, stdin=theirs, stdout=theirs, stderr=theirs, timeout=120, check=False, env=environment
+    )
+    os.close(theirs)
+    said = os.read(ours, 65_536).decode()
+    os.close(ours)
+    assert done.returncode == FAILED
+    lines = [line for line in said.splitlines() if str(here) not in line]
+    assert all(len(line) <= width for line in lines)
+    assert " ".join(said.split()) == " ".join(f"distiltune: {CALLS[call][1].replace('HERE', str(here))}".split())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -21,6 +22,8 @@ from distiltune.serving.files_to_text import Turn, file_to_text
 from distiltune.serving.readers import KIND_OF_ENDING, FileText
 
 STANDARD_INPUT: Final = "-"
+_LINES_OF_A_TABLE: Final = 5
+_LINES_LOOKED_AT: Final = 100
 _LACKS_A_LIBRARY: Final = ("ModuleNotFoundError", "ImportError")
 _SHOWN: Final = 3
 
@@ -162,7 +165,19 @@ def _stands_for_documents(path: Path) -> bool:
         return any(map(is_document, _below(path)))
     if not path.is_file() or not is_document(path) or format_suffix(path) is not None:
         return False
-    return _suffix(path) != ".txt" or not way_to_name(path)  # which may be a table, or words with tags
+    return _suffix(path) != ".txt" or not _is_table(path)
+
+
+def _is_table(path: Path) -> bool:
+    """Whether a file is rows that are only called a text: words with tags, a table.
+
+    Sentences with a comma each look like a table too, so of such it takes several lines.
+    """
+    looks = way_to_name(path)
+    if not looks.endswith(".csv"):
+        return bool(looks)
+    with reading(path), open_bytes(path) as stream:
+        return sum(bool(line.strip()) for line in itertools.islice(stream, _LINES_LOOKED_AT)) >= _LINES_OF_A_TABLE
 
 
 def _below(folder: Path) -> Iterator[Path]:
