@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 
 from distiltune.tasks.question_answering.answerer import Reply
-from distiltune.tasks.question_answering.found_answers import FoundAnswer, Place
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
 
 CANNOT_DECLINE = (
     "note: this model always answers, also where the text does not tell: it was not trained with unanswerable "
@@ -23,13 +23,13 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
         lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
     else:
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
-        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {_place(reply.answer)}"))
+        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {reply.answer.place}"))
         lines.append(_marked(reply.answer))
         lines += [Text(line) for line in _elsewhere(reply.answer)]
     lines += [Text(f"note: {note}") for note in reply.notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
-            lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({_place(other)})"))
+            lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({other.place})"))
     return lines
 
 
@@ -37,20 +37,14 @@ def _elsewhere(answer: FoundAnswer) -> list[str]:
     """Where the same answer stands too."""
     if not answer.other_places:
         return []
-    shown = "; ".join(_place(place) for place in answer.other_places[:_PLACES_SHOWN])
+    shown = "; ".join(place.in_words for place in answer.other_places[:_PLACES_SHOWN])
     n_more = len(answer.other_places) - _PLACES_SHOWN
     return [f"also in {shown}{f'; and {n_more:,} more places' if n_more > 1 else '; and 1 more place' * (n_more == 1)}"]
 
 
-def _place(answer: FoundAnswer | Place) -> str:
-    where = f"{answer.document_name}: " if answer.document_name else ""
-    return f"{where}line {answer.line}, column {answer.column}, characters {answer.start}-{answer.end}"
-
-
 def _marked(answer: FoundAnswer) -> Text:
     """The sentence with the answer's characters in bold; brackets around them where there is no bold."""
-    offset = answer.start - answer.sentence_start
-    before, after = answer.sentence[:offset], answer.sentence[offset + len(answer.text) :]
+    before, _, after = answer.in_sentence
     return Text.assemble(
         _on_one_line(before, keep_end=True),
         ("[" + _on_one_line(answer.text) + "]", "bold"),

@@ -28,6 +28,11 @@ class Place:
     document: int = 0
     document_name: str = ""
 
+    @property
+    def in_words(self) -> str:
+        """Where that is, in words."""
+        return _in_words(self)
+
 
 @dataclass(frozen=True, slots=True)
 class FoundAnswer:
@@ -63,6 +68,17 @@ class FoundAnswer:
     document_name: str = ""
     other_places: tuple[Place, ...] = ()
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        return _in_words(self)
+
+    @property
+    def in_sentence(self) -> tuple[str, str, str]:
+        """What is before it in its sentence, its text, and what is behind it there."""
+        offset = self.start - self.sentence_start
+        return self.sentence[:offset], self.text, self.sentence[offset + len(self.text) :]
+
 
 @dataclass(frozen=True, slots=True)
 class ReadPart:
@@ -82,6 +98,11 @@ class ReadPart:
     best: tuple[Candidate, ...]
     log_total: float
     n_characters: float
+
+
+def _in_words(place: FoundAnswer | Place) -> str:
+    name = f"{place.document_name}: " if place.document_name else ""
+    return f"{name}line {place.line}, column {place.column}, characters {place.start}-{place.end}"
 
 
 def found_answers(
