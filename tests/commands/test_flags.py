@@ -13,7 +13,7 @@ import typer
 from distiltune import cli
 from distiltune.commands.app import app
 from distiltune.commands.flags import COMMON, MOST_COMMON
-from distiltune.recipe.recipe import Recipe
+from distiltune.commands.options import SETTING_FLAGS
 from distiltune.settings.other_names import OTHER_NAMES
 from distiltune.tasks.table import TASKS
 
@@ -83,7 +83,7 @@ def test_every_setting_is_shown_by_help_all_for_some_task(run: Run, capsys: pyte
     for task in TASKS:
         assert run("train", "--help-all", "--task", task) == 0
         shown |= set(flags_shown(capsys.readouterr().out))
-    assert {f"--{name.replace('_', '-')}" for name in Recipe.model_fields if name != "base"} <= shown
+    assert {f"--{name.replace('_', '-')}" for name in SETTING_FLAGS} <= shown
 
 
 @pytest.mark.parametrize("command", sorted(GROUP.commands))

@@ -131,6 +131,18 @@ def test_with_more_sockets_than_there_may_be_the_longest_idle_goes_and_health_an
     slow.join(10)
 
 
+def test_those_that_are_being_closed_are_not_counted(address: tuple[str, int]) -> None:
+    """All are closed at the same moment, when their time is over; who comes just then is answered."""
+    connections = [socket.create_connection(address) for _ in range(CONNECTIONS)]
+    for connection in connections:
+        connection.sendall(b"GET / HTTP/1.1\r\n")
+    until = time.perf_counter() + 3 * HEADER_S
+    while time.perf_counter() < until:
+        assert get(address) < 1.0
+    for connection in connections:
+        connection.close()
+
+
 def test_connections_leave_room_for_own_files(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[int, int]] = []
     monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: given.append(limits))

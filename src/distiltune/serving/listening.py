@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import logging
 import signal
@@ -26,6 +27,9 @@ MOST_CONNECTIONS: Final = 1_000
 _OWN_FILES: Final = 50
 """Open files that are no connection: libraries, the event loop, pipes to the processes that read files."""
 
+_MOMENTS: Final = itertools.count()
+"""One after another: a loop's own clock stands still while it takes many connections, and the last one might go."""
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """uvicorn's connection, which has to begin its request in time, and goes when there are too many idle ones."""
@@ -42,16 +46,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(**given)
         self._header_s, self._max_connections = header_s, max_connections
         self._timer: asyncio.TimerHandle | None = None
-        self._idle_since = 0.0
+        self._idle_since = 0
         self._has_begun = False  # to send a request, of which the head is not whole
 
     def connection_made(self, transport: Any) -> None:
         """Take a connection; the one that has been idle longest goes if there are more than there may be."""
         super().connection_made(transport)
-        self._idle_since = self.loop.time()
+        self._idle_since = next(_MOMENTS)
         self._begin_waiting()
-        if len(self.connections) > self._max_connections:
-            self._close_the_idlest()
+        self._close_the_idlest_of_too_many()
 
     def data_received(self, data: bytes) -> None:
         """Hand on what has come; from the first byte of a request on its head has so long to be whole."""
@@ -67,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """An answer is sent; a next request may begin."""
-        self._idle_since, self._has_begun = self.loop.time(), False
+        self._idle_since, self._has_begun = next(_MOMENTS), False
         super().on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -91,16 +94,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._is_idle():
             self._close(408, "The request did not begin in time.", "send its head at once", is_told=self._has_begun)
 
-    def _close_the_idlest(self) -> None:
-        """Close the connection, perhaps this one, that has had nothing to do for the longest time."""
-        idle = [each for each in self.connections if isinstance(each, BoundedProtocol) and each._can_go()]
-        # Those that have not begun a request first: whoever is being answered is not among them.
-        victim = min(idle, key=lambda each: each._idle_since, default=self)
+    def _close_the_idlest_of_too_many(self) -> None:
+        """Close the connection, perhaps this one, that has had nothing to do for the longest time, if it is too many.
+
+        Those that are being closed do not count: of many that end at once this one would be the only one left to go.
+        """
+        ours = [each for each in self.connections if isinstance(each, BoundedProtocol)]
+        still_open = [each for each in ours if not each.transport.is_closing()]
+        if len(still_open) <= self._max_connections:
+            return
+        victim = min((each for each in still_open if each._is_idle()), key=lambda each: each._idle_since, default=self)
         is_told = victim is self or victim._has_begun
         victim._close(503, "The server has too many connections.", "ask again in 1 s", is_told=is_told)
-
-    def _can_go(self) -> bool:
-        return self._is_idle() and not self.transport.is_closing()
 
     def _close(self, status: int, what: str, fix: str, *, is_told: bool) -> None:
         """Close it; whoever waits for an answer is told why, in the form that all errors have."""
