@@ -11,6 +11,7 @@ from typing import Final, Literal
 from distiltune.data.literals import literal
 from distiltune.data.values import Problem, shown, text_problem
 from distiltune.errors import DataError, RecipeError
+from distiltune.tasks.text_classification.written_numbers import Doubt, NumberForm, number_form
 
 LABELS_APART: Final = "|"
 """What parts several labels in one cell of a table, unless the recipe says otherwise."""
@@ -27,12 +28,14 @@ class LabelSettings:
         names: of the columns of rows of 0 and 1, or of the classes 0, 1, ...; empty: as the file has them.
         separator: what parts labels in one cell; empty: `LABELS_APART`, and that only in the column ``labels``.
         names_of_places: of rows of 0 and 1 alone, where a model is to be used on them: its labels.
+        problem: as the recipe has it, or the model's where one is to be used.
 
     """
 
     names: tuple[str, ...] = ()
     separator: str = ""
     names_of_places: tuple[str, ...] = ()
+    problem: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class LabelForm:
         names: of the places, or of the classes 0, 1, ...
         decisions: kind and sentence for each thing that could be meant otherwise.
         scored: whether lists of numbers hold one for each class, as probabilities do, and so are no labels.
+        numbers: how the labels are written that are numbers, if not plainly.
 
     """
 
@@ -69,6 +73,7 @@ class LabelForm:
     names: tuple[str, ...]
     decisions: tuple[tuple[str, str], ...] = ()
     scored: bool = False
+    numbers: NumberForm | None = None
 
 
 def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
@@ -123,9 +128,31 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
             f"names: {_list(names)}{'' if settings.names else ' (--label-names gives others)'}."
         )
         return LabelForm(True, names, (*decisions, ("labels_multi_hot", message)))
-    _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
+    names = settings.names or tuple(given)
+    numbers = None if lists or names else _numbers_as_written(cells, settings, decisions)
+    if numbers is None:
+        _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
     scored = any(_are_scores(cell.values) for cell in lists)
-    return LabelForm(False, settings.names or tuple(given), tuple(decisions), scored)
+    return LabelForm(False, names, tuple(decisions), scored, numbers)
+
+
+def _numbers_as_written(
+    cells: Sequence[Cell], settings: LabelSettings, decisions: list[tuple[str, str]]
+) -> NumberForm | None:
+    """How the numbers of a file with one label a row are written, if not plainly; refuses what may be one or not."""
+    if settings.problem not in ("auto", "regression"):
+        return None
+    ones = [cell for cell in cells if cell.form == "one" and not isinstance(cell.values[0], bool)]
+    texts = {str(cell.values[0]): cell.where for cell in reversed(ones)}
+    form = number_form([str(cell.values[0]) for cell in ones], are_numbers=settings.problem == "regression")
+    if isinstance(form, Doubt):
+        separator = next((sign for sign in _OTHER_SEPARATORS if sign in form.examples[0]), "")
+        parted = f"if they are several: --label-separator {separator!r}; " if separator and form.may_be_several else ""
+        raise DataError(form.what, where=texts[form.examples[0]], fix=f"{parted}{form.fix}")
+    if form is not None:
+        written = [text for text in texts if form.plain(text) not in (None, text)]
+        decisions.append(("numbers_as_written", form.sentence(written[::-1])))
+    return form
 
 
 def _are_scores(values: Sequence[object]) -> bool:
@@ -193,7 +220,7 @@ def _names(names: tuple[str, ...], width: int) -> tuple[str, ...]:
 
 def _look_for_separators(cells: Sequence[Cell], settings: LabelSettings, decisions: list[tuple[str, str]]) -> None:
     """Refuse cells that look like several labels; say where a cell with a comma is taken as one."""
-    if settings.separator:
+    if settings.separator or settings.problem in ("single-label", "regression"):
         return
     texts = {cell.values[0]: cell.where for cell in reversed(cells) if isinstance(cell.values[0], str)}
     for separator in _OTHER_SEPARATORS:
@@ -235,6 +262,8 @@ def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:
             "probabilities, votes), not like names: give the name of the class that is meant, or 0 and 1 for each; to "
             "learn from a model's own probabilities: distiltune distill.",
         )
+    if form.numbers is not None and (plain := form.numbers.plain(str(cell.values[0]))) is not None:
+        return (plain,)
     labels = [_label(value, form.names) for value in cell.values]
     problem = next((each for each in labels if isinstance(each, Problem)), None)
     return problem or tuple(sorted({str(label) for label in labels if label}))

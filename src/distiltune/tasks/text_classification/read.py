@@ -41,7 +41,7 @@ _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
 
 
-_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
+_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number", "labels_not_read"})
 """Kinds of decisions that are for a person to look at."""
 
 
@@ -119,10 +119,12 @@ def _read_file(
         rows = _blanks_are_missing(rows)
         classes = (table_class_names(path, column) for column in (columns.label, columns.labels))
         names = next(filter(None, classes), ())
-    form = decide([each.cell for each in rows if each.cell is not None], names, settings)
+    form = _decided(rows, names, settings, use, decided)
+    if form is None:
+        rows, form = [replace(each, cell=None) for each in rows], LabelForm(False, ())
     for kind, message in [*decided.items(), *form.decisions]:
         reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
-    if rows and all(each.cell is None for each in rows):
+    if rows and all(each.cell is None for each in rows) and "labels_not_read" not in decided:
         message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
         use = "prediction"
@@ -132,6 +134,19 @@ def _read_file(
             reading.findings.add(result)
         else:
             reading.examples.append(result)
+
+
+def _decided(
+    rows: Sequence[_Unlabelled], names: Sequence[str], settings: LabelSettings, use: Use, decided: dict[str, str]
+) -> LabelForm | None:
+    """How a file's labels are to be understood; None where that cannot be told and a prediction needs none."""
+    try:
+        return decide([each.cell for each in rows if each.cell is not None], names, settings)
+    except DataError as error:
+        if use != "prediction":
+            raise
+        decided["labels_not_read"] = f"{error.what} There is nothing to compare with."
+        return None
 
 
 def _text_of_row(

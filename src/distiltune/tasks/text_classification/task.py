@@ -154,7 +154,8 @@ class TextSpec:
         """The task with the model's labels, in whose order rows of 0 and 1 are unless other names are given."""
         targets = targets_of(config) or UNKNOWN
         places = targets.labels if targets.problem == "multi-label" else ()
-        spec = replace(self, label_settings=replace(self.label_settings, names_of_places=places))
+        settings = replace(self.label_settings, names_of_places=places, problem=targets.problem)
+        spec = replace(self, label_settings=settings)
         return TextClassification(spec, targets)
 
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
@@ -364,5 +365,7 @@ def from_settings(settings: TextClassificationSettings) -> TextSpec:
         label_weights=settings.class_weights,
         smoothing=settings.label_smoothing,
         batch_tokens=settings.evaluation_tokens,
-        label_settings=LabelSettings(names_of_labels(settings.label_names), settings.label_separator),
+        label_settings=LabelSettings(
+            names_of_labels(settings.label_names), settings.label_separator, problem=settings.problem
+        ),
     )
