@@ -163,14 +163,19 @@ def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
             columns = _columns_near_start(path, form)
         if columns:
             return columns
+    rows = first_rows(path, form)
+    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
+    return _names(marked or [row.value for row in rows if not row.told][:1] or [row.value for row in rows[:1]])
+
+
+def first_rows(path: Path, form: FileForm = AS_USUAL) -> list[Row]:
+    """The first rows of a file, 32 or fewer. Raises `DataError` as `iter_rows` does."""
     # what quotation marks are needs the whole file to be told, and hardly matters to names
     if form.quoting == "auto":
         form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
     # A line that tells of the file, as MRQA's begin, is no row.
     found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
-    rows = list(itertools.islice(found, _ROWS_NEAR_START))
-    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return _names(marked or [row.value for row in rows if not row.told][:1] or [row.value for row in rows[:1]])
+    return list(itertools.islice(found, _ROWS_NEAR_START))
 
 
 def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:

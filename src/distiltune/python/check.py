@@ -55,8 +55,9 @@ def checked(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked
         DistiltuneError: if data or model cannot be read, or the task has no check.
 
     """
-    from distiltune.recipe.choose_task import with_task_of_training
+    from distiltune.recipe.choose_task import check_task_of, with_task_of_training
 
     recipe = with_task_of_training(recipe)
+    check_task_of(recipe, against)
     entry = TASKS[recipe.task]
     return entry.needed(entry.checker)(recipe.train, against, recipe, fix)

@@ -73,7 +73,7 @@ def test_the_rule_for_the_problem_sees_the_numbers(tmp_path: Path) -> None:
         ),
         pytest.param([f"${i}.5" if i % 2 else f"{i}.5" for i in range(N)], "'0.5', '.1.5'|'.1.5'", "unit", id="units"),
         pytest.param(
-            [f"{i}.5" if i % 2 else f"{i},5" for i in range(N)], "several ways: '0,5', '1.5'", "alone", id="ways"
+            [f"{i}.5" if i % 2 else f"{i},5" for i in range(N)], "several ways.*: '0,5', '1.5'", "alone", id="ways"
         ),
         pytest.param([f"{i}.5 kg" for i in range(N)], "24 different ones.*'0.5 kg'", "single-label", id="other units"),
     ],

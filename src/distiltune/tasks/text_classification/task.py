@@ -170,6 +170,11 @@ class TextSpec:
             problem = find_problem(train.examples, model)
         if problem != "regression":
             train = one_spelling(train)
+        if any(example.gold is None for example in train.examples):
+            said = [each.message for each in train.findings.of("noted") if each.kind == "no_label_column"]
+            where = ", ".join(train.sources)
+            fix = f"name their column: --columns label=... {' '.join(said)}".rstrip()
+            raise DataError("The training data has no labels.", where=where, fix=fix)
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
         findings.add(RowFinding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))

@@ -117,13 +117,14 @@ def number_form(labels: Sequence[str], *, are_numbers: bool) -> NumberForm | Dou
     forms = [NumberForm(*signs, unit) for signs in product(".,", ("", ",", ".", "'", " ")) if signs[0] != signs[1]]
     fitting = [form for form in forms if all(form.plain(text) is not None for text in numbers)]
     if not fitting:
-        ways = _unlike(numbers)
-        return Doubt(f"The labels are numbers written in several ways: {_listed(ways)}.", _WRITE_PLAINLY, ways)
+        ways = sorted(_unlike(numbers), key=is_plain_number)
+        what = f"The labels are numbers written in several ways, or several in one cell: {_listed(ways)}."
+        return Doubt(what, f"otherwise {_WRITE_PLAINLY}", ways, may_be_several=not unit)
     values = {tuple(float(form.plain(text) or "nan") for text in numbers) for form in fitting}
     if len(values) > 1:
         either = [text for text in odd if len({float(form.plain(text) or "nan") for form in fitting}) > 1]
         what = f"Whether labels such as {_listed(either)} have thousands or a fraction cannot be told."
-        return Doubt(what, _WRITE_PLAINLY, either, may_be_several=not unit)
+        return Doubt(what, f"otherwise {_WRITE_PLAINLY}", either, may_be_several=not unit)
     form = fitting[0]
     if not are_numbers and _may_be_several(odd, form):
         return Doubt(
