@@ -44,6 +44,7 @@ _SHOWN_CHARACTERS = 60
 S = TypeVar("S", bound=EngineSettings)
 
 _READING = ReadingWords(
+    certain=frozenset({"end_inclusive", "offset_in_utf16", "offset_in_bytes"}),
     errors=frozenset({"tag_of_no_scheme"}),
     noted={
         "text_cut": Noted("note", "the text is longer than is read; the rest is cut off", "raise --max-length"),

@@ -64,6 +64,7 @@ _REPAIRED = {
     "offset_in_bytes": "its offset counted UTF-8 bytes",
     "offset_in_utf16": "its offset counted UTF-16 units",
     "answer_moved": "it was not at its offset and is found elsewhere",
+    "answer_at_nearest": "it was not at its offset, and of several places this is the nearest",
     "answer_respelled": "the context spells it with other white space, case or Unicode form",
     "answer_trimmed": "it had white space at an end",
 }
