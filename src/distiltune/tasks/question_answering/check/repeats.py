@@ -279,8 +279,8 @@ def _leak_concerns(repeats: Repeats, examples: Sequence[Example], against: Seque
     return [
         *leak_concern(
             "question_leaked",
-            "questions of the other set are in this one too, on the same passage or nearly the same with the answer at the "
-            "same place, so figures on the other are too good",
+            "questions of the other set are in this one too, on the same passage or nearly the same with the answer at "
+            "the same place, so figures on the other are too good",
             _cases(repeats.leaks, examples, against),
             len({repeat.of for repeat in repeats.leaks}),
             len(against),
