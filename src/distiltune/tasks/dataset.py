@@ -14,6 +14,7 @@ from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
 from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.errors import DataError
 from distiltune.settings.engine import EngineSettings
 
 E = TypeVar("E")
@@ -106,6 +107,12 @@ def shortened_stride(
         f"{max_length}."
     )
     return [RowFinding("decided", "stride_shortened", ", ".join(read.sources), "", message)]
+
+
+def of_validation(error: DataError) -> DataError:
+    """The error about examples to validate on that have what none of the training's has, saying so."""
+    fix = f"{error.fix}; what only they have cannot be learnt: name other validation data, or add training examples"
+    return DataError(f"Of the examples to validate on, {error.what}", where=error.where, fix=fix)
 
 
 def file_form(settings: EngineSettings) -> FileForm:

@@ -27,7 +27,7 @@ from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
-from distiltune.tasks.dataset import data_settings
+from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import load_labelled_model, output_rules
@@ -146,7 +146,10 @@ class TextSpec:
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         if validation is not None:
-            validation = keep_known(as_spelled(validation, targets.labels), targets, share)
+            try:
+                validation = keep_known(as_spelled(validation, targets.labels), targets, share)
+            except DataError as error:
+                raise of_validation(error) from None
         weights = class_weights(self.label_weights, targets, train.examples)
         return TextTraining(TextClassification(self, targets), train, validation, tuple(weights.tolist()), device)
 
