@@ -298,3 +298,25 @@ def test_in_an_encoding_in_which_all_bytes_are_text_no_line_is_lost(tmp_path: Pa
     filled = [n for n, line in enumerate(data.decode("latin-1").split("\n"), start=1) if line.strip()]
     found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
     assert found == [f"{path}:{number}" for number in filled]
+
+
+def test_the_names_once_more_are_no_row_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,x\ntext,label\nb,y\ntext,z\n")
+    assert [row["text"] for row in rows_of(path)] == ["a", "b", "text"]
+    assert "at line 3" in decisions_of(path)["names_again"]
+    assert len(rows_of(path, FileForm(has_header=False))) == 5
+    assert rows_of(write(tmp_path / "b.csv", "text\na\ntext\n")) == [{"text": "a"}, {"text": "text"}]
+
+
+def test_empty_fields_beyond_the_names_are_left_out_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,x,\nb,y\nc,z,, \nd,x,more\n")
+    assert rows_of(path) == [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "z"}]
+    assert bad_of(path) == ["5"]
+    assert "2 rows have empty fields beyond the 2" in decisions_of(path)["fields_beyond"]
+
+
+def test_single_quotation_marks_round_every_field_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\n'a','x'\n'b','y'\n'tis,z\n")
+    assert rows_of(path)[0] == {"text": "'a'", "label": "'x'"}
+    assert "In 2 of 3 rows" in decisions_of(path)["single_quotes"]
+    assert not decisions_of(write(tmp_path / "b.csv", "text,label\n'a',x\n"))

@@ -57,3 +57,33 @@ def test_validation_data_of_another_task_is_told_as_such(folder: Path, task: str
         settled(folder / "c.csv", validation=(str(folder / "b.jsonl"),), task=task)
     with pytest.raises(RecipeError, match=told):
         check(folder / "c.csv", against=folder / "b.jsonl", task=task)
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        pytest.param("Text,Label\na day,good\n", "did you mean --columns text=Text,label=Label?", id="capitals"),
+        pytest.param("mood,review\ngood,a long day\n", "--columns text=review,label=mood;", id="two columns"),
+    ],
+)
+def test_the_columns_that_are_meant_are_told(tmp_path: Path, content: str, advice: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(RecipeError, match="cannot be told") as caught:
+        settled(tmp_path / "a.csv")
+    assert caught.value.fix.startswith(("did you mean", "of texts"))
+    assert advice in caught.value.fix
+
+
+def test_why_no_row_can_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n'a day, a night','good'\n")
+    with pytest.raises(DataError, match=r"a\.csv:2 has 3 fields where the header has 2"):
+        settled(tmp_path / "a.csv")
+
+
+def test_files_without_labels_beside_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(TEXTS)
+    (tmp_path / "test.csv").write_text("id,text\n1,a day\n")
+    with pytest.raises(DataError, match="Some files of the training data have no labels") as caught:
+        check(tmp_path, model="starter")
+    assert caught.value.where.endswith("test.csv")
+    assert "name the files that have some" in caught.value.fix

@@ -178,6 +178,11 @@ def first_rows(path: Path, form: FileForm = AS_USUAL) -> list[Row]:
     return list(itertools.islice(found, _ROWS_NEAR_START))
 
 
+def bad_rows(path: Path, form: FileForm = AS_USUAL) -> list[BadRow]:
+    """The first rows of a file that cannot be read, 32 or fewer. Raises `DataError` as `iter_rows` does."""
+    return list(itertools.islice((row for row in _iter_file(path, form) if isinstance(row, BadRow)), _ROWS_NEAR_START))
+
+
 def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
     """The columns of rows of one form, of which one may show more than another: nobody has marked it yet.
 

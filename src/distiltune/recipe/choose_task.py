@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.files import first_columns, first_rows, format_suffix
+from distiltune.data.column_names import columns_text
+from distiltune.data.files import bad_rows, first_columns, first_rows, format_suffix
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
@@ -214,8 +215,9 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
     table = next((path for path in _files(sources) if format_suffix(path) in (".csv", ".tsv")), None)
     advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
     if not seen:
+        bad = next((each for file in _files(sources) for each in bad_rows(file, file_form(recipe))), None)
         return DataError(
-            "There is no row in the data that can be read.",
+            f"There is no row in the data that can be read{f': {bad.where} {bad.reason}' if bad is not None else '.'}",
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
@@ -230,8 +232,24 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",
         where=", ".join(sources),
-        fix=f"say it with --task, or name the columns with --columns. {wanted}.{others}{advice}",
+        fix=f"{_meant(rows)}say it with --task, or name the columns with --columns. {wanted}.{others}{advice}",
     )
+
+
+def _meant(rows: Sequence[Mapping[str, object]]) -> str:
+    """The columns that are meant, to begin an advice: the usual names in other letters, or a text and its label."""
+    names = [str(name) for name in (rows[0] if rows else ())]
+    plain = {name.lower(): name for name in names}
+    for entry in TASKS.values():
+        for kind in entry.columns:
+            if kind and all(field in plain for field in kind):
+                return f"did you mean --columns {columns_text({field: plain[field] for field in kind})}? otherwise "
+    values = [[str(row.get(name)) for row in rows] for name in names]
+    if len(names) != 2 or not all(map(any, values)):
+        return ""
+    lengths = [sum(map(len, column)) for column in values]
+    text, label = (names[0], names[1]) if lengths[0] >= lengths[1] else (names[1], names[0])
+    return f"of texts and labels: --columns {columns_text({'text': text, 'label': label})}; otherwise "
 
 
 def _files(sources: Iterable[str]) -> list[Path]:

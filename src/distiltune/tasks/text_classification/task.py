@@ -174,10 +174,7 @@ class TextSpec:
         if problem != "regression":
             train = one_spelling(train)
         if any(example.gold is None for example in train.examples):
-            said = [each.message for each in train.findings.of("noted") if each.kind == "no_label_column"]
-            where = ", ".join(train.sources)
-            fix = f"name their column: --columns label=... {' '.join(said)}".rstrip()
-            raise DataError("The training data has no labels.", where=where, fix=fix)
+            raise _without_labels(train)
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
         findings.add(RowFinding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
@@ -345,6 +342,16 @@ class TextClassification:
     def analyse(self, data: TextData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         """Scores by label and length, calibration, the hardest wrong texts; and each text's score."""
         return analyse(data.examples, self.targets, predictions / PREDICTION_FILES[0])
+
+
+def _without_labels(train: TextSet) -> DataError:
+    """The error that training data, or some of its files, have no labels, with what each file says of that."""
+    without = [each for each in train.findings.of("noted") if each.kind == "no_label_column"]
+    is_some = any(example.gold is not None for example in train.examples)
+    what = "Some files of the training data have no labels." if is_some else "The training data has no labels."
+    fix = "name the files that have some, without the others" if is_some else "name their column: --columns label=..."
+    where = ", ".join(dict.fromkeys(each.where for each in without)) or ", ".join(train.sources)
+    return DataError(what, where=where, fix=". ".join([fix, *dict.fromkeys(each.message for each in without)]))
 
 
 def _with_way_to_negatives(error: DataError, read: TextSet) -> DataError:
