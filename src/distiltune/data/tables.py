@@ -49,9 +49,11 @@ def _read(path: Path, delimiter: str, form: FileForm) -> Iterator[Row | BadRow |
         if first is None:
             raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
         assert isinstance(first, _Record)  # _records has no bad row before the first good one
+        as_written = first.fields
         if form.has_header and reading == "none":
             first = replace(first, fields=_unquoted(first.fields, delimiter))
         table = _table(first, path, form)
+        table.first_as_written = as_written
         for record in records if form.has_header else itertools.chain([first], records):
             if not isinstance(record, _Record):
                 yield record
@@ -124,6 +126,7 @@ class _Table:
 
     Attributes:
         first: the first line, which has the names or is a row.
+        first_as_written: its fields before quotation marks round names were taken off.
         early: the first rows, to compare the first line with.
         names_again: lines that are the first once more, as where files were put together; they are no rows.
         n_beyond: rows with empty fields beyond the names, which are left out; the first is at line ``first_beyond``.
@@ -136,6 +139,7 @@ class _Table:
     path: Path
     names: tuple[str, ...]
     first: _Record
+    first_as_written: list[str] = field(default_factory=list)
     early: list[list[str]] = field(default_factory=list)
     names_again: list[int] = field(default_factory=list)
     n_beyond: int = 0
@@ -153,7 +157,7 @@ class _Table:
 
     def repeats_names(self, record: _Record) -> bool:
         """Whether a line is the one with the names again, which a row of two columns or more can hardly be."""
-        is_again = len(self.first.fields) > 1 and record.fields == self.first.fields
+        is_again = len(self.first_as_written) > 1 and record.fields == self.first_as_written
         if is_again:
             self.names_again.append(record.line)
         return is_again
