@@ -19,21 +19,17 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
+from benchmarks.trainer import open_lesson, train_by_trainer
 from distiltune import Recipe, evaluate, fine_tune
-from distiltune.data.feature_set import FeatureSet
-from distiltune.model.build import Dropouts
 from distiltune.model.source import resolve_model
 from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine, usable_cores
-from distiltune.tasks.base import Dataset
-from distiltune.tasks.table import TASKS
 
 NAMES = {"text": "text-classification", "token": "token-classification"}
 SCORES = {"text": ("accuracy", "macro_f1"), "token": ("f1", "precision", "recall")}
@@ -72,63 +68,16 @@ def train_ours(recipe: Recipe, output: Path) -> tuple[float, int]:
 
 def train_theirs(recipe: Recipe, output: Path) -> tuple[float, int]:
     """Train with the Trainer, on the very features that distiltune would train on; → as `train_ours`."""
-    from transformers import (
-        AutoModelForSequenceClassification,
-        AutoModelForTokenClassification,
-        AutoTokenizer,
-        DataCollatorForTokenClassification,
-        DataCollatorWithPadding,
-        Trainer,
-        TrainingArguments,
-    )
-
     torch.set_num_threads(recipe.threads or usable_cores())
-    directory = resolve_model(recipe.model)
-    opened = TASKS[recipe.task](recipe).open_training(torch.device("cpu"))
-    lesson = opened.lesson(opened.load_model(str(directory), Dropouts()))
-    training = lesson.training
-    names = {int(key): name for key, name in lesson.task.model_config(0.0, {})["id2label"].items()}  # type: ignore[attr-defined]
-    labels = {"id2label": names, "label2id": {name: i for i, name in names.items()}}
-    is_text = recipe.task == "text-classification"
-    kind = AutoModelForSequenceClassification if is_text else AutoModelForTokenClassification
-    torch.manual_seed(recipe.seed)
-    model = kind.from_pretrained(directory, dtype=torch.float32, **labels)  # as ours, whatever the file holds
-    tokenizer = AutoTokenizer.from_pretrained(directory)
-    collator = (DataCollatorWithPadding if is_text else DataCollatorForTokenClassification)(tokenizer)
-    arguments = TrainingArguments(
-        output_dir=str(output / "trainer"),
-        num_train_epochs=recipe.epochs,
-        per_device_train_batch_size=recipe.batch_size,
-        learning_rate=recipe.learning_rate,
-        lr_scheduler_type="linear",
-        weight_decay=0.0,
-        max_grad_norm=0.0,
-        seed=recipe.seed,
-        use_cpu=True,
-        save_strategy="no",
-        report_to=[],
-        disable_tqdm=True,
-        logging_strategy="no",
-    )
-    trainer = Trainer(model, arguments, train_dataset=rows_of(training, is_text), data_collator=collator)
-    began = time.perf_counter()
-    trainer.train()
-    seconds = time.perf_counter() - began
-    model.save_pretrained(output / "model")
-    tokenizer.save_pretrained(output / "model")
-    return seconds, len(training.features) * recipe.epochs
-
-
-def rows_of(training: Dataset, is_text: bool) -> list[dict[str, Any]]:
-    """The features as rows of the Trainer's own form."""
-    features: FeatureSet = training.features
-    rows = []
-    for i, (first, last) in enumerate(zip(features.offsets, features.offsets[1:], strict=False)):
-        ids = features.token_ids[first:last].tolist()
-        tags = features.token_labels
-        label = int(features.labels[i, 0]) if tags is None else tags[first:last].tolist()
-        rows.append({"input_ids": ids, "attention_mask": [1] * len(ids), "label" if is_text else "labels": label})
-    return rows
+    lesson = open_lesson(recipe)
+    arguments = {
+        "num_train_epochs": recipe.epochs,
+        "per_device_train_batch_size": recipe.batch_size,
+        "learning_rate": recipe.learning_rate,
+        "max_grad_norm": 0.0,
+    }
+    seconds = train_by_trainer(recipe, lesson, output, arguments)
+    return seconds, len(lesson.training.features) * recipe.epochs
 
 
 def turn(options: argparse.Namespace) -> dict[str, float]:

@@ -12,26 +12,32 @@ Half of the cells, chequered over bodies, data and sizes, made the rule; the oth
 ends, and what is there is not repeated, so it goes on where it was stopped. Cheap cells come first.
 
 The regret of a recipe in a cell is the best of the five rates' mean scores over the seeds, less its own, in points.
---only trains the cells with other settings instead: `--only epochs=5` is a contestant of that name.
+--only trains the cells with other settings instead: `--only epochs=5` is a contestant of that name; `--trainer` by
+the `transformers` Trainer: at its own defaults (5e-5, 3 epochs, batches of 8) and with what `auto` would choose.
+--jobs trains so many at a time, each in a process of its own: on a machine of many cores, or on a GPU.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import statistics
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+import traceback
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
-
+from benchmarks.trainer import open_lesson, train_by_trainer
 from distiltune import Recipe, evaluate, fine_tune
+from distiltune.model.source import model_config, resolve_model
+from distiltune.recipe.auto import WARMUP_OF_LONG, WARMUP_OF_SHORT, fitting_epochs, fitting_rate
 from distiltune.runs.provenance import versions
-from distiltune.system.device import describe_machine
+from distiltune.system.device import choose_device, describe_machine
 
 RATES: Final = (5e-5, 1e-4, 2e-4, 5e-4, 1e-3)
 SEEDS_OF_SMALL: Final = 3
@@ -132,23 +138,61 @@ def recipe_of(cell: Cell, shared: Path, seed: int, settings: Mapping[str, Any], 
     )
 
 
-def one(cell: Cell, shared: Path, seed: int, settings: Mapping[str, Any], threads: int) -> dict[str, Any]:
-    """Train and score once."""
-    source = cell.source
+TRAINER_CONTESTANTS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "Trainer": {"trainer": "defaults"},
+    "Trainer, rule": {"trainer": "rule"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One training: of a cell, by a contestant, with a seed."""
+
+    cell: Cell
+    contestant: str
+    settings: Mapping[str, Any]
+    seed: int
+    shared: Path
+    threads: int
+    device: str
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        """What a line of results says of itself."""
+        return self.cell.name, self.contestant, self.seed
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is trained by."""
+        settings = {name: value for name, value in self.settings.items() if name != "trainer"}
+        return recipe_of(self.cell, self.shared, self.seed, {**settings, "device": self.device}, self.threads)
+
+
+def one(job: Job) -> dict[str, Any]:
+    """Train and score once; → the line of results."""
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        run = fine_tune(recipe_of(cell, shared, seed, settings, threads), output=Path(folder) / "run")
-        if source.test == "starter":  # its validation part is all there is
-            score, n_test = run.best.validation[source.score], 0
-        else:
-            few = Recipe(validation_questions=source.n_test) if source.task == "question-answering" else None
-            found = evaluate(run.model, str(shared / source.test), recipe=few)
-            score, n_test = found.metrics[source.score], found.n_examples
+        figures = by_trainer(job, Path(folder)) if "trainer" in job.settings else by_us(job, Path(folder))
+    row = {"cell": job.cell.name, "half": job.cell.half, "contestant": job.contestant, "seed": job.seed, **figures}
+    return row | {
+        "seconds": round(time.perf_counter() - began, 1),
+        "version": versions().get("git_revision", ""),
+        "machine": describe_machine(choose_device(job.device)).processor,
+    }
+
+
+def by_us(job: Job, folder: Path) -> dict[str, Any]:
+    """Trained as a user would."""
+    source = job.cell.source
+    run = fine_tune(job.recipe, output=folder / "run")
+    if source.test == "starter":  # its validation part is all there is
+        score, n_test = run.best.validation[source.score], 0
+    else:
+        score, n_test = scored(job, run.model)
     used = run.recipe
     return {
         "score": round(source.points * score, 3),
         "n_test": n_test,
-        "seconds": round(time.perf_counter() - began, 1),
         "learning_rate": used.learning_rate,
         "epochs": used.epochs,
         "best_epoch": run.best_epoch,
@@ -158,6 +202,36 @@ def one(cell: Cell, shared: Path, seed: int, settings: Mapping[str, Any], thread
     }
 
 
+def by_trainer(job: Job, folder: Path) -> dict[str, Any]:
+    """Trained by the Trainer on our features, with its defaults or with what the rule chooses."""
+    recipe = job.recipe
+    lesson = open_lesson(recipe)
+    arguments: dict[str, Any] = {}
+    if job.settings["trainer"] == "rule":
+        batches = -(-len(lesson.training.features) // recipe.batch_size)
+        epochs = fitting_epochs(recipe.task, batches)
+        n_steps = epochs * batches
+        width = model_config(resolve_model(recipe.model))["dim"]
+        arguments = {
+            "learning_rate": fitting_rate(recipe.task, width, n_steps),
+            "num_train_epochs": epochs,
+            "warmup_steps": int(n_steps * (WARMUP_OF_SHORT if n_steps < 2_000 else WARMUP_OF_LONG)),
+            "per_device_train_batch_size": recipe.batch_size,
+        }
+    train_by_trainer(recipe, lesson, folder, arguments)
+    score, n_test = scored(job, folder / "model")
+    return {"score": round(job.cell.source.points * score, 3), "n_test": n_test, **arguments}
+
+
+def scored(job: Job, model: Path) -> tuple[float, int]:
+    """A model's score on the data that no training has seen, and on how many examples."""
+    source = job.cell.source
+    few = Recipe(validation_questions=source.n_test) if source.task == "question-answering" and source.n_test else None
+    data = source.test if source.test == "starter" else str(job.shared / source.test)
+    found = evaluate(model, data, recipe=few, device=job.device, threads=job.threads)
+    return found.metrics[source.score], found.n_examples
+
+
 def read_rows(path: Path) -> list[dict[str, Any]]:
     """The trainings done so far; a last line that is cut is not there."""
     if not path.exists():
@@ -165,27 +239,55 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
 
 
+def jobs(options: argparse.Namespace) -> Iterator[Job]:
+    """What is not there yet: seed after seed; cheap cells first, or with several jobs at a time the long ones."""
+    done = {(row["cell"], row["contestant"], row["seed"]) for row in read_rows(options.output)}
+    others = {only: dict(part.split("=", 1) for part in only.split(",")) for only in options.only}
+    cells = [
+        cell
+        for cell in (CELLS if options.jobs == 1 else reversed(CELLS))
+        if options.half in ("both", cell.half) and options.cells in cell.name and cell.size <= options.largest
+    ]
+    for seed in range(options.seeds):
+        for cell in cells:
+            if seed and cell.size >= LARGE:
+                continue
+            entries = {**others, **(TRAINER_CONTESTANTS if options.trainer else {})} or contestants(cell)
+            for name, settings in entries.items():
+                if options.names and name not in options.names:
+                    continue
+                job = Job(cell, name, settings, seed, options.shared, options.threads, options.device)
+                if job.key not in done:
+                    yield job
+
+
 def run(options: argparse.Namespace) -> None:
     """Train what is not there yet."""
-    done = {(row["cell"], row["contestant"], row["seed"]) for row in read_rows(options.output)}
-    more = dict(part.split("=", 1) for part in options.only.split(",")) if options.only else None
-    for cell in CELLS:
-        if options.half not in ("both", cell.half) or options.cells not in cell.name or cell.size > options.largest:
-            continue
-        entries = contestants(cell) if more is None else {options.only: more}
-        for seed in range(1 if cell.size >= LARGE else options.seeds):
-            for name, settings in entries.items():
-                if (cell.name, name, seed) in done:
-                    continue
-                row = {"cell": cell.name, "half": cell.half, "contestant": name, "seed": seed}
-                row |= one(cell, options.shared, seed, settings, options.threads)
-                row |= {
-                    "version": versions().get("git_revision", ""),
-                    "machine": describe_machine(torch.device("cpu")).processor,
-                }
-                with options.output.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps(row) + "\n")
-                print(f"{cell.name}, {name}, seed {seed}: {row['score']:.1f} in {row['seconds']:.0f} s", flush=True)
+    ends = time.monotonic() + 60 * options.minutes
+    context = multiprocessing.get_context("spawn")  # a GPU cannot be used in a fork of a process that has used it
+    waiting = jobs(options)
+    with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:
+        running: dict[Future[dict[str, Any]], Job] = {}
+        while True:
+            while len(running) < options.jobs and time.monotonic() < ends and (job := next(waiting, None)) is not None:
+                running[pool.submit(one, job)] = job
+            if not running:
+                return
+            for finished in wait(running, return_when=FIRST_COMPLETED).done:
+                keep(running.pop(finished), finished, options.output)
+
+
+def keep(job: Job, finished: Future[dict[str, Any]], output: Path) -> None:
+    """Write the line of a training that has ended; one that failed is told and costs no other."""
+    try:
+        row = finished.result()
+    except Exception:
+        print(f"{job.key} failed:\n{traceback.format_exc(limit=-3)}", flush=True)
+        return
+    with output.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    name = f"{row['cell']}, {row['contestant']}, seed {row['seed']}"
+    print(f"{name}: {row['score']:.1f} in {row['seconds']:.0f} s", flush=True)
 
 
 def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
@@ -228,7 +330,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("what", choices=["run", "table"])
     parser.add_argument("--half", choices=["making", "judging", "both"], default="both")
     parser.add_argument("--cells", default="", help="only cells whose name holds this")
-    parser.add_argument("--only", default="", help="only a training with these settings, as epochs=5,warmup_share=0")
+    parser.add_argument("--names", nargs="*", default=[], help="only contestants of these names, as auto or 5e-05")
+    only = "only trainings with these settings, as epochs=5,warmup_share=0; may be repeated"
+    parser.add_argument("--only", action="append", default=[], help=only)
+    parser.add_argument("--trainer", action="store_true", help="only trainings by the transformers Trainer")
+    parser.add_argument("--jobs", type=int, default=1, help="so many trainings at a time")
+    parser.add_argument("--minutes", type=float, default=1e6, help="begin no training after so many")
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--seeds", type=int, default=SEEDS_OF_SMALL)
     parser.add_argument("--largest", type=int, default=10**9, help="no cells of more examples than this")
     parser.add_argument("--threads", type=int, default=0)

@@ -29,22 +29,21 @@ SHAPE = ("--student-layers", "6", "--student-width", "160", "--student-heads", "
 ASKED = "encoder-asked"
 """The run of the second stage."""
 
-MADE_BY = ("encoder", ASKED, "qa")
+MADE_BY = ("teacher", "encoder", ASKED, "teacher-declining", "qa")
 """The runs that the two models come from."""
 
-QUESTIONS = 40_000
-"""Of SQuAD's 87,599 that `starter-qa` is fine-tuned on."""
+LARGER_BATCHES = ("--batch-size", "32", "--warmup-share", "0.05", "--max-gradient-norm", "1")
 
 FINE_TUNING = (
-    *("--warmup-share", "0.05", "--max-gradient-norm", "1"),
+    *LARGER_BATCHES,
     *("--dropout", "0", "--attention-dropout", "0", "--head-dropout", "0"),
-    *("--validation-questions", "1000", "--monitor", "f1"),
+    *("--validation-questions", "3000", "--monitor", "f1"),
 )
-"""The settings of every fine-tuning of the starter that is measured, beside its learning rate and its epochs."""
+"""The settings of every fine-tuning of the starter, beside its learning rate and its epochs."""
 
-EPOCHS = 3
+EPOCHS = 4
 PILOT_RATES = ("1.5e-4", "3e-4", "6e-4", "1.2e-3")
-PILOT = ("--train-questions", "4000", "--epochs", "2", "--validation-questions", "500")
+PILOT = ("--train-questions", "16000", "--epochs", "2")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,7 @@ class Places:
         shared: holds data/squad-v1.1 and models/minilm-l6-distilbert.
         work: where the runs are made.
         more: flags of every training, such as the precision.
+        device: of trainings and measurements.
         tiny: a trial of the whole chain in minutes, whose figures say nothing.
 
     """
@@ -62,6 +62,7 @@ class Places:
     shared: Path
     work: Path
     more: tuple[str, ...] = ()
+    device: str = "auto"
     tiny: bool = False
 
     @property
@@ -76,8 +77,9 @@ class Places:
 
     @property
     def data(self) -> tuple[str | Path, ...]:
-        """The flags that name SQuAD's two parts."""
-        return "--train", self.squad / "train.json.gz", "--validation", self.squad / "dev.json.gz"
+        """The flags that name the questions, with and without an answer, and those of articles held out."""
+        directory = drawn(self, "declining", "tools.starter_model.declining")
+        return "--train", directory / "train.json", "--validation", directory / "held.json"
 
 
 def distiltune(*arguments: str | Path) -> None:
@@ -116,27 +118,40 @@ def make_starter(places: Places, teacher: Path) -> Path:
     """
     how = ("--log-every", "20")
     first = ("distill", "--encoder", "--teacher", places.large, "--train", texts(places, "texts", "1", "0"))
-    encoder = train(places.work / "encoder", (*first, *SHAPE, *how), places)
-    then = ("distill", "--encoder", "--teacher", teacher, "--train", texts(places, "texts-asked", "2", "1"))
-    asked = (*then, "--model", encoder, "--epochs", "2", "--learning-rate", "5e-4", *how)
+    long = ("--epochs", "10", "--learning-rate", "1.4e-3", *LARGER_BATCHES)
+    encoder = train(places.work / "encoder", (*first, *SHAPE, *long, *how), places)
+    then = ("distill", "--encoder", "--teacher", teacher, "--train", texts(places, "texts-asked", "3", "1"))
+    asked = (*then, "--model", encoder, "--epochs", "4", "--learning-rate", "7e-4", *LARGER_BATCHES, *how)
     return halved(train(places.work / ASKED, asked, places), places.work / "starter", HERE / "card_starter.md")
 
 
 def texts(places: Places, name: str, each: str, seed: str) -> Path:
     """The texts of one stage: every passage behind so many of its questions."""
-    directory = places.work / name
-    if not directory.is_dir():
-        beside = directory.with_name(f".{name}")
-        drawn = ("--each", each, "--seed", seed)
-        subprocess.run([sys.executable, HERE / "texts.py", places.shared / "data", beside, *drawn], check=True)
-        beside.rename(directory)
+    directory = drawn(places, name, "tools.starter_model.texts", "--each", each, "--seed", seed)
     return directory / "starter.txt" if places.tiny else directory
 
 
+def drawn(places: Places, name: str, module: str, *flags: str) -> Path:
+    """A folder of what one of the scripts beside this one draws from SQuAD; made once."""
+    directory = places.work / name
+    if not directory.is_dir():
+        beside = directory.with_name(f".{name}")
+        subprocess.run([sys.executable, "-m", module, places.shared / "data", beside, *flags], check=True)
+        beside.rename(directory)
+    return directory
+
+
 def make_teacher(places: Places) -> Path:
-    """The teacher of the second stage and of `starter-qa`: the larger model, tuned as docs/results.md's long run."""
-    how = ("--train-questions", "20000", "--epochs", "2")
-    return train(places.work / "teacher", ("train", "--model", places.large, *places.data, *how), places)
+    """The teacher of the second stage: the larger model on all of SQuAD by the default recipe."""
+    how = ("--train", places.squad / "train.json.gz", "--validation-share", "0")
+    return train(places.work / "teacher", ("train", "--model", places.large, *how), places)
+
+
+def make_declining_teacher(places: Places, teacher: Path) -> Path:
+    """The teacher of `starter-qa`: that one, taught to decline."""
+    how = ("--epochs", "2", "--learning-rate", "8e-5", *LARGER_BATCHES, "--validation-questions", "3000")
+    command = ("train", "--model", teacher, *places.data, *how, "--monitor", "f1")
+    return train(places.work / "teacher-declining", command, places)
 
 
 def find_learning_rate(places: Places, starter: Path) -> str:
@@ -151,8 +166,8 @@ def find_learning_rate(places: Places, starter: Path) -> str:
 
 
 def make_answering(places: Places, starter: Path, teacher: Path, rate: str) -> Path:
-    """`starter-qa`: the starter fine-tuned on SQuAD with the teacher's answers beside the labels."""
-    how = ("--train-questions", str(QUESTIONS), "--epochs", str(EPOCHS), "--learning-rate", rate)
+    """`starter-qa`: the starter fine-tuned with the teacher's answers beside the labels."""
+    how = ("--epochs", str(EPOCHS), "--learning-rate", rate)
     command = ("distill", "--teacher", teacher, "--model", starter, *places.data, *FINE_TUNING, *how)
     return halved(train(places.work / "qa", command, places), places.work / "starter-qa", HERE / "card_starter_qa.md")
 
@@ -221,6 +236,7 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--work", type=Path, default=Path("runs/starter"), help="where the runs are made")
     parser.add_argument("--learning-rate", help="of the fine-tunings; found by short trainings if left out")
     parser.add_argument("--precision", default="auto", help="of the trainings that are begun")
+    parser.add_argument("--device", default="auto", help="of the trainings that are begun")
     parser.add_argument("--tiny", action="store_true", help="a trial of the whole chain; its figures say nothing")
     parser.add_argument("--install", action="store_true", help="write the two models into the package")
     return parser
@@ -229,8 +245,8 @@ def parser_of(description: str | None) -> argparse.ArgumentParser:
 def places_of(arguments: argparse.Namespace) -> Places:
     """What the flags say; makes the work directory."""
     arguments.work.mkdir(parents=True, exist_ok=True)
-    more = ("--precision", arguments.precision)
-    return Places(arguments.shared, arguments.work, more, arguments.tiny)
+    more = ("--precision", arguments.precision, "--device", arguments.device)
+    return Places(arguments.shared, arguments.work, more, arguments.device, arguments.tiny)
 
 
 def main() -> None:
@@ -240,7 +256,7 @@ def main() -> None:
     teacher = make_teacher(places)
     starter = make_starter(places, teacher)
     rate = arguments.learning_rate or find_learning_rate(places, starter)
-    answering = make_answering(places, starter, teacher, rate)
+    answering = make_answering(places, starter, make_declining_teacher(places, teacher), rate)
     if arguments.install:
         install(starter, answering, places)
 

@@ -1,42 +1,49 @@
-"""Make the starters and measure what they are worth: fine-tuned plainly, distilled, and from random weights.
+"""Make the starters and measure what they are worth: what they answer, what they decline, and what a teacher adds.
 
     python -m tools.starter_model.measure --shared ../shared --work runs/starter
 
-One command for all of it, ``build.py``'s steps too, in the order of their worth; started again after a stop, it goes
-on where it was. The results are written after each run. All of SQuAD's validation part is asked, 10,570 questions; the
-starter data's runs are those of `make quickstart`.
+One command for all of it, ``build.py``'s steps too; started again after a stop, it goes on where it was. The results
+are written after each figure. All of SQuAD's validation part is asked, 10,570 questions, with an answer and once more
+put to a passage of another article; of SQuAD 2.0's there are 6,078, half of them without an answer. Neither is trained
+or tuned on.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tools.starter_model.build import (
     ASKED,
     EPOCHS,
     FINE_TUNING,
-    QUESTIONS,
     Places,
     epochs_of,
     find_learning_rate,
     install,
     make_answering,
+    make_declining_teacher,
     make_starter,
     make_teacher,
     parser_of,
     places_of,
     train,
 )
+from tools.starter_model.declining import holds_any, read_articles
+
+from distiltune import Recipe, evaluate
 
 SEEDS = (0, 1, 2)
-FEWER, FEWER_EPOCHS = 20_000, 2
 QUICKSTART = ("train", "--train", "starter")
 """As the Makefile has it, beside the seed; a test holds the two together."""
+
+ALWAYS = 1e9
+"""A threshold that no score reaches: every question is answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class Results:
 
     file: Path
 
-    def note(self, name: str, metrics: dict[str, Any], run: Path | None = None) -> None:
+    def note(self, name: str, metrics: Mapping[str, Any], run: Path | None = None) -> None:
         """Add a run's figures, or replace them."""
         results = json.loads(self.file.read_text(encoding="utf-8")) if self.file.is_file() else {}
         epochs = epochs_of(run) if run is not None else []
@@ -54,10 +61,7 @@ class Results:
         beside = self.file.with_name(f".{self.file.name}.new")
         beside.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
         beside.replace(self.file)
-        print(f"{name}: " + ", ".join(f"{k} {v}" for k, v in metrics.items() if k in _SHOWN), flush=True)
-
-
-_SHOWN = ("exact_match", "f1", "loss", "learning_rate")
+        print(f"{name}: {json.dumps(metrics)}", flush=True)
 
 
 def random_model(starter: Path, directory: Path) -> Path:
@@ -72,27 +76,92 @@ def random_model(starter: Path, directory: Path) -> Path:
     return directory
 
 
-def make_better_teacher(places: Places) -> Path:
-    """The same larger model on the same fewer questions, at a rate that gets it past its student in one epoch."""
-    how = (
-        *("--train-questions", str(FEWER), "--epochs", "1", "--learning-rate", "1.5e-4"),
-        *FINE_TUNING,
-    )
-    return train(places.work / "better-teacher", ("train", "--model", places.large, *places.data, *how), places)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What became of a set of questions.
+
+    Attributes:
+        metrics: of `distiltune evaluate`.
+        answerable: by how much the best answer is better than "no answer", by question.
+
+    """
+
+    metrics: dict[str, float]
+    answerable: dict[str, float]
 
 
-def score(model: Path, kept: Path, places: Places) -> dict[str, Any]:
-    """Exact match and F1 on all 10,570 questions, kept in a file."""
-    if not kept.is_file():
-        flags = ("--model", str(model), "--data", str(places.squad / "dev.json.gz"), "--json")
-        trial = ("--validation-questions", "50") if places.tiny else ()
-        command = [sys.executable, "-m", "distiltune", "evaluate", *flags, *trial]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-        beside = kept.with_name(f".{kept.name}.new")
-        beside.write_bytes(done.stdout)
-        beside.replace(kept)
-    metrics: dict[str, Any] = json.loads(kept.read_text(encoding="utf-8"))["metrics"]
-    return metrics
+def ask(model: Path, data: Path, kept: Path, places: Places, null_threshold: float | None = None) -> Asked:
+    """Put all questions of a file to a model; what comes out is kept in a folder."""
+    if not (kept / "metrics.json").is_file():
+        recipe = Recipe(null_threshold=null_threshold, validation_questions=50 if places.tiny else 0)
+        found = evaluate(model, data, recipe=recipe, predictions=kept, device=places.device)
+        (kept / ".metrics.json").write_text(json.dumps(found.metrics), encoding="utf-8")
+        (kept / ".metrics.json").rename(kept / "metrics.json")
+    lines = (json.loads(line) for line in (kept / "nbest.jsonl").read_text(encoding="utf-8").splitlines())
+    metrics: dict[str, float] = json.loads((kept / "metrics.json").read_text(encoding="utf-8"))
+    return Asked(metrics, {line["id"]: -float(line["null_score_difference"]) for line in lines})
+
+
+def area_under_curve(positive: Sequence[float], negative: Sequence[float]) -> float:
+    """The chance that one of the positive is above one of the negative, by ranks (Mann and Whitney); ties are half."""
+    values = np.concatenate([np.asarray(positive), np.asarray(negative)])
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
+    n, m = len(positive), len(negative)
+    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
+
+
+def elsewhere(squad: Path, output: Path) -> Path:
+    """SQuAD's validation questions put to a passage of another article that does not hold their answer."""
+    if output.is_file():
+        return output
+    rng = random.Random(0)
+    articles = read_articles(squad)
+    made = []
+    for article in articles:
+        others = [passage.text for other in articles if other is not article for passage in other.passages]
+        for passage in article.passages:
+            for question in passage.questions:
+                answers = [answer["text"] for answer in question["answers"]]
+                drawn = rng.sample(others, 50)
+                text = next((each for each in drawn if not holds_any(each, answers)), None)
+                row = {"id": question["id"], "question": question["question"], "answers": []}
+                made += [{"context": text, "qas": [row]}] if text else []
+    output.write_text(json.dumps({"data": [{"title": "elsewhere", "paragraphs": made}]}), encoding="utf-8")
+    return output
+
+
+def worth(model: Path, name: str, places: Places) -> dict[str, float]:
+    """Everything about an answering model: percent, and areas under the curve."""
+
+    def asked(data: Path, kind: str, null_threshold: float | None = None) -> Asked:
+        return ask(model, data, places.work / f"asked-{name}-{kind}", places, null_threshold)
+
+    squad = places.squad / "dev.json.gz"
+    half = places.shared / "data" / "squad-v2-half" / "dev.json.gz"
+    always, own = asked(squad, "squad-always", ALWAYS), asked(squad, "squad")
+    other = asked(elsewhere(squad, places.work / "elsewhere.json"), "elsewhere")
+    found, found_always = asked(half, "half"), asked(half, "half-always", ALWAYS)
+    has_answer = {
+        question["id"]: bool(question["answers"])
+        for article in read_articles(half)
+        for passage in article.passages
+        for question in passage.questions
+    }
+    by = {kind: [score for id_, score in found.answerable.items() if has_answer[id_] is kind] for kind in (True, False)}
+    figures = {
+        "exact_match": always.metrics["exact_match"],
+        "f1": always.metrics["f1"],
+        "exact_match_at_its_threshold": own.metrics["exact_match"],
+        "f1_at_its_threshold": own.metrics["f1"],
+        "half_area": area_under_curve(by[True], by[False]),
+        "half_f1_at_its_threshold": found.metrics["f1"],
+        "half_f1_always_answers": found_always.metrics["f1"],
+        "half_f1_never_answers": 100 * len(by[False]) / max(1, len(found.answerable)),
+        "elsewhere_area": area_under_curve(list(own.answerable.values()), list(other.answerable.values())),
+        "elsewhere_declined": other.metrics["f1"],
+    }
+    return {key: round(value, 4) for key, value in figures.items()}
 
 
 def quickstarts(places: Places, results: Results, starter: Path) -> None:
@@ -107,22 +176,12 @@ def quickstarts(places: Places, results: Results, starter: Path) -> None:
         results.note(name, {**best["validation"], "epoch_0_f1": epochs[0]["validation"]["f1"]}, run)
 
 
-def fine_tunings(places: Places, results: Results, starter: Path, teacher: Path, rate: str) -> None:
-    """SQuAD: plain and from random weights beside `starter-qa`; then plain and distilled on fewer questions."""
-
-    def fine_tuned(name: str, model: Path, n: int, epochs: int, seed: int, learned_from: Path | None = None) -> None:
-        how = ("distill", "--teacher", learned_from) if learned_from else ("train",)
-        flags = ("--train-questions", str(n), "--epochs", str(epochs), "--seed", str(seed), "--learning-rate", rate)
-        run = places.work / name
-        trained = train(run, (*how, "--model", model, *places.data, *FINE_TUNING, *flags), places)
-        results.note(name, score(trained, places.work / f"{name}-all-questions.json", places), run)
-
-    shape = random_model(starter, places.work / "shape")
-    fine_tuned("plain", starter, QUESTIONS, EPOCHS, 0)
-    fine_tuned("random", shape, QUESTIONS, EPOCHS, 0)
-    for seed in SEEDS:
-        fine_tuned(f"plain-20k-seed{seed}", starter, FEWER, FEWER_EPOCHS, seed)
-        fine_tuned(f"distilled-20k-seed{seed}", starter, FEWER, FEWER_EPOCHS, seed, teacher)
+def without_teacher(places: Places, results: Results, starter: Path, rate: str) -> None:
+    """The same questions as `starter-qa` was taught with, without a teacher, and from random weights."""
+    for name, model in (("plain", starter), ("random", random_model(starter, places.work / "shape"))):
+        how = ("--epochs", str(EPOCHS), "--learning-rate", rate)
+        trained = train(places.work / name, ("train", "--model", model, *places.data, *FINE_TUNING, *how), places)
+        results.note(name, worth(trained, name, places), places.work / name)
 
 
 def main() -> None:
@@ -136,18 +195,18 @@ def main() -> None:
     for stage in ("encoder", ASKED):
         run = places.work / stage
         results.note(stage, epochs_of(run)[-1]["validation"], run)
-    quickstarts(places, results, starter)
     rate = arguments.learning_rate or find_learning_rate(places, starter)
-    results.note("pilot", {"learning_rate": rate})
-    results.note("teacher", score(teacher, places.work / "teacher-all-questions.json", places), places.work / "teacher")
-    answering = make_answering(places, starter, teacher, rate)
-    kept = places.work / "starter-qa-all-questions.json"
-    results.note("starter-qa", score(answering, kept, places), places.work / "qa")
+    results.note("pilot", {"learning_rate": float(rate)})
+    declining = make_declining_teacher(places, teacher)
+    answering = make_answering(places, starter, declining, rate)
+    made = {"starter-qa": answering, "teacher": teacher, "teacher-declining": declining}
+    for name, model in made.items():
+        run = places.work / ("qa" if name == "starter-qa" else name)
+        results.note(name, worth(model, name, places), run if (run / "log.jsonl").is_file() else None)
     if arguments.install:
         install(starter, answering, places)
-    better = make_better_teacher(places)
-    results.note("better-teacher", score(better, places.work / "better-teacher-all-questions.json", places))
-    fine_tunings(places, results, starter, better, rate)
+    quickstarts(places, results, starter)
+    without_teacher(places, results, starter, rate)
 
 
 if __name__ == "__main__":
