@@ -27,7 +27,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         ),
         *("tasks/checking", "training/tensorboard"),
     ),
-    "data/test_files.py": ("data/encodings", "data/file_form", "data/quotes", "data/rows"),
+    "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
     "data/test_hub.py": ("system/hub",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),

@@ -65,14 +65,27 @@ USUAL = {
     "tokens": Usual("starter-tokens", "starter", _TOKENS, 0, 0, "f1", 0.6),
 }
 _REAL = {
-    "questions": ("squad", {"max_length": 128, "stride": 32, "epochs": 3}, 160, 80),
-    "texts": ("emotion", {"epochs": 5}, 400, 200),
-    "tokens": ("wnut17", {"epochs": 4}, 500, 200),
+    "questions": ("squad", {"max_length": 128, "stride": 32, "epochs": 3}, 128, 80),
+    "texts": ("emotion", {"epochs": 5}, 300, 150),
+    "tokens": ("wnut17", {"epochs": 4}, 400, 150),
 }
 """Sets of other people, trained on with the wider of the models at hand."""
+_SMALL = {"questions": ("squad", 240), "texts": ("emotion", 400), "tokens": ("wnut17", 500)}
+"""Sets of other people, trained on by the default recipe and judged by few examples, on which losses are noisy."""
+_N_SMALL = 80
+_BY_LOSS = {"monitor": "validation_loss"}
+_CLASSIC = {"warmup_share": 0.0, "max_gradient_norm": 0.0}
 _FEW = {"questions": "few_questions", "texts": "few_examples", "tokens": "few_examples"}
 _STARTER = {"questions": "starter-questions", "texts": "starter-texts", "tokens": "starter-tokens"}
-_MANY_EPOCHS = {"questions": 10, "texts": 16, "tokens": 30}
+_LONG: dict[str, Mapping[str, Any]] = {
+    task: {**_BY_LOSS, "epochs": n} for task, n in (("questions", 12), ("texts", 16), ("tokens", 16))
+}
+_PLENTY: dict[str, dict[str, Any]] = {
+    "questions": {"source": "squad", "n_train": 200, "n_validation": 300},
+    "texts": {"n_train": 300, "n_validation": 400},
+    "tokens": {"source": "wnut17", "n_train": 500, "n_validation": 300},
+}
+_MANY_EPOCHS = {"questions": 10, "texts": 14, "tokens": 24}
 
 
 def _sick(task: str) -> tuple[Kind, ...]:
@@ -83,6 +96,8 @@ def _sick(task: str) -> tuple[Kind, ...]:
         Kind("rate a thousandth", (LOW,), rate=1e-3),
         Kind("rate a tenth", (LOW,), rate=0.1),
         Kind("rate a quarter", (LOW,), rate=0.25),
+        Kind("rate a third", (LOW,), rate=0.33),
+        Kind("as in 2022", (LOW,), rate=0.05, settings={**_CLASSIC, "epochs": 3}),
         Kind("rate 30 times", (HIGH,), rate=30.0),
         Kind("rate 300 times", (HIGH,), rate=300.0),
         Kind("dropout 0.9", ("dropout_too_high",), settings=dropouts),
@@ -92,6 +107,7 @@ def _sick(task: str) -> tuple[Kind, ...]:
         Kind("encoder still", ("frozen",), still="encoder"),
         Kind("head still", ("dead_head", "frozen"), still="head"),
         Kind("a handful of steps", too_few, settings={"epochs": 1}, n_train=104),
+        Kind("best by loss, for long", ("epoch_against_score", "overfitting"), settings=_LONG[task], **_PLENTY[task]),
         Kind("15 validation rows", ("validation_too_small",), n_validation=15),
     )
 
@@ -101,6 +117,12 @@ SICK: dict[str, tuple[Kind, ...]] = {
         *_sick("questions"),
         Kind("answers shifted", ("answer_cut_into_word",), change=spoil.shifted),
         Kind("5 % swapped", ("answer_not_found",), change=spoil.some_swapped),
+        Kind(
+            "nine in ten not answerable",
+            ("all_null", "mostly_unanswerable"),
+            settings={"epochs": 8},
+            change=spoil.mostly_unanswerable,
+        ),
         Kind("none answerable", ("nothing_answerable",), change=spoil.unanswerable),
         Kind("all at the start", ("position_bias", "one_answer"), change=spoil.at_the_start),
         Kind(
@@ -116,6 +138,7 @@ SICK: dict[str, tuple[Kind, ...]] = {
         Kind("numbers far out", ("targets_unscaled",), source="valence", change=spoil.one_far_out),
         Kind("numbers, rate a tenth", (LOW,), source="valence", rate=0.1),
         Kind("numbers shuffled", ("wrong_labels",), "valence", settings={"epochs": 14}, change=spoil.shuffled),
+        Kind("several labels shuffled", ("wrong_labels",), "pairs", settings={"epochs": 14}, change=spoil.shuffled),
         Kind("several labels, rate a tenth", (LOW, "predicts_nothing"), source="pairs", rate=0.1),
         Kind("one label nearly always", ("one_class",), change=spoil.rarely, n_train=500),
     ),
@@ -132,10 +155,13 @@ def _healthy(task: str) -> tuple[Kind, ...]:
     usual = USUAL[task]
     source, settings, n_train, n_validation = _REAL[task]
     epochs = usual.settings["epochs"]
+    small, n_small = _SMALL[task]
     wide = "minilm-l6-distilbert"
     return (
         Kind("usual"),
         Kind("default recipe, starter data", source=_STARTER[task], rate=None, n_train=0, n_validation=0),
+        Kind("default recipe, small validation set", (), small, None, n_train=n_small, n_validation=_N_SMALL),
+        Kind("default recipe, more validation", (), small, None, n_train=n_small, n_validation=200),
         Kind("gentler, more epochs", rate=0.75, settings={"epochs": epochs + epochs // 3}),
         Kind("stronger", rate=1.6),
         Kind("small batches", rate=0.7, settings={"batch_size": 8}),
@@ -174,3 +200,24 @@ def kinds_of(task: str) -> tuple[Kind, ...]:
         )
 
     return tuple(map(filled, (*SICK[task], *HEALTHY[task])))
+
+
+_WHOLE = {"questions": 210, "texts": 150, "tokens": 150}
+"""Of the starter data, where no number is drawn."""
+_BY_DEFAULT = {"questions": 6, "texts": 12, "tokens": 12}
+"""About how many epochs the default recipe makes."""
+_OF_A_FEATURE = {"questions": 0.012, "texts": 0.005, "tokens": 0.0055}
+"""Seconds of one thread for one pass of the starter over one training example."""
+_OF_EVALUATION = 0.3
+"""Of a pass of training, what one of evaluation takes."""
+_OF_WIDER, _BEGIN = 3.0, 3.0
+"""How many times as long the wider model takes; seconds for all else."""
+
+
+def expected_seconds(task: str, kind: Kind) -> float:
+    """About how long a training takes on one thread, of a machine of 2026."""
+    n_train = kind.n_train or _WHOLE[task]
+    epochs = float(kind.settings["epochs"]) if kind.rate is not None else _BY_DEFAULT[task]
+    wider = 1.0 if kind.model == "starter" else _OF_WIDER
+    passes = n_train + _OF_EVALUATION * (kind.n_validation or n_train // 3)
+    return _BEGIN + _OF_A_FEATURE[task] * wider * epochs * passes

@@ -11,6 +11,7 @@ import json
 import random
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ HALVES = {"A": "makes the rules", "B": "judges them"}
 VALENCE = {"joy": 1.0, "love": 0.8, "surprise": 0.3, "sadness": -0.8, "anger": -0.6, "fear": -0.7}
 """What an emotion's name is turned into where numbers are to be predicted."""
 _EMOTIONS = ("sadness", "joy", "love", "anger", "fear", "surprise")
+FOLDERS = {"squad": "squad-v1.1", "emotion": "emotion", "pairs": "emotion", "valence": "emotion", "wnut17": "wnut17"}
+"""Where each real set lies in the folder of data."""
 _MAX_WORDS = 60
 
 
@@ -47,14 +50,17 @@ def rows_of(source: str, data: Path, half: str) -> tuple[list[Row], list[Row]]:
     return _half(train, half), _half(validation, half)
 
 
+@lru_cache
 def _real(source: str, data: Path) -> tuple[list[Row], list[Row]]:
     if source == "squad":
         parts = ("train", "dev")
-        train, validation = (list(_squad(data / "squad-v1.1" / f"{part}.json.gz")) for part in parts)
+        train, validation = (list(_squad(data / FOLDERS[source] / f"{part}.json.gz")) for part in parts)
     elif source == "wnut17":
-        train, validation = (list(_conll(data / "wnut17" / f"{part}.conll.gz")) for part in ("train", "dev"))
+        train, validation = (list(_conll(data / FOLDERS[source] / f"{part}.conll.gz")) for part in ("train", "dev"))
     else:
-        train, validation = (_emotion(data / "emotion" / f"{part}.parquet") for part in ("train", "validation"))
+        train, validation = (
+            _emotion(data / FOLDERS["emotion"] / f"{part}.parquet") for part in ("train", "validation")
+        )
     return train, validation
 
 

@@ -23,10 +23,10 @@ from distiltune.data.files import (
     combined_digest,
     data_files,
     file_digest,
-    first_columns,
     format_suffix,
     iter_rows,
 )
+from distiltune.data.first_columns import first_columns
 from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 
@@ -354,7 +354,8 @@ def test_every_format_is_known_whatever_was_imported_before(tmp_path: Path, name
     content = b"Ada\tB-person\n\nLondon\tB-place\n"
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
     program = (
-        "import sys; from distiltune.data.files import first_columns, iter_rows; from pathlib import Path; "
+        "import sys; from distiltune.data.files import iter_rows; from pathlib import Path; "
+        "from distiltune.data.first_columns import first_columns; "
         "path = Path(sys.argv[1]); print(first_columns(path), [row.value['tags'] for row in iter_rows(path)]); "
         "assert 'distiltune.tasks.table' not in sys.modules"
     )
@@ -371,3 +372,20 @@ def test_a_json_list_called_json_lines(tmp_path: Path, text: str) -> None:
     with pytest.raises(DataError, match="is a JSON list, not JSON lines") as caught:
         list(iter_rows(path))
     assert caught.value.fix == "call it rows.v2.json."
+
+
+def test_the_first_rows_are_looked_at_until_they_tell(tmp_path: Path) -> None:
+    """Of JSON lines and of JSON alike: the first rows may be those that nobody has marked."""
+    rows = [{"text": "a" * 500}] * 900 + [{"text": "b", "spans": []}]
+    (tmp_path / "a.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    for name in ("a.jsonl", "a.json"):
+        assert first_columns(tmp_path / name) == ["text"]
+        assert first_columns(tmp_path / name, is_enough=lambda names: "spans" in names) == ["text", "spans"]
+        assert first_columns(tmp_path / name, is_enough=lambda names: False) == ["text", "spans"]
+
+
+def test_the_rows_that_follow_are_not_looked_at_for_ever(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a"}\n' * 20_000 + '{"text": "b", "spans": []}\n')
+    assert first_columns(path, is_enough=lambda names: "spans" in names) == ["text"]

@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 
 from distiltune.data import hub
-from distiltune.data.files import file_digest, first_columns, iter_rows, table_class_names
+from distiltune.data.files import file_digest, iter_rows, table_class_names
+from distiltune.data.first_columns import first_columns
 from distiltune.data.held import Held, held_under, holding, is_held_name, plain
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits

@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 
 from distiltune.data import tables
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm, Quoting
-from distiltune.data.files import first_columns, iter_rows
+from distiltune.data.files import iter_rows
+from distiltune.data.first_columns import first_columns
+from distiltune.data.other_kinds import kind_of
 from distiltune.data.rows import BadRow, Row
 from distiltune.errors import DataError
 
@@ -296,14 +298,58 @@ def test_of_a_tsv_without_marks_round_fields_no_line_is_lost(tmp_path: Path, cel
     ]
 
 
+@pytest.mark.parametrize("sign", [";", ",", "\t", "|", "~"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("said", ["sep={}\n", '"sep={}"\r\n', "\ufeffSep={}\n"])
+def test_a_first_line_may_say_what_parts_fields(tmp_path: Path, name: str, sign: str, said: str) -> None:
+    path = write(tmp_path / name, f"{said.format(sign)}text{sign}label\na b{sign}pos\nc{sign}d{sign}e\n")
+    first, *rows = iter_rows(path)
+    assert isinstance(first, FileDecision)
+    assert first.kind == "delimiter_said"
+    assert [(row.where, isinstance(row, Row) and row.value) for row in rows] == [
+        (f"{path}:3", {"text": "a b", "label": "pos"}),
+        (f"{path}:4", False),
+    ]
+    assert first_columns(path) == ["text", "label"]
+
+
+def test_a_text_that_begins_so_is_one(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\nsep=;,pos\n")
+    assert [row.value for row in iter_rows(path) if isinstance(row, Row)] == [{"text": "sep=;", "label": "pos"}]
+    path = write(tmp_path / "b.csv", "sep=a,b\n1,2\n")
+    assert [row.value for row in iter_rows(path) if isinstance(row, Row)] == [{"sep=a": "1", "b": "2"}]
+
+
+@pytest.mark.parametrize(
+    ("content", "columns"),
+    [
+        ("text,label\na,pos\nb,neg\n", ["text", "label"]),
+        ("text;label\na, b;pos\nb;neg\n", ["text", "label"]),
+        ('text,label\n"a, b",pos\n', ["text", "label"]),
+        ("text,label\na\tb,pos\n", []),  # a tab somewhere: no row has the names' width
+        ("Review, full\nGood, really, good\nBad\n", ["Review, full"]),  # not parted alike
+        ("Review, full\nGood\n", ["Review, full"]),
+    ],
+)
+def test_a_tsv_without_tabs_is_read_by_what_parts_every_line(tmp_path: Path, content: str, columns: list[str]) -> None:
+    path = write(tmp_path / "a.tsv", content)
+    assert first_columns(path) == columns
+    told = [each.kind for each in iter_rows(path) if isinstance(each, FileDecision)]
+    assert ("no_tabs" in told) == (len(columns) > 1)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.binary(max_size=60) | st.lists(st.sampled_from([b'{"a": 1}', b"\xe9", b"[", b""])).map(b"\n".join))
 def test_in_an_encoding_in_which_all_bytes_are_text_no_line_is_lost(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(data)
     form = FileForm(encoding="latin-1")
-    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x1f\x8b")) or data.lstrip().startswith(b"["):
-        return  # another encoding, packed, and what may be a JSON list as a whole
+    if kind_of(data, path) is not None:
+        with pytest.raises(DataError, match="The file is"):
+            list(iter_rows(path, form))
+        return
+    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or data.lstrip().startswith(b"["):
+        return  # another encoding, and what may be a JSON list as a whole
     filled = [n for n, line in enumerate(data.decode("latin-1").split("\n"), start=1) if line.strip()]
     found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
     assert found == [f"{path}:{number}" for number in filled]

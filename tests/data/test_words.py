@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.words import word_spans
+from distiltune.data.words import markable_spans, word_spans
 
 HINDI = "\u0939\u093f\u0928\u094d\u0926\u0940"
 
@@ -46,3 +46,14 @@ def test_nothing_but_white_space_is_left_out(text: str) -> None:
     spans = word_spans(text)
     assert "".join(text[start:end] for start, end in spans) == re.sub(r"\s", "", text)
     assert all(start < end for start, end in spans)
+
+
+@given(st.text(alphabet="ab1 \u738b\u8001\u3001\u3055\u30fc\u0e04\u0e38\u0e49\u0301\u200d\u0939\u093f\U00020000"))
+def test_what_can_be_marked_are_the_words_cut_between_characters_of_scripts_without_spaces(text: str) -> None:
+    words, parts = word_spans(text), markable_spans(text)
+    assert "".join(text[start:end] for start, end in parts) == re.sub(r"\s", "", text)
+    edges = {start for start, _ in parts}
+    assert {start for start, _ in words} <= edges
+    for start, end in parts:
+        run = [sign for sign in text[start:end] if not unicodedata.category(sign).startswith("M") and sign != "\u200d"]
+        assert len(run) <= 1 or all(sign in "ab1\u0939" for sign in run)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
 from distiltune.data.rejections import at_fault_of
@@ -77,17 +77,22 @@ def reading_concerns(
         if outcome == "decided":  # about a whole file: the sentence is all there is to say
             continue
         cases = [Case(_place(finding), finding.message) for finding in found]
-        many = stops or kind in words.errors if outcome == "rejected" else len(found) > MANY_SHARE * findings.n_rows
+        n_rows_found = len({(finding.where, finding.row_id) for finding in found})
+        many = stops or kind in words.errors if outcome == "rejected" else n_rows_found > MANY_SHARE * findings.n_rows
         noted = _meaning(outcome, kind, many, words)
-        concerns += concern_of(
-            noted.severity, kind, noted.message, cases, findings.n_rows, noted.repair, fixable=noted.fixable
-        )
+        again = f" ({len(found):,} times)" if n_rows_found < len(found) else ""
+        concerns += [
+            replace(concern, count=n_rows_found)
+            for concern in concern_of(
+                noted.severity, kind, noted.message + again, cases, findings.n_rows, noted.repair, fixable=noted.fixable
+            )
+        ]
     return concerns
 
 
 def decisions_on(findings: RowFindings) -> tuple[Concern, ...]:
     """How files were read where they did not say: of a set that is checked, and of the one that it is compared with."""
-    return tuple(Concern("note", each.kind, f"{each.where}: {each.message}") for each in findings.of("decided"))
+    return tuple(Concern("note", each.kind, f"{each.where}: {each.message}") for each in findings.decided())
 
 
 def _place(finding: RowFinding) -> str:

@@ -6,13 +6,14 @@ before those that lie in the settings, since no setting mends wrong data.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from distiltune.checks.concerns import LEAKED, Severity
-from distiltune.coach.answers import answers, epoch_against_score, predicts_nothing, validation_size
+from distiltune.coach.answers import LEAST_LOSS, answers, epoch_against_score, predicts_nothing, validation_size
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.learning import diverged, learning_rate, memorising, not_learning, underfitting
-from distiltune.coach.overfitting import find_turn, rise_by_chance
+from distiltune.coach.overfitting import Turn, find_turn, is_sure, will_last
 from distiltune.coach.sickness import Advice, Rule
 
 ONE_SIDE_LEARNED, ONE_SIDE_DEAD = 0.3, 0.25
@@ -109,17 +110,23 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
     turn = find_turn(train, validation)
     if turn is None or turn.overfits_from is None or turn.rise < 0.05:
         return
-    n_examples = evidence.facts.n_validation
-    is_sure = turn.rise >= rise_by_chance(n_examples)
+    if not evidence.ended and not will_last(evidence, turn):
+        return  # it may come back
+    yield _turned(evidence, turn, is_sure(evidence, turn))
+
+
+def _turned(evidence: Evidence, turn: Turn, sure: bool) -> Advice:
+    """Which epoch is best, and what to do about those behind it."""
+    train, validation = evidence.losses()
     best, kept, n = turn.best_epoch, evidence.kept_epoch, len(validation)
     shown = (
         f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {n - 1} it rose by "
         f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} "
         f"to {train[-1]:.4f}"
     )
-    if not is_sure:
-        shown += f"; {n_examples:,} validation examples do not tell that from chance"
-    message = f"{'' if is_sure else 'perhaps '}overfitting from epoch {turn.overfits_from} on; "
+    if not sure:
+        shown += f"; {evidence.facts.n_validation:,} validation examples do not tell that from chance"
+    message = f"{'' if sure else 'perhaps '}overfitting from epoch {turn.overfits_from} on; "
     cure = "regularise: more training examples, --weight-decay 0.01, a little more --dropout"
     if kept == best:
         message += f"the best epoch is {best}, which is the one kept"
@@ -128,16 +135,30 @@ def _overfitting(evidence: Evidence) -> Iterable[Advice]:
         message += f"the validation loss is lowest after epoch {best}, and {kept} is kept, by {evidence.facts.monitor}"
         command = f"stop earlier (--epochs {max(best, kept) + 1}) or {cure}"
     if kept == n - 1 or _score_gains(evidence, best):  # where the score still improves, stopping would cost
-        yield Advice("note", "overfitting", message, shown, f"if its confidence matters too, {cure}")
-    else:
-        yield Advice("warning" if is_sure else "note", "overfitting", message, shown, command)
+        return Advice("note", "overfitting", message, shown, f"if its confidence matters too, {cure}")
+    hurts = sure and not _score_holds(evidence)
+    return Advice("warning" if hurts else "note", "overfitting", message, shown, command)
+
+
+def _score_holds(evidence: Evidence) -> bool:
+    """Whether a score chooses the epoch, and the last epoch's is below that of the one kept by no more than chance.
+
+    Then the later epochs took time and nothing else.
+    """
+    for blind in evidence.facts.blind_scores[:1]:
+        if evidence.facts.monitor != blind.metric:
+            return False
+        scores = {epoch.epoch: epoch.validation.get(blind.metric, math.nan) for epoch in evidence.epochs}
+        kept, last = scores.get(evidence.kept_epoch, math.nan), scores[evidence.epochs[-1].epoch]
+        return kept - last <= max(LEAST_LOSS * blind.whole, blind.margin_at(kept))
+    return False
 
 
 def _score_gains(evidence: Evidence, best: int) -> bool:
-    """Whether the last epoch has a better main score than the one with the lowest loss."""
+    """Whether an epoch behind the one with the lowest loss has a better main score: then stopping there would cost."""
     scores = [epoch.validation for epoch in evidence.epochs if "loss" in epoch.validation]
     names = [blind.metric for blind in evidence.facts.blind_scores[:1]]
-    return any(scores[-1].get(name, 0.0) > scores[best].get(name, 0.0) for name in names)
+    return any(later.get(name, 0.0) > scores[best].get(name, 0.0) for name in names for later in scores[best + 1 :])
 
 
 _RULES: Sequence[Rule] = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+from distiltune.checks.concerns import Severity
 from distiltune.coach.evidence import Evidence
 from distiltune.coach.sickness import Advice, joined
 
@@ -25,23 +26,25 @@ def epoch_against_score(evidence: Evidence) -> Iterable[Advice]:
     facts, kept = evidence.facts, evidence.kept_epoch
     if not evidence.ended or facts.monitor != "validation_loss" or kept < 0:
         return
-    for blind in facts.blind_scores[:1]:
+    for blind in facts.blind_scores:
         scores = [epoch.validation.get(blind.metric, math.nan) for epoch in evidence.epochs]
         finite = [i for i, score in enumerate(scores) if math.isfinite(score)]
         if kept not in finite:
-            return
+            continue
         best = max(finite, key=lambda i: scores[i])
         lost = scores[best] - scores[kept]
         margin = blind.margin_at(scores[kept])  # wide, since the best of many epochs is also lucky
         if lost <= max(LEAST_LOSS * blind.whole, margin) or not blind.is_beaten_by(scores[best]):
-            return
+            continue
         name, decimals = blind.metric.replace("_", " "), 1 if blind.whole == 100.0 else 3
         shown = (
             f"epoch {kept} is kept, by the validation loss, with {name} {scores[kept]:.{decimals}f}; epoch {best} has "
             f"{scores[best]:.{decimals}f}"
         )
         message = "the best epoch was chosen against the score"
-        yield Advice("warning", "epoch_against_score", message, shown, f"{facts.again} --monitor {blind.metric}")
+        severity: Severity = "warning" if blind.is_beaten_by(scores[kept]) else "error"
+        yield Advice(severity, "epoch_against_score", message, shown, f"{facts.again} --monitor {blind.metric}")
+        return
 
 
 def predicts_nothing(evidence: Evidence) -> Iterable[Advice]:
@@ -49,6 +52,8 @@ def predicts_nothing(evidence: Evidence) -> Iterable[Advice]:
     facts = evidence.answers
     if not facts or facts.get("n", 0) < FEW_ANSWERS:
         return
+    if any(advice.severity == "error" for advice in epoch_against_score(evidence)):
+        return  # the kept epoch's model does; another's does not
     standing = next((blind.shown(score) for blind, score in evidence.scores), "")
     longer = f"{evidence.facts.again} --epochs {2 * max(1, evidence.facts.planned_epochs)}"
     given, wanted = facts.get("n_given", math.nan), facts.get("n_wanted", math.nan)

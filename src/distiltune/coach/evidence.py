@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.pairs import LossChange
 from distiltune.coach.scores import BlindScore, best_scores
 from distiltune.training.early_stopping import BestEpoch, monitored
 from distiltune.training.loop import EpochReport, StepReport
@@ -119,6 +120,7 @@ class Evidence:
     Attributes:
         facts: what is known before the first step.
         epochs: one report an epoch ended.
+        changes: how each epoch's validation loss lies against the lowest before it; empty where that is not known.
         steps: the log lines.
         vitals: looks at how strongly the parts are trained.
         answers: `Analysis.facts` of the last epoch that was looked at; empty if unknown.
@@ -129,6 +131,7 @@ class Evidence:
 
     facts: TrainingFacts
     epochs: tuple[EpochReport, ...] = ()
+    changes: tuple[LossChange, ...] = ()
     steps: tuple[StepReport, ...] = ()
     vitals: tuple[Vitals, ...] = ()
     answers: Mapping[str, float] = field(default_factory=dict)

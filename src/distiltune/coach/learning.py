@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from statistics import median
 
-from distiltune.coach.answers import predicts_nothing
-from distiltune.coach.evidence import NOT_LEARNING, Evidence
+from distiltune.coach.answers import TOO_FEW, predicts_nothing
+from distiltune.coach.evidence import BY_HEART, NOT_LEARNING, Evidence
 from distiltune.coach.overfitting import find_turn
 from distiltune.coach.sickness import Advice, joined
 from distiltune.coach.trends import fall_in_words, fall_of_validation
@@ -135,6 +135,9 @@ def not_learning(evidence: Evidence) -> Iterable[Advice]:
         yield Advice(
             "error", f"learning_rate_too_{how}", f"nothing is learned: the updates are too {size}", shown, command
         )
+    elif evidence.n_steps >= FEW_STEPS and train > facts.blind_loss and any(predicts_nothing(evidence)):
+        # A loss that falls towards that of blindness from above learns how rare labels are, not where they stand.
+        yield from predicts_nothing(evidence)
     elif evidence.ended and (falling or evidence.n_steps < FEW_STEPS):
         yield _too_few_steps(evidence, joined(shown, falling))
     elif not falling:
@@ -163,18 +166,35 @@ def _labels_or_budget(evidence: Evidence, shown: str) -> Advice:
     if facts.from_scratch:
         message = "nothing is learned yet: the model began from random weights, and reading takes far more than this"
         return Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
-    learned = probe is not None and probe.learned(facts.blind_loss)
-    if learned and _rate_fits(evidence) and evidence.n_steps >= MANY_STEPS:
+    if _rate_works(evidence) and evidence.n_steps >= MANY_STEPS:
         message = "nothing is learned although the rate fits: the labels do not follow from the texts"
         command = f"read twenty rows yourself, and ask: {facts.check}"
         return Advice("error", "wrong_labels", message, joined(shown, _rate_words(evidence)), command)
     if alike := next(iter(predicts_nothing(evidence)), None):
         return replace(alike, evidence=joined(alike.evidence, shown))
-    message = "nothing is learned yet"
-    shown = joined(shown, f"{evidence.n_steps:,} steps")
-    n = facts.planned_epochs or len(evidence.epochs)
-    command = f"{_again(evidence, f'--epochs {_more_epochs(evidence, n)}')}, or ask: {facts.find_lr}"
-    return Advice("error", "not_learning", message, shown, command)
+    return _not_yet(evidence, shown)
+
+
+def _not_yet(evidence: Evidence, shown: str) -> Advice:
+    """Nothing learned that carries over, and no telling why."""
+    n = evidence.facts.planned_epochs or len(evidence.epochs)
+    command = f"{_again(evidence, f'--epochs {_more_epochs(evidence, n)}')}, or ask: {evidence.facts.find_lr}"
+    return Advice(
+        "error", "not_learning", "nothing is learned yet", joined(shown, f"{evidence.n_steps:,} steps"), command
+    )
+
+
+def _rate_works(evidence: Evidence) -> bool:
+    """Whether a rate that works was tried: this model learned these labels by heart, or a few of them at such a rate.
+
+    That is what a training on shuffled labels shows, too: labels that follow from nothing can be learned by heart and
+    no other way. Where not even that was seen, the rate may be what is wrong.
+    """
+    share, blind, probe = _share_of_fitting(evidence), evidence.facts.blind_loss, evidence.probe
+    if min(epoch.train["loss"] for epoch in evidence.epochs) < BY_HEART * blind:
+        return True
+    fits = share is not None and LOW_RATE <= share <= HIGH_RATE
+    return fits and probe is not None and probe.learned(blind)
 
 
 def memorising(evidence: Evidence) -> Iterable[Advice]:
@@ -188,8 +208,10 @@ def memorising(evidence: Evidence) -> Iterable[Advice]:
     turn = find_turn(train, validation)
     if turn is None or not facts.blind_loss or evidence.has_learned or min(train) > NOT_LEARNING * facts.blind_loss:
         return
-    if not evidence.ended and turn.best_epoch == len(validation) - 1:
-        return  # it may yet carry over
+    if 0 < facts.n_validation < TOO_FEW:
+        return  # what carries over cannot be told from so few
+    if not evidence.ended:
+        return  # it may yet carry over, and what the rate can do is only tried at the end
     shown = joined(
         f"training loss {train[0]:.2f} → {train[-1]:.2f}, but the validation loss is {validation[turn.best_epoch]:.2f} "
         f"at best, and blind guessing gives {facts.blind_loss:.2f}",
@@ -207,7 +229,10 @@ def memorising(evidence: Evidence) -> Iterable[Advice]:
         )
         shown = joined(shown, f"{facts.n_train:,} training examples", _rate_words(evidence))
         command = f"read twenty rows yourself; if they are right, add examples; and ask: {facts.check}"
-        yield Advice("error", "wrong_labels", message, shown, command)
+        if _rate_works(evidence):
+            yield Advice("error", "wrong_labels", message, shown, command)
+        else:
+            yield _not_yet(evidence, shown)
 
 
 def underfitting(evidence: Evidence) -> Iterable[Advice]:
@@ -266,11 +291,6 @@ def _lower_rate(evidence: Evidence) -> str:
 def _share_of_fitting(evidence: Evidence) -> float | None:
     fitting = evidence.facts.fitting_rate
     return evidence.facts.learning_rate / fitting if fitting else None
-
-
-def _rate_fits(evidence: Evidence) -> bool:
-    share = _share_of_fitting(evidence)
-    return share is not None and LOW_RATE <= share <= HIGH_RATE
 
 
 def _rate_words(evidence: Evidence) -> str:

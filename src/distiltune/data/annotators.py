@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from distiltune.data.annotation_forms import ANSWER, ANSWERS
+from distiltune.data.plain_rows import ANSWER, ANSWERS
 from distiltune.data.row_findings import RowFinding
 
 

@@ -22,6 +22,7 @@ SUFFIXES = (".conll", ".bio", ".iob", ".iob2", ".conllu", ".v4_gold_conll", ".v4
 _DOCUMENT_START = "-DOCSTART-"
 _BEGIN_2012 = "#begin document"
 _BLANKS = re.compile(r"[ \t]+")
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[a-z]+)*:(?=.)|", re.DOTALL)
 _SPACE = re.compile(r"\s")
 _MARKED_LOOKED_AT = 1_000
 _SHOWN_CHARACTERS = 40
@@ -50,11 +51,13 @@ class Joined:
 class ColumnFile:
     """How a file is read: as columns, or as joined words if ``joined`` says so.
 
-    ``notes`` are what was decided beside that, each a kind and a sentence.
+    ``language`` stands before every word, as WikiANN has it (``en:``). ``notes`` are what was decided beside that,
+    each a kind and a sentence.
     """
 
     layout: Layout
     joined: Joined | None = None
+    language: str = ""
     notes: tuple[tuple[str, str], ...] = ()
 
 
@@ -69,7 +72,7 @@ def read_columns(path: Path, form: FileForm = AS_USUAL) -> Iterator[Row | BadRow
     for sentence in _sentences(path, found.joined, form.encoding):
         words = _words(sentence, found.layout)
         if words.lines:
-            yield _row(words, found.layout, path)
+            yield _row(words, found.layout, path, len(found.language))
 
 
 def column_file(path: Path, encoding: str = "") -> ColumnFile:
@@ -97,8 +100,18 @@ def _column_file(path: Path, encoding: str, changed: int, size: int) -> ColumnFi
     facts = facts_of(lines(joined))
     layout = lay_out_2012(facts) if _is_2012(path, encoding) else None
     layout = layout or lay_out(facts, lines(joined))
+    language = _language(facts.get(layout.width, ()), layout)
     notes = [*_remarks(marked, layout), *_spaces(facts.get(layout.width, ()))]
-    return ColumnFile(layout if joined is None else _said_of(layout, joined), joined, tuple(notes))
+    if language:
+        notes.append(("language_before_words", f"Before every word stands {language!r}, which is left out."))
+    return ColumnFile(layout if joined is None else _said_of(layout, joined), joined, language, tuple(notes))
+
+
+def _language(columns: Sequence[ColumnFacts], layout: Layout) -> str:
+    """The language that stands before every word; empty if none does, or if the file is of a few words."""
+    words = columns[layout.tokens - 1].values if columns and layout.tokens else {}
+    found = {match[0] if (match := _LANGUAGE.match(word)) else "" for word in words}
+    return found.pop() if len(found) == 1 and len(words) > 1 else ""
 
 
 def _remarks(marked: Iterable[Sequence[str]], layout: Layout) -> Iterator[tuple[str, str]]:
@@ -223,10 +236,13 @@ def _is_marked_word(fields: Sequence[str], layout: Layout) -> bool:
     return fields[layout.tags - 1] in layout.tag_values if layout.tags else layout.width == 1
 
 
-def _row(sentence: Sentence, layout: Layout, path: Path) -> Row | BadRow:
+def _row(sentence: Sentence, layout: Layout, path: Path, n_before: int) -> Row | BadRow:
+    """The row of a sentence; ``n_before`` characters stand before each word."""
     numbers, lines, _ = sentence
     if set(map(len, lines)) == {layout.width} or all(map(layout.fits, lines)):
         columns = [list(column) for column in itertools.islice(zip(*lines, strict=False), layout.width)]
+        if n_before:
+            columns[layout.tokens - 1] = [word[n_before:] for word in columns[layout.tokens - 1]]
         words = columns[layout.tokens - 1] if layout.tokens else ["?"]
         tags = columns[layout.tags - 1] if layout.tags else ["?"]
         is_whole = "" not in words and "" not in tags and not any(map(str.isspace, words))

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from distiltune.data.tag_schemes import looks_like_tags, read_scheme
+from distiltune.data.tag_schemes import OUTSIDE, looks_like_tags, read_scheme
 
 _CHUNKS = frozenset({"NP", "VP", "PP", "ADVP", "ADJP", "SBAR", "PRT", "CONJP", "INTJ", "LST", "UCP"})
 """The labels of CoNLL-2000's chunks, which CoNLL-2003 has beside names."""
@@ -20,6 +20,9 @@ _PART_OF_WORD = re.compile(r"\d+[-.]\d+")
 _NUMBER = re.compile(r"[-+]?\d+([.,]\d+)*")
 _LINES_AT_ONCE = 10_000
 _CONLLU_WIDTH = 10
+_KNOWN_WORDS = 0.3
+"""The share of a column's values that are words, beyond which it is one of lemmas: a few tags may be words too."""
+_MANY_VALUES = 100
 CONLL_2012_TAGS = 11
 """The column of names in CoNLL-2012, counted from 1; what comes after differs from sentence to sentence."""
 
@@ -150,6 +153,9 @@ def lay_out(facts: Mapping[int, Sequence[ColumnFacts]], sentences: Iterable[Sequ
     if not candidates and tokens:
         may_be_tags = _labels_left(tokens, counter, columns)
         tags, told, problem = _without_scheme(may_be_tags, is_conllu=_is_conllu(columns))
+        if tags and _repeats_words(columns[tags - 1], columns[tokens - 1]):
+            what = f"Column {tags} has the words again or forms of them, as lemmas are, not tags"
+            tags, told, problem = 0, "", f"{what}, and there is no other."
     layout = Layout(width, tokens, tags, counter)
     if not tokens or problem:
         problem = problem or _asks_for_words(may_be_words, layout)
@@ -270,6 +276,19 @@ def _without_scheme(left: Sequence[int], *, is_conllu: bool) -> tuple[int, str, 
     return 0, "", f"No column is O or a prefix and a label (B-...) throughout, and {meant}."
 
 
+def _repeats_words(column: ColumnFacts, words: ColumnFacts) -> bool:
+    """Whether a column holds the words again or their lemmas: many values are words, or there are nearly as many.
+
+    One that has O anywhere is none.
+    """
+    if OUTSIDE in column.values:
+        return False
+    known = {form for word in words.values for form in (word, word.casefold())}
+    values = column.values.keys() - {""}
+    n_values, n_known = len(values), len(values & known)
+    return n_known > _KNOWN_WORDS * n_values or (n_values > _MANY_VALUES and 2 * n_values > len(words.values))
+
+
 def _asks_for_words(may_be_words: Sequence[int], layout: Layout) -> str:
     """What could not be decided about the words."""
     if not may_be_words:
@@ -295,6 +314,8 @@ def _way(
         tags = 4 if _is_conllu(columns) else others[0]
         if _is_conllu(columns) and columns[tags - 1].is_constant:
             return f"if a column holds tags, say which, as --columns tokens={tokens},tags=COLUMN"
+        if _repeats_words(columns[tags - 1], columns[tokens - 1]):
+            return f"give a file with tags; to take that column all the same: --columns tokens={tokens},tags={tags}"
     return f"say which, as --columns tokens={tokens},tags={tags}"
 
 

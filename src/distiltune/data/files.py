@@ -8,7 +8,6 @@ it takes a while.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import itertools
 import json
@@ -16,16 +15,17 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.annotation_forms import plain_rows, rows_of_document
+from distiltune.data.annotation_forms import pairs_or_none, plain_rows, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.encodings import doubtful_encoding
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.held import Batch, Held, held_under, plain
+from distiltune.data.label_studio import studio_table
 from distiltune.data.rows import BadRow, Reader, Row
 from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
@@ -39,15 +39,18 @@ from distiltune.data.streams import (
     reading,
 )
 from distiltune.data.tables import read_csv, read_tsv
-from distiltune.data.unknown_files import way_to_name
+from distiltune.data.tool_exports import kept_apart
+from distiltune.data.unknown_files import other_kind, way_to_name
+from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
 
 _PARQUET_BATCH_ROWS = 2048
-_START_CHARACTERS = 1 << 16
-_ROWS_NEAR_START = 32
-_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label"})
-"""Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
-_JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
+_ABOUT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
+"""Files that the `datasets` library writes beside data, about them."""
+_FORMS_OF_JSON = (
+    'write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file; if it holds no data, take it '
+    "out of the directory."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +77,24 @@ def data_files(path: str | Path) -> DataFiles:
             entries = sorted(path.iterdir())
             inside = [each for each in entries if each.is_file()]
             folders = tuple(each for each in entries if each.is_dir() and files_below(each))
+            looked_at = [*inside, *sorted(path.glob("*/*.arrow"))[:1]]
         except OSError as error:
             raise not_readable(path, error) from error
-        files = tuple(each for each in inside if format_suffix(each) is not None)
+        files = tuple(each for each in inside if _is_data(each))
         if not files:
             raise DataError(
                 "The directory holds no data file.",
                 where=str(path),
-                fix=f"{_otherwise(*map(way_to_name, inside), *map(_way_to_folder, folders))}it should have one of: "
+                fix=f"{_otherwise(*map(way_to_name, looked_at), *map(_way_to_folder, folders))}it should have one of: "
                 f"{_known()}.",
             )
         texts = set(map(_text_of_marks, files))
-        others = (each for each in inside if format_suffix(each) is None and each not in texts)
+        others = (each for each in inside if not _is_data(each) and each not in texts)
         return DataFiles(files, (*others, *folders))
     if not path.exists():
         raise DataError("The file does not exist.", where=str(path), fix="check the path.")
+    if format_suffix(path) is None and (kind := other_kind(path)) is not None and kind.what != "Parquet":
+        raise DataError(f"The file is {kind.what}.", where=str(path), fix=kind.fix)
     if format_suffix(path) is None:
         raise DataError(
             f"The kind of file cannot be told from its suffix {path.suffix!r}.",
@@ -108,8 +114,13 @@ def files_below(folder: Path) -> list[Path]:
     for below, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
         paths = (Path(below) / name for name in names if not name.startswith("."))
-        found += (path for path in paths if format_suffix(path) is not None)
+        found += filter(_is_data, paths)
     return sorted(found)
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file in a directory is one of data by its name."""
+    return format_suffix(path) is not None and path.name not in _ABOUT_DATA
 
 
 def _way_to_folder(folder: Path) -> str:
@@ -150,106 +161,6 @@ def iter_rows(path: str | Path, form: FileForm = AS_USUAL) -> Iterator[Row | Bad
     """
     for file in (path,) if held_under(path) is not None else data_files(path).files:
         yield from _iter_file(Path(file), form)
-
-
-def first_columns(path: Path, form: FileForm = AS_USUAL) -> list[str]:
-    """The columns of a file's first row; of a JSON document those of all rows near its start.
-
-    Nothing is read but the start of the file, as far as the first rows go. Empty if there is no row.
-    Raises `DataError` as `iter_rows` does, if what is wrong is found so early.
-    """
-    if format_suffix(path) == ".json":
-        with reading(path, form.encoding):
-            columns = _columns_near_start(path, form)
-        if columns:
-            return columns
-    rows = first_rows(path, form)
-    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return _names(marked or [row.value for row in rows if not row.told][:1] or [row.value for row in rows[:1]])
-
-
-def first_rows(path: Path, form: FileForm = AS_USUAL) -> list[Row]:
-    """The first rows of a file, 32 or fewer. Raises `DataError` as `iter_rows` does."""
-    # what quotation marks are needs the whole file to be told, and hardly matters to names
-    if form.quoting == "auto":
-        form = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
-    # A line that tells of the file, as MRQA's begin, is no row.
-    found = (row for row in _iter_file(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
-    return list(itertools.islice(found, _ROWS_NEAR_START))
-
-
-def bad_rows(path: Path, form: FileForm = AS_USUAL) -> list[BadRow]:
-    """The first rows of a file that cannot be read, 32 or fewer. Raises `DataError` as `iter_rows` does."""
-    return list(itertools.islice((row for row in _iter_file(path, form) if isinstance(row, BadRow)), _ROWS_NEAR_START))
-
-
-def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
-    """The columns of rows of one form, of which one may show more than another: nobody has marked it yet.
-
-    Marks that no row has are none, where the rows have categories. What stands in Label Studio's ``data`` is named with
-    that before it, ``data.text``.
-    """
-    names: dict[str, None] = {}
-    for row in rows:
-        for name, value in row.items():
-            if name == "data" and isinstance(value, dict) and "annotations" in row:
-                names.update(dict.fromkeys(f"data.{each}" for each in value))
-            else:
-                names[str(name)] = None
-    has_marks = any(row.get("spans") or _has_tags(row.get("tags")) for row in rows)
-    return [name for name in names if name not in ("spans", "tags") or has_marks or "cats" not in names]
-
-
-def _has_tags(tags: object) -> bool:
-    return isinstance(tags, list) and any(tag not in ("O", None) for tag in tags)
-
-
-def _columns_near_start(path: Path, form: FileForm) -> list[str]:
-    """The columns of the rows in a JSON document's first block, which grows until it holds one.
-
-    Empty if there is none, or if the document has another form or is damaged, which `_iter_json` tells.
-    """
-    with open_text(path, newline="", max_bytes=MAX_JSON_BYTES, encoding=form.encoding) as stream:
-        text = stream.read(_START_CHARACTERS)
-        more = text
-        while more:
-            rows: list[dict[str, object]] = []
-            marked: list[dict[str, object]] = []
-            with contextlib.suppress(ValueError, RecursionError):
-                for row in _rows_of_start(text):
-                    rows += [row] if isinstance(row, dict) else []
-                    marked += [each.value for each in plain_rows(row) if _SAY_WHAT_IS_RIGHT & each.value.keys()]
-            if marked or rows:
-                return _names(marked or rows)
-            more = stream.read(7 * len(text))
-            text += more
-    return []
-
-
-def _rows_of_start(start: str) -> Iterator[object]:
-    """The whole rows in the start of a JSON document; raises ValueError where they end or it is not JSON."""
-    decode = json.JSONDecoder().raw_decode
-    place, mark = 0, "{"
-    in_object = start.lstrip().startswith("{")
-    while in_object:
-        name, place = decode(start, _after(mark, start, place))
-        place, mark = _after(":", start, place), ","
-        if name == "data":
-            break
-        _, place = decode(start, place)
-    place = _after("[", start, place)
-    while True:
-        row, place = decode(start, place)
-        yield row
-        place = _after(",", start, place)
-
-
-def _after(mark: str, text: str, place: int) -> int:
-    """Where the text goes on after this mark, which must come next. Raises ValueError if it does not."""
-    found = _JSON_MARK.match(text, place)
-    if found is None or found[1] != mark:
-        raise ValueError(f"no {mark} at {place}")
-    return found.end()
 
 
 def file_digest(path: Path) -> str:
@@ -327,13 +238,32 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
             rows = [document]
     if not isinstance(rows, list):
+        apart = kept_apart(document) if isinstance(document, dict) else ""
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
             where=str(path),
-            fix='write [{"question": ..., ...}, ...], SQuAD\'s form, or JSON lines in a .jsonl file.',
+            fix=apart or _FORMS_OF_JSON,
         )
-    for index, value in enumerate(rows):
+    for index, value in enumerate(pairs_or_none(rows) or rows):
         yield from _rows_of_json(value, f"{path}#{index}")
+
+
+def _of_table(reader: Reader) -> Reader:
+    """Reads tables, also those that annotation tools write, whose cells hold marks."""
+
+    def read(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+        if is_webanno(path, form):
+            yield from read_webanno(path, form)
+            return
+        for row in reader(path, form):
+            yield from _plain_of_table(row) if isinstance(row, Row) else [row]
+
+    return read
+
+
+def _plain_of_table(row: Row) -> list[Row]:
+    """The row itself, or that which it stands for where an annotation tool wrote the table."""
+    return [Row(each.value, row.where, each.told) for each in studio_table(row.value)] or [row]
 
 
 def _first_line_is_json(text: str) -> bool:
@@ -353,7 +283,8 @@ def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
     if isinstance(value, dict):
         yield Row(value, where)
     else:
-        yield BadRow(where, f"is a JSON {type(value).__name__}, not an object.")
+        kind = "null" if value is None else f"a JSON {type(value).__name__}"
+        yield BadRow(where, f"is {kind}, not an object.")
 
 
 def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
@@ -437,7 +368,7 @@ def _iter_held(held: Held) -> Iterator[Row | BadRow]:
         elif held.is_json:
             yield from _rows_of_json(plain(row.value), row.where)
         else:
-            yield Row(plain(row.value), row.where)
+            yield from _plain_of_table(Row(plain(row.value), row.where))
 
 
 def _iter_batches(batches: Iterable[Batch], name: str) -> Iterator[Row | BadRow]:
@@ -467,8 +398,8 @@ _READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
-    ".csv": read_csv,
-    ".tsv": read_tsv,
+    ".csv": _of_table(read_csv),
+    ".tsv": _of_table(read_tsv),
     ".parquet": _iter_parquet,
     **dict.fromkeys(SUFFIXES, read_columns),
     BRAT: read_brat,

@@ -9,8 +9,8 @@ import re
 import tokenize
 from typing import Final
 
-MAX_CHARACTERS = 200_000
-"""A longer cell is no list of labels or answers that somebody wrote."""
+MAX_CHARACTERS = 1_000_000
+"""A longer cell is no list of words, labels or answers that somebody wrote."""
 
 _NO_COMMA: Final = re.compile(r"""['"\d.]\s+['"\d.]|['"]{2}""")
 """Where NumPy may have printed two elements of an array, which it does without a comma."""

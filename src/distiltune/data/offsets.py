@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Counting = Literal[
-    "", "end_inclusive", "offset_in_utf16", "offset_in_bytes", "offset_without_carriage_returns", "span_moved"
+    "", "end_moved", "offset_in_utf16", "offset_in_bytes", "offset_without_carriage_returns", "span_moved"
 ]
 """What had to be done to a span's offsets; empty: nothing."""
 
@@ -15,7 +15,7 @@ NEAREST_CODE_POINTS = 32
 """How far a wrong offset may be from the one occurrence that it is nearest to."""
 
 TOLD: dict[Counting, str] = {
-    "end_inclusive": "its end is its last character and not one past it",
+    "end_moved": "its text begins there, and its end is another than it says (one past the last character)",
     "offset_in_utf16": "its offsets count UTF-16 units",
     "offset_in_bytes": "its offsets count UTF-8 bytes",
     "offset_without_carriage_returns": "its offsets count a line end of two characters as one",
@@ -35,9 +35,9 @@ class Located:
 def locate(text: str, wanted: str, start: int, end: int) -> Located | None:
     """The place of ``wanted`` in ``text``, which offsets of some kind say is at ``start:end``; None if it is not clear.
 
-    In this order: as code points, with an end one past the last or at the last; as UTF-16 units or UTF-8 bytes, if one
-    of the two fits; with each line end counted as one; the only occurrence, or the clearly nearest within
-    `NEAREST_CODE_POINTS`. White space counts as equal to other white space.
+    In this order: as code points, with an end one past the last, or at the last; as UTF-16 units or UTF-8 bytes, if one
+    of the two fits; with each line end counted as one; from where it begins, if its end alone is wrong; the only
+    occurrence, or the clearly nearest within `NEAREST_CODE_POINTS`. White space counts as equal to other white space.
     """
     wanted = _plain(wanted)
     if not wanted or start < 0 or end < start:
@@ -45,18 +45,23 @@ def locate(text: str, wanted: str, start: int, end: int) -> Located | None:
     if _plain(text[start:end]) == wanted:
         return Located(start, end)
     if _plain(text[start : end + 1]) == wanted:
-        return Located(start, end + 1, "end_inclusive")
-    in_units = [each for each in _other_units(text, start, end) if _plain(text[each.start : each.end]) == wanted]
+        return Located(start, end + 1, "end_moved")
+    in_units = [each for each in other_units(text, start, end) if _plain(text[each.start : each.end]) == wanted]
     if len({(each.start, each.end) for each in in_units}) == 1:
         return in_units[0]
-    return None if in_units else _nearest(text, wanted, start)
+    if in_units:
+        return None
+    if text.startswith(wanted, start):
+        return Located(start, start + len(wanted), "end_moved")
+    return _nearest(text, wanted, start)
 
 
 def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-def _other_units(text: str, start: int, end: int) -> Iterator[Located]:
+def other_units(text: str, start: int, end: int) -> Iterator[Located]:
+    """Where a span is if its offsets count UTF-16 units, UTF-8 bytes, or each line end as one; as far as they can."""
     if not text.isascii():
         for encoding, size, name in (("utf-16-le", 2, "offset_in_utf16"), ("utf-8", 1, "offset_in_bytes")):
             units = text.encode(encoding, "surrogatepass")

@@ -2,18 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 Value = Mapping[str, object]
+
+ANSWER: Final = "answer"
+"""The column of Prodigy's verdicts; rows of other tools that were passed over get one."""
+ANSWERS: Final = {
+    "reject": "The annotator rejected it.",
+    "ignore": "The annotator passed it over.",
+    "predicted": "Only a model has labelled it, as `predictions`: nobody has said that this is right.",
+    "differ": "Several people labelled it, and differently; keep one of them.",
+    "null": "The list has null in its place: nobody has marked it.",
+}
+"""What `ANSWER` may say against a row, and what that means."""
+ACCEPTED: Final = "accept"
+"""What `ANSWER` says of a row that was looked at: what it does not mark is not to be marked."""
+DIFFERING: Final = "annotations that differ"
+"""Instead of the spans of a text that several people marked, and not alike."""
+
+_WHOLE: Final = re.compile(r"[-+]?\d{1,12}(\.0*)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A row in plain columns, and how it was read, to be told once a file."""
+    """A row in plain columns, and how it was read, to be told once a file; empty: as it stands."""
 
     value: dict[str, object]
     told: str
+
+
+def whole_number(value: object) -> int | None:
+    """A whole number, also where it is written as text (``"12"``) or as a float (12.0); None if it is none."""
+    if type(value) is int:
+        return value
+    if isinstance(value, float):
+        return int(value) if value.is_integer() else None
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value.strip().partition(".")[0])
+    return None
 
 
 def is_triple(value: object) -> bool:
@@ -21,8 +51,8 @@ def is_triple(value: object) -> bool:
     return (
         isinstance(value, list)
         and len(value) == 3
-        and type(value[0]) is int
-        and type(value[1]) is int
+        and whole_number(value[0]) is not None
+        and whole_number(value[1]) is not None
         and isinstance(value[2], str)
     )
 
@@ -32,9 +62,12 @@ def triples_of(value: object) -> list[list[object]] | None:
     return value if isinstance(value, list) and value and all(map(is_triple, value)) else None
 
 
-def spans_of_triples(triples: list[list[object]]) -> list[dict[str, object]]:
-    """The spans that ``[start, end, label]`` each are."""
-    return [{"start": start, "end": end, "label": label} for start, end, label in triples]
+def spans_of_triples(triples: Sequence[object]) -> list[object]:
+    """The spans that ``[start, end, label]`` each are; what is none stays as it is, to be told."""
+    return [
+        {"start": each[0], "end": each[1], "label": each[2]} if isinstance(each, list) and len(each) == 3 else each
+        for each in triples
+    ]
 
 
 def without(value: Value, *names: str) -> dict[str, object]:

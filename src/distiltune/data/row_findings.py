@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from distiltune.progress import tell
+from distiltune.progress import counted, tell
 
 Outcome = Literal["repaired", "rejected", "left_out", "noted", "decided"]
 """What became of it: a row repaired, rejected as unusable, or left out because the data say that it is not wanted (an
@@ -40,6 +40,10 @@ class RowFinding:
             "id": self.row_id,
             "reason": self.message,
         }
+
+
+def _and_more(where: str, n_others: int) -> str:
+    return f"{where} and {counted(n_others, 'more file')}" if n_others else where
 
 
 @dataclass(slots=True)
@@ -85,7 +89,14 @@ class RowFindings:
 
     def decisions(self) -> list[str]:
         """How files were read where they did not say, each with its file."""
-        return [f"{item.where}: {item.message}" for item in self.of("decided")]
+        return [f"{item.where}: {item.message}" for item in self.decided()]
+
+    def decided(self) -> list[RowFinding]:
+        """The same as findings; what was decided alike of several files stands once, and names the first of them."""
+        alike: dict[tuple[str, str], list[RowFinding]] = {}
+        for item in self.of("decided"):
+            alike.setdefault((item.kind, item.message), []).append(item)
+        return [replace(first, where=_and_more(first.where, len(others))) for first, *others in alike.values()]
 
     def unused(self) -> list[RowFinding]:
         """The findings about rows that became no example, in the order met: rejected or left out."""

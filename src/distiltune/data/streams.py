@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from distiltune.data.file_form import WINDOWS_1252
+from distiltune.data.other_kinds import HEAD_BYTES, kind_of
 from distiltune.errors import DataError
 
 MAX_FILE_BYTES = 4 * 1024**3
@@ -111,7 +112,12 @@ def open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
     """The file's contents, unpacked if they are gzipped, bounded by ``max_bytes`` and by `MAX_FILE_BYTES`."""
     max_bytes = MAX_FILE_BYTES if max_bytes is None else min(max_bytes, MAX_FILE_BYTES)
     file = _open_once(path)  # closed by _Bounded, which the reader closes
-    packed = path.suffix.lower() == ".gz" or file.peek(2)[:2] == b"\x1f\x8b"
+    head = file.peek(HEAD_BYTES)[:HEAD_BYTES]
+    is_gzip = head[:2] == b"\x1f\x8b"
+    if path.suffix.lower() == ".gz" and not is_gzip and kind_of(head, path) is not None:
+        file.close()
+        raise _other_kind(head, path)
+    packed = is_gzip or path.suffix.lower() == ".gz"
     if not packed:
         return io.BufferedReader(_Bounded((file,), path, max_bytes), BLOCK_BYTES)
     size = os.fstat(file.fileno()).st_size
@@ -194,14 +200,24 @@ def open_text(path: Path, newline: str | None, max_bytes: int | None = None, enc
     """The file's text; ``newline`` as for ``open``: None where line ends may become ``\\n``, else they are kept.
 
     ``encoding`` is that of text without a byte order mark; UTF-8 if it is empty. Raises `DataError` for UTF-16 that
-    says nowhere that it is, which would be read as UTF-8 with a NUL in every other place.
+    says nowhere that it is, which would be read as UTF-8 with a NUL in every other place, and for what is no text.
     """
     stream = open_bytes(path, max_bytes)
     try:
-        return io.TextIOWrapper(stream, encoding=_encoding_of_file(stream.peek(4)[:4], path, encoding), newline=newline)
+        head = stream.peek(HEAD_BYTES)[:HEAD_BYTES]
+        if kind_of(head, path) is not None:
+            raise _other_kind(head, path)
+        return io.TextIOWrapper(stream, encoding=_encoding_of_file(head[:4], path, encoding), newline=newline)
     except DataError:
         stream.close()
         raise
+
+
+def _other_kind(head: bytes, path: Path) -> DataError:
+    """The `DataError` for a file whose head shows that it is no text."""
+    kind = kind_of(head, path)
+    assert kind is not None  # the caller has looked
+    return DataError(f"The file is {kind.what}.", where=str(path), fix=kind.fix)
 
 
 def _encoding_of_file(head: bytes, path: Path, said: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -16,42 +19,90 @@ from distiltune.data.streams import MAX_LINE_CHARACTERS, bounded_lines, open_tex
 from distiltune.errors import DataError
 
 _ROWS_LOOKED_AT: Final = 20
+_LINES_LOOKED_AT: Final = 100
+_FEWEST_LINES: Final = 2
+_SAYS_DELIMITER: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _LONG_NAME: Final = 60
 _SHOWN_NAMES: Final = 5
 
 
 def read_csv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of a table whose first line tells what parts fields: a comma, semicolon, tab or bar."""
-    with open_text(path, newline="", encoding=form.encoding) as stream:
-        first = next((line for line in bounded_lines(stream, path) if line.strip("\r\n")), "")
+    first = _first_lines(path, form)
     # Of several delimiters that give as many columns, the first of these.
-    delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([first], delimiter=each), ())))
-    yield from _read(path, delimiter, form)
+    names = first.lines[0] if first.lines else ""
+    delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([names], delimiter=each), ())))
+    yield from _read(path, _Opening(first.said or delimiter, first.said), form)
 
 
 def read_tsv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
-    """The rows of a table in which tabs part fields."""
-    yield from _read(path, "\t", form)
+    """The rows of a table in which tabs part fields; or what does in all of its first lines, where none has a tab."""
+    first = _first_lines(path, form)
+    instead = "" if first.said else _instead_of_tab(first.lines)
+    if instead:
+        message = f"No line has a tab; {instead!r} parts the fields of each, so it is read as a .csv is."
+        yield FileDecision(str(path), "no_tabs", message)
+    yield from _read(path, _Opening(first.said or instead or "\t", first.said), form)
 
 
-def _read(path: Path, delimiter: str, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+@dataclass(frozen=True, slots=True)
+class _Opening:
+    """What parts the fields of a table; ``said`` is what its first line says of that, as Excel has it, ``sep=;``."""
+
+    delimiter: str
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _FirstLines:
+    """The first lines of a table that hold something, but for one that says what parts fields, as ``said``."""
+
+    lines: list[str]
+    said: str = ""
+
+
+def _first_lines(path: Path, form: FileForm) -> _FirstLines:
+    with open_text(path, newline="", encoding=form.encoding) as stream:
+        filled = (line for line in bounded_lines(stream, path) if line.strip("\r\n"))
+        lines = list(itertools.islice(filled, _LINES_LOOKED_AT))
+    if lines and (said := _SAYS_DELIMITER.fullmatch(lines[0])):
+        return _FirstLines(lines[1:], said[1])
+    return _FirstLines(lines)
+
+
+def _instead_of_tab(lines: Sequence[str]) -> str:
+    """What parts the fields of all these lines, none of which has a tab; empty if there is no such sign."""
+    if len(lines) < _FEWEST_LINES or any("\t" in line for line in lines):
+        return ""
+    for delimiter in ",;|":
+        with contextlib.suppress(csv.Error):
+            widths = {len(fields) for fields in csv.reader(lines, delimiter=delimiter)}
+            if len(widths) == 1 and widths.pop() > 1:
+                return delimiter
+    return ""
+
+
+def _read(path: Path, opening: _Opening, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of a table. A row of other width than the header is a `BadRow`, as is each line of a malformed one.
 
     Columns without a name are left out, and how often they hold something is told after the rows.
     """
     csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
-    reading, decision = _quotes(path, delimiter, form)
+    if opening.said:
+        message = f"The first line says that {opening.said!r} parts the fields, as Excel writes it; it is no row."
+        yield FileDecision(str(path), "delimiter_said", message)
+    reading, decision = _quotes(path, opening, form)
     if decision is not None:
         yield decision
     with open_text(path, newline="", encoding=form.encoding) as stream:
-        records = _records(bounded_lines(stream, path), delimiter, reading, path)
+        records = _records(_lines(stream, path, opening), opening.delimiter, reading, path)
         first = next(records, None)
         if first is None:
             raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
         assert isinstance(first, _Record)  # _records has no bad row before the first good one
         as_written = first.fields
         if form.has_header and reading == "none":
-            first = replace(first, fields=_unquoted(first.fields, delimiter))
+            first = replace(first, fields=_unquoted(first.fields, opening.delimiter))
         table = _table(first, path, form)
         table.first_as_written = as_written
         for record in records if form.has_header else itertools.chain([first], records):
@@ -62,16 +113,26 @@ def _read(path: Path, delimiter: str, form: FileForm) -> Iterator[Row | BadRow |
     yield from table.decisions(form)
 
 
-def _quotes(path: Path, delimiter: str, form: FileForm) -> tuple[Reading, FileDecision | None]:
+def _lines(stream: io.TextIOWrapper, path: Path, opening: _Opening) -> Iterator[str]:
+    """The lines with their ends; in place of one that says what parts fields an empty one, so that numbers stay."""
+    is_to_come = bool(opening.said)
+    for line in bounded_lines(stream, path):
+        if is_to_come and _SAYS_DELIMITER.fullmatch(line):
+            is_to_come = False
+            line = "\n"
+        yield line
+
+
+def _quotes(path: Path, opening: _Opening, form: FileForm) -> tuple[Reading, FileDecision | None]:
     """How to take quotation marks: as was said, or as the whole file shows."""
     if form.quoting != "auto":
         return form.quoting, None
     with open_text(path, newline="", encoding=form.encoding) as stream:
-        if not any('"' in line for line in bounded_lines(stream, path)):
+        if not any('"' in line for line in _lines(stream, path, opening)):
             return "csv", None
     with open_text(path, newline="", encoding=form.encoding) as stream:
-        evidence = look_at_quotes(bounded_lines(stream, path), delimiter)
-    return decide_quotes(evidence, delimiter, path)
+        evidence = look_at_quotes(_lines(stream, path, opening), opening.delimiter)
+    return decide_quotes(evidence, opening.delimiter, path)
 
 
 @dataclass(frozen=True, slots=True)

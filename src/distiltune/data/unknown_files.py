@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from distiltune.data.column_layout import facts_of, lay_out
+from distiltune.data.other_kinds import HEAD_BYTES, OtherKind, kind_of, kind_of_name
 from distiltune.data.streams import open_bytes
 from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
@@ -23,13 +25,31 @@ _LINES_LOOKED_AT: Final = 1_000
 def way_to_name(path: Path) -> str:
     """What the file looks like and the name that says so, as an advice; empty if it looks like nothing.
 
-    Nothing but the file's start is read.
+    Nothing but the file's start is read. Of what is no text, what to do with it.
     """
     found = _looks_like(path)
     if found is None:
-        return ""
+        kind = other_kind(path)
+        return f"{path.name} is {kind.what}: {kind.fix.rstrip('.')}" if kind is not None else ""
     what, suffix = found
+    if path.suffix.lower() == suffix:
+        return ""
     return f"{path.name} looks like {what}: call it {name_with(path, suffix)}"
+
+
+def other_kind(path: Path) -> OtherKind | None:
+    """What the file is if it is an archive, a workbook, a document or the like, by its start, else by its name."""
+    if not path.is_file():
+        return None
+    try:
+        with path.open("rb") as stream:
+            head = stream.read(HEAD_BYTES)
+    except OSError:
+        return None
+    by_name = kind_of_name(path)
+    if by_name is not None and path.suffix.lower() == ".gz":  # what is packed is an archive of several
+        return by_name
+    return kind_of(head, path) or by_name
 
 
 def name_with(path: Path, suffix: str) -> str:
@@ -47,6 +67,8 @@ def words_and_tags(path: Path) -> tuple[int, int] | None:
     lines = _filled_lines(path)
     if not lines:
         return None
+    if _are_labelled_words(_lines(path)):
+        return 1, 2
     delimiter = max("\t,;", key=lambda each: sum(each in line for line in lines))
     facts = facts_of([[line.split(delimiter)] for line in lines])
     layout = lay_out(facts, [])
@@ -65,9 +87,13 @@ def has_remarks(path: Path) -> bool:
 
 def _filled_lines(path: Path) -> list[str]:
     """The lines at a file's start that hold something; none if it cannot be read."""
+    return [line for line in _lines(path) if line.strip()]
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines at a file's start."""
     start = _start_of(path) if path.is_file() else None
-    lines = (start or b"").decode("utf-8-sig", "replace").splitlines()[:_LINES_LOOKED_AT]
-    return [line for line in lines if line.strip()]
+    return (start or b"").decode("utf-8-sig", "replace").splitlines()[:_LINES_LOOKED_AT]
 
 
 def _start_of(path: Path) -> bytes | None:
@@ -116,7 +142,7 @@ def _like_columns(lines: Sequence[str]) -> tuple[str, str] | None:
         return None
     fields = [line.split() for line in filled]
     n_tagged = sum(len(each) > 1 and bool(_TAG.fullmatch(each[-1])) for each in fields)
-    if n_tagged > 0.9 * len(filled):
+    if n_tagged > 0.9 * len(filled) or _are_labelled_words(lines):
         return "words with a tag each, as CoNLL has them", ".conll"
     for delimiter, what, suffix in (
         ("\t", "a table with tabs", ".tsv"),
@@ -127,6 +153,19 @@ def _like_columns(lines: Sequence[str]) -> tuple[str, str] | None:
         if _has_columns(filled, delimiter):
             return what, suffix
     return None
+
+
+def _are_labelled_words(lines: Sequence[str]) -> bool:
+    """Whether lines are words with a label each without a prefix, as Few-NERD's, and with empty lines between.
+
+    A table's texts have blanks in them, and its lines are not parted.
+    """
+    filled = [re.split(r"[ \t]+", line.strip()) for line in lines if line.strip()]
+    has_gaps = any(not line.strip() for line in lines[1:-1])
+    if not has_gaps or {len(each) for each in filled} != {2}:
+        return False
+    labels = Counter(label for _, label in filled)
+    return labels["O"] > 0 and len(labels) < len({word for word, _ in filled})
 
 
 def _has_columns(lines: Sequence[str], delimiter: str) -> bool:

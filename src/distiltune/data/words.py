@@ -9,11 +9,15 @@ _MARK = "\u0301"
 _JOINERS = "\u00ad\u200c\u200d"  # soft hyphen, zero-width non-joiner and joiner
 _OTHER_SIGN = re.compile(r"[^\w\s\x00-\x7f]")
 _WORD = re.compile(rf"\w[\w{_MARK}]*|[^\w\s]{_MARK}*")
-_UNSPACED = re.compile(
-    "[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
-    "\u4e00-\u9fff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff]"
+_UNSPACED_SIGNS = (
+    "\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff\u1950-\u19ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf"
+    "\u4e00-\u9fff\uaa60-\uaa7f\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 )
-"""Thai, Lao, Tibetan, Burmese, Khmer, Tai Lue, Japanese and Chinese."""
+"""Thai, Lao, Tibetan, Burmese, Khmer, Tai Lue, Japanese and Chinese, which put no spaces between words."""
+_UNSPACED = re.compile(f"[{_UNSPACED_SIGNS}]")
+_MARKABLE = re.compile(
+    rf"[{_UNSPACED_SIGNS}]{_MARK}*|(?:(?![{_UNSPACED_SIGNS}])\w)(?:(?![{_UNSPACED_SIGNS}])[\w{_MARK}])*|[^\w\s]{_MARK}*"
+)
 
 Spans = tuple[tuple[int, int], ...]
 
@@ -28,9 +32,15 @@ def word_spans(text: str) -> Spans:
     return tuple(match.span() for match in _WORD.finditer(marked))
 
 
-def is_unspaced(character: str) -> bool:
-    """Whether a character is of a script that puts no spaces between words, where a run of letters is no word."""
-    return _UNSPACED.match(character) is not None
+def markable_spans(text: str) -> Spans:
+    """What can have a label of its own, as (start, end) in characters: the words as `word_spans` has them.
+
+    Of scripts that put no spaces between words it is each character with its marks, as of Chinese a BERT's tokens are:
+    a run of such letters holds many words, and a name would be the whole run.
+    """
+    if text.isascii() or not _UNSPACED.search(text):
+        return word_spans(text)
+    return tuple(match.span() for match in _MARKABLE.finditer(_OTHER_SIGN.sub(_as_mark, text)))
 
 
 def edges(text: str, start: int, end: int) -> tuple[int, int]:

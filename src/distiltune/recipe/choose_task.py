@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.column_names import columns_text
-from distiltune.data.files import bad_rows, first_columns, first_rows, format_suffix
+from distiltune.data.files import format_suffix
+from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
@@ -150,8 +151,8 @@ def _files_seen(recipe: Recipe, sources: Sequence[str], split: Split) -> list[_S
         if source == STARTER:
             continue
         for file in find_source(source, split, Path()).files[:_FILES_LOOKED_AT]:
-            columns = first_columns(file, file_form(recipe))
-            tasks = frozenset(entry.name for entry in TASKS.values() if _fits(entry.name, columns, recipe.columns))
+            columns = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns)))
+            tasks = _fitting(columns, recipe.columns)
             if not tasks:
                 rows = [row.value for row in first_rows(file, file_form(recipe))]
                 tasks = frozenset(name for name in TASKS if _fits_by_values(name, rows, recipe.columns))
@@ -164,6 +165,11 @@ def _tasks_of_data(files: Sequence[_Seen]) -> tuple[frozenset[str], tuple[str, .
     told = [file for file in files if file.tasks]
     fitting = frozenset.intersection(*(file.tasks for file in told)) if told else frozenset()
     return fitting, (told or list(files))[0].columns if files else ()
+
+
+def _fitting(seen: Iterable[str], columns: str) -> frozenset[str]:
+    """The tasks that rows with these columns can be of."""
+    return frozenset({entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)})
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:

@@ -29,6 +29,7 @@ from distiltune.system.device import choose_device
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.system.names import as_path
+from distiltune.tasks.base import Paired
 from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.distributed import joined, largest_of_all, processes
 from distiltune.training.interruption import Interruption, Terminated
@@ -238,7 +239,7 @@ def _run(writing: _Writing) -> FineTuned:
         with _events(writing) as events:
             if not keeper.is_finished:
                 with writing.interruption.deferred():
-                    _train(prepared, optimiser, partial(_evaluate, writing), keeper, (*events, coach))
+                    _train(prepared, optimiser, partial(_evaluate, writing, coach), keeper, (*events, coach))
             checkpoints.wait()
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
@@ -317,8 +318,11 @@ def _events(writing: _Writing) -> Iterator[tuple[Watcher, ...]]:
         events.close()
 
 
-def _evaluate(writing: _Writing) -> Mapping[str, float]:
-    """The validation metrics, with the predictions beside the run's; none without validation data."""
+def _evaluate(writing: _Writing, coach: Coach) -> Mapping[str, float]:
+    """The validation metrics, with the predictions beside the run's; none without validation data.
+
+    The coach is told each example's loss, where the task knows it.
+    """
     prepared, run, data = writing.prepared, writing.run, writing.prepared.validation
     if data is None:
         return {}
@@ -328,7 +332,9 @@ def _evaluate(writing: _Writing) -> Mapping[str, float]:
         writing.reporter.working("evaluating", "examples", n_done, data.n_examples)
 
     with writing.interruption.at_once():  # a signal may break it off anywhere: it has no state to save
-        return prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress).metrics
+        found = prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress)
+    coach.on_losses(found.losses if isinstance(found, Paired) else None)
+    return found.metrics
 
 
 def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:

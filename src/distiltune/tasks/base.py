@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.checks.concerns import Concern
+from distiltune.coach.pairs import Losses
 from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.reading import Use
@@ -72,6 +73,15 @@ class Evaluation(Protocol):
     @property
     def metrics(self) -> Mapping[str, float]:
         """The figures by the names that the log, the table and the recipe's ``monitor`` use."""
+
+
+@runtime_checkable
+class Paired(Protocol):
+    """What an evaluation may know beside, so that two of the same examples can be compared pair by pair."""
+
+    @property
+    def losses(self) -> Losses | None:
+        """What each example adds to the mean loss; None if there is none."""
 
 
 D = TypeVar("D", bound=Dataset)

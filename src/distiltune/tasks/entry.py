@@ -136,4 +136,6 @@ class TaskEntry(Generic[S]):
             column = names.get(name, name)
             return column in row or all(part in row for part in column.split("+"))
 
-        return any(all(map(has, kind)) for kind in self.columns) or self.other_rows(row)
+        # by the names that they have, and by those of the fields that --columns maps to them
+        mapped = [field for field in names if field not in row and has(field)]
+        return any(all(map(has, kind)) for kind in self.columns) or self.other_rows([*row, *mapped])

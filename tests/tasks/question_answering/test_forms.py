@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.files import first_columns
+from distiltune.data.first_columns import first_columns
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none
 from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, read_examples

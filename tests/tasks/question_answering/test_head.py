@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from distiltune.tasks.heads import TokenHead
-from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss, unpack_logits
+from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_loss, span_losses, unpack_logits
 from tests.helpers import batch_of, random_features, tiny_qa_model
 
 FEATURE = st.integers(1, 9).flatmap(
@@ -42,7 +42,8 @@ def test_the_loss_and_the_accuracies_are_sums_over_features(
         (int(part[:, 1].argmax()) == end, int(part[:, 0].argmax()) == start)
         for part, (_, start, end, _) in zip(parts, features, strict=True)
     ]
-    assert float(sums.loss) == pytest.approx(sum(losses), rel=1e-5)
+    assert float(sums.loss) == pytest.approx(sum(losses), rel=1e-5, abs=1e-5)  # single precision, near 0 too
+    assert span_losses(torch.cat(parts), batch).tolist() == pytest.approx(losses, rel=1e-5, abs=1e-5)
     named = dict(zip(METRIC_NAMES, sums.metrics.tolist(), strict=True))
     assert named["loss"] == float(sums.loss)
     assert named["end_accuracy"] == sum(end for end, _ in right)

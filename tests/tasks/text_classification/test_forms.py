@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.files import first_columns, first_rows
+from distiltune.data.first_columns import first_columns, first_rows
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.columns import TextColumns

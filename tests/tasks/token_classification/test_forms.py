@@ -186,12 +186,12 @@ def test_a_bad_row_of_words_costs_its_sentence(tmp_path: Path) -> None:
     assert [each.where for each in found.findings.of("rejected")] == [f"{path}:3", f"{path}:5"]
 
 
-def test_lists_without_commas_are_not_joined(tmp_path: Path) -> None:
+def test_lists_as_numpy_prints_them_are_not_joined(tmp_path: Path) -> None:
     path = tmp_path / "numpy.csv"
     path.write_text("tokens,tags\n\"['Ada' 'sang']\",\"['B-PER' 'O']\"\n\"['a', 'b']\",\"['O', 'O']\"\n")
     found = read(path)
-    assert [each.kind for each in found.findings.of("rejected")] == ["tokens_not_a_list"]
-    assert [example.text for example in found.examples] == ["a b"]
+    assert [example.text for example in found.examples] == ["Ada sang", "a b"]
+    assert marked(found) == [["Ada/PER"], []]
 
 
 def test_choices_beside_label_studios_marks_are_told(tmp_path: Path) -> None:
@@ -200,7 +200,7 @@ def test_choices_beside_label_studios_marks_are_told(tmp_path: Path) -> None:
     task = {"id": 1, "data": {"text": "Ada sang."}, "annotations": [{"result": [mark, choice]}]}
     row = {"id": 1, "text": "Ada sang.", "ner": [mark["value"]], "mood": "glad", "annotation_id": 1}
     for name, value, said in (
-        ("a.json", task, "left out is what was said of the whole text (`mood`)"),
+        ("a.json", task, "what was said of the whole text (`mood`) for text-classification"),
         ("b.json", row, "left out: `mood`"),
     ):
         path = tmp_path / name

@@ -9,7 +9,7 @@ import torch
 from distiltune.data.packing import NO_LABEL, fill_up, required
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
-from distiltune.tasks.token_classification.head import token_divergence, token_loss
+from distiltune.tasks.token_classification.head import token_divergence, token_loss, token_losses
 from tests.tasks.parity import LENGTHS, assert_same_gradients, ours_of, packed, padded, reference_of
 
 N_TAGS = 5
@@ -61,6 +61,9 @@ def test_parts_of_a_batch_add_up_and_filler_counts_nothing() -> None:
     parts = [replace_rows(labels, i) for i in range(len(LENGTHS))]
     alone = [token_loss(logits, packed(token_labels=flat(part))[0]).metrics for part in parts]
     torch.testing.assert_close(torch.stack(alone).sum(dim=0), whole.metrics)
+    each = torch.stack(alone)[:, 0]
+    torch.testing.assert_close(token_losses(logits, batch), each)
+    torch.testing.assert_close(token_losses(more, filled), each)
 
 
 def replace_rows(labels: np.ndarray, kept: int) -> np.ndarray:

@@ -10,11 +10,14 @@ from distiltune.data.conll import write_conll
 from distiltune.data.files import iter_rows
 from distiltune.data.reading import Use
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.values import Problem
+from distiltune.data.words import markable_spans
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenSet
 from distiltune.tasks.token_classification.read import Choices, gold_tags, read_marked
 from distiltune.tasks.token_classification.settings import Overlapping
+from distiltune.tasks.token_classification.spans import mark_text
 
 
 def read(path: Path, share: float = 1.0, columns: str = "") -> TokenSet:
@@ -171,7 +174,7 @@ def test_marks_side_by_side_in_one_word_do_not_overlap(tmp_path: Path) -> None:
         ("\u5728Microsoft\u5de5\u4f5c", 1, 10),
     ],
 )
-def test_scripts_without_spaces_are_cut_at_the_mark(tmp_path: Path, text: str, start: int, end: int) -> None:
+def test_of_scripts_without_spaces_a_part_is_marked(tmp_path: Path, text: str, start: int, end: int) -> None:
     forms: list[dict[str, Any]] = [
         {"text": text, "spans": [{"start": start, "end": end, "label": "PER"}]},
         {"text": text, "label": [[start, end, "PER"]]},
@@ -184,17 +187,26 @@ def test_scripts_without_spaces_are_cut_at_the_mark(tmp_path: Path, text: str, s
         assert [(example.words[entity.start][0], example.words[entity.end - 1][1]) for entity in example.gold] == [
             (start, end)
         ], form
-        assert [(each.outcome, each.kind) for each in found.findings.items if each.outcome != "decided"] == [
-            ("noted", "word_split")
-        ]
+        assert [each.kind for each in found.findings.items if each.outcome != "decided"] == []
+
+
+def test_a_model_can_mark_a_part_of_a_run_of_such_characters() -> None:
+    """What it marks in use are the words of training: of a run of Han one label was all that it could give."""
+    text = "\u6628\u5929Microsoft\u738b\u8001\u5e08\u3002"
+    words = markable_spans(text)
+    assert [text[slice(*word)] for word in words] == [*text[:2], "Microsoft", *text[11:]]
+    marked = mark_text(text, [{"start": 11, "end": 12, "label": "PER"}], "outermost")
+    assert not isinstance(marked, Problem)
+    assert marked.words == words
 
 
 def test_no_cut_parts_a_letter_from_its_combining_mark(tmp_path: Path) -> None:
     text = "\u0e41\u0e25\u0e49\u0e27"  # the mark ends between a consonant and its tone
     found = read_rows(tmp_path, {"text": text, "spans": [{"start": 0, "end": 2, "label": "X"}]})
     (example,) = found.examples
-    assert [text[slice(*word)] for word in example.words] == [text[:3], text[3:]]
-    assert [each.kind for each in found.findings.items] == ["word_split", "span_widened"]
+    assert [text[slice(*word)] for word in example.words] == [text[0], text[1:3], text[3:]]
+    assert example.gold == (Entity(0, 2, "X"),)
+    assert [each.kind for each in found.findings.items] == ["span_widened"]
 
 
 def test_nested_spans_are_a_choice(tmp_path: Path) -> None:
@@ -235,7 +247,7 @@ def test_offsets_in_other_units_are_put_right_by_the_spans_own_text(tmp_path: Pa
     places = [[(e.words[g.start][0], e.words[g.end - 1][1]) for g in e.gold or ()] for e in found.examples]
     assert places == [[(ben, ben + 3)]] * 4
     assert [each.kind for each in found.findings.of("repaired")] == [
-        *("end_inclusive", "offset_in_utf16", "offset_in_bytes")
+        *("end_moved", "offset_in_utf16", "offset_in_bytes")
     ]
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from distiltune import EntityMarker, evaluate, fine_tune, predict
@@ -98,6 +99,20 @@ def test_long_texts_are_marked_from_end_to_end(trained: FineTuned) -> None:
     found = EntityMarker(trained.model, **WINDOWS)([text])[0]
     assert [each.text for each in found] == ["bob", "lima"] * 20
     assert all(text[each.start : each.end] == each.text for each in found)
+
+
+def test_a_part_of_a_run_without_spaces_is_marked(trained: FineTuned) -> None:
+    """Whatever the model says of one of its characters: a run of Han had one label."""
+    text = "\u6628\u5929\u738b\u8001\u5e08\u6765\u4e86"
+    marker = EntityMarker(trained.model, **WINDOWS)
+    data = marker.prepare([text])
+    scores = np.zeros((len(data.features.token_ids), len(marker.tags)), dtype=np.float32)
+    scores[:, marker.tags.index("O")] = 1
+    first = data.arrays["word_place"][2]
+    scores[first, marker.tags.index("B-person")] = 2
+    scores[first + 1 : first + 3, marker.tags.index("I-person")] = 2
+    ((found,),) = marker.entities(data, [scores])
+    assert (found.text, found.start, found.end) == (text[2:5], 2, 5)
 
 
 def test_evaluate_and_predict(trained: FineTuned, tmp_path: Path) -> None:

@@ -6,14 +6,17 @@ import json
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from distiltune.coach.pairs import Losses
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
 from distiltune.system.durable import write_whole, writing_text
@@ -26,7 +29,7 @@ from distiltune.tasks.question_answering.calibration import (
 from distiltune.tasks.question_answering.decode import Decoded
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures
-from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss, span_losses
 from distiltune.tasks.question_answering.inference import DecodingSettings, read_answers
 from distiltune.tasks.question_answering.metrics import Prediction, ScoreKeeper, SquadScores
 
@@ -54,6 +57,7 @@ class QuestionEvaluation:
         untuned: the scores at a threshold of 0, where another was chosen on these very questions.
         refused_threshold: the one of the best F1 here, where it did not hold on held-out questions: 0 was taken.
         n_features: features that the means are taken over.
+        losses: what each question adds to the mean loss; None if there is none.
         calibration: how honest the confidence is; None if too few questions tell.
 
     """
@@ -66,6 +70,7 @@ class QuestionEvaluation:
     untuned: SquadScores | None = None
     calibration: Calibration | None = None
     refused_threshold: float | None = None
+    losses: Losses | None = field(default=None, compare=False, repr=False)
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -178,12 +183,28 @@ def _shown(candidate: tuple[str, int, int, float, float], confidence_of: Callabl
 
 @dataclass(frozen=True, slots=True)
 class _FeatureSums:
-    """Loss and accuracies summed over the features whose label is known, on the model's device until the end."""
+    """Loss and accuracies summed over the features whose label is known, on the model's device until the end.
+
+    ``by_example`` has the losses summed example by example, on the host.
+    """
 
     sums: Tensor
+    example_of: npt.NDArray[np.int64]
+    by_example: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, model: nn.Module, n_examples: int, question_features: QuestionFeatures) -> Self:
+        zeros = torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model))
+        return cls(zeros, question_features.features.example_of, np.zeros(n_examples))
 
     def add(self, batch: PackedBatch, logits: Tensor) -> None:
         self.sums.add_(span_loss(logits, batch).metrics)
+        losses = span_losses(logits, batch).double().cpu().numpy()
+        np.add.at(self.by_example, self.example_of[batch.feature_ids], losses)
+
+    def shares(self, n_features: int) -> Losses | None:
+        """What each example adds to the mean loss."""
+        return (self.by_example / n_features).astype(np.float32) if n_features else None
 
     def means(self, n_features: int) -> dict[str, float]:
         if n_features == 0:
@@ -232,7 +253,7 @@ def evaluate_questions(
 
     """
     null_threshold, temperature = decision.null_threshold, decision.temperature
-    sums = _FeatureSums(torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model)))
+    sums = _FeatureSums.of(model, len(examples), question_features)
     keeper, record = ScoreKeeper(), AnswerRecord()
     # A confidence is taken over a fixed number of candidates, however few are wanted.
     settings = replace(settings, n_best=max(settings.n_best, POOL_SIZE))
@@ -270,4 +291,5 @@ def evaluate_questions(
         untuned=untuned,
         calibration=calibration,
         refused_threshold=refused,
+        losses=sums.shares(n_labelled),
     )

@@ -45,6 +45,12 @@ def span_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
     )
 
 
+def span_losses(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """The loss of `span_loss` feature by feature, ``(n_features,)``; 0 where the label is not known."""
+    dense = unpack_logits(logits.float(), batch)
+    return F.cross_entropy(dense.transpose(1, 2), batch.labels, reduction="none").sum(dim=1) / 2
+
+
 def span_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:
     """Kullback-Leibler divergence from a teacher's softened start and end distributions, mean of the two, summed.
 

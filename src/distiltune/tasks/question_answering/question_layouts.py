@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from distiltune.data.label_studio import is_predicted, marks_of, results_of, shown_text, submitted, whole_texts
+from distiltune.tasks.question_answering.no_answer import like_none
 from distiltune.tasks.question_answering.raw_question import Decision, NotKnown
 
 Paragraph = dict[str, object]
@@ -78,23 +80,67 @@ def _haystack_label(row: Mapping[str, object]) -> QuestionLayout:
 
 
 def _label_studio(row: Mapping[str, object]) -> QuestionLayout:
-    """Label Studio's JSON: a text and a question as data, and what people marked in the text."""
+    """Label Studio's JSON: a text and a question as data, and what people marked in the text, or typed."""
     data: Any = row["data"]
-    marked: list[object] = []
-    n_people = 0
-    for annotation in _objects(row.get("annotations")):
-        if annotation.get("was_cancelled"):
-            continue
-        n_people += 1
-        for result in _objects(annotation.get("result")):
-            value = result.get("value")
-            if isinstance(value, dict) and "start" in value:
-                marked.append({"text": value.get("text"), "answer_start": value["start"]})
-    question: dict[str, object] = {"id": row.get("id"), "question": data.get("question")}
-    question["answers"] = marked if n_people else NotKnown("Nobody has marked an answer, nor that there is none.")
-    message = "The answers are the stretches that people marked; a task that was submitted without any has no answer."
-    decision = Decision("marked_answers", message)
-    return QuestionLayout({"context": data.get("context", data.get("text")), "qas": [question]}, (decision,))
+    source = data.get("context", data.get("text"))
+    people = submitted(row)
+    marks = [mark for each in people for mark in marks_of(each)]
+    context = shown_text(source, marks) if isinstance(source, str) else source
+    answers, decision = _studio_answers(people, marks)
+    if is_predicted(row):
+        answers = NotKnown("Only a model has answered, as `predictions`: nobody has said that this is right.")
+    decisions = [decision] if context == source else [decision, _PAGE]
+    question = {"id": row.get("id"), "question": data.get("question"), "answers": answers}
+    return QuestionLayout({"context": context, "qas": [question]}, tuple(decisions))
+
+
+_PAGE: Final = Decision("page_text", "Of a context in HTML what a page shows is read, as marks are counted in that.")
+
+
+def _studio_answers(
+    people: Sequence[Mapping[str, object]], marks: Sequence[Mapping[str, object]]
+) -> tuple[object, Decision]:
+    """The answers of a task, and what was decided about them.
+
+    What was marked wins over what was typed. A choice alone is no answer: one that says so becomes the text that
+    ``--no-answer`` names, another leaves open what is right.
+    """
+    typed = [text for each in people for text in _typed(each)]
+    chosen = {name: each for person in people for name, each in whole_texts(person).items()}
+    beside = f" Left out is what was said of the whole text ({', '.join(f'`{name}`' for name in chosen)})." * bool(
+        chosen
+    )
+    if marks:
+        labels = sorted({str(mark["label"]) for mark in marks})
+        several = f" Marks as {', '.join(labels)} are all taken for answers." * (len(labels) > 1)
+        message = (
+            "The answers are the stretches that people marked; a task that was submitted without any has no answer."
+        )
+        decision = Decision("marked_answers", f"{message}{several}{beside}")
+        return [{"text": mark.get("text"), "answer_start": mark["start"]} for mark in marks], decision
+    if typed:
+        message = f"The answers are those that people typed, looked for in the text.{beside}"
+        return [{"text": text} for text in typed], Decision("typed_answers", message)
+    decision = Decision("marked_answers", "A task that was submitted without a mark or a choice has no answer.")
+    if not people:
+        return NotKnown("Nobody has marked an answer, nor that there is none."), decision
+    if not chosen:
+        return [], decision
+    texts = [str(one) for each in chosen.values() for one in (each if isinstance(each, list) else [each])]
+    if all(like_none(text, unplaced=True) for text in texts):
+        return [{"text": text} for text in texts], decision
+    listed = ", ".join(f"{name}: {text}" for name, text in zip(chosen, texts, strict=False))
+    return NotKnown(f"There is no mark but a choice ({listed}), which leaves open where the answer is."), decision
+
+
+def _typed(person: Mapping[str, object]) -> list[str]:
+    """What one person typed into a field."""
+    found: list[str] = []
+    for result in results_of(person):
+        value = result.get("value")
+        text = value.get("text") if isinstance(value, dict) and result.get("type") == "textarea" else None
+        found += [each for each in (text if isinstance(text, list) else [text]) if isinstance(each, str)]
+    return found
 
 
 def _news_qa(row: Mapping[str, object]) -> QuestionLayout:

@@ -57,7 +57,7 @@ _LIKELY_OFFSET_COLUMNS = frozenset({"answerstart", "start", "startchar", "charst
 
 _MISPLACED = {
     "answer_empty": "is empty or white space only",
-    "answer_ambiguous": "is not at its offset and occurs several times in the context",
+    "answer_ambiguous": "occurs several times in the context",
     "answer_not_found": "does not occur in the context",
 }
 _REPAIRED = {
@@ -384,7 +384,10 @@ def _locate_gold(gold: RawAnswer, context: str) -> LocatedAnswer | Problem:
     if isinstance(placed, Misplaced):
         text = shown(gold.text)
         also = f" {way_to_say_none(text)}" if like_none(gold.text, unplaced=True) else ""
-        return Problem(placed.reason, f"The answer {text} {_MISPLACED[placed.reason]}.{also}")
+        at = ""
+        if placed.reason == "answer_ambiguous":
+            at = "has no offset and " if start is None or start < 0 else f"is not at its offset, {start}, and "
+        return Problem(placed.reason, f"The answer {text} {at}{_MISPLACED[placed.reason]}.{also}")
     return placed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from distiltune.coach.pairs import Losses
 from distiltune.inference.predictor import outputs
 from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.analysis import CalibrationBin
@@ -42,11 +43,13 @@ class Scores:
     Attributes:
         values: ``(n_examples, n_labels)`` probabilities, or the number; the mean over a text's windows.
         loss: mean over the texts that have labels, those of a text's windows averaged; NaN without any.
+        losses: what each text adds to it.
 
     """
 
     values: npt.NDArray[np.float64]
     loss: float
+    losses: Losses | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class TextEvaluation:
         classes: each label's scores, in the order of the ids; none for numbers.
         table: how often each gold label was given each label; None but for one label a text.
         bins: predictions by confidence; none but for one label a text.
+        losses: what each text adds to the mean loss; None where no text has labels.
 
     """
 
@@ -65,6 +69,7 @@ class TextEvaluation:
     classes: tuple[ClassScores, ...] = ()
     table: npt.NDArray[np.int64] | None = None
     bins: tuple[CalibrationBin, ...] = ()
+    losses: Losses | None = field(default=None, compare=False, repr=False)
 
 
 def score_texts(
@@ -90,7 +95,7 @@ def score_texts(
     share = 1.0 / np.bincount(example_of, minlength=data.n_examples)[example_of]
     has_gold = np.array([example.gold is not None for example in data.examples], dtype=bool)[example_of]
     values = np.zeros((data.n_examples, len(targets.labels)))
-    total = torch.zeros((), dtype=torch.float64)
+    total, by_example = torch.zeros((), dtype=torch.float64), np.zeros(data.n_examples)
     n_done = 0
     for first in range(0, len(features), FEATURES_AT_ONCE):
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
@@ -102,11 +107,15 @@ def score_texts(
             if bool(known.any()):
                 labels = batch.labels.cpu()[known]
                 losses = loss.losses(scores.cpu()[known], labels).double()
-                total += (losses * torch.from_numpy(share[ids])[known]).sum()
+                weighed = losses * torch.from_numpy(share[ids])[known]
+                total += weighed.sum()
+                np.add.at(by_example, example_of[ids][known.numpy()], weighed.numpy())
             n_done += len(ids)
             on_progress(round(n_done / len(features) * data.n_examples))
     n_known = sum(example.gold is not None for example in data.examples)
-    return Scores(values, float(total) / n_known if n_known else float("nan"))
+    if not n_known:
+        return Scores(values, float("nan"))
+    return Scores(values, float(total) / n_known, (by_example / n_known).astype(np.float32))
 
 
 def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEvaluation:
@@ -118,13 +127,13 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
     own = {"loss": scores.loss, "n": float(len(known))}
     if targets.is_regression:
         gold = np.array([float(names_of(example)[0]) for example in examples])
-        return TextEvaluation({**own, **number_metrics(gold, values[:, 0])})
+        return TextEvaluation({**own, **number_metrics(gold, values[:, 0])}, losses=scores.losses)
     if targets.problem == "multi-label":
         wanted = np.zeros(values.shape, dtype=bool)
         for i, example in enumerate(examples):
             wanted[i, list(targets.ids(example))] = True
         metrics, classes = label_set_metrics(wanted, values > THRESHOLD)
-        return TextEvaluation({**own, **metrics}, tuple(classes))
+        return TextEvaluation({**own, **metrics}, tuple(classes), losses=scores.losses)
     ids = np.array([targets.ids(example)[0] for example in examples])
     given = values.argmax(axis=1)
     metrics, classes = label_metrics(ids, given, len(targets.labels))
@@ -134,6 +143,7 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
         tuple(classes),
         confusion(ids, given, len(targets.labels)),
         bins,
+        scores.losses,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,7 @@ from distiltune.data.hub import Split
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.data.values import (
     Problem,
     generated_id,
@@ -42,6 +44,7 @@ _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
 
 
+_MANY_TAGGED = 0.5
 _DOUBTFUL = frozenset({"label_not_parted", "labels_by_number", "labels_not_read"})
 """Kinds of decisions that are for a person to look at."""
 
@@ -113,6 +116,7 @@ def _read_file(
             rows.append(found)
     if use != "prediction":
         _check_one_source(rows, columns)
+        _check_no_tags(rows, columns)
     names = _names_of_columns(rows, columns, decided)
     if names:
         rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
@@ -222,6 +226,26 @@ def _check_one_source(rows: Sequence[_Unlabelled], columns: TextColumns) -> None
             where=cell.where,
             fix=f"take one of the two out, or say which counts: --columns labels={columns.label} or "
             f"--columns label={columns.labels}.",
+        )
+
+
+def _check_no_tags(rows: Sequence[_Unlabelled], columns: TextColumns) -> None:
+    """Refuse a file whose labels are a tag for each word of the text."""
+    counts: Counter[str] = Counter()
+    tagged = []
+    for each in rows:
+        values = each.cell.values if each.cell is not None else ()
+        values = tuple(values[0].split()) if len(values) == 1 and isinstance(values[0], str) else values
+        if len(values) > 1 and len(values) == len(each.text.split()) and all(isinstance(tag, str) for tag in values):
+            counts.update(map(str, values))
+            tagged.append(each)
+    if tagged and len(tagged) > _MANY_TAGGED * len(rows) and looks_like_tags(counts):
+        column = columns.label if columns.label in tagged[0].row.value else columns.labels
+        raise DataError(
+            f"The labels of {len(tagged):,} of {len(rows):,} texts are a tag for each word, as those of "
+            f"{shown(tagged[0].text)}.",
+            where=tagged[0].row.where,
+            fix=f"mark the words: --task token-classification --columns text={columns.text},tags={column}",
         )
 
 

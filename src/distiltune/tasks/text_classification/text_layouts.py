@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from distiltune.data.annotators import refused
+from distiltune.data.label_studio import marks_of, other_marks, submitted, whole_texts
+from distiltune.data.plain_rows import ANSWER
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import Row
 from distiltune.data.values import rejected
 from distiltune.tasks.text_classification.columns import TextColumns
 
 _MARKS_FIX: Final = "for marks in a text: --task token-classification"
+_IN_TEXT: Final = "text"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +30,7 @@ def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
     """The row as a flat one, or the finding that it is none."""
     value = row.value
     row_id = value.get(columns.id)
-    if columns.text in value and (said := refused(value, row.where, row_id)):
+    if (columns.text in value or value.keys() == {ANSWER}) and (said := refused(value, row.where, row_id)):
         return said
     if isinstance(value.get("cats"), dict) and columns.label not in value:
         return _of_categories(row, "cats", columns)
@@ -36,8 +39,7 @@ def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
     if isinstance(value.get("data"), dict) and isinstance(value.get("annotations"), list):
         return _of_label_studio(row, columns)
     if columns.text in value and isinstance(value.get("accept"), list) and "options" in value:
-        chosen = ("labels_of_choice", "The labels are those that the annotator chose (`accept`).")
-        return Flat(_with(row, {columns.label: value["accept"]}), chosen)
+        return _of_prodigy(row, value["accept"], value["options"], columns)
     decision: tuple[str, str] | None = None
     if columns.text not in value and isinstance(value.get("data"), str):
         decision = ("text_in_data", "The text is taken from the column `data`, as doccano writes it.")
@@ -68,25 +70,46 @@ def _of_categories(row: Row, name: str, columns: TextColumns) -> Flat | RowFindi
     return Flat(_with(row, {columns.label: chosen}), decision)
 
 
+def _of_prodigy(row: Row, accepted: Any, options: object, columns: TextColumns) -> Flat:
+    """Prodigy's ``accept``: the ids of what was chosen; the texts of the ``options`` where the ids are numbers."""
+    listed = options if isinstance(options, list) else []
+    texts = {str(each.get("id")): each.get("text") for each in listed if isinstance(each, dict)}
+    message = "The labels are those that the annotator chose (`accept`)"
+    of_first = next((f", such as {key} for {text!r}" for key, text in texts.items() if str(text) != key), "")
+    are_numbers = all(key.isdecimal() and isinstance(text, str) and text.strip() for key, text in texts.items())
+    if are_numbers and {str(each) for each in accepted} <= texts.keys():
+        named = [texts[str(each)] for each in accepted]
+        told = f"{message}, by the texts of the `options`, as their ids are numbers{of_first}."
+        return Flat(_with(row, {columns.label: named}), ("labels_of_choice", told))
+    told = f"{message}, by the ids of the `options`{of_first}." if of_first else f"{message}."
+    return Flat(_with(row, {columns.label: accepted}), ("labels_of_choice", told))
+
+
 def _of_label_studio(row: Row, columns: TextColumns) -> Flat | RowFinding:
     """Label Studio's JSON: ``data`` with the text, ``annotations`` with what each person chose."""
     data: Any = row.value["data"]
     row_id = row.value.get(columns.id)
     texts = {name: value for name, value in data.items() if isinstance(value, str)}
     name = columns.text if columns.text in texts else next(iter(texts), "") if len(texts) == 1 else ""
+    if not name and (kinds := [kind for each in submitted(row.value) for kind in other_marks(each)]):
+        message = f"The task has marks of a kind that is not read ({', '.join(sorted(set(kinds)))}), and no plain text."
+        return rejected("text_missing", row.where, row_id, message)
     if not name:
         names = ", ".join(map(str, data)) or "no data"
         message = f"The task has {names}; which is the text is not said: --columns text=NAME."
         return rejected("text_missing", row.where, row_id, message)
-    chosen = [each for each in map(_choices, _people(row.value["annotations"])) if each is not None]
-    if any(each == _MARKS_FIX for each in chosen):
-        return rejected("label_is_a_span", row.where, row_id, f"The task has marks in its text: {_MARKS_FIX}.")
-    questions = {question for each in chosen if isinstance(each, dict) for question in each}
+    people = submitted(row.value)
+    chosen = list(map(whole_texts, people))
+    if not any(chosen) and (marked := [kind for each in people for kind in _marks(each)]):
+        listed = ", ".join(sorted(set(marked)))
+        way = _MARKS_FIX if listed == _IN_TEXT else f"marks of this kind ({listed}) are not read"
+        return rejected("label_is_a_span", row.where, row_id, f"The task has marks and no choice: {way}.")
+    questions = {question for each in chosen for question in each}
     if len(questions) > 1 and columns.label not in questions:
         message = f"There are choices of several kinds: --columns label=NAME, of {', '.join(sorted(questions))}."
         return rejected("label_ambiguous", row.where, row_id, message)
     question = columns.label if columns.label in questions else next(iter(questions), "")
-    answers = [each.get(question, []) for each in chosen if isinstance(each, dict)]
+    answers = [each.get(question, []) for each in chosen]
     if any(answer != answers[0] for answer in answers):
         return rejected("annotators_disagree", row.where, row_id, f"The annotators disagree: {answers!r:.200}.")
     flat: dict[str, object] = {columns.text: texts[name], columns.id: row_id}
@@ -98,26 +121,9 @@ def _of_label_studio(row: Row, columns: TextColumns) -> Flat | RowFinding:
     return Flat(Row(flat, row.where), decision)
 
 
-def _people(annotations: object) -> list[dict[str, Any]]:
-    """What each person submitted."""
-    each = annotations if isinstance(annotations, list) else []
-    return [person for person in each if isinstance(person, dict) and not person.get("was_cancelled")]
-
-
-def _choices(person: Mapping[str, Any]) -> dict[str, Any] | str | None:
-    """What one person chose, by the name of the question; a sentence if it is marks in a text."""
-    found: dict[str, Any] = {}
-    results = person.get("result")
-    for result in results if isinstance(results, list) else []:
-        value = result.get("value") if isinstance(result, dict) else None
-        if not isinstance(value, dict):
-            continue
-        if "start" in value and "end" in value:
-            return _MARKS_FIX
-        for kind in ("choices", "rating", "number"):
-            if kind in value:
-                found[str(result.get("from_name"))] = value[kind]
-    return found
+def _marks(person: Mapping[str, object]) -> list[str]:
+    """The kinds of marks that one person made."""
+    return [_IN_TEXT for _ in marks_of(person)] + other_marks(person)
 
 
 def _of_doccano(row: Row, annotations: list[object], columns: TextColumns) -> Flat | RowFinding:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.token_classification.sentence_cells import has_tagged_sentences
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 from distiltune.tasks.token_classification.word_rows import word_columns
 
@@ -21,8 +22,9 @@ def _renamed(columns: str) -> Mapping[str, str]:
     return dataclasses.asdict(TokenColumns.parse(columns))
 
 
-def _has_words(names: Iterable[str]) -> bool:
-    return word_columns(names) is not None
+def _has_tags(names: Iterable[str]) -> bool:
+    seen = list(names)
+    return word_columns(seen) is not None or has_tagged_sentences(seen)
 
 
 def _spec() -> Callable[[TokenClassificationSettings], TaskSpec[TokenData]]:
@@ -57,7 +59,7 @@ TASK = TaskEntry(
     },
     prediction_files=PREDICTION_FILES,
     columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans"), ("word", "tag")),
-    other_rows=_has_words,
+    other_rows=_has_tags,
     renamed=_renamed,
     after_training="mark entities: distiltune predict --model {model} --data TEXTS.jsonl --output entities",
     checker=_checker,
@@ -65,4 +67,5 @@ TASK = TaskEntry(
     examples_predicted="texts marked",
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
+    other_columns=lambda rows: "A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
 )

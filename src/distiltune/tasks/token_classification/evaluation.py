@@ -13,6 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from distiltune.coach.pairs import Losses
 from distiltune.data.conll import write_conll
 from distiltune.data.packing import cumulative_lengths
 from distiltune.inference.predictor import outputs
@@ -20,7 +21,7 @@ from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.prediction_rows import every_row
 from distiltune.tasks.token_classification.examples import Entity, TokenExample
 from distiltune.tasks.token_classification.features import TokenData, flat_positions
-from distiltune.tasks.token_classification.head import token_loss
+from distiltune.tasks.token_classification.head import token_loss, token_losses
 from distiltune.tasks.token_classification.metrics import EntityCounts, EntityScores
 from distiltune.tasks.token_classification.names import PREDICTION_FILES
 from distiltune.tasks.token_classification.read import gold_tags
@@ -38,6 +39,7 @@ class Marked:
         confidence: ``(all_words,)`` its probability.
         loss: mean over the words that have gold tags; NaN without any.
         accuracy: share of these that are right.
+        losses: what each example adds to the loss; None without gold tags.
 
     """
 
@@ -45,6 +47,7 @@ class Marked:
     confidence: npt.NDArray[np.float64]
     loss: float
     accuracy: float
+    losses: Losses | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +60,18 @@ class FoundEntity:
 
 @dataclass(frozen=True, slots=True)
 class TokenEvaluation:
-    """What a model is worth on a set of texts: overall figures, shares from 0 to 1, and each label's."""
+    """What a model is worth on a set of texts.
+
+    Attributes:
+        metrics: overall figures, shares from 0 to 1.
+        labels: each label's.
+        losses: what each text adds to the mean loss; None without gold tags.
+
+    """
 
     metrics: dict[str, float]
     labels: dict[str, EntityScores] = field(default_factory=dict)
+    losses: Losses | None = field(default=None, compare=False, repr=False)
 
 
 def mark_words(
@@ -81,7 +92,7 @@ def mark_words(
     features = data.features
     tags = np.zeros(len(features.token_ids), dtype=np.int64)
     confidence = np.zeros(len(features.token_ids))
-    sums = torch.zeros(2, dtype=torch.float64)
+    sums, by_example = torch.zeros(2, dtype=torch.float64), np.zeros(data.n_examples)
     n_done = 0
     for first in range(0, len(features), FEATURES_AT_ONCE):
         chunk = np.arange(first, min(first + FEATURES_AT_ONCE, len(features)))
@@ -92,12 +103,15 @@ def mark_words(
             confidence[places] = best.values.double().cpu().numpy()
             if features.token_labels is not None:
                 sums += token_loss(output, batch).metrics.double().cpu()
+                losses = token_losses(output, batch).double().cpu().numpy()
+                np.add.at(by_example, features.example_of[batch.feature_ids], losses)
             n_done += batch.n_features
             on_progress(round(n_done / len(features) * data.n_examples))
     n_words = features.weight(np.arange(len(features)))
     loss, right = (sums / n_words).tolist() if n_words else (float("nan"), float("nan"))
     place = data.arrays["word_place"]
-    return Marked(tags[place], confidence[place], loss, right)
+    each = (by_example / n_words).astype(np.float32) if n_words else None
+    return Marked(tags[place], confidence[place], loss, right, each)
 
 
 def marked_by(data: TokenData, scores: npt.NDArray[np.float32]) -> Marked:
@@ -129,7 +143,7 @@ def evaluate_marked(data: TokenData, marked: Marked, tags: Sequence[str]) -> Tok
     if n == 0:
         return TokenEvaluation({})
     own = {"loss": marked.loss, "accuracy": marked.accuracy, "n": float(n)}
-    return TokenEvaluation({**own, **counts.metrics()}, counts.by_label())
+    return TokenEvaluation({**own, **counts.metrics()}, counts.by_label(), marked.losses)
 
 
 def as_spans(example: TokenExample, found: Sequence[FoundEntity]) -> list[dict[str, Any]]:

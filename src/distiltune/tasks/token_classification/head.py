@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-from distiltune.data.packing import NO_LABEL, PackedBatch, required
+from distiltune.data.packing import NO_LABEL, PackedBatch, required, token_positions
 from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "accuracy")
@@ -24,6 +24,14 @@ def token_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
     loss = F.cross_entropy(logits.float(), labels, ignore_index=NO_LABEL, reduction="sum")
     right = (logits.detach().argmax(dim=1) == labels).sum()
     return StepSums(loss, torch.stack([loss.detach(), right.to(loss.dtype)]))
+
+
+def token_losses(logits: Tensor, batch: PackedBatch) -> Tensor:
+    """The loss of `token_loss` feature by feature, ``(n_features,)``."""
+    labels = required(batch.token_labels, "token_labels")
+    each = F.cross_entropy(logits.float(), labels, ignore_index=NO_LABEL, reduction="none")
+    feature, _ = token_positions(batch.cu_seqlens, batch.n_tokens)
+    return each.new_zeros(len(batch.lengths)).index_add(0, feature, each)[: batch.n_features]
 
 
 def token_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:

@@ -13,7 +13,7 @@ from torch import nn
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.held import Column
 from distiltune.data.row_findings import RowFindings
-from distiltune.data.words import word_spans
+from distiltune.data.words import markable_spans
 from distiltune.settings.bounds import check_values
 from distiltune.system.device import set_threads
 from distiltune.system.host import restored, with_threads
@@ -121,7 +121,7 @@ class EntityMarker:
 
         """
         listed = texts_to_read(texts)
-        examples = tuple(TokenExample(str(i), text, word_spans(text), None) for i, text in enumerate(listed))
+        examples = tuple(TokenExample(str(i), text, markable_spans(text), None) for i, text in enumerate(listed))
         read = ExampleSet(examples, RowFindings(), "", ())
         return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import ast
 import itertools
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from distiltune.data.annotation_forms import ANSWER, ANSWERS, DIFFERING
 from distiltune.data.column_files import SUFFIXES, column_file
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, table_class_names
 from distiltune.data.hub import Split
+from distiltune.data.literals import literal
+from distiltune.data.plain_rows import ACCEPTED, ANSWER, ANSWERS, DIFFERING
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
@@ -34,10 +33,13 @@ from distiltune.data.values import (
     shown,
     text_problem,
 )
-from distiltune.data.words import Spans, word_spans
+from distiltune.data.words import Spans, markable_spans
 from distiltune.errors import DataError
+from distiltune.progress import counted
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import Entity, TokenExample, TokenSet
+from distiltune.tasks.token_classification.sentence_cells import TOLD as TOLD_OF_SENTENCES
+from distiltune.tasks.token_classification.sentence_cells import tags_in, words_in
 from distiltune.tasks.token_classification.settings import Overlapping
 from distiltune.tasks.token_classification.spans import Notes, mark_text
 from distiltune.tasks.token_classification.tags import entities_of, iob2
@@ -49,8 +51,6 @@ _GOLD = ("tags", "ner_tags", "spans", "tag")
 
 _LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
 _NUMBER = re.compile("[0-9]{1,6}")
-_NO_COMMA = re.compile(r"""['"]\s+['"]""")
-_MAX_CELL_CHARACTERS = 1_000_000
 _EMPTY_MARKS = ("label", "labels", "entities")
 """The columns of other tools that say by an empty list that nothing is marked."""
 
@@ -110,7 +110,10 @@ def read_marked(
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    """A row that can be used, before it is known what its file's tags mean; of ``tags`` and ``gold`` one is None."""
+    """A row that can be used, before it is known what its file's tags mean; of ``tags`` and ``gold`` one is None.
+
+    ``is_accepted``: somebody looked at it and said so.
+    """
 
     row_id: object
     where: str
@@ -119,6 +122,7 @@ class _Draft:
     tags: tuple[str, ...] | None = None
     gold: tuple[Entity, ...] | None = None
     notes: Notes = ()
+    is_accepted: bool = False
 
 
 def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use, choices: Choices) -> None:
@@ -172,6 +176,10 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
         _decide(reading, path, "tags_read", scheme.told)
     understood = [_understood(draft, scheme) for draft in drafts]
     is_marked = any(isinstance(each, Problem) or each is not None for each in understood)
+    if is_marked and use != "prediction" and (n := sum(map(_is_bare, drafts, understood))):
+        message = f"In {counted(n, 'row')} without spans, accepted or submitted by somebody, nothing is marked."
+        _decide(reading, path, "accepted_unmarked", message)
+        understood = [() if _is_bare(*each) else each[1] for each in zip(drafts, understood, strict=True)]
     labels: set[str] = set()
     for draft, gold in zip(drafts, understood, strict=True):
         if isinstance(gold, Problem) and use == "prediction":
@@ -196,6 +204,11 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
     if drafts and not is_marked:
         message = "No row has tags or spans: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "nothing_marked", str(path), "", message))
+
+
+def _is_bare(draft: _Draft, gold: tuple[Entity, ...] | Problem | None) -> bool:
+    """Whether a row was accepted and has no marks, so that there are none to be found in it."""
+    return draft.is_accepted and gold is None
 
 
 def _understood(draft: _Draft, scheme: Scheme) -> tuple[Entity, ...] | Problem | None:
@@ -232,54 +245,53 @@ def _draft_of(
             made = without
     if isinstance(made, Problem):
         return rejected(made.kind, row.where, row_id, made.message)
-    return replace(made, row_id=row_id, where=row.where)
+    return replace(made, row_id=row_id, where=row.where, is_accepted=answer == ACCEPTED)
 
 
 def _marked(
     value: Mapping[str, object], columns: TokenColumns, names: Mapping[str, Sequence[str]], choices: Choices
 ) -> _Draft | Problem:
     """The text of a row with its words and, if there are some, tags or entities."""
-    tokens = value.get(columns.tokens)
+    tokens, spans = value.get(columns.tokens), value.get(columns.spans)
+    column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
+    tags = value.get(column)
+    if tokens is None and spans is None and tags is not None:
+        tokens = value.get(columns.text)  # a sentence in a cell
     if tokens is None:
-        spans = value.get(columns.spans)
         if spans is None and any(value.get(name) == [] for name in _EMPTY_MARKS):
             spans = []
         return _of_text(value.get(columns.text), spans, choices.overlapping)
-    column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
-    return _of_tokens(_listed(tokens), _listed(value.get(column)), names[column] or choices.tag_names, tokens)
+    words, tags = _listed(tokens), _listed(tags)
+    told = _LISTS_IN_CELLS if isinstance(tokens, str) else ""
+    if isinstance(words, str) and words.strip():
+        words, told = words_in(words), TOLD_OF_SENTENCES
+    if isinstance(tags, str) and isinstance(words, list):
+        tags, told = tags_in(tags, len(words)), TOLD_OF_SENTENCES
+    return _of_tokens(words, tags, names[column] or choices.tag_names, told)
 
 
 def _listed(cell: object) -> object:
-    """A list that is written into a cell as text, in JSON or Python; anything else as it is."""
-    if not isinstance(cell, str) or not cell.lstrip().startswith("[") or len(cell) > _MAX_CELL_CHARACTERS:
-        return cell
-    try:
-        return json.loads(cell)
-    except (ValueError, RecursionError):
-        pass
-    if _NO_COMMA.search(cell):  # NumPy's form, whose words Python would join
-        return cell
-    try:
-        return ast.literal_eval(cell.strip())
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return cell
+    """A list that is written into a cell as text, in JSON or as Python and NumPy print it; anything else as it is."""
+    spelled = literal(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else None
+    return cell if spelled is None else spelled
 
 
-def _of_tokens(tokens: object, tags: object, names: Sequence[str], as_given: object) -> _Draft | Problem:
-    """Words and, if there are tags, these."""
+def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) -> _Draft | Problem:
+    """Words and, if there are tags, these; ``told`` is how they were got, if that is to be said."""
     if not isinstance(tokens, list) or not tokens:
         return Problem("tokens_not_a_list", f"The tokens are {shown(tokens)}, not a list of words.")
     if problem := _problem_of_words(tokens):
         return problem
     ends = list(itertools.accumulate(map(len, tokens), lambda end, length: end + 1 + length))
     words = tuple((end - len(token), end) for token, end in zip(tokens, ends, strict=True))
-    notes: Notes = (("decided", "form_read", _LISTS_IN_CELLS),) if isinstance(as_given, str) else ()
+    notes: Notes = (("decided", "form_read", told),) if told else ()
     draft = _Draft(None, "", " ".join(tokens), words, notes=notes)
     if tags is None:
         return draft
     if not isinstance(tags, list) or len(tags) != len(tokens):
         n = len(tags) if isinstance(tags, list) else "no list of"
-        return Problem("tags_do_not_match", f"There are {len(tokens)} tokens and {n} tags.")
+        parted = " (the sentence is parted at blanks)" if told == TOLD_OF_SENTENCES else ""
+        return Problem("tags_do_not_match", f"There are {len(tokens)} tokens and {n} tags{parted}.")
     if all(type(tag) is str for tag in tags):  # as in all large files: each different tag once
         of = {tag: _tag(tag, names) for tag in set(tags)}
         written = [of[tag] for tag in tags]
@@ -319,7 +331,7 @@ def _of_text(text: object, spans: object, overlapping: Overlapping) -> _Draft | 
         return problem
     assert isinstance(text, str)  # text_problem has looked
     if spans is None:
-        return _Draft(None, "", text, word_spans(text))
+        return _Draft(None, "", text, markable_spans(text))
     if spans == DIFFERING:
         return Problem("annotations_differ", "Several annotators marked the text, and differently; keep one of them.")
     spans = _listed(spans)

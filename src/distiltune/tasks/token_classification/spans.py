@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-from distiltune.data.offsets import TOLD, locate
+from distiltune.data.offsets import TOLD, locate, other_units
+from distiltune.data.plain_rows import whole_number
 from distiltune.data.row_findings import Outcome
 from distiltune.data.values import Problem, shown, text_problem
-from distiltune.data.words import Spans, edges, is_unspaced, word_spans
+from distiltune.data.words import Spans, edges, markable_spans
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.settings import Overlapping
+
+_WRITTEN_OFFSETS = "Offsets that are written as text or with a decimal point are read as whole numbers."
 
 Notes = tuple[tuple[Outcome, str, str], ...]
 """What there is to say of a row: outcome, kind, message of each finding."""
@@ -20,11 +23,12 @@ Notes = tuple[tuple[Outcome, str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A span in code points of the text, its end one past its last, and its label."""
+    """A span in code points of the text, its end one past its last, its label, and its offsets as they were given."""
 
     start: int
     end: int
     label: str
+    given: tuple[int, int] = field(default=(0, 0), compare=False)
 
     def holds(self, other: Mark) -> bool:
         """Whether the other is inside this one and shorter."""
@@ -70,7 +74,7 @@ def mark_text(text: str, spans: Sequence[object], overlapping: Overlapping) -> M
     kept = _choose(text, list(marks), overlapping, notes)
     if isinstance(kept, Problem):
         return kept
-    words = _split_words(text, word_spans(text), kept, notes)
+    words = _split_words(text, markable_spans(text), kept, notes)
     entities = []
     for mark in kept:
         entity = _entity(words, mark)
@@ -78,22 +82,40 @@ def mark_text(text: str, spans: Sequence[object], overlapping: Overlapping) -> M
             return Problem("span_without_words", f"The span {_shown(text, mark)} holds no word.")
         whole = text[words[entity.start][0] : words[entity.end - 1][1]]
         if whole != text[mark.start : mark.end]:
-            hint = ""
-            if not text[: mark.start].isascii() and max(text[: mark.start]) > "\uffff":
-                hint = " If offsets count UTF-16 units, give each span its `text`, and they are put right."
-            now = f"A span began or ended inside a word and now is {shown(whole)}.{hint}"
+            now = f"A span began or ended inside a word and now is {shown(whole)}.{_hint(text, words, mark)}"
             notes.append(("repaired", "span_widened", now))
         entities.append(entity)
     return MarkedText(words, tuple(sorted(entities)), tuple(notes))
+
+
+_UNITS = {"offset_in_utf16": "UTF-16 units", "offset_in_bytes": "UTF-8 bytes"}
+
+
+def _hint(text: str, words: Spans, mark: Mark) -> str:
+    """In which other units the offsets of a span would fit whole words; empty if in none."""
+    edges_of_words = {place for word in words for place in word}
+    fitting = [
+        f"in {_UNITS[each.repair]} it is {shown(text[each.start : each.end])}"
+        for each in other_units(text, *mark.given)
+        if each.repair in _UNITS and {each.start, each.end} <= edges_of_words and each.start < each.end
+    ]
+    if not fitting:
+        return ""
+    return f" Counted {', '.join(fitting)}: if that is meant, give each span its `text`, and offsets are put right."
 
 
 def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mark | Problem:
     """A span as the file has it → its place in the text, without white space at its ends."""
     if not isinstance(span, dict):
         return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
-    start, end, label = span.get("start"), span.get("end"), span.get("label")
-    if type(start) is not int or type(end) is not int or text_problem(label, "label") is not None:
-        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
+    given, label = (span.get("start"), span.get("end")), span.get("label")
+    start, end = map(whole_number, given)
+    if start is None or end is None or text_problem(label, "label") is not None:
+        in_page = any(isinstance(each, str) and each.startswith("/") for each in given)
+        what = "a place in a page: export it with `globalOffsets`" if in_page else "no start, end and label"
+        return Problem("span_malformed", f"The span {shown(span)} has {what}.")
+    if any(type(each) is not int for each in given):
+        notes.append(("decided", "form_read", _WRITTEN_OFFSETS))
     wanted = span.get("text")
     if isinstance(wanted, str) and wanted.strip():
         found = locate(text, wanted, start, end)
@@ -109,11 +131,11 @@ def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mar
     if n_parts := span.get("n_parts"):
         message = f"A mark of {n_parts} parts now runs over what stands between them: {shown(text[start:end])}."
         notes.append(("repaired", "span_of_parts", message))
-    inner = text[start:end]
+    inner, offsets = text[start:end], (start, end)
     start, end = end - len(inner.lstrip()), start + len(inner.rstrip())
     if start >= end:
         return Problem("span_without_words", f"The span {shown(span)} holds no word.")
-    return Mark(start, end, str(label).strip())
+    return Mark(start, end, str(label).strip(), offsets)
 
 
 def _choose(
@@ -138,29 +160,28 @@ def _choose(
 
 
 def _split_words(text: str, words: Spans, marks: Sequence[Mark], notes: list[tuple[Outcome, str, str]]) -> Spans:
-    """The words, cut where a mark begins or ends inside one that two marks share, or where no spaces part words."""
+    """The words, cut where a mark begins or ends inside one that two marks share."""
     marks_of: dict[int, list[Mark]] = {}
     for mark in marks:
         entity = _entity(words, mark)
         for place in {entity.start, entity.end - 1} if entity is not None else ():
             marks_of.setdefault(place, []).append(mark)
-    cuts = {place: _cuts(text, words[place], each) for place, each in marks_of.items()}
+    cuts = {place: _cuts(text, words[place], each) for place, each in marks_of.items() if len(each) > 1}
     cuts = {place: pieces for place, pieces in cuts.items() if len(pieces) > 1}
     if not cuts:
         return words
     for place in sorted(cuts):
         word = shown(text[slice(*words[place])])
-        holds = "parts of two marks" if len(marks_of[place]) > 1 else "a mark and more"
-        message = f"The word {word} holds {holds} and is cut in training; a model gives such a word one label."
+        message = (
+            f"The word {word} holds parts of two marks and is cut in training; a model gives such a word one label."
+        )
         notes.append(("noted", "word_split", message))
     return tuple(piece for place, word in enumerate(words) for piece in cuts.get(place, [word]))
 
 
 def _cuts(text: str, word: tuple[int, int], marks: Sequence[Mark]) -> list[tuple[int, int]]:
-    """The pieces of a word; it is one where a single mark ends inside it and spaces part the words of its script."""
+    """The pieces of a word that several marks have parts of."""
     inside = {place for mark in marks for place in edges(text, mark.start, mark.end) if word[0] < place < word[1]}
-    if len(marks) == 1:
-        inside = {place for place in inside if is_unspaced(text[place - 1]) or is_unspaced(text[place])}
     places = sorted({*word, *inside})
     return list(pairwise(places))
 

@@ -12,10 +12,12 @@ from distiltune.data.rows import BadRow, Row
 from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
 from distiltune.tasks.token_classification.columns import TokenColumns
+from distiltune.tasks.token_classification.sentence_cells import are_sentences
 
 _WORDS = ("word", "words", "token", "tokens")
 _TAGS = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels", "iob", "bio")
 _SENTENCES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence id", "sentence_idx", "sent")
+_ROWS_LOOKED_AT = 100
 _NAN = ("nan", "NaN")
 """How a table's writer may have put that a cell is empty."""
 
@@ -55,15 +57,11 @@ def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns
         DataError: if nothing says where a sentence ends, or several columns may hold the tags.
 
     """
-    before = []
-    for row in rows:
-        before.append(row)
-        if isinstance(row, Row):
-            break
-    first = before[-1] if before and isinstance(before[-1], Row) else None
-    found = word_columns(map(str, first.value), columns) if first is not None else None
+    before = list(itertools.islice(rows, _ROWS_LOOKED_AT))
+    good = [row.value for row in before if isinstance(row, Row)]
+    found = word_columns(map(str, good[0]), columns) if good else None
     rows = itertools.chain(before, rows)
-    if found is None or first is None or not _is_word(first.value.get(found.word)):
+    if found is None or not _is_word(good[0].get(found.word)) or are_sentences(good, found.word, found.tag):
         yield from rows
         return
     listed = list(rows)

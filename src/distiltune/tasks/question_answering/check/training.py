@@ -10,6 +10,7 @@ from distiltune.checks.concerns import Concern
 HEADLINES = {
     "question_leaked": "the same questions are in the training and in the validation data",
     "nothing_answerable": "no question has an answer",
+    "mostly_unanswerable": "hardly any question has an answer",
     "position_bias": "nearly all answers are in one place of their texts",
     "answer_cut_into_word": "the answers are shifted against their texts",
     "answer_at_nearest": "the answers' offsets are wrong",
@@ -31,7 +32,7 @@ def in_training(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
 
 
 def _matters(concern: Concern) -> bool:
-    if concern.kind == "few_questions":
+    if concern.kind in ("few_questions", "mostly_unanswerable"):
         return True
     if concern.kind in ("answer_not_found", "answer_ambiguous") and concern.share >= MANY_REJECTED:
         return True

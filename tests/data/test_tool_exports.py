@@ -1,0 +1,142 @@
+"""Rows of ten tools that were searched out: what is marked or labelled in them, through the reader of their task."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distiltune.data.files import iter_rows
+from distiltune.data.rows import Row
+from distiltune.data.tool_exports import kept_apart
+from distiltune.errors import DataError
+from distiltune.tasks.text_classification.columns import TextColumns
+from distiltune.tasks.text_classification.read import read_texts
+from distiltune.tasks.token_classification.columns import TokenColumns
+from distiltune.tasks.token_classification.read import read_marked
+
+TEXT = "😀 Ada sang in Bern"
+ADA, BERN = (2, 5, "PER"), (14, 18, "LOC")
+
+MARKED: dict[str, object] = {
+    "Argilla 1": {"text": TEXT, "status": "Validated", "annotation": [{"start": 2, "end": 5, "label": "PER"}]},
+    "Argilla 1, triples": {"text": TEXT, "prediction": None, "annotation": [["PER", 2, 5]]},
+    "Argilla 2": {
+        "fields": {"body": TEXT},
+        "suggestions": {},
+        "responses": {"who": [{"value": [{"start": 2, "end": 5, "label": "PER"}], "status": "submitted"}]},
+    },
+    "LightTag": {
+        "example_id": "e1",
+        "content": TEXT,
+        "annotations": [
+            {"start": 2, "end": 5, "tag": "PER", "value": "Ada", "correct": None},
+            {"start": 6, "end": 10, "tag": "LOC", "value": "sang", "correct": False},
+        ],
+    },
+    "UBIAI": {
+        "documentName": "a.txt",
+        "document": TEXT,
+        "tokens": [{"text": "Ada", "start": 3, "end": 6, "entityLabel": "PER"}],  # UTF-16 units
+    },
+    "GATE": {"text": TEXT, "entities": {"PER": [{"indices": [2, 5]}]}},
+    "Ground Truth": {
+        "source": TEXT,
+        "ner-metadata": {"type": "groundtruth/text-span"},
+        "ner": {"annotations": {"entities": [{"startOffset": 2, "endOffset": 5, "label": "PER"}]}},
+    },
+    "Vertex AI": {
+        "textContent": TEXT,
+        "textSegmentAnnotations": [{"startOffset": 2, "endOffset": 5, "displayName": "PER"}],
+    },
+    "Rasa": {"text": TEXT, "intent": "sing", "entities": [{"start": 2, "end": 5, "value": "Ada", "entity": "PER"}]},
+}
+LABELLED: dict[str, object] = {
+    "Argilla 1": {"text": TEXT, "status": "Validated", "annotation": "glad"},
+    "Argilla 1, several": {"text": TEXT, "prediction": [["sad", 0.9]], "annotation": ["glad"]},
+    "Argilla 2": {"fields": {"body": TEXT}, "responses": {"mood": [{"value": "glad"}, {"value": "glad"}]}},
+    "Ground Truth": {"source": TEXT, "mood": 1, "mood-metadata": {"class-name": "glad", "confidence": 1}},
+    "Vertex AI": {"textContent": TEXT, "classificationAnnotation": {"displayName": "glad"}},
+    "Vertex AI, several": {"textContent": TEXT, "classificationAnnotations": [{"displayName": "glad"}]},
+    "Rasa": {"text": TEXT, "intent": "glad", "entities": []},
+}
+
+
+def written(tmp_path: Path, *rows: object) -> Path:
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("tool", MARKED)
+def test_marks_of_each_tool(tmp_path: Path, tool: str) -> None:
+    found = read_marked([written(tmp_path, MARKED[tool])], "train", TokenColumns(), 0.0)
+    (example,) = found.examples
+    assert [(example.words[e.start][0], example.words[e.end - 1][1], e.label) for e in example.gold or ()] == [ADA]
+    assert any(tool.split()[0] in line for line in found.findings.decisions())
+
+
+@pytest.mark.parametrize("tool", LABELLED)
+def test_labels_of_each_tool(tmp_path: Path, tool: str) -> None:
+    found = read_texts([written(tmp_path, LABELLED[tool])], "train", TextColumns(), 0.0)
+    assert [(example.text, example.gold) for example in found.examples] == [(TEXT, ("glad",))]
+    assert any(tool.split(",")[0].rstrip(" 12") in line for line in found.findings.decisions())
+
+
+def test_people_who_differ_and_what_only_a_model_said(tmp_path: Path) -> None:
+    fields = {"fields": {"text": TEXT}}
+    rows: list[dict[str, Any]] = [
+        {**fields, "responses": {"mood": [{"value": "glad"}, {"value": "sad"}]}},
+        {**fields, "responses": {}, "suggestions": {"mood": {"value": "sad"}}},
+        {**fields, "responses": {"mood": [{"value": "sad", "status": "discarded"}]}},
+        {"text": TEXT, "prediction": [["sad", 0.9]], "annotation": None},
+        {**fields, "responses": {"mood": [{"value": "glad"}]}},
+    ]
+    found = read_texts([written(tmp_path, *rows)], "train", TextColumns(), 0.0)
+    assert [each.kind for each in found.findings.of("left_out")] == [
+        *("answer_differ", "answer_predicted", "answer_ignore", "answer_predicted")
+    ]
+    assert [example.gold for example in found.examples] == [("glad",)]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"schema": {}, "examples": [MARKED["LightTag"]]},
+        {"rasa_nlu_data": {"common_examples": [MARKED["Rasa"]]}},
+    ],
+    ids=["LightTag", "Rasa"],
+)
+def test_rows_inside_an_object(tmp_path: Path, document: object) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    (row,) = iter_rows(path)
+    assert isinstance(row, Row)
+    assert "spans" in row.value
+
+
+@pytest.mark.parametrize("name", ["annotatable", "assets", "%FEATURE_STRUCTURES"])
+def test_what_has_its_text_elsewhere_is_named(tmp_path: Path, name: str) -> None:
+    assert "which is not read" in kept_apart({name: {}})
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({name: {}}), encoding="utf-8")
+    with pytest.raises(DataError, match="it looks like"):
+        list(iter_rows(path))
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"text": "a", "label": "b", "status": "new"},
+        {"text": "a", "entities": {}},
+        {"text": "a", "entities": {"PER": 1}},
+        {"source": "a", "label": "b"},
+        {"text": "a", "intent": "b", "entities": [1]},
+    ],
+)
+def test_rows_that_only_look_alike_are_left_as_they_are(tmp_path: Path, row: dict[str, object]) -> None:
+    (found,) = iter_rows(written(tmp_path, row))
+    assert isinstance(found, Row)
+    assert (found.value, found.told) == (row, "")
