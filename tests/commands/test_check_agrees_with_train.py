@@ -136,7 +136,7 @@ def test_check_says_what_train_does(
     assert bool(errors) == (outcome == SPOILT) or outcome == STOPS
     if outcome == STOPS:
         assert checked == 1
-        assert any(line.startswith(("a training stops at this data: ", "distiltune: ")) for line in said)
+        assert any(line.startswith(("a training stops before its first step: ", "distiltune: ")) for line in said)
     else:
         assert said[-1].startswith("a training runs on ")
         assert ("spoil it" in said[-1]) == (checked == 1) == (outcome == SPOILT)

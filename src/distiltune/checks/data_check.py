@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -117,6 +118,14 @@ class Checked:
         """How many kinds of things were found that spoil a training or its figures."""
         return sum(concern["severity"] == "error" for concern in self.values["concerns"])
 
+    def __repr__(self) -> str:
+        found = counted(len(self.values["concerns"]), "finding")
+        return f"<Checked {self.values['n_rows']:,} rows: {found}{', errors among them' if self.has_errors else ''}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the lines of a terminal."""
+        return f'<pre style="line-height:1.35;white-space:pre-wrap">{escape(chr(10).join(self.lines))}</pre>'
+
 
 def begin_check(request: CheckRequest) -> CheckBasis:
     """Find the model, and what the data is to be checked against.
@@ -173,7 +182,9 @@ def with_verdict(checked: Checked, stop: DistiltuneError | None) -> Checked:
     n, n_rows, n_errors = checked.values["n_examples"], checked.values["n_rows"], checked.n_errors
     of = f"{n:,} of {counted(n_rows, 'row')}" if n < n_rows else f"all {counted(n_rows, 'row')}"
     if stop is not None:
-        said = f"a training stops at this data: {stop.what.splitlines()[0].rstrip(':.')}; what to do: {stop.fix}"
+        said = (
+            f"a training stops before its first step: {stop.what.splitlines()[0].rstrip(':.')}; what to do: {stop.fix}"
+        )
     elif n_errors:
         said = f"a training runs on {of}, and {counted(n_errors, 'error')} above spoil it or its figures"
     else:

@@ -584,6 +584,11 @@ def test_one_answer_as_an_object_is_read_in_flat_rows(
     assert {each.kind for each in read.findings.of("decided")} == told
 
 
+def test_a_weight_beside_one_answer_is_kept(tmp_path: Path) -> None:
+    row = {"question": "Who sells bread?", "context": PASSAGE, "answer": {"text": "Marta"}, "sample_weight": 2.5}
+    assert _read(_write(tmp_path / "a.json", [row])).examples[0].weight == 2.5
+
+
 def test_a_text_beside_objects_in_answer_is_not_taken_for_none(tmp_path: Path) -> None:
     rows: list[object] = [
         {"question": f"Who sells bread, {i}?", "context": PASSAGE, "answer": answer}

@@ -14,7 +14,7 @@ from distiltune.data.column_names import parse_columns
 from distiltune.data.literals import literal
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
-from distiltune.data.values import rejected, shown, writable
+from distiltune.data.values import rejected, sample_weight, shown, writable
 from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
     EMPTY,
@@ -42,11 +42,15 @@ class ColumnMap:
     answer_start: str = "answer_start"
     answers: str = "answers"
     id: str = "id"
+    sample_weight: str = "sample_weight"
 
     @staticmethod
     def parse(text: str) -> ColumnMap:
         """Read ``question=q,context=passage``; raises `RecipeError` as `parse_columns` says."""
         return parse_columns(ColumnMap, text)
+
+
+_USUAL: Final = ColumnMap()
 
 
 def is_nested(row: Row) -> bool:
@@ -117,6 +121,7 @@ def _question_of_article(
         is_impossible=is_impossible,
         has_gold=is_impossible or by_one or "answers" in question or "detected_answers" in question,
         decisions=(_ONE_ANSWER,) if by_one else (),
+        weight=sample_weight(question, _USUAL.sample_weight),
     )
 
 
@@ -172,6 +177,7 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
         is_impossible=is_impossible,
         has_gold=is_impossible or any(name in value for name in (columns.answers, columns.answer_text, *RANGE_NAMES)),
         decisions=decisions,
+        weight=sample_weight(value, columns.sample_weight),
     )
 
 
@@ -207,6 +213,7 @@ def _question_of_one_answer(row: Row, columns: ColumnMap) -> RawQuestion:
         is_impossible=is_impossible,
         has_gold=is_impossible or is_answer,
         decisions=(_ONE_ANSWER,) if is_answer else (),
+        weight=sample_weight(value, columns.sample_weight),
     )
 
 

@@ -27,7 +27,7 @@ def bit_columns(rows: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
 
 def plain_columns(rows: Sequence[Mapping[str, object]], columns: TextColumns) -> tuple[str, ...]:
     """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
-    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels}
+    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels, columns.sample_weight}
     others = [str(name) for name in (rows[0] if rows else ()) if name not in own]
     found = [name for name in bit_columns(rows) if name not in own]
     return tuple(found) if found == others and len(found) > 1 else ()
