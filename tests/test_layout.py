@@ -61,7 +61,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
     "tasks/question_answering/serve/test_service.py": (
-        *("serving/asking", "serving/gate", "serving/metrics", "serving/server"),
+        *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
+        "tasks/question_answering/serve/forms",
     ),
     "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),

@@ -11,7 +11,7 @@ LONGER_FILES: dict[str, str] = {}
 MORE_PARAMETERS: dict[str, str] = {
     "commands/models.py:export": "a parameter is a flag of the command",
     "commands/using.py:ask": "a parameter is a flag of the command",
-    "commands/using.py:serve": "a parameter is a flag of the command",
+    "commands/serving.py:serve": "a parameter is a flag of the command",
     "export/onnx.py:export_onnx": "public; all but two by keyword only, each a flag of `export`",
     "python/models.py:export_onnx": "the same, with data in memory",
     "python/estimators.py:DistilBertClassifier.__init__": "scikit-learn reads the parameters off this signature",
