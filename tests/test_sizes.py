@@ -9,10 +9,12 @@ from tools import sizes
 LONGER_FUNCTIONS: dict[str, str] = {}
 LONGER_FILES: dict[str, str] = {}
 MORE_PARAMETERS: dict[str, str] = {
+    "commands/making.py:make_questions": "a parameter is a flag of the command",
     "commands/models.py:export": "a parameter is a flag of the command",
     "commands/using.py:ask": "a parameter is a flag of the command",
     "commands/using.py:serve": "a parameter is a flag of the command",
     "export/onnx.py:export_onnx": "public; all but two by keyword only, each a flag of `export`",
+    "python/making.py:make_questions": "public; all but two by keyword only, each a flag of `make-questions`",
     "python/models.py:export_onnx": "the same, with data in memory",
     "tasks/question_answering/answerer.py:Answerer.__init__": "public; all but the model by keyword only",
 }

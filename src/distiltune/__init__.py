@@ -17,6 +17,7 @@ from distiltune.version import __version__
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
     from distiltune.python.check import check
+    from distiltune.python.making import make_questions
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, find_lr, tune
@@ -44,6 +45,7 @@ __all__ = [
     "export_onnx",
     "find_lr",
     "fine_tune",
+    "make_questions",
     "pipeline",
     "predict",
     "push",
@@ -67,6 +69,7 @@ _HOMES = {
     "export_onnx": "distiltune.python.models",
     "find_lr": "distiltune.python.studies",
     "fine_tune": "distiltune.python.training",
+    "make_questions": "distiltune.python.making",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
     "predict": "distiltune.python.using",
     "push": "distiltune.python.models",

@@ -25,6 +25,7 @@ from distiltune.studies.compare import RunComparison
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
 from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.making.make import MadeQuestions
 from distiltune.tasks.text_classification.classifier import Classified
 from distiltune.tasks.token_classification.marker import MarkedEntity
 from distiltune.training.loop import EpochReport
@@ -46,7 +47,7 @@ CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "Recipe", "ServingLimit
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, EpochReport, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
-    *(Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity),
+    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity),
 )
 """What they give."""
 

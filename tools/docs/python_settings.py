@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterable
 from pathlib import Path
 
-from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_SERVING
+from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_READING_TEXTS, FOR_SERVING
 from distiltune.recipe.recipe import Recipe
 
 FILE = Path(__file__).parents[2] / "src" / "distiltune" / "python" / "settings.py"
@@ -41,6 +41,7 @@ _CLASSES = (
     ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", tuple(Recipe.model_fields)),
     ("UsingSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
     ("CheckingSettings", "The settings that matter where data are checked.", FOR_CHECKING),
+    ("ReadingSettings", "The settings that matter where plain texts are read.", FOR_READING_TEXTS),
     ("ServingSettings", "The settings that matter where a model is served.", FOR_SERVING),
 )
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from distiltune.commands.coaching import check, compare, find_lr, tune
+from distiltune.commands.making import make_questions
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.training import distill, train
 from distiltune.commands.using import ask, evaluate, predict, serve
@@ -39,5 +40,8 @@ def _distiltune(
     """Fine-tune DistilBERT to answer questions from your own texts, and put the model to work."""
 
 
-for _command in (train, evaluate, predict, ask, serve, check, find_lr, tune, compare, distill, convert, export, push):
+for _command in (
+    *(train, evaluate, predict, ask, serve, check, make_questions),
+    *(find_lr, tune, compare, distill, convert, export, push),
+):
     app.command()(_command)

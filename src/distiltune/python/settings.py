@@ -141,6 +141,16 @@ class CheckingSettings(TypedDict, total=False):
     tag_names: str | Sequence[str]
 
 
+class ReadingSettings(TypedDict, total=False):
+    """The settings that matter where plain texts are read."""
+
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_rejected_share: float
+
+
 class ServingSettings(TypedDict, total=False):
     """The settings that matter where a model is served."""
 

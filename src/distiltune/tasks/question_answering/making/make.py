@@ -14,11 +14,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from distiltune.data.row_findings import RowFindings
 from distiltune.data.values import generated_id
-from distiltune.errors import DataError
+from distiltune.errors import DataError, RecipeError
 from distiltune.progress import tell
 from distiltune.system.durable import write_whole
 from distiltune.tasks.question_answering.making.pairs import Pair, WordIndex, answerable, is_doubtful, unanswerable
@@ -46,12 +46,26 @@ class MakingSettings:
         form: a question word that fits, or a `[MASK]`.
         seed: of the order within such a round.
 
+    Raises:
+        RecipeError: if one of them cannot be.
+
     """
 
     n_rows: int = 10_000
     unanswerable_share: float = 0.1
     form: QuestionForm = "wh"
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        checks = (
+            ("rows", self.n_rows >= 1, self.n_rows, "give 1 or more"),
+            ("unanswerable-share", 0.0 <= self.unanswerable_share < 1.0, self.unanswerable_share, "give 0.1, say"),
+            ("form", self.form in get_args(QuestionForm), self.form, "give wh or mask"),
+            ("seed", self.seed >= 0, self.seed, "give 0 or more"),
+        )
+        for name, is_good, value, fix in checks:
+            if not is_good:
+                raise RecipeError(f"{name.replace('-', ' ')} is {value!r}.", where=f"--{name}", fix=fix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +95,11 @@ class MadeQuestions:
             f"questions: {n['answerable']:,} with an answer, {n['unanswerable']:,} without one, of {n['candidates']:,} "
             f"that could be made" + (f" ({forms})" if forms else ""),
         )
+
+    def some(self, n: int) -> tuple[Mapping[str, Any], ...]:
+        """Rows of all parts of the texts: at most ``n``, evenly spread."""
+        step = max(1, len(self.rows) // n)
+        return self.rows[::step][:n]
 
     def write(self, path: Path) -> None:
         """Write the rows as JSON lines, whole or not at all.

@@ -118,53 +118,11 @@ def _lowered(text: str) -> str:
     return first.lower() + space + rest if first.istitle() and first.lower() in _HEADS else text
 
 
-_HEADS: Final = frozenset(
-    [
-        "a",
-        "an",
-        "the",
-        "in",
-        "on",
-        "at",
-        "by",
-        "for",
-        "from",
-        "with",
-        "as",
-        "it",
-        "its",
-        "this",
-        "that",
-        "these",
-        "those",
-        "he",
-        "she",
-        "they",
-        "his",
-        "her",
-        "their",
-        "there",
-        "when",
-        "while",
-        "after",
-        "before",
-        "during",
-        "since",
-        "although",
-        "however",
-        "to",
-        "of",
-        "and",
-        "but",
-        "many",
-        "some",
-        "most",
-        "all",
-        "one",
-        "two",
-        "three",
-    ]
+_HEAD_WORDS: Final = (
+    "a an the in on at by for from with as it its this that these those he she they his her their there when "
+    "while after before during since although however to of and but many some most all one two three"
 )
+_HEADS: Final = frozenset(_HEAD_WORDS.split())
 
 
 def _finished(text: str) -> str:
