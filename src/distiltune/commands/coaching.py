@@ -15,6 +15,7 @@ from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.system.names import as_names
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
+_RATE_SETTINGS = tuple(name for name in _RUN_SETTINGS if not name.startswith("warm_up_"))
 
 
 @settings_as_flags(*FOR_CHECKING)
@@ -96,7 +97,7 @@ def compare(
         say(console, line)
 
 
-@settings_as_flags(*_RUN_SETTINGS)
+@settings_as_flags(*_RATE_SETTINGS)
 def find_lr(
     output: Annotated[
         Path | None,

@@ -21,6 +21,10 @@ class Settings(TypedDict, total=False):
     train: Data
     validation: Data
     validation_share: float
+    warm_up_data: Data
+    warm_up_order: Literal["first", "mixed"]
+    warm_up_weight: float
+    warm_up_epochs: int
     columns: str | Mapping[str, str]
     quoting: Literal["auto", "csv", "none"]
     no_header: bool

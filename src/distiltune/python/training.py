@@ -51,7 +51,8 @@ def fine_tune(
 def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unpack[Settings]) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
-    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``.
+    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``, and
+    ``warm_up_data=`` if it had some.
 
     Args:
         run: its run directory.

@@ -13,6 +13,7 @@ from distiltune.report.epoch_table import PlainTable, plain_table
 from distiltune.report.stages import Stages
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 
 class ConsoleReporter:
@@ -22,7 +23,7 @@ class ConsoleReporter:
         self._console = console
         self._stages = Stages(console, self._print)
         self._table: PlainTable | None = None
-        self._steps_per_epoch = 0
+        self._plan = StepPlan((0,))
         self._header_shown = False
 
     def note(self, message: str) -> None:
@@ -33,19 +34,19 @@ class ConsoleReporter:
         """How far a stage other than the training is."""
         self._stages.show(stage, unit, n_done, n_all)
 
-    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+    def begin(self, columns: Sequence[TableColumn], plan: StepPlan) -> None:
         """Training begins."""
         self._stages.clear()
         self._table = plain_table(columns, self._console.width if self._console.is_terminal else 1_000)
-        self._steps_per_epoch = steps_per_epoch
-        self._print(f"training: {n_epochs} epochs of {steps_per_epoch:,} steps")
+        self._plan = plan
+        self._print(f"training: {plan}")
         self._print("")
 
     def step(self, report: StepReport) -> None:
         """Some steps are done."""
-        done = report.step + 1 - report.epoch * self._steps_per_epoch
+        done = report.step + 1 - self._plan.starts[report.epoch]
         figures = f"loss {report.loss:.4f}  lr {report.learning_rate:.2e}  {report.tokens_per_second:,.0f} tokens/s"
-        self._stages.show(f"epoch {report.epoch}", "steps", done, self._steps_per_epoch, figures)
+        self._stages.show(f"epoch {report.epoch}", "steps", done, self._plan.in_epoch(report.epoch), figures)
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:
         """An epoch is done: its row of the table."""

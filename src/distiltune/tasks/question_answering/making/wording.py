@@ -35,6 +35,7 @@ _NO_PERSON: Final = re.compile(
     r"Union|States|Island|Islands|Ocean|Sea|Lake|Street|Museum|Award|League|Cup|Language|Treaty|Battle|County)\b"
 )
 _CLAUSE: Final = re.compile(r"[;:–—]\s|, (?:and|but|while|which|where)\s")
+_RELATIVE: Final = re.compile(r"^,?\s+(?:who|which|that|whose|where)\s")
 _FEWEST_VOTES: Final = 0.5
 
 
@@ -94,6 +95,7 @@ def ask(sentence: str, span: Span, word: str, form: QuestionForm) -> Question:
         return Question(_finished(f"{word} {after}"), "wh_in_place")
     if word in ("when", "where"):
         before = _LEADING.sub("", before)
+    after = _RELATIVE.sub(" ", after)  # "Who who became"
     rest = f"{after.strip(' ,;:')} {_lowered(before.strip(' ,;:'))}"
     return Question(_finished(f"{word} {rest}"), "wh_first")
 
