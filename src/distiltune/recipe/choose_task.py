@@ -131,7 +131,8 @@ def _tasks_of_data(recipe: Recipe, sources: Sequence[str], split: Split) -> tupl
 
 def _fitting(seen: Iterable[str], columns: str) -> set[str]:
     """The tasks that rows with these columns can be of."""
-    return {entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)}
+    fitting = {entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)}
+    return fitting - {other for name in fitting for other in TASKS[name].instead_of}
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:

@@ -53,6 +53,7 @@ class TaskEntry(Generic[S]):
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
         for_reading: those of its own settings that say how data are read.
+        instead_of: other tasks that rows which fit this one are not of, though their columns would do for these.
         other_columns: how rows are named to it that the columns alone do not tell, in a sentence.
 
     """
@@ -78,6 +79,7 @@ class TaskEntry(Generic[S]):
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
     for_reading: tuple[str, ...] = ()
+    instead_of: tuple[str, ...] = ()
     other_columns: str = ""
 
     def __call__(self, settings: S) -> TaskSpec[Any]:
