@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from distiltune.python.training import distill, fine_tune, resume
     from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
+    from distiltune.tasks.multiple_choice.answerer import ChoiceAnswerer
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answerer",
+    "ChoiceAnswerer",
     "DistiltuneError",
     "EntityMarker",
     "Recipe",
@@ -56,6 +58,7 @@ __all__ = [
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
+    "ChoiceAnswerer": "distiltune.tasks.multiple_choice.answerer",
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "Recipe": "distiltune.recipe.recipe",

@@ -24,6 +24,7 @@ from distiltune.runs.fine_tune import FineTuned
 from distiltune.studies.compare import RunComparison
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
+from distiltune.tasks.multiple_choice.answerer import Chosen
 from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
 from distiltune.tasks.question_answering.making.make import MadeQuestions
 from distiltune.tasks.text_classification.classifier import Classified
@@ -42,12 +43,12 @@ raises a `DistiltuneError`.
 """
 
 FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *(name for name in FUNCTIONS.values() if name != "fine_tune"), "pipeline")
-CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "Recipe", "ServingLimits", "DistiltuneError")
+CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "ChoiceAnswerer", "Recipe", "ServingLimits", "DistiltuneError")
 """The public names, in the order of the page."""
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, EpochReport, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
-    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity),
+    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity, Chosen),
 )
 """What they give."""
 

@@ -68,6 +68,8 @@ def names_of(lesson: Lesson[Any], features: Sequence[int]) -> list[str]:
     names = []
     for feature in features:
         example = int(example_of[feature])
-        is_own = others is None or example < own.n_examples
-        names.append(own.example_id(example) if is_own else f"warm-up {others.example_id(example - own.n_examples)}")
+        if others is None or example < own.n_examples:
+            names.append(own.example_id(example))
+        else:
+            names.append(f"warm-up {others.example_id(example - own.n_examples)}")
     return names

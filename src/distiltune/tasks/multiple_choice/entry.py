@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from distiltune.settings.engine import EngineSettings
-from distiltune.tasks.entry import TaskEntry
+from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.multiple_choice.columns import KINDS, ChoiceColumns, has_choices
 from distiltune.tasks.multiple_choice.names import ARCHITECTURE, NAME, PREDICTION_FILES
 
@@ -27,6 +27,12 @@ def _spec() -> Callable[[EngineSettings], TaskSpec[ChoiceData]]:
     return from_settings
 
 
+def _checker() -> Checker[EngineSettings]:
+    from distiltune.tasks.multiple_choice.check import check
+
+    return check
+
+
 TASK = TaskEntry(
     name=NAME,
     spec=_spec,
@@ -39,6 +45,7 @@ TASK = TaskEntry(
     after_training="predict: distiltune predict --model {model} --data QUESTIONS.jsonl --output choices",
     examples_predicted="questions answered",
     prediction_files=PREDICTION_FILES,
+    checker=_checker,
     instead_of=("question-answering",),
     other_columns="A column for each choice: --columns question=NAME,choices=A+B+C,label=NAME, or whichever they are.",
 )

@@ -93,8 +93,8 @@ def _read_file(path: Path, columns: ChoiceColumns, reading: Reading[ChoiceExampl
     if found and not labelled:
         message = "No row says which choice is right: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
-    for each in found:
-        made = _example(each, counting, reading, use if labelled else "prediction")
+    for placed in found:
+        made = _example(placed, counting, reading, use if labelled else "prediction")
         if isinstance(made, RowFinding):
             reading.findings.add(made)
         else:

@@ -11,6 +11,8 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from distiltune.checks.concerns import Concern
+from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
@@ -19,11 +21,13 @@ from distiltune.model.build import Dropouts, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.stored import STORED_UNDER
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import HEAD_DROPOUT, INNER_RULES, output_rules
-from distiltune.tasks.multiple_choice.analysis import chance_losses
+from distiltune.tasks.multiple_choice.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.multiple_choice.columns import ChoiceColumns
 from distiltune.tasks.multiple_choice.evaluation import (
     ChoiceEvaluation,
@@ -35,6 +39,7 @@ from distiltune.tasks.multiple_choice.examples import ChoiceExample, ChoiceSet
 from distiltune.tasks.multiple_choice.features import ChoiceData, featurise
 from distiltune.tasks.multiple_choice.guide import choice_guide
 from distiltune.tasks.multiple_choice.head import METRIC_NAMES, choice_divergence, choice_loss
+from distiltune.tasks.multiple_choice.labelled import labelled_questions
 from distiltune.tasks.multiple_choice.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.multiple_choice.read import read_choices
 from distiltune.tasks.text_classification.head import SequenceHead
@@ -98,11 +103,17 @@ class ChoiceTraining:
         """The model to train, with a head of one score."""
         return load_model(name, self.task.head_rules, self.task.make_head, self.device, dropouts, HEAD_DROPOUT)
 
+    def data(self, tokenizer: Tokenizer) -> tuple[ChoiceData, ChoiceData | None]:
+        """The questions to train on and those to validate on with their features."""
+        longest, aside = self.task.spec.max_length, self.validation
+        return (
+            featurise(self.train, tokenizer, longest),
+            featurise(aside, tokenizer, longest) if aside is not None else None,
+        )
+
     def lesson(self, loaded: LoadedModel) -> Lesson[ChoiceData]:
         """The questions in the model's tokens, and the loss of its choices."""
-        longest, aside = self.task.spec.max_length, self.validation
-        training = featurise(self.train, loaded.tokenizer, longest)
-        validation = featurise(aside, loaded.tokenizer, longest) if aside is not None else None
+        training, validation = self.data(loaded.tokenizer)
         return Lesson(self.task, training, validation, choice_loss, training.features)
 
 
@@ -155,9 +166,24 @@ class MultipleChoice:
             write_predictions(predictions, data, shares)
         return evaluate_choices(data, shares)
 
+    def concerns(
+        self, training: ChoiceData, validation: ChoiceData | None, tokenizer: Tokenizer
+    ) -> tuple[Concern, ...]:
+        """What is wrong with the data, ranked; against the validation data what the two share."""
+        texts, others = labelled_questions(training), labelled_questions(validation) if validation is not None else []
+        return in_training(labelled_concerns(training, texts, others, tokenizer, self.spec.data.max_rejected_share))
+
     def chance_losses(self, features: FeatureSet) -> tuple[float, float]:
         """The loss of guessing evenly among the choices, and that of knowing which place is right how often."""
         return chance_losses(features)
+
+    def blind_scores(self, training: ChoiceData, validation: ChoiceData) -> tuple[BlindScore, ...]:
+        """The accuracy of who takes the place that is right most often."""
+        return blind_scores(training.examples, validation.examples)
+
+    def analyse(self, data: ChoiceData, predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
+        """Scores by place and number of choices, calibration, the hardest wrong answers; and each one's score."""
+        return analyse(data.examples, predictions / PREDICTION_FILES[0])
 
 
 def _text_of(example: ChoiceExample) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from distiltune.data.column_names import parse_columns
 from distiltune.data.example_set import ExampleSet
@@ -166,7 +166,7 @@ def _read_rows(source: str, column: str, form: FileForm, max_rejected_share: flo
     return read_sources(to_read, reading, read_file)
 
 
-def _texts_of(row: Row, names: Sequence[str]) -> Iterator[str]:
+def _texts_of(row: Row, names: Sequence[str]) -> Iterator[Any]:
     """A row's text, or the contexts of the paragraphs below it."""
     value = row.value
     paragraphs = value.get("paragraphs")
