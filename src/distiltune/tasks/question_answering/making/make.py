@@ -169,8 +169,9 @@ def _candidates(questions: Iterator[list[Pair]], seed: int) -> list[Pair]:
 def _chosen(pairs: Sequence[Pair], settings: MakingSettings, index: WordIndex) -> list[Pair]:
     """The rows to make, the best pairs first, and a share of them put to another passage; in the passages' order."""
     share = settings.unanswerable_share
-    n_with = min(len(pairs), round(settings.n_rows * (1 - share)))
-    n_without = min(settings.n_rows - n_with, round(n_with * share / (1 - share)))
+    n_asked = settings.n_rows - round(settings.n_rows * share)
+    n_with = min(len(pairs), n_asked)
+    n_without = settings.n_rows - n_asked if n_with == n_asked else round(n_with * share / (1 - share))
     # Where there are enough, questions without an answer are others than those with one.
     others = filter(None, (unanswerable(pair, index) for pair in [*pairs[n_with:], *pairs[:n_with]]))
     rows = [*pairs[:n_with], *itertools.islice(others, n_without)]

@@ -19,7 +19,9 @@ Rule = Literal["mask", "wh_in_place", "wh_first"]
 
 MASK: Final = "[MASK]"
 _MOST_WORDS: Final = 24
-_LEADING: Final = re.compile(r"\b(?:in|on|at|during|since|by|from|of|to|near|around|until|before|after)\s+(?:the\s+)?$")
+_LEADING: Final = re.compile(
+    r"\b(?:in|on|at|during|since|by|from|of|to|near|around|until|before|after)\s+(?:the\s+)?$", re.IGNORECASE
+)
 _PLACE_BEFORE: Final = re.compile(r"\b(?:in|at|near|from|to|into|through|across)\s+(?:the\s+)?$", re.IGNORECASE)
 _PERSON_BEFORE: Final = re.compile(
     r"\b(?:Mr|Mrs|Ms|Dr|Prof|Sir|Lord|Lady|King|Queen|Prince|Princess|Emperor|Pope|Saint|President|General|Captain|"
@@ -121,7 +123,7 @@ def _lowered(text: str) -> str:
 
 
 _HEAD_WORDS: Final = (
-    "a an the in on at by for from with as it its this that these those he she they his her their there when "
+    "about a an the in on at by for from with as it its this that these those he she they his her their there when "
     "while after before during since although however to of and but many some most all one two three"
 )
 _HEADS: Final = frozenset(_HEAD_WORDS.split())
