@@ -13,6 +13,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
+    "commands/test_making.py": ("commands/making",),
     "coach/test_advice.py": (
         *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
         "tasks/question_answering/check/training",
@@ -49,11 +50,19 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/multiple_choice/test_read.py": tuple(
+        f"tasks/multiple_choice/{name}" for name in ("choice_rows", "columns", "examples", "right_choices")
+    ),
+    "tasks/multiple_choice/test_task.py": tuple(
+        f"tasks/multiple_choice/{name}"
+        for name in ("analysis", "answerer", "check", "entry", "evaluation", "guide", "labelled", "names")
+    ),
     "tasks/question_answering/check/test_data_check.py": tuple(
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
@@ -68,6 +77,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"

@@ -30,7 +30,7 @@ def test_logits_loss_and_gradients_are_those_of_transformers() -> None:
     logits = ours(batch)
     torch.testing.assert_close(logits[:, 0].view(2, 2), theirs.logits, atol=1e-5, rtol=0)
     sums = choice_loss(logits, batch)
-    assert float(sums.loss) / 2 == pytest.approx(float(theirs.loss), abs=1e-5)
+    assert sums.loss.item() / 2 == pytest.approx(theirs.loss.item(), abs=1e-5)
     assert float(sums.metrics[1]) == float((theirs.logits.argmax(1) == torch.tensor([1, 0])).sum())
     (sums.loss / 2).backward()
     theirs.loss.backward()

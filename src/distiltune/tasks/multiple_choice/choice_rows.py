@@ -114,7 +114,7 @@ def _choices(
     if isinstance(values, list) and values and all(isinstance(each, Mapping) for each in values):
         names = [each.get("label", each.get("key", i)) for i, each in enumerate(values)]
         values = [each.get("text") for each in values]
-    if not isinstance(values, list | tuple):
+    if not isinstance(values, list | tuple) or (not values and not listed):
         return Problem("choices_missing", "There are no choices: a list of them, or a column for each.")
     given = list(values)
     while names and given and given[-1] in (None, "") and len(given) > 2:  # a table's row with fewer than others

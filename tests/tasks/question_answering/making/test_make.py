@@ -48,9 +48,8 @@ def test_the_counts_are_those_of_the_rows(made: MadeQuestions) -> None:
     n_without = sum(not row["answers"]["text"] for row in made.rows)
     assert (made.counts["unanswerable"], made.counts["answerable"]) == (n_without, 60 - n_without) == (12, 48)
     assert sum(n for name, n in made.counts.items() if name.startswith("form_")) == 60
-    assert made.counts["spans"] == made.counts["once"] + made.counts["too_common"] + made.counts["recurring"] or (
-        made.counts["recurring"] <= made.counts["spans"] - made.counts["once"] - made.counts["too_common"]
-    )
+    n_left = made.counts["spans"] - made.counts["once"] - made.counts["too_common"]
+    assert 0 < made.counts["recurring"] <= n_left  # a phrase may stand wherever a longer one does
     spans = [row["why"]["span"].lower() for row in made.rows if row["answers"]["text"]]
     assert max(map(spans.count, spans)) <= MOST_OF_SPAN
 
@@ -68,9 +67,8 @@ def test_the_reader_takes_every_row(made: MadeQuestions, tmp_path: Path) -> None
 def test_the_same_texts_and_seed_give_the_same_bytes_in_every_process(tmp_path: Path) -> None:
     arguments = "rows=40, unanswerable_share=0.25, seed=7"
     for name in ("a", "b"):
-        code = (
-            f"import distiltune; distiltune.make_questions('starter', {str(tmp_path / name)!r} + '.jsonl', {arguments})"
-        )
+        output = str(tmp_path / f"{name}.jsonl")
+        code = f"import distiltune; distiltune.make_questions('starter', {output!r}, {arguments})"
         environment = {"PYTHONHASHSEED": str(ord(name)), "PYTHONPATH": ":".join(sys.path)}
         subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert (tmp_path / "a.jsonl").read_bytes() == (tmp_path / "b.jsonl").read_bytes()

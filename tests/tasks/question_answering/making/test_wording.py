@@ -20,7 +20,7 @@ def mention(text: str, span: str, form: Form) -> Mention:
         ("The guild met in 1641.", "1641", "date", "when", "When the guild met?", "wh_first"),
         ("In March 1641 the guild met.", "March 1641", "date", "when", "When the guild met?", "wh_first"),
         ("About 300 workers came.", "300", "number", "how many", "How many workers came about?", "wh_first"),
-        ("The town of Calder, once rich, fell.", "Calder", "name", "what", "What once rich, fell the town of?", "wh_first"),
+        ("The town of Calder is old.", "Calder", "name", "what", "What is old the town of?", "wh_first"),
         ("They saw Bell, who sang.", "Bell", "name", "who", "Who sang they saw?", "wh_first"),
     ],
 )  # fmt: skip
