@@ -13,7 +13,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
-    "commands/test_making.py": ("commands/making",),
     "coach/test_advice.py": (
         *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
         "tasks/question_answering/check/training",

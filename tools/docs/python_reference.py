@@ -24,7 +24,7 @@ from distiltune.runs.fine_tune import FineTuned
 from distiltune.studies.compare import RunComparison
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
-from distiltune.tasks.multiple_choice.answerer import Chosen
+from distiltune.tasks.multiple_choice.answerer import ChosenAnswer
 from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
 from distiltune.tasks.question_answering.making.make import MadeQuestions
 from distiltune.tasks.text_classification.classifier import Classified
@@ -48,7 +48,7 @@ CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "ChoiceAnswerer", "Reci
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, EpochReport, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
-    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity, Chosen),
+    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity, ChosenAnswer),
 )
 """What they give."""
 

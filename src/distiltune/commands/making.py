@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
@@ -13,6 +13,9 @@ from distiltune.commands.output import error_console, make_console, say, say_jso
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import FOR_READING_TEXTS
 from distiltune.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from distiltune.tasks.question_answering.making.make import MadeQuestions
 
 _PREVIEWED = 5
 
@@ -57,8 +60,7 @@ def make_questions(
     from distiltune.python.making import make_questions as run
     from distiltune.report.console import working
 
-    console = make_console()
-    with working(error_console() if as_json else console):
+    with working(error_console() if as_json else make_console()):
         made = run(
             texts,
             output,
@@ -70,7 +72,13 @@ def make_questions(
             overwrite=overwrite,
             **given,
         )
-    shown = made.some(_PREVIEWED) if preview else ()
+    _say_made(made, output, as_json=as_json)
+
+
+def _say_made(made: MadeQuestions, output: Path | None, *, as_json: bool) -> None:
+    """What was made; where nothing was written, some of the rows."""
+    console = make_console()
+    shown = made.some(_PREVIEWED) if output is None else ()
     if as_json:
         say_json({"counts": dict(made.counts), "output": str(output) if output else None, "rows": list(shown)})
         return

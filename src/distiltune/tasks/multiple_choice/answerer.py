@@ -32,7 +32,7 @@ Choosable = tuple[str, Sequence[str]] | tuple[str, str, Sequence[str]] | Mapping
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenAnswer:
     """What the model chooses for one question.
 
     Attributes:
@@ -83,7 +83,7 @@ class ChoiceAnswerer:
         self._loaded = load_trained(as_name(model, "model"), from_settings(EngineSettings()), device, precision).loaded
         self._max_length = windows_of(self._loaded, given)[0]
 
-    def __call__(self, questions: Sequence[Choosable]) -> list[Chosen]:
+    def __call__(self, questions: Sequence[Choosable]) -> list[ChosenAnswer]:
         """Choose for each of a list of questions.
 
         Raises:
@@ -95,7 +95,7 @@ class ChoiceAnswerer:
             shares = shares_of(self.model, data, BATCH_TOKENS)
         chosen = [int(share.argmax()) for share in shares]
         return [
-            Chosen(best, example.choices[best], tuple(share.tolist()))
+            ChosenAnswer(best, example.choices[best], tuple(share.tolist()))
             for example, share, best in zip(data.examples, shares, chosen, strict=True)
         ]
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from distiltune.tasks.question_answering.making.sentences import Sentence, content_words
+from distiltune.tasks.question_answering.making.sentences import PassageSentence, content_words
 from distiltune.tasks.question_answering.making.spans import Form, Mention, Span
 from distiltune.tasks.question_answering.making.wording import ask, asked_for
 
 
 def mention(text: str, span: str, form: Form) -> Mention:
-    return Mention(Sentence(0, 0, text, content_words(text)), Span(text.index(span), span, form))
+    return Mention(PassageSentence(0, 0, text, content_words(text)), Span(text.index(span), span, form))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from distiltune.tasks.question_answering.making.sentences import Sentence, content_words
+from distiltune.tasks.question_answering.making.sentences import PassageSentence, content_words
 from distiltune.tasks.question_answering.making.spans import Mention
 
 _COPIED: Final = 0.7
@@ -51,7 +51,7 @@ class Pair:
 class WordIndex:
     """Which passage has which content words, and how rare each word is."""
 
-    def __init__(self, sentences: Iterable[Sentence], n_passages: int) -> None:
+    def __init__(self, sentences: Iterable[PassageSentence], n_passages: int) -> None:
         words: list[set[str]] = [set() for _ in range(n_passages)]
         for each in sentences:
             words[each.passage] |= each.words

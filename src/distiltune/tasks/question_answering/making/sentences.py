@@ -28,7 +28,7 @@ STOP_WORDS: Final = frozenset(_SAYING_NOTHING.split())
 
 
 @dataclass(frozen=True, slots=True)
-class Sentence:
+class PassageSentence:
     """A sentence of a passage.
 
     Attributes:
@@ -50,9 +50,9 @@ class Sentence:
         return self.passage, self.start
 
 
-def sentences_of(passage: int, text: str) -> list[Sentence]:
+def sentences_of(passage: int, text: str) -> list[PassageSentence]:
     """The sentences of the passage of that number, in order; abbreviations and initials end none."""
-    found: list[Sentence] = []
+    found: list[PassageSentence] = []
     start = 0
     for end in [*(each.end() for each in _END.finditer(text)), len(text)]:
         if end < len(text) and _SHORT.search(text, max(start, end - 12), end):
@@ -60,7 +60,7 @@ def sentences_of(passage: int, text: str) -> list[Sentence]:
         part = text[start:end]
         if body := part.strip():
             begins = start + len(part) - len(part.lstrip())
-            found.append(Sentence(passage, begins, body, content_words(body)))
+            found.append(PassageSentence(passage, begins, body, content_words(body)))
         start = end
     return found
 

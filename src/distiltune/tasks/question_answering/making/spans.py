@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from distiltune.tasks.question_answering.making.sentences import STOP_WORDS, WORD, Sentence
+from distiltune.tasks.question_answering.making.sentences import STOP_WORDS, WORD, PassageSentence
 
 Form = Literal["date", "amount", "number", "name", "phrase"]
 
@@ -72,11 +72,13 @@ class Span:
 class Mention:
     """A span and the sentence in which it stands."""
 
-    sentence: Sentence
+    sentence: PassageSentence
     span: Span
 
 
-def recurring(sentences: Sequence[Sentence], most_passages: int) -> tuple[dict[str, list[Mention]], dict[str, int]]:
+def recurring(
+    sentences: Sequence[PassageSentence], most_passages: int
+) -> tuple[dict[str, list[Mention]], dict[str, int]]:
     """The spans that stand in two passages or more, by their key, in the order met; and how many were left out, why.
 
     One that stands in more than ``most_passages`` says too little of any of them.
@@ -118,12 +120,12 @@ def _longest(mentions: dict[str, list[Mention]]) -> dict[str, list[Mention]]:
     return {key: found for key, found in kept.items() if len({each.sentence.passage for each in found}) > 1}
 
 
-def _names_inside(sentences: Iterable[Sentence]) -> frozenset[str]:
+def _names_inside(sentences: Iterable[PassageSentence]) -> frozenset[str]:
     """Words with a capital somewhere inside a sentence: at its head every word has one."""
     return frozenset(word[0] for each in sentences for word in re.finditer(_CAPITAL, each.text) if word.start() > 0)
 
 
-def _spans(sentence: Sentence, capitalised: frozenset[str]) -> list[Span]:
+def _spans(sentence: PassageSentence, capitalised: frozenset[str]) -> list[Span]:
     """The spans of a sentence; of two that overlap the one whose form says more, but phrases may lie in each other."""
     text = sentence.text
     taken: list[Span] = []
