@@ -12,7 +12,7 @@ BIN := $(VENV)/bin
 RUN := runs/quickstart
 SHARED ?= ../shared
 
-.PHONY: help setup setup-dev quickstart test test-quick test-slow soak audit benchmark benchmark-short lint format docs starter clean
+.PHONY: help setup setup-dev quickstart test test-quick test-slow soak audit benchmark benchmark-short benchmark-gpu lint format docs starter clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -75,6 +75,9 @@ benchmark: $(VENV)/.benchmark  ## beside what users would pick instead, full siz
 
 benchmark-short: $(VENV)/.benchmark  ## the same with a sixth of the model: under three minutes
 	$(BIN)/python -m benchmarks.run --short
+
+benchmark-gpu: $(VENV)/.benchmark  ## on one NVIDIA GPU: correct first, then beside the Trainer: under seven minutes; needs SHARED
+	$(BIN)/python -m benchmarks.gpu --shared $(SHARED)
 
 docs: setup-dev  ## the documentation as a site, in build/site
 	$(BIN)/python tools/docs/recipe.py

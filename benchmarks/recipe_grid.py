@@ -65,7 +65,7 @@ SOURCES: Final = (
     Source("emotion", "text-classification", "data/emotion/train.parquet", "data/emotion/test.parquet", "accuracy",
            100.0, 2_000, (128, 800, 2_000, 16_000)),
     Source("wnut17", "token-classification", "data/wnut17/train.conll.gz", "data/wnut17/test.conll.gz", "f1", 100.0, 0,
-           (128, 800, 2_000)),
+           (128, 800, 2_000, 3_394)),
     Source("squad", "question-answering", "data/squad-v1.1/train.json.gz", "data/squad-v1.1/dev.json.gz", "f1", 1.0,
            1_000, (128, 800, 2_000, 20_000)),
     Source("starter texts", "text-classification", "starter", "starter", "accuracy", 100.0, 0, (0,)),
@@ -248,9 +248,9 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
         for cell in (CELLS if options.jobs == 1 else reversed(CELLS))
         if options.half in ("both", cell.half) and options.cells in cell.name and cell.size <= options.largest
     ]
-    for seed in range(options.seeds):
+    for seed in range(options.seed_from, options.seeds):
         for cell in cells:
-            if seed and cell.size >= LARGE:
+            if seed and cell.size >= LARGE and not options.names:
                 continue
             entries = {**others, **(TRAINER_CONTESTANTS if options.trainer else {})} or contestants(cell)
             for name, settings in entries.items():
@@ -334,6 +334,7 @@ def main(arguments: list[str] | None = None) -> None:
     only = "only trainings with these settings, as epochs=5,warmup_share=0; may be repeated"
     parser.add_argument("--only", action="append", default=[], help=only)
     parser.add_argument("--trainer", action="store_true", help="only trainings by the transformers Trainer")
+    parser.add_argument("--seed-from", type=int, default=0, help="the first seed")
     parser.add_argument("--jobs", type=int, default=1, help="so many trainings at a time")
     parser.add_argument("--minutes", type=float, default=1e6, help="begin no training after so many")
     parser.add_argument("--device", default="cpu")

@@ -26,7 +26,7 @@ _FROM_LISTS = (torch.tensor, torch.as_tensor, Tensor.new_tensor)
 
 @contextmanager
 def recording() -> Iterator[Operations]:
-    """Raise an AssertionError at what cannot be recorded; counts the operations."""
+    """Raise an AssertionError at what cannot be recorded; counts and names the operations."""
     with _Lists(), Operations() as operations:
         yield operations
 
@@ -37,6 +37,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.count = 0
+        self.names: set[str] = set()
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -47,6 +48,7 @@ class Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         from_host = [tuple(each.shape) for each in given if each.device != GPU and (each.ndim or name in _COPIES)]
         if any(each.device == GPU for each in given):
             self.count += 1
+            self.names.add(name)
             assert not from_host, f"{name} takes {from_host[0]} from the host"
             assert name not in _WAITING, f"{name} waits for the GPU"
         out = func(*args, **(kwargs or {}))

@@ -25,7 +25,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             "studies/search_picture",
             "system/figures",
         ),
-        *("tasks/checking", "training/tensorboard"),
+        "tasks/checking",
     ),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
@@ -34,6 +34,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
     "model/test_source.py": ("model/small_json",),
+    "python/test_estimators.py": ("python/estimator_data", "python/kept_model"),
     "python/test_product.py": (
         "export/modernise",
         *(
@@ -41,6 +42,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             for name in ("arguments", "check", "models", "serve", "settings", "studies", "training", "using")
         ),
     ),
+    "python/test_showing.py": ("tasks/question_answering/reply_html",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
         *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
@@ -48,6 +50,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "report/test_stages.py": ("progress", "report/console"),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
+    "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
     "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),

@@ -43,6 +43,10 @@ RUN = {
         "--trials 12": "--trials 2",
         "epochs=2,3,4": "epochs=1,2",
     },
+    "docs/openings.md": {
+        "--output": "--model ./tiny --epochs 1 --max-length 48 --stride 8 --output",
+        'output="runs': 'model="./tiny", epochs=1, max_length=48, stride=8, output="runs',
+    },
     "docs/distillation.md": {
         "distilbert-base-uncased": "./tiny",
         "--model starter": "--model ./tiny",

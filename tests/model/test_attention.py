@@ -9,6 +9,7 @@ from torch import Tensor
 
 from distiltune.data.packing import cumulative_lengths
 from distiltune.model.attention import packed_attention, padded_attention
+from tests.gpu_in_thought import GPU, recording
 
 LENGTHS = (5, 1, 8)
 N_HEADS, HIDDEN = 3, 12
@@ -158,3 +159,15 @@ def test_the_input_stays_as_it_is() -> None:
     attend(flat)
     assert torch.equal(flat, projections())
     assert torch.equal(trained.detach(), projections())
+
+
+@pytest.mark.parametrize(("head_size", "is_flash"), [(8, True), (64, True), (4, False), (20, False), (264, False)])
+def test_heads_that_flash_attention_has_no_kernels_for_take_the_plain_way(head_size: int, is_flash: bool) -> None:
+    with GPU:
+        flat = torch.empty(sum(LENGTHS), 3 * N_HEADS * head_size, dtype=torch.bfloat16)
+        boundaries = torch.empty(len(LENGTHS) + 1, dtype=torch.int32)
+    with recording() as operations:
+        mixed = packed_attention(flat, boundaries, LENGTHS, max(LENGTHS), N_HEADS, 0.1)
+    assert mixed.shape == (sum(LENGTHS), N_HEADS * head_size)
+    assert ("_varlen_attn" in operations.names) == is_flash
+    assert not {"native_dropout", "bernoulli_"} & operations.names, "in this precision no attention weight is dropped"

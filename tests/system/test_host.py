@@ -140,6 +140,8 @@ def test_a_precision_set_by_backend_is_put_back() -> None:
 def test_tf32_is_allowed_within_its_block_only() -> None:
     with arithmetic("tf32", torch.device("cuda")):
         assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+        # Raises where PyTorch's two names for it do not agree, as a product on a GPU does.
+        assert torch.backends.cuda.matmul.allow_tf32
     assert torch.backends.cuda.matmul.fp32_precision != "tf32"
     assert torch.get_float32_matmul_precision() == "highest"
 

@@ -10,7 +10,7 @@ from distiltune.data.packing import PackedBatch
 from distiltune.errors import TrainingError
 from distiltune.runs.keeper import BadSteps
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
-from distiltune.training.finite import AdmittedSteps, BadStep, is_finite
+from distiltune.training.finite import AdmittedSteps, BadStep, are_finite, gradient_norms
 from distiltune.training.loop import EpochReport, LoopState, NothingKept, StepReport, train
 from distiltune.training.objective import Objective, StepSums
 from distiltune.training.optimiser import Adam
@@ -120,13 +120,13 @@ def test_each_number_counts(value: float) -> None:
     parameters = [nn.Parameter(torch.zeros(3, 2)), nn.Parameter(torch.zeros(5))]
     for parameter in parameters:
         parameter.grad = torch.full_like(parameter, 1e18)
-    assert bool(is_finite(torch.ones(3), parameters))
-    assert not bool(is_finite(torch.tensor([1.0, value]), parameters))
+    assert bool(are_finite(torch.ones(3), gradient_norms(parameters)))
+    assert not bool(are_finite(torch.tensor([1.0, value]), gradient_norms(parameters)))
     for parameter in parameters:
         assert parameter.grad is not None
         for place in range(parameter.numel()):
             parameter.grad.view(-1)[place] = value
-            assert not bool(is_finite(torch.ones(3), parameters))
+            assert not bool(are_finite(torch.ones(3), gradient_norms(parameters)))
             parameter.grad.view(-1)[place] = 0.0
 
 
@@ -170,7 +170,7 @@ def test_the_way_of_a_gpu_leaves_weights_and_moments_alone_and_tells_later(clip:
                 parameter.grad = torch.full_like(parameter, 0.1 * (step + number + 1))
         if step in (1, 3):
             next(iter(model.parameters())).grad[0] = float("nan")  # type: ignore[index]
-        good = admitted.look(bad_step(step), torch.ones(2))
+        good = admitted.admit(bad_step(step), admitted.judge(torch.ones(2)))
         assert isinstance(good, Tensor)
         if clip:
             for each in (model, plain):
@@ -185,3 +185,22 @@ def test_the_way_of_a_gpu_leaves_weights_and_moments_alone_and_tells_later(clip:
     expected = weights_of(plain)
     assert all(torch.equal(value, expected[name]) for name, value in weights_of(model).items())
     assert {float(moments.step) for moments in optimisers[0].moments.values()} == {3.0}
+
+
+@pytest.mark.parametrize("most", [0.1, 1e6])
+def test_gradients_are_clipped_to_the_bits_of_pytorch(most: float) -> None:
+    """With the norms that tell whether they are finite, which are not taken twice."""
+    ours, theirs = tiny_qa_model(), tiny_qa_model()
+    for model in (ours, theirs):
+        torch.manual_seed(3)
+        for parameter in model.parameters():
+            parameter.grad = torch.randn_like(parameter)
+        parameter.grad = None  # of the last, as of one that was not used
+    admitted = AdmittedSteps(ours, torch.device("cpu"), lambda bad: None)
+    assert admitted.admit(BadStep(0, 0, 0.1, ()), admitted.judge(torch.ones(3))) is True
+    admitted.clip(most)
+    nn.utils.clip_grad_norm_(theirs.parameters(), most)
+    for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert (mine.grad is None) == (other.grad is None)
+        if mine.grad is not None and other.grad is not None:
+            torch.testing.assert_close(mine.grad, other.grad, rtol=0, atol=0)

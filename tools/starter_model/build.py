@@ -188,7 +188,8 @@ def halved(model: Path, directory: Path, card: Path) -> Path:
         return directory
     source = load_source(str(model), HEAD_RULES)
     answers = not source.missing
-    kept = {name: source.config_hf[name] for name in ("distiltune",) if answers and name in source.config_hf}
+    told = ("distiltune", "null_threshold")  # windows and temperature; above what "no answer" is given
+    kept = {name: source.config_hf[name] for name in told if answers and name in source.config_hf}
     write_model_directory(
         directory,
         ModelToWrite(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -110,6 +111,14 @@ class Checked:
     def has_errors(self) -> bool:
         """Whether something was found that spoils a training or its figures."""
         return any(concern["severity"] == "error" for concern in self.values["concerns"])
+
+    def __repr__(self) -> str:
+        found = counted(len(self.values["concerns"]), "finding")
+        return f"<Checked {self.values['n_rows']:,} rows: {found}{', errors among them' if self.has_errors else ''}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the lines of a terminal."""
+        return f'<pre style="line-height:1.35;white-space:pre-wrap">{escape(chr(10).join(self.lines))}</pre>'
 
 
 def begin_check(request: CheckRequest) -> CheckBasis:

@@ -46,13 +46,20 @@ def packed_attention(
     """
     if query_key_value.device.type != "cpu":
         if not can_drop(query_key_value.device, query_key_value.dtype):
-            return _flash_attention(query_key_value, cu_seqlens, max_length, n_heads)
+            if _flash_takes(query_key_value.shape[1] // (3 * n_heads)):
+                return _flash_attention(query_key_value, cu_seqlens, max_length, n_heads)
+            dropout = 0.0  # as everywhere in this precision
         return padded_attention(query_key_value, cu_seqlens, max_length, n_heads, dropout)
     if query_key_value.requires_grad:
         whole = query_key_value.float() if query_key_value.dtype in _HALF else query_key_value
         mixed: Tensor = _PackedAttention.apply(whole, lengths, n_heads, dropout)  # type: ignore[no-untyped-call]
         return mixed.to(query_key_value.dtype)
     return _inference_attention(query_key_value, lengths, n_heads, dropout)
+
+
+def _flash_takes(head_size: int) -> bool:
+    """Whether PyTorch's flash attention has kernels for heads of that width."""
+    return head_size % 8 == 0 and head_size <= 256
 
 
 def _flash_attention(query_key_value: Tensor, cu_seqlens: Tensor, max_length: int, n_heads: int) -> Tensor:

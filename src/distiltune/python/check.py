@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Unpack
 from distiltune.data.held import Data
 from distiltune.python.arguments import RecipeLike, held_data, recipe_of
 from distiltune.python.settings import CheckingSettings
+from distiltune.python.showing import shown_here
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_CHECKING, check_does_something
 from distiltune.recipe.recipe import Recipe
@@ -44,7 +45,7 @@ def check(
 
     """
     check_does_something(settings, FOR_CHECKING, "check", "", "the check")
-    with held_data(data, "data") as sources, held_data(against, "against") as others:
+    with shown_here(), held_data(data, "data") as sources, held_data(against, "against") as others:
         return checked(recipe_of(recipe, {**settings, "train": sources}), others, Path(fix) if fix else None)
 
 

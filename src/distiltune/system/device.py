@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from distiltune.errors import RecipeError
-from distiltune.system.host import one_blas_thread
+from distiltune.system.host import FLOAT32_PRODUCTS, one_blas_thread
 
 _M_TRIM_THRESHOLD = -1  # of glibc's mallopt(3)
 _M_MMAP_THRESHOLD = -3
@@ -161,13 +161,18 @@ def arithmetic(precision: Precision, device: torch.device) -> contextlib.Abstrac
 
 @contextlib.contextmanager
 def _rounding_to_tf32() -> Iterator[None]:
-    """Within it, a GPU rounds the operands of float32 products."""
-    before = torch.backends.cuda.matmul.fp32_precision
-    torch.backends.cuda.matmul.fp32_precision = "tf32"
+    """Within it, a GPU rounds the operands of float32 products.
+
+    Set by PyTorch's older name, which sets the newer too: where only the newer says so, it refuses the product.
+    """
+    before = [products.fp32_precision for products in FLOAT32_PRODUCTS]
+    allow_tf32(True)
     try:
         yield
     finally:
-        torch.backends.cuda.matmul.fp32_precision = before
+        allow_tf32(before[0] == "tf32")
+        for products, precision in zip(FLOAT32_PRODUCTS, before, strict=True):
+            products.fp32_precision = precision
 
 
 def usable_cores() -> int:

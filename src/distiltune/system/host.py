@@ -20,7 +20,8 @@ import torch
 from threadpoolctl import ThreadpoolController
 
 _CUDA: Any = torch.cuda
-_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, vars(torch.backends)["mkldnn"].matmul)  # of GPUs, of CPUs
+FLOAT32_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, vars(torch.backends)["mkldnn"].matmul)
+"""Whose ``fp32_precision`` says how operands are rounded: GPUs', CPUs'."""
 
 
 _OPENBLAS = [f"{before}openblas_set_num_threads{after}" for before in ("", "scipy_") for after in ("", "64_", "_64")]
@@ -175,7 +176,7 @@ class _State:
             torch.get_rng_state(),
             gpus,
             matmul,
-            tuple(each.fp32_precision for each in _PRODUCTS),
+            tuple(each.fp32_precision for each in FLOAT32_PRODUCTS),
             csv.field_size_limit(),
         )
 
@@ -186,7 +187,7 @@ class _State:
         csv.field_size_limit(self.longest_cell)
         if self.matmul is not None:
             torch.set_float32_matmul_precision(self.matmul)
-        for products, before in zip(_PRODUCTS, self.by_backend, strict=True):
+        for products, before in zip(FLOAT32_PRODUCTS, self.by_backend, strict=True):
             products.fp32_precision = before
         if self.gpus is not None:
             torch.cuda.set_rng_state_all(self.gpus.random)

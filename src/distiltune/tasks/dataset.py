@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
@@ -23,7 +23,7 @@ E = TypeVar("E")
 class TaskData(Generic[E]):
     """Examples as the task read them, with their features, in order; ``arrays`` is what else goes with these."""
 
-    examples: tuple[E, ...]
+    examples: Sequence[E]
     features: FeatureSet
     findings: RowFindings
     fingerprint: str
@@ -35,6 +35,10 @@ class TaskData(Generic[E]):
     def n_examples(self) -> int:
         """How many examples."""
         return len(self.examples)
+
+    def weighed(self, weights: Sequence[float]) -> TaskData[E]:
+        """The same for a training in which the examples weigh so much."""
+        return replace(self, features=with_sample_weights(self.features, weights))
 
     def example_id(self, index: int) -> str:
         """An example's id."""
@@ -81,6 +85,21 @@ def labelled(
     )
 
 
+def with_sample_weights(features: FeatureSet, weights: Sequence[float]) -> FeatureSet:
+    """The features, each as much heavier as its example weighs; the same set where all weigh 1.
+
+    Args:
+        features: whose own weights, if there are some, are of a weight of 1.
+        weights: of the examples, ``(n_examples,)``.
+
+    """
+    if all(weight == 1.0 for weight in weights):
+        return features
+    heavy = np.asarray(weights, dtype=np.float64)[features.example_of]
+    own = np.ones(len(features)) if features.weights is None else features.weights
+    return replace(features, weights=(own * heavy).astype(np.float32))
+
+
 def as_labels(values: np.ndarray) -> Labels:
     """Numbers as float32, anything else as int32."""
     return values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values.astype(np.int32)
@@ -103,4 +122,6 @@ def data_settings(settings: EngineSettings) -> DataSettings:
         n_validation=settings.validation_examples,
         sample_seed=settings.sample_seed,
         form=file_form(settings),
+        n_folds=settings.folds,
+        fold=settings.fold or 0,
     )

@@ -35,7 +35,9 @@ class TaskEntry(Generic[S]):
         settings: every task's settings and those that only this task has.
         spec: gives what makes the task's specification from its settings; PyTorch is imported then.
         architecture: the class of ``transformers`` whose weights the task's models hold.
-        monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
+        monitors: the main figures that early stopping and the choice of the best epoch may watch, and which way is
+            better.
+        figures: the others that they may watch, likewise.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
         other_rows: whether rows with columns of other names can be its own all the same.
         renamed: the columns as `--columns` maps them: field → column.
@@ -67,6 +69,7 @@ class TaskEntry(Generic[S]):
     renamed: Callable[[str], Mapping[str, str]]
     after_training: str
     examples_predicted: str
+    figures: Mapping[str, Better] = field(default_factory=dict)
     for_use: tuple[str, ...] = ()
     prediction_files: tuple[str, ...] = ()
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {}
@@ -90,6 +93,11 @@ class TaskEntry(Generic[S]):
 
         """
         return self._imported(self.spec)(settings)
+
+    @property
+    def watchable(self) -> dict[str, Better]:
+        """All figures that may be watched, and which way each is better."""
+        return {**self.monitors, **self.figures}
 
     @property
     def package(self) -> str:

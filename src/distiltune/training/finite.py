@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,14 +29,20 @@ class BadStep:
         return [int(feature) for ids in self.batches for feature in ids]
 
 
-def is_finite(sums: Tensor, parameters: list[nn.Parameter]) -> Tensor:
-    """Whether all of ``sums`` and all gradients are finite; a scalar on their device.
+def gradient_norms(parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    """The length of each gradient that there is: scalars on their device.
 
-    One pass over the gradients (1 % of a step of DistilBERT on a CPU). A norm that overflows counts as infinite: its
-    gradients are beyond 1e19.
+    One pass over the gradients (1 % of a step of DistilBERT on a CPU).
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-    norms = torch._foreach_norm(gradients) if gradients else []
+    return list(torch._foreach_norm(gradients)) if gradients else []
+
+
+def are_finite(sums: Tensor, norms: Sequence[Tensor]) -> Tensor:
+    """Whether all of ``sums`` and all gradients of these norms are finite; a scalar on their device.
+
+    A norm that overflows counts as infinite: its gradients are beyond 1e19.
+    """
     return torch.isfinite(torch.stack([sums.sum().float(), *norms]).sum())
 
 
@@ -55,12 +61,17 @@ class AdmittedSteps:
     ) -> None:
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         self._at_once, self._on_bad_step = device.type == "cpu", on_bad_step
+        self._norms: list[Tensor] = []
         self._waiting: list[tuple[BadStep, Tensor]] = []
         self._n_skipped = 0
 
-    def look(self, step: BadStep, sums: Tensor) -> Tensor | bool:
-        """Whether the step may be taken: a bool, or on a GPU a scalar of the device."""
-        good = is_finite(sums, self._parameters)
+    def judge(self, sums: Tensor) -> Tensor:
+        """Whether a step of these sums and the gradients that there are may be taken; a scalar on their device."""
+        self._norms = gradient_norms(self._parameters)
+        return are_finite(sums, self._norms)
+
+    def admit(self, step: BadStep, good: Tensor) -> Tensor | bool:
+        """Note what was judged of a step; returns it as a bool, or on a GPU as it is."""
         if not self._at_once:
             self._waiting.append((step, good))
             return good
@@ -69,6 +80,15 @@ class AdmittedSteps:
         self._on_bad_step(step)
         self._n_skipped += 1
         return False
+
+    def clip(self, most: float) -> None:
+        """Scale the gradients last judged so that together they are no longer than ``most``.
+
+        To the bits of PyTorch's ``clip_grad_norm_``, which would measure them a second time.
+        """
+        if self._norms:
+            length = torch.linalg.vector_norm(torch.stack(self._norms))
+            nn.utils.clip_grads_with_norm_(self._parameters, most, length)
 
     def settle(self) -> int:
         """Report what the device has found since; returns how many steps were skipped since the last call."""

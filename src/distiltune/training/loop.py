@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, packed_ahead, share, split_batches
@@ -18,9 +19,10 @@ from distiltune.data.packing import PackedBatch
 from distiltune.errors import DivergedError
 from distiltune.model.encoder import model_device
 from distiltune.system.device import give_back_freed_memory
-from distiltune.training.finite import AdmittedSteps, BadStep
+from distiltune.training.finite import BadStep
 from distiltune.training.gradients import gradients_of
 from distiltune.training.setup import TrainingSetup
+from distiltune.training.step_end import StepEnd
 
 STEPS_BETWEEN_TRIMS = 50
 """Often enough that memory does not grow, seldom enough that faulting it in again costs less than 1 % of a step."""
@@ -87,13 +89,15 @@ class LoopState:
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how the training goes: the coach, TensorBoard."""
+    """Whoever wants to know how the training goes: the coach, a tracker, a callback. What is inherited does nothing."""
 
     def on_step(self, report: StepReport) -> None:
         """Called every ``log_every`` steps and at the end of an epoch."""
+        return
 
     def on_epoch(self, report: EpochReport) -> None:
         """Called after each epoch's evaluation."""
+        return
 
 
 class Keeper(Watcher, Protocol):
@@ -168,12 +172,12 @@ def train(
     """
     settings, optimiser, device = setup.loop, setup.optimiser, model_device(setup.model)
     lengths, step, plan = setup.features.lengths, start.step, setup.plan
+    ending = StepEnd(setup, keeper.on_bad_step)
     with gradients_of(setup) as gradients:
         for epoch in range(start.epoch, settings.epochs):
             setup.model.train()
             features = setup.features.of_epoch(settings.seed, epoch)
             clock = _Clock(len(setup.metric_names), device, start if epoch == start.epoch else LoopState())
-            admitted = AdmittedSteps(setup.model, device, keeper.on_bad_step)
             n_done = step - plan.starts[epoch]
             learning_rate = setup.learning_rate_at(step - 1) if n_done else 0.0
             for batches, packed in _steps(setup, features, epoch, n_done, gradients.n_parts):
@@ -183,27 +187,27 @@ def train(
                     metrics = gradients.add(next(packed), step_weight)
                     clock.add(metrics, len(ids), features.weight(ids), int(lengths[ids].sum()))
                 gradients.finish()
-                is_good = admitted.look(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums)
-                clock.admit(is_good)
-                # A norm that is no number would spoil gradients that are never cleared whole: rows of embeddings.
-                if settings.max_gradient_norm > 0.0 and is_good is not False:
-                    nn.utils.clip_grad_norm_(setup.model.parameters(), settings.max_gradient_norm)
-                optimiser.step(is_good)
+                clock.admit(ending.take(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums))
                 gradients.clear()
                 step += 1
+                if setup.average is not None:
+                    setup.average.after_step(step)
                 if step % STEPS_BETWEEN_TRIMS == 0:
                     give_back_freed_memory()
                 if step % settings.log_every == 0 or step == plan.starts[epoch + 1]:
-                    clock.n_skipped += admitted.settle()
+                    clock.n_skipped += ending.settle()
                     loss, rate = clock.lap()
                     report = StepReport(epoch, step - 1, plan.n_steps, loss, learning_rate, rate)
                     for listener in (keeper, *watchers):
                         listener.on_step(report)
-                keeper.between_steps(step, partial(clock.state, epoch, step, admitted))
+                keeper.between_steps(step, partial(clock.state, epoch, step, ending))
 
-            ended = _end_epoch(setup, clock, clock.state(epoch, step, admitted), learning_rate, evaluate, keeper)
-            for listener in (keeper, *watchers):
-                listener.on_epoch(ended)
+            ended = _end_epoch(setup, clock, clock.state(epoch, step, ending), learning_rate, evaluate, keeper)
+            with _as_kept(setup, epoch):
+                for listener in (keeper, *watchers):
+                    listener.on_epoch(ended)
+            if setup.average is not None:
+                setup.average.after_epoch(epoch)
             if not keeper.after_epoch(LoopState(epoch + 1, step)):
                 return
 
@@ -215,7 +219,8 @@ def _end_epoch(
     keeper.before_evaluation(state)
     began = time.perf_counter()
     try:
-        validation = evaluate()
+        with _as_kept(setup, state.epoch):
+            validation = evaluate()
     except BaseException:
         keeper.on_broken_off(state)
         raise
@@ -230,6 +235,11 @@ def _end_epoch(
         n_tokens=clock.epoch_tokens,
         n_skipped=clock.n_skipped,
     )
+
+
+def _as_kept(setup: TrainingSetup, epoch: int) -> AbstractContextManager[None]:
+    """Within it, at the end of an epoch, the model has the weights that are evaluated and kept."""
+    return nullcontext() if setup.average is None else setup.average.in_place(epoch)
 
 
 def _steps(
@@ -305,9 +315,9 @@ class _Clock:
         *sums, weight, n_features = self.epoch_sums.tolist()
         return [_mean(value, weight, n_features) for value in sums]
 
-    def state(self, epoch: int, step: int, admitted: AdmittedSteps) -> LoopState:
+    def state(self, epoch: int, step: int, ending: StepEnd) -> LoopState:
         """What a later process goes on from. Waits for the device."""
-        self.n_skipped += admitted.settle()
+        self.n_skipped += ending.settle()
         return LoopState(
             epoch,
             step,

@@ -11,6 +11,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.loader import FeatureIds, epoch_order
 from distiltune.data.warm_up import WarmUp
 from distiltune.system.device import Precision
+from distiltune.training.average import Average
 from distiltune.training.distributed import ALONE, Processes
 from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Optimiser
@@ -43,6 +44,7 @@ class TrainingSetup:
         loop: epochs, batches, seed.
         precision: of the matrix products.
         here: this process among those that share each batch.
+        average: of the model's weights, to be evaluated and kept in their place; None: they are kept themselves.
         warm_up: which of the features are others than the training's own, and when they are read; None: all are.
 
     """
@@ -56,6 +58,7 @@ class TrainingSetup:
     loop: LoopSettings
     precision: Precision = "float32"
     here: Processes = ALONE
+    average: Average | None = None
     warm_up: WarmUp | None = None
 
     @property

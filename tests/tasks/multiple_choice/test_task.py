@@ -57,7 +57,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> FineTuned:
     return fine_tune(output=folder / "run", **files(folder), model=model, **SETTINGS)
 
 
-def files(folder: Path) -> dict[str, str]:
+def files(folder: Path) -> dict[str, Any]:
     return {"train": str(folder / "train.jsonl"), "validation": str(folder / "validation.jsonl")}
 
 
@@ -148,7 +148,7 @@ def test_runs_are_compared_and_gone_on_with(run: FineTuned, tmp_path: Path) -> N
             raise KeyboardInterrupt
         return True
 
-    named = {**files(run.directory.parent), "model": str(run.directory.parent / "tiny")}
+    named: dict[str, Any] = {**files(run.directory.parent), "model": str(run.directory.parent / "tiny")}
     settings = {**SETTINGS, "epochs": 3}
     with pytest.raises(KeyboardInterrupt):
         fine_tune(output=tmp_path / "run", go_on=stop, **named, **settings)
@@ -160,7 +160,7 @@ def test_runs_are_compared_and_gone_on_with(run: FineTuned, tmp_path: Path) -> N
 
 
 def test_it_learns_from_a_teacher(run: FineTuned, tmp_path: Path) -> None:
-    named = {**files(run.directory.parent), "model": str(run.directory.parent / "tiny")}
+    named: dict[str, Any] = {**files(run.directory.parent), "model": str(run.directory.parent / "tiny")}
     taught = fine_tune(output=tmp_path / "run", teacher=run.model, **named, **{**SETTINGS, "epochs": 1})
     assert taught.best.validation["n"] == 40
 

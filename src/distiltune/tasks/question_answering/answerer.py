@@ -31,6 +31,7 @@ from distiltune.tasks.question_answering.features import (
 )
 from distiltune.tasks.question_answering.inference import DecodingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.passages import PassageIndex
+from distiltune.tasks.question_answering.reply_html import reply_html
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
 from distiltune.tasks.trained import load_trained
@@ -74,6 +75,18 @@ class FoundAnswer:
     document: int = 0
     document_name: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        name = f"{self.document_name}: " if self.document_name else ""
+        return f"{name}line {self.line}, column {self.column}, characters {self.start}-{self.end}"
+
+    @property
+    def in_sentence(self) -> tuple[str, str, str]:
+        """What is before it in its sentence, its text, and what is behind it there."""
+        offset = self.start - self.sentence_start
+        return self.sentence[:offset], self.text, self.sentence[offset + len(self.text) :]
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -107,6 +120,21 @@ class Reply:
     def as_json(self) -> dict[str, Any]:
         """The reply as plain values."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        sure = self.no_answer_confidence if self.answer is None else self.answer.confidence
+        said = "no answer" if self.answer is None else repr(_short(self.answer.text))
+        return f"<Reply {said} to {_short(self.question)!r}, confidence {sure:.0%}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, how sure, where, and the sentence around it."""
+        others = self.candidates[0 if self.answer is None else 1 :]
+        listed = [(each.confidence, _short(each.text), each.place) for each in others]
+        if self.answer is None:
+            said = f"confidence {self.no_answer_confidence:.0%}"
+            return reply_html(self.question, "no answer in this text", said, None, listed, self.notes)
+        said = f"confidence {self.answer.confidence:.0%}, {self.answer.place}"
+        return reply_html(self.question, self.answer.text, said, self.answer.in_sentence, listed, self.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -450,3 +478,9 @@ def _windows(stored: Mapping[str, int], limit: int, given: Mapping[str, int]) ->
             where=f"argument: {', '.join(given)}",
             fix="give a longer max_length, a shorter stride or fewer max_question_tokens",
         ) from error
+
+
+def _short(text: str, most: int = 60) -> str:
+    """A text on one line, cut short."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= most else folded[: most - 1] + "…"

@@ -50,6 +50,11 @@ TASK = TaskEntry(
         "start_accuracy": "higher",
         "end_accuracy": "higher",
     },
+    figures={
+        **dict.fromkeys(("answerable_exact_match", "answerable_f1", "unanswerable_exact_match"), "higher"),
+        **dict.fromkeys(("best_exact_match", "best_f1", "untuned_exact_match", "untuned_f1"), "higher"),
+        **dict.fromkeys(("calibration_error", "calibration_error_before", "calibration_error_held_out"), "lower"),
+    },
     for_use=("validation_questions", "no_answer", "max_question_tokens", "max_answer_tokens", "null_threshold"),
     prediction_files=PREDICTION_FILES,
     columns=(

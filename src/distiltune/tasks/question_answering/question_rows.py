@@ -13,7 +13,7 @@ from typing import Final
 from distiltune.data.column_names import parse_columns
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
-from distiltune.data.values import rejected, shown, writable
+from distiltune.data.values import rejected, sample_weight, shown, writable
 from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
     EMPTY,
@@ -41,11 +41,15 @@ class ColumnMap:
     answer_start: str = "answer_start"
     answers: str = "answers"
     id: str = "id"
+    sample_weight: str = "sample_weight"
 
     @staticmethod
     def parse(text: str) -> ColumnMap:
         """Read ``question=q,context=passage``; raises `RecipeError` as `parse_columns` says."""
         return parse_columns(ColumnMap, text)
+
+
+_USUAL: Final = ColumnMap()
 
 
 def is_nested(row: Row) -> bool:
@@ -116,6 +120,7 @@ def _question_of_article(
         is_impossible=is_impossible,
         has_gold=is_impossible or by_one or "answers" in question or "detected_answers" in question,
         decisions=(_ONE_ANSWER,) if by_one else (),
+        weight=sample_weight(question, _USUAL.sample_weight),
     )
 
 
@@ -161,6 +166,7 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
         is_impossible=is_impossible,
         has_gold=is_impossible or any(name in value for name in (columns.answers, columns.answer_text, *RANGE_NAMES)),
         decisions=decisions,
+        weight=sample_weight(value, columns.sample_weight),
     )
 
 

@@ -28,6 +28,7 @@ from distiltune.data.values import (
     rejected,
     shown,
     text_problem,
+    weights_told,
 )
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
@@ -40,6 +41,8 @@ __all__ = ["ColumnMap", "QuestionSet", "read_examples"]
 
 _GOLD = ("answer_text", "answer_start", "answers")
 """Fields whose columns a prediction does not need."""
+_TO_TRAIN = ("sample_weight",)
+"""Those that only a training needs."""
 
 QuestionSet = ExampleSet[Example]
 """The questions of one split."""
@@ -98,7 +101,8 @@ def read_examples(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
+    mapped = mapped_columns(columns, without=unneeded)
     reading = _Reading(form=form, mapped=mapped, use=use, no_answer=NoAnswer.parse(no_answer))
     kept_by = {"split": split, "use": use, "no_answer": no_answer}
     read = read_sources(
@@ -130,13 +134,14 @@ def _pack(examples: Sequence[Example]) -> dict[str, Any]:
         "answers": [[(answer.text, answer.start) for answer in each.answers] for each in examples],
         "unplaced": [each.unplaced for each in examples],
         "has_gold": [each.has_gold for each in examples],
+        "weight": [each.weight for each in examples],
     }
 
 
 def _unpack(kept: Any) -> list[Example]:
     """The examples that `_pack` packed."""
     contexts = kept["contexts"]
-    names = ("id", "question", "context", "answers", "title", "unplaced", "has_gold")
+    names = ("id", "question", "context", "answers", "title", "unplaced", "has_gold", "weight")
     return [
         Example(
             row_id,
@@ -146,8 +151,9 @@ def _unpack(kept: Any) -> list[Example]:
             title,
             tuple(unplaced),
             has_gold,
+            weight,
         )
-        for row_id, question, context, answers, title, unplaced, has_gold in zip(
+        for row_id, question, context, answers, title, unplaced, has_gold, weight in zip(
             *(kept[name] for name in names), strict=True
         )
     ]
@@ -201,6 +207,9 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             if isinstance(question, RawQuestion):
                 reading.say_once(question.decisions, file)
                 reading.say_once(question.answers.decisions if isinstance(question.answers, RawAnswers) else (), file)
+                if question.weight is not None and reading.use == "training":
+                    name = columns.sample_weight if columns.sample_weight in reading.columns[path] else "sample_weight"
+                    reading.say_once((Decision(*weights_told(name)),), file)
             if isinstance(question, RawQuestion) and not question.has_gold:
                 without.append(len(reading.examples))
             reading.examples.append(result)
@@ -262,6 +271,9 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | RowFinding:
     if problem is None and (not isinstance(raw.context, str) or raw.context not in reading.contexts):
         problem = text_problem(raw.context, "context")
     problem = problem or id_problem(raw.id)
+    weight = raw.weight if reading.use == "training" and raw.weight is not None else 1.0
+    if isinstance(weight, Problem):
+        problem, weight = problem or weight, 1.0
     if problem is not None:
         return rejected(problem.kind, raw.where, raw.id, problem.message)
     assert isinstance(raw.question, str)  # text_problem has looked
@@ -274,7 +286,7 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | RowFinding:
     reading.findings.extend(golds.findings)
     title = raw.title if isinstance(raw.title, str) and is_encodable(raw.title) else ""
     unique_id = reading.unique_id(raw.id, wanted_id, raw.where)
-    return Example(unique_id, raw.question, context, golds.answers, title, golds.unplaced, golds.has_gold)
+    return Example(unique_id, raw.question, context, golds.answers, title, golds.unplaced, golds.has_gold, weight)
 
 
 @dataclass(frozen=True, slots=True)

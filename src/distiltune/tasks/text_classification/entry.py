@@ -57,6 +57,10 @@ TASK = TaskEntry(
         "pearson": "higher",
         "spearman": "higher",
     },
+    figures={
+        **dict.fromkeys(("micro_f1", "macro_precision", "macro_recall"), "higher"),
+        **dict.fromkeys(("mean_absolute_error", "calibration_error"), "lower"),
+    },
     for_use=("long_texts", "label_names", "label_separator"),
     prediction_files=PREDICTION_FILES,
     columns=(

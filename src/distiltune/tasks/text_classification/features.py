@@ -10,6 +10,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays
+from distiltune.data.compact import Compact
 from distiltune.data.feature_set import Labels
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.tokens import SpecialTokens, tokenise
@@ -84,7 +85,9 @@ def featurise(
     for index in arrays["truncated"].tolist():
         message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
         findings.add(RowFinding("noted", "text_cut", examples[index].where, examples[index].id, message))
-    return TaskData(examples, features, findings, read.fingerprint, read.sources, notes)
+    # What is trained on stays for hours; what is asked once does not.
+    kept = Compact(examples, TextExample) if cached else examples
+    return TaskData(kept, features, findings, read.fingerprint, read.sources, notes)
 
 
 def make_arrays(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: TextWindows) -> Arrays:

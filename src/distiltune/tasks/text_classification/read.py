@@ -22,8 +22,10 @@ from distiltune.data.values import (
     id_problem,
     id_text,
     rejected,
+    sample_weight,
     shown,
     text_problem,
+    weights_told,
 )
 from distiltune.errors import DataError
 from distiltune.tasks.text_classification.columns import TextColumns
@@ -41,6 +43,8 @@ from distiltune.tasks.text_classification.text_layouts import flat_row
 
 _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
+_TO_TRAIN = ("sample_weight",)
+"""Those that only a training needs."""
 
 
 _MANY_TAGGED = 0.5
@@ -68,7 +72,8 @@ def read_texts(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
+    mapped = mapped_columns(columns, without=unneeded)
     reading: Reading[TextExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         ToRead(
@@ -90,7 +95,8 @@ def read_texts(
 class _Unlabelled:
     """A row whose text can be used, and what it has for a label; None: nothing.
 
-    ``other`` is what stands in the second column of labels, where both have some.
+    ``other`` is what stands in the second column of labels, where both have some; ``weight`` is of the row in the
+    training loss, if it says so.
     """
 
     row: Row
@@ -98,6 +104,7 @@ class _Unlabelled:
     pair: str | None
     cell: Cell | None
     other: Cell | None = None
+    weight: float | None = None
 
 
 def _read_file(
@@ -109,6 +116,8 @@ def _read_file(
     for row in reading.rows(path):
         reading.findings.count_row()
         found = _text_of_row(row, columns, settings, reading, decided)
+        if isinstance(found, _Unlabelled) and use == "training":
+            found = _weighed(found, columns)
         if isinstance(found, RowFinding):
             reading.findings.add(found)
         else:
@@ -126,6 +135,9 @@ def _read_file(
     form = decide([each.cell for each in rows if each.cell is not None], names, settings)
     for kind, message in [*decided.items(), *form.decisions]:
         reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
+    if use == "training" and any(each.weight is not None for each in rows):
+        kind, message = weights_told(columns.sample_weight)
+        reading.findings.add(RowFinding("decided", kind, str(path), "", message))
     if rows and all(each.cell is None for each in rows):
         message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
@@ -157,6 +169,14 @@ def _text_of_row(
     if flat.decision is not None:
         decided.setdefault(*flat.decision)
     return _text_of(flat.row, columns, settings)
+
+
+def _weighed(each: _Unlabelled, columns: TextColumns) -> _Unlabelled | RowFinding:
+    """The row with its weight, or the finding that this cannot be used."""
+    weight = sample_weight(each.row.value, columns.sample_weight)
+    if isinstance(weight, Problem):
+        return rejected(weight.kind, each.row.where, each.row.value.get(columns.id), weight.message)
+    return replace(each, weight=weight)
 
 
 def _names_of_columns(rows: Sequence[_Unlabelled], columns: TextColumns, decided: dict[str, str]) -> tuple[str, ...]:
@@ -245,7 +265,9 @@ def _labelled(
         reading.findings.add(gold_ignored(gold.kind, where, row_id, gold.message))
         gold = None
     unique = reading.unique_id(row_id, wanted, where)
-    return TextExample(unique, each.text, each.pair, gold, form.names if form.hot and gold is not None else (), where)
+    places = form.names if form.hot and gold is not None else ()
+    weight = 1.0 if each.weight is None else each.weight
+    return TextExample(unique, each.text, each.pair, gold, places, where, weight)
 
 
 def _parts(column: str, row: Row) -> list[str]:
@@ -261,7 +283,7 @@ def _cell_of_columns(row: Row, names: Sequence[str]) -> Cell | None:
 
 def _plain_columns(rows: Sequence[_Unlabelled], columns: TextColumns) -> tuple[str, ...]:
     """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
-    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels}
+    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels, columns.sample_weight}
     found = [name for name in rows[0].row.value if name not in own]
     plain = all(is_bit(each.row.value.get(name)) for each in rows for name in found)
     return tuple(map(str, found)) if plain and len(found) > 1 else ()

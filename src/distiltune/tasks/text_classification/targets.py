@@ -206,17 +206,19 @@ def class_weights(text: str, targets: Targets, examples: Sequence[TextExample]) 
     """What each label weighs in the loss, ``(n_labels,)``.
 
     ``balanced``: the number of texts over labels times texts of the label; with several labels a text, texts without
-    it over texts with it. Those of one label a text are scaled so that the texts weigh 1 on average.
+    it over texts with it. Those of one label a text are scaled so that the texts weigh together what they weigh by
+    themselves: 1 on average, where no row says otherwise.
 
     Raises:
         RecipeError: if the text does not say weights, or names a label that there is none of.
 
     """
     many = targets.problem == "multi-label"
-    counts = np.zeros(len(targets.labels))
+    counts, heavy = np.zeros(len(targets.labels)), np.zeros(len(targets.labels))
     if not targets.is_regression:
         for example in examples:
             counts[list(targets.ids(example))] += 1
+            heavy[list(targets.ids(example))] += example.weight
     if text == "balanced":
         present = np.maximum(counts, 1)
         weights = (len(examples) - counts) / present if many else len(examples) / len(counts) / present
@@ -225,8 +227,8 @@ def class_weights(text: str, targets: Targets, examples: Sequence[TextExample]) 
         weights = np.ones(len(counts))
         for name, number in _named_weights(text):
             weights[_place(name, targets, text)] = _weight(number, text)
-    if not many and counts.sum():
-        weights = weights * counts.sum() / (weights @ counts)
+    if not many and heavy.sum():
+        weights = weights * heavy.sum() / (weights @ heavy)
     return weights
 
 

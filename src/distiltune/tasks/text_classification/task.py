@@ -32,6 +32,7 @@ from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import HEAD_DROPOUT, INNER_RULES, load_labelled_model, output_rules
 from distiltune.tasks.labels import labels_config
+from distiltune.tasks.own import Loss
 from distiltune.tasks.text_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (
@@ -44,6 +45,7 @@ from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import (
+    OwnTextLoss,
     SequenceHead,
     TextDivergence,
     TextLoss,
@@ -213,7 +215,9 @@ class TextTraining:
         # Of several labels a text the weights are the loss's own.
         weights = np.array(self.weights) if targets.problem == "single-label" else plain
         return (
-            featurise(self.train, tokenizer, windows, targets, weights),
+            featurise(self.train, tokenizer, windows, targets, weights).weighed(
+                [example.weight for example in self.train.examples]
+            ),
             featurise(validation, tokenizer, windows, targets, plain) if validation is not None else None,
         )
 
@@ -254,6 +258,10 @@ class TextClassification:
     def divergence(self) -> TextDivergence:
         """What a student of a fine-tuned teacher learns beside that loss."""
         return TextDivergence(self.targets.problem, self.targets.spread)
+
+    def item_losses(self, loss: Loss) -> OwnTextLoss:
+        """The sum of such losses over the texts of a batch."""
+        return OwnTextLoss(loss, self.targets)
 
     def means_the_same(self, config: Mapping[str, Any]) -> bool:
         """Whether a model with that config.json has the same labels in the same order."""

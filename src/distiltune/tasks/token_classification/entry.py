@@ -57,6 +57,7 @@ TASK = TaskEntry(
         "recall": "higher",
         "accuracy": "higher",
     },
+    figures={"macro_f1": "higher"},
     prediction_files=PREDICTION_FILES,
     columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans"), ("word", "tag")),
     other_rows=_has_tags,
