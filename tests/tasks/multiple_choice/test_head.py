@@ -32,7 +32,7 @@ def test_logits_loss_and_gradients_are_those_of_transformers() -> None:
     sums = choice_loss(logits, batch)
     assert sums.loss.item() / 2 == pytest.approx(theirs.loss.item(), abs=1e-5)
     assert float(sums.metrics[1]) == float((theirs.logits.argmax(1) == torch.tensor([1, 0])).sum())
-    (sums.loss / 2).backward()
+    (sums.loss / 2).backward()  # type: ignore[no-untyped-call]
     theirs.loss.backward()
     assert_same_gradients(ours, reference, task)
 
