@@ -163,12 +163,7 @@ def prepare(
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
-        lesson = own.lesson(opened.lesson(loaded))
-        if recipe.warm_up_data:
-            lesson = with_warm_up(lesson, recipe.warm_up_data, recipe.warm_up_weight, loaded.tokenizer)
-        teaching = _teaching(recipe)
-        if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
-            lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
+        lesson = _with_others(own.lesson(opened.lesson(loaded)), recipe, loaded, device)
     _check_weights(lesson.features)
     seed_dropout(device, recipe.seed, here.rank)
     recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson))
@@ -198,6 +193,16 @@ def prepare(
         warm_up,
         own=own,
     )
+
+
+def _with_others(lesson: Lesson[Any], recipe: Recipe, loaded: LoadedModel, device: torch.device) -> Lesson[Any]:
+    """The lesson with the warm-up data behind its own, and with a teacher, as far as the recipe names them."""
+    if recipe.warm_up_data:
+        lesson = with_warm_up(lesson, recipe.warm_up_data, recipe.warm_up_weight, loaded.tokenizer)
+    teaching = _teaching(recipe)
+    if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
+        lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
+    return lesson
 
 
 def _set_machine(recipe: Recipe, here: Processes) -> None:
