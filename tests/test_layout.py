@@ -69,7 +69,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
     "tasks/question_answering/serve/test_service.py": (
-        *("serving/asking", "serving/gate", "serving/metrics", "serving/server"),
+        *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
+        "tasks/question_answering/serve/forms",
     ),
     "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
@@ -89,8 +90,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/{name}" for name in ("base", *(f"question_answering/{each}" for each in ("entry", "names", "settings")))
     ),
     "tasks/test_every_task.py": (
-        *("inference/trained_model", "recipe/choose_task", "runs/coaching", "serving/texts"),
-        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labelled_model", "labels")),
+        *("inference/trained_model", "runs/coaching", "serving/texts"),
+        *(f"tasks/{name}" for name in ("entry", "guide", "heads", "labelled_model", "labels")),
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),

@@ -80,6 +80,7 @@ NOT_FOLLOWED = {
     "docs/how-to/from-keras.md": "fetches SQuAD from the hub; tests/data/test_hub.py has a stand-in for it",
     "docs/how-to/hub.md": "needs the hub; tests/export/test_push.py and tests/test_hub_end_to_end.py have a stand-in",
     "docs/how-to/serve.md": "needs a port; its client is run by a test of its own here",
+    "docs/how-to/serve-for-others.md": "needs a port; tests/commands/test_serving.py has its flags",
 }
 """Pages with commands or Python that are not run as they stand, and why."""
 

@@ -47,5 +47,7 @@ TASK = TaskEntry(
     prediction_files=PREDICTION_FILES,
     checker=_checker,
     instead_of=("question-answering",),
-    other_columns="A column for each choice: --columns question=NAME,choices=A+B+C,label=NAME, or whichever they are.",
+    other_columns=lambda rows: (
+        "A column for each choice: --columns question=NAME,choices=A+B+C,label=NAME, or whichever they are."
+    ),
 )
