@@ -55,11 +55,19 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/multiple_choice/test_read.py": tuple(
+        f"tasks/multiple_choice/{name}" for name in ("choice_rows", "columns", "examples", "right_choices")
+    ),
+    "tasks/multiple_choice/test_task.py": tuple(
+        f"tasks/multiple_choice/{name}"
+        for name in ("analysis", "answerer", "check", "entry", "evaluation", "guide", "labelled", "names")
+    ),
     "tasks/question_answering/check/test_data_check.py": tuple(
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
@@ -77,6 +85,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"

@@ -130,6 +130,7 @@ class Recipe(AllSettings):
         for name in ("temperature", "soft_weight"):
             if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
+        self._can_warm_up()
         if self.freeze == "encoder" and self.layer_rate_decay != 1.0:
             raise ValueError("layer_rate_decay and freeze 'encoder' exclude each other: only the head is trained")
         self._adapts()
@@ -138,6 +139,13 @@ class Recipe(AllSettings):
         self._can_watch()
         self._fits_its_task()
         return self
+
+    def _can_warm_up(self) -> None:
+        for name in ("warm_up_order", "warm_up_weight", "warm_up_epochs"):
+            if not self.warm_up_data and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is of warm-up data, and warm_up_data names none")
+        if self.warm_up_order == "first" and self.warm_up_weight != 1.0:
+            raise ValueError("warm_up_weight does nothing where warm_up_order is first; leave it out, or mix the data")
 
     def _adapts(self) -> None:
         if not self.lora_rank:
