@@ -27,6 +27,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         ),
         *("tasks/checking", "training/tensorboard"),
     ),
+    "data/test_columnar.py": ("data/parquet_pages",),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
     "data/test_hub.py": ("system/hub",),
