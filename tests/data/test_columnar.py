@@ -75,9 +75,12 @@ def test_much_in_few_bytes_is_refused_in_little_memory(
     assert path.stat().st_size < _MIB
     before, began = pa.total_allocated_bytes(), time.process_time()
     sizes: list[int] = []
-    seen = (sizes.append(pa.total_allocated_bytes() - before + unpacked_bytes(each)) for each in parquet_batches(path))
+
+    def look(batch: pa.RecordBatch) -> None:
+        sizes.append(pa.total_allocated_bytes() - before + unpacked_bytes(batch))
+
     with pytest.raises(DataError, match=r"once unpacked|begin as the one before|nested deeper"):
-        list(seen)
+        list(map(look, parquet_batches(path)))
     assert max(sizes, default=0) < 160 * _MIB
     assert time.process_time() - began < 15
 

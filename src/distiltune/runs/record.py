@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, TypeVar
 from distiltune.errors import TrainingError
 from distiltune.recipe.choose_task import USUAL
 from distiltune.runs.directory import RunDirectory
+from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.analysis import Counts, ScoredAnswer
 from distiltune.training.loop import EpochReport, StepReport
 
@@ -68,7 +68,7 @@ def read_run(path: Path) -> RunRecord:
     """
     run = RunDirectory(path)
     try:
-        surroundings = tomllib.loads(run.recipe.read_text(encoding="utf-8"))
+        surroundings = parse_toml(run.recipe.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise TrainingError(
             f"This is no run that can be read: {error}.", where=str(path), fix="give a run directory"
