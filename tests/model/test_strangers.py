@@ -164,10 +164,10 @@ def _saved(value: object, **options: Any) -> bytes:
 
 def _compressed() -> bytes:
     file = io.BytesIO()
-    with zipfile.ZipFile(io.BytesIO(_saved({"a": torch.zeros(1_000_000)}))) as saved:
-        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
-            for entry in saved.infolist():
-                packed.writestr(entry.filename, saved.read(entry))
+    saved = zipfile.ZipFile(io.BytesIO(_saved({"a": torch.zeros(1_000_000)})))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in saved.infolist():
+            packed.writestr(entry.filename, saved.read(entry))
     return file.getvalue()
 
 
@@ -195,7 +195,7 @@ def test_weights_that_ask_for_more_than_they_hold_are_refused_at_once(model: Pat
     (model / "model.safetensors").unlink()
     (model / "pytorch_model.bin").write_bytes(BOMBS[kind]())
     began = time.process_time()
-    with pytest.raises(ModelError, match="weights cannot be read|come to more than the file holds"):
+    with pytest.raises(ModelError, match=r"weights cannot be read|come to more than the file holds"):
         load(model)
     assert time.process_time() - began < 10
 
@@ -209,7 +209,10 @@ def test_a_weight_under_two_names_is_fine(model: Path, new: bool) -> None:
     load(model)
 
 
-@pytest.mark.parametrize("header", [b"{" * 9_000_000, json.dumps(dict.fromkeys(map(str, range(10_001)), {})).encode()])
+HEADERS = {"long": b"{" * 9_000_000, "many": json.dumps([*range(10_001)]).encode()}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
 def test_a_header_of_many_tensors_is_refused_at_once(model: Path, header: bytes) -> None:
     (model / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(ModelError, match="weights cannot be read") as caught:

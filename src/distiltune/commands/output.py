@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from distiltune.errors import DistiltuneError
+from distiltune.errors import DistiltuneError, with_controls_shown
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,8 +48,8 @@ def say_json(value: object, *, indent: int | None = 2, allow_nan: bool = True) -
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line as it is: no markup, no colours, not wrapped where it is piped."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    """Print a line as it is: no markup, no colours, not wrapped where it is piped; control characters are shown."""
+    console.print(with_controls_shown(line), markup=False, highlight=False, soft_wrap=True)
 
 
 def in_words(error: Exception) -> DistiltuneError:

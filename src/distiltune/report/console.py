@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from distiltune.errors import with_controls_shown
 from distiltune.progress import heard_by, tell
 from distiltune.report.epoch_table import PlainTable, plain_table
 from distiltune.report.stages import Stages
@@ -63,7 +64,7 @@ class ConsoleReporter:
         self._stages.clear()
 
     def _print(self, line: str) -> None:
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self._console.print(with_controls_shown(line), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
