@@ -61,6 +61,23 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     assert set(distiltune.__all__) <= set(dir(distiltune))
 
 
+def test_the_estimators_wait_for_scikit_learn_and_say_what_is_missing() -> None:
+    code = """
+import sys, distiltune
+print("sklearn" in sys.modules, "DistilBertTagger" in dir(distiltune))
+sys.modules["sklearn"] = None
+from distiltune import *
+try:
+    distiltune.DistilBertClassifier
+except DistiltuneError as error:
+    print(type(error).__name__, error.what, "[sklearn]" in error.fix)
+"""
+    assert run(code).splitlines() == [
+        "False True",
+        "InstallationError DistilBertClassifier needs scikit-learn. True",
+    ]
+
+
 SERVING = {
     *(f"distiltune.serving.{name}" for name in ("asking", "gate", "metrics", "server", "texts")),
     *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
@@ -112,9 +129,10 @@ def test_everything_is_imported_and_a_model_trained_without_any_extra(
     write_squad(tmp_path / "train.json", known.examples[:16])
     monkeypatch.chdir(tmp_path)
     failed, loss, files, compiler = json.loads(run(f"BLOCKED = {sorted(blocked)!r}\n{WITHOUT_EXTRAS}").splitlines()[-1])
-    assert {module: blocked.get(name.partition(".")[0], name) for module, name in failed.items()} == dict.fromkeys(
-        SERVING, "serve"
-    )
+    assert {module: blocked.get(name.partition(".")[0], name) for module, name in failed.items()} == {
+        **dict.fromkeys(SERVING, "serve"),
+        "distiltune.python.estimators": "sklearn",
+    }
     assert loss > 0
     assert "model.safetensors" in files
     assert not compiler

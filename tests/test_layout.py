@@ -25,7 +25,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             "studies/search_picture",
             "system/figures",
         ),
-        *("tasks/checking", "training/tensorboard"),
+        "tasks/checking",
     ),
     "data/test_columnar.py": ("data/parquet_pages",),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
@@ -37,6 +37,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
     "model/test_strangers.py": ("model/tensor_bounds",),
     "model/test_source.py": ("model/small_json",),
+    "python/test_estimators.py": ("python/estimator_data", "python/kept_model"),
     "python/test_product.py": (
         "export/modernise",
         *(
@@ -44,6 +45,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             for name in ("arguments", "check", "models", "serve", "settings", "studies", "training", "using")
         ),
     ),
+    "python/test_showing.py": ("tasks/question_answering/reply_html",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
         *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
@@ -51,6 +53,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "report/test_stages.py": ("progress", "report/console"),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
+    "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
@@ -61,7 +64,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
     "tasks/question_answering/serve/test_service.py": (
-        *("serving/asking", "serving/gate", "serving/metrics", "serving/server"),
+        *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
+        "tasks/question_answering/serve/forms",
     ),
     "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
@@ -80,8 +84,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/{name}" for name in ("base", *(f"question_answering/{each}" for each in ("entry", "names", "settings")))
     ),
     "tasks/test_every_task.py": (
-        *("inference/trained_model", "recipe/choose_task", "runs/coaching", "serving/texts"),
-        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labelled_model", "labels")),
+        *("inference/trained_model", "runs/coaching", "serving/texts"),
+        *(f"tasks/{name}" for name in ("entry", "guide", "heads", "labelled_model", "labels")),
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),

@@ -174,6 +174,7 @@ def _validated(work: Work, model: TaskModel) -> dict[str, Any]:
 
 def _forget_peak(device: torch.device) -> None:
     if device.type == "cuda":
+        torch.zeros(1, device=device)  # before a first tensor there is no account of memory to reset, and it refuses
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
 

@@ -10,6 +10,8 @@
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from distiltune.version import __version__
@@ -17,9 +19,12 @@ from distiltune.version import __version__
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
     from distiltune.python.check import check
+    from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
+    from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
+    from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
-    from distiltune.python.studies import compare, find_lr, tune
+    from distiltune.python.studies import compare, cross_validate, find_lr, tune
     from distiltune.python.training import distill, fine_tune, resume
     from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
@@ -27,18 +32,23 @@ if TYPE_CHECKING:
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
+    from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 __all__ = [
     "Answerer",
     "DistiltuneError",
     "EntityMarker",
+    "EpochReport",
     "Recipe",
     "ServingLimits",
+    "StepReport",
     "TextClassifier",
+    "Watcher",
     "__version__",
     "check",
     "compare",
     "convert",
+    "cross_validate",
     "distill",
     "evaluate",
     "export_onnx",
@@ -56,12 +66,16 @@ _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
+    "EpochReport": "distiltune.training.loop",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
+    "StepReport": "distiltune.training.loop",
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
+    "Watcher": "distiltune.training.loop",
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
     "convert": "distiltune.python.models",
+    "cross_validate": "distiltune.python.studies",
     "distill": "distiltune.python.training",
     "evaluate": "distiltune.python.using",
     "export_onnx": "distiltune.python.models",
@@ -75,13 +89,37 @@ _HOMES = {
     "tune": "distiltune.python.studies",
 }
 
+_ESTIMATORS = ("DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger")
+"""The names that need scikit-learn. They are not in `__all__`: ``from distiltune import *`` must do without it."""
+
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first used, so that `import distiltune` does not wait for PyTorch."""
+    if name in _ESTIMATORS:
+        return getattr(_estimators(name), name)
     if name not in _HOMES:
         raise AttributeError(f"module 'distiltune' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)
 
 
+def _estimators(name: str) -> ModuleType:
+    """The module of the estimators.
+
+    Raises:
+        InstallationError: if scikit-learn is missing.
+
+    """
+    try:
+        return import_module("distiltune.python.estimators")
+    except ImportError as error:
+        if (error.name or "").partition(".")[0] != "sklearn":
+            raise
+        from distiltune.errors import InstallationError, install_extra
+
+        raise InstallationError(
+            f"{name} needs scikit-learn.", where=f"distiltune.{name}", fix=install_extra("sklearn")
+        ) from error
+
+
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *(_ESTIMATORS if find_spec("sklearn") else ())])

@@ -115,10 +115,10 @@ def test_terminal_log_and_report_have_one_epoch_table(settings: dict[str, Any], 
     reporter = ConsoleReporter(Console(file=said, width=1_000))
     done = fine_tune(output=tmp_path / "run", reporter=reporter, **settings)
     lines = [line.split() for line in said.getvalue().splitlines()]
-    shown = [line for line in lines if len(line) == 7 and line[0].isdigit()]
+    shown = [line for line in lines if len(line) == 9 and line[0].isdigit()]
     log = [line for line in read_log(done.directory / "log.jsonl") if line["kind"] == "epoch"]
     names = [("train", "loss"), ("train", "end_accuracy"), ("train", "start_accuracy")]
-    names += [("validation", name) for _, name in names]
+    names += [("validation", name) for name in (*(name for _, name in names), "exact_match", "f1")]
     logged = [
         [str(line["epoch"]), *(f"{line[of][name]:.4f}" for of, name in names)]  # type: ignore[index]
         for line in log
@@ -188,7 +188,7 @@ def test_tensorboard_has_the_logs_names_and_figures(settings: dict[str, Any], tm
     pytest.importorskip("tensorboard", reason="the extra tensorboard is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-    done, _ = train(settings, tmp_path / "run", tensorboard=True, log_every=1)
+    done, _ = train(settings, tmp_path / "run", tracker="tensorboard", log_every=1)
     events = EventAccumulator(str(done.directory / "events"))
     events.Reload()
     log = read_log(done.directory / "log.jsonl")

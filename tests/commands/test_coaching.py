@@ -184,8 +184,9 @@ def test_without_tensorboard_training_says_what_to_install(
     run: Run, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
-    asked = ("train", "--train", folder / "train.json", "--model", folder / "tiny", *SMALL, "--tensorboard")
+    asked = ("train", "--train", folder / "train.json", "--model", folder / "tiny", *SMALL, "--tracker", "tensorboard")
     assert run(*asked, "--output", tmp_path / "run") == 1
+    assert not (tmp_path / "run").exists()
     assert install_extra("tensorboard") in capsys.readouterr().err
 
 

@@ -43,6 +43,10 @@ RUN = {
         "--trials 12": "--trials 2",
         "epochs=2,3,4": "epochs=1,2",
     },
+    "docs/openings.md": {
+        "--output": "--model ./tiny --epochs 1 --max-length 48 --stride 8 --output",
+        'output="runs': 'model="./tiny", epochs=1, max_length=48, stride=8, output="runs',
+    },
     "docs/distillation.md": {
         "distilbert-base-uncased": "./tiny",
         "--model starter": "--model ./tiny",
@@ -76,6 +80,7 @@ NOT_FOLLOWED = {
     "docs/how-to/from-keras.md": "fetches SQuAD from the hub; tests/data/test_hub.py has a stand-in for it",
     "docs/how-to/hub.md": "needs the hub; tests/export/test_push.py and tests/test_hub_end_to_end.py have a stand-in",
     "docs/how-to/serve.md": "needs a port; its client is run by a test of its own here",
+    "docs/how-to/serve-for-others.md": "needs a port; tests/commands/test_serving.py has its flags",
 }
 """Pages with commands or Python that are not run as they stand, and why."""
 

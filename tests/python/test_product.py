@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import json
 import tomllib
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +22,9 @@ from distiltune import cli
 from distiltune.errors import DistiltuneError
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned
+from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.training.loop import EpochReport
+from distiltune.training.reporter import Quiet
 from tests.data.test_held import Frame
 from tests.helpers import TINY, people, word_pieces, write_tiny_model
 
@@ -93,6 +98,31 @@ def test_the_run_says_what_it_was_trained_on(run: FineTuned) -> None:
     assert written["recipe"]["class_weights"] == '{"warm": 2.0}'
     assert name in (run.directory / "report.html").read_text(encoding="utf-8")
     assert Recipe.from_toml(run.directory / "recipe.toml").train == (name,)
+
+
+def test_a_table_is_trained_on_without_an_object_for_each_row(model: str, tmp_path: Path) -> None:
+    """While it is trained on, which takes the time, its rows are in one piece of memory beside the table."""
+    held: list[tuple[int, int]] = []
+
+    class Watch(Quiet):
+        def epoch(self, report: EpochReport, is_best: bool) -> None:
+            alive = sum(type(each) is TextExample for each in gc.get_objects())
+            held.append((alive, tracemalloc.get_traced_memory()[0]))
+
+    n_rows = 4_000
+    table = Frame(pa.Table.from_pylist(MOODS * (n_rows // len(MOODS))))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        distiltune.fine_tune(
+            train=table, model=model, columns=COLUMNS, output=tmp_path / "run", reporter=Watch(),
+            **{**FAST, "epochs": 1, "batch_size": 512},
+        )  # fmt: skip
+    finally:
+        tracemalloc.stop()
+    ((alive, n_bytes),) = held
+    assert alive < 10
+    assert n_bytes < 700 * n_rows  # half of it is what does not grow with the rows; as objects they are 900 each
 
 
 def test_it_is_resumed_with_the_same_rows_only(

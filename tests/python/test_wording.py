@@ -17,6 +17,7 @@ SAID = {
     "if it is a row: --no-header, and columns by number": "if it is a row: no_header=True, and columns by number",
     "go on without them: --max-rejected-share 1.": "go on without them: max_rejected_share=1.",
     "give --train DATA": "give train=DATA",
+    "by hand, --recipe classic is 2022's": 'by hand, recipe="classic" is 2022\'s',
     "see `distiltune train --help`": "see help(distiltune.fine_tune)",
     "go on with: distiltune train --resume runs/a": 'go on with: distiltune.resume("runs/a")',
     "distiltune train --recipe a.toml --output a --overwrite": (

@@ -188,7 +188,7 @@ def test_events_and_time_go_on_where_the_checkpoint_is(
 
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
-        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2, "tensorboard": True})
+        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2, "tracker": ("tensorboard",)})
     found = find_resumable(RunDirectory(run))
     assert found is not None
     assert found.state["seconds"] > 0

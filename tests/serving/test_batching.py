@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pytest
@@ -206,3 +207,114 @@ def test_closing_ends_the_threads_and_refuses(echo: Echo) -> None:
     assert {thread for thread in threading.enumerate() if thread.name == "serving"} <= before
     with pytest.raises(OverloadedError):
         batcher.submit(feature_set([[1]]))
+
+
+def wait_until_taken(batcher: DynamicBatcher, n_tokens: int) -> None:
+    """Until a batch of so many queued tokens is on its way."""
+    while batcher.queued_tokens >= n_tokens:
+        time.sleep(0.001)
+
+
+def _note(ended: list[int], number: int, future: object) -> None:
+    ended.append(number)
+
+
+def test_long_requests_are_finished_one_after_another_the_oldest_first(echo: Echo) -> None:
+    batcher = DynamicBatcher(
+        echo, BatchSettings(max_batch_tokens=50, max_wait_s=0.0, max_queued_tokens=100_000), n_threads=1
+    )
+    ended: list[int] = []
+    echo.go.clear()
+    jobs = [batcher.submit(feature_set([[number] * 25] * 40)) for number in range(1, 6)]
+    for number, job in enumerate(jobs):
+        job.future.add_done_callback(partial(_note, ended, number))
+    echo.go.set()
+    for job in jobs:
+        job.future.result(timeout=10)
+    batcher.close()
+    assert ended == [0, 1, 2, 3, 4]
+    assert all(job.n_done == 40 for job in jobs)
+
+
+def test_short_requests_never_take_more_than_half_from_the_oldest(echo: Echo) -> None:
+    tokens: list[list[int]] = []
+
+    class Told(Echo):
+        def forward(self, batch: PackedBatch) -> Tensor:
+            output = super().forward(batch)
+            tokens.append(batch.token_ids.tolist())
+            return output
+
+    told = Told()
+    batcher = DynamicBatcher(told, BatchSettings(max_batch_tokens=600, max_wait_s=0.0), n_threads=1)
+    told.go.clear()
+    first = batcher.submit(feature_set([[9] * 600]))
+    wait_until_taken(batcher, 600)
+    long = batcher.submit(feature_set([[1] * 100] * 30))
+    short = [batcher.submit(feature_set([[2] * 100])) for _ in range(12)]
+    told.go.set()
+    for job in (first, long, *short):
+        job.future.result(timeout=10)
+    batcher.close()
+    assert [(each.count(1), each.count(2)) for each in tokens[1:5]] == [(300, 300)] * 4
+
+
+class Slow(Echo):
+    """Takes a hundredth of a second for ten tokens."""
+
+    def forward(self, batch: PackedBatch) -> Tensor:
+        output = super().forward(batch)
+        time.sleep(batch.n_tokens / 1_000)
+        return output
+
+
+@pytest.fixture
+def slow() -> Iterator[DynamicBatcher]:
+    model = Slow()
+    settings = BatchSettings(max_batch_tokens=100, max_wait_s=0.0, max_queued_tokens=10**9, max_reckoned_s=2.5)
+    made = DynamicBatcher(model, settings, n_threads=1)
+    made.warm_up(feature_set([[1] * 100]))
+    assert made.tokens_per_second == pytest.approx(1_000, rel=0.2)
+    yield made
+    made.close()
+
+
+def test_what_would_wait_too_long_is_refused_with_the_time_that_it_would_take(slow: DynamicBatcher) -> None:
+    """Each takes a second, and two and a half are allowed."""
+    taken = [slow.submit(feature_set([[1] * 20] * 50)) for _ in range(2)]
+    with pytest.raises(OverloadedError) as refused:
+        slow.submit(feature_set([[1] * 20] * 50))
+    assert 1 <= refused.value.retry_after_s <= 2
+    with pytest.raises(OverloadedError):
+        slow.check_room(5_000)
+    slow.check_room(100)
+    began = time.monotonic()
+    slow.submit(feature_set([[2] * 50])).future.result(timeout=5)  # a short one is taken, and is soon answered
+    assert time.monotonic() - began < 1.0
+    for job in taken:
+        job.future.result(timeout=10)
+
+
+def test_a_request_that_is_read_at_once_is_taken_however_long_it_is(slow: DynamicBatcher) -> None:
+    job = slow.submit(feature_set([[1] * 100] * 40))
+    assert slow.seconds_left(job) == pytest.approx(4.0, rel=0.3)
+    job.cancel()
+
+
+def test_what_is_stopped_keeps_what_was_read(slow: DynamicBatcher) -> None:
+    job = slow.submit(feature_set([[1] * 100] * 40))
+    while job.n_done < 2:
+        time.sleep(0.01)
+    outputs = job.stop()
+    read = [each for each in outputs if each is not None]
+    assert 2 <= len(read) < 40
+    assert all(each is not None for each in outputs[: len(read)])  # those from the beginning
+    assert slow.submit(feature_set([[5]])).future.result(timeout=5)[0][0, 0] == 5
+    assert slow.queued_tokens == 0
+
+
+def test_whether_it_is_alive(echo: Echo) -> None:
+    batcher = DynamicBatcher(echo)
+    assert batcher.is_alive
+    batcher.close()
+    assert not batcher.is_alive

@@ -4,19 +4,19 @@ import asyncio
 import io
 import os
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
 from distiltune.errors import DataError
 from distiltune.serving import files_to_text as module
-from distiltune.serving.files_to_text import FileKind
+from distiltune.serving import readers
+from distiltune.serving.readers import FileKind
 
 
 def file_to_text(content: bytes, kind: FileKind) -> str:
-    async def read() -> str:
-        return await module.file_to_text(content, kind, asyncio.Semaphore(1))
-
-    return asyncio.run(read())
+    return asyncio.run(module.file_to_text(content, kind, nullcontext)).text
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,9 @@ def test_text(content: bytes, text: str) -> None:
 
 
 def test_what_is_no_text_is_refused() -> None:
-    with pytest.raises(DataError, match="byte 3 does not fit"):
-        file_to_text(b"abc\xff", "text")
+    for content in (b"abc\xff\0", b"abc\x81", b"\xff\xfeabc"):
+        with pytest.raises(DataError, match=r"byte \d does not fit"):
+            file_to_text(content, "text")
 
 
 def test_html_is_what_a_person_sees() -> None:
@@ -45,7 +46,7 @@ def test_html_is_what_a_person_sees() -> None:
         "<body><h1>Lease</h1><p>Signed by <b>the\n treasurer</b>,<br>in blue&nbsp;ink &#x1F389;.<ul><li>One<li>Two</ul>"
     )
     assert file_to_text(page.encode(), "html").split("\n\n") == [
-        *("Title", "Lease", "Signed by the treasurer,", "in blue ink \N{PARTY POPPER}.", "One", "Two")
+        *("Lease", "Signed by the treasurer,", "in blue ink \N{PARTY POPPER}.", "One", "Two")
     ]
 
 
@@ -86,8 +87,21 @@ def test_a_broken_pdf_says_so(content: bytes, message: str) -> None:
 
 
 def test_a_pdf_without_text_says_so() -> None:
-    with pytest.raises(DataError, match="holds no text"):
+    with pytest.raises(DataError, match="holds no text") as told:
         file_to_text(pdf_of(""), "pdf")
+    assert "OCR" in told.value.fix
+
+
+def test_a_pdf_with_a_password_says_what_to_do() -> None:
+    with pytest.raises(DataError, match="needs a password") as told:
+        file_to_text(pdf_of("secret", user_password="1", algorithm="RC4-128"), "pdf")
+    assert "save it without one" in told.value.fix
+
+
+def test_a_kind_that_is_parsed_here_or_apart_gives_the_same() -> None:
+    pytest.importorskip("markdown_it", reason="needs the extra `serve`")
+    content = b"# Lease\n\nSigned by *Ada*.\n"
+    assert file_to_text(content, "markdown") == readers.read_file(content, "markdown").text == "Lease\n\nSigned by Ada."
 
 
 def test_html_that_is_nested_without_end_harms_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,13 +136,22 @@ def test_a_parser_ends_with_whoever_waits_for_it(monkeypatch: pytest.MonkeyPatch
         return child
 
     async def give_up() -> None:
-        parsers = asyncio.Semaphore(1)
-        task = asyncio.ensure_future(module.file_to_text(b"x", "pdf", parsers))
+        turns: list[str] = []
+
+        @asynccontextmanager
+        async def turn() -> AsyncIterator[None]:
+            turns.append("taken")
+            try:
+                yield
+            finally:
+                turns.append("given back")
+
+        task = asyncio.ensure_future(module.file_to_text(b"x", "pdf", turn))
         await asyncio.get_running_loop().run_in_executor(None, os.read, read, 1)  # it has begun
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert not parsers.locked()
+        assert turns == ["taken", "given back"]
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", begin_with_pipe)
     code = f"import os, time; os.write({write}, b'1'); time.sleep(30)"

@@ -32,7 +32,7 @@ def description(people_model: Path) -> Iterator[Any]:
 
 OPERATIONS = (
     *(("POST", path) for path in ("/api/answers", "/api/answers/stream", "/api/text")),
-    *(("GET", path) for path in ("/api/model", "/healthz", "/metrics")),
+    *(("GET", path) for path in ("/api/model", "/healthz", "/readyz", "/metrics")),
 )
 
 

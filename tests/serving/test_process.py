@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -110,6 +111,7 @@ def test_a_stop_lets_what_has_begun_finish(server: Server) -> None:
     assert b"200 OK" in answer.splitlines()[0]
     assert asked.question.encode() in answer
     assert "Traceback" not in "".join(server.process.communicate(timeout=30))
+    assert server.process.returncode == 0
     with pytest.raises(urllib.error.URLError):
         server.ask()
 
@@ -174,3 +176,48 @@ def test_a_port_that_is_taken_is_one_clear_message(people_model: Path) -> None:
     assert "cannot be used" in done.stderr
     assert "--port" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_on_sighup_the_models_are_loaded_again_and_no_request_is_lost(people_model: Path) -> None:
+    server = Server(people_model, "--port", "0")
+    stop, lost = threading.Event(), []
+    n_answered = 0
+
+    def client(number: int) -> None:
+        nonlocal n_answered
+        while not stop.is_set():
+            try:
+                assert server.ask(number)["question"] == ASKED[number].question
+                n_answered += 1
+            except Exception as error:
+                lost.append(error)
+
+    threads = [threading.Thread(target=client, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.stdout is not None
+    assert "loaded again" in server.process.stdout.readline()
+    stop.set()
+    for thread in threads:
+        thread.join(20)
+    server.stop()
+    assert lost == []
+    assert n_answered > 0
+    assert server.process.returncode == 0
+
+
+def test_a_model_that_cannot_be_loaded_again_leaves_the_one_of_before(people_model: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "model"
+    shutil.copytree(people_model, copy)
+    server = Server(copy, "--port", "0", "--json-logs")
+    (copy / "config.json").write_text("{")
+    server.process.send_signal(signal.SIGHUP)
+    assert server.process.stdout is not None
+    line = json.loads(server.process.stdout.readline())
+    assert "those of before go on" in line["message"]
+    assert server.ask(2)["question"] == ASKED[2].question
+    lines = [json.loads(line) for line in server.stop()[0].splitlines()]
+    (request,) = [line for line in lines if line["message"] == "request"]
+    assert (request["route"], request["status"]) == ("/api/answers", 200)
+    assert server.process.returncode == 0

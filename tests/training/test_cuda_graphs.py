@@ -14,11 +14,13 @@ from torch import Tensor
 from distiltune.data.loader import epoch_order, split_batches
 from distiltune.model import encoder
 from distiltune.model.attention import padded_attention
+from distiltune.model.lora import LoraSettings, adapt
 from distiltune.tasks.question_answering.head import span_loss
 from distiltune.training import cuda_graphs
 from distiltune.training.backward import Gradients
 from distiltune.training.cuda_graphs import Replayed, fill, make_static
-from tests.helpers import random_features, tiny_qa_model
+from distiltune.training.parameters import freeze
+from tests.helpers import random_features, tiny_qa_model, weights_of
 from tests.training.whole_batch import WholeBatch
 
 CPU = torch.device("cpu")
@@ -76,6 +78,29 @@ def test_replays_train_as_the_plain_way_does() -> None:
         torch.testing.assert_close(ours_parameter, theirs, rtol=1e-5, atol=1e-6)
     assert recorder.n_recorded < 8, "sizes repeat"
     assert recorder.n_replayed > 10
+
+
+@pytest.mark.parametrize("part", ["frozen", "adapters"])
+def test_where_only_a_part_is_trained(part: str) -> None:
+    """What is frozen has no gradient, in a recording either."""
+    models = [tiny_qa_model(), tiny_qa_model()]
+    for model in models:
+        torch.manual_seed(3)
+        if part == "frozen":
+            freeze(model, "1")
+        else:
+            adapt(model, LoraSettings(2))
+    plain, replayed = models
+    before = weights_of(plain)
+    expected = steps(WholeBatch(plain, span_loss), plain)
+    ours = steps(Replayed(replayed, span_loss, "float32", LONGEST, StandIn()), replayed)
+    torch.testing.assert_close(torch.stack(ours), torch.stack(expected), rtol=1e-5, atol=1e-5)
+    moved = set()
+    for (name, ours_parameter), theirs in zip(replayed.named_parameters(), plain.parameters(), strict=True):
+        torch.testing.assert_close(ours_parameter, theirs, rtol=1e-5, atol=1e-6)
+        assert (ours_parameter.grad is not None) == ours_parameter.requires_grad
+        moved |= {name} if not torch.equal(ours_parameter, before[name]) else set()
+    assert moved == {name for name, each in plain.named_parameters() if each.requires_grad}
 
 
 def test_parts_of_a_step_add_up_also_where_one_is_recorded_between() -> None:

@@ -94,6 +94,24 @@ def test_losses_and_weights_are_those_of_one_process(folder: Path, n_processes: 
     assert answers[0] == answers[1]
 
 
+@pytest.mark.parametrize(
+    "more",
+    [("--freeze", "1", "--average", "epochs", "--layer-rate-decay", "0.5"), ("--lora-rank", "2", "--average", "steps")],
+    ids=["frozen", "adapters"],
+)
+def test_where_only_a_part_is_trained(folder: Path, more: tuple[str, ...]) -> None:
+    runs = [folder / f"one-{more[1]}{more[0]}", folder / f"two-{more[1]}{more[0]}"]
+    for run, n in zip(runs, (1, 2), strict=True):
+        options: Any = {"env": environment(folder), "capture_output": True, "text": True, "timeout": 240}
+        done = subprocess.run([*command(folder, run, n), *more], check=False, **options)
+        assert done.returncode == 0, done.stderr
+    weights = [load_file(run / "model" / "model.safetensors") for run in runs]
+    for name, value in weights[0].items():
+        assert float((weights[1][name] - value).abs().max()) < 1e-4, name
+    losses = [[line["validation"]["loss"] for line in log(run, "epoch")] for run in runs]
+    assert losses[1] == pytest.approx(losses[0], abs=1e-4)
+
+
 LABELS = ("1", "01", "001", "2", "02", "002")
 
 

@@ -16,6 +16,7 @@ from distiltune.runs import resume as resuming
 from distiltune.runs.resume import Resumed
 from distiltune.system.device import Precision
 from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
+from distiltune.training.average import Average, Averaging
 from distiltune.training.checkpoint import Position, Snapshot, restore, take_snapshot, write_checkpoint
 from distiltune.training.loop import EpochReport, LoopState, NothingKept, StepReport, train
 from distiltune.training.optimiser import Adam
@@ -62,14 +63,27 @@ def run(
     seed: int = 0,
     shape: EncoderConfig = SHAPE,
     precision: Precision = "float32",
+    averaging: Averaging | None = None,
 ) -> Saver:
     model = tiny_qa_model(shape, seed=seed, head_dropout=0.1)
     optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1)
+    if averaging is not None:
+        optimiser.average = Average(optimiser.parameters, averaging)
     saver = Saver(model, optimiser, save_at)
     if start is not None:
         restore(start[0], model, optimiser)
     schedule = PolynomialDecay(1e-2, 0.0, 1.0, 2, N_STEPS)
-    setup = TrainingSetup(model, FEATURES, span_loss, METRIC_NAMES, optimiser, schedule, SETTINGS, precision)
+    setup = TrainingSetup(
+        model,
+        FEATURES,
+        span_loss,
+        METRIC_NAMES,
+        optimiser,
+        schedule,
+        SETTINGS,
+        precision,
+        average=optimiser.average,
+    )
 
     def evaluate() -> Mapping[str, float]:
         return {"loss": float(weights_of(model)["head.output.weight"].sum())}
@@ -107,6 +121,17 @@ def test_from_every_step_and_every_epochs_end(whole: Saver, save_at: int) -> Non
         take_snapshot(whole.model, whole.optimiser, {}).optimiser.values(),
         strict=True,
     ):
+        assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("save_at", [3, 5, 8, 10, -2], ids=lambda at: f"{at}")
+@pytest.mark.parametrize("averaging", [Averaging(decay=0.9), Averaging(first_epoch=0)], ids=["steps", "epochs"])
+def test_with_a_mean_of_the_weights(averaging: Averaging, save_at: int) -> None:
+    whole, stopped = run(averaging=averaging), run(save_at, averaging=averaging)
+    resumed = run(start=stopped.saved, seed=9, averaging=averaging)
+    assert figures(resumed.epochs[-1]) == figures(whole.epochs[-1])
+    assert figures(whole.epochs[-1])["validation"] != figures(run().epochs[-1])["validation"]
+    for ours, theirs in zip(resumed.optimiser.tensors().values(), whole.optimiser.tensors().values(), strict=True):
         assert torch.equal(ours, theirs)
 
 

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from distiltune.training.optimiser import Adam
+from distiltune.training.parameters import rate_factors
 from tests.helpers import tiny_qa_model
 
 
@@ -165,3 +166,35 @@ def test_nothing_moves_before_a_learning_rate_is_set() -> None:
     give_gradients(model, 0)
     Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.1).step()
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+def test_layers_have_rates_of_their_own() -> None:
+    """By hand, as one optimiser a layer: the rate falls from the head downwards, and nothing else changes."""
+    model, alike = tiny_qa_model(), tiny_qa_model()
+    optimiser = Adam(
+        model, beta1=0.8, beta2=0.95, epsilon=1e-6, weight_decay=0.1, rate_factors=rate_factors(model, 0.5)
+    )
+    parts = {"head.": 1.0, "encoder.layers.1.": 0.5, "encoder.layers.0.": 0.25, "encoder.embeddings.": 0.125}
+    plain = {name: optimiser_of(alike, weight_decay=0.1) for name in parts}
+    for step in range(5):
+        give_gradients(model, step)
+        optimiser.learning_rate = 0.01 * (step + 1)
+        optimiser.step()
+        named = dict(alike.named_parameters())
+        for part, factor in parts.items():
+            give_gradients(alike, step)
+            for name, parameter in named.items():
+                if not name.startswith(part):
+                    parameter.grad = None
+            plain[part].learning_rate = optimiser.learning_rate * factor
+            plain[part].step()
+    for (name, ours), theirs in zip(model.named_parameters(), alike.parameters(), strict=True):
+        assert torch.equal(ours, theirs), name
+        assert optimiser.rate_of(ours) == next(f for part, f in parts.items() if name.startswith(part)) * 0.05
+
+
+def test_with_one_rate_for_all_the_optimiser_is_the_usual_one() -> None:
+    model = tiny_qa_model()
+    usual = optimiser_of(model)
+    same = Adam(model, beta1=0.8, beta2=0.95, epsilon=1e-6, weight_decay=0.0, rate_factors=rate_factors(model, 1.0))
+    assert [id(each) for each in same.parameters] == [id(each) for each in usual.parameters]

@@ -22,12 +22,13 @@ from distiltune.python.wording import FUNCTIONS
 from distiltune.runs.evaluate import Evaluated
 from distiltune.runs.fine_tune import FineTuned
 from distiltune.studies.compare import RunComparison
+from distiltune.studies.folds import CrossValidated
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
 from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
 from distiltune.tasks.text_classification.classifier import Classified
 from distiltune.tasks.token_classification.marker import MarkedEntity
-from distiltune.training.loop import EpochReport
+from distiltune.training.loop import EpochReport, StepReport
 
 PAGE = Path(__file__).parents[2] / "docs" / "python-reference.md"
 
@@ -40,12 +41,16 @@ those that matter there). `Data` is a path, a name, or [data in memory](python.m
 raises a `DistiltuneError`.
 """
 
-FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *(name for name in FUNCTIONS.values() if name != "fine_tune"), "pipeline")
-CLASSES = ("Answerer", "TextClassifier", "EntityMarker", "Recipe", "ServingLimits", "DistiltuneError")
+_OTHERS = ("cross_validate", *(name for name in FUNCTIONS.values() if name != "fine_tune"))
+FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *_OTHERS, "pipeline")
+CLASSES = (
+    *("Answerer", "TextClassifier", "EntityMarker", "DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger"),
+    *("Recipe", "Watcher", "ServingLimits", "DistiltuneError"),
+)
 """The public names, in the order of the page."""
 
 RECORDS: tuple[type, ...] = (
-    *(FineTuned, EpochReport, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
+    *(FineTuned, StepReport, EpochReport, CrossValidated, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
     *(Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity),
 )
 """What they give."""
@@ -72,7 +77,7 @@ def _class(name: str, kind: Any) -> str:
     if not hasattr(kind, "model_fields"):  # of a recipe, they are the settings
         parts.append(f"```python\n{_signature(name, kind.__init__)}\n```\n\n")
     parts.append(_described(kind))
-    if inspect.isfunction(kind.__init__) and (kind.__init__.__doc__ or "").startswith("Load"):  # a model's own
+    if inspect.isfunction(kind.__init__) and (kind.__init__.__doc__ or "").startswith(("Load", "Say how")):
         parts += ["\n", _described(kind.__init__)]
     parts += [_member(name, *each) for each in _members(kind)]
     return "".join(parts)

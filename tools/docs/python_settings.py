@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_SERVING
-from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.recipe import IN_PYTHON, Recipe
 
 FILE = Path(__file__).parents[2] / "src" / "distiltune" / "python" / "settings.py"
 
@@ -18,6 +18,9 @@ _TAKEN = {
     **dict.fromkeys(("train", "validation"), "Data"),
     **dict.fromkeys(("model", "teacher"), "str | os.PathLike[str]"),
     **dict.fromkeys(("label_names", "tag_names", "no_answer"), "str | Sequence[str]"),
+    "tracker": "str | Sequence[str]",
+    "freeze": "str | int",
+    "lora_targets": "str | Sequence[str]",
     "columns": "str | Mapping[str, str]",
     "class_weights": "str | Mapping[str, float]",
 }
@@ -37,8 +40,11 @@ from typing import Literal, TypedDict
 from distiltune.data.held import Data
 '''
 
+_TRAINING = tuple(name for name in Recipe.model_fields if name not in IN_PYTHON)
+"""The others are arguments of their own, which take functions."""
+
 _CLASSES = (
-    ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", tuple(Recipe.model_fields)),
+    ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", _TRAINING),
     ("UsingSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
     ("CheckingSettings", "The settings that matter where data are checked.", FOR_CHECKING),
     ("ServingSettings", "The settings that matter where a model is served.", FOR_SERVING),

@@ -83,7 +83,8 @@ def _still_parts(evidence: Evidence) -> list[str]:
     last = evidence.vitals[-1]
     if all(part.update_ratio == 0.0 for part in last.parts):
         return []
-    return [part.name for part in last.parts if part.update_ratio == 0.0]
+    meant = evidence.facts.still_parts
+    return [part.name for part in last.parts if part.update_ratio == 0.0 and part.name not in meant]
 
 
 def _one_sided(evidence: Evidence) -> Iterable[Advice]:

@@ -28,7 +28,8 @@ class TrainingFacts:
         n_validation: validation examples, 0 without validation data.
         uniform_loss: the loss of a model that knows nothing; 0 if that has no bound.
         blind_loss: the loss of a model that knows only how often which label occurs.
-        frozen_share: share of the parameters that are not trained.
+        frozen_share: share of the parameters that are not trained, and nobody asked for that.
+        still_parts: the parts that are not trained since that was asked for.
         fitting_rate: the learning rate that fits this model, data and number of steps; None if that is not known.
         blind_scores: what scores of the validation data come to without reading, the main one first.
         from_scratch: whether the whole model started from random weights.
@@ -51,6 +52,7 @@ class TrainingFacts:
     uniform_loss: float = 0.0
     blind_loss: float = 0.0
     frozen_share: float = 0.0
+    still_parts: tuple[str, ...] = ()
     fitting_rate: float | None = None
     blind_scores: tuple[BlindScore, ...] = ()
     from_scratch: bool = False

@@ -8,8 +8,9 @@ import typer
 
 from distiltune.commands.coaching import check, compare, find_lr, tune
 from distiltune.commands.models import convert, export, push
+from distiltune.commands.serving import ENVIRONMENT, serve
 from distiltune.commands.training import distill, train
-from distiltune.commands.using import ask, evaluate, predict, serve
+from distiltune.commands.using import ask, evaluate, predict
 from distiltune.version import __version__
 
 app = typer.Typer(
@@ -40,4 +41,5 @@ def _distiltune(
 
 
 for _command in (train, evaluate, predict, ask, serve, check, find_lr, tune, compare, distill, convert, export, push):
-    app.command()(_command)
+    # A server is started by what knows no flags: containers, units.
+    app.command(context_settings={"auto_envvar_prefix": ENVIRONMENT} if _command is serve else None)(_command)

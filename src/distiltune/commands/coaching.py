@@ -11,10 +11,10 @@ from distiltune.commands.options import JsonOption, RecipeOption, place, setting
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.python.check import checked
 from distiltune.recipe.for_use import FOR_CHECKING
-from distiltune.recipe.recipe import Recipe, named_settings
+from distiltune.recipe.recipe import IN_PYTHON, Recipe, named_settings
 from distiltune.system.names import as_names
 
-_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name != "tensorboard")
+_RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tracker", "folds", "fold", *IN_PYTHON))
 
 
 @settings_as_flags(*FOR_CHECKING)

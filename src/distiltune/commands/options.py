@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from distiltune.recipe.recipe import BY_RULE, Recipe
+from distiltune.recipe.recipe import BY_RULE, IN_PYTHON, Recipe
 from distiltune.settings.marks import Panel, mark_of
 from distiltune.system.names import as_name, as_path
 from distiltune.tasks.table import TASKS
@@ -65,8 +65,8 @@ RecipeOption = Annotated[
         metavar="NAME|FILE",
     ),
 ]
-SETTING_FLAGS = tuple(name for name in Recipe.model_fields if name != "base")
-"""The settings that a training has a flag for each; ``--recipe`` gives the other."""
+SETTING_FLAGS = tuple(name for name in Recipe.model_fields if name not in ("base", *IN_PYTHON))
+"""The settings that a training has a flag for each; ``--recipe`` gives the base, and functions are Python's."""
 ReplaceRunOption = Annotated[bool, typer.Option("--overwrite", help="Replace a run that is already there.")]
 ResumeOption = Annotated[
     Path | None,

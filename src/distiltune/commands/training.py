@@ -86,18 +86,24 @@ def _run_training(
     from distiltune.report.console import ConsoleReporter
     from distiltune.runs import fine_tune as fine_tuning
     from distiltune.runs.directory import default_run_path
+    from distiltune.studies.folds import begun_recipe, is_cross_validation
     from distiltune.training.distributed import processes
     from distiltune.training.interruption import Terminated
 
     console = error_console() if as_json else make_console()
     reporter = ConsoleReporter(console)
+    of_file = Path(recipe) if recipe is not None and recipe not in NAMED else None
+    place = output or resume or default_run_path(of_file, built.train)
     try:
+        if resume is not None and is_cross_validation(resume):
+            _train_folds(begun_recipe(resume).with_changes(**given), resume, overwrite=False, as_json=as_json)
+            return
+        if resume is None and built.folds and built.fold is None:
+            _train_folds(built, place, overwrite=overwrite, as_json=as_json)
+            return
         if resume is not None:
             fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
         else:
-            place = output or default_run_path(
-                Path(recipe) if recipe is not None and recipe not in NAMED else None, built.train
-            )
             fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     except Terminated:
         print("distiltune: terminated", file=sys.stderr)
@@ -114,3 +120,21 @@ def _run_training(
     say(console, f"model:  {fine_tuned.model}")
     say(console, f"report: {fine_tuned.directory / 'report.html'}")
     say(console, TASKS[fine_tuned.recipe.task].after_training.format(model=fine_tuned.model))
+
+
+def _train_folds(recipe: Recipe, place: Path, *, overwrite: bool, as_json: bool) -> None:
+    """Train once for each part of the data, and say what all came to."""
+    from distiltune.report.console import ConsoleReporter
+    from distiltune.studies.folds import cross_validate, folds_lines
+
+    console = error_console() if as_json else make_console()
+    found = cross_validate(recipe, place, overwrite=overwrite, make_reporter=lambda: ConsoleReporter(console))
+    if as_json:
+        say_json(found.as_json(), indent=None, allow_nan=False)
+        return
+    console.print()
+    for line in folds_lines(found):
+        say(console, line)
+    for path in found.predictions:
+        say(console, f"written: {path}")
+    say(console, f"runs:   {found.directory}")

@@ -1,4 +1,4 @@
-"""Commands that put a model to work: evaluate, predict, ask, serve."""
+"""Commands that put a model to work: evaluate, predict, ask."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from distiltune.commands.options import (
 )
 from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import DataError, RecipeError
-from distiltune.recipe.for_use import FOR_PREDICTING, FOR_SERVING, FOR_USE
+from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
@@ -155,39 +155,6 @@ def ask(
             console.print()
         for line in answer_lines(reply, show_question=len(replies) > 1, show_others=show_others):
             console.print(line, highlight=False, soft_wrap=not console.is_terminal)
-
-
-@settings_as_flags(*FOR_SERVING)
-def serve(
-    model: Annotated[
-        str,
-        typer.Argument(help="A run, a model directory, an exported ONNX folder, or a name on the hub.", metavar="RUN"),
-    ],
-    host: Annotated[str, typer.Option(help="Address to listen on; others than this machine need 0.0.0.0 or like.")] = (
-        "127.0.0.1"
-    ),
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on (0: any that is free).")] = 8_000,
-    max_body_mb: Annotated[float, typer.Option(min=0.001, help="Largest request, in megabytes.")] = 8.0,
-    max_requests: Annotated[
-        int, typer.Option(min=1, help="Most requests in process at once; files are a quarter of them.")
-    ] = 256,
-    max_queued_tokens: Annotated[int, typer.Option(min=1, help="Most tokens that wait for the model.")] = 600_000,
-    answer_seconds: Annotated[float, typer.Option(min=0.1, help="Longest time for an answer.")] = 60.0,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(help="A name that requests may use for this server; on a loopback address others are refused."),
-    ] = None,
-    **settings: Any,
-) -> None:
-    """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
-
-    Example: `distiltune serve runs/mine --port 8000`
-    """
-    from distiltune.python.serve import ServingLimits, serve_until_stopped
-
-    console = make_console()
-    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, tuple(allow_host or ()))
-    serve_until_stopped(model, (host, port), limits, lambda note: say(console, note), used(settings))
 
 
 def _read_questions(path: Path | None, encoding: str) -> list[str]:

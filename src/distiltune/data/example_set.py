@@ -38,3 +38,5 @@ class DataSettings:
     n_validation: int
     sample_seed: int
     form: FileForm = AS_USUAL
+    n_folds: int = 0
+    fold: int = 0

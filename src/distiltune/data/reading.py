@@ -215,7 +215,9 @@ def train_and_validation(
     """
     train = read(settings.train, "train")
     named, validation = _named_validation(settings), None
-    if named:
+    if settings.n_folds:
+        train, validation = leave_out(train, settings, group, told_apart_by)
+    elif named:
         validation = read(named, "validation")
     elif settings.validation_share > 0:
         train, validation = set_aside(train, settings.validation_share, settings.sample_seed, group, told_apart_by)
@@ -240,6 +242,8 @@ def examples_to_evaluate(
     sources = sources or _named_validation(settings)
     if sources:
         found = read(sources, "validation", use)
+    elif settings.n_folds:
+        _, found = leave_out(read(settings.train, "train", "training"), settings, group, told_apart_by)
     elif settings.validation_share > 0:
         train = read(settings.train, "train", "training")
         _, found = set_aside(train, settings.validation_share, settings.sample_seed, group, told_apart_by)
@@ -250,7 +254,7 @@ def examples_to_evaluate(
 
 def _named_validation(settings: DataSettings) -> tuple[str, ...]:
     """What is named as validation data, or else has a split for that; empty if examples must be set aside."""
-    if settings.validation:
+    if settings.validation or settings.n_folds:
         return settings.validation
     is_split = settings.validation_share > 0 and all(map(has_splits, settings.train))
     return settings.train if is_split else ()
@@ -366,6 +370,60 @@ def set_aside(
         )
 
     return part(False), part(True)
+
+
+def leave_out(
+    read: ExampleSet[E], settings: DataSettings, group: Callable[[E], Hashable], told_apart_by: str
+) -> tuple[ExampleSet[E], ExampleSet[E]]:
+    """All parts of a cross-validation but one, and that one.
+
+    Groups are drawn in the order of ``sample_seed`` and dealt out, each to the part that has the fewest examples; those
+    with the same gold one after the other, so that all parts have about as many of each label.
+
+    Args:
+        read: all examples.
+        settings: how many parts, which one, and the seed.
+        group: what examples have in common that must not be parted.
+        told_apart_by: that, in a word, for the message.
+
+    Raises:
+        DataError: if there are fewer groups than parts.
+
+    """
+    n_folds, fold, seed = settings.n_folds, settings.fold, settings.sample_seed
+    members: dict[Hashable, list[E]] = {}
+    for example in read.examples:
+        members.setdefault(group(example), []).append(example)
+    if len(members) < n_folds:
+        raise DataError(
+            f"The training examples have {len(members):,} different {told_apart_by}s, too few for {n_folds} folds.",
+            where=", ".join(read.sources),
+            fix=f"take at most --folds {len(members)}, or more data",
+        )
+    groups = list(members)
+    random.Random(seed).shuffle(groups)
+    groups.sort(key=lambda key: _stratum(members[key][0]))
+    sizes, part_of = [0] * n_folds, dict[Hashable, int]()
+    for key in groups:
+        part_of[key] = sizes.index(min(sizes))
+        sizes[part_of[key]] += len(members[key])
+
+    def part(inside: bool) -> ExampleSet[E]:
+        which = "fold" if inside else "all but fold"
+        return replace(
+            read,
+            examples=tuple(each for each in read.examples if (part_of[group(each)] == fold) == inside),
+            fingerprint=f"{read.fingerprint}/{which} {fold} of {n_folds}-seed-{seed}",
+            findings=RowFindings() if inside else read.findings,
+        )
+
+    return part(False), part(True)
+
+
+def _stratum(example: object) -> str:
+    """What an example is to be dealt out by: its labels; of spans and answers, whether there are any."""
+    gold = getattr(example, "gold", getattr(example, "answers", ()))
+    return "|".join(gold) if gold and all(isinstance(each, str) for each in gold) else str(bool(gold))
 
 
 @contextmanager

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -51,6 +53,25 @@ def id_problem(value: object) -> Problem | None:
 def id_text(value: object) -> str:
     """The id as text; empty if the row has none."""
     return "" if value is None else str(value).strip()
+
+
+def sample_weight(row: Mapping[str, object], column: str) -> float | Problem | None:
+    """What a row says that it weighs in the training loss, which is 1 otherwise; None if it has no such column."""
+    if column not in row:
+        return None
+    value = row[column]
+    try:
+        weight = math.nan if isinstance(value, bool) else float(value)  # type: ignore[arg-type]  # which it tries
+    except (TypeError, ValueError, OverflowError):
+        weight = math.nan
+    if 0.0 <= weight < math.inf:
+        return weight
+    return Problem("sample_weight_unusable", f"The weight is {shown(value)}, not a number from 0 on.")
+
+
+def weights_told(column: str) -> tuple[str, str]:
+    """The decision to read that column as weights: its kind, and a sentence."""
+    return "sample_weights", f"The column {column!r} says what each row weighs in the training loss."
 
 
 def generated_id(*parts: str) -> str:

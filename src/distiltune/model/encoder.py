@@ -201,8 +201,8 @@ def initialise(module: nn.Module, standard_deviation: float) -> None:
 
 
 def count_parameters(module: nn.Module) -> int:
-    """How many trainable numbers a module has."""
-    return sum(parameter.numel() for parameter in module.parameters() if parameter.requires_grad)
+    """How many numbers a module has, trained or not."""
+    return sum(parameter.numel() for parameter in module.parameters())
 
 
 def model_device(module: nn.Module) -> torch.device:

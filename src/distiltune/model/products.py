@@ -74,9 +74,13 @@ class _Linear(torch.autograd.Function):
         return product(values, weight.t(), values.new_empty(values.shape[0], weight.shape[0])).add_(bias)
 
     @staticmethod
-    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(ctx: Any, grad_out: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         values, weight = ctx.saved_tensors
         grad_out = grad_out.contiguous()
-        grad_values = product(grad_out, weight, torch.empty_like(values))
-        grad_weight = product(grad_out.t(), values, torch.empty_like(weight))
-        return grad_values, grad_weight, grad_out.sum(dim=0)
+        # A product each, which a frozen weight, or an input that nothing below is learnt from, can do without.
+        for_values, for_weight, for_bias = ctx.needs_input_grad
+        return (
+            product(grad_out, weight, torch.empty_like(values)) if for_values else None,
+            product(grad_out.t(), values, torch.empty_like(weight)) if for_weight else None,
+            grad_out.sum(dim=0) if for_bias else None,
+        )

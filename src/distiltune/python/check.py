@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from distiltune.data.held import Data
+from distiltune.errors import DistiltuneError
+from distiltune.progress import tell
 from distiltune.python.arguments import RecipeLike, held_data, recipe_of
 from distiltune.python.settings import CheckingSettings
+from distiltune.python.showing import shown_here
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_CHECKING, check_does_something
 from distiltune.recipe.recipe import Recipe
@@ -44,7 +47,7 @@ def check(
 
     """
     check_does_something(settings, FOR_CHECKING, "check", "", "the check")
-    with held_data(data, "data") as sources, held_data(against, "against") as others:
+    with shown_here(), held_data(data, "data") as sources, held_data(against, "against") as others:
         return checked(recipe_of(recipe, {**settings, "train": sources}), others, Path(fix) if fix else None)
 
 
@@ -55,8 +58,34 @@ def checked(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked
         DistiltuneError: if data or model cannot be read, or the task has no check.
 
     """
-    from distiltune.recipe.choose_task import with_task_of_training
+    from distiltune.recipe.choose_task import check_task_of, with_task_of_training
 
     recipe = with_task_of_training(recipe)
+    check_task_of(recipe, against)
     entry = TASKS[recipe.task]
-    return entry.needed(entry.checker)(recipe.train, against, recipe, fix)
+    found = entry.needed(entry.checker)(recipe.train, against, recipe, fix)
+    from distiltune.checks.data_check import with_verdict
+
+    return with_verdict(found, _what_stops(recipe.with_changes(validation=tuple(against)) if against else recipe))
+
+
+def _what_stops(recipe: Recipe) -> DistiltuneError | None:
+    """What a training of this recipe raises before its first step because of its data; None if nothing.
+
+    It opens the data as a training does, so that the two cannot say different things.
+    """
+    import torch
+
+    from distiltune.model.build import check_window
+    from distiltune.model.config import EncoderConfig
+    from distiltune.model.source import model_config
+
+    tell("looking whether a training runs")
+    config = model_config(recipe.model)
+    try:
+        if "dim" in config:  # a BERT, which is converted when it is trained, has other names
+            check_window(recipe.max_length, EncoderConfig.from_hf(config))
+        TASKS[recipe.task](recipe).open_training(torch.device("cpu"))
+    except DistiltuneError as error:
+        return error
+    return None

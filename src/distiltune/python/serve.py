@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Unpack
 
-from distiltune.errors import DistiltuneError, install_extra
+from distiltune.errors import DistiltuneError, RecipeError, install_extra
 from distiltune.python.settings import ServingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_SERVING, check_does_something
@@ -23,8 +23,9 @@ class ServingLimits:
         max_body_mb: largest request, in megabytes.
         max_requests: most requests in process at once; files are a quarter of them.
         max_queued_tokens: most tokens that wait for the model.
-        answer_seconds: longest time for an answer.
-        allow_hosts: names that requests may use for this server; on a loopback address others are refused.
+        answer_seconds: longest time for an answer; what has been read by then is answered from, and requests that would
+            wait longer than three quarters of it are refused when they come.
+        max_connections: most connections at once; 0: as many as the system lets the process have, at most 1,000.
 
     """
 
@@ -32,26 +33,49 @@ class ServingLimits:
     max_requests: int = 256
     max_queued_tokens: int = 600_000
     answer_seconds: float = 60.0
+    max_connections: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ServingAccess:
+    """Who may ask a server.
+
+    Attributes:
+        allow_hosts: names that requests may use for this server; on a loopback address others are refused.
+        api_key: what requests to the API must bring as ``Authorization: Bearer KEY``; empty: nothing.
+        no_api_key: whether everybody who can reach it may ask, to be said for an address that others can reach.
+        metrics_on_loopback: whether only this machine may read ``/metrics``.
+
+    """
+
     allow_hosts: tuple[str, ...] = ()
+    api_key: str = field(default="", repr=False)
+    no_api_key: bool = False
+    metrics_on_loopback: bool = False
 
 
 @in_python
 def serve(
-    model: str | Path,
+    model: str | Path | Mapping[str, str | Path],
     *,
     host: str = "127.0.0.1",
     port: int = 8_000,
     limits: ServingLimits | None = None,
+    access: ServingAccess | None = None,
     on_note: Callable[[str], None] = print,
     **settings: Unpack[ServingSettings],
 ) -> None:
     """Serve a page and a JSON API until SIGINT or SIGTERM (needs the extra `serve`); in the main thread.
 
+    On SIGHUP, where the system has that, the models are loaded again, and no request is lost.
+
     Args:
-        model: a run, a model directory, an exported ONNX folder, or a name on the hub.
+        model: a run, a model directory, an exported ONNX folder, or a name on the hub; or several, each by the path
+            that it is to be found below, as in ``{"qa": "runs/a", "mood": "runs/b"}``.
         host: address to listen on; others than this machine need ``0.0.0.0`` or like.
         port: port to listen on (0: any that is free).
         limits: what it takes at most.
+        access: who may ask.
         on_note: told where it is served, and what is remarkable about the model.
         **settings: how texts are read; those that would do nothing are refused.
 
@@ -60,23 +84,91 @@ def serve(
 
     """
     check_does_something(settings, FOR_SERVING, "serve", "")
-    serve_until_stopped(as_name(model, "model"), (host, port), limits or ServingLimits(), on_note, settings)
+    models = model if isinstance(model, Mapping) else {"": model}
+    serve_until_stopped(
+        {name: as_name(each, "model") for name, each in models.items()},
+        (host, port),
+        limits or ServingLimits(),
+        access or ServingAccess(),
+        on_note,
+        settings,
+    )
 
 
 def serve_until_stopped(
-    model: str,
+    models: Mapping[str, str],
     address: tuple[str, int],
     limits: ServingLimits,
+    access: ServingAccess,
     on_note: Callable[[str], None],
     settings: Mapping[str, Any],
 ) -> None:
-    """Serve a model at ``(host, port)``; ``settings`` are those that somebody gave.
+    """Serve models, by the paths that they are below, at ``(host, port)``; ``settings`` are those that somebody gave.
 
     Raises:
-        DistiltuneError: if a library, the model or the address cannot be had, or a setting is another task's.
+        DistiltuneError: if a library, a model or the address cannot be had, nobody said who may ask, a name cannot be a
+            path, or a setting is another task's.
 
     """
     Recipe.build(settings)  # which says what is wrong with a value
+    _check_installed()
+    from distiltune.serving.access import Access, is_loopback
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.listening import connections_that_fit, run, served_names
+    from distiltune.serving.site import Site, check_paths
+
+    check_paths(models)
+    host = address[0]
+    if not is_loopback(host):
+        _check_said_who_may_ask(host, access)
+        if not access.allow_hosts:
+            on_note("it answers by any name; --allow-host names those that it is to answer by")
+    max_body_bytes = int(limits.max_body_mb * 1e6)
+    n_connections = connections_that_fit(limits.max_connections)
+    n_requests = min(limits.max_requests, max(1, n_connections * 3 // 4))
+    if n_requests < limits.max_requests:
+        on_note(f"{n_requests} requests at once are taken, as the system allows {n_connections} connections")
+    gate = Limits(
+        max_body_bytes=max_body_bytes,
+        max_requests=n_requests,
+        max_bytes=max(64_000_000, max_body_bytes),
+        answer_s=limits.answer_seconds,
+        max_connections=n_connections,
+        access=Access(served_names(host, access.allow_hosts), access.api_key, access.metrics_on_loopback),
+    )
+
+    def load() -> dict[str, Any]:
+        return {name: _load(name, model, gate, limits, settings) for name, model in models.items()}
+
+    site = Site(load(), gate)
+    for note in site.notes:
+        on_note(note)
+    names = ", ".join(f"{name}={model}" if name else _shown(model) for name, model in models.items())
+    run(site, address, lambda url: on_note(f"serving {names} at {url} (stop with Ctrl-C)"), load, on_note)
+
+
+def _load(name: str, model: str, gate: Any, limits: ServingLimits, settings: Mapping[str, Any]) -> Any:
+    """The application of a model, which has read a little, so that it is known how fast that is."""
+    from distiltune.recipe.choose_task import entry_of_model
+    from distiltune.serving.batching import RECKONED_SHARE, BatchSettings
+
+    entry = entry_of_model(model)
+    Recipe.build({**settings, "task": entry.name}).check_used(settings)
+    batches = BatchSettings(
+        max_queued_tokens=limits.max_queued_tokens, max_reckoned_s=RECKONED_SHARE * limits.answer_seconds
+    )
+    app = entry.needed(entry.server)(model, name or _shown(model), gate, batches, {"precision": "auto", **settings})
+    app.state.batcher.warm_up(app.state.sample())
+    return app
+
+
+def _shown(model: str) -> str:
+    """What a model is called on the page."""
+    path = Path(model).resolve()
+    return (path.parent.name if path.name == "model" else path.name) if path.exists() else model
+
+
+def _check_installed() -> None:
     try:
         import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
@@ -85,26 +177,14 @@ def serve_until_stopped(
         raise DistiltuneError(
             f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
         ) from error
-    from distiltune.recipe.choose_task import entry_of_model
-    from distiltune.serving.batching import BatchSettings
-    from distiltune.serving.gate import Limits
-    from distiltune.serving.server import run, served_names
 
-    host, port = address
-    max_body_bytes = int(limits.max_body_mb * 1e6)
-    gate = Limits(
-        max_body_bytes=max_body_bytes,
-        max_requests=limits.max_requests,
-        max_bytes=max(64_000_000, max_body_bytes),
-        answer_s=limits.answer_seconds,
-        hosts=served_names(host, limits.allow_hosts),
-    )
-    entry = entry_of_model(model)
-    Recipe.build({**settings, "task": entry.name}).check_used(settings)
-    path = Path(model).resolve()
-    name = (path.parent.name if path.name == "model" else path.name) if path.exists() else model
-    batches = BatchSettings(max_queued_tokens=limits.max_queued_tokens)
-    app = entry.needed(entry.server)(model, name, gate, batches, {"precision": "auto", **settings})
-    for note in app.state.notes:
-        on_note(note)
-    run(app, host, port, gate, lambda url: on_note(f"serving {name} at {url} (stop with Ctrl-C)"))
+
+def _check_said_who_may_ask(host: str, access: ServingAccess) -> None:
+    if access.api_key and access.no_api_key:
+        raise RecipeError("A key and none were asked for.", where="--api-key, --no-api-key", fix="give one of the two")
+    if not access.api_key and not access.no_api_key:
+        raise RecipeError(
+            f"Others can reach {host}, and it is not said who may ask.",
+            where="--host",
+            fix="give --api-key KEY, better in the environment as DISTILTUNE_SERVE_API_KEY, or --no-api-key",
+        )

@@ -21,6 +21,8 @@ class Settings(TypedDict, total=False):
     train: Data
     validation: Data
     validation_share: float
+    folds: int
+    fold: int | None
     columns: str | Mapping[str, str]
     quoting: Literal["auto", "csv", "none"]
     no_header: bool
@@ -36,6 +38,7 @@ class Settings(TypedDict, total=False):
     accumulation_steps: int
     learning_rate: float
     end_learning_rate: float
+    layer_rate_decay: float
     decay_power: float
     warmup_steps: int
     warmup_share: float
@@ -44,14 +47,23 @@ class Settings(TypedDict, total=False):
     adam_epsilon: float
     weight_decay: float
     max_gradient_norm: float
+    average: Literal["none", "steps", "epochs"]
+    average_decay: float
+    average_epochs: int
     dropout: float | None
     attention_dropout: float | None
     head_dropout: float | None
     seed: int
+    freeze: str | int
+    lora_rank: int
+    lora_alpha: float
+    lora_dropout: float
+    lora_targets: str | Sequence[str]
     teacher: str | os.PathLike[str]
     temperature: float
     soft_weight: float
     monitor: str
+    monitor_better: Literal["auto", "higher", "lower"]
     patience: int
     min_change: float
     evaluation_tokens: int
@@ -59,7 +71,7 @@ class Settings(TypedDict, total=False):
     precision: Literal["auto", "float32", "tf32", "bfloat16"]
     threads: int
     log_every: int
-    tensorboard: bool
+    tracker: str | Sequence[str]
     checkpoint_minutes: float
     checkpoint_steps: int
     non_finite: Literal["stop", "skip"]

@@ -1,23 +1,28 @@
-"""Several trainings, or a short one, looked at together: the learning rate, a search, a comparison."""
+"""Several trainings, or a short one, looked at together: the learning rate, a search, folds, a comparison."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
 from distiltune.python.arguments import RecipeLike, held, recipe_of
 from distiltune.python.settings import Settings
+from distiltune.python.showing import reporter_of_here, shown_here
 from distiltune.python.wording import in_python
+from distiltune.studies import folds as folds_module
 from distiltune.studies import tune as search_module
 from distiltune.studies.compare import RunComparison, compare_runs
 from distiltune.studies.comparison_report import check_picture, draw_comparison
 from distiltune.studies.find_rate import find_learning_rate
+from distiltune.studies.folds import USUAL_FOLDS, CrossValidated
 from distiltune.studies.found_rate import FoundRate, check_output, write_rate
 from distiltune.studies.search import Search
 from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
+from distiltune.tasks.own import Loss, Metric, Own
 from distiltune.training.distributed import processes
-from distiltune.training.reporter import Quiet, Reporter
+from distiltune.training.loop import Watcher
+from distiltune.training.reporter import Reporter
 
 
 @in_python
@@ -44,7 +49,7 @@ def find_lr(
 
     """
     place = Path(output) if output is not None and processes().writes else None
-    with held(settings) as named:
+    with shown_here(), held(settings) as named:
         built = recipe_of(recipe, named)
         if place is not None:
             check_output(place)
@@ -61,7 +66,7 @@ def tune(
     output: str | Path,
     search: Sequence[str] = DEFAULT_SEARCH,
     trials: int = 20,
-    make_reporter: Callable[[], Reporter] = Quiet,
+    make_reporter: Callable[[], Reporter] = reporter_of_here,
     **settings: Unpack[Settings],
 ) -> Search:
     """Search settings: train again and again, stop what is behind, keep the best (needs the extra `tune`).
@@ -71,7 +76,7 @@ def tune(
         output: the directory of the search; one that is there goes on.
         search: what to try, once a setting: ``"learning_rate=1e-5:3e-4:log"``, ``"epochs=2,3,4"``.
         trials: how many to try, earlier ones included.
-        make_reporter: gives who shows a trial's progress; by default nobody.
+        make_reporter: gives who shows a trial's progress; by default as in `fine_tune`.
         **settings: settings that win over the recipe.
 
     Returns:
@@ -88,6 +93,51 @@ def tune(
         found = search_module.tune(built, space, Path(output), n_trials=trials, make_reporter=make_reporter)
     search_module.write_search(found, Path(output))
     return found
+
+
+@in_python
+def cross_validate(
+    recipe: RecipeLike | None = None,
+    *,
+    output: str | Path,
+    overwrite: bool = False,
+    make_reporter: Callable[[], Reporter] = reporter_of_here,
+    callbacks: Sequence[Watcher] = (),
+    metrics: Mapping[str, Metric] | None = None,
+    loss: Loss | None = None,
+    **settings: Unpack[Settings],
+) -> CrossValidated:
+    """Train once for each of ``folds`` parts of the data, without it, and evaluate on it.
+
+    Args:
+        recipe: of each training; as in `fine_tune`.
+        output: the directory for the runs; a cross-validation that was stopped there goes on.
+        overwrite: begin anew where runs are already there.
+        make_reporter: gives who shows a training's progress; by default as in `fine_tune`.
+        callbacks: as in `fine_tune`.
+        metrics: as in `fine_tune`.
+        loss: as in `fine_tune`.
+        **settings: settings that win over the recipe, such as ``folds=5``, which it is without any.
+
+    Returns:
+        The runs, each figure's mean and interval, and the files of predictions that no model had seen the gold of.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    with held(settings) as named:
+        built = recipe_of(recipe, named)
+        if not built.folds:
+            built = built.with_changes(folds=USUAL_FOLDS)
+        return folds_module.cross_validate(
+            built,
+            Path(output),
+            overwrite=overwrite,
+            make_reporter=make_reporter,
+            callbacks=callbacks,
+            own=Own(metrics or {}, loss),
+        )
 
 
 @in_python

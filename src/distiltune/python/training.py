@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
+from distiltune.coach.sickness import Advice
 from distiltune.python.arguments import RecipeLike, held
 from distiltune.python.settings import Settings
-from distiltune.python.wording import in_python
+from distiltune.python.showing import reporter_of_here
+from distiltune.python.wording import in_python, in_python_terms
 from distiltune.recipe.for_use import for_distilling
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.runs import fine_tune as runs
 from distiltune.runs.fine_tune import FineTuned, GoOn
+from distiltune.tasks.own import Loss, Metric, Own
+from distiltune.training.loop import Watcher
 from distiltune.training.reporter import Reporter
 
 
@@ -23,6 +29,9 @@ def fine_tune(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     go_on: GoOn | None = None,
+    callbacks: Sequence[Watcher] = (),
+    metrics: Mapping[str, Metric] | None = None,
+    loss: Loss | None = None,
     **settings: Unpack[Settings],
 ) -> FineTuned:
     """Fine-tune a model and write a run directory.
@@ -32,8 +41,12 @@ def fine_tune(
             starter data.
         output: the run directory to make.
         overwrite: replace a run that is already there.
-        reporter: who shows the progress; by default nobody.
+        reporter: who shows the progress; by default a notebook's cell or IPython's terminal, and in a script nobody.
         go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
+        callbacks: objects with ``on_step(report)`` and ``on_epoch(report)``, such as those that inherit from `Watcher`.
+        metrics: figures of your own by name, each a function of what is right and what the model says, as
+            scikit-learn's; ``monitor`` may name one.
+        loss: a loss of your own: scores and labels → a loss each. Those that are shown stay the task's.
         **settings: settings that win over the recipe, such as ``train=frame``, ``epochs=2``.
 
     Returns:
@@ -43,19 +56,42 @@ def fine_tune(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
+    own = Own(metrics or {}, loss)
     with held(settings) as named:
-        return runs.fine_tune(recipe, output=output, overwrite=overwrite, reporter=reporter, go_on=go_on, **named)
+        run = runs.fine_tune(
+            recipe,
+            output=output,
+            overwrite=overwrite,
+            reporter=reporter or reporter_of_here(),
+            go_on=go_on,
+            callbacks=callbacks,
+            own=own,
+            **named,
+        )
+    return _advised(run)
 
 
 @in_python
-def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unpack[Settings]) -> FineTuned:
+def resume(
+    run: str | Path,
+    *,
+    reporter: Reporter | None = None,
+    callbacks: Sequence[Watcher] = (),
+    metrics: Mapping[str, Metric] | None = None,
+    loss: Loss | None = None,
+    **settings: Unpack[Settings],
+) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
-    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``.
+    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``; so are the
+    functions of ``metrics`` and ``loss``.
 
     Args:
         run: its run directory.
-        reporter: who shows the progress; by default nobody.
+        reporter: as in `fine_tune`.
+        callbacks: told of the steps and epochs from here on.
+        metrics: those that the run was begun with.
+        loss: that of the run.
         **settings: settings that may differ from then, such as ``threads`` or ``non_finite``; ``precision``, if it is
             named, does, and otherwise stays what it was, whatever `auto` is on this machine.
 
@@ -67,8 +103,10 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Unp
             are others than it was begun with.
 
     """
+    own = Own(metrics or {}, loss)
     with held(settings) as named:
-        return runs.resume(run, reporter=reporter, **named)
+        shown = reporter or reporter_of_here()
+        return _advised(runs.resume(run, reporter=shown, callbacks=callbacks, own=own, **named))
 
 
 @in_python
@@ -89,7 +127,7 @@ def distill(
         encoder: distil the encoder on plain text, before any task: text files of one text a line, or rows in memory
             with a column ``text``.
         overwrite: replace a run that is already there.
-        reporter: who shows the progress; by default nobody.
+        reporter: as in `fine_tune`.
         **settings: settings that win over the recipe, such as ``teacher="runs/large"``, ``model="starter"``.
 
     Returns:
@@ -101,7 +139,18 @@ def distill(
     """
     with held(settings) as named:
         given = for_distilling({**_given(recipe), **named}, encoder=encoder)
-        return runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=reporter)
+        shown = reporter or reporter_of_here()
+        return _advised(runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=shown))
+
+
+def _advised(run: FineTuned) -> FineTuned:
+    """The run with what the coach says in Python's terms."""
+    return replace(run, advice=tuple(map(_in_python_terms, run.advice)))
+
+
+def _in_python_terms(said: Advice) -> Advice:
+    message, evidence, command = map(in_python_terms, (said.message, said.evidence, said.command))
+    return replace(said, message=message, evidence=evidence, command=command)
 
 
 def _given(recipe: RecipeLike | None) -> dict[str, Any]:

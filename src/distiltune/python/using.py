@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Unpack
 
 from distiltune.data.held import Data
+from distiltune.progress import tell
 from distiltune.python.arguments import held_data
 from distiltune.python.settings import UsingSettings
+from distiltune.python.showing import shown_here
 from distiltune.python.wording import in_python
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs import evaluate as runs
 from distiltune.runs.evaluate import Evaluated
+from distiltune.tasks.own import Metric
 
 
 @in_python
@@ -23,6 +26,7 @@ def evaluate(
     predictions: str | Path | None = None,
     recipe: Recipe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     **settings: Unpack[UsingSettings],
 ) -> Evaluated:
     """Measure a model on data with gold answers.
@@ -33,7 +37,8 @@ def evaluate(
         predictions: a directory to write the answers into, as `predict` does.
         recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained. It may
             be that of a training: what is of training is not looked at.
-        on_progress: told how many examples are done, of how many.
+        on_progress: told how many examples are done, of how many; by default a notebook shows it.
+        metrics: figures of your own by name, as in `fine_tune`.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
             are refused. Products are taken in float32, whatever the precision of the training.
 
@@ -44,8 +49,11 @@ def evaluate(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    with held_data(data, "data") as names:
-        return runs.evaluate(model, names, predictions=predictions, recipe=recipe, on_progress=on_progress, **settings)
+    with shown_here(), held_data(data, "data") as names:
+        told = on_progress or _told
+        return runs.evaluate(
+            model, names, predictions=predictions, recipe=recipe, on_progress=told, metrics=metrics, **settings
+        )
 
 
 @in_python
@@ -67,7 +75,7 @@ def predict(
         data: as in `evaluate`; texts alone, in a list, as ``(texts, None)``.
         predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
         recipe: as in `evaluate`.
-        on_progress: told how many examples are done, of how many.
+        on_progress: told how many examples are done, of how many; by default a notebook shows it.
         **settings: as in `evaluate`, and ``n_best``.
 
     Returns:
@@ -77,5 +85,10 @@ def predict(
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    with held_data(data, "data") as names:
-        return runs.predict(model, names, predictions, recipe=recipe, on_progress=on_progress, **settings)
+    with shown_here(), held_data(data, "data") as names:
+        return runs.predict(model, names, predictions, recipe=recipe, on_progress=on_progress or _told, **settings)
+
+
+def _told(n_done: int, n_all: int) -> None:
+    """Tell whoever listens here."""
+    tell("evaluating", "examples", n_done, n_all)

@@ -33,7 +33,8 @@ _SWITCHES: Final = frozenset({"overwrite", "int8", "accept_loss", "private", "en
 
 _FLAG: Final = r"--(?P<flag>[a-z][a-z0-9-]*)"
 _VALUE: Final = (
-    r"""(?P<value>'[^']*'|"[^"]*"|[^\s;]*=[^\s;]*?(?=[,.;:]?(?:\s|$))|[A-Z]+\b|\.\.\.|-?\d[\d.e-]*(?<![.]))"""
+    r"""(?P<value>'[^']*'|"[^"]*"|[^\s;]*=[^\s;]*?(?=[,.;:]?(?:\s|$))|[A-Z]+\b|(?:auto|classic)\b|"""
+    r"""\.\.\.|-?\d[\d.e-]*(?<![.]))"""
 )
 _ALONE: Final = re.compile(rf"{_FLAG}(?:[ ]{_VALUE})?")
 _CALL: Final = re.compile(

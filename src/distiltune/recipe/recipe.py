@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, Self, get_args
+from typing import Any, Final, Self, get_args
 
 import tomli_w
 from pydantic import (
     ConfigDict,
     ModelWrapValidatorHandler,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -23,6 +25,7 @@ from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.encoder.names import NAME as ENCODER
+from distiltune.tasks.entry import Better
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
 
@@ -35,10 +38,13 @@ NAMED: tuple[str, ...] = get_args(EngineSettings.model_fields["base"].annotation
 BY_RULE: Final = ("learning_rate", "epochs", "warmup_share", "max_gradient_norm", "monitor")
 """The settings that `recipe.auto` chooses where they are not given."""
 
-MONITORS: dict[str, Literal["lower", "higher"]] = {
-    name: better for entry in TASKS.values() for name, better in entry.monitors.items()
-}
-"""What early stopping and the choice of the best epoch may watch, and which way is better."""
+MONITORS: dict[str, Better] = {name: better for entry in TASKS.values() for name, better in entry.watchable.items()}
+"""What early stopping and the choice of the best epoch may watch, and which way is better; beside the recipe's own."""
+
+IN_PYTHON: Final = ("metrics", "loss")
+"""The settings that name functions, which only Python can give."""
+
+_FIGURES: Final = frozenset({"loss", "n", "n_answerable", "n_unanswerable", "n_entities"})
 
 _EXCLUDE_EACH_OTHER = {
     "warmup_share": "warmup_steps",
@@ -77,11 +83,20 @@ class Recipe(AllSettings):
             raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}")
         return name
 
+    @field_validator("metrics")
+    @classmethod
+    def _usable_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII) or name in MONITORS or name in _FIGURES:
+                raise ValueError(f"a metric of your own cannot be called {name!r}")
+        return names
+
     @field_validator("monitor")
     @classmethod
-    def _known_monitor(cls, name: str) -> str:
-        if name not in MONITORS:
-            raise ValueError(f"there is {_listed([repr(each) for each in MONITORS])}")
+    def _known_monitor(cls, name: str, info: ValidationInfo) -> str:
+        own = info.data.get("metrics", ())
+        if name not in (*MONITORS, *own):
+            raise ValueError(f"there is {_listed([repr(each) for each in (*MONITORS, *own)])}")
         return name
 
     @model_validator(mode="wrap")
@@ -111,14 +126,53 @@ class Recipe(AllSettings):
         for name in ("temperature", "soft_weight"):
             if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
+        if self.freeze == "encoder" and self.layer_rate_decay != 1.0:
+            raise ValueError("layer_rate_decay and freeze 'encoder' exclude each other: only the head is trained")
+        self._adapts()
+        self._has_parts()
+        self._averages()
         self._can_watch()
         self._fits_its_task()
         return self
 
+    def _adapts(self) -> None:
+        if not self.lora_rank:
+            for name in ("lora_alpha", "lora_dropout", "lora_targets"):
+                if getattr(self, name) != type(self).model_fields[name].default:
+                    raise ValueError(f"{name} is of LoRA, and lora_rank is 0")
+        elif self.freeze:
+            raise ValueError(f"lora_rank and freeze {self.freeze!r} exclude each other: LoRA freezes the encoder")
+        elif self.task == ENCODER:
+            raise ValueError(f"lora_rank and the task {ENCODER} exclude each other: what it makes is an encoder")
+
+    def _has_parts(self) -> None:
+        if self.folds == 1:
+            raise ValueError("folds is 1, and something must be left to train on: 2 or more")
+        if self.folds and self.validation:
+            raise ValueError("folds and validation exclude each other: each part of the training data is validated on")
+        if self.folds and self.task == ENCODER:
+            raise ValueError(f"folds are of labelled data, and the task {ENCODER} has none")
+        if self.fold is not None and self.fold >= self.folds:
+            raise ValueError(f"fold is {self.fold}, and folds is {self.folds}; they are counted from 0")
+
+    def _averages(self) -> None:
+        for name, needed in (("average_decay", "steps"), ("average_epochs", "epochs")):
+            if self.average != needed and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is of average {needed!r}, and average is {self.average!r}")
+
+    @property
+    def better(self) -> Better:
+        """Which way the monitored figure is better."""
+        if self.monitor in self.metrics:
+            return "lower" if self.monitor_better == "lower" else "higher"
+        return MONITORS[self.monitor]
+
     def _can_watch(self) -> None:
-        if self.validation or self.validation_share:
+        if self.monitor_better != "auto" and self.monitor not in self.metrics:
+            raise ValueError(f"monitor_better is of metrics of your own, and monitor is {self.monitor!r}")
+        if self.validation or self.validation_share or self.folds:
             return
-        for name in ("monitor", "patience", "min_change"):
+        for name in ("monitor", "metrics", "patience", "min_change"):
             value = getattr(self, name)
             if value != type(self).model_fields[name].default:
                 raise ValueError(
@@ -129,8 +183,9 @@ class Recipe(AllSettings):
         entry = TASKS.get(self.task)
         if entry is None:  # not known yet
             return
-        if self.monitor not in entry.monitors:
-            raise ValueError(f"monitor is {self.monitor!r}, and {self.task} has {_listed(entry.monitors)}")
+        if self.monitor not in (*entry.watchable, *self.metrics):
+            watchable = _listed([*entry.watchable, *self.metrics])
+            raise ValueError(f"monitor is {self.monitor!r}, and {self.task} has {watchable}")
         for name in sorted(self.model_fields_set - set(self.names)):
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(self._foreign(name))

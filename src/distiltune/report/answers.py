@@ -16,24 +16,20 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
         lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
     else:
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
-        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {_place(reply.answer)}"))
+        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {with_controls_shown(reply.answer.place)}"))
         lines.append(_marked(reply.answer))
     lines += [Text(with_controls_shown(f"note: {note}")) for note in reply.notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
-            lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({_place(other)})"))
+            lines.append(
+                Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({with_controls_shown(other.place)})")
+            )
     return lines
-
-
-def _place(answer: FoundAnswer) -> str:
-    where = f"{with_controls_shown(answer.document_name)}: " if answer.document_name else ""
-    return f"{where}line {answer.line}, column {answer.column}, characters {answer.start}-{answer.end}"
 
 
 def _marked(answer: FoundAnswer) -> Text:
     """The sentence with the answer's characters in bold; brackets around them where there is no bold."""
-    offset = answer.start - answer.sentence_start
-    before, after = answer.sentence[:offset], answer.sentence[offset + len(answer.text) :]
+    before, _, after = answer.in_sentence
     return Text.assemble(
         _on_one_line(before, keep_end=True),
         ("[" + _on_one_line(answer.text) + "]", "bold"),

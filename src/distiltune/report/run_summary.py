@@ -78,7 +78,7 @@ class RunSummary:
         hub_names: those of the names above that mean a repository on the Hugging Face hub, as
             `find_hub_names` finds them. They are shown whole; of any other path only the last part is.
         notes: sentences that a reader should know, such as the data's and the model's notes.
-        n_parameters: trained numbers, None if unknown.
+        n_parameters: numbers in the model as it was trained, None if unknown.
         analysis: where the best epoch's answers are right and where wrong, None if unknown.
         advice: what the coach says, the first thing to do first.
 

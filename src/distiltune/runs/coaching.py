@@ -24,6 +24,7 @@ from distiltune.settings.stored import stored_names
 from distiltune.system.durable import writing_text
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Coached, D, Task
+from distiltune.training.vitals import frozen_share, still_parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,7 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
     recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
     training, validation = prepared.training, prepared.validation
-    parameters = list(loaded.model.parameters())
-    n_frozen = sum(parameter.numel() for parameter in parameters if not parameter.requires_grad)
-    config = loaded.source.config
+    config, meant = loaded.source.config, bool(recipe.freeze or recipe.lora_rank)
     uniform, blind = 0.0, 0.0
     concerns: tuple[Concern, ...] = ()
     blind_scores: tuple[BlindScore, ...] = ()
@@ -60,7 +59,8 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         n_validation=validation.n_examples if validation is not None else 0,
         uniform_loss=uniform,
         blind_loss=blind,
-        frozen_share=n_frozen / max(1, sum(parameter.numel() for parameter in parameters)),
+        frozen_share=0.0 if meant else frozen_share(loaded.model),
+        still_parts=still_parts(loaded.model) if meant else (),
         fitting_rate=fitting_rate(task.name, config.hidden_size, recipe.epochs * prepared.steps_per_epoch)
         if uniform or blind
         else None,

@@ -136,7 +136,7 @@ class RunDirectory:
     def _writes(self, name: str) -> bool:
         """Whether a run writes something of this name, or of this name before it is whole."""
         places = (self.recipe, self.log, self.checkpoints, self.model, self.rejected, self.answers, self.report)
-        names = {path.name for path in (*places, self.events, self.curves_svg, self.curves_png)}
+        names = {path.name for path in (*places, self.adapter, self.events, self.curves_svg, self.curves_png)}
         names |= _prediction_files()
         begun = {f".{each}.new" for each in names}
         return name in names | begun or left_over_of(Path(name)) in names
@@ -181,6 +181,11 @@ class RunDirectory:
         return self.path / "model"
 
     @property
+    def adapter(self) -> Path:
+        """The best epoch's adapters as `peft` reads them, if it was trained with LoRA."""
+        return self.path / "adapter"
+
+    @property
     def rejected(self) -> Path:
         """Every input row that was left out, and why."""
         return self.path / "rejected.jsonl"
@@ -197,7 +202,7 @@ class RunDirectory:
 
     @property
     def events(self) -> Path:
-        """TensorBoard's events, if they were asked for."""
+        """What trackers keep on this machine, such as TensorBoard's events, if any was asked for."""
         return self.path / "events"
 
     @property

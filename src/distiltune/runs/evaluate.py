@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,18 @@ from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, DistiltuneError
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.model.source import PACKAGED
+from distiltune.progress import counted
 from distiltune.recipe.choose_task import entry_of_model, with_task_of_model
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
+from distiltune.report.short_html import block, line, listed, metrics_table
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import writing_text, writing_to
 from distiltune.system.host import restored
 from distiltune.system.names import as_names, as_path
 from distiltune.tasks.base import Dataset
+from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.own import NOTHING_OWN, Metric, Own
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
 
@@ -41,6 +45,7 @@ class Evaluated:
         noted: what else there is to know of rows, such as a gold answer that is not in its text.
         notes: sentences for a person.
         written: the files of predictions.
+        guide: the metrics in words.
 
     """
 
@@ -54,11 +59,31 @@ class Evaluated:
     noted: tuple[RowFinding, ...]
     notes: tuple[str, ...]
     written: tuple[str, ...] = ()
+    guide: TaskGuide | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The record as plain values."""
+        """The record as plain values, without the guide."""
         listed = {name: [finding.as_json() for finding in getattr(self, name)] for name in ("rejected", "noted")}
-        return {**asdict(self), **listed}
+        return {**asdict(replace(self, guide=None)), **listed}
+
+    def __repr__(self) -> str:
+        scores = self.guide.scores(self.metrics) if self.guide is not None else ""
+        left_out = f", {len(self.rejected):,} rows left out" if self.rejected else ""
+        return f"<Evaluated {self.n_examples:,} examples: {scores or 'nothing to compare with'}{left_out}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the figures, what was left out, and what there is to know."""
+        out = f"{len(self.rejected):,} rows left out" if self.rejected else ""
+        return block(
+            (
+                line(f"{self.task.replace('-', ' ')} on {', '.join(self.data)}: {counted(self.n_examples, 'example')}"),
+                metrics_table(self.metrics, self.guide) if self.guide is not None else "",
+                line(out, bold=True) if out else "",
+                listed([f"{each.where}: {each.message}" for each in self.rejected], 3),
+                listed(self.notes, 5),
+                listed([f"written: {path}" for path in self.written]),
+            )
+        )
 
 
 @restored()
@@ -69,6 +94,7 @@ def evaluate(
     predictions: str | Path | None = None,
     recipe: Recipe | None = None,
     on_progress: Callable[[int, int], None] | None = None,
+    metrics: Mapping[str, Metric] | None = None,
     **settings: Any,
 ) -> Evaluated:
     """Measure a model on data with gold answers.
@@ -80,6 +106,7 @@ def evaluate(
         recipe: settings of reading and of windows; what it leaves to its defaults is as the model was trained. It may
             be that of a training: what is of training is not looked at.
         on_progress: told how many examples are done, of how many.
+        metrics: figures of one's own, by name.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
             are refused. Products are taken in float32, whatever the precision of the training.
 
@@ -89,7 +116,9 @@ def evaluate(
     """
     _check_settings(settings, FOR_USE if predictions is None else FOR_PREDICTING, "evaluate", model)
     recipe = (recipe or Recipe()).with_changes(**settings, model=model)
-    return _run(recipe, settings, data, "evaluation", predictions, on_progress)
+    own = Own(metrics or {})
+    recipe.with_changes(**own.settings)  # which says what is wrong with a name
+    return _run(recipe, settings, data, "evaluation", predictions, on_progress, own)
 
 
 @restored()
@@ -140,6 +169,7 @@ def _run(
     use: Use,
     predictions: str | Path | None,
     on_progress: Callable[[int, int], None] | None,
+    own: Own = NOTHING_OWN,
 ) -> Evaluated:
     sources = as_names(data, "data", least=1)
     trained = _load(recipe, given, sources)
@@ -161,11 +191,12 @@ def _run(
         data=sources,
         n_examples=dataset.n_examples,
         n_features=len(dataset.features),
-        metrics=dict(evaluation.metrics),
+        metrics=own.figures(evaluation),
         rejected=tuple(dataset.findings.unused()),
         noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
         notes=_notes(loaded, dataset),
         written=_written(directory, task.prediction_files),
+        guide=task.guide(evaluation.metrics),
     )
 
 

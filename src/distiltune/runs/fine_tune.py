@@ -12,9 +12,10 @@ from typing import Any
 
 from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
-from distiltune.errors import TrainingError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe, named_settings
+from distiltune.report.short_html import advice_list, block, epochs_table, line, loss_curve
 from distiltune.runs.coaching import training_facts
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
@@ -23,21 +24,23 @@ from distiltune.runs.provenance import Provenance, write_run_start
 from distiltune.runs.results import write_results
 from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable, write_base
 from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
-from distiltune.runs.setup import make_optimiser, training_setup
+from distiltune.runs.setup import make_optimiser, training_setup, with_average
 from distiltune.settings.engine import AUTO
 from distiltune.system.device import choose_device
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.system.names import as_path
 from distiltune.tasks.base import Paired
+from distiltune.tasks.own import NOTHING_OWN, Own
 from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.distributed import joined, largest_of_all, processes
 from distiltune.training.interruption import Interruption, Terminated
 from distiltune.training.loop import EpochReport, Evaluate, Keeper, LoopState, Watcher, train
+from distiltune.training.objective import TableColumn
 from distiltune.training.optimiser import Adam
 from distiltune.training.reporter import Quiet, Reporter
 from distiltune.training.run_log import RunLog, plain_values
-from distiltune.training.tensorboard import EventsWatcher, open_events
+from distiltune.training.trackers import Tracked, check_installed, tracking
 
 GoOn = Callable[[EpochReport], bool]
 """Asked after an epoch whether to train on."""
@@ -55,6 +58,7 @@ class FineTuned:
         recipe: the recipe as run.
         scores: the best epoch's main scores in words, empty without validation data.
         advice: what the coach says, the first thing to do first.
+        columns: of the epoch table.
 
     """
 
@@ -65,6 +69,24 @@ class FineTuned:
     recipe: Recipe
     scores: str = ""
     advice: tuple[Advice, ...] = ()
+    columns: tuple[TableColumn, ...] = ()
+
+    def __repr__(self) -> str:
+        scores = f" ({self.scores})" if self.scores else ""
+        return f"<FineTuned {self.directory}: best epoch {self.best_epoch} of {len(self.epochs)}{scores}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores, the epoch table, the curve of the loss, and what the coach says."""
+        return block(
+            (
+                line(self.scores or "no validation data, so nothing was measured", bold=True),
+                line(f"best epoch: {self.best_epoch} of {len(self.epochs)}, counted from 0", muted=True),
+                epochs_table(self.columns, self.epochs, self.best_epoch),
+                loss_curve(self.epochs),
+                advice_list(self.advice),
+                line(f"model: {self.model}; report: {self.directory / 'report.html'}", muted=True),
+            )
+        )
 
     @property
     def best(self) -> EpochReport:
@@ -91,6 +113,8 @@ def fine_tune(
     overwrite: bool = False,
     reporter: Reporter | None = None,
     go_on: GoOn | None = None,
+    callbacks: Sequence[Watcher] = (),
+    own: Own = NOTHING_OWN,
     **settings: Any,
 ) -> FineTuned:
     """Fine-tune a model and write a run directory.
@@ -102,6 +126,8 @@ def fine_tune(
         overwrite: replace a run that is already there.
         reporter: who shows the progress; by default nobody.
         go_on: asked after each epoch, when its report is written, whether to train on; in one process only.
+        callbacks: told of steps and epochs, in the first process.
+        own: metrics and a loss of one's own.
         **settings: settings that win over the recipe, such as ``train="train.json"``, ``epochs=2``.
 
     Raises:
@@ -109,20 +135,30 @@ def fine_tune(
 
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.build(named_settings(recipe or AUTO))
-    recipe = recipe.with_changes(**settings)
+    recipe = recipe.with_changes(**settings, **own.settings)
     run = RunDirectory(as_path(output, "output"))
     if processes().writes:
         run.check_free(overwrite=overwrite)
-    return _fine_tune(recipe, run, reporter, overwrite=overwrite, resumed_with=None, go_on=go_on)
+    asked = _Asked(checked_callbacks(callbacks), own, go_on, overwrite=overwrite)
+    return _fine_tune(recipe, run, reporter, asked)
 
 
 @restored()
-def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any) -> FineTuned:
+def resume(
+    run: str | Path,
+    *,
+    reporter: Reporter | None = None,
+    callbacks: Sequence[Watcher] = (),
+    own: Own = NOTHING_OWN,
+    **settings: Any,
+) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
     Args:
         run: its run directory.
         reporter: who shows the progress; by default nobody.
+        callbacks: told of the steps and epochs from here on, in the first process.
+        own: the metrics and the loss that the run was begun with.
         **settings: settings that may differ from then, such as ``threads`` or ``non_finite``; ``precision``, if it is
             named, does, and otherwise stays what it was, whatever `auto` is on this machine.
 
@@ -135,25 +171,59 @@ def resume(run: str | Path, *, reporter: Reporter | None = None, **settings: Any
     if not directory.recipe.is_file():
         find_resumable(directory)  # which says so
     begun = Recipe.from_toml(directory.recipe)
-    recipe = begun.with_changes(**settings)
+    recipe = begun.with_changes(**settings, **own.settings)
     check_recipe(begun.model_dump(mode="json"), recipe, directory)
-    return _fine_tune(recipe, directory, reporter, overwrite=True, resumed_with=settings)
+    asked = _Asked(checked_callbacks(callbacks), own, overwrite=True, resumed_with=settings)
+    return _fine_tune(recipe, directory, reporter, asked)
 
 
-def _fine_tune(
-    recipe: Recipe,
-    run: RunDirectory,
-    reporter: Reporter | None,
-    *,
-    overwrite: bool,
-    resumed_with: Mapping[str, Any] | None,
-    go_on: GoOn | None = None,
-) -> FineTuned:
-    """Begin a run, or go on with one ``resumed_with`` these settings."""
-    here = processes()
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What was asked for beside the recipe.
+
+    Attributes:
+        callbacks: told of steps and epochs.
+        own: metrics and a loss of one's own.
+        go_on: asked after each epoch whether to train on.
+        overwrite: replace a run that is there.
+        resumed_with: go on with the run, with these settings; None: begin one.
+
+    """
+
+    callbacks: tuple[Watcher, ...] = ()
+    own: Own = NOTHING_OWN
+    go_on: GoOn | None = None
+    overwrite: bool = False
+    resumed_with: Mapping[str, Any] | None = None
+
+
+def checked_callbacks(callbacks: Sequence[Watcher]) -> tuple[Watcher, ...]:
+    """The callbacks, each of which has the methods of a `Watcher`.
+
+    Raises:
+        RecipeError: naming the first that has not.
+
+    """
+    found = tuple(callbacks) if isinstance(callbacks, list | tuple) else (callbacks,)
+    for each in found:
+        missing = [name for name in ("on_step", "on_epoch") if not callable(getattr(each, name, None))]
+        if missing or isinstance(each, type):
+            what = "a class, and not one of its objects" if isinstance(each, type) else f"without {missing[0]}"
+            raise RecipeError(
+                f"A callback is {what}: {type(each).__name__ if not isinstance(each, type) else each.__name__}.",
+                where="callbacks",
+                fix="give objects with on_step(report) and on_epoch(report); distiltune.Watcher has both to inherit",
+            )
+    return found
+
+
+def _fine_tune(recipe: Recipe, run: RunDirectory, reporter: Reporter | None, asked: _Asked) -> FineTuned:
+    """Begin a run, or go on with one."""
+    here, resumed_with, go_on = processes(), asked.resumed_with, asked.go_on
     if go_on is not None and here.world_size > 1:
         raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
+    check_installed(recipe.tracker)
     lock = RunLock(run.path)
     try:
         device = choose_device(recipe.device, here.local_rank)
@@ -165,19 +235,20 @@ def _fine_tune(
             resumed = find_resumable(run) if resumed_with is not None else None
             # Before anything is written: a typing error costs no last run.
             if resumed is None:
-                prepared = prepare(recipe, here, device)
+                prepared = prepare(recipe, here, device, own=asked.own)
             else:
                 named = (resumed_with or {}).get("precision", "")
-                prepared = prepare_again(recipe, here, device, run, resumed, named)
+                prepared = prepare_again(recipe, here, device, run, resumed, named, asked.own)
             if not here.writes:
                 return _follow(prepared, run, interruption)
             if resumed is None:
                 run.make()
                 lock.acquire()
-                if kept := run.create(overwrite=overwrite, recipe=_provenance(prepared).as_toml()):
+                if kept := run.create(overwrite=asked.overwrite, recipe=_provenance(prepared).as_toml()):
                     reporter.note(f"what no run writes stays in the run directory: {', '.join(kept)}")
             with RunLog(run.log, resumed.state["log_bytes"] if resumed is not None else None) as log:
-                return _logged_run(_Writing(prepared, run, log, reporter, interruption, go_on or _always))
+                writing = _Writing(prepared, run, log, reporter, interruption, go_on or _always, asked.callbacks)
+                return _logged_run(writing)
     finally:
         lock.release()
         reporter.close()
@@ -193,6 +264,7 @@ class _Writing:
     reporter: Reporter
     interruption: Interruption
     go_on: GoOn
+    callbacks: tuple[Watcher, ...] = ()
 
 
 def _always(report: EpochReport) -> bool:
@@ -222,7 +294,7 @@ def _run(writing: _Writing) -> FineTuned:
     prepared, run, log, reporter = writing.prepared, writing.run, writing.log, writing.reporter
     _begin(writing)
     model, resumed = prepared.loaded.model, prepared.resumed
-    optimiser = make_optimiser(prepared.recipe, model)
+    optimiser = with_average(make_optimiser(prepared.recipe, model), prepared.recipe)
     coach = Coach(training_facts(prepared, run), model, optimiser, log, reporter.note)
     checkpoints = _checkpoints(writing, optimiser)
     keeper = _keeper(writing, checkpoints, coach)
@@ -234,12 +306,13 @@ def _run(writing: _Writing) -> FineTuned:
         _put_back(prepared, optimiser)
     if keeper.is_finished or len(keeper.epochs) == prepared.recipe.epochs:
         reporter.note("this training was finished already; nothing is left to train, and its results are written again")
-    reporter.begin(prepared.task.table, prepared.recipe.epochs, prepared.steps_per_epoch)
+    reporter.begin(prepared.table, prepared.recipe.epochs, prepared.steps_per_epoch)
     try:
         with _events(writing) as events:
             if not keeper.is_finished:
                 with writing.interruption.deferred():
-                    _train(prepared, optimiser, partial(_evaluate, writing, coach), keeper, (*events, coach))
+                    watchers = (*events, coach, *writing.callbacks)
+                    _train(prepared, optimiser, partial(_evaluate, writing, coach), keeper, watchers)
             checkpoints.wait()
     except KeyboardInterrupt as stopped:
         reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
@@ -306,16 +379,13 @@ def _keeper(writing: _Writing, checkpoints: CheckpointWriter, coach: Coach) -> R
 
 @contextmanager
 def _events(writing: _Writing) -> Iterator[tuple[Watcher, ...]]:
-    """TensorBoard's watcher, if it was asked for."""
-    resumed = writing.prepared.resumed
-    if not writing.prepared.recipe.tensorboard:
-        yield ()
-        return
-    events = open_events(writing.run.events, resumed.position.steps_done if resumed is not None else 0)
-    try:
-        yield (EventsWatcher(events),)
-    finally:
-        events.close()
+    """The trackers that were asked for."""
+    prepared, run = writing.prepared, writing.run
+    resumed, settings = prepared.resumed, prepared.recipe.model_dump(mode="json", include=set(prepared.recipe.names))
+    steps_done = resumed.position.steps_done if resumed is not None else 0
+    tracked = Tracked(run.events, run.path.resolve().name, settings, steps_done)
+    with tracking(prepared.recipe.tracker, tracked, writing.reporter.note) as watchers:
+        yield watchers
 
 
 def _evaluate(writing: _Writing, coach: Coach) -> Mapping[str, float]:
@@ -333,8 +403,9 @@ def _evaluate(writing: _Writing, coach: Coach) -> Mapping[str, float]:
 
     with writing.interruption.at_once():  # a signal may break it off anywhere: it has no state to save
         found = prepared.task.evaluate(prepared.loaded.model, data, run.new_predictions, on_progress)
+        figures = prepared.own.figures(found)
     coach.on_losses(found.losses if isinstance(found, Paired) else None)
-    return found.metrics
+    return figures
 
 
 def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
@@ -346,10 +417,18 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
     log.write("end", outcome="done", best_epoch=best, seconds=round(time.perf_counter() - prepared.began, 3))
     metrics = keeper.epochs[best].validation
     guide = prepared.task.guide(metrics)
-    for line in guide.decisions:
-        writing.reporter.note(line)
-    scores = guide.scores(metrics)
-    return FineTuned(run.path, run.model, tuple(keeper.epochs), best, prepared.recipe, scores, findings.advice)
+    for decision in guide.decisions:
+        writing.reporter.note(decision)
+    return FineTuned(
+        directory=run.path,
+        model=run.model,
+        epochs=tuple(keeper.epochs),
+        best_epoch=best,
+        recipe=prepared.recipe,
+        scores=guide.scores(metrics),
+        advice=findings.advice,
+        columns=prepared.task.table,
+    )
 
 
 def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption) -> FineTuned:
@@ -364,14 +443,14 @@ def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption
         if prepared.validation is None:
             return {}
         with interruption.at_once():
-            return task.evaluate(model, prepared.validation).metrics
+            return prepared.own.figures(task.evaluate(model, prepared.validation))
 
     if not follower.is_finished:
-        optimiser = make_optimiser(recipe, model)
+        optimiser = with_average(make_optimiser(recipe, model), recipe)
         _put_back(prepared, optimiser)
         with interruption.deferred():
             _train(prepared, optimiser, evaluate, follower)
-    return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe)
+    return FineTuned(run.path, run.model, tuple(follower.epochs), follower.best.epoch, recipe, columns=task.table)
 
 
 def _train(

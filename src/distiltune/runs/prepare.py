@@ -10,14 +10,17 @@ from typing import Any
 
 import torch
 
-from distiltune.errors import RecipeError
+from distiltune.data.feature_set import FeatureSet
+from distiltune.errors import DataError, RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
 from distiltune.model.encoder import count_parameters, model_device
+from distiltune.model.lora import adapt
 from distiltune.recipe.auto import Chosen, Situation, fitted
 from distiltune.recipe.choose_task import with_task_of_training
-from distiltune.recipe.recipe import MONITORS, Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
+from distiltune.runs.lora import lora_settings
 from distiltune.runs.resume import (
     BEGAN_FROM,
     BY_CONTENT,
@@ -47,9 +50,12 @@ from distiltune.system.device import (
 )
 from distiltune.tasks.base import Dataset, Lesson, Task
 from distiltune.tasks.labels import labels_of
+from distiltune.tasks.own import NOTHING_OWN, Own
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, check_same, in_turn
 from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.objective import TableColumn
+from distiltune.training.parameters import freeze
 from distiltune.training.reporter import Reporter
 from distiltune.training.setup import count_steps
 
@@ -74,6 +80,7 @@ class PreparedRun:
     surroundings: Mapping[str, Any]
     chosen: Chosen
     resumed: Resumed | None = None
+    own: Own = NOTHING_OWN
 
     @property
     def task(self) -> Task[Any]:
@@ -94,7 +101,12 @@ class PreparedRun:
     @property
     def choice(self) -> BestEpoch:
         """How the best epoch is chosen, before the first."""
-        return BestEpoch(MONITORS[self.recipe.monitor], self.recipe.min_change)
+        return BestEpoch(self.recipe.better, self.recipe.min_change)
+
+    @property
+    def table(self) -> tuple[TableColumn, ...]:
+        """The epoch table's columns after the epoch's number, those of the user's own metrics last."""
+        return (*self.task.table, *self.own.columns)
 
     @property
     def resolved(self) -> dict[str, Any]:
@@ -118,31 +130,38 @@ class PreparedRun:
 
 
 def prepare(
-    recipe: Recipe, here: Processes, device: torch.device, model: str = "", precision_name: str = ""
+    recipe: Recipe,
+    here: Processes,
+    device: torch.device,
+    model: str = "",
+    precision_name: str = "",
+    own: Own = NOTHING_OWN,
 ) -> PreparedRun:
     """Machine, model, data, in this order; the seed is set before the head's first weights are drawn.
 
-    ``model`` and ``precision_name``, if given, stand in place of the recipe's.
+    ``model`` and ``precision_name``, if given, stand in place of the recipe's; ``own`` are the functions that it names.
     """
     began = time.perf_counter()
-    keep_freed_memory()
-    set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
-    seed_everything(recipe.seed)
+    own.check(recipe.metrics, recipe.loss)
+    _check_fold(recipe)
+    _set_machine(recipe, here)
     recipe = with_task_of_training(recipe)
     spec = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe)
     opened = spec.open_training(device)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
     loaded = opened.load_model(model or recipe.model, dropouts)
     give_back_freed_memory()  # the files' tensors, which the model has copies of
+    loaded = _trained_in_part(loaded, recipe)
     precision = choose_precision(precision_name or recipe.precision, device, loaded.source.config.hidden_size)
     allow_tf32(precision == "tf32")
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
-        lesson = opened.lesson(loaded)
+        lesson = own.lesson(opened.lesson(loaded))
         teaching = _teaching(recipe)
         if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
             lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
+    _check_weights(lesson.features)
     seed_dropout(device, recipe.seed, here.rank)
     steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
     recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson, steps_per_epoch))
@@ -167,7 +186,15 @@ def prepare(
         lesson,
         around,
         chosen,
+        own=own,
     )
+
+
+def _set_machine(recipe: Recipe, here: Processes) -> None:
+    """Memory, threads and the seed."""
+    keep_freed_memory()
+    set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
+    seed_everything(recipe.seed)
 
 
 def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any], steps_per_epoch: int) -> Situation:
@@ -198,14 +225,20 @@ def _teaching(recipe: Recipe) -> Teaching | None:
 
 
 def prepare_again(
-    recipe: Recipe, here: Processes, device: torch.device, run: RunDirectory, resumed: Resumed, precision: str
+    recipe: Recipe,
+    here: Processes,
+    device: torch.device,
+    run: RunDirectory,
+    resumed: Resumed,
+    precision: str,
+    own: Own = NOTHING_OWN,
 ) -> PreparedRun:
     """What a run that is resumed needs, once recipe and data are seen to be those that it was begun with.
 
     ``precision`` is what it is to go on in, if somebody named one.
     """
     check_recipe(resumed.state["recipe"], recipe, run)
-    prepared = prepare(recipe, here, device, str(run.base), precision_of(resumed.state, precision, device))
+    prepared = prepare(recipe, here, device, str(run.base), precision_of(resumed.state, precision, device), own)
     check_data(resumed.state["data"], prepared.surroundings["data"], run)
     kept = {name: resumed.state[name] for name in BEGAN_FROM}
     return replace(
@@ -223,12 +256,53 @@ def _with_note(loaded: LoadedModel, device: torch.device, precision: Precision) 
     probability = source.config.attention_dropout
     if probability == 0.0 or _drops_attention(device, precision):
         return loaded
-    note = f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it."
-    return loaded if note in source.notes else replace(loaded, source=replace(source, notes=(*source.notes, note)))
+    return _noted(
+        loaded,
+        f"Attention dropout ({probability:g}) is not applied: flash attention has none. --precision float32 has it.",
+    )
+
+
+def _noted(loaded: LoadedModel, note: str) -> LoadedModel:
+    source = loaded.source
+    if not note or note in source.notes:
+        return loaded
+    return replace(loaded, source=replace(source, notes=(*source.notes, note)))
 
 
 def _drops_attention(device: torch.device, precision: Precision) -> bool:
     return can_drop(device, torch.bfloat16 if precision == "bfloat16" else torch.float32)
+
+
+def _check_weights(features: FeatureSet) -> None:
+    if features.weights is not None and not features.weights.any():
+        raise DataError(
+            "No training example weighs anything: nothing can be learnt.",
+            where="the column sample_weight",
+            fix="give rows a weight above 0, or take the column out",
+        )
+
+
+def _check_fold(recipe: Recipe) -> None:
+    if recipe.folds and recipe.fold is None:
+        raise RecipeError(
+            f"{recipe.folds} folds are {recipe.folds} trainings, and this is one.",
+            where="recipe: folds",
+            fix="say which, as --fold 0; in Python distiltune.cross_validate trains all of them",
+        )
+
+
+def _trained_in_part(loaded: LoadedModel, recipe: Recipe) -> LoadedModel:
+    """The model of which only that is trained which the recipe says, with a note on it if that is not all."""
+    lora = lora_settings(recipe)
+    if lora is None:
+        return _noted(loaded, freeze(loaded.model, recipe.freeze))
+    adapt(loaded.model, lora)
+    n_trained = sum(each.numel() for each in loaded.model.parameters() if each.requires_grad)
+    return _noted(
+        loaded,
+        f"LoRA of rank {lora.rank} beside {', '.join(lora.targets)}: {n_trained:,} weights are trained with the head. "
+        "model/ has the products merged into the layers, adapter/ has them alone.",
+    )
 
 
 def _check_warmup(recipe: Recipe, n_steps: int) -> None:

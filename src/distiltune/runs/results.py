@@ -19,6 +19,7 @@ from distiltune.report.run_summary import DataSummary, RecipeEntry, RunSummary, 
 from distiltune.runs.coaching import CoachFindings, sum_up_run
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import RunKeeper
+from distiltune.runs.lora import keep_adapter
 from distiltune.runs.prepare import PreparedRun
 from distiltune.runs.provenance import versions
 from distiltune.system.durable import write_whole
@@ -48,11 +49,12 @@ def write_results(
         _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
     )
     loaded, task = prepared.loaded, prepared.task
+    tensors = keep_adapter(run, _to_keep(read_weights(best_directory), task), prepared.recipe, task)
     write_model_directory(
         run.model,
         ModelToWrite(
             loaded.source.config,
-            _to_keep(read_weights(best_directory), task),
+            tensors,
             loaded.tokenizer,
             task.head_rules,
             (task.architecture,),
@@ -110,7 +112,7 @@ def _summary(
         validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
         recipe=tuple(RecipeEntry(name, values[name], Recipe.describe(name)) for name in recipe.names),
         precision=prepared.precision,
-        columns=prepared.task.table,
+        columns=prepared.table,
         epochs=epochs,
         steps=tuple(keeper.steps),
         steps_per_epoch=prepared.steps_per_epoch,

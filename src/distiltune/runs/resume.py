@@ -32,7 +32,7 @@ from distiltune.training.run_log import count_lines
 MAY_CHANGE: Final = frozenset(
     {
         *("device", "threads", "evaluation_tokens", "log_every"),
-        *("checkpoint_minutes", "checkpoint_steps", "non_finite", "tensorboard"),
+        *("checkpoint_minutes", "checkpoint_steps", "non_finite", "tracker"),
     }
 )
 """Settings that decide neither what is learnt nor in which order; everything else must be as the run was begun."""

@@ -6,7 +6,9 @@ from torch import nn
 
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.prepare import PreparedRun
+from distiltune.training.average import Average, Averaging
 from distiltune.training.optimiser import Adam
+from distiltune.training.parameters import rate_factors
 from distiltune.training.schedule import PolynomialDecay
 from distiltune.training.setup import LoopSettings, TrainingSetup
 
@@ -19,7 +21,24 @@ def make_optimiser(recipe: Recipe, model: nn.Module) -> Adam:
         beta2=recipe.adam_beta2,
         epsilon=recipe.adam_epsilon,
         weight_decay=recipe.weight_decay,
+        rate_factors=rate_factors(model, recipe.layer_rate_decay),
     )
+
+
+def with_average(optimiser: Adam, recipe: Recipe) -> Adam:
+    """The optimiser, with the mean of its weights that the recipe asks for, if it asks for one."""
+    averaging = _averaging(recipe)
+    if averaging is not None:
+        optimiser.average = Average(optimiser.parameters, averaging)
+    return optimiser
+
+
+def _averaging(recipe: Recipe) -> Averaging | None:
+    if recipe.average == "steps":
+        return Averaging(decay=recipe.average_decay)
+    if recipe.average == "epochs":
+        return Averaging(first_epoch=max(0, recipe.epochs - recipe.average_epochs))
+    return None
 
 
 def training_setup(prepared: PreparedRun, optimiser: Adam) -> TrainingSetup:
@@ -42,6 +61,7 @@ def training_setup(prepared: PreparedRun, optimiser: Adam) -> TrainingSetup:
         ),
         precision=prepared.precision,
         here=prepared.here,
+        average=optimiser.average,
     )
 
 

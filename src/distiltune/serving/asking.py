@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
-from typing import Annotated, Final, TypeVar
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final, TypeVar
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from distiltune.serving.batching import OverloadedError
-from distiltune.serving.files_to_text import FileKind, file_to_text
+from distiltune.serving.batching import DynamicBatcher, Job, Output, OverloadedError
+from distiltune.serving.files_to_text import TIMEOUT_S, file_to_text
 from distiltune.serving.gate import Limits
-from distiltune.serving.server import PROBLEMS, AnswerTimeoutError
+from distiltune.serving.pace import Pace
+from distiltune.serving.readers import KIND_OF_ENDING, FileKind
+from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, WrongContentTypeError
+from distiltune.version import __version__
 
 NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
+
+CHARACTERS_A_TOKEN: Final = 8
+"""More than there are in any language on average: for what a text takes at least."""
 
 _GONE_S: Final = 2.0  # how often it is checked whether who asked is still there
 _PARSERS: Final = 2  # files that are parsed at once
 _RETRY_AFTER_S: Final = 5  # an honest file takes less
+_LONGEST_RETRY_S: Final = 60
+_PACE_BYTES: Final = 2_000_000
+_SAMPLE_TEXTS, _SAMPLE_WORDS = 16, 300
 
 R = TypeVar("R")
 
@@ -31,6 +41,45 @@ class TextOut(BaseModel):
 
     text: str
     characters: int
+    pages: Annotated[list[int], Field(description="Where each page begins, in code points; empty without pages.")]
+    notes: Annotated[list[str], Field(description="What was left out or guessed, in sentences.")]
+
+
+class AboutOut(BaseModel):
+    """What answers, and what the server takes."""
+
+    name: str
+    task: str
+    labels: Annotated[list[str], Field(description="What it can say; empty where that is a part of the text.")]
+    version: Annotated[str, Field(description="Of distiltune.")]
+    notes: list[str]
+    can_decline: Annotated[bool, Field(description="Whether it may say that there is nothing to say.")]
+    max_body_bytes: int
+    max_answer_seconds: float
+    file_kinds: Annotated[dict[str, FileKind], Field(description="Ending of a file's name → its kind, for /api/text.")]
+
+
+def about(name: str, task: str, notes: Sequence[str], limits: Limits) -> dict[str, Any]:
+    """What is the same for every task in `AboutOut`."""
+    return {
+        "name": name,
+        "task": task,
+        "version": __version__,
+        "notes": list(notes),
+        "max_body_bytes": limits.max_body_bytes,
+        "max_answer_seconds": limits.answer_s,
+        "file_kinds": dict(KIND_OF_ENDING),
+    }
+
+
+def json_example(example: Any) -> dict[str, Any]:
+    """What adds an example of a route's body to its description."""
+    return {"requestBody": {"content": {"application/json": {"example": example}}}}
+
+
+def sample_texts() -> list[str]:
+    """Texts that a model reads before it is served, to learn how fast that is."""
+    return ["word " * _SAMPLE_WORDS] * _SAMPLE_TEXTS
 
 
 def load_apart(load: Callable[[], R]) -> R:
@@ -78,39 +127,97 @@ async def in_time(limits: Limits, fix: str) -> AsyncIterator[None]:
         raise took_too_long(limits, fix) from None
 
 
+async def outputs_in_time(
+    batcher: DynamicBatcher, job: Job, until: float, limits: Limits, fix: str
+) -> list[Output | None]:
+    """The model's outputs of a request's windows; None for those that it has not read when the time is up.
+
+    Args:
+        batcher: which reads them.
+        job: the request's windows on their way.
+        until: when the time is up, on the clock of `time.perf_counter`.
+        limits: of the server.
+        fix: what to do if it has read none.
+
+    Raises:
+        OverloadedError: if nothing has been read, and its turn has not come for half of the time: others took longer
+            than was reckoned.
+        AnswerTimeoutError: if nothing has been read though its turn had come.
+
+    """
+    try:
+        async with asyncio.timeout(max(0.0, until - time.perf_counter())):
+            return [*await asyncio.wrap_future(job.future)]
+    except TimeoutError:
+        outputs = job.stop()
+        if any(each is not None for each in outputs):
+            return outputs
+        if job.taken_at > until - limits.read_s / 2:
+            raise OverloadedError(batcher.retry_after()) from None
+        raise took_too_long(limits, fix) from None
+
+
 @dataclass(slots=True)
-class _FileQuota:
-    """How many files are in process, and how many bytes they have: a share of what the server takes on at all."""
+class _FileDesk:
+    """Files in process, a share of all that is taken: how many, how many bytes, and how fast they are read."""
 
     limits: Limits
     n_files: int = 0
     n_bytes: int = 0
+    pace: Pace = field(default_factory=lambda: Pace(_PACE_BYTES))
+    parsers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PARSERS))
+
+    @property
+    def longest_wait_s(self) -> float:
+        """How long a file may wait for its turn, so that there is time left to read it."""
+        return max(self.limits.answer_s / 3, self.limits.answer_s - TIMEOUT_S)
 
     @contextmanager
     def taken(self, n_bytes: int) -> Iterator[None]:
         """Count a file in; a single one is never too large.
 
         Raises:
-            OverloadedError: if there are too many already.
+            OverloadedError: if there are too many already, or they will take too long.
 
         """
         too_many_bytes = self.n_files > 0 and self.n_bytes + n_bytes > self.limits.max_bytes // 2
-        if self.n_files >= self.limits.max_files or too_many_bytes:
-            raise OverloadedError(_RETRY_AFTER_S)
+        seconds = self.pace.seconds_for(self.n_bytes) / _PARSERS
+        if self.n_files >= self.limits.max_files or too_many_bytes or seconds > self.longest_wait_s:
+            raise OverloadedError(min(_LONGEST_RETRY_S, max(_RETRY_AFTER_S, round(seconds / 2))))
         self.n_files, self.n_bytes = self.n_files + 1, self.n_bytes + n_bytes
         try:
             yield
         finally:
             self.n_files, self.n_bytes = self.n_files - 1, self.n_bytes - n_bytes
 
+    @asynccontextmanager
+    async def turn(self, n_bytes: int) -> AsyncIterator[None]:
+        """Wait for a parser, the oldest file first, and measure how long it is used.
+
+        Raises:
+            OverloadedError: if none is free in time to read the file in the time that an answer may take.
+
+        """
+        try:
+            async with asyncio.timeout(self.longest_wait_s):
+                await self.parsers.acquire()
+        except TimeoutError:
+            raise OverloadedError(_RETRY_AFTER_S) from None
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.parsers.release()
+            self.pace.add(n_bytes, time.perf_counter() - began)
+
 
 def add_text_route(router: APIRouter, limits: Limits) -> None:
     """Add the route that makes a text of a file; files have a quota of their own, so that they hold up no answer."""
-    quota, parsers = _FileQuota(limits), asyncio.Semaphore(_PARSERS)
+    desk = _FileDesk(limits)
 
     @router.post(
         "/text",
-        summary="The text of a file: plain text or Markdown, HTML, PDF",
+        summary="The text of a file, whose kind is said: plain text, Markdown, HTML, PDF, docx, epub, CSV, JSON",
         responses=PROBLEMS,
         openapi_extra={
             "requestBody": {
@@ -120,8 +227,14 @@ def add_text_route(router: APIRouter, limits: Limits) -> None:
         },
     )
     async def text(request: Request, kind: Annotated[FileKind, Query(description="What kind of file.")]) -> TextOut:
+        if request.headers.get("content-type", "").startswith("multipart/"):
+            raise WrongContentTypeError(
+                "The file came in a form.",
+                where="header Content-Type",
+                fix="send the file itself as the body: curl --data-binary @FILE",
+            )
         content = await request.body()
-        with quota.taken(len(content)):
+        with desk.taken(len(content)):
             async with in_time(limits, fix="paste its text instead"):
-                found = await unless_gone(request, file_to_text(content, kind, parsers))
-        return TextOut(text=found, characters=len(found))
+                found = await unless_gone(request, file_to_text(content, kind, lambda: desk.turn(len(content))))
+        return TextOut(text=found.text, characters=len(found.text), pages=list(found.pages), notes=list(found.notes))

@@ -1,7 +1,11 @@
-"""Dynamic batching: features of several requests go through the model together, each request's own share in turn."""
+"""Dynamic batching: features of several requests go through the model together, the oldest request's first.
+
+What waits is bounded by the time that it will take: tokens that wait, over the tokens a second that were measured.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 import threading
 import time
@@ -19,6 +23,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, cumulative_lengths, pack
 from distiltune.errors import DistiltuneError
 from distiltune.model.encoder import model_device, rows_of
+from distiltune.serving.pace import Pace
 from distiltune.system.host import with_threads
 from distiltune.system.workers import plan_workers
 
@@ -26,7 +31,19 @@ Output = npt.NDArray[np.float32]
 
 _LEAST_TOKENS = 512
 """Fewer than this are not split up between workers."""
-_RATE_MEMORY = 0.9
+_PACE_TOKENS = 16_384
+"""Half of what is known of the pace is from so many tokens ago or less."""
+
+_SHORT_WINDOWS = 4
+"""A request of no more windows is short: it need not wait for the long ones before it."""
+
+_AT_ONCE = 0.1
+"""A request before which less than this share of the longest wait is queued is taken, however long it is."""
+
+RECKONED_SHARE = 0.75
+"""How much of an answer's time a request may have to wait, as reckoned; the pace is never quite what it was."""
+
+_LONGEST_RETRY_S = 60
 
 
 class OverloadedError(DistiltuneError):
@@ -45,12 +62,14 @@ class BatchSettings:
         max_batch_tokens: most tokens in a batch; a longer feature has a batch of its own.
         max_wait_s: how long a batch that is not full waits for more.
         max_queued_tokens: most tokens that may wait; beyond that requests are refused.
+        max_reckoned_s: longest time that a request may have to wait until it is read, as reckoned when it comes.
 
     """
 
     max_batch_tokens: int = 2_048
     max_wait_s: float = 0.003
     max_queued_tokens: int = 600_000
+    max_reckoned_s: float = 45.0
 
 
 OnBatch = Callable[[int, int, float], None]
@@ -66,6 +85,7 @@ class Job:
     future: Future[list[Output]] = field(default_factory=Future)
     n_taken: int = 0
     n_done: int = 0
+    taken_at: float = math.inf  # when the first of its windows was put into a batch, as `time.perf_counter` has it
 
     @property
     def n_features(self) -> int:
@@ -77,9 +97,23 @@ class Job:
         """Tokens that are not yet in a batch."""
         return int(self.features.offsets[-1] - self.features.offsets[self.n_taken])
 
+    @property
+    def is_short(self) -> bool:
+        """Whether it need not wait for long requests before it."""
+        return self.n_features - self.n_taken <= _SHORT_WINDOWS
+
+    def next_length(self) -> int:
+        """Tokens of the feature that is next."""
+        return int(self.features.offsets[self.n_taken + 1] - self.features.offsets[self.n_taken])
+
     def cancel(self) -> None:
         """Give it up: what is not yet in a batch will never be."""
         self.future.cancel()
+
+    def stop(self) -> list[Output | None]:
+        """Give it up, and keep what there is: an array a feature, None for those that have not been read."""
+        self.cancel()
+        return list(self.outputs)
 
 
 class DynamicBatcher:
@@ -101,7 +135,7 @@ class DynamicBatcher:
         self._settings = settings
         self._jobs: deque[Job] = deque()
         self._queued_tokens = 0
-        self._tokens_per_second = 0.0
+        self._pace = Pace(_PACE_TOKENS)
         self._n_running = 0
         self._is_alone = False
         self._closed = False
@@ -125,6 +159,39 @@ class DynamicBatcher:
         """Tokens that wait for a batch."""
         return self._queued_tokens
 
+    @property
+    def tokens_per_second(self) -> float:
+        """What the model reads, all threads together; 0 while nothing is known."""
+        return self._pace.per_second * len(self._threads)
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether requests are taken and worked on."""
+        return not self._closed and all(thread.is_alive() for thread in self._threads)
+
+    def seconds_for(self, n_tokens: int) -> float:
+        """How long so many tokens take where nothing else is to be read; 0 while nothing is known."""
+        return self._pace.seconds_for(n_tokens) / len(self._threads)
+
+    def seconds_left(self, job: Job) -> float:
+        """How long it will be, as far as can be told now, until a request is read; 0 while nothing is known."""
+        with self._changed:
+            return self.seconds_for(self._tokens_before(job, job.is_short) + job.n_tokens_left)
+
+    def warm_up(self, features: FeatureSet) -> None:
+        """Read these and forget them, so that the pace is known before the first requests come."""
+        self.submit(features).future.result()
+
+    def check_room(self, n_tokens: int) -> None:
+        """See whether a request of at least so many tokens would be taken, before they are made.
+
+        Raises:
+            OverloadedError: if not.
+
+        """
+        with self._changed:
+            self._check_room(n_tokens, n_tokens <= _SHORT_WINDOWS * _LEAST_TOKENS)
+
     def submit(self, features: FeatureSet) -> Job:
         """Put a request's features into the queue.
 
@@ -138,9 +205,8 @@ class DynamicBatcher:
             job.future.set_result([])
             return job
         with self._changed:
-            waiting = self._queued_tokens
-            if self._closed or (waiting and waiting + n_tokens > self._settings.max_queued_tokens):
-                raise OverloadedError(self._retry_after())
+            self._drop_cancelled()
+            self._check_room(n_tokens, job.is_short)
             self._queued_tokens += n_tokens
             self._jobs.append(job)
             self._changed.notify_all()
@@ -156,10 +222,41 @@ class DynamicBatcher:
         for thread in self._threads:
             thread.join(timeout_s)
 
-    def _retry_after(self) -> int:
-        if self._tokens_per_second == 0.0:
-            return 1
-        return min(30, max(1, math.ceil(self._queued_tokens / self._tokens_per_second)))
+    def _check_room(self, n_tokens: int, is_short: bool) -> None:
+        """To be called with the lock held.
+
+        Raises:
+            OverloadedError: if the request would wait too long, or what waits would be too much.
+
+        """
+        waiting, longest = self._queued_tokens, self._settings.max_reckoned_s
+        before, own = self.seconds_for(self._tokens_before(None, is_short)), self.seconds_for(n_tokens)
+        if before + own > longest and before > _AT_ONCE * longest:
+            raise OverloadedError(self._when_again(max(before + own - longest, min(own, longest))))
+        if self._closed or (waiting and waiting + n_tokens > self._settings.max_queued_tokens):
+            raise OverloadedError(self.retry_after())
+
+    def retry_after(self) -> int:
+        """In how many seconds all that waits now will be read; 1 to 60."""
+        return self._when_again(self.seconds_for(self._queued_tokens))
+
+    @staticmethod
+    def _when_again(seconds: float) -> int:
+        return min(_LONGEST_RETRY_S, max(1, math.ceil(seconds)))
+
+    def _tokens_before(self, job: Job | None, is_short: bool) -> int:
+        """Tokens that are read before those of this job, or of one that comes now; with the lock held.
+
+        Short requests wait for short ones only, but where there are long ones these have half of each batch.
+        """
+        n_short, n_long, is_found = 0, 0, False
+        for each in self._jobs:
+            is_found = is_found or each is job
+            if each.is_short:
+                n_short += 0 if is_found and is_short else each.n_tokens_left
+            elif not is_found:
+                n_long += each.n_tokens_left
+        return n_short + (min(n_short, n_long) if is_short else n_long)
 
     def _work(self, n_threads: int, n_threads_alone: int) -> None:
         """Run batches until closed.
@@ -178,7 +275,7 @@ class DynamicBatcher:
                 self._fail(taken, error)
                 continue
             seconds = time.perf_counter() - began
-            self._deliver(taken, parts, batch.n_tokens / seconds)
+            self._deliver(taken, parts, batch.n_tokens, seconds)
             self.on_batch(batch.n_features, batch.n_tokens, seconds)
 
     def _take(self, *, may_be_alone: bool) -> list[tuple[Job, int]]:
@@ -202,25 +299,40 @@ class DynamicBatcher:
                     return self._take_in_turn()
 
     def _take_in_turn(self) -> list[tuple[Job, int]]:
-        """One feature of each job after another, until the batch is full or this worker has its share."""
+        """Windows until the batch is full or this worker has its share: half of them at least are the oldest request's,
+        then come the short ones', one each in turn, then the others' by age."""
         share = math.ceil(self._queued_tokens / len(self._threads))
         most = min(self._settings.max_batch_tokens, max(_LEAST_TOKENS, share))
         taken: list[tuple[Job, int]] = []
-        n_tokens = 0
-        while self._jobs:
-            job = self._jobs[0]
-            length = int(job.features.offsets[job.n_taken + 1] - job.features.offsets[job.n_taken])
-            if taken and n_tokens + length > most:
-                break
-            taken.append((job, job.n_taken))
-            n_tokens += length
-            job.n_taken += 1
-            self._jobs.popleft()
+        n_tokens = self._take_from(self._jobs[0], taken, 0, most // 2)
+        short = deque(job for job in itertools.islice(self._jobs, 1, None) if job.is_short)
+        while short and n_tokens + short[0].next_length() <= most:
+            job = short.popleft()
+            n_tokens = self._take_one(job, taken, n_tokens)
             if job.n_taken < job.n_features:
-                self._jobs.append(job)
+                short.append(job)
+        for job in self._jobs:
+            n_tokens = self._take_from(job, taken, n_tokens, most)
+            if job.n_taken < job.n_features:
+                break
+        self._jobs = deque(job for job in self._jobs if job.n_taken < job.n_features)
         self._queued_tokens -= n_tokens
         self._n_running += 1
         return taken
+
+    def _take_from(self, job: Job, taken: list[tuple[Job, int]], n_tokens: int, most: int) -> int:
+        """Take windows of one request while there is room, and one in any case if there is none yet; tokens taken."""
+        while job.n_taken < job.n_features and (not taken or n_tokens + job.next_length() <= most):
+            n_tokens = self._take_one(job, taken, n_tokens)
+        return n_tokens
+
+    @staticmethod
+    def _take_one(job: Job, taken: list[tuple[Job, int]], n_tokens: int) -> int:
+        n_tokens += job.next_length()
+        taken.append((job, job.n_taken))
+        job.taken_at = min(job.taken_at, time.perf_counter())
+        job.n_taken += 1
+        return n_tokens
 
     def _is_for_one_alone(self) -> bool:
         """Whether all that is to be done is a single window; to be called with the lock held."""
@@ -238,14 +350,11 @@ class DynamicBatcher:
             self._queued_tokens -= sum(job.n_tokens_left for job in gone)
             self._jobs = deque(job for job in self._jobs if not job.future.cancelled())
 
-    def _deliver(self, taken: list[tuple[Job, int]], parts: list[Output], rate: float) -> None:
+    def _deliver(self, taken: list[tuple[Job, int]], parts: list[Output], n_tokens: int, seconds: float) -> None:
         finished = []
         with self._changed:
-            was_alone = self._is_alone
+            self._pace.add(n_tokens, seconds * (len(self._threads) if self._is_alone else 1))
             self._end_batch()
-            rate *= 1 if was_alone else len(self._threads)
-            known = self._tokens_per_second
-            self._tokens_per_second = rate if known == 0.0 else _RATE_MEMORY * known + (1 - _RATE_MEMORY) * rate
             for (job, number), part in zip(taken, parts, strict=True):
                 job.outputs[number] = part
                 job.n_done += 1

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from distiltune.serving.access import Access, Refusal
 from distiltune.serving.metrics import ServerMetrics
 
 Message = MutableMapping[str, Any]
@@ -33,6 +34,8 @@ _HEADERS: Final = (
 )
 
 logger = logging.getLogger("distiltune.serving")
+request_logger = logging.getLogger("distiltune.serving.requests")
+"""A line for each request: its route, its status, its milliseconds; nothing that the request says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +46,33 @@ class Limits:
         max_body_bytes: largest body of a request (413 beyond).
         max_requests: most requests with a body in process at once (503 beyond).
         max_bytes: most bytes of bodies in process at once (503 beyond).
+        header_s: longest time for a request's head to arrive (408 beyond).
         receive_s: longest time for a body to arrive (408 beyond).
-        answer_s: longest time for an answer (504 beyond).
-        hosts: names that requests may address the server by (421 otherwise); empty: any.
+        answer_s: longest time for an answer (what has been read by then, or 504).
+        max_connections: most connections at once; beyond that the one that has been idle longest is closed. 0: as many
+            as the system lets this process have, at most 1,000.
+        access: who may ask.
 
     """
 
     max_body_bytes: int = 8_000_000
     max_requests: int = 256
     max_bytes: int = 64_000_000
+    header_s: float = 10.0
     receive_s: float = 10.0
     answer_s: float = 60.0
-    hosts: tuple[str, ...] = ()
+    max_connections: int = 0
+    access: Access = field(default_factory=Access)
 
     @property
     def max_files(self) -> int:
         """Most files in process at once: a quarter of the requests, and no more than 16, so that questions get in."""
         return max(1, min(16, self.max_requests // 4))
+
+    @property
+    def read_s(self) -> float:
+        """How long texts are read for an answer; the rest of its time is for the answer itself."""
+        return 0.9 * self.answer_s
 
 
 class _TooLargeError(Exception):
@@ -88,7 +101,7 @@ class Gate:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        answer = _Answer(send, time.perf_counter())
+        answer = _Answer(send, time.perf_counter(), self.limits.answer_s)
         self.metrics.in_process.inc()
         try:
             await self._handle(scope, receive, answer)
@@ -97,16 +110,20 @@ class Gate:
         except Exception as error:
             # What went wrong is told by its kind alone: messages may quote a document.
             logger.error("unexpected %s while answering %s", type(error).__name__, _route(scope))
-            await answer.problem(500, "The server failed at this request.", "report it as a bug in distiltune")
+            await answer.problem(500, "The server failed at this request.", "", "report it as a bug in distiltune")
         finally:
             self.metrics.in_process.dec()
-            self.metrics.requests.labels(_route(scope), answer.status).inc()
-            self.metrics.seconds.labels(_route(scope)).observe(time.perf_counter() - answer.began)
+            route, seconds = _route(scope), time.perf_counter() - answer.began
+            self.metrics.requests.labels(route, answer.status).inc()
+            self.metrics.seconds.labels(route).observe(seconds)
+            said = {"method": scope["method"], "route": route, "status": answer.status, "ms": round(1e3 * seconds, 1)}
+            request_logger.info("request", extra={"said": said})
 
     async def _handle(self, scope: MutableMapping[str, Any], receive: Receive, answer: _Answer) -> None:
         headers = dict(scope["headers"])
-        if self.limits.hosts and _host(headers.get(b"host", b"")) not in self.limits.hosts:
-            await answer.problem(421, "This server does not answer by that name.", "start it with --allow-host NAME")
+        refusal = self.limits.access.refusal(scope, headers)
+        if refusal is not None:
+            await answer.refuse(refusal, close=scope["method"] not in ("GET", "HEAD"))
             return
         if scope["method"] in ("GET", "HEAD"):
             await self.app(scope, receive, answer.send)
@@ -134,7 +151,8 @@ class Gate:
             async with asyncio.timeout(self.limits.receive_s):
                 return await self._read(receive, body)
         except TimeoutError:
-            await answer.problem(408, "The request did not arrive in time.", "send it again, quicker", close=True)
+            what = "The request did not arrive in time."
+            await answer.problem(408, what, "the body", "send it again, quicker", close=True)
         except _TooLargeError:
             await self._too_large(answer)
         except _BusyError:
@@ -160,19 +178,21 @@ class Gate:
 
     async def _too_large(self, answer: _Answer) -> None:
         most = self.limits.max_body_bytes / 1e6
-        await answer.problem(413, f"The request is over {most:g} MB.", "send less text at once", close=True)
+        await answer.problem(413, f"The request is over {most:g} MB.", "the body", "send less text at once", close=True)
 
     async def _busy(self, answer: _Answer) -> None:
         self.metrics.refused.inc()
-        await answer.problem(503, "The server is busy.", "ask again in 1 s", retry_after_s=1, close=True)
+        retry = ((b"retry-after", b"1"),)
+        await answer.refuse(Refusal(503, "The server is busy.", "", "ask again in 1 s", retry), close=True)
 
 
 @dataclass(slots=True)
 class _Answer:
-    """What is sent back, with the headers that all answers have."""
+    """What is sent back, with the headers that all answers have; who does not take it in time is left."""
 
     send_on: Send
     began: float
+    longest_s: float
     status: int = 0
 
     async def send(self, message: Message) -> None:
@@ -181,19 +201,23 @@ class _Answer:
             self.status = message["status"]
             own = {name for name, _ in message["headers"]}
             message = {**message, "headers": [*message["headers"], *(pair for pair in _HEADERS if pair[0] not in own)]}
-        await self.send_on(message)
+        async with asyncio.timeout(self.longest_s):
+            await self.send_on(message)
 
-    async def problem(self, status: int, what: str, fix: str, *, retry_after_s: int = 0, close: bool = False) -> None:
+    async def problem(self, status: int, what: str, where: str, fix: str, *, close: bool = False) -> None:
         """Send an error in the one form that all errors have; nothing, if an answer has begun already."""
+        await self.refuse(Refusal(status, what, where, fix), close=close)
+
+    async def refuse(self, refusal: Refusal, *, close: bool) -> None:
+        """The same, with the headers that belong to it."""
         if self.status:
             return
-        body = json.dumps({"what": what, "where": "", "fix": fix}).encode()
+        body = json.dumps({"what": refusal.what, "where": refusal.where, "fix": refusal.fix}).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
-        if retry_after_s:
-            headers.append((b"retry-after", str(retry_after_s).encode()))
+        headers += refusal.headers
         if close:
             headers.append((b"connection", b"close"))
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send({"type": "http.response.start", "status": refusal.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
 
@@ -211,14 +235,7 @@ def _replay(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def _host(header: bytes) -> str:
-    """The name in a Host header, without its port."""
-    name = header.decode("latin-1").lower()
-    if name.startswith("["):
-        return name[: name.find("]") + 1]
-    return name.partition(":")[0]
-
-
 def _route(scope: MutableMapping[str, Any]) -> str:
-    """The path of the route that was matched, never that of the request."""
-    return str(getattr(scope.get("route"), "path", "none"))
+    """The path of the route that was matched, below that of its model, never that of the request."""
+    path = getattr(scope.get("route"), "path", None)
+    return "none" if path is None else f"{scope.get('model_path', '')}{path}"

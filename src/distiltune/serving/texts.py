@@ -10,19 +10,32 @@ from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, create_model
 from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.serving.asking import NOT_BLANK, add_text_route, in_time, unless_gone
+from distiltune.serving.asking import (
+    CHARACTERS_A_TOKEN,
+    NOT_BLANK,
+    AboutOut,
+    about,
+    add_text_route,
+    in_time,
+    json_example,
+    outputs_in_time,
+    sample_texts,
+    unless_gone,
+)
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
 from distiltune.serving.gate import Limits
-from distiltune.serving.server import PROBLEMS, TooMuchError, make_app
+from distiltune.serving.server import PROBLEMS, TooMuchError, json_only, make_app
 
 MAX_TEXTS: Final = 64
 MAX_WINDOWS: Final = 4_096
 """Windows of one request; more are refused."""
+
+_LESS: Final = "send less text at once"
 
 OneText = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
 
@@ -65,17 +78,6 @@ class TextModel(Protocol[D]):
         """What the outputs of these windows, ``(n_rows, n_columns)`` each, say of every text."""
 
 
-class TextModelOut(BaseModel):
-    """What reads, and what the server takes."""
-
-    name: str
-    task: str
-    labels: list[str]
-    notes: list[str]
-    max_body_bytes: int
-    max_answer_seconds: float
-
-
 @dataclass(frozen=True, slots=True)
 class TextService:
     """What a task offers: who asks it sees this, and writes and reads these forms.
@@ -85,6 +87,7 @@ class TextService:
         labels: what it can say.
         text: the type of a text in a request.
         result: the form of what is said of one.
+        can_decline: whether it may be that nothing is said of a text.
         page: a folder with ``index.html`` and the files that it names.
 
     """
@@ -93,6 +96,7 @@ class TextService:
     labels: Sequence[str]
     text: Any
     result: type[BaseModel]
+    can_decline: bool
     page: Traversable
 
 
@@ -110,21 +114,20 @@ def texts_app(
 
     """
     batcher = DynamicBatcher(reader.model, batches, reader.n_threads)
-    about = TextModelOut(
-        name=name,
-        task=service.task,
+    about_it = AboutOut(
+        **about(name, service.task, reader.notes, limits),
         labels=list(service.labels),
-        notes=list(reader.notes),
-        max_body_bytes=limits.max_body_bytes,
-        max_answer_seconds=limits.answer_s,
+        can_decline=service.can_decline,
     )
-    router = _router(reader, service, batcher, limits, about)
-    title = f"distiltune {service.task.replace('-', ' ')}"
-    return make_app(title, router, batcher, service.page, limits, reader.notes)
+    router = _router(reader, service, batcher, limits, about_it)
+    app = make_app(f"distiltune {service.task.replace('-', ' ')}", router, batcher, service.page, reader.notes)
+    app.state.about = about_it.model_dump()
+    app.state.sample = lambda: reader.prepare(sample_texts()).features
+    return app
 
 
 def _router(
-    reader: TextModel[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about: TextModelOut
+    reader: TextModel[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about_it: AboutOut
 ) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["texts"])
     threads = ThreadPoolExecutor(2, "preparing")
@@ -134,39 +137,73 @@ def _router(
     said: Any = service.result
     texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
     results_out: Any = create_model(
-        "ResultsOut", __doc__="What is said of each text, in order.", results=(list[said], ...), seconds=(float, ...)
+        "ResultsOut",
+        __doc__="What is said of each text, in order.",
+        results=(list[said | None], Field(description="None for a text that was not read in time.")),
+        complete=(bool, Field(description="Whether all texts were read before time ran out.")),
+        seconds=(float, ...),
     )
 
     @router.get("/model", summary="What reads, and what the server takes")
-    async def model() -> TextModelOut:
-        return about
+    async def model() -> AboutOut:
+        return about_it
 
     async def read(asked: Any) -> tuple[Any, Job]:
         loop = asyncio.get_running_loop()
+        batcher.check_room(sum(map(_n_characters, asked.texts)) // CHARACTERS_A_TOKEN)
         prepared = await loop.run_in_executor(threads, reader.prepare, asked.texts)
         if len(prepared.features) > MAX_WINDOWS:
             raise TooMuchError(
-                f"That is more than the {MAX_WINDOWS:,} windows that one request may take.", fix="send fewer texts"
+                f"That is more than the {MAX_WINDOWS:,} windows that one request may take.",
+                where="texts",
+                fix="send fewer texts",
             )
         return prepared, batcher.submit(prepared.features)
 
-    async def say(prepared: Any, job: Job) -> list[dict[str, Any]]:
-        outputs = await asyncio.wrap_future(job.future)
-        return await asyncio.get_running_loop().run_in_executor(threads, reader.results, prepared, outputs)
+    async def say(asked: Any, prepared: Any, job: Job, until: float) -> list[dict[str, Any] | None]:
+        outputs = await outputs_in_time(batcher, job, until, limits, _LESS)
+        return await asyncio.get_running_loop().run_in_executor(threads, _said, reader, asked.texts, prepared, outputs)
 
     async def predictions(asked: Any, request: Request) -> Any:
         began = time.perf_counter()
         job: Job | None = None
         try:
-            async with in_time(limits, fix="send less text at once"):
+            async with in_time(limits, fix=_LESS):
                 prepared, job = await read(asked)
-                found = await unless_gone(request, say(prepared, job))
+                found = await unless_gone(request, say(asked, prepared, job, began + limits.read_s))
         finally:
             if job is not None:
                 job.cancel()
-        return {"results": found, "seconds": time.perf_counter() - began}
+        return {"results": found, "complete": None not in found, "seconds": time.perf_counter() - began}
 
     predictions.__annotations__ = {"asked": texts_in, "request": Request, "return": results_out}
-    router.post("/predictions", summary="What the model says of each text", responses=PROBLEMS)(predictions)
+    router.post(
+        "/predictions",
+        summary="What the model says of each text",
+        responses=PROBLEMS,
+        dependencies=[Depends(json_only)],
+        openapi_extra=json_example({"texts": ["The lease is signed by Ada Byron."]}),
+    )(predictions)
     add_text_route(router, limits)
     return router
+
+
+def _n_characters(text: str | Sequence[str]) -> int:
+    return len(text) if isinstance(text, str) else sum(map(len, text))
+
+
+def _said(
+    reader: TextModel[Any], texts: Sequence[Any], prepared: PreparedTexts, outputs: Sequence[Output | None]
+) -> list[dict[str, Any] | None]:
+    """What is said of each text; None for those of which a window was not read."""
+    known = [each for each in outputs if each is not None]
+    if len(known) == len(outputs):
+        return [*reader.results(prepared, known)]
+    unread = {int(prepared.features.example_of[i]) for i, each in enumerate(outputs) if each is None}
+    read = [i for i in range(len(texts)) if i not in unread]
+    if not read:
+        return [None] * len(texts)
+    again = reader.prepare([texts[i] for i in read])
+    own = (each for i, each in enumerate(outputs) if each is not None and prepared.features.example_of[i] not in unread)
+    found = dict(zip(read, reader.results(again, list(own)), strict=True))
+    return [found.get(i) for i in range(len(texts))]

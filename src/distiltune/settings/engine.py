@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Final, Literal
 
@@ -35,6 +36,25 @@ def _columns(value: object, info: ValidationInfo) -> str:
     return _text(value, info)
 
 
+def _freeze(value: object) -> object:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and not _FREEZE.fullmatch(text):
+        raise ValueError("it must be `embeddings`, `encoder`, a number of layers from 1 on, or empty")
+    return text
+
+
+def _lora_targets(text: str) -> str:
+    names = [name.strip() for name in text.split(",")]
+    known = ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2")
+    if not set(names) <= set(known) or len(set(names)) < len(names):
+        raise ValueError(f"name some of {', '.join(known)}, each once")
+    return ",".join(names)
+
+
+def _several(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 def joined_by(sign: str) -> Callable[[object], object]:
     """What writes several strings in a list as one setting has them, parted by this sign; others stay as they are."""
 
@@ -61,10 +81,14 @@ Text = Annotated[str, BeforeValidator(_text)]
 Columns = Annotated[str, BeforeValidator(_columns)]
 """Field → column, as the text of ``--columns`` or as a dictionary."""
 
+Tracker = Literal["tensorboard", "wandb", "mlflow"]
+
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 WindowLength = Annotated[int, Field(ge=16, le=131_072)]
+
+_FREEZE: Final = re.compile(r"|embeddings|encoder|[1-9]\d{0,5}")
 
 AUTO: Final = "auto"
 """Instead of a task's name: the one that the data or the model is of."""
@@ -98,6 +122,11 @@ class EngineSettings(BaseModel):
     validation_share: Annotated[float, Field(ge=0.0, le=0.5), MODEL_AND_DATA] = 0.1
     """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
+    folds: Annotated[Count, MODEL_AND_DATA] = 0
+    """Cross-validation: cut the training data into so many parts, and train once for each, without it, to evaluate on
+    it (0: train once)."""
+    fold: Annotated[Count | None, MODEL_AND_DATA] = None
+    """Of `folds`, the one training only that leaves this part out, counted from 0."""
     columns: Annotated[Columns, MODEL_AND_DATA] = ""
     """Names of the columns of flat data where they differ, as `question=q,context=passage`, `text=tweet,label=mood`;
     a name with a comma in quotation marks, as `text="Review, full"`."""
@@ -132,6 +161,9 @@ class EngineSettings(BaseModel):
     """Learning rate at the start of the decay."""
     end_learning_rate: Annotated[float, Field(ge=0.0, le=1.0), TRAINING] = 0.0
     """Learning rate at the end of the decay."""
+    layer_rate_decay: Annotated[float, Field(gt=0.0, le=1.0), TRAINING] = 1.0
+    """Learning rate of each layer beside that of the one above it; the head has the whole rate, the embeddings the
+    least (1: all have the same)."""
     decay_power: Annotated[float, Field(gt=0.0, le=10.0), TRAINING] = 1.0
     """Power of the polynomial decay; 1 is linear."""
     warmup_steps: Annotated[Count, TRAINING] = 0
@@ -148,6 +180,14 @@ class EngineSettings(BaseModel):
     """Decoupled weight decay (AdamW); biases and norms are left out."""
     max_gradient_norm: Annotated[float, Field(ge=0.0), TRAINING] = 0.0
     """Gradients are scaled down to this norm where theirs is larger (0: never)."""
+    average: Annotated[Literal["none", "steps", "epochs"], TRAINING] = "none"
+    """Evaluate and keep a mean of the weights: `steps`, an exponential one over the steps (EMA); `epochs`, that of the
+    ends of the last `average_epochs`. The training itself goes on from its own weights."""
+    average_decay: Annotated[float, Field(gt=0.0, lt=1.0), TRAINING] = 0.999
+    """Decay of the mean over the steps; at step t at most (1 + t) / (10 + t), so that the start is soon forgotten."""
+    average_epochs: Annotated[Positive, TRAINING] = 3
+    """Ends of how many of the planned epochs, the last ones, make the mean over epochs; earlier ones are kept as they
+    are."""
     dropout: Annotated[Probability | None, TRAINING] = None
     """Dropout of the embeddings and layers; by default what the model's config.json says (0.1 for DistilBERT)."""
     attention_dropout: Annotated[Probability | None, TRAINING] = None
@@ -159,6 +199,25 @@ class EngineSettings(BaseModel):
     seed: Annotated[int, Field(ge=0, lt=2**63), TRAINING] = 0
     """Seed of the head's first weights, the shuffling and the dropout."""
 
+    freeze: Annotated[Text, BeforeValidator(_freeze), TRAINING] = ""
+    """What is not trained, but stays as it is in the model: `embeddings`; a number, the embeddings and so many of the
+    first layers; `encoder`, all but the head; nothing if empty."""
+
+    lora_rank: Annotated[Count, TRAINING] = 0
+    """LoRA: train narrow products of this rank beside the encoder's layers, and the head, and leave the rest as it is;
+    it wants some ten times the learning rate (0: train the layers themselves)."""
+    lora_alpha: Annotated[float, Field(gt=0.0), TRAINING] = 16.0
+    """What they are multiplied by, over `lora_rank`."""
+    lora_dropout: Annotated[Probability, TRAINING] = 0.0
+    """Dropout of what goes into them."""
+    lora_targets: Annotated[Text, BeforeValidator(joined_by(",")), AfterValidator(_lora_targets), TRAINING] = (
+        "q_lin,v_lin"
+    )
+    """Which layers have them, as `transformers` calls those: `q_lin`, `k_lin`, `v_lin`, `out_lin`, `lin1`, `lin2`."""
+
+    loss: Annotated[Text, TRAINING] = ""
+    """Name of a loss of your own, whose function is given in Python, as `loss=function`; empty: the task's."""
+
     teacher: Annotated[OptionalName, DISTILLATION] = ""
     """A model to learn from besides the data, named as `model` is; none if empty."""
     temperature: Annotated[float, Field(gt=0.0, le=100.0), DISTILLATION] = 2.0
@@ -166,8 +225,12 @@ class EngineSettings(BaseModel):
     soft_weight: Annotated[float, Field(ge=0.0, le=1.0), DISTILLATION] = 0.5
     """Weight of the teacher's softened answers in the loss; the labels have the rest."""
 
+    metrics: Annotated[Names, BEST_EPOCH] = ()
+    """Names of metrics of your own, whose functions are given in Python, as `metrics={"name": function}`."""
     monitor: Annotated[Text, BEST_EPOCH] = "validation_loss"
-    """What decides which epoch is best; `model/` holds that one."""
+    """What decides which epoch is best; `model/` holds that one. Any figure of the validation data."""
+    monitor_better: Annotated[Literal["auto", "higher", "lower"], BEST_EPOCH] = "auto"
+    """Which way a metric of your own is better, if `monitor` names one; `auto`: higher. Of all others it is known."""
     patience: Annotated[Count, BEST_EPOCH] = 0
     """Stop after this many epochs without an improvement of `monitor` (0: never)."""
     min_change: Annotated[float, Field(ge=0.0), BEST_EPOCH] = 0.0
@@ -185,8 +248,8 @@ class EngineSettings(BaseModel):
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Annotated[Positive, MACHINE] = 10
     """Optimiser steps between two lines of the log."""
-    tensorboard: Annotated[bool, MACHINE] = False
-    """Write TensorBoard events into the run directory too (needs the extra `tensorboard`)."""
+    tracker: Annotated[tuple[Tracker, ...], BeforeValidator(_several), MACHINE] = ()
+    """Tell the log's figures to these too, each an extra: `tensorboard`, into the run directory; `wandb`; `mlflow`."""
 
     checkpoint_minutes: Annotated[float, Field(ge=0.0), MACHINE] = 10.0
     """Most minutes of training that a kill or a power cut may cost; checkpoints are written often enough (0: no such

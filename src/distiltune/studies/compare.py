@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.errors import RecipeError, TrainingError
+from distiltune.progress import counted
 from distiltune.runs.record import RunRecord, read_run
 from distiltune.system.names import as_path
 from distiltune.tasks.analysis import ScoredAnswer
@@ -110,6 +111,10 @@ class RunComparison:
     differing: Mapping[str, tuple[Any, ...]]
     pairs: tuple[PairComparison, ...]
     notes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        names = ", ".join(run.name for run in self.runs)
+        return f"<RunComparison of {names}: {counted(len(self.differing), 'differing setting')}>"
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as plain values; every changed answer."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from distiltune.errors import TrainingError
 from distiltune.progress import shown_seconds
+from distiltune.report.short_html import as_printed, one_line
 from distiltune.studies.learning_rate import RangeTest
 from distiltune.studies.range_picture import draw_range
 from distiltune.studies.stretches import TriedRate
@@ -55,6 +56,14 @@ class FoundRate:
     n_steps: int
     seconds: float
     run_seconds: float
+
+    def __repr__(self) -> str:
+        found = "no suggestion" if self.suggestion is None else f"learning rate {self.suggestion:g}"
+        return f"<FoundRate {found}: {one_line(self.reason)}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the lines of a terminal."""
+        return as_printed(rate_lines(self))
 
     def as_json(self) -> dict[str, Any]:
         """All of it as plain values; a loss that is no number is None."""

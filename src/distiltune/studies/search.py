@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from distiltune.progress import counted
 from distiltune.recipe.recipe import Recipe
 
 
@@ -30,6 +31,10 @@ class Trial:
     value: float | None
     epochs_done: int
     why: str = ""
+
+    def __repr__(self) -> str:
+        tried = ", ".join(f"{name}={value}" for name, value in self.settings.items())
+        return f"<Trial {self.number}: {tried}: {self.outcome}, {self.value}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +62,10 @@ class Search:
     def best_recipe(self) -> Recipe | None:
         """The recipe of the best trial."""
         return self.default.with_changes(**self.best.settings) if self.best is not None else None
+
+    def __repr__(self) -> str:
+        best = "none ran to its end" if self.best is None else f"{self.monitor} {self.best.value} in {self.best!r}"
+        return f"<Search of {counted(len(self.trials), 'trial')}: {best}>"
 
     def as_json(self) -> dict[str, Any]:
         """The search as plain values."""

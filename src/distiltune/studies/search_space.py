@@ -7,10 +7,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from distiltune.errors import RecipeError
-from distiltune.recipe.recipe import Recipe
+from distiltune.recipe.recipe import IN_PYTHON, Recipe
 
 DEFAULT_SEARCH = ("learning_rate=1e-5:3e-4:log", "epochs=2,3,4", "batch_size=8,16,32", "warmup_share=0:0.2")
-_FIXED = frozenset({"task", "train", "validation", "device", "threads", "monitor", "patience", "tensorboard"})
+_FIXED = frozenset({"task", "train", "validation", "device", "threads", "monitor", "patience", "tracker"}) | {
+    "folds",
+    "fold",
+    *IN_PYTHON,
+}
 _FORMS = "NAME=LOW:HIGH, NAME=LOW:HIGH:log or NAME=VALUE,VALUE,..."
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from distiltune.errors import DivergedError, RecipeError, TrainingError, install_extra
 from distiltune.recipe.choose_task import with_task_of_training
-from distiltune.recipe.recipe import MONITORS, Recipe
+from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned, fine_tune
 from distiltune.runs.prepare import prepare
 from distiltune.studies.journal import JOURNAL, mend_journal
@@ -151,7 +151,7 @@ def _open_study(recipe: Recipe, space: SearchSpace, output: Path) -> optuna.Stud
     study = optuna.create_study(
         study_name="distiltune",
         storage=JournalStorage(JournalFileBackend(str(output / JOURNAL))),
-        direction="minimize" if MONITORS[recipe.monitor] == "lower" else "maximize",
+        direction="minimize" if recipe.better == "lower" else "maximize",
         load_if_exists=True,
     )
     asked = {"recipe": recipe.model_dump(mode="json"), "space": [part.as_json() for part in space]}
@@ -243,7 +243,7 @@ def _is_behind(study: optuna.Study, recipe: Recipe, values: Sequence[float], epo
     ]
     if len(others) < N_WITHOUT_PRUNING:
         return False
-    sign = _sign(MONITORS[recipe.monitor])
+    sign = _sign(recipe.better)
     middle: float = statistics.median(sign * value for value in others)
     return min(sign * value for value in values) > middle
 
@@ -286,12 +286,12 @@ def _search(study: optuna.Study, recipe: Recipe) -> Search:
     trials = _trials(study)
     n_done = sum(each.outcome == "done" for each in trials)
     best = _best(trials, recipe)
-    return Search(recipe.monitor, MONITORS[recipe.monitor], tuple(trials), best, _importances(study, n_done), recipe)
+    return Search(recipe.monitor, recipe.better, tuple(trials), best, _importances(study, n_done), recipe)
 
 
 def _best(trials: Sequence[Trial], recipe: Recipe) -> Trial | None:
     done = [each for each in trials if each.outcome == "done" and each.value is not None]
-    sign = _sign(MONITORS[recipe.monitor])
+    sign = _sign(recipe.better)
     return min(done, key=lambda each: sign * (each.value or 0.0), default=None)
 
 

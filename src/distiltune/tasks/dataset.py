@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
-from distiltune.data.example_set import DataSettings
+from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
-from distiltune.data.row_findings import RowFindings
+from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.errors import DataError
 from distiltune.settings.engine import EngineSettings
 
 E = TypeVar("E")
@@ -23,7 +24,7 @@ E = TypeVar("E")
 class TaskData(Generic[E]):
     """Examples as the task read them, with their features, in order; ``arrays`` is what else goes with these."""
 
-    examples: tuple[E, ...]
+    examples: Sequence[E]
     features: FeatureSet
     findings: RowFindings
     fingerprint: str
@@ -35,6 +36,10 @@ class TaskData(Generic[E]):
     def n_examples(self) -> int:
         """How many examples."""
         return len(self.examples)
+
+    def weighed(self, weights: Sequence[float]) -> TaskData[E]:
+        """The same for a training in which the examples weigh so much."""
+        return replace(self, features=with_sample_weights(self.features, weights))
 
     def example_id(self, index: int) -> str:
         """An example's id."""
@@ -81,9 +86,52 @@ def labelled(
     )
 
 
+def with_sample_weights(features: FeatureSet, weights: Sequence[float]) -> FeatureSet:
+    """The features, each as much heavier as its example weighs; the same set where all weigh 1.
+
+    Args:
+        features: whose own weights, if there are some, are of a weight of 1.
+        weights: of the examples, ``(n_examples,)``.
+
+    """
+    if all(weight == 1.0 for weight in weights):
+        return features
+    heavy = np.asarray(weights, dtype=np.float64)[features.example_of]
+    own = np.ones(len(features)) if features.weights is None else features.weights
+    return replace(features, weights=(own * heavy).astype(np.float32))
+
+
 def as_labels(values: np.ndarray) -> Labels:
     """Numbers as float32, anything else as int32."""
     return values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values.astype(np.int32)
+
+
+def shortened_stride(
+    stride: int, shared: int, max_length: int, n_windows: int, read: ExampleSet[E]
+) -> list[RowFinding]:
+    """The finding that windows share less than the stride that was asked for; none where that cuts no text.
+
+    Args:
+        stride: as the recipe has it.
+        shared: tokens that neighbouring windows do share.
+        max_length: most tokens in a window.
+        n_windows: of all examples.
+        read: the examples.
+
+    """
+    if shared == stride or n_windows <= len(read.examples):
+        return []
+    message = (
+        f"Neighbouring windows share {shared} tokens: the stride of {stride} leaves no room to move on in windows of "
+        f"{max_length}."
+    )
+    return [RowFinding("decided", "stride_shortened", ", ".join(read.sources), "", message)]
+
+
+def of_validation(error: DataError) -> DataError:
+    """The error about examples to validate on that have what none of the training's has, saying so."""
+    fix = f"{error.fix}; what only they have cannot be learnt: name other validation data, or add training examples"
+    return DataError(f"Of the examples to validate on, {error.what}", where=error.where, fix=fix)
 
 
 def file_form(settings: EngineSettings) -> FileForm:
@@ -103,4 +151,6 @@ def data_settings(settings: EngineSettings) -> DataSettings:
         n_validation=settings.validation_examples,
         sample_seed=settings.sample_seed,
         form=file_form(settings),
+        n_folds=settings.folds,
+        fold=settings.fold or 0,
     )

@@ -35,7 +35,9 @@ class TaskEntry(Generic[S]):
         settings: every task's settings and those that only this task has.
         spec: gives what makes the task's specification from its settings; PyTorch is imported then.
         architecture: the class of ``transformers`` whose weights the task's models hold.
-        monitors: what early stopping and the choice of the best epoch may watch, and which way is better.
+        monitors: the main figures that early stopping and the choice of the best epoch may watch, and which way is
+            better.
+        figures: the others that they may watch, likewise.
         columns: for each kind of row that it takes, the columns that all such rows have, as `--columns` names them.
         other_rows: whether rows with columns of other names can be its own all the same.
         renamed: the columns as `--columns` maps them: field → column.
@@ -53,7 +55,9 @@ class TaskEntry(Generic[S]):
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
         for_reading: those of its own settings that say how data are read.
-        other_columns: how rows are named to it that the columns alone do not tell, in a sentence.
+        by_values: the first rows of a file whose names tell no task, the columns as they are renamed → whether their
+            values tell that they are its own.
+        other_columns: such rows → how their columns are named to it, in a sentence; empty if there is nothing to say.
 
     """
 
@@ -66,6 +70,7 @@ class TaskEntry(Generic[S]):
     renamed: Callable[[str], Mapping[str, str]]
     after_training: str
     examples_predicted: str
+    figures: Mapping[str, Better] = field(default_factory=dict)
     for_use: tuple[str, ...] = ()
     prediction_files: tuple[str, ...] = ()
     defaults: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda given: {}
@@ -78,7 +83,8 @@ class TaskEntry(Generic[S]):
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
     for_reading: tuple[str, ...] = ()
-    other_columns: str = ""
+    by_values: Callable[[Sequence[Mapping[str, object]], Mapping[str, str]], bool] = lambda rows, names: False
+    other_columns: Callable[[Sequence[Mapping[str, object]]], str] = lambda rows: ""
 
     def __call__(self, settings: S) -> TaskSpec[Any]:
         """The task's specification, with its settings.
@@ -88,6 +94,11 @@ class TaskEntry(Generic[S]):
 
         """
         return self._imported(self.spec)(settings)
+
+    @property
+    def watchable(self) -> dict[str, Better]:
+        """All figures that may be watched, and which way each is better."""
+        return {**self.monitors, **self.figures}
 
     @property
     def package(self) -> str:

@@ -97,9 +97,10 @@ def _setting_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -
 
 def _monitor_clash(entry: TaskEntry[Any], found: Mapping[str, TaskEntry[Any]]) -> str:
     """One figure that is better higher in one task and better lower in another: the best epoch would be the worst."""
-    for name, other in ((name, other) for name in entry.monitors for other in found.values()):
-        if other.monitors.get(name, entry.monitors[name]) != entry.monitors[name]:
-            return f"{name} is better {entry.monitors[name]} in {entry.name} and better otherwise in {other.name}"
+    own = entry.watchable
+    for name, other in ((name, other) for name in own for other in found.values()):
+        if other.watchable.get(name, own[name]) != own[name]:
+            return f"{name} is better {own[name]} in {entry.name} and better otherwise in {other.name}"
     return ""
 
 

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from distiltune.errors import TrainingError
 from distiltune.training.loop import EpochReport
 
 Better = Literal["lower", "higher"]
@@ -50,7 +51,19 @@ class BestEpoch:
 
 
 def monitored(report: EpochReport, monitor: str) -> float:
-    """The monitored metric; without validation data, a number that makes the last finite epoch the best."""
+    """The monitored metric; without validation data, a number that makes the last finite epoch the best.
+
+    Raises:
+        TrainingError: if the validation data give no such figure, as scores of questions without an answer.
+
+    """
     if report.validation:
-        return report.validation[monitor.removeprefix("validation_")]
+        name = monitor.removeprefix("validation_")
+        if name not in report.validation:
+            raise TrainingError(
+                f"The validation data give no {name}: there is {', '.join(report.validation)}.",
+                where="recipe: monitor",
+                fix="watch one of these",
+            )
+        return report.validation[name]
     return -float(report.epoch) if math.isfinite(report.train["loss"]) else math.nan

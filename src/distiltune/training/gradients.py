@@ -44,7 +44,9 @@ class SharedOut:
         self._replicas = [_replica(model) for _ in range(workers.plan.n_workers)]
         self._parameters = list(model.parameters())
         self._dense = {
-            index: torch.zeros_like(self._parameters[index]) for index in _embedding_indices(model, self._parameters)
+            index: torch.zeros_like(self._parameters[index])
+            for index in _embedding_indices(model, self._parameters)
+            if self._parameters[index].requires_grad
         }
         self._rows: dict[int, list[Tensor]] = {index: [] for index in self._dense}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -88,13 +89,15 @@ class LoopState:
 
 
 class Watcher(Protocol):
-    """Whoever wants to know how the training goes: the coach, TensorBoard."""
+    """Whoever wants to know how the training goes: the coach, a tracker, a callback. What is inherited does nothing."""
 
     def on_step(self, report: StepReport) -> None:
         """Called every ``log_every`` steps and at the end of an epoch."""
+        return
 
     def on_epoch(self, report: EpochReport) -> None:
         """Called after each epoch's evaluation."""
+        return
 
 
 class Keeper(Watcher, Protocol):
@@ -187,6 +190,8 @@ def train(
                 clock.admit(ending.take(BadStep(epoch, step, learning_rate, tuple(batches)), clock.step_sums))
                 gradients.clear()
                 step += 1
+                if setup.average is not None:
+                    setup.average.after_step(step)
                 if step % STEPS_BETWEEN_TRIMS == 0:
                     give_back_freed_memory()
                 if step % settings.log_every == 0 or step % setup.steps_per_epoch == 0:
@@ -198,8 +203,11 @@ def train(
                 keeper.between_steps(step, partial(clock.state, epoch, step, ending))
 
             ended = _end_epoch(setup, clock, clock.state(epoch, step, ending), learning_rate, evaluate, keeper)
-            for listener in (keeper, *watchers):
-                listener.on_epoch(ended)
+            with _as_kept(setup, epoch):
+                for listener in (keeper, *watchers):
+                    listener.on_epoch(ended)
+            if setup.average is not None:
+                setup.average.after_epoch(epoch)
             if not keeper.after_epoch(LoopState(epoch + 1, step)):
                 return
 
@@ -211,7 +219,8 @@ def _end_epoch(
     keeper.before_evaluation(state)
     began = time.perf_counter()
     try:
-        validation = evaluate()
+        with _as_kept(setup, state.epoch):
+            validation = evaluate()
     except BaseException:
         keeper.on_broken_off(state)
         raise
@@ -226,6 +235,11 @@ def _end_epoch(
         n_tokens=clock.epoch_tokens,
         n_skipped=clock.n_skipped,
     )
+
+
+def _as_kept(setup: TrainingSetup, epoch: int) -> AbstractContextManager[None]:
+    """Within it, at the end of an epoch, the model has the weights that are evaluated and kept."""
+    return nullcontext() if setup.average is None else setup.average.in_place(epoch)
 
 
 def _steps(

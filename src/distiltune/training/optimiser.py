@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+
+from distiltune.training.average import Average, is_of_average
 
 
 class Optimiser(Protocol):
@@ -41,16 +44,40 @@ class Adam:
 
     The steps are those of ``torch.optim.AdamW(fused=True)`` bit for bit, without that class, which imports PyTorch's
     compiler: 1.2 to 2 s at every start. Weight decay spares biases and norms (all one-dimensional parameters), as
-    BERT's training does. A parameter without a gradient is left alone.
+    BERT's training does. A parameter without a gradient is left alone. With an ``average``, that goes with it wherever
+    it is kept and put back.
     """
 
-    def __init__(self, model: nn.Module, *, beta1: float, beta2: float, epsilon: float, weight_decay: float) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        beta1: float,
+        beta2: float,
+        epsilon: float,
+        weight_decay: float,
+        rate_factors: Mapping[nn.Parameter, float] = MappingProxyType({}),
+    ) -> None:
+        """Get ready for a first step.
+
+        Args:
+            model: of which the parameters that require a gradient are trained.
+            beta1: decay of the mean of gradients.
+            beta2: decay of the mean of their squares.
+            epsilon: added to the denominator.
+            weight_decay: decoupled.
+            rate_factors: what the learning rate of a parameter is multiplied by, where that is not 1.
+
+        """
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._groups = (
-            ([parameter for parameter in trainable if parameter.ndim > 1], weight_decay),
-            ([parameter for parameter in trainable if parameter.ndim <= 1], 0.0),
+        self._factors = {each: rate_factors.get(each, 1.0) for each in trainable}
+        self._groups = tuple(
+            ([each for each in trainable if (each.ndim > 1) is decays and self._factors[each] == factor], decay, factor)
+            for factor in dict.fromkeys(self._factors.values())
+            for decays, decay in ((True, weight_decay), (False, 0.0))
         )
         self.beta1, self.beta2, self.epsilon = beta1, beta2, epsilon
+        self.average: Average | None = None
         self.learning_rate = 0.0
         self.moments: dict[nn.Parameter, Moments] = {}
         """Of every parameter that has had a gradient."""
@@ -58,7 +85,11 @@ class Adam:
     @property
     def parameters(self) -> list[nn.Parameter]:
         """All of them, in the order of which ``tensors`` counts."""
-        return [parameter for parameters, _ in self._groups for parameter in parameters]
+        return [parameter for parameters, _, _ in self._groups for parameter in parameters]
+
+    def rate_of(self, parameter: nn.Parameter) -> float:
+        """The learning rate of one of them at this step."""
+        return self.learning_rate * self._factors[parameter]
 
     @torch.no_grad()
     def step(self, admitted: Tensor | bool = True, rate: Tensor | None = None) -> None:
@@ -71,7 +102,7 @@ class Adam:
         if admitted is False:
             return
         barred = (~admitted).float() if isinstance(admitted, Tensor) else None
-        for parameters, weight_decay in self._groups:
+        for parameters, weight_decay, factor in self._groups:
             moved = [(parameter, parameter.grad) for parameter in parameters if parameter.grad is not None]
             if not moved:
                 continue
@@ -86,7 +117,7 @@ class Adam:
                 [],
                 counts,
                 amsgrad=False,
-                lr=self.learning_rate if rate is None else rate,  # type: ignore[arg-type]
+                lr=factor * (self.learning_rate if rate is None else rate),  # type: ignore[arg-type]
                 beta1=self.beta1,
                 beta2=self.beta2,
                 weight_decay=weight_decay,
@@ -99,13 +130,14 @@ class Adam:
                 torch._foreach_sub_(counts, [barred] * len(counts))
 
     def tensors(self) -> dict[str, Tensor]:
-        """All that it remembers, not copied, as ``<parameter's number>.<name>``."""
-        return {
+        """All that it remembers, not copied, as ``<parameter's number>.<name>``, and its average as that names it."""
+        moments = {
             f"{number}.{name}": getattr(self.moments[parameter], name)
             for number, parameter in enumerate(self.parameters)
             if parameter in self.moments
             for name in Moments.__slots__
         }
+        return moments if self.average is None else {**moments, **self.average.tensors()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Remember what ``tensors`` told.
@@ -116,6 +148,9 @@ class Adam:
 
         """
         self.moments.clear()
+        if self.average is not None:
+            self.average.restore(tensors)
+            tensors = {name: tensor for name, tensor in tensors.items() if not is_of_average(name)}
         numbers = {name.partition(".")[0] for name in tensors}
         for number, parameter in enumerate(self.parameters):
             if str(number) not in numbers:

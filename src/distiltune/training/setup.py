@@ -9,6 +9,7 @@ from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.system.device import Precision
+from distiltune.training.average import Average
 from distiltune.training.distributed import ALONE, Processes
 from distiltune.training.objective import Objective
 from distiltune.training.optimiser import Optimiser
@@ -40,6 +41,7 @@ class TrainingSetup:
         loop: epochs, batches, seed.
         precision: of the matrix products.
         here: this process among those that share each batch.
+        average: of the model's weights, to be evaluated and kept in their place; None: they are kept themselves.
 
     """
 
@@ -52,6 +54,7 @@ class TrainingSetup:
     loop: LoopSettings
     precision: Precision = "float32"
     here: Processes = ALONE
+    average: Average | None = None
 
     @property
     def steps_per_epoch(self) -> int:

@@ -53,7 +53,7 @@ def take_vitals(model: nn.Module, optimiser: Adam, step: int) -> Vitals:
         gradient, update = zero, zero
         moments = optimiser.moments.get(parameter)
         if moments is not None:
-            gradient, update = _gradient_and_update(moments, optimiser)
+            gradient, update = _gradient_and_update(moments, optimiser, optimiser.rate_of(parameter))
         weight = parameter.float().square().sum()
         sums.setdefault(part_name(name), []).append(torch.stack([weight, gradient, update]))
     parts = []
@@ -64,6 +64,21 @@ def take_vitals(model: nn.Module, optimiser: Adam, step: int) -> Vitals:
     return Vitals(step, tuple(parts))
 
 
+def frozen_share(model: nn.Module) -> float:
+    """Share of a model's numbers that are not trained."""
+    n_frozen = sum(parameter.numel() for parameter in model.parameters() if not parameter.requires_grad)
+    return n_frozen / max(1, sum(parameter.numel() for parameter in model.parameters()))
+
+
+def still_parts(model: nn.Module) -> tuple[str, ...]:
+    """The parts of which nothing is trained."""
+    is_trained: dict[str, bool] = {}
+    for name, parameter in model.named_parameters():
+        part = part_name(name)
+        is_trained[part] = is_trained.get(part, False) or parameter.requires_grad
+    return tuple(part for part, moves in is_trained.items() if not moves)
+
+
 def part_name(parameter: str) -> str:
     """The part that a parameter belongs to: ``encoder.layers.3.attention.…`` → ``encoder.layers.3``."""
     pieces = parameter.split(".")
@@ -72,10 +87,10 @@ def part_name(parameter: str) -> str:
     return ".".join(pieces[: max(1, min(2, len(pieces) - 1))])
 
 
-def _gradient_and_update(moments: Moments, optimiser: Adam) -> tuple[Tensor, Tensor]:
+def _gradient_and_update(moments: Moments, optimiser: Adam, rate: float) -> tuple[Tensor, Tensor]:
     """Squared norms of recent gradients and of the update, weight decay aside."""
     n_steps = float(moments.step)
     square = moments.exp_avg_sq / (1 - optimiser.beta2**n_steps)
     mean = moments.exp_avg / (1 - optimiser.beta1**n_steps)
-    update = mean / (square.sqrt() + optimiser.epsilon) * optimiser.learning_rate
+    update = mean / (square.sqrt() + optimiser.epsilon) * rate
     return square.sum().float(), update.square().sum().float()

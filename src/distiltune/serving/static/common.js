@@ -2,8 +2,7 @@
 // What every page has: small tools, files opened or dropped, and the server that it talks to.
 
 const $ = (id) => document.getElementById(id);
-const FILE_KINDS = { txt: "text", text: "text", md: "text", markdown: "text", html: "html", htm: "html", pdf: "pdf" };
-let server = { max_body_bytes: Infinity, always_answers: false };
+let server = { max_body_bytes: Infinity, can_decline: true, file_kinds: {} };
 
 const percent = (share) => (share > 0 && share < 0.01 ? "under 1\u00a0%" : `${Math.round(share * 100)}\u00a0%`);
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
@@ -22,8 +21,8 @@ function element(name, text, attributes = {}) {
 /** Read a file on the server, and hand its text and name on. */
 async function openFile(file, opened) {
   complain("");
-  const kind = FILE_KINDS[file.name.split(".").pop().toLowerCase()];
-  if (!kind) return complain(`${file.name} is no file of a known kind: .txt, .md, .html or .pdf.`);
+  const kind = server.file_kinds[`.${file.name.split(".").pop().toLowerCase()}`];
+  if (!kind) return complain(`${file.name} is no file of a known kind: ${Object.keys(server.file_kinds).join(", ")}.`);
   if (file.size > server.max_body_bytes) return complain(tooLarge(file.size));
   say(`Opening ${file.name}…`);
   try {
@@ -34,7 +33,7 @@ async function openFile(file, opened) {
     say("");
     if (!response.ok) return complain(problemText(found));
     opened(found.text, true);
-    say(`${file.name} is open: ${found.characters.toLocaleString("en")} characters.`);
+    say([`${file.name} is open: ${found.characters.toLocaleString("en")} characters.`, ...found.notes].join(" "));
   } catch {
     say("");
     complain("The server cannot be reached. Is it still running?");

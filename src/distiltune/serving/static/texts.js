@@ -17,6 +17,7 @@ async function readText() {
     const found = await response.json().catch(() => ({ what: `The server failed (${response.status}).` }));
     say("");
     if (!response.ok) { complain(problemText(found)); return; }
+    if (!found.complete) { complain("Time ran out before the text was read. What to do: send less text at once."); return; }
     $("reply").hidden = false;
     $("announcement").textContent = showResult(text, found.results[0]);
   } catch {

@@ -26,6 +26,7 @@ TASK = TaskEntry(
     architecture=ARCHITECTURE,
     settings=EncoderSettings,
     monitors={"validation_loss": "lower"},
+    figures={"hidden": "lower", "relations": "lower"},
     columns=(),
     renamed=lambda columns: {},
     after_training="fine-tune it: distiltune train --model {model} --train DATA --output RUN",

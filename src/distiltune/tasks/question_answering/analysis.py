@@ -82,14 +82,14 @@ def chance_losses(features: FeatureSet) -> tuple[float, float]:
     The second gives ``[CLS]`` that share of the probability and spreads the rest: what a model reaches that has learned
     how many windows hold no answer, and nothing about reading.
     """
-    lengths = features.lengths.astype(np.float64)
-    uniform = float(np.log(lengths).mean())
+    lengths, heavy = features.lengths.astype(np.float64), features.weights
+    uniform = float(np.average(np.log(lengths), weights=heavy))
     empty = features.labels[:, 0] == 0
-    share = float(empty.mean())
+    share = float(np.average(empty, weights=heavy))
     if share in (0.0, 1.0):
         return uniform, 0.0 if share == 1.0 else uniform
     losses = np.where(empty, -math.log(share), np.log(lengths) - math.log(1 - share))
-    return uniform, float(losses.mean())
+    return uniform, float(np.average(losses, weights=heavy))
 
 
 def blind_scores(examples: Sequence[Example]) -> tuple[BlindScore, ...]:

@@ -31,6 +31,7 @@ from distiltune.tasks.question_answering.features import (
 )
 from distiltune.tasks.question_answering.inference import DecodingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.passages import PassageIndex
+from distiltune.tasks.question_answering.reply_html import reply_html
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
 from distiltune.tasks.trained import load_trained
@@ -74,6 +75,18 @@ class FoundAnswer:
     document: int = 0
     document_name: str = ""
 
+    @property
+    def place(self) -> str:
+        """Where it stands, in words."""
+        name = f"{self.document_name}: " if self.document_name else ""
+        return f"{name}line {self.line}, column {self.column}, characters {self.start}-{self.end}"
+
+    @property
+    def in_sentence(self) -> tuple[str, str, str]:
+        """What is before it in its sentence, its text, and what is behind it there."""
+        offset = self.start - self.sentence_start
+        return self.sentence[:offset], self.text, self.sentence[offset + len(self.text) :]
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
@@ -81,12 +94,13 @@ class Reply:
 
     Attributes:
         question: as asked.
-        answer: the best answer; None if the model holds that the texts do not tell.
+        answer: the best answer; None if the model holds that the texts do not tell, or if nothing was read in time.
         candidates: the best possible answers that share no character, best first, also where ``answer`` is None.
         no_answer_confidence: from 0 to 1, as the candidates' confidence; it means something only for a model trained
             with unanswerable questions.
         no_answer_probability: probability of "the text does not tell", among the same.
-        read_share: share of the characters that were read; below 1 after a first pass over passages.
+        read_share: share of the characters that were read; below 1 after a first pass over passages, or if time ran
+            out.
         notes: what is remarkable, in sentences, such as that the question was too long and is cut.
 
     """
@@ -107,6 +121,21 @@ class Reply:
     def as_json(self) -> dict[str, Any]:
         """The reply as plain values."""
         return asdict(self)
+
+    def __repr__(self) -> str:
+        sure = self.no_answer_confidence if self.answer is None else self.answer.confidence
+        said = "no answer" if self.answer is None else repr(_short(self.answer.text))
+        return f"<Reply {said} to {_short(self.question)!r}, confidence {sure:.0%}>"
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the answer, how sure, where, and the sentence around it."""
+        others = self.candidates[0 if self.answer is None else 1 :]
+        listed = [(each.confidence, _short(each.text), each.place) for each in others]
+        if self.answer is None:
+            said = f"confidence {self.no_answer_confidence:.0%}"
+            return reply_html(self.question, "no answer in this text", said, None, listed, self.notes)
+        said = f"confidence {self.answer.confidence:.0%}, {self.answer.place}"
+        return reply_html(self.question, self.answer.text, said, self.answer.in_sentence, listed, self.notes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +302,7 @@ class Answerer:
             windows = read_windows(
                 self._loaded.model, prepared.examples, prepared.features, DecodingSettings().batch_tokens, count
             )
-            replies += self._replies(prepared, (each for _, each in windows), n_best)
+            replies += self._replies(prepared, ((each, 1.0) for _, each in windows), n_best)
         return replies
 
     def prepare(
@@ -327,26 +356,32 @@ class Answerer:
 
         Args:
             prepared: as `prepare` made it.
-            logits: for each feature in order an array ``(n_tokens, 2)`` of start and end logits.
+            logits: for each feature in order an array ``(n_tokens, 2)`` of start and end logits; None if it was not
+                read, which the reply's ``read_share`` and its notes tell of.
             n_best: most candidates in a reply.
 
         """
         return self._replies(prepared, example_windows(prepared.features, logits), n_best)
 
     def _replies(
-        self, prepared: PreparedQuestions, windows: Iterable[Sequence[WindowLogits]], n_best: int
+        self, prepared: PreparedQuestions, windows: Iterable[tuple[Sequence[WindowLogits], float]], n_best: int
     ) -> list[Reply]:
-        """One reply a question; ``windows`` are each example's, in order."""
+        """One reply a question; ``windows`` are each example's, in order, and the share of them that was read."""
         found: list[list[_Read]] = [[] for _ in prepared.questions]
+        is_whole = [True] * len(prepared.questions)
         replies = []
         n_all = sum(len(document.text) for document in prepared.documents)
         cut = {prepared.question_of[i] for i in prepared.features.truncated_examples.tolist()}
-        for i, own in enumerate(windows):
+        for i, (own, share) in enumerate(windows):
             number = prepared.question_of[i]
-            found[number].append(self._read(prepared.parts[i], own, n_best))
+            is_whole[number] = is_whole[number] and share == 1.0
+            if own:
+                found[number].append(self._read(prepared.parts[i], own, share, n_best))
             if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
                 reply = self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
-                replies.append(replace(reply, notes=(self._cut_note(),)) if number in cut else reply)
+                notes = [self._cut_note()] if number in cut else []
+                notes += [] if is_whole[number] else [_unread_note(reply.read_share)]
+                replies.append(replace(reply, notes=tuple(notes)))
                 found[number] = []
         return replies
 
@@ -358,11 +393,11 @@ class Answerer:
             "max_question_tokens sets that, within what a window holds."
         )
 
-    def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], n_best: int) -> _Read:
+    def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], share: float, n_best: int) -> _Read:
         """The best candidates of one part: the first of all, and the best that share no character."""
         decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
         first = tuple(candidate.score for candidate in decoded.candidates)
-        return _Read(part, decoded.apart, first, decoded.log_total)
+        return _Read(part, decoded.apart, first, decoded.log_total, share * len(part.text))
 
     def _reply(
         self, question: str, documents: Sequence[Document], read: Sequence[_Read], n_best: int, n_all: int
@@ -389,9 +424,9 @@ class Answerer:
             question=question,
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
-            no_answer_confidence=confidence_of(0.0),
-            no_answer_probability=math.exp(-log_total),
-            read_share=sum(len(each.part.text) for each in read) / n_all,
+            no_answer_confidence=confidence_of(0.0) if read else 0.0,
+            no_answer_probability=math.exp(-log_total) if read else 0.0,
+            read_share=sum(each.n_characters for each in read) / n_all,
         )
 
     @staticmethod
@@ -424,12 +459,21 @@ class _Asking(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """What was found in one part: candidates that share no character, the best scores of all, and `log_total`."""
+    """What was found in one part: candidates that share no character, the best scores of all, `log_total`, and
+    how many of its characters were read."""
 
     part: DocumentPart
     candidates: tuple[Candidate, ...]
     scores: tuple[float, ...]
     log_total: float
+    n_characters: float
+
+
+def _unread_note(read_share: float) -> str:
+    """What is said where time ran out."""
+    if not read_share:
+        return "Time ran out before anything was read for this question: ask it again, alone or of less text."
+    return f"Time ran out when {read_share:.0%} of the text was read; this is the best of that."
 
 
 def _windows(stored: Mapping[str, int], limit: int, given: Mapping[str, int]) -> WindowSettings:
@@ -450,3 +494,9 @@ def _windows(stored: Mapping[str, int], limit: int, given: Mapping[str, int]) ->
             where=f"argument: {', '.join(given)}",
             fix="give a longer max_length, a shorter stride or fewer max_question_tokens",
         ) from error
+
+
+def _short(text: str, most: int = 60) -> str:
+    """A text on one line, cut short."""
+    folded = " ".join(text.split())
+    return folded if len(folded) <= most else folded[: most - 1] + "…"

@@ -38,6 +38,11 @@ def _server() -> Callable[..., Any]:
     return serve
 
 
+def _defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Whoever names no model has one that answers already: a few hundred questions teach `starter` far less."""
+    return {} if given.get("base") == "classic" or given.get("teacher") else {"model": "starter-qa"}
+
+
 TASK = TaskEntry(
     name=NAME,
     spec=_spec,
@@ -50,8 +55,14 @@ TASK = TaskEntry(
         "start_accuracy": "higher",
         "end_accuracy": "higher",
     },
+    figures={
+        **dict.fromkeys(("answerable_exact_match", "answerable_f1", "unanswerable_exact_match"), "higher"),
+        **dict.fromkeys(("best_exact_match", "best_f1", "untuned_exact_match", "untuned_f1"), "higher"),
+        **dict.fromkeys(("calibration_error", "calibration_error_before", "calibration_error_held_out"), "lower"),
+    },
     for_use=("validation_questions", "no_answer", "max_question_tokens", "max_answer_tokens", "null_threshold"),
     prediction_files=PREDICTION_FILES,
+    defaults=_defaults,
     columns=(
         *(("question", "context"), ("paragraphs",), ("context", "qas"), ("context_text", "qas")),
         *(("story", "questions"), ("query", "document"), ("storyId", "text", "questions")),

@@ -56,6 +56,7 @@ class QuestionEvaluation:
         temperature: of the confidence.
         untuned: the scores at a threshold of 0, where another was chosen on these very questions.
         refused_threshold: the one of the best F1 here, where it did not hold on held-out questions: 0 was taken.
+        compared: the gold texts and the answer of each question that has gold.
         n_features: features that the means are taken over.
         losses: what each question adds to the mean loss; None if there is none.
         calibration: how honest the confidence is; None if too few questions tell.
@@ -70,6 +71,7 @@ class QuestionEvaluation:
     untuned: SquadScores | None = None
     calibration: Calibration | None = None
     refused_threshold: float | None = None
+    compared: tuple[Sequence[tuple[str, ...]], Sequence[str]] = ((), ())
     losses: Losses | None = field(default=None, compare=False, repr=False)
 
     @property

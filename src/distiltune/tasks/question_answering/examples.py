@@ -31,6 +31,7 @@ class Example:
         unplaced: gold answers that stand nowhere in the context: nothing can be learned from them, but an answer can be
             scored against them.
         has_gold: whether it is known what the right answer is; then, without any answer, that is none.
+        weight: in the training loss, 0 or more.
 
     """
 
@@ -41,6 +42,7 @@ class Example:
     title: str = ""
     unplaced: tuple[str, ...] = ()
     has_gold: bool = True
+    weight: float = 1.0
 
     @property
     def gold_texts(self) -> tuple[str, ...]:

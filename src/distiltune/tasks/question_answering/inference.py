@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -72,40 +73,44 @@ def read_windows(
             parts = torch.split(output.float().cpu(), list(batch.lengths))
             logits.update((int(feature), part.numpy()) for feature, part in zip(batch.feature_ids, parts, strict=True))
         numbers = np.unique(example_of[first:last]).tolist()
-        for number, windows in zip(numbers, _by_example(question_features, first, last, logits.pop), strict=True):
+        own = _by_example(question_features, np.arange(first, last), logits.pop)
+        for number, windows in zip(numbers, own, strict=True):
             yield examples[number], windows
 
 
 def example_windows(
-    question_features: QuestionFeatures, logits: Sequence[npt.NDArray[np.float32]]
-) -> Iterator[list[WindowLogits]]:
-    """Each example's windows, in order.
+    question_features: QuestionFeatures, logits: Sequence[npt.NDArray[np.float32] | None]
+) -> Iterator[tuple[list[WindowLogits], float]]:
+    """Each example's windows that were read, in order, and which share of all of its windows they are.
 
     Args:
         question_features: every example has at least one.
-        logits: for each feature in order an array ``(n_tokens, 2)`` of start and end logits.
+        logits: for each feature in order an array ``(n_tokens, 2)`` of start and end logits, or None if it is not read.
 
     """
-    return _by_example(question_features, 0, len(question_features), logits.__getitem__)
+    read = np.array([each is not None for each in logits], dtype=bool)
+    n_all = np.bincount(question_features.features.example_of)
+    n_read = np.bincount(question_features.features.example_of[read], minlength=len(n_all))
+    found = _by_example(question_features, np.flatnonzero(read), lambda feature: _known(logits[feature]))
+    for share in (n_read / np.maximum(n_all, 1)).tolist():
+        yield (next(found) if share else []), share
+
+
+def _known(logits: npt.NDArray[np.float32] | None) -> npt.NDArray[np.float32]:
+    assert logits is not None, "only features that were read are looked at"
+    return logits
 
 
 def _by_example(
     question_features: QuestionFeatures,
-    first: int,
-    last: int,
+    features: npt.NDArray[np.int64],
     logits_of: Callable[[int], npt.NDArray[np.float32]],
 ) -> Iterator[list[WindowLogits]]:
-    """The windows of each example among the features ``first`` to ``last``."""
+    """The windows of each example among these features, which are ascending."""
     example_of = question_features.features.example_of
     n_context_tokens = question_features.n_context_tokens()
-    feature = first
-    while feature < last:
-        example = example_of[feature]
-        windows = []
-        while feature < last and example_of[feature] == example:
-            windows.append(_window(question_features, feature, int(n_context_tokens[feature]), logits_of(feature)))
-            feature += 1
-        yield windows
+    for _, group in itertools.groupby(features.tolist(), key=example_of.__getitem__):
+        yield [_window(question_features, each, int(n_context_tokens[each]), logits_of(each)) for each in group]
 
 
 def _window(

@@ -17,7 +17,9 @@ from typing import Literal
 from distiltune.data.marks import in_form
 from distiltune.tasks.question_answering.examples import Answer
 
-Repair = Literal["offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_respelled", "answer_trimmed"]
+Repair = Literal[
+    "offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_at_nearest", "answer_respelled", "answer_trimmed"
+]
 Misplacement = Literal["answer_empty", "answer_ambiguous", "answer_not_found"]
 
 _INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
@@ -173,7 +175,7 @@ def _locate_moved(context: str, text: str, start: int) -> LocatedAnswer | Mispla
     distances = sorted((abs(found - start), found) for found in {before, after} if found >= 0)
     distance, nearest = distances[0]
     if distance <= NEAREST_CODE_POINTS and (len(distances) == 1 or distances[1][0] > distance):
-        return LocatedAnswer(Answer(text, nearest), "answer_moved")
+        return LocatedAnswer(Answer(text, nearest), "answer_at_nearest")
     return Misplaced("answer_ambiguous")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from tokenizers import Tokenizer
@@ -15,6 +15,7 @@ from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.hub import Split
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.tasks.dataset import with_sample_weights
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
 from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, read_examples
@@ -91,6 +92,13 @@ def featurise(examples: QuestionSet, tokenizer: Tokenizer, settings: WindowSetti
         sources=examples.sources,
         notes=tuple(notes),
     )
+
+
+def weighed(data: QuestionData) -> QuestionData:
+    """The same for a training, in which a question weighs what its row says."""
+    made = data.question_features
+    features = with_sample_weights(made.features, [example.weight for example in data.examples])
+    return replace(data, question_features=replace(made, features=features))
 
 
 def _fingerprint(examples: Sequence[Example]) -> str:

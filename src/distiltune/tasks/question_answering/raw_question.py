@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from distiltune.data.values import Problem
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:
@@ -41,7 +43,7 @@ class RawQuestion:
     """A question as the file has it, of whatever types; None for what is absent.
 
     ``answers`` is a sentence on what is wrong with them where they cannot be read; ``has_gold`` says whether there was
-    a place for them at all.
+    a place for them at all; ``weight`` is what the question weighs in the training loss, if the file says so.
     """
 
     where: str
@@ -53,3 +55,4 @@ class RawQuestion:
     is_impossible: bool
     has_gold: bool
     decisions: tuple[Decision, ...] = ()
+    weight: float | Problem | None = None

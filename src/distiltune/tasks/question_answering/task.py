@@ -26,6 +26,7 @@ from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.own import Loss
 from distiltune.tasks.question_answering.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.question_answering.check.data_check import CheckSettings, training_concerns
 from distiltune.tasks.question_answering.decode import Decoded
@@ -35,18 +36,21 @@ from distiltune.tasks.question_answering.evaluation import (
     AnswerDecision,
     PredictionFiles,
     QuestionEvaluation,
+    as_prediction,
     evaluate_questions,
 )
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.guide import question_answering_guide
-from distiltune.tasks.question_answering.head import METRIC_NAMES, SpanHead, span_divergence, span_loss
+from distiltune.tasks.question_answering.head import METRIC_NAMES, OwnSpanLoss, SpanHead, span_divergence, span_loss
 from distiltune.tasks.question_answering.inference import DecodingSettings
+from distiltune.tasks.question_answering.metrics import Prediction
 from distiltune.tasks.question_answering.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.question_answering.question_data import (
     QuestionData,
     featurise,
     load_examples,
+    weighed,
 )
 from distiltune.tasks.question_answering.read import QuestionSet
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, question_limit
@@ -69,6 +73,8 @@ EPOCH_COLUMNS = (
     TableColumn("Validation Loss", "validation", "loss"),
     TableColumn("Validation End Logits Accuracy", "validation", "end_accuracy"),
     TableColumn("Validation Start Logits Accuracy", "validation", "start_accuracy"),
+    TableColumn("Validation Exact Match", "validation", "exact_match"),
+    TableColumn("Validation F1", "validation", "f1"),
 )
 
 
@@ -143,7 +149,8 @@ class QuestionTraining:
     def data(self, tokenizer: Tokenizer) -> tuple[QuestionData, QuestionData | None]:
         """The questions to train on and those to validate on with their features."""
         featurise, aside = self.task.spec.featurise, self.validation
-        return featurise(self.train, tokenizer), featurise(aside, tokenizer) if aside is not None else None
+        training = weighed(featurise(self.train, tokenizer))
+        return training, featurise(aside, tokenizer) if aside is not None else None
 
     def lesson(self, loaded: LoadedModel) -> Lesson[QuestionData]:
         """The questions in the model's tokens, and the loss of its starts and ends."""
@@ -177,6 +184,10 @@ class QuestionAnswering:
     table: tuple[TableColumn, ...] = EPOCH_COLUMNS
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     divergence: Divergence = span_divergence
+
+    def item_losses(self, loss: Loss) -> OwnSpanLoss:
+        """The sum of such losses over the features of a batch."""
+        return OwnSpanLoss(loss)
 
     def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> QuestionData:
         """Read and featurise questions to evaluate on, or to answer.
@@ -239,6 +250,7 @@ class QuestionAnswering:
         does not depend on the gold answers, but where the threshold is chosen by them.
         """
         n_done = 0
+        compared: list[tuple[tuple[str, ...], Prediction]] = []
         with ExitStack() as stack:
             files = None
             if predictions is not None:
@@ -249,6 +261,8 @@ class QuestionAnswering:
                 nonlocal n_done
                 n_done += 1
                 on_progress(n_done)
+                if example.has_gold:
+                    compared.append((example.gold_texts, as_prediction(example, decoded)))
                 if files is not None:
                     files.add(example, decoded)
 
@@ -262,7 +276,10 @@ class QuestionAnswering:
             )
             if files is not None:
                 files.finish(evaluation.null_threshold, evaluation.temperature)
-        return evaluation
+        gold = [texts for texts, _ in compared]
+        return replace(
+            evaluation, compared=(gold, [each.final_text(evaluation.null_threshold) for _, each in compared])
+        )
 
     def concerns(
         self, training: QuestionData, validation: QuestionData | None, tokenizer: Tokenizer
@@ -324,6 +341,8 @@ def from_settings(settings: QuestionAnsweringSettings) -> QuestionSpec:
             n_validation=settings.validation_questions or settings.validation_examples,
             sample_seed=settings.sample_seed,
             form=file_form(settings),
+            n_folds=settings.folds,
+            fold=settings.fold or 0,
         ),
         windows=WindowSettings(settings.max_length, settings.stride, question_limit(settings)),
         reading=DecodingSettings(settings.max_answer_tokens, settings.n_best, settings.evaluation_tokens),

@@ -18,6 +18,7 @@ class TextColumns:
         labels: the same, where ``label`` is absent; in a table several are parted by ``|``. ``toxic+insult``: these
             columns, with 0 or 1 in each row.
         id: of the row.
+        sample_weight: what the row weighs in the training loss, where the column is there; else 1.
 
     """
 
@@ -26,6 +27,7 @@ class TextColumns:
     label: str = "label"
     labels: str = "labels"
     id: str = "id"
+    sample_weight: str = "sample_weight"
 
     @staticmethod
     def parse(text: str) -> TextColumns:

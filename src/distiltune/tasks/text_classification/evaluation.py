@@ -61,6 +61,8 @@ class TextEvaluation:
         classes: each label's scores, in the order of the ids; none for numbers.
         table: how often each gold label was given each label; None but for one label a text.
         bins: predictions by confidence; none but for one label a text.
+        compared: what is right of the texts that have labels, and what the model says: labels by name, arrays of 0 and
+            1 ``(n, n_labels)``, or numbers ``(n,)``.
         losses: what each text adds to the mean loss; None where no text has labels.
 
     """
@@ -69,6 +71,7 @@ class TextEvaluation:
     classes: tuple[ClassScores, ...] = ()
     table: npt.NDArray[np.int64] | None = None
     bins: tuple[CalibrationBin, ...] = ()
+    compared: tuple[Any, Any] = ((), ())
     losses: Losses | None = field(default=None, compare=False, repr=False)
 
 
@@ -127,13 +130,16 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
     own = {"loss": scores.loss, "n": float(len(known))}
     if targets.is_regression:
         gold = np.array([float(names_of(example)[0]) for example in examples])
-        return TextEvaluation({**own, **number_metrics(gold, values[:, 0])}, losses=scores.losses)
+        numbers = values[:, 0]
+        return TextEvaluation({**own, **number_metrics(gold, numbers)}, compared=(gold, numbers), losses=scores.losses)
     if targets.problem == "multi-label":
         wanted = np.zeros(values.shape, dtype=bool)
         for i, example in enumerate(examples):
             wanted[i, list(targets.ids(example))] = True
-        metrics, classes = label_set_metrics(wanted, values > THRESHOLD)
-        return TextEvaluation({**own, **metrics}, tuple(classes), losses=scores.losses)
+        chosen = values > THRESHOLD
+        metrics, classes = label_set_metrics(wanted, chosen)
+        compared = wanted.astype(int), chosen.astype(int)
+        return TextEvaluation({**own, **metrics}, tuple(classes), compared=compared, losses=scores.losses)
     ids = np.array([targets.ids(example)[0] for example in examples])
     given = values.argmax(axis=1)
     metrics, classes = label_metrics(ids, given, len(targets.labels))
@@ -143,6 +149,7 @@ def evaluate_texts(data: TextData, targets: Targets, scores: Scores) -> TextEval
         tuple(classes),
         confusion(ids, given, len(targets.labels)),
         bins,
+        ([targets.labels[i] for i in ids.tolist()], [targets.labels[i] for i in given.tolist()]),
         scores.losses,
     )
 

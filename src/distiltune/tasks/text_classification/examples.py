@@ -18,6 +18,7 @@ class TextExample:
         gold: its labels by name, or its number as it was written; None if the row has no label.
         places: the labels of all places of a row of 0 and 1, in their order; none where the labels came otherwise.
         where: the place where a person would look for it.
+        weight: in the training loss, 0 or more.
 
     """
 
@@ -27,6 +28,7 @@ class TextExample:
     gold: tuple[str, ...] | None
     places: tuple[str, ...] = ()
     where: str = ""
+    weight: float = 1.0
 
 
 TextSet = ExampleSet[TextExample]

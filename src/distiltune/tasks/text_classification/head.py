@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from distiltune.data.packing import PackedBatch, Rows, required
 from distiltune.model.dropout import dropout
 from distiltune.model.encoder import Linear
+from distiltune.tasks.own import Loss, checked
 from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.text_classification.targets import Targets
 from distiltune.training.objective import StepSums
@@ -120,6 +121,27 @@ class TextLoss:
         if device not in self._on_device:
             self._on_device[device] = self.label_weights.to(device)
         return self._on_device[device]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTextLoss:
+    """The sum over a batch's features of a loss of one's own, each as heavy as it weighs.
+
+    Numbers are handed to it in units of their ``spread``, from their ``mean``.
+    """
+
+    loss: Loss
+    targets: Targets
+
+    def __call__(self, logits: Tensor, batch: PackedBatch) -> Tensor:
+        """``(n_features, n_labels)`` → a scalar."""
+        scores, labels = logits.float(), batch.labels
+        if self.targets.problem == "regression":
+            scores, labels = ((each - self.targets.mean) / self.targets.spread for each in (scores[:, 0], labels))
+        if self.targets.problem != "multi-label":
+            labels = labels[:, 0]
+        losses = checked(self.loss(scores, labels), batch.n_features)
+        return (required(batch.weights, "weights") * losses).sum()
 
 
 def metric_names(problem: ProblemType) -> tuple[str, ...]:

@@ -22,10 +22,13 @@ from distiltune.data.values import (
     id_problem,
     id_text,
     rejected,
+    sample_weight,
     shown,
     text_problem,
+    weights_told,
 )
 from distiltune.errors import DataError
+from distiltune.tasks.text_classification.bit_columns import bit_columns, plain_columns, way_to_name_bits
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.label_cells import (
@@ -34,17 +37,19 @@ from distiltune.tasks.text_classification.label_cells import (
     LabelSettings,
     cell_of,
     decide,
-    is_bit,
     labels_of_cell,
+    rows_in_text,
 )
 from distiltune.tasks.text_classification.text_layouts import flat_row
 
 _GOLD = ("label", "labels")
 """Fields whose columns a prediction does not need."""
+_TO_TRAIN = ("sample_weight",)
+"""Those that only a training needs."""
 
 
 _MANY_TAGGED = 0.5
-_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
+_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number", "labels_not_read"})
 """Kinds of decisions that are for a person to look at."""
 
 
@@ -68,7 +73,8 @@ def read_texts(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
+    mapped = mapped_columns(columns, without=unneeded)
     reading: Reading[TextExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         ToRead(
@@ -90,7 +96,8 @@ def read_texts(
 class _Unlabelled:
     """A row whose text can be used, and what it has for a label; None: nothing.
 
-    ``other`` is what stands in the second column of labels, where both have some.
+    ``other`` is what stands in the second column of labels, where both have some; ``weight`` is of the row in the
+    training loss, if it says so.
     """
 
     row: Row
@@ -98,6 +105,7 @@ class _Unlabelled:
     pair: str | None
     cell: Cell | None
     other: Cell | None = None
+    weight: float | None = None
 
 
 def _read_file(
@@ -109,6 +117,8 @@ def _read_file(
     for row in reading.rows(path):
         reading.findings.count_row()
         found = _text_of_row(row, columns, settings, reading, decided)
+        if isinstance(found, _Unlabelled) and use == "training":
+            found = _weighed(found, columns)
         if isinstance(found, RowFinding):
             reading.findings.add(found)
         else:
@@ -120,14 +130,22 @@ def _read_file(
     if names:
         rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
     else:
-        rows = _blanks_are_missing(rows)
+        cells = rows_in_text([each.cell for each in rows], settings)
+        rows = _blanks_are_missing([replace(each, cell=cell) for each, cell in zip(rows, cells, strict=True)])
         classes = (table_class_names(path, column) for column in (columns.label, columns.labels))
         names = next(filter(None, classes), ())
-    form = decide([each.cell for each in rows if each.cell is not None], names, settings)
+    form = _decided(rows, names, settings, use, decided)
+    if form is None:
+        rows, form = [replace(each, cell=None) for each in rows], LabelForm(False, ())
     for kind, message in [*decided.items(), *form.decisions]:
         reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
-    if rows and all(each.cell is None for each in rows):
+    if use == "training" and any(each.weight is not None for each in rows):
+        kind, message = weights_told(columns.sample_weight)
+        reading.findings.add(RowFinding("decided", kind, str(path), "", message))
+    if rows and all(each.cell is None for each in rows) and "labels_not_read" not in decided:
         message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
+        if len(bits := bit_columns([each.row.value for each in rows])) > 1:
+            message += f" The columns {', '.join(bits)} hold 0 and 1: as labels {way_to_name_bits(bits)}."
         reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
         use = "prediction"
     for each in rows:
@@ -136,6 +154,19 @@ def _read_file(
             reading.findings.add(result)
         else:
             reading.examples.append(result)
+
+
+def _decided(
+    rows: Sequence[_Unlabelled], names: Sequence[str], settings: LabelSettings, use: Use, decided: dict[str, str]
+) -> LabelForm | None:
+    """How a file's labels are to be understood; None where that cannot be told and a prediction needs none."""
+    try:
+        return decide([each.cell for each in rows if each.cell is not None], names, settings)
+    except DataError as error:
+        if use != "prediction":
+            raise
+        decided["labels_not_read"] = f"{error.what} There is nothing to compare with."
+        return None
 
 
 def _text_of_row(
@@ -159,6 +190,14 @@ def _text_of_row(
     return _text_of(flat.row, columns, settings)
 
 
+def _weighed(each: _Unlabelled, columns: TextColumns) -> _Unlabelled | RowFinding:
+    """The row with its weight, or the finding that this cannot be used."""
+    weight = sample_weight(each.row.value, columns.sample_weight)
+    if isinstance(weight, Problem):
+        return rejected(weight.kind, each.row.where, each.row.value.get(columns.id), weight.message)
+    return replace(each, weight=weight)
+
+
 def _names_of_columns(rows: Sequence[_Unlabelled], columns: TextColumns, decided: dict[str, str]) -> tuple[str, ...]:
     """The columns of 0 and 1 that hold the labels, named or plain to see; none if labels are held otherwise."""
     if not rows:
@@ -166,7 +205,7 @@ def _names_of_columns(rows: Sequence[_Unlabelled], columns: TextColumns, decided
     named = _parts(columns.labels, rows[0].row)
     if named or any(each.cell is not None for each in rows):
         return tuple(named)
-    plain = _plain_columns(rows, columns)
+    plain = plain_columns([each.row.value for each in rows], columns)
     if plain:
         decided["label_columns"] = (
             f"The columns {', '.join(plain)} hold 0 and 1 and are read as labels, any number a text; for others: "
@@ -245,7 +284,9 @@ def _labelled(
         reading.findings.add(gold_ignored(gold.kind, where, row_id, gold.message))
         gold = None
     unique = reading.unique_id(row_id, wanted, where)
-    return TextExample(unique, each.text, each.pair, gold, form.names if form.hot and gold is not None else (), where)
+    places = form.names if form.hot and gold is not None else ()
+    weight = 1.0 if each.weight is None else each.weight
+    return TextExample(unique, each.text, each.pair, gold, places, where, weight)
 
 
 def _parts(column: str, row: Row) -> list[str]:
@@ -257,14 +298,6 @@ def _cell_of_columns(row: Row, names: Sequence[str]) -> Cell | None:
     """One value of each of these columns; None if the row has none of them."""
     values = tuple(row.value.get(name) for name in names)
     return None if all(value is None for value in values) else Cell(values, "columns", False, row.where)
-
-
-def _plain_columns(rows: Sequence[_Unlabelled], columns: TextColumns) -> tuple[str, ...]:
-    """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
-    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels}
-    found = [name for name in rows[0].row.value if name not in own]
-    plain = all(is_bit(each.row.value.get(name)) for each in rows for name in found)
-    return tuple(map(str, found)) if plain and len(found) > 1 else ()
 
 
 def _blanks_are_missing(rows: list[_Unlabelled]) -> list[_Unlabelled]:

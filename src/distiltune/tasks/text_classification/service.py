@@ -14,6 +14,7 @@ from torch import nn
 from distiltune.serving.asking import load_apart
 from distiltune.serving.batching import BatchSettings, Output
 from distiltune.serving.gate import Limits
+from distiltune.serving.site import Site
 from distiltune.serving.texts import OneText, TextService, texts_app
 from distiltune.tasks.text_classification.classifier import TextClassifier
 from distiltune.tasks.text_classification.features import TextData
@@ -62,11 +63,17 @@ class _Model:
 
 def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
     """What `distiltune serve` serves."""
-    return classification_app(load_apart(lambda: TextClassifier(model, **settings)), name, limits, batches)
+    return model_app(load_apart(lambda: TextClassifier(model, **settings)), name, limits, batches)
 
 
-def classification_app(classifier: TextClassifier, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
-    """The page and the API around one model."""
+def classification_app(classifier: TextClassifier, name: str, limits: Limits, batches: BatchSettings) -> Site:
+    """The page and the API around one model, whole: with limits, health and metrics."""
+    return Site({"": model_app(classifier, name, limits, batches)}, limits)
+
+
+def model_app(classifier: TextClassifier, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
+    """The routes and the page of one model."""
     page = files("distiltune.tasks.text_classification").joinpath("page")
-    offered = TextService("text-classification", classifier.targets.labels, OneText | Pair, LabelsOut, page)
+    can_decline = classifier.targets.problem == "multi-label"
+    offered = TextService("text-classification", classifier.labels, OneText | Pair, LabelsOut, can_decline, page)
     return texts_app(_Model(classifier), offered, name, limits, batches)

@@ -95,8 +95,11 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
 def chance_losses(features: FeatureSet, n_tags: int) -> tuple[float, float]:
     """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
     labels = required(features.token_labels, "token_labels")
-    tags = labels[labels != NO_LABEL]
-    shares = np.bincount(tags, minlength=n_tags) / max(1, len(tags))
+    is_labelled = labels != NO_LABEL
+    n_labels = np.add.reduceat(np.append(is_labelled, False), features.offsets[:-1], dtype=np.int64)
+    each = required(features.weights, "weights") / np.maximum(n_labels, 1)
+    counts = np.bincount(labels[is_labelled], np.repeat(each, n_labels), minlength=n_tags)
+    shares = counts / (counts.sum() or 1.0)
     return math.log(n_tags), float(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum())
 
 

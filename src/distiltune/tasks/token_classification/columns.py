@@ -21,6 +21,7 @@ class TokenColumns:
         tag: its tag, likewise.
         sentence: what says where a sentence begins, likewise; else empty lines.
         id: of the row.
+        sample_weight: what the row weighs in the training loss, where the column is there; else 1.
 
     """
 
@@ -33,6 +34,7 @@ class TokenColumns:
     tag: str = ""
     sentence: str = ""
     id: str = "id"
+    sample_weight: str = "sample_weight"
 
     @property
     def marks(self) -> tuple[str, ...]:

@@ -57,6 +57,7 @@ TASK = TaskEntry(
         "recall": "higher",
         "accuracy": "higher",
     },
+    figures={"macro_f1": "higher"},
     prediction_files=PREDICTION_FILES,
     columns=(("tokens", "tags"), ("tokens", "ner_tags"), ("text", "spans"), ("word", "tag")),
     other_rows=_has_tags,
@@ -67,5 +68,5 @@ TASK = TaskEntry(
     examples_predicted="texts marked",
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
-    other_columns="A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
+    other_columns=lambda rows: "A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
 )

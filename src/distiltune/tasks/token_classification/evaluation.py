@@ -65,12 +65,14 @@ class TokenEvaluation:
     Attributes:
         metrics: overall figures, shares from 0 to 1.
         labels: each label's.
+        compared: the tags (IOB2) of each text that has gold, and those that the model gives.
         losses: what each text adds to the mean loss; None without gold tags.
 
     """
 
     metrics: dict[str, float]
     labels: dict[str, EntityScores] = field(default_factory=dict)
+    compared: tuple[Sequence[list[str]], Sequence[list[str]]] = ((), ())
     losses: Losses | None = field(default=None, compare=False, repr=False)
 
 
@@ -114,6 +116,23 @@ def mark_words(
     return Marked(tags[place], confidence[place], loss, right, each)
 
 
+def word_probabilities(model: nn.Module, data: TokenData, batch_tokens: int) -> npt.NDArray[np.float64]:
+    """``(all_words, n_tags)`` the probability of each tag, dropout off, the words of all examples laid end to end."""
+    features = data.features
+    shares: list[npt.NDArray[np.float64]] = []
+    rows = np.zeros(len(features.token_ids), dtype=np.int64)  # of each token in what is run, batch after batch
+    n_run = 0
+    for batch, output in outputs(model, features, np.arange(len(features)), batch_tokens):
+        shares.append(output.float().softmax(dim=1).double().cpu().numpy())
+        places = flat_positions(features.offsets, batch.feature_ids)
+        rows[places] = n_run + np.arange(len(places))
+        n_run += len(places)
+    if not shares:
+        return np.zeros((0, 0))
+    probabilities: npt.NDArray[np.float64] = np.concatenate(shares)[rows[data.arrays["word_place"]]]
+    return probabilities
+
+
 def marked_by(data: TokenData, scores: npt.NDArray[np.float32]) -> Marked:
     """What ``(all_tokens, n_tags)`` scores of all windows, in order, say; of gold tags nothing is asked."""
     best = torch.from_numpy(scores).softmax(dim=1).max(dim=1)
@@ -135,15 +154,18 @@ def entities_found(
 
 def evaluate_marked(data: TokenData, marked: Marked, tags: Sequence[str]) -> TokenEvaluation:
     """What the marks are worth against the gold entities; nothing where there are none."""
-    counts, n = EntityCounts(), 0
+    counts = EntityCounts()
+    gold: list[list[str]] = []
+    given: list[list[str]] = []
     for example, found in entities_found(data, marked, tags):
         if example.gold is not None:
-            n += 1
             counts.add(example.gold, (each.entity for each in found))
-    if n == 0:
+            gold.append(gold_tags(example))
+            given.append(iob2(len(example.words), [each.entity for each in found]))
+    if not gold:
         return TokenEvaluation({})
-    own = {"loss": marked.loss, "accuracy": marked.accuracy, "n": float(n)}
-    return TokenEvaluation({**own, **counts.metrics()}, counts.by_label(), marked.losses)
+    own = {"loss": marked.loss, "accuracy": marked.accuracy, "n": float(len(gold))}
+    return TokenEvaluation({**own, **counts.metrics()}, counts.by_label(), (gold, given), marked.losses)
 
 
 def as_spans(example: TokenExample, found: Sequence[FoundEntity]) -> list[dict[str, Any]]:

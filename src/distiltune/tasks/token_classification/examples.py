@@ -26,6 +26,7 @@ class TokenExample:
         words: where each word begins in the text, and one past its end, in code points.
         gold: the entities in order, which share no word; None if the row marks none and none are wanted.
         where: the place where a person would look for it.
+        weight: in the training loss, 0 or more.
 
     """
 
@@ -34,6 +35,7 @@ class TokenExample:
     words: tuple[tuple[int, int], ...]
     gold: tuple[Entity, ...] | None
     where: str = ""
+    weight: float = 1.0
 
     def word(self, index: int) -> str:
         """A word as it stands in the text."""

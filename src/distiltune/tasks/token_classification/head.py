@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from distiltune.data.packing import NO_LABEL, PackedBatch, required, token_positions
+from distiltune.tasks.own import Loss, checked
 from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "accuracy")
@@ -26,6 +29,42 @@ def token_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
     return StepSums(loss, torch.stack([loss.detach(), right.to(loss.dtype)]))
 
 
+def weighed_token_loss(logits: Tensor, batch: PackedBatch) -> StepSums:
+    """As `token_loss`, where features weigh something else than their labels: each token has a share of its feature's.
+
+    Without weights of their own it is the same but for rounding.
+    """
+    labels, heavy = required(batch.token_labels, "token_labels"), _token_weights(batch)
+    loss = (heavy * F.cross_entropy(logits.float(), labels, ignore_index=NO_LABEL, reduction="none")).sum()
+    right = (heavy * (logits.detach().argmax(dim=1) == labels)).sum()
+    return StepSums(loss, torch.stack([loss.detach(), right]))
+
+
+def _token_weights(batch: PackedBatch) -> Tensor:
+    """``(total_tokens,)`` what each labelled token weighs; of a token without a label, 0."""
+    is_labelled = (required(batch.token_labels, "token_labels") != NO_LABEL).float()
+    sequence, _ = token_positions(batch.cu_seqlens, batch.n_tokens)
+    n_sequences = len(batch.lengths)  # the features, and filler if there is some
+    n_labels = is_labelled.new_zeros(n_sequences).index_add(0, sequence, is_labelled)
+    if batch.weights is None:
+        return is_labelled
+    weights = F.pad(batch.weights, (0, n_sequences - batch.n_features))
+    return is_labelled * (weights / n_labels.clamp(min=1.0))[sequence]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnTokenLoss:
+    """The sum over a batch's labelled tokens of a loss of one's own, each as heavy as it weighs."""
+
+    loss: Loss
+
+    def __call__(self, logits: Tensor, batch: PackedBatch) -> Tensor:
+        """``(total_tokens, n_tags)`` → a scalar."""
+        labels, heavy = required(batch.token_labels, "token_labels"), _token_weights(batch)
+        losses = checked(self.loss(logits.float(), labels.clamp(min=0)), batch.n_tokens)
+        return torch.where(heavy > 0, heavy * losses, 0.0).sum()
+
+
 def token_losses(logits: Tensor, batch: PackedBatch) -> Tensor:
     """The loss of `token_loss` feature by feature, ``(n_features,)``."""
     labels = required(batch.token_labels, "token_labels")
@@ -37,10 +76,11 @@ def token_losses(logits: Tensor, batch: PackedBatch) -> Tensor:
 def token_divergence(logits: Tensor, teacher_logits: Tensor, batch: PackedBatch, temperature: float) -> Tensor:
     """Kullback-Leibler divergence from a teacher's softened tags of the labelled tokens, times the temperature squared.
 
-    Both are ``(total_tokens, n_tags)``; the result is the sum (Hinton et al. 2015, section 2).
+    Both are ``(total_tokens, n_tags)``; the result is the sum, each as heavy as it weighs (Hinton et al. 2015, section
+    2).
     """
     ours = (logits.float() / temperature).log_softmax(dim=1)
     theirs = (teacher_logits.float() / temperature).log_softmax(dim=1)
     each = (theirs.exp() * (theirs - ours)).sum(dim=1)
-    is_labelled = required(batch.token_labels, "token_labels") != NO_LABEL
-    return torch.where(is_labelled, each, 0.0).sum() * temperature**2
+    heavy = _token_weights(batch)
+    return torch.where(heavy > 0, heavy * each, 0.0).sum() * temperature**2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from torch import nn
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.held import Column
 from distiltune.data.row_findings import RowFindings
+from distiltune.data.values import MAX_TEXT_CHARACTERS, text_problem
 from distiltune.data.words import markable_spans
+from distiltune.errors import DataError
 from distiltune.settings.bounds import check_values
 from distiltune.system.device import set_threads
 from distiltune.system.host import restored, with_threads
@@ -25,6 +28,7 @@ from distiltune.tasks.token_classification.evaluation import (
     entities_found,
     mark_words,
     marked_by,
+    word_probabilities,
 )
 from distiltune.tasks.token_classification.examples import TokenExample
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
@@ -98,6 +102,19 @@ class EntityMarker:
             data = self.prepare(texts)
             return self._entities(data, mark_words(self._loaded.model, data, BATCH_TOKENS))
 
+    def tag_probabilities(self, sentences: Sequence[Sequence[str]]) -> list[npt.NDArray[np.float64]]:
+        """Of each list of words the probabilities of their tags, ``(n_words, n_tags)``, columns as in `tags`.
+
+        Raises:
+            DataError: if one has no word, or a word is empty or no text, naming which.
+
+        """
+        with with_threads(self.n_threads):
+            data = self._featurised(tuple(map(_example_of_words, itertools.count(1), sentences)))
+            shares = word_probabilities(self._loaded.model, data, BATCH_TOKENS)
+        ends = np.cumsum([len(example.words) for example in data.examples])
+        return np.split(shares, ends[:-1]) if len(ends) else []
+
     @property
     def n_threads(self) -> int:
         """Threads that tensor work on the CPU has while this one is asked; elsewhere they are as they were."""
@@ -122,6 +139,9 @@ class EntityMarker:
         """
         listed = texts_to_read(texts)
         examples = tuple(TokenExample(str(i), text, markable_spans(text), None) for i, text in enumerate(listed))
+        return self._featurised(examples)
+
+    def _featurised(self, examples: tuple[TokenExample, ...]) -> TokenData:
         read = ExampleSet(examples, RowFindings(), "", ())
         return featurise(read, self._loaded.tokenizer, self._windows, self.tags, cached=False)
 
@@ -134,3 +154,21 @@ class EntityMarker:
             [MarkedEntity(**span) for span in as_spans(example, found)]
             for example, found in entities_found(data, marked, self.tags)
         ]
+
+
+def _example_of_words(number: int, words: Sequence[str]) -> TokenExample:
+    """The words with blanks between, as the reader of rows of tokens lays them out."""
+    problem = next(filter(None, (text_problem(word, "word") for word in words)), None)
+    if problem is not None or not len(words):
+        what = problem.message if problem is not None else "There is no word."
+        raise DataError(what, where=f"sentence {number}", fix="give the words of a sentence")
+    text = " ".join(words)
+    if len(text) > MAX_TEXT_CHARACTERS:
+        raise DataError(
+            f"The words have {len(text):,} characters; at most {MAX_TEXT_CHARACTERS:,} can be used.",
+            where=f"sentence {number}",
+            fix="cut it into several",
+        )
+    ends = list(itertools.accumulate(map(len, words), lambda end, length: end + 1 + length))
+    spans = tuple((end - len(word), end) for word, end in zip(words, ends, strict=True))
+    return TokenExample(str(number), text, spans, None)

@@ -30,8 +30,10 @@ from distiltune.data.values import (
     id_text,
     is_encodable,
     rejected,
+    sample_weight,
     shown,
     text_problem,
+    weights_told,
 )
 from distiltune.data.words import Spans, markable_spans
 from distiltune.errors import DataError
@@ -47,7 +49,8 @@ from distiltune.tasks.token_classification.word_rows import as_sentences
 
 _GOLD = ("tags", "ner_tags", "spans", "tag")
 """Fields whose columns a prediction does not need."""
-
+_TO_TRAIN = ("sample_weight",)
+"""Those that only a training needs."""
 
 _LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
 _NUMBER = re.compile("[0-9]{1,6}")
@@ -90,7 +93,8 @@ def read_marked(
         HubError: if a data set on the hub cannot be fetched.
 
     """
-    mapped = mapped_columns(columns, without=_GOLD if use == "prediction" else ())
+    unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
+    mapped = mapped_columns(columns, without=unneeded)
     reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
     read = read_sources(
         ToRead(
@@ -122,6 +126,7 @@ class _Draft:
     tags: tuple[str, ...] | None = None
     gold: tuple[Entity, ...] | None = None
     notes: Notes = ()
+    weight: float | None = None
     is_accepted: bool = False
 
 
@@ -146,6 +151,8 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
         told.update(dict.fromkeys(message for outcome, _, message in draft.notes if outcome == "decided"))
     for sentence in told:
         _decide(reading, path, "form_read", sentence)
+    if any(draft.weight is not None for draft in drafts):
+        _decide(reading, path, *weights_told(columns.sample_weight))
     _add_examples(path, drafts, reading, use)
 
 
@@ -192,7 +199,8 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
             continue
         wanted = id_text(draft.row_id) or generated_id(draft.text)
         example_id = reading.unique_id(draft.row_id, wanted, draft.where)
-        reading.examples.append(TokenExample(example_id, draft.text, draft.words, gold, draft.where))
+        weight = 1.0 if draft.weight is None else draft.weight
+        reading.examples.append(TokenExample(example_id, draft.text, draft.words, gold, draft.where, weight))
         labels |= {entity.label for entity in gold or ()}
         for outcome, kind, message in draft.notes:
             if outcome != "decided":
@@ -243,9 +251,13 @@ def _draft_of(
         if not isinstance(without, Problem):
             reading.findings.add(gold_ignored(made.kind, row.where, row_id, made.message))
             made = without
+    weight = sample_weight(row.value, columns.sample_weight) if use == "training" else None
+    if isinstance(weight, Problem) and not isinstance(made, Problem):
+        made = weight
     if isinstance(made, Problem):
         return rejected(made.kind, row.where, row_id, made.message)
-    return replace(made, row_id=row_id, where=row.where, is_accepted=answer == ACCEPTED)
+    assert not isinstance(weight, Problem)
+    return replace(made, row_id=row_id, where=row.where, weight=weight, is_accepted=answer == ACCEPTED)
 
 
 def _marked(

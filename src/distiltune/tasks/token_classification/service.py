@@ -14,6 +14,7 @@ from torch import nn
 from distiltune.serving.asking import load_apart
 from distiltune.serving.batching import BatchSettings, Output
 from distiltune.serving.gate import Limits
+from distiltune.serving.site import Site
 from distiltune.serving.texts import OneText, TextService, texts_app
 from distiltune.tasks.token_classification.features import TokenData
 from distiltune.tasks.token_classification.marker import EntityMarker
@@ -60,11 +61,16 @@ class _Model:
 
 def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
     """What `distiltune serve` serves."""
-    return marking_app(load_apart(lambda: EntityMarker(model, **settings)), name, limits, batches)
+    return model_app(load_apart(lambda: EntityMarker(model, **settings)), name, limits, batches)
 
 
-def marking_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
-    """The page and the API around one model."""
+def marking_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSettings) -> Site:
+    """The page and the API around one model, whole: with limits, health and metrics."""
+    return Site({"": model_app(marker, name, limits, batches)}, limits)
+
+
+def model_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
+    """The routes and the page of one model."""
     page = files("distiltune.tasks.token_classification").joinpath("page")
-    offered = TextService("token-classification", marker.labels, OneText, EntitiesOut, page)
+    offered = TextService("token-classification", marker.labels, OneText, EntitiesOut, True, page)
     return texts_app(_Model(marker), offered, name, limits, batches)

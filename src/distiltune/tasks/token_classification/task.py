@@ -24,12 +24,13 @@ from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
-from distiltune.tasks.dataset import data_settings
+from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import load_labelled_model, output_rules
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of
+from distiltune.tasks.own import Loss
 from distiltune.tasks.token_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.evaluation import (
@@ -41,7 +42,13 @@ from distiltune.tasks.token_classification.evaluation import (
 from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.guide import token_guide
-from distiltune.tasks.token_classification.head import METRIC_NAMES, token_divergence, token_loss
+from distiltune.tasks.token_classification.head import (
+    METRIC_NAMES,
+    OwnTokenLoss,
+    token_divergence,
+    token_loss,
+    weighed_token_loss,
+)
 from distiltune.tasks.token_classification.labelled import labelled_texts
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.token_classification.read import Choices, gold_tags, read_marked
@@ -95,7 +102,10 @@ class TokenSpec:
                 fix="give tags beside the tokens, or spans beside the text",
             )
         task = TokenClassification(self, keep_labels_of(model_config(self.labelled), tag_names(labels)))
-        return TokenTraining(task, train, task.known(validation) if validation is not None else None, device)
+        try:
+            return TokenTraining(task, train, task.known(validation) if validation is not None else None, device)
+        except DataError as error:
+            raise of_validation(error) from None
 
     def open_model(self, config: Mapping[str, Any]) -> TokenClassification:
         """The task with the model's tags."""
@@ -128,14 +138,18 @@ class TokenTraining:
         """The texts to train on and those to validate on with their features."""
         windows, tags, validation = self.task.spec.windows, self.task.tags, self.validation
         return (
-            featurise(self.train, tokenizer, windows, tags),
+            featurise(self.train, tokenizer, windows, tags).weighed(
+                [example.weight for example in self.train.examples]
+            ),
             featurise(validation, tokenizer, windows, tags) if validation is not None else None,
         )
 
     def lesson(self, loaded: LoadedModel) -> Lesson[TokenData]:
         """The texts in the model's tokens, and the loss of their tags."""
         training, validation = self.data(loaded.tokenizer)
-        return Lesson(self.task, training, validation, token_loss, training.features)
+        is_weighed = any(example.weight != 1.0 for example in self.train.examples)
+        loss = weighed_token_loss if is_weighed else token_loss
+        return Lesson(self.task, training, validation, loss, training.features)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +166,10 @@ class TokenClassification:
     prediction_files: tuple[str, ...] = PREDICTION_FILES
     output_names: tuple[str, ...] = ("logits",)
     divergence: Divergence = token_divergence
+
+    def item_losses(self, loss: Loss) -> OwnTokenLoss:
+        """The sum of such losses over the labelled tokens of a batch."""
+        return OwnTokenLoss(loss)
 
     @property
     def head_rules(self) -> Sequence[KeyRule]:

@@ -24,11 +24,15 @@ _NAN = ("nan", "NaN")
 
 @dataclass(frozen=True, slots=True)
 class WordColumns:
-    """What the columns of such a table are called; ``sentence`` is empty where empty lines part the sentences."""
+    """What the columns of such a table are called; ``sentence`` is empty where empty lines part the sentences.
+
+    ``weight`` says what a sentence weighs; empty if nothing does.
+    """
 
     word: str
     tag: str
     sentence: str
+    weight: str = ""
 
     @property
     def told(self) -> str:
@@ -47,7 +51,8 @@ def word_columns(names: Iterable[str], columns: TokenColumns = TokenColumns()) -
         return mapped or next((seen[name] for name in usual if name in seen), "")
 
     word, tag = named(columns.word, _WORDS), named(columns.tag, _TAGS)
-    return WordColumns(word, tag, named(columns.sentence, _SENTENCES)) if word and tag else None
+    weight = columns.sample_weight if columns.sample_weight in seen.values() else ""
+    return WordColumns(word, tag, named(columns.sentence, _SENTENCES), weight) if word and tag else None
 
 
 def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns) -> Iterator[Row | BadRow]:
@@ -181,4 +186,10 @@ def _sentence(rows: Sequence[Row | BadRow], columns: WordColumns, told: str) -> 
             return BadRow(row.where, "has no word.")
         words.append(word)
         tags.append(row.value.get(columns.tag))
-    return Row({"tokens": words, "tags": tags}, rows[0].where, told)
+    sentence: dict[str, object] = {"tokens": words, "tags": tags}
+    if columns.weight:
+        # The same at every word, or at the first alone; else it is a list, which is no weight.
+        weights = [row.value.get(columns.weight) for row in rows if isinstance(row, Row)]
+        given = [weight for weight in weights if _text(weight)]
+        sentence[columns.weight] = given[0] if given and set(map(_text, given)) == {_text(given[0])} else weights
+    return Row(sentence, rows[0].where, told)

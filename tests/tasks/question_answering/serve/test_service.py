@@ -9,9 +9,11 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 import torch
 
@@ -19,19 +21,23 @@ pytest.importorskip("fastapi", reason="needs the extra `serve`")
 pytest.importorskip("httpx", reason="needs the extra `dev`")
 pytest.importorskip("prometheus_client", reason="needs the extra `serve`")
 
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from distiltune.serving import asking
+from distiltune.serving.access import Access
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import CONTENT_SECURITY_POLICY, Limits
-from distiltune.serving.server import served_names
+from distiltune.serving.listening import served_names
+from distiltune.serving.site import Site
 from distiltune.tasks.question_answering.answerer import Answerer
+from distiltune.tasks.question_answering.documents import Document
 from distiltune.tasks.question_answering.serve.service import question_answering_app
+from distiltune.version import __version__
 from tests.helpers import people
+from tests.serving.in_thread import serve_in_thread
 
 ASKED = people().examples
-LIMITS = Limits(max_body_bytes=300_000, receive_s=0.3, answer_s=5.0, hosts=served_names("127.0.0.1", ()))
+LIMITS = Limits(max_body_bytes=300_000, receive_s=0.3, answer_s=5.0, access=Access(served_names("127.0.0.1", ())))
 PATHS = sorted(path.name for path in Path(__file__).parents[4].glob("src/distiltune/tasks/question_answering/page/*"))
 
 
@@ -41,12 +47,12 @@ def answerer(people_model: Path) -> Answerer:
 
 
 @pytest.fixture(scope="module")
-def app(answerer: Answerer) -> FastAPI:
+def app(answerer: Answerer) -> Site:
     return question_answering_app(answerer, "people", LIMITS, BatchSettings())
 
 
 @pytest.fixture(scope="module")
-def client(app: FastAPI) -> Iterator[TestClient]:
+def client(app: Site) -> Iterator[TestClient]:
     with TestClient(app, base_url="http://localhost", raise_server_exceptions=False) as client:
         yield client
 
@@ -118,7 +124,7 @@ def test_no_answer_is_null(people_model: Path) -> None:
         (reply,) = it.post("/api/answers", json=question()).json()["replies"]
         assert reply["answer"] is None
         assert reply["candidates"]
-        assert it.get("/api/model").json()["always_answers"] is False
+        assert it.get("/api/model").json()["can_decline"] is True
 
 
 @pytest.mark.parametrize(
@@ -150,7 +156,7 @@ def test_what_is_not_as_described_is_refused_without_echo(
 def test_other_content_types_are_refused(client: TestClient) -> None:
     """A form on another site can send text/plain without asking; JSON it cannot."""
     body = json.dumps(question()).encode()
-    assert client.post("/api/answers", content=body, headers={"Content-Type": "text/plain"}).status_code == 422
+    assert client.post("/api/answers", content=body, headers={"Content-Type": "text/plain"}).status_code == 415
 
 
 def test_a_body_over_the_limit_is_413_whether_declared_or_not(client: TestClient) -> None:
@@ -169,7 +175,7 @@ def test_more_work_than_allowed_is_413(client: TestClient) -> None:
     assert "passages" in response.json()["fix"]
 
 
-def slow(app: FastAPI, monkeypatch: pytest.MonkeyPatch, answerer: Answerer, seconds: float) -> None:
+def slow(app: Site, monkeypatch: pytest.MonkeyPatch, answerer: Answerer, seconds: float) -> None:
     model = answerer.loaded.model
     forward = model.forward
 
@@ -189,6 +195,7 @@ def test_an_answer_that_takes_too_long_is_504(people_model: Path, monkeypatch: p
     with TestClient(app, base_url="http://localhost") as client:
         response = client.post("/api/answers", json=question())
         assert response.status_code == 504
+        time.sleep(0.8)  # until the model is free
         with client.stream("POST", "/api/answers/stream", json=question()) as streamed:
             lines = [json.loads(line) for line in streamed.iter_lines()]
         assert lines[-1]["kind"] == "problem"
@@ -214,7 +221,7 @@ def test_a_full_queue_is_503_with_a_time(people_model: Path, monkeypatch: pytest
 Message = dict[str, Any]
 
 
-async def send_raw(app: FastAPI, messages: list[Message], pause_s: float, **scope: Any) -> list[Message]:
+async def send_raw(app: Site, messages: list[Message], pause_s: float, **scope: Any) -> list[Message]:
     """One request by hand, message by message; the answer's messages."""
     sent: list[Message] = []
 
@@ -237,14 +244,14 @@ async def send_raw(app: FastAPI, messages: list[Message], pause_s: float, **scop
     return sent
 
 
-def test_a_body_that_does_not_arrive_is_408(app: FastAPI, client: TestClient) -> None:
+def test_a_body_that_does_not_arrive_is_408(app: Site, client: TestClient) -> None:
     part: Message = {"type": "http.request", "body": b'{"questions": [', "more_body": True}
     sent = asyncio.run(send_raw(app, [part], 5.0))
     assert sent[0]["status"] == 408
     assert (b"connection", b"close") in sent[0]["headers"]
 
 
-def test_a_client_that_goes_away_while_sending_is_no_error(app: FastAPI, client: TestClient) -> None:
+def test_a_client_that_goes_away_while_sending_is_no_error(app: Site, client: TestClient) -> None:
     part: Message = {"type": "http.request", "body": b"{", "more_body": True}
     assert asyncio.run(send_raw(app, [part], 0.0)) == []
 
@@ -254,12 +261,6 @@ def test_other_names_are_refused_on_a_loopback_address(client: TestClient, host:
     assert client.get("/", headers={"Host": host}).status_code == 421
     for name in ("localhost:8000", "127.0.0.1", "[::1]:80"):
         assert client.get("/", headers={"Host": name}).status_code == 200
-
-
-def test_names_that_a_server_answers_by() -> None:
-    assert served_names("0.0.0.0", ()) == ()
-    assert "Lab".lower() in served_names("0.0.0.0", ("Lab",))
-    assert "localhost" in served_names("127.0.0.1", ("lab",))
 
 
 def test_every_answer_has_the_security_headers(client: TestClient) -> None:
@@ -309,8 +310,8 @@ def test_no_path_reaches_the_file_system(client: TestClient, monkeypatch: pytest
 
 def test_files_become_text(client: TestClient) -> None:
     response = client.post("/api/text?kind=text", content="Märchen \N{PARTY POPPER}".encode())
-    assert response.json() == {"text": "Märchen \N{PARTY POPPER}", "characters": 9}
-    assert client.post("/api/text?kind=text", content=b"\xff").status_code == 422
+    assert response.json() == {"text": "Märchen \N{PARTY POPPER}", "characters": 9, "pages": [], "notes": []}
+    assert client.post("/api/text?kind=text", content=b"\xff\0").status_code == 422
     assert client.post("/api/text?kind=exe", content=b"a").status_code == 422
     assert client.post("/api/text", content=b"a").status_code == 422
 
@@ -320,14 +321,14 @@ def slow_files(monkeypatch: pytest.MonkeyPatch) -> list[asyncio.Event]:
     """Files that are never read to their end; an event for each that has begun, set when it is given up."""
     begun: list[asyncio.Event] = []
 
-    async def forever(content: bytes, kind: str, parsers: object) -> str:
-        begun.append(asyncio.Event())
-        gone = begun[-1]
-        try:
-            await asyncio.sleep(3_600)
-        finally:
-            gone.set()
-        return ""
+    async def forever(content: bytes, kind: str, turn: Callable[[], AbstractAsyncContextManager[None]]) -> None:
+        async with turn():
+            begun.append(asyncio.Event())
+            gone = begun[-1]
+            try:
+                await asyncio.sleep(3_600)
+            finally:
+                gone.set()
 
     monkeypatch.setattr(asking, "file_to_text", forever)
     return begun
@@ -409,7 +410,7 @@ def test_nothing_of_a_request_is_logged_or_kept(
         secret = {"questions": ["zqzq jxjx"], "documents": [{"text": "vkvk wpwp. " * 3_000, "name": "kpkp"}]}
         assert client.post("/api/answers", json=secret).status_code == 200
         assert client.post("/api/answers", json={**secret, "n_best": 0}).status_code == 422
-        client.post("/api/text?kind=text", content=b"\xffvkvk")
+        client.post("/api/text?kind=text", content=b"\xff\0vkvk")
     said = caplog.text + "".join(capfd.readouterr())
     for word in ("zqzq", "vkvk", "wpwp", "kpkp"):
         assert word not in said
@@ -439,3 +440,211 @@ def test_the_description_is_complete(client: TestClient) -> None:
     )
     for route in ("/api/answers", "/api/answers/stream", "/api/text"):
         assert {"200", "408", "413", "422", "503", "504"} <= set(description["paths"][route]["post"]["responses"])
+
+
+def test_time_that_runs_out_leaves_the_best_so_far(people_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = Answerer(people_model, threads=1)
+    app = question_answering_app(own, "slow", Limits(answer_s=1.5), BatchSettings(max_batch_tokens=32))
+    slow(app, monkeypatch, own, 0.2)
+    text = ASKED[0].context + " " + " ".join(each.context for each in ASKED) * 8
+    asked = {"questions": [ASKED[0].question], "documents": [{"text": text}], "passages": 0}
+    with TestClient(app, base_url="http://localhost") as client:
+        began = time.perf_counter()
+        found = client.post("/api/answers", json=asked).json()
+        assert time.perf_counter() - began < 1.5 + 1.0
+        assert found["complete"] is False
+        assert 0 < found["windows_read"] < found["windows"]
+        (reply,) = found["replies"]
+        assert 0 < reply["read_share"] < 1
+        assert reply["candidates"]
+        assert "Time ran out when" in reply["notes"][0]
+        assert found["seconds_for_all"] > 1.5
+        with client.stream("POST", "/api/answers/stream", json=asked) as streamed:
+            *progress, last = [json.loads(line) for line in streamed.iter_lines()]
+        assert (last["kind"], last["complete"]) == ("replies", False)
+        assert any((line["seconds_left"] or 0) > 1 for line in progress)
+
+
+def test_what_was_not_read_is_not_called_unanswerable(answerer: Answerer) -> None:
+    documents = (Document("", ASKED[0].context),)
+    prepared = answerer.prepare([ASKED[0].question, ASKED[1].question], documents)
+    n = len(prepared.features)
+    with torch.inference_mode():
+        first = answerer.loaded.model(prepared.features.features.batch(np.array([0]))).numpy()
+    read, unread = answerer.replies(prepared, [first, *[None] * (n - 1)])
+    assert read.candidates
+    assert (unread.answer, unread.candidates, unread.read_share, unread.no_answer_confidence) == (None, (), 0.0, 0.0)
+    assert "before anything was read" in unread.notes[0]
+
+
+def test_replies_to_what_was_read_whole_are_as_they_were(answerer: Answerer) -> None:
+    document = Document("", " ".join(each.context for each in ASKED))
+    prepared = answerer.prepare([ASKED[0].question], [document])
+    features = prepared.features.features
+    with torch.inference_mode():
+        logits = [answerer.loaded.model(features.batch(np.array([i]))).numpy() for i in range(len(features))]
+    (whole,) = answerer.replies(prepared, logits)
+    assert whole.read_share == 1.0
+    assert whole.notes == ()
+    assert whole.text == answerer(ASKED[0].question, document.text).text
+    (half,) = answerer.replies(prepared, [*logits[: len(logits) // 2], *[None] * (len(logits) - len(logits) // 2)])
+    assert half.read_share == pytest.approx(0.5, abs=0.1)
+
+
+def test_answers_name_document_and_page(client: TestClient) -> None:
+    text = "\n\n".join(ASKED[number].context for number in (5, 0, 9))
+    starts = [0, len(ASKED[5].context) + 2, len(ASKED[5].context) + len(ASKED[0].context) + 4]
+    documents = [{"text": ASKED[3].context, "name": "a"}, {"text": text, "name": "b", "pages": starts}]
+    response = client.post("/api/answers", json={"questions": [ASKED[0].question], "documents": documents})
+    for found in response.json()["replies"][0]["candidates"]:
+        if found["document_name"] == "a":
+            assert found["page"] is None
+        else:
+            assert found["page"] == [i for i, start in enumerate(starts, 1) if start <= found["start"]][-1]
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_question_in_the_form_of_hugging_face_is_answered_in_it(client: TestClient, wrapped: bool) -> None:
+    body: dict[str, Any] = {"question": ASKED[0].question, "context": ASKED[0].context}
+    found = client.post("/api/answers", json={"inputs": body, "parameters": {}} if wrapped else body).json()
+    ours = client.post("/api/answers", json=question()).json()["replies"][0]["answer"]
+    assert found == {
+        "answer": ours["text"],
+        "score": pytest.approx(ours["confidence"], abs=1e-5),
+        "start": ours["start"],
+        "end": ours["end"],
+    }
+
+
+def test_an_answer_in_the_form_of_hugging_face_is_empty_where_there_is_none(people_model: Path) -> None:
+    never = Answerer(people_model, threads=1, null_threshold=-1e9)
+    with TestClient(question_answering_app(never, "n", LIMITS, BatchSettings()), base_url="http://localhost") as it:
+        found = it.post("/api/answers", json={"question": "who?", "context": ASKED[0].context}).json()
+    assert (found["answer"], found["start"], found["end"]) == ("", 0, 0)
+
+
+def test_the_client_of_hugging_face_is_answered(people_model: Path) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    running = serve_in_thread(question_answering_app(Answerer(people_model, threads=1), "x", LIMITS, BatchSettings()))
+    try:
+        asked = hub.InferenceClient(model=f"{running.url}/api/answers")
+        found = asked.question_answering(question=ASKED[0].question, context=ASKED[0].context)
+    finally:
+        running.stop()
+    found = found[0] if isinstance(found, list) else found
+    assert ASKED[0].context[found.start : found.end] == found.answer
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [({"question": "a"}, "body.context"), ({"context": "a"}, "body.question"), ({"inputs": 3}, "body")],
+    ids=["no context", "no question", "no object"],
+)
+def test_what_is_wrong_with_a_body_of_hugging_face(client: TestClient, body: Any, where: str) -> None:
+    response = client.post("/api/answers", json=body)
+    assert (response.status_code, response.json()["where"]) == (422, where)
+
+
+@pytest.mark.parametrize("route", ["/api/answers", "/api/answers/stream"])
+@pytest.mark.parametrize("given", ["", "text/plain", "application/x-www-form-urlencoded", "application/octet-stream"])
+def test_a_body_that_is_not_said_to_be_json_gets_the_header_to_send(client: TestClient, route: str, given: str) -> None:
+    headers = {"Content-Type": given} if given else {}
+    response = client.post(route, content=json.dumps(question()).encode(), headers=headers)
+    assert response.status_code == 415
+    assert "Content-Type: application/json" in response.json()["fix"]
+    for kind in ("application/json; charset=utf-8", "application/ld+json"):
+        assert client.post("/api/answers", content=json.dumps(question()), headers={"Content-Type": kind}).is_success
+
+
+def test_a_file_in_a_form_is_told_how_to_be_sent(client: TestClient) -> None:
+    response = client.post("/api/text?kind=text", files={"file": b"x"})
+    assert response.status_code == 415
+    assert "--data-binary" in response.json()["fix"]
+
+
+def test_every_refusal_says_where_and_what_to_do(client: TestClient) -> None:
+    refused = [
+        client.post("/api/answers", json={}),
+        client.post("/api/answers", content=b"{", headers={"Content-Type": "application/json"}),
+        client.post("/api/answers", content=b"{}"),
+        client.post("/api/answers", content=b" " * 300_001),
+        client.post("/api/answers", json={**question(), "questions": ["\ud7ff"], "documents": [{"text": " "}]}),
+        client.post("/api/answers", json=question(), headers={"Origin": "http://evil.example"}),
+        client.post("/api/text?kind=pdf", content=b"no pdf"),
+        client.post("/api/text?kind=text", content=b"\xff\0"),
+        client.post("/api/text?kind=exe", content=b""),
+        client.get("/nothing/there"),
+        client.get("/api/answers"),
+        client.get("/", headers={"Host": "evil.example"}),
+        client.post(
+            "/api/answers", json={"questions": ["who?"] * 32, "documents": [{"text": "word " * 50_000}], "passages": 0}
+        ),
+    ]
+    for response in refused:
+        assert 400 <= response.status_code < 500
+        assert all(response.json()[part] for part in ("what", "where", "fix")), response.text
+        assert not re.search(r"valid dictionary|Input should|Field required|Extra inputs", response.text)
+
+
+def test_what_is_said_of_the_model(client: TestClient) -> None:
+    about = client.get("/api/model").json()
+    assert (about["task"], about["labels"], about["can_decline"]) == ("question-answering", [], False)
+    assert about["version"] == __version__
+    assert about["file_kinds"][".docx"] == "docx"
+
+
+def test_the_reference_is_a_page_of_its_own(client: TestClient) -> None:
+    page = client.get("/docs").text
+    for part in ("POST /api/answers", "n_best", "read_share", "curl URL/api/answers", "Retry-After", "openapi.json"):
+        assert part in page
+    assert "<script" not in page
+    assert "style=" not in page
+    assert re.findall(r"(?:src|href)=\"(?!page.css|icon.svg|openapi.json|\./)", page) == []
+
+
+def test_metrics_of_the_process_and_of_the_model(client: TestClient) -> None:
+    said = client.get("/metrics").text
+    assert "process_resident_memory_bytes" in said
+    assert "process_open_fds" in said
+    assert 'distiltune_model_info{model="people",path="/",task="question-answering"} 1.0' in said
+    assert f'distiltune_build_info{{version="{__version__}"}} 1.0' in said
+    assert client.get("/readyz").json()["status"] == "ready"
+
+
+def test_files_that_would_wait_too_long_are_refused(answerer: Answerer, slow_files: list[asyncio.Event]) -> None:
+    """Six files come at once, two are parsed at a time, and none ends: four wait a third of the time, no longer."""
+    small = question_answering_app(answerer, "people", Limits(answer_s=0.6), BatchSettings())
+
+    async def all_at_once() -> list[list[Message]]:
+        return await asyncio.gather(*(send_raw(small, whole(b"x"), 60.0, **FILE) for _ in range(6)))
+
+    began = time.perf_counter()
+    statuses = sorted(sent[0]["status"] for sent in asyncio.run(all_at_once()))
+    assert statuses == [503, 503, 503, 503, 504, 504]
+    assert time.perf_counter() - began < 5
+
+
+def test_a_key_is_wanted_where_there_is_one(answerer: Answerer) -> None:
+    app = question_answering_app(answerer, "people", Limits(access=Access(api_key="sesame")), BatchSettings())
+    with TestClient(app, base_url="http://localhost") as client:
+        refused = client.post("/api/answers", json=question())
+        assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer")
+        assert client.get("/").status_code == client.get("/healthz").status_code == 200
+        client.headers["Authorization"] = "Bearer sesame"
+        assert client.post("/api/answers", json=question()).status_code == 200
+
+
+def test_whose_turn_does_not_come_is_refused_and_not_failed(
+    people_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pace is not known, so all are taken; the model is too slow for the last."""
+    own = Answerer(people_model, threads=1)
+    app = question_answering_app(own, "slow", Limits(answer_s=1.0), BatchSettings(max_batch_tokens=1))
+    slow(app, monkeypatch, own, 0.4)
+    with TestClient(app, base_url="http://localhost") as client, ThreadPoolExecutor(6) as pool:
+        responses = list(pool.map(lambda i: client.post("/api/answers", json=question(i)), range(6)))
+    assert {response.status_code for response in responses} <= {200, 503, 504}
+    refused = [response for response in responses if response.status_code == 503]
+    assert refused
+    assert all(int(response.headers["retry-after"]) >= 1 for response in refused)
+    assert [response.status_code for response in responses].count(504) <= 2  # which had begun

@@ -178,7 +178,7 @@ function showSentence(answer) {
 function remarks(reply) {
   const found = [...reply.notes];
   if (reply.read_share < 1) found.push(`Only the likeliest ${percent(reply.read_share)} of this long text was read.`);
-  if (server.always_answers) found.push("This model gives an answer to every question, also where the text does not tell: mind the confidence.");
+  if (!server.can_decline) found.push("This model gives an answer to every question, also where the text does not tell: mind the confidence.");
   return found;
 }
 

@@ -1,4 +1,4 @@
-"""Question answering over HTTP: what is asked and answered as JSON, the routes, and the page."""
+"""Question answering over HTTP: the routes, and the page."""
 
 from __future__ import annotations
 
@@ -8,120 +8,53 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import StreamingResponse
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from distiltune.serving.asking import NOT_BLANK, add_text_route, in_time, load_apart, took_too_long, unless_gone
-from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job
+from distiltune.serving.asking import (
+    CHARACTERS_A_TOKEN,
+    about,
+    add_text_route,
+    in_time,
+    json_example,
+    load_apart,
+    outputs_in_time,
+    sample_texts,
+    took_too_long,
+    unless_gone,
+)
+from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output, OverloadedError
 from distiltune.serving.gate import Limits
-from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, make_app
-from distiltune.tasks.question_answering.answerer import Answerer, FoundAnswer, PreparedQuestions, Reply
+from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, TooMuchError, as_line, json_only, make_app
+from distiltune.serving.site import Site
+from distiltune.tasks.question_answering.answerer import Answerer, PreparedQuestions, Reply
 from distiltune.tasks.question_answering.documents import Document, as_documents
 from distiltune.tasks.question_answering.passages import PassageIndex
+from distiltune.tasks.question_answering.serve.forms import (
+    AUTOMATIC_CHARACTERS,
+    AUTOMATIC_PASSAGES,
+    Asked,
+    AskIn,
+    HuggingFaceOut,
+    ModelOut,
+    RepliesOut,
+    as_ours,
+    hugging_face_out,
+    reply_out,
+)
 
-MAX_QUESTIONS: Final = 32
-MAX_DOCUMENTS: Final = 64
 MAX_WINDOWS: Final = 4_096
 """Windows of one request; more are refused, or a first pass over passages leaves fewer."""
 
-AUTOMATIC_CHARACTERS: Final = 60_000
-"""Longer texts are read passage-wise unless the request says otherwise."""
-
-AUTOMATIC_PASSAGES: Final = 32
 _CHARACTERS_A_WINDOW: Final = 1_200  # roughly what a window moves on by
 _PROGRESS_S: Final = 0.1
 _LESS: Final = "send less text, or have only some passages read"
-
-_Text = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
-
-
-def _whole(value: object) -> object:
-    """JSON knows one kind of number: 5.0 is a whole one too."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-_AS_WHOLE: Final = BeforeValidator(_whole)  # to be named last, or the description loses the bounds
-
-
-class DocumentIn(BaseModel):
-    """A text to look in."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    text: _Text
-    name: Annotated[str, Field(max_length=300)] = ""
-
-
-class AskIn(BaseModel):
-    """Questions and the texts to look in."""
-
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-    questions: Annotated[
-        list[Annotated[str, Field(min_length=1, max_length=2_000, pattern=NOT_BLANK)]],
-        Field(min_length=1, max_length=MAX_QUESTIONS),
-    ]
-    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
-    n_best: Annotated[int, Field(ge=1, le=20, description="Most candidates in a reply."), _AS_WHOLE] = 5
-    passages: Annotated[
-        int | None,
-        Field(
-            ge=0,
-            le=1_000,
-            description="Read only so many passages, the likeliest for each question by BM25; 0: read everything. "
-            f"Left out: everything, but {AUTOMATIC_PASSAGES} passages of over {AUTOMATIC_CHARACTERS:,} characters.",
-        ),
-        _AS_WHOLE,
-    ] = None
-
-
-class AnswerOut(BaseModel):
-    """A possible answer; offsets count Unicode code points of its document, from 0."""
-
-    text: str
-    start: int
-    end: int
-    confidence: Annotated[float, Field(ge=0, le=1, description="Among all candidates and no answer.")]
-    probability: Annotated[float, Field(ge=0, le=1, description="Of start and end in its window.")]
-    line: int
-    column: int
-    sentence: str
-    sentence_start: int
-    document: Annotated[int, Field(ge=0, description="Which of the documents, counted from 0.")]
-    document_name: str
-
-
-class ReplyOut(BaseModel):
-    """What the model says to one question."""
-
-    question: str
-    answer: Annotated[AnswerOut | None, Field(description="None if the model holds that the texts do not tell.")]
-    candidates: list[AnswerOut]
-    no_answer_confidence: Annotated[float, Field(ge=0, le=1)]
-    read_share: Annotated[float, Field(ge=0, le=1, description="Share of the characters that were read.")]
-    notes: Annotated[list[str], Field(description="What is remarkable, such as that the question was cut.")]
-
-
-class RepliesOut(BaseModel):
-    """One reply a question, in order."""
-
-    replies: list[ReplyOut]
-    seconds: float
-
-
-class ModelOut(BaseModel):
-    """What answers, and what the server takes."""
-
-    name: str
-    notes: list[str]
-    always_answers: Annotated[bool, Field(description="Whether the model never says that the texts do not tell.")]
-    calibrated: Annotated[bool, Field(description="Whether its confidence was fitted to validation data.")]
-    max_window_tokens: int
-    max_body_bytes: int
-    max_answer_seconds: float
+_EXAMPLE: Final = {
+    "questions": ["Who signs the lease?"],
+    "documents": [{"name": "rules", "text": "The lease is signed by the treasurer, in blue ink."}],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,18 +71,29 @@ class Service:
 
         Raises:
             TooMuchError: if it makes more windows than one request may.
+            OverloadedError: if what waits already would keep it waiting too long.
             DataError: if a question or all texts are empty.
 
         """
+        n_passages = asked.passages if asked.passages is not None else AUTOMATIC_PASSAGES
+        if self._reads_all(asked):
+            n_characters = sum(len(document.text) for document in asked.documents)
+        else:
+            n_characters = n_passages * _CHARACTERS_A_WINDOW
+        self.batcher.check_room(len(asked.questions) * n_characters // CHARACTERS_A_TOKEN)
         return await asyncio.get_running_loop().run_in_executor(self.threads, self._prepare, asked)
+
+    @staticmethod
+    def _reads_all(asked: AskIn) -> bool:
+        if asked.passages is not None:
+            return asked.passages == 0
+        return sum(len(document.text) for document in asked.documents) <= AUTOMATIC_CHARACTERS
 
     def _prepare(self, asked: AskIn) -> PreparedQuestions:
         documents = tuple(Document(each.name, each.text) for each in asked.documents)
         as_documents({str(i): each.text for i, each in enumerate(documents)})
         n_characters = sum(len(document.text) for document in documents)
-        passages = asked.passages
-        if passages is None:
-            passages = AUTOMATIC_PASSAGES if n_characters > AUTOMATIC_CHARACTERS else 0
+        passages = 0 if self._reads_all(asked) else asked.passages or AUTOMATIC_PASSAGES
         read = min(n_characters, passages * _CHARACTERS_A_WINDOW) if passages else n_characters
         if len(asked.questions) * read > MAX_WINDOWS * _CHARACTERS_A_WINDOW:
             raise _too_much()
@@ -159,27 +103,71 @@ class Service:
             raise _too_much()
         return prepared
 
-    async def replies(self, prepared: PreparedQuestions, job: Job, n_best: int) -> list[Reply]:
-        """Wait for the model, then read the replies out off the event loop."""
-        logits = await asyncio.wrap_future(job.future)
+    async def answered(self, asked: AskIn, prepared: PreparedQuestions, job: Job, began: float) -> Answered:
+        """Wait for the model while there is time, then read the replies out of what it has read, off the event loop.
+
+        Raises:
+            OverloadedError, AnswerTimeoutError: if it has read nothing in that time.
+
+        """
+        until = began + self.limits.read_s
+        outputs = await outputs_in_time(self.batcher, job, until, self.limits, _LESS)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self.threads, self.answerer.replies, prepared, logits, n_best)
+        replies = await loop.run_in_executor(self.threads, self.answerer.replies, prepared, outputs, asked.n_best)
+        return Answered(replies, outputs, self._seconds_for_all(prepared, replies), time.perf_counter() - began)
+
+    def _seconds_for_all(self, prepared: PreparedQuestions, replies: Sequence[Reply]) -> float | None:
+        """What reading all texts for all questions would take, reckoned from what the windows cut hold of them."""
+        n_cut = sum(len(part.text) for part in prepared.parts)
+        n_all = len(prepared.questions) * sum(len(document.text) for document in prepared.documents)
+        if all(reply.read_share >= 1 for reply in replies) or not n_cut:
+            return None
+        n_tokens = len(prepared.features.features.token_ids) * n_all / n_cut
+        return self.batcher.seconds_for(int(n_tokens)) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Replies, the outputs that they were read out of, and what they took."""
+
+    replies: Sequence[Reply]
+    outputs: Sequence[Output | None]
+    seconds_for_all: float | None
+    seconds: float
+
+    def as_out(self, asked: AskIn) -> RepliesOut:
+        """As JSON."""
+        n_read = sum(each is not None for each in self.outputs)
+        return RepliesOut(
+            replies=[reply_out(reply, asked.documents) for reply in self.replies],
+            seconds=self.seconds,
+            complete=n_read == len(self.outputs),
+            windows_read=n_read,
+            windows=len(self.outputs),
+            seconds_for_all=self.seconds_for_all,
+        )
 
 
 def _too_much() -> TooMuchError:
     return TooMuchError(
         f"That is more than the {MAX_WINDOWS:,} windows that one request may take.",
+        where="questions and documents",
         fix="ask fewer questions at once, or leave `passages` out so that only the likeliest passages are read",
     )
 
 
 def serve(model: str, name: str, limits: Limits, batches: BatchSettings, settings: Mapping[str, Any]) -> FastAPI:
     """What `distiltune serve` serves."""
-    return question_answering_app(load_apart(lambda: Answerer(model, **settings)), name, limits, batches)
+    return model_app(load_apart(lambda: Answerer(model, **settings)), name, limits, batches)
 
 
-def question_answering_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
-    """The page and the API around one model.
+def question_answering_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSettings) -> Site:
+    """The page and the API around one model, whole: with limits, health and metrics; arguments as `model_app`."""
+    return Site({"": model_app(answerer, name, limits, batches)}, limits)
+
+
+def model_app(answerer: Answerer, name: str, limits: Limits, batches: BatchSettings) -> FastAPI:
+    """The routes and the page of one model.
 
     Args:
         answerer: who answers.
@@ -190,53 +178,62 @@ def question_answering_app(answerer: Answerer, name: str, limits: Limits, batche
     """
     batcher = DynamicBatcher(answerer.loaded.model, batches, answerer.n_threads)
     service = Service(answerer, batcher, limits, ThreadPoolExecutor(2, "preparing"))
-    return make_app(
-        title="distiltune question answering",
-        router=_router(service, name),
-        batcher=batcher,
-        page=files("distiltune.tasks.question_answering").joinpath("page"),
-        limits=limits,
-        notes=answerer.notes,
+    about_it = ModelOut(
+        **about(name, "question-answering", answerer.notes, limits),
+        labels=[],
+        can_decline=answerer.null_threshold is not None,
+        calibrated=answerer.is_calibrated,
+        max_window_tokens=answerer.windows.max_length,
     )
+    router = _router(service, about_it)
+    page = files("distiltune.tasks.question_answering").joinpath("page")
+    app = make_app("distiltune question answering", router, batcher, page, answerer.notes)
+    app.state.about = about_it.model_dump()
+    documents = tuple(Document("", text) for text in sample_texts())
+    app.state.sample = lambda: answerer.prepare(["word"], documents).features.features
+    return app
 
 
-def _router(service: Service, name: str) -> APIRouter:
+def _router(service: Service, about_it: ModelOut) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["questions"])
-    limits, answerer = service.limits, service.answerer
+    limits = service.limits
+    example = json_example(_EXAMPLE)
 
     @router.get("/model", summary="What answers, and what the server takes")
     async def model() -> ModelOut:
-        return ModelOut(
-            name=name,
-            notes=list(answerer.notes),
-            always_answers=answerer.null_threshold is None,
-            calibrated=answerer.is_calibrated,
-            max_window_tokens=answerer.windows.max_length,
-            max_body_bytes=limits.max_body_bytes,
-            max_answer_seconds=limits.answer_s,
-        )
+        return about_it
 
-    @router.post("/answers", summary="Ask questions about texts", responses=PROBLEMS)
-    async def answers(asked: AskIn, request: Request) -> RepliesOut:
+    @router.post(
+        "/answers",
+        summary="Ask questions about texts",
+        responses=PROBLEMS,
+        dependencies=[Depends(json_only)],
+        openapi_extra=example,
+    )
+    async def answers(asked: Asked, request: Request) -> RepliesOut | HuggingFaceOut:
         began = time.perf_counter()
+        ours = as_ours(asked)
         job: Job | None = None
         try:
             async with in_time(limits, _LESS):
-                prepared = await service.prepare(asked)
+                prepared = await service.prepare(ours)
                 job = service.batcher.submit(prepared.features.features)
-                replies = await unless_gone(request, service.replies(prepared, job, asked.n_best))
+                found = await unless_gone(request, service.answered(ours, prepared, job, began))
         finally:
             if job is not None:
                 job.cancel()
-        return _replies_out(replies, began)
+        return found.as_out(ours) if asked is ours else hugging_face_out(found.replies[0])
 
     @router.post(
         "/answers/stream",
         summary="The same, with progress: one JSON object a line",
+        dependencies=[Depends(json_only)],
+        openapi_extra=example,
         responses={
             **PROBLEMS,
             200: {
-                "description": "Lines of kind `progress` (`read`, `of`), then one of kind `replies` or `problem`",
+                "description": "Lines of kind `progress` (`read`, `of`, `seconds_left`), then one of kind `replies` or "
+                "`problem`",
                 "content": {"application/x-ndjson": {"schema": {"type": "string"}}},
             },
         },
@@ -247,7 +244,7 @@ def _router(service: Service, name: str) -> APIRouter:
         async with in_time(limits, _LESS):
             prepared = await service.prepare(asked)
         job = service.batcher.submit(prepared.features.features)
-        lines = _lines(service, prepared, job, asked.n_best, began)
+        lines = _lines(service, asked, prepared, job, began)
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     add_text_route(router, limits)
@@ -255,55 +252,23 @@ def _router(service: Service, name: str) -> APIRouter:
 
 
 async def _lines(
-    service: Service, prepared: PreparedQuestions, job: Job, n_best: int, began: float
+    service: Service, asked: AskIn, prepared: PreparedQuestions, job: Job, began: float
 ) -> AsyncIterator[bytes]:
     """Progress, then the replies; the job is given up if the reader goes away or it takes too long."""
-    task = asyncio.ensure_future(service.replies(prepared, job, n_best))
+    task = asyncio.ensure_future(service.answered(asked, prepared, job, began))
     said = -1
     try:
         while not task.done():
             if job.n_done != said:
                 said = job.n_done
-                yield as_line("progress", {"read": said, "of": job.n_features})
+                left = service.batcher.seconds_left(job) or None
+                yield as_line("progress", {"read": said, "of": job.n_features, "seconds_left": left})
             if time.perf_counter() - began > service.limits.answer_s:
                 raise took_too_long(service.limits, _LESS)
             await asyncio.wait({task}, timeout=_PROGRESS_S)
-        yield as_line("replies", _replies_out(task.result(), began).model_dump())
-    except AnswerTimeoutError as error:
+        yield as_line("replies", task.result().as_out(asked).model_dump())
+    except (AnswerTimeoutError, OverloadedError) as error:
         yield as_line("problem", {"what": error.what, "where": error.where, "fix": error.fix})
     finally:
         task.cancel()
         job.cancel()
-
-
-def _replies_out(replies: Sequence[Reply], began: float) -> RepliesOut:
-    return RepliesOut(
-        replies=[
-            ReplyOut(
-                question=reply.question,
-                answer=_answer_out(reply.answer) if reply.answer is not None else None,
-                candidates=[_answer_out(candidate) for candidate in reply.candidates],
-                no_answer_confidence=reply.no_answer_confidence,
-                read_share=min(1.0, reply.read_share),
-                notes=list(reply.notes),
-            )
-            for reply in replies
-        ],
-        seconds=time.perf_counter() - began,
-    )
-
-
-def _answer_out(answer: FoundAnswer) -> AnswerOut:
-    return AnswerOut(
-        text=answer.text,
-        start=answer.start,
-        end=answer.end,
-        confidence=min(1.0, answer.confidence),
-        probability=min(1.0, answer.probability),
-        line=answer.line,
-        column=answer.column,
-        sentence=answer.sentence,
-        sentence_start=answer.sentence_start,
-        document=answer.document,
-        document_name=answer.document_name,
-    )

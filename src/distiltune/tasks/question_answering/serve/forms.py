@@ -1,0 +1,216 @@
+"""What is asked and answered over HTTP, as JSON: our own form, and the one of Hugging Face."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from distiltune.serving.asking import NOT_BLANK, AboutOut
+from distiltune.serving.server import TAGS
+from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+
+MAX_QUESTIONS: Final = 32
+MAX_DOCUMENTS: Final = 64
+MAX_PAGES: Final = 20_000
+
+AUTOMATIC_CHARACTERS: Final = 60_000
+"""Longer texts are read passage-wise unless the request says otherwise."""
+
+AUTOMATIC_PASSAGES: Final = 32
+
+_Text = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
+_Question = Annotated[str, Field(min_length=1, max_length=2_000, pattern=NOT_BLANK)]
+
+
+def _whole(value: object) -> object:
+    """JSON knows one kind of number: 5.0 is a whole one too."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_AS_WHOLE: Final = BeforeValidator(_whole)  # to be named last, or the description loses the bounds
+
+
+class DocumentIn(BaseModel):
+    """A text to look in."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    text: _Text
+    name: Annotated[str, Field(max_length=300)] = ""
+    pages: Annotated[
+        list[Annotated[int, Field(ge=0), _AS_WHOLE]],
+        Field(max_length=MAX_PAGES, description="Where each page begins, in code points, as /api/text says it."),
+    ] = Field(default=[])
+
+
+class AskIn(BaseModel):
+    """Questions and the texts to look in."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    questions: Annotated[
+        list[_Question],
+        Field(min_length=1, max_length=MAX_QUESTIONS),
+    ]
+    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+    n_best: Annotated[int, Field(ge=1, le=20, description="Most candidates in a reply."), _AS_WHOLE] = 5
+    passages: Annotated[
+        int | None,
+        Field(
+            ge=0,
+            le=1_000,
+            description="Read only so many passages, the likeliest for each question by BM25; 0: read everything. "
+            f"Left out: everything, but {AUTOMATIC_PASSAGES} passages of over {AUTOMATIC_CHARACTERS:,} characters.",
+        ),
+        _AS_WHOLE,
+    ] = None
+
+
+class AnswerOut(BaseModel):
+    """A possible answer; offsets count Unicode code points of its document, from 0."""
+
+    text: str
+    start: int
+    end: int
+    confidence: Annotated[float, Field(ge=0, le=1, description="Among all candidates and no answer.")]
+    probability: Annotated[float, Field(ge=0, le=1, description="Of start and end in its window.")]
+    line: int
+    column: int
+    sentence: str
+    sentence_start: int
+    document: Annotated[int, Field(ge=0, description="Which of the documents, counted from 0.")]
+    document_name: str
+    page: Annotated[int | None, Field(description="The page that it starts on, from 1; None without pages.")]
+
+
+class ReplyOut(BaseModel):
+    """What the model says to one question."""
+
+    question: str
+    answer: Annotated[
+        AnswerOut | None, Field(description="None if the model holds that the texts do not tell; or see `read_share`.")
+    ]
+    candidates: list[AnswerOut]
+    no_answer_confidence: Annotated[float, Field(ge=0, le=1)]
+    read_share: Annotated[
+        float, Field(ge=0, le=1, description="Share of the characters that were read; 0: none in time.")
+    ]
+    notes: Annotated[list[str], Field(description="What is remarkable, such as that the question was cut.")]
+
+
+class RepliesOut(BaseModel):
+    """One reply a question, in order."""
+
+    replies: list[ReplyOut]
+    seconds: float
+    complete: Annotated[bool, Field(description="Whether all that was to be read was, before time ran out.")]
+    windows_read: int
+    windows: Annotated[int, Field(description="What was to be read.")]
+    seconds_for_all: Annotated[
+        float | None,
+        Field(description="What reading the whole texts would take, about; None if they were, or it is not known."),
+    ]
+
+
+class ModelOut(AboutOut):
+    """What answers, and what the server takes."""
+
+    calibrated: Annotated[bool, Field(description="Whether its confidence was fitted to validation data.")]
+    max_window_tokens: int
+    max_questions: int = MAX_QUESTIONS
+    max_documents: int = MAX_DOCUMENTS
+    automatic_characters: Annotated[int, Field(description="Longer texts are read passage-wise unless told.")] = (
+        AUTOMATIC_CHARACTERS
+    )
+
+
+class HuggingFaceIn(BaseModel):
+    """A question as Hugging Face's own servers and `pipeline` take it; it is answered in their form."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    question: _Question
+    context: _Text
+
+
+class HuggingFaceOut(BaseModel):
+    """The answer in Hugging Face's form: empty, with the score of that, where the text does not tell."""
+
+    answer: str
+    score: float
+    start: int
+    end: int
+
+
+def _unwrapped(value: object) -> object:
+    """What is in ``{"inputs": …}``, as Hugging Face's clients send it."""
+    if isinstance(value, Mapping) and "inputs" in value and not value.get("parameters"):
+        others = {name: each for name, each in value.items() if name not in ("inputs", "parameters")}
+        if not others:
+            return value["inputs"]
+    return value
+
+
+def _form(value: object) -> str:
+    """Which of `TAGS` a body is of."""
+    is_theirs = isinstance(value, HuggingFaceIn) or (
+        isinstance(value, Mapping)
+        and not {"questions", "documents"} & value.keys()
+        and {"question", "context"} & value.keys()
+    )
+    return TAGS[1] if is_theirs else TAGS[0]
+
+
+Asked = Annotated[
+    Annotated[AskIn, Tag(TAGS[0])] | Annotated[HuggingFaceIn, Tag(TAGS[1])],
+    Discriminator(_form),
+    BeforeValidator(_unwrapped),
+]
+"""A body in either form."""
+
+
+def as_ours(asked: AskIn | HuggingFaceIn) -> AskIn:
+    """The same in our form."""
+    if isinstance(asked, AskIn):
+        return asked
+    return AskIn(questions=[asked.question], documents=[DocumentIn(text=asked.context)], n_best=1)
+
+
+def hugging_face_out(reply: Reply) -> HuggingFaceOut:
+    """The same in Hugging Face's form."""
+    answer = reply.answer
+    if answer is None:
+        return HuggingFaceOut(answer="", score=reply.no_answer_confidence, start=0, end=0)
+    return HuggingFaceOut(answer=answer.text, score=min(1.0, answer.confidence), start=answer.start, end=answer.end)
+
+
+def reply_out(reply: Reply, documents: Sequence[DocumentIn]) -> ReplyOut:
+    """A reply as JSON."""
+    return ReplyOut(
+        question=reply.question,
+        answer=_answer_out(reply.answer, documents) if reply.answer is not None else None,
+        candidates=[_answer_out(candidate, documents) for candidate in reply.candidates],
+        no_answer_confidence=reply.no_answer_confidence,
+        read_share=min(1.0, reply.read_share),
+        notes=list(reply.notes),
+    )
+
+
+def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerOut:
+    page = sum(start <= answer.start for start in documents[answer.document].pages)
+    return AnswerOut(
+        text=answer.text,
+        start=answer.start,
+        end=answer.end,
+        confidence=min(1.0, answer.confidence),
+        probability=min(1.0, answer.probability),
+        line=answer.line,
+        column=answer.column,
+        sentence=answer.sentence,
+        sentence_start=answer.sentence_start,
+        document=answer.document,
+        document_name=answer.document_name,
+        page=page or None,
+    )
