@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from distiltune.errors import with_controls_shown
 from distiltune.tasks.question_answering.answerer import Reply
 from distiltune.tasks.question_answering.found_answers import FoundAnswer
 
@@ -17,19 +18,21 @@ _PLACES_SHOWN = 3
 
 def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> list[Text]:
     """The answer, its confidence and place, and the sentence around it with the answer marked."""
-    lines = [Text(reply.question, style="dim")] if show_question else []
+    lines = [Text(with_controls_shown(reply.question), style="dim")] if show_question else []
     if reply.answer is None:
         lines.append(Text("no answer in this text", style="bold"))
         lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
     else:
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
-        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {reply.answer.place}"))
+        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {with_controls_shown(reply.answer.place)}"))
         lines.append(_marked(reply.answer))
-        lines += [Text(line) for line in _elsewhere(reply.answer)]
-    lines += [Text(f"note: {note}") for note in reply.notes]
+        lines += [Text(with_controls_shown(line)) for line in _elsewhere(reply.answer)]
+    lines += [Text(with_controls_shown(f"note: {note}")) for note in reply.notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
-            lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({other.place})"))
+            lines.append(
+                Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({with_controls_shown(other.place)})")
+            )
     return lines
 
 
@@ -53,8 +56,8 @@ def _marked(answer: FoundAnswer) -> Text:
 
 
 def _on_one_line(text: str, *, keep_start: bool = False, keep_end: bool = False) -> str:
-    """White space runs as single spaces, the ends stripped unless kept."""
-    folded = " ".join(text.split())
+    """White space runs as single spaces, the ends stripped unless kept; other control characters are shown."""
+    folded = with_controls_shown(" ".join(text.split()))
     if keep_start and text[:1].isspace() and folded:
         folded = " " + folded
     if keep_end and text[-1:].isspace() and folded:
