@@ -51,7 +51,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "python/test_showing.py": ("tasks/question_answering/reply_html",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
-        *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
+        *(f"report/{name}" for name in ("markup", "page_answers", "page_labels", "page_predictions", "run_summary")),
+        "tasks/question_answering/guide",
     ),
     "report/test_stages.py": ("progress", "report/console"),
     "runs/test_evaluate.py": ("recipe/for_use",),

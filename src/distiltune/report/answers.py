@@ -5,8 +5,10 @@ from __future__ import annotations
 from rich.text import Text
 
 from distiltune.errors import with_controls_shown
+from distiltune.inference.certainty import certainty
 from distiltune.tasks.question_answering.answerer import Reply
 from distiltune.tasks.question_answering.found_answers import FoundAnswer
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 
 CANNOT_DECLINE = (
     "note: this model always answers, also where the text does not tell: it was not trained with unanswerable "
@@ -21,13 +23,14 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
     lines = [Text(with_controls_shown(reply.question), style="dim")] if show_question else []
     if reply.answer is None:
         lines.append(Text("no answer in this text", style="bold"))
-        lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
+        lines.append(Text(_sure(reply.no_answer_confidence)))
     else:
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
-        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {with_controls_shown(reply.answer.place)}"))
+        lines.append(Text(f"{_sure(reply.answer.confidence)}, {with_controls_shown(reply.answer.place)}"))
         lines.append(_marked(reply.answer))
         lines += [Text(with_controls_shown(line)) for line in _elsewhere(reply.answer)]
-    lines += [Text(with_controls_shown(f"note: {note}")) for note in reply.notes]
+    notes = [note for note in reply.notes if note != ALWAYS_ANSWERS]  # which is told once for all, CANNOT_DECLINE
+    lines += [Text(with_controls_shown(f"note: {note}")) for note in notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
             lines.append(
@@ -43,6 +46,10 @@ def _elsewhere(answer: FoundAnswer) -> list[str]:
     shown = "; ".join(place.in_words for place in answer.other_places[:_PLACES_SHOWN])
     n_more = len(answer.other_places) - _PLACES_SHOWN
     return [f"also in {shown}{f'; and {n_more:,} more places' if n_more > 1 else '; and 1 more place' * (n_more == 1)}"]
+
+
+def _sure(confidence: float) -> str:
+    return f"{certainty(confidence)}, confidence {confidence:.0%}"
 
 
 def _marked(answer: FoundAnswer) -> Text:
