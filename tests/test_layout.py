@@ -13,6 +13,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
+    "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
+    "commands/test_flags.py": ("settings/other_names",),
+    "commands/test_wrong_calls.py": ("commands/naming",),
     "coach/test_advice.py": (
         *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
         "tasks/question_answering/check/training",
@@ -27,12 +30,15 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         ),
         "tasks/checking",
     ),
+    "data/test_columnar.py": ("data/parquet_pages",),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
     "data/test_hub.py": ("system/hub",),
+    "data/test_tokens.py": ("data/panics",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
+    "model/test_strangers.py": ("model/tensor_bounds",),
     "model/test_source.py": ("model/small_json",),
     "python/test_estimators.py": ("python/estimator_data", "python/kept_model"),
     "python/test_product.py": (
@@ -53,11 +59,19 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/multiple_choice/test_read.py": tuple(
+        f"tasks/multiple_choice/{name}" for name in ("choice_rows", "columns", "examples", "right_choices")
+    ),
+    "tasks/multiple_choice/test_task.py": tuple(
+        f"tasks/multiple_choice/{name}"
+        for name in ("analysis", "answerer", "check", "entry", "evaluation", "guide", "labelled", "names")
+    ),
     "tasks/question_answering/check/test_data_check.py": tuple(
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
@@ -65,7 +79,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
         "tasks/question_answering/serve/forms",
     ),
-    "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
+    "tasks/question_answering/test_answerer.py": (
+        *("inference/precision", "tasks/question_answering/documents", "tasks/question_answering/found_answers"),
+    ),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
     "tasks/question_answering/test_question_data.py": (
         "data/example_set",
@@ -73,6 +89,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"
@@ -82,8 +99,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         f"tasks/{name}" for name in ("base", *(f"question_answering/{each}" for each in ("entry", "names", "settings")))
     ),
     "tasks/test_every_task.py": (
-        *("inference/trained_model", "recipe/choose_task", "runs/coaching", "serving/texts"),
-        *(f"tasks/{name}" for name in ("dataset", "entry", "guide", "heads", "labelled_model", "labels")),
+        *("inference/trained_model", "runs/coaching", "serving/texts"),
+        *(f"tasks/{name}" for name in ("entry", "guide", "heads", "labelled_model", "labels")),
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),

@@ -90,6 +90,13 @@ def test_repairs_are_warnings_and_errors_where_most_rows_need_them(n: int, sever
     assert ("whatever wrote the file" in concern.repair) == (severity == "error")
 
 
+@pytest.mark.parametrize("n", [1, 3, 10])
+def test_repairs_that_are_certain_are_warnings_at_any_share(n: int) -> None:
+    (concern,) = reading_concerns(findings("repaired", "moved", n), replace(WORDS, certain=frozenset({"moved"})))
+    assert concern.severity == "warning"
+    assert "whatever wrote the file" not in concern.repair
+
+
 @pytest.mark.parametrize(
     ("kind", "severity", "message"),
     [

@@ -218,6 +218,14 @@ def test_utf_16_that_does_not_say_so(tmp_path: Path, encoding: str) -> None:
     assert rows_of(path, FileForm(encoding=encoding)) == [{"text": "café"}]
 
 
+def without_names_again(
+    filled: list[int], lines: list[str], found: list[Row | BadRow | FileDecision], has_header: bool
+) -> list[int]:
+    """The numbers of the lines that are rows: not the header's, nor where it stands again, if that was told."""
+    is_told = any(isinstance(each, FileDecision) and each.kind == "names_again" for each in found)
+    return [n for n in filled[has_header:] if not (is_told and lines[n - 1] == lines[filled[0] - 1])]
+
+
 LINES = st.lists(
     st.lists(st.text(st.sampled_from("ab\"' \tÜ,;|\u2028"), max_size=6), min_size=1, max_size=4).map("\t".join),
     max_size=8,
@@ -232,11 +240,12 @@ def test_of_literal_lines_each_is_a_row_or_rejected(tmp_path: Path, lines: list[
     path = write(tmp_path / "a.tsv", "".join(f"{line}\n" for line in lines))
     form = FileForm(quoting="none", has_header=has_header)
     try:
-        found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
+        found = list(iter_rows(path, form))
     except DataError:  # no line at all, or a header that can be none
         assert not filled or has_header
         return
-    assert found == [f"{path}:{number}" for number in filled[has_header:]]
+    places = [row.where for row in found if not isinstance(row, FileDecision)]
+    assert places == [f"{path}:{number}" for number in without_names_again(filled, lines, found, has_header)]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
@@ -258,7 +267,7 @@ def test_whatever_the_bytes_lines_are_counted(tmp_path: Path, data: bytes, suffi
     is_literal = any(isinstance(row, FileDecision) and row.kind == "quotes_in_text" for row in found)
     if is_literal or b'"' not in data:
         filled = [number for number, line in enumerate(lines, start=1) if line.strip("\r\n")]
-        assert places == filled[has_header:]
+        assert places == without_names_again(filled, [line.strip("\r\n") for line in lines], found, has_header)
 
 
 @pytest.mark.parametrize("quote", ["", '"'])
@@ -344,3 +353,38 @@ def test_in_an_encoding_in_which_all_bytes_are_text_no_line_is_lost(tmp_path: Pa
     filled = [n for n, line in enumerate(data.decode("latin-1").split("\n"), start=1) if line.strip()]
     found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
     assert found == [f"{path}:{number}" for number in filled]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_header_of_a_very_long_name_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    mark = "," if suffix == ".csv" else "\t"
+    path.write_text(f"text{mark}{'n' * 200_000}\nada{mark}1\n")
+    limit = csv.field_size_limit(131_072)  # what a new process has
+    try:
+        rows = [row for row in iter_rows(path) if isinstance(row, Row)]
+    finally:
+        csv.field_size_limit(max(limit, csv.field_size_limit()))
+    assert rows[0].value == {"text": "ada", "n" * 200_000: "1"}
+
+
+def test_the_names_once_more_are_no_row_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,x\ntext,label\nb,y\ntext,z\n")
+    assert [row["text"] for row in rows_of(path)] == ["a", "b", "text"]
+    assert "at line 3" in decisions_of(path)["names_again"]
+    assert len(rows_of(path, FileForm(has_header=False))) == 5
+    assert rows_of(write(tmp_path / "b.csv", "text\na\ntext\n")) == [{"text": "a"}, {"text": "text"}]
+
+
+def test_empty_fields_beyond_the_names_are_left_out_and_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\na,x,\nb,y\nc,z,, \nd,x,more\n")
+    assert rows_of(path) == [{"text": "a", "label": "x"}, {"text": "b", "label": "y"}, {"text": "c", "label": "z"}]
+    assert bad_of(path) == ["5"]
+    assert "2 rows have empty fields beyond the 2" in decisions_of(path)["fields_beyond"]
+
+
+def test_single_quotation_marks_round_every_field_are_told(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "text,label\n'a','x'\n'b','y'\n'tis,z\n")
+    assert rows_of(path)[0] == {"text": "'a'", "label": "'x'"}
+    assert "In 2 of 3 rows" in decisions_of(path)["single_quotes"]
+    assert not decisions_of(write(tmp_path / "b.csv", "text,label\n'a',x\n"))

@@ -21,6 +21,7 @@ from distiltune.tasks.analysis import (
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),
@@ -135,7 +136,7 @@ def a_run(n_epochs: int = 5, *, validation: bool = True, max_window_tokens: int 
         columns=COLUMNS,
         epochs=epochs,
         steps=step_reports(n_epochs, steps_per_epoch=500, log_every=10),
-        steps_per_epoch=500,
+        plan=StepPlan.of([500] * n_epochs),
         best_epoch=best,
         monitor="validation_loss",
         final_metrics=epochs[best].validation,

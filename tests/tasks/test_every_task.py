@@ -134,7 +134,8 @@ def test_check_finds_what_is_wrong(made: Made, call: Callable[..., str], tmp_pat
     assert "--fix" in call(*asked, "--fix", tmp_path / "clean.jsonl", code=2)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text("patience = 2\n")  # of a training that has validation data
-    assert "training on this machine" in call("check", bad, "--model", made.model, "--recipe", recipe)
+    told = call("check", bad, "--model", made.model, "--recipe", recipe, "--max-length=16", "--stride=4")
+    assert "training on this machine" in told
 
 
 def test_find_lr_and_tune(made: Made, call: Callable[..., str], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from distiltune.checks.concerns import Concern, concern_lines, for_model, ranked
 from distiltune.checks.cost import Estimate, TrainingPlan, Work, estimate_training
 from distiltune.checks.vocabulary import case_concerns
 from distiltune.data.sources import has_splits
+from distiltune.errors import DistiltuneError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.small_json import read_json
 from distiltune.model.source import load_tokenizer, resolve_model
@@ -109,8 +110,13 @@ class Checked:
 
     @property
     def has_errors(self) -> bool:
-        """Whether something was found that spoils a training or its figures."""
-        return any(concern["severity"] == "error" for concern in self.values["concerns"])
+        """Whether something was found that stops a training, or spoils it or its figures."""
+        return self.n_errors > 0 or bool(self.values.get("training", {}).get("stops"))
+
+    @property
+    def n_errors(self) -> int:
+        """How many kinds of things were found that spoil a training or its figures."""
+        return sum(concern["severity"] == "error" for concern in self.values["concerns"])
 
     def __repr__(self) -> str:
         found = counted(len(self.values["concerns"]), "finding")
@@ -163,6 +169,28 @@ def end_check(request: CheckRequest, basis: CheckBasis, looked: LookedAt) -> Che
         "seconds": round(seconds, 2),
     }
     return Checked([*looked.lines, *_found_lines(concerns, estimate, seconds)], values)
+
+
+def with_verdict(checked: Checked, stop: DistiltuneError | None) -> Checked:
+    """The check and, as its last line, what a training on this data comes to.
+
+    Args:
+        checked: what was found.
+        stop: what a training raises as it opens the data; None: it goes on.
+
+    """
+    n, n_rows, n_errors = checked.values["n_examples"], checked.values["n_rows"], checked.n_errors
+    of = f"{n:,} of {counted(n_rows, 'row')}" if n < n_rows else f"all {counted(n_rows, 'row')}"
+    if stop is not None:
+        said = (
+            f"a training stops before its first step: {stop.what.splitlines()[0].rstrip(':.')}; what to do: {stop.fix}"
+        )
+    elif n_errors:
+        said = f"a training runs on {of}, and {counted(n_errors, 'error')} above spoil it or its figures"
+    else:
+        said = f"a training runs on {of}"
+    training = {"stops": stop.what if stop is not None else "", "fix": stop.fix if stop is not None else ""}
+    return Checked([*checked.lines, said], {**checked.values, "training": training})
 
 
 def _found_lines(concerns: Sequence[Concern], estimate: Estimate | None, seconds: float) -> list[str]:

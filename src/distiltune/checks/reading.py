@@ -13,7 +13,8 @@ from distiltune.data.values import is_generated_id
 MAX_REJECTED_SHARE = 0.05
 """Share of rejected rows beyond which a training stops, unless its recipe says otherwise."""
 MANY_SHARE = 0.2
-"""A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly."""
+"""A repair that so large a share of the rows needs is no slip: whatever wrote the file does it wrongly. One that may be
+wrong is an error then; one that is certain stays a warning, since a training reads the right values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class ReadingWords:
         repaired: kind of repair → what was wrong.
         noted: kind → what it means; another is a note by its name.
         errors: kinds of rejection that are errors however few the rows are.
+        certain: kinds of repair after which the row is right beyond doubt, so that they are no error however many.
         mends: whether the task's ``--fix`` takes care of rejected and repaired rows.
 
     """
@@ -41,6 +43,7 @@ class ReadingWords:
     repaired: Mapping[str, str] = field(default_factory=dict)
     noted: Mapping[str, Noted] = field(default_factory=dict)
     errors: frozenset[str] = frozenset()
+    certain: frozenset[str] = frozenset()
     mends: bool = False
 
 
@@ -61,7 +64,8 @@ def reading_concerns(
     """What reading the rows came upon.
 
     Rejected rows are errors where a training would stop at them, by the same share and count, and else warnings.
-    Repaired rows are warnings, unless many are. How a file was read where it did not say is a note.
+    Repaired rows are warnings, and errors where many are and the repair may be wrong. How a file was read where it did
+    not say is a note.
     """
     at_fault, n_rows = at_fault_of(findings, findings.n_rows)
     stops = len(at_fault) > max_rejected_share * n_rows
@@ -105,7 +109,8 @@ def _meaning(outcome: str, kind: str, many: bool, words: ReadingWords) -> Noted:
         return Noted("note", f"rows are left out, as they say themselves: {name}")
     if outcome == "repaired":
         repair = "training repairs them as it reads" + "; --fix writes them repaired" * words.mends
-        if many:
+        is_error = many and kind not in words.certain
+        if is_error:
             repair += "; so many come from whatever wrote the file: look there first"
-        return Noted("error" if many else "warning", words.repaired.get(kind, name), repair, words.mends)
+        return Noted("error" if is_error else "warning", words.repaired.get(kind, name), repair, words.mends)
     return words.noted.get(kind) or _OF_ALL_TASKS.get(kind) or Noted("note", name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from distiltune.data.annotation_forms import plain_rows
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, iter_rows
-from distiltune.data.rows import Row
+from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import MAX_JSON_BYTES, open_text, reading
 
 _START_CHARACTERS = 1 << 16
@@ -44,6 +44,17 @@ def first_columns(
         if columns := _columns_of_rows(path, quick, is_enough):
             return columns
     return _columns_of_rows(path, form, is_enough)
+
+
+def first_rows(path: Path, form: FileForm = AS_USUAL) -> list[Row]:
+    """The first rows of a file, 32 or fewer. Raises `DataError` as `iter_rows` does."""
+    found = (row for row in iter_rows(path, form) if isinstance(row, Row) and row.value.keys() != {"header"})
+    return list(itertools.islice(found, _ROWS_NEAR_START))
+
+
+def bad_rows(path: Path, form: FileForm = AS_USUAL) -> list[BadRow]:
+    """The first rows of a file that cannot be read, 32 or fewer. Raises `DataError` as `iter_rows` does."""
+    return list(itertools.islice((row for row in iter_rows(path, form) if isinstance(row, BadRow)), _ROWS_NEAR_START))
 
 
 def _columns_of_rows(path: Path, form: FileForm, is_enough: Callable[[list[str]], bool]) -> list[str]:

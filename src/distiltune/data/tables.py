@@ -62,6 +62,8 @@ class _FirstLines:
 
 
 def _first_lines(path: Path, form: FileForm) -> _FirstLines:
+    # before any look at a field: one of a header may be as long as others
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
     with open_text(path, newline="", encoding=form.encoding) as stream:
         filled = (line for line in bounded_lines(stream, path) if line.strip("\r\n"))
         lines = list(itertools.islice(filled, _LINES_LOOKED_AT))
@@ -87,7 +89,6 @@ def _read(path: Path, opening: _Opening, form: FileForm) -> Iterator[Row | BadRo
 
     Columns without a name are left out, and how often they hold something is told after the rows.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
     if opening.said:
         message = f"The first line says that {opening.said!r} parts the fields, as Excel writes it; it is no row."
         yield FileDecision(str(path), "delimiter_said", message)
@@ -100,11 +101,16 @@ def _read(path: Path, opening: _Opening, form: FileForm) -> Iterator[Row | BadRo
         if first is None:
             raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
         assert isinstance(first, _Record)  # _records has no bad row before the first good one
+        as_written = first.fields
         if form.has_header and reading == "none":
             first = replace(first, fields=_unquoted(first.fields, opening.delimiter))
         table = _table(first, path, form)
+        table.first_as_written = as_written
         for record in records if form.has_header else itertools.chain([first], records):
-            yield table.row(record) if isinstance(record, _Record) else record
+            if not isinstance(record, _Record):
+                yield record
+            elif not (form.has_header and table.repeats_names(record)):
+                yield table.row(record)
     yield from table.decisions(form)
 
 
@@ -182,7 +188,12 @@ class _Table:
 
     Attributes:
         first: the first line, which has the names or is a row.
+        first_as_written: its fields before quotation marks round names were taken off.
         early: the first rows, to compare the first line with.
+        names_again: lines that are the first once more, as where files were put together; they are no rows.
+        n_beyond: rows with empty fields beyond the names, which are left out; the first is at line ``first_beyond``.
+        n_single: rows whose every field stands in single quotation marks, which are no marks round a field here.
+        n_rows: rows of the right width.
         n_unnamed: rows that hold something in a column without a name; the first is at line ``first_unnamed``.
 
     """
@@ -190,7 +201,13 @@ class _Table:
     path: Path
     names: tuple[str, ...]
     first: _Record
+    first_as_written: list[str] = field(default_factory=list)
     early: list[list[str]] = field(default_factory=list)
+    names_again: list[int] = field(default_factory=list)
+    n_beyond: int = 0
+    first_beyond: int = 0
+    n_single: int = 0
+    n_rows: int = 0
     n_unnamed: int = 0
     first_unnamed: int = 0
     unnamed: tuple[int, ...] = ()
@@ -200,12 +217,25 @@ class _Table:
         self.unnamed = tuple(i for i, name in enumerate(self.names) if not name)
         self.n_needed = max((i + 1 for i, name in enumerate(self.names) if name), default=0)
 
+    def repeats_names(self, record: _Record) -> bool:
+        """Whether a line is the one with the names again, which a row of two columns or more can hardly be."""
+        is_again = len(self.first_as_written) > 1 and record.fields == self.first_as_written
+        if is_again:
+            self.names_again.append(record.line)
+        return is_again
+
     def row(self, record: _Record) -> Row | BadRow:
-        """The row of a record; columns without a name at its end may be missing."""
+        """The row of a record; columns without a name at its end may be missing, empty fields beyond them be there."""
         where = f"{self.path}:{record.line}"
         fields = record.fields
+        if len(fields) > len(self.names) and not any(map(str.strip, fields[len(self.names) :])):
+            fields = fields[: len(self.names)]
+            self.n_beyond += 1
+            self.first_beyond = self.first_beyond or record.line
         if not self.n_needed <= len(fields) <= len(self.names):
             return BadRow(where, f"has {len(fields)} fields where the header has {len(self.names)}.")
+        self.n_rows += 1
+        self.n_single += all(len(each) > 1 and each[0] == each[-1] == "'" for each in fields)
         if len(self.early) < _ROWS_LOOKED_AT:
             self.early.append(fields)
         if not self.unnamed:
@@ -226,6 +256,24 @@ class _Table:
         if not form.has_header and not _looks_like_a_row(self.first.fields, self.early[1:]):
             message = f"{line} is read as a row, as --no-header says. If it names the columns, leave that out."
             yield FileDecision(str(self.path), "first_line_a_row", message)
+        if self.names_again:
+            lines = ", ".join(map(str, self.names_again[:_SHOWN_NAMES])) + ", ..." * (
+                len(self.names_again) > _SHOWN_NAMES
+            )
+            message = f"The names of the columns stand again at line {lines}; that is no row."
+            yield FileDecision(str(self.path), "names_again", message)
+        if self.n_beyond:
+            message = (
+                f"{self.n_beyond:,} rows have empty fields beyond the {len(self.names)} that have names, the first at "
+                f"line {self.first_beyond}; these are left out."
+            )
+            yield FileDecision(str(self.path), "fields_beyond", message)
+        if self.n_single > self.n_rows / 2:
+            message = (
+                f"In {self.n_single:,} of {self.n_rows:,} rows each field stands in single quotation marks, which are "
+                "read as characters of it; if they are marks, write double ones."
+            )
+            yield FileDecision(str(self.path), "single_quotes", message)
         if self.unnamed:
             numbers = ", ".join(str(i + 1) for i in self.unnamed)
             message = f"Columns without a name are ignored: {numbers} of {len(self.names)}."

@@ -5,17 +5,19 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from distiltune.data.column_names import columns_text
 from distiltune.data.files import format_suffix
-from distiltune.data.first_columns import first_columns
+from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
-from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice
+from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice, ready_columns
 from distiltune.settings.engine import AUTO
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.entry import TaskEntry
@@ -23,7 +25,18 @@ from distiltune.tasks.table import TASKS
 
 USUAL = "question-answering"
 """The task of the starter, where nothing else is said."""
-_FILES_LOOKED_AT = 20
+_FILES_LOOKED_AT = 50
+"""Of one source: a folder may hold thousands, and what is another task's shows in the first ones."""
+_SHOWN_FILES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A file, the columns of its first rows, and the tasks that these can be of."""
+
+    path: Path
+    columns: tuple[str, ...]
+    tasks: frozenset[str]
 
 
 def with_task_of_training(recipe: Recipe) -> Recipe:
@@ -38,11 +51,15 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
         return recipe
     if recipe.task == AUTO:
         check_fields(recipe.columns)
-    fitting, seen = _tasks_of_data(recipe, recipe.train, "train")
+    files = _files_seen(recipe, recipe.train, "train")
+    fitting, seen = _tasks_of_data(files)
     if recipe.task != AUTO:
         TASKS[recipe.task].renamed(recipe.columns)  # which says what is wrong with them, before any work
-        _check_data(recipe.task, "--task says", fitting, seen)
+        _check_data(recipe.task, "--task says", files)
+        check_task_of(recipe, recipe.validation)
         return recipe
+    if not fitting and any(file.tasks for file in files):
+        raise _of_several_tasks(files)
     models = task_of_model(model_config(recipe.model))
     if not fitting:
         usual = USUAL if all(source == STARTER for source in recipe.train) else ""
@@ -60,7 +77,22 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
             check_seen(recipe.columns, seen, ", ".join(recipe.train))
         raise _cannot_tell(recipe, fitting, seen)
     TASKS[task].renamed(recipe.columns)
-    return recipe.with_changes(task=task)
+    recipe = recipe.with_changes(task=task)
+    check_task_of(recipe, recipe.validation)
+    return recipe
+
+
+def check_task_of(recipe: Recipe, sources: Sequence[str]) -> None:
+    """Check that no file of the validation data is plainly for another task than the recipe's.
+
+    Raises:
+        RecipeError: if one is.
+        DataError, HubError: if a source cannot be found or read.
+
+    """
+    files = _files_seen(recipe, sources, "validation")
+    if any(file.tasks and recipe.task not in file.tasks for file in files):
+        _check_data(recipe.task, "the training is for", files)
 
 
 def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> Recipe:
@@ -82,10 +114,11 @@ def with_task_of_model(recipe: Recipe, sources: Sequence[str]) -> Recipe:
             where=recipe.model,
             fix="leave --task out, or give another model",
         )
-    fitting, seen = _tasks_of_data(recipe, sources, "validation")
+    files = _files_seen(recipe, sources, "validation")
+    fitting, _ = _tasks_of_data(files)
     task = said or models or (next(iter(fitting)) if len(fitting) == 1 else USUAL)
     TASKS[task].renamed(recipe.columns)
-    _check_data(task, "the model is one for" if models else "the task is", fitting, seen)
+    _check_data(task, "the model is one for" if models else "the task is", files)
     return recipe.with_stored(config, task)
 
 
@@ -111,27 +144,33 @@ def task_of_model(config: Mapping[str, Any]) -> str:
     return ""
 
 
-def _tasks_of_data(recipe: Recipe, sources: Sequence[str], split: Split) -> tuple[set[str], list[str]]:
-    """The tasks that the first rows can be of, and their columns; nothing of `starter`, which has data for each.
-
-    Of several files the first whose rows tell: one may hold none that anybody has marked.
-    """
-    fitting: set[str] = set()
-    seen: list[str] = []
+def _files_seen(recipe: Recipe, sources: Sequence[str], split: Split) -> list[_Seen]:
+    """The first files of each source; nothing of `starter`, which has data for each task."""
+    found: list[_Seen] = []
     for source in sources:
         if source == STARTER:
             continue
         for file in find_source(source, split, Path()).files[:_FILES_LOOKED_AT]:
-            seen = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns))) or seen
-            if found := _fitting(seen, recipe.columns):
-                fitting |= found
-                break
-    return fitting, seen
+            columns = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns)))
+            tasks = _fitting(columns, recipe.columns)
+            if not tasks:
+                rows = [row.value for row in first_rows(file, file_form(recipe))]
+                tasks = frozenset(name for name in TASKS if _fits_by_values(name, rows, recipe.columns))
+            found.append(_Seen(file, tuple(columns), tasks))
+    return found
 
 
-def _fitting(seen: Iterable[str], columns: str) -> set[str]:
+def _tasks_of_data(files: Sequence[_Seen]) -> tuple[frozenset[str], tuple[str, ...]]:
+    """The tasks that all files can be of which can be of any, and the columns of one of them."""
+    told = [file for file in files if file.tasks]
+    fitting = frozenset.intersection(*(file.tasks for file in told)) if told else frozenset()
+    return fitting, (told or list(files))[0].columns if files else ()
+
+
+def _fitting(seen: Iterable[str], columns: str) -> frozenset[str]:
     """The tasks that rows with these columns can be of."""
-    return {entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)}
+    fitting = frozenset({entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)})
+    return fitting - {other for name in fitting for other in TASKS[name].instead_of}
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:
@@ -140,36 +179,89 @@ def _fits(name: str, seen: Iterable[str], columns: str) -> bool:
     return False
 
 
-def _check_data(task: str, who: str, fitting: set[str], seen: Sequence[str]) -> None:
-    if fitting and task not in fitting:
-        raise RecipeError(
-            f"The data is for {_listed(sorted(fitting))} (it has {_listed(seen)}), and {who} {task}.",
-            where="--task",
-            fix="give other data, or map its columns with --columns",
-        )
+def _fits_by_values(name: str, rows: Sequence[Mapping[str, object]], columns: str) -> bool:
+    with contextlib.suppress(RecipeError):
+        return TASKS[name].by_values(rows, TASKS[name].renamed(columns))
+    return False
 
 
-def _cannot_tell(recipe: Recipe, fitting: set[str], seen: Sequence[str]) -> DataError | RecipeError:
+def _check_data(task: str, who: str, files: Sequence[_Seen]) -> None:
+    """Check that no file is plainly for other tasks than this one."""
+    others = [file for file in files if file.tasks and task not in file.tasks]
+    if not others:
+        return
+    if any(task in file.tasks for file in files):
+        raise _of_several_tasks(files)
+    raise RecipeError(
+        f"The data is for {_listed(sorted(others[0].tasks))} (it has {_listed(others[0].columns)}), and {who} {task}.",
+        where=", ".join(str(file.path) for file in others[:_SHOWN_FILES]),
+        fix="give other data, or map its columns with --columns",
+    )
+
+
+def _of_several_tasks(files: Sequence[_Seen]) -> DataError:
+    """The error that names the files of each task."""
+    by_task: dict[str, list[_Seen]] = {}
+    for file in files:
+        if file.tasks:
+            by_task.setdefault(_listed(sorted(file.tasks)), []).append(file)
+    said = []
+    for task, of_it in by_task.items():
+        names = ", ".join(file.path.name for file in of_it[:_SHOWN_FILES])
+        more = f" and {len(of_it) - _SHOWN_FILES} more" if len(of_it) > _SHOWN_FILES else ""
+        said.append(f"{names}{more} for {task} (with {_listed(of_it[0].columns)})")
+    return DataError(
+        f"The files are for different tasks: {'; '.join(said)}.",
+        where=", ".join(dict.fromkeys(str(file.path.parent) for file in files if file.tasks)),
+        fix="name the files of one task alone, or put those of each task into a folder of their own",
+    )
+
+
+def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -> DataError | RecipeError:
     sources = recipe.train
     table = next((path for path in _files(sources) if format_suffix(path) in (".csv", ".tsv")), None)
     advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
     if not seen:
+        bad = next((each for file in _files(sources) for each in bad_rows(file, file_form(recipe))), None)
         return DataError(
-            "There is no row in the data that can be read.",
+            f"There is no row in the data that can be read{f': {bad.where} {bad.reason}' if bad is not None else '.'}",
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
+    ready = ready_columns(recipe.columns, seen) if not fitting else {}
+    if len(ready) == 1:
+        return RecipeError(
+            f"What the data is for cannot be told from its columns, {_listed(seen)}.",
+            where=", ".join(sources),
+            fix=f"did you mean {next(iter(ready.values()))} ({next(iter(ready))})?",
+        )
+    if ready:
+        ways = " or ".join(f"{line} ({task})" for task, line in ready.items())
+        advice = f" Did you mean {ways}?{advice}"
     wanted = "; ".join(
         f"{entry.name}: {' or '.join(_listed(kind) for kind in entry.columns)}"
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
-    others = "".join(f" {entry.other_columns}" for entry in TASKS.values() if entry.other_columns and not fitting)
+    files = _files(sources) if not fitting else []
+    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
+    others = "".join(f" {said}" for entry in TASKS.values() if not fitting and (said := entry.other_columns(rows)))
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",
         where=", ".join(sources),
-        fix=f"say it with --task, or name the columns with --columns. {wanted}.{others}{advice}",
+        fix=f"{_meant(rows)}say it with --task, or name the columns with --columns. {wanted}.{others}{advice}",
     )
+
+
+def _meant(rows: Sequence[Mapping[str, object]]) -> str:
+    """The columns that are meant of a text and its label, whatever they are called, to begin an advice."""
+    names = [str(name) for name in (rows[0] if rows else ())]
+    values = [[str(row.get(name)) for row in rows] for name in names]
+    if len(names) != 2 or not all(map(any, values)):
+        return ""
+    lengths = [sum(map(len, column)) for column in values]
+    text, label = (names[0], names[1]) if lengths[0] >= lengths[1] else (names[1], names[0])
+    return f"of texts and labels: --columns {columns_text({'text': text, 'label': label})}; otherwise "
 
 
 def _files(sources: Iterable[str]) -> list[Path]:

@@ -10,10 +10,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
-from distiltune.data.example_set import DataSettings
+from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
-from distiltune.data.row_findings import RowFindings
+from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.errors import DataError
 from distiltune.settings.engine import EngineSettings
 
 E = TypeVar("E")
@@ -103,6 +104,34 @@ def with_sample_weights(features: FeatureSet, weights: Sequence[float]) -> Featu
 def as_labels(values: np.ndarray) -> Labels:
     """Numbers as float32, anything else as int32."""
     return values.astype(np.float32) if np.issubdtype(values.dtype, np.floating) else values.astype(np.int32)
+
+
+def shortened_stride(
+    stride: int, shared: int, max_length: int, n_windows: int, read: ExampleSet[E]
+) -> list[RowFinding]:
+    """The finding that windows share less than the stride that was asked for; none where that cuts no text.
+
+    Args:
+        stride: as the recipe has it.
+        shared: tokens that neighbouring windows do share.
+        max_length: most tokens in a window.
+        n_windows: of all examples.
+        read: the examples.
+
+    """
+    if shared == stride or n_windows <= len(read.examples):
+        return []
+    message = (
+        f"Neighbouring windows share {shared} tokens: the stride of {stride} leaves no room to move on in windows of "
+        f"{max_length}."
+    )
+    return [RowFinding("decided", "stride_shortened", ", ".join(read.sources), "", message)]
+
+
+def of_validation(error: DataError) -> DataError:
+    """The error about examples to validate on that have what none of the training's has, saying so."""
+    fix = f"{error.fix}; what only they have cannot be learnt: name other validation data, or add training examples"
+    return DataError(f"Of the examples to validate on, {error.what}", where=error.where, fix=fix)
 
 
 def file_form(settings: EngineSettings) -> FileForm:

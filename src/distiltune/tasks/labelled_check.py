@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from distiltune.checks.concerns import Case, Concern, concern_of, leak_concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
 from distiltune.checks.reading import MAX_REJECTED_SHARE, Noted, ReadingWords, decisions_on, reading_concerns
+from distiltune.checks.spoilt_text import spoilt_concerns
 from distiltune.checks.windows import (
     hardly_covered,
     spread,
@@ -44,6 +45,7 @@ _SHOWN_CHARACTERS = 60
 S = TypeVar("S", bound=EngineSettings)
 
 _READING = ReadingWords(
+    certain=frozenset({"end_inclusive", "offset_in_utf16", "offset_in_bytes"}),
     errors=frozenset({"tag_of_no_scheme"}),
     noted={
         "text_cut": Noted("note", "the text is longer than is read; the rest is cut off", "raise --max-length"),
@@ -159,6 +161,7 @@ def labelled_concerns(
             *_label_concerns(texts),
             *_number_concerns([each.number for each in texts if each.number is not None]),
             *_vocabulary_concerns(data, texts, tokenizer),
+            *spoilt_concerns(((each.id, each.text) for each in texts), len(texts)),
         ]
     )
 

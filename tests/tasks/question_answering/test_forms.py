@@ -68,7 +68,7 @@ def kinds(found: QuestionSet) -> set[str]:
         ),
         ("coqa.json", "", [[MASTER], []], {"conversation"}),
         ("quac.json", "", [[("Tom Reed", 22)], [("CANNOTANSWER", 32)]], {"answer_like_none"}),
-        ("start-end.jsonl", "", [[("Bob", 19)], [("Bob", 0)]], {"offsets_elsewhere", "answer_moved"}),
+        ("start-end.jsonl", "", [[("Bob", 19)], [("Bob", 0)]], {"offsets_elsewhere", "answer_at_nearest"}),
         ("blank-ends.jsonl", "", [[("Bob", 3)], [("Ann", 12)]], {"answer_trimmed"}),
         ("marks.jsonl", "", [[("Ida Brande\u0301", 0)], [("साधु", 3)]], set()),
         ("markers.jsonl", "", [[("Bob", 0)]], {"answer_not_found", "answer_empty"}),
@@ -87,7 +87,7 @@ def test_empty_texts_inside_answers_mean_that_none_is_given() -> None:
     found = read(FORMS / "empty-texts.jsonl")
     assert [example.is_unanswerable for example in found.examples] == [False, True, True, True, True]
     assert not found.findings.of("rejected")
-    assert kinds(found) == {"answer_moved", "answers_empty"}
+    assert kinds(found) == {"answer_at_nearest", "answers_empty"}
 
 
 def test_what_stands_for_no_answer_is_said_with_a_flag() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, normalizers
 
 import distiltune
 from distiltune.errors import DistiltuneError, ModelError, RecipeError
@@ -227,6 +228,15 @@ def test_a_gpu_that_is_not_there(people_model: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RecipeError):
         distiltune.pipeline("question-answering", people_model, device=0)
+
+
+def test_the_tokenizer_that_is_given_is_the_one_that_cuts(people_model: Path) -> None:
+    asked = {"question": ASKED[0].question, "context": ASKED[0].context}
+    other = Tokenizer.from_str(load_tokenizer(people_model).to_str())
+    other.normalizer = normalizers.Replace("a", "?")
+    own: Any = distiltune.pipeline("question-answering", people_model, threads=1)(**asked)
+    given: Any = distiltune.pipeline("question-answering", people_model, threads=1, tokenizer=other)(**asked)
+    assert given["score"] != pytest.approx(own["score"], rel=1e-3)
 
 
 def test_a_tokenizer_of_another_model_is_refused(people_model: Path) -> None:

@@ -440,7 +440,7 @@ def test_paths_that_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _write(tmp_path / "train.json", [_flat()])
     with pytest.raises(DataError, match="does not exist") as caught:
         read_examples([name], split="train")
-    assert ("is it train.json?" in caught.value.fix) == (not name.startswith("folder"))
+    assert ("did you mean train.json?" in caught.value.fix) == (not name.startswith("folder"))
 
 
 def test_what_has_splits_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -558,3 +558,67 @@ def test_an_answer_alone_below_a_question_is_read_and_told(tmp_path: Path) -> No
     read = _read(path)
     assert read.examples[0].answers == (Answer("Paris", 15),)
     assert [each.kind for each in read.findings.of("decided")] == ["answer_alone"]
+
+
+PASSAGE = "In the old town Marta sells the bread."
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        pytest.param({"answer": {"text": "Marta", "answer_start": 16}}, {"answer_alone"}, id="object"),
+        pytest.param({"answer": {"text": "Marta", "start": 16}}, {"answer_alone", "offsets_elsewhere"}, id="start"),
+        pytest.param({"answer": [{"text": "Marta"}]}, {"answer_alone"}, id="list"),
+        pytest.param({"answer": "{'text': 'Marta'}"}, {"answer_alone", "answers_in_a_cell"}, id="cell"),
+        pytest.param({"answer_text": {"text": "Marta", "answer_start": 16}}, set(), id="in answer_text"),
+        pytest.param({"answer_text": {"text": "Marta"}, "answer_start": 16}, set(), id="offset beside"),
+        pytest.param({"answer_text": '{"text": "Marta"}'}, {"answers_in_a_cell"}, id="cell of answer_text"),
+    ],
+)
+def test_one_answer_as_an_object_is_read_in_flat_rows(
+    tmp_path: Path, fields: dict[str, object], told: set[str]
+) -> None:
+    path = _write(tmp_path / "a.json", [{"question": "Who sells bread?", "context": PASSAGE, **fields}])
+    read = _read(path)
+    assert read.examples[0].answers == (Answer("Marta", 16),)
+    assert {each.kind for each in read.findings.of("decided")} == told
+
+
+def test_a_weight_beside_one_answer_is_kept(tmp_path: Path) -> None:
+    row = {"question": "Who sells bread?", "context": PASSAGE, "answer": {"text": "Marta"}, "sample_weight": 2.5}
+    assert _read(_write(tmp_path / "a.json", [row])).examples[0].weight == 2.5
+
+
+def test_a_text_beside_objects_in_answer_is_not_taken_for_none(tmp_path: Path) -> None:
+    rows: list[object] = [
+        {"question": f"Who sells bread, {i}?", "context": PASSAGE, "answer": answer}
+        for i, answer in enumerate([{"text": "Marta"}, None, "Marta"])
+    ]
+    read = _read(_write(tmp_path / "a.json", rows))
+    assert [len(example.answers) for example in read.examples] == [1, 0]
+    assert [each.kind for each in read.findings.of("rejected")] == ["answers_malformed"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "what", "fix"),
+    [
+        pytest.param({"start": 16, "end": 21}, "'start' and 'end'", "answer_char_ranges, as 12:21", id="start and end"),
+        pytest.param({"answer_start": 16, "answer_end": 21}, "'answer_end'", "answer_char_ranges", id="answer_end"),
+        pytest.param(
+            {"answer": {"value": "Marta"}}, "of another form", '{"text": ..., "answer_start": ...}', id="form"
+        ),
+        pytest.param({"answer": "Marta"}, "one 'answer'", "--columns answer_text=answer", id="text"),
+    ],
+)
+def test_where_answers_are_not_read_the_way_on_fits(
+    tmp_path: Path, fields: dict[str, object], what: str, fix: str
+) -> None:
+    path = _write(tmp_path / "a.json", [{"question": "Who sells bread?", "context": PASSAGE, **fields}])
+    with pytest.raises(DataError, match=what) as caught:
+        _read(path)
+    assert fix in caught.value.fix
+
+
+def test_ranges_that_were_advised_are_read(tmp_path: Path) -> None:
+    row = {"question": "Who sells bread?", "context": PASSAGE, "answer_char_ranges": "16:21"}
+    assert _read(_write(tmp_path / "a.json", [row])).examples[0].answers == (Answer("Marta", 16),)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.first_columns import first_columns
+from distiltune.data.first_columns import first_columns, first_rows
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.columns import TextColumns
@@ -98,8 +98,11 @@ def test_every_form_is_read_and_told(file: str, columns: str, expected: list[Gol
     found = read(FORMS / file, columns)
     assert gold(found) == expected
     assert kinds(found) == told
-    fits = TASKS["text-classification"].fits(dict.fromkeys(first_columns(FORMS / file)), columns)
-    only_the_task_tells = ("columns.csv", ""), ("doccano-spans.jsonl", "")
+    entry = TASKS["text-classification"]
+    fits = entry.fits(dict.fromkeys(first_columns(FORMS / file)), columns) or entry.by_values(
+        [row.value for row in first_rows(FORMS / file)], entry.renamed(columns)
+    )
+    only_the_task_tells = (("doccano-spans.jsonl", ""),)
     assert fits or (file, columns) in only_the_task_tells
 
 
@@ -154,6 +157,63 @@ def test_numbers_parted_by_a_comma_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.tsv").write_text("text\tlabels\none\t2,10\nother\t27\n")
     with pytest.raises(DataError, match="'2,10' look like several labels"):
         read(tmp_path / "a.tsv")
+
+
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        pytest.param(
+            ["0 1 1", "1 0 0", "1 1 0"], [("label_1", "label_2"), ("label_0",), ("label_0", "label_1")], id="blanks"
+        ),
+        pytest.param(["0;1;1", "1;0;0"], [("label_1", "label_2"), ("label_0",)], id="semicolons"),
+        pytest.param(["0,1,1", "1,0,0"], [("label_1", "label_2"), ("label_0",)], id="commas"),
+        pytest.param(["0 1", "1 0"], [("label_1",), ("label_0",)], id="two places"),
+    ],
+)
+def test_rows_of_0_and_1_in_a_text_are_multi_hot(tmp_path: Path, cells: list[str], expected: list[Gold]) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "".join(f'day {i},"{cell}"\n' for i, cell in enumerate(cells)))
+    found = read(path)
+    assert gold(found) == expected
+    assert kinds(found) == {"labels_in_a_cell", "labels_multi_hot"}
+
+
+@pytest.mark.parametrize("sign", [" ", ",", ";", "|"])
+def test_probabilities_in_a_text_are_no_labels(tmp_path: Path, sign: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\n" + "".join(f'day {i},"0.{i}{sign}0.{9 - i}"\n' for i in range(1, 9)))
+    with pytest.raises(DataError, match="looks like a number for each class"):
+        read(path)
+
+
+def test_labels_with_blanks_between_are_refused_where_each_part_is_one_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(
+        "text,label\n" + "".join(f"day {each},{each}\n" for each in ("rude", "sad", "rude sad", "sad rude"))
+    )
+    with pytest.raises(DataError, match="parted by blanks") as caught:
+        read(path)
+    assert "--label-separator ' '" in caught.value.fix
+    assert gold(read(path, labels=LabelSettings(separator=" ")))[2] == ("rude", "sad")
+    path.write_text("text,label\na,good\nb,very good\nc,bad\nd,very bad\n")
+    assert gold(read(path))[1] == ("very good",)
+
+
+def test_digits_0_and_1_without_anything_between_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,010\nb,110\nc,001\n")
+    found = read(path)
+    assert gold(found)[0] == ("010",)
+    assert "label_not_parted" in kinds(found)
+
+
+def test_a_number_for_each_label_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    rows = [{"text": "a", "label": {"rude": 1, "sad": 0}}, {"text": "b", "label": {"rude": 0.4, "sad": 0.6}}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read(path)
+    assert gold(found) == [("rude",)]
+    assert kinds(found) == {"labels_of_cats", "label_not_0_or_1"}
 
 
 def test_what_the_labels_are_by_one_rule() -> None:

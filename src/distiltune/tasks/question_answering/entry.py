@@ -38,6 +38,11 @@ def _server() -> Callable[..., Any]:
     return serve
 
 
+def _defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Whoever names no model has one that answers already: a few hundred questions teach `starter` far less."""
+    return {} if given.get("base") == "classic" or given.get("teacher") else {"model": "starter-qa"}
+
+
 TASK = TaskEntry(
     name=NAME,
     spec=_spec,
@@ -57,6 +62,7 @@ TASK = TaskEntry(
     },
     for_use=("validation_questions", "no_answer", "max_question_tokens", "max_answer_tokens", "null_threshold"),
     prediction_files=PREDICTION_FILES,
+    defaults=_defaults,
     columns=(
         *(("question", "context"), ("paragraphs",), ("context", "qas"), ("context_text", "qas")),
         *(("story", "questions"), ("query", "document"), ("storyId", "text", "questions")),
@@ -72,4 +78,8 @@ TASK = TaskEntry(
     for_serving=("max_question_tokens", "max_answer_tokens", "null_threshold"),
     for_checking=("no_answer", "max_question_tokens", "max_answer_tokens"),
     for_reading=("no_answer",),
+    also_called={
+        "question": ("query", "q", "questions", "ask"),
+        "context": ("passage", "paragraph", "document", "text", "article", "story", "content", "c"),
+    },
 )

@@ -14,9 +14,12 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Literal
 
+from distiltune.data.marks import in_form
 from distiltune.tasks.question_answering.examples import Answer
 
-Repair = Literal["offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_respelled", "answer_trimmed"]
+Repair = Literal[
+    "offset_in_bytes", "offset_in_utf16", "answer_moved", "answer_at_nearest", "answer_respelled", "answer_trimmed"
+]
 Misplacement = Literal["answer_empty", "answer_ambiguous", "answer_not_found"]
 
 _INVISIBLE = "\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff"
@@ -172,7 +175,7 @@ def _locate_moved(context: str, text: str, start: int) -> LocatedAnswer | Mispla
     distances = sorted((abs(found - start), found) for found in {before, after} if found >= 0)
     distance, nearest = distances[0]
     if distance <= NEAREST_CODE_POINTS and (len(distances) == 1 or distances[1][0] > distance):
-        return LocatedAnswer(Answer(text, nearest), "answer_moved")
+        return LocatedAnswer(Answer(text, nearest), "answer_at_nearest")
     return Misplaced("answer_ambiguous")
 
 
@@ -281,8 +284,8 @@ def _fold(text: str) -> _Folded:
 @lru_cache(maxsize=4096)
 def _fold_cluster(cluster: str) -> str:
     """Caseless and in one form: the Unicode standard's compatibility caseless match (D146), decomposed."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", cluster).casefold())
-    return unicodedata.normalize("NFKD", folded.casefold())
+    folded = in_form("NFKD", in_form("NFKD", cluster).casefold())
+    return in_form("NFKD", folded.casefold())
 
 
 # Several questions share a context, one after the other

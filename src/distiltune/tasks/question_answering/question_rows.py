@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from distiltune.data.column_names import parse_columns
+from distiltune.data.literals import literal
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.values import rejected, sample_weight, shown, writable
@@ -132,6 +133,8 @@ def _is_answer(value: object) -> bool:
 
 def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
     value = row.value
+    if _is_alone(value, columns):
+        return _question_of_one_answer(row, columns)
     context = value.get(columns.context)
     answers = nested_answers(value.get(columns.answers))
     decisions: tuple[Decision, ...] = ()
@@ -140,16 +143,24 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
         answers = conflict
     elif isinstance(answers, RawAnswers) and not answers.given and not answers.decisions:
         texts, decisions = answers_of_cell(value.get(columns.answer_text), context)
+        by_object = nested_answers(texts) if _is_answer(texts) else None
+        if isinstance(by_object, RawAnswers) and all(_is_open(each.start) for each in by_object.given):
+            texts, by_object = [each.text for each in by_object.given], None
         start_name = columns.answer_start
         if columns.answer_text in value and columns.answer_start not in value:
             start_name = next((name for name in START_NAMES if name in value), start_name)
         by_range = range_name if columns.answer_text in value and start_name not in value else ""
-        answers = (
+        answers = by_object or (
             answers_at_ranges(texts, value[by_range], context, by_range)
             if by_range
             else flat_answers(texts, value.get(start_name))
         )
-        if start_name != columns.answer_start and isinstance(answers, RawAnswers) and answers.given:
+        if (
+            by_object is None
+            and start_name != columns.answer_start
+            and isinstance(answers, RawAnswers)
+            and answers.given
+        ):
             decisions = (*decisions, offsets_from(start_name))
         if columns.answer_text not in value and range_name:
             answers = answers_of_ranges(value[range_name], context, range_name)
@@ -170,13 +181,49 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
     )
 
 
+_ALONE: Final = "answer"
+"""The column of one answer as an object, where there is no other of answers."""
+
+
+def _is_alone(value: Mapping[str, object], columns: ColumnMap) -> bool:
+    """Whether what is right can only stand in `answer`, which is not mapped."""
+    others = (columns.answers, columns.answer_text, *RANGE_NAMES)
+    return value.get(_ALONE) not in (None, "", []) and not any(name in value for name in others)
+
+
+def _question_of_one_answer(row: Row, columns: ColumnMap) -> RawQuestion:
+    """The question of a row with `answer` alone: an object, a list of such, or one of these written into a cell.
+
+    A text there may be the answer or say something else of the row; that is for the mapping to say.
+    """
+    value = row.value
+    alone = value[_ALONE]
+    spelled = literal(alone) if isinstance(alone, str) else None
+    is_answer = _is_answer(alone if spelled is None else spelled)
+    is_impossible = _is_true(value.get("is_impossible"))
+    return RawQuestion(
+        where=row.where,
+        id=value.get(columns.id),
+        question=value.get(columns.question),
+        context=value.get(columns.context),
+        title=value.get("title"),
+        answers=nested_answers(alone)
+        if is_answer
+        else f"`{_ALONE}` is {shown(alone)}, no object with `text` and `answer_start`.",
+        is_impossible=is_impossible,
+        has_gold=is_impossible or is_answer,
+        decisions=(_ONE_ANSWER,) if is_answer else (),
+        weight=sample_weight(value, columns.sample_weight),
+    )
+
+
 def _conflict(answers: RawAnswers, value: Mapping[str, object], columns: ColumnMap) -> str:
     """What is wrong where the answer in its own column is none of the list of answers; empty if nothing is.
 
     An empty list beside an answer is a column that is not used, unless it holds empty texts.
     """
     texts, _ = answers_of_cell(value.get(columns.answer_text), value.get(columns.context))
-    own = flat_answers(texts, value.get(columns.answer_start))
+    own = nested_answers(texts) if _is_answer(texts) else flat_answers(texts, value.get(columns.answer_start))
     if columns.answer_text == columns.answers or not (answers.given or answers.decisions):
         return ""
     if not isinstance(own, RawAnswers) or not own.given:

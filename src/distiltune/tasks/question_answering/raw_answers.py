@@ -16,6 +16,8 @@ START_NAMES: Final = ("answer_start", "start", "start_char", "char_start", "span
 """What the offset of an answer is called, the usual name first."""
 RANGE_NAMES: Final = ("answer_char_ranges", "char_ranges", "char_spans")
 """What stretches of characters are called that hold the answer: pairs of offsets, or ``24:31|None`` as NewsQA has."""
+END_NAMES: Final = ("answer_end", "end", "end_char", "char_end", "span_end")
+"""What is called where an answer ends."""
 
 IN_A_CELL: Final = Decision(
     "answers_in_a_cell", "Answers that are written into a cell as a list or a dictionary were read as such."
@@ -113,9 +115,12 @@ _PAIR: Final = Decision("offset_pair", "The offsets come in pairs: the first is 
 
 
 def answers_of_cell(text: object, context: object) -> tuple[object, tuple[Decision, ...]]:
-    """The texts of a cell: a list that is spelled in it, if the context does not have just these characters."""
+    """What is spelled in a cell, texts or objects with one each, if the context does not have just these characters."""
     spelled = literal(text) if isinstance(text, str) else None
-    if not isinstance(spelled, list) or not all(isinstance(each, str) for each in spelled):
+    each_of = spelled if isinstance(spelled, list) else [spelled]
+    if not all(isinstance(each, str) for each in each_of) and not all(
+        isinstance(each, dict) and "text" in each for each in each_of
+    ):
         return text, ()
     if isinstance(context, str) and isinstance(text, str) and text.strip() in context:
         return text, ()

@@ -35,6 +35,7 @@ from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, locate_answer
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none
 from distiltune.tasks.question_answering.question_rows import ColumnMap, is_nested, questions_of
+from distiltune.tasks.question_answering.raw_answers import END_NAMES, RANGE_NAMES
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswer, RawAnswers, RawQuestion
 
 __all__ = ["ColumnMap", "QuestionSet", "read_examples"]
@@ -66,6 +67,7 @@ _REPAIRED = {
     "offset_in_bytes": "its offset counted UTF-8 bytes",
     "offset_in_utf16": "its offset counted UTF-16 units",
     "answer_moved": "it was not at its offset and is found elsewhere",
+    "answer_at_nearest": "it was not at its offset, and of several places this is the nearest",
     "answer_respelled": "the context spells it with other white space, case or Unicode form",
     "answer_trimmed": "it had white space at an end",
 }
@@ -186,6 +188,7 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     first_flat_row: Row | None = None
     has_gold = False
     n_before, without = len(reading.examples), []
+    unread: list[tuple[int, RawQuestion]] = []
     reading.decided.clear()
     for row in reading.rows(path, is_flat=lambda row: not is_nested(row) and row.value.keys() != {"header"}):
         if isinstance(row, Row) and row.value.keys() == {"header"}:
@@ -199,6 +202,10 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             first_flat_row = row
         for question in questions_of(row, file, columns):
             reading.findings.count_row()
+            is_unread = isinstance(question, RawQuestion) and not question.has_gold
+            if isinstance(question, RawQuestion) and is_unread and isinstance(question.answers, str):
+                unread.append((len(reading.examples), question))
+                question = replace(question, answers=RawAnswers())
             result = question if isinstance(question, RowFinding) else _example_of(question, reading)
             has_gold = has_gold or (isinstance(question, RawQuestion) and question.has_gold)
             if isinstance(result, RowFinding):
@@ -210,16 +217,26 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
                 if question.weight is not None and reading.use == "training":
                     name = columns.sample_weight if columns.sample_weight in reading.columns[path] else "sample_weight"
                     reading.say_once((Decision(*weights_told(name)),), file)
-            if isinstance(question, RawQuestion) and not question.has_gold:
+            if is_unread:
                 without.append(len(reading.examples))
             reading.examples.append(result)
     if first_flat_row is not None:
         reading.columns_seen = reading.columns_seen or tuple(map(str, first_flat_row.value))
     if not has_gold and (first_flat_row is not None or len(reading.examples) > n_before):
         reading.findings.add(_no_answer_column(file, first_flat_row, columns, reading.use))
+    if has_gold and reading.use != "prediction":
+        _reject_unread(unread, reading)
     if not has_gold and reading.use != "training":
         for i in without:
             reading.examples[i] = replace(reading.examples[i], has_gold=False)
+
+
+def _reject_unread(unread: Sequence[tuple[int, RawQuestion]], reading: _Reading) -> None:
+    """Reject the questions of a file whose answers are not read where those of others are; each with its place."""
+    for place, question in reversed(unread):
+        if place < len(reading.examples) and reading.examples[place].question == question.question:
+            del reading.examples[place]
+            reading.findings.add(rejected("answers_malformed", question.where, question.id, str(question.answers)))
 
 
 def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> RowFinding:
@@ -255,13 +272,20 @@ def _likely_columns(row: Row, columns: ColumnMap) -> _Likely | None:
     mapped = {columns.question, columns.context, columns.id}
     texts = [name for name, key in plain.items() if key in _LIKELY_ANSWER_COLUMNS and name not in mapped]
     offsets = [name for name, key in plain.items() if key in _LIKELY_OFFSET_COLUMNS and name not in mapped]
+    if texts and isinstance(row.value[texts[0]], dict | list):
+        way = 'each answer is to be {"text": ..., "answer_start": ...}, or a text alone in a column of its own'
+        return _Likely(f"one {texts[0]!r} of another form, {shown(row.value[texts[0]])}", f"{way}.")
     if texts:
         also = f",answer_start={offsets[0]}" if offsets and offsets[0] != columns.answer_start else ""
         option = f"--columns answer_text={texts[0]}{also}"
         return _Likely(f"one {texts[0]!r}", f"if it holds the answers, name it: {option}; otherwise rename it.")
     if offsets:
-        fix = f"name the column of the answers: --columns answer_text=NAME,answer_start={offsets[0]}."
-        return _Likely(f"offsets, {offsets[0]!r}", fix)
+        name_it = f"name the column of the answers' texts: --columns answer_text=NAME,answer_start={offsets[0]}"
+        ends = [name for name in map(str, row.value) if name in END_NAMES and name not in mapped]
+        if not ends:
+            return _Likely(f"offsets, {offsets[0]!r}", f"{name_it}.")
+        way = f"if there is none, write both into one column {RANGE_NAMES[0]}, as 12:21 for characters 12 to 20"
+        return _Likely(f"offsets, {offsets[0]!r} and {ends[0]!r}", f"{name_it}; {way}.")
     return None
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distiltune.tasks.entry import Checker, TaskEntry
+from distiltune.tasks.text_classification.bit_columns import bit_columns, plain_columns, way_to_name_bits
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.text_classification.settings import TextClassificationSettings, check
@@ -45,6 +46,19 @@ def _is_label_studio(names: Iterable[str]) -> bool:
     return "annotations" in seen and any(name.startswith("data.") for name in seen) and not asks
 
 
+def _has_bits(rows: Sequence[Mapping[str, object]], names: Mapping[str, str]) -> bool:
+    """Whether rows have a text, and all else is 0 or 1."""
+    return bool(rows) and names["text"] in rows[0] and bool(plain_columns(rows, TextColumns(**names)))
+
+
+def _way_to_bits(rows: Sequence[Mapping[str, object]]) -> str:
+    """How columns of 0 and 1 are named as labels, with their names where there are some."""
+    found = bit_columns(rows)
+    if len(found) < 2:
+        return "A column of 0 and 1 for each label: --columns text=NAME,labels=toxic+insult, or whichever they are."
+    return f"The columns {', '.join(found)} hold 0 and 1: as labels {way_to_name_bits(found, 'text=NAME')}."
+
+
 TASK = TaskEntry(
     name=NAME,
     spec=_spec,
@@ -76,5 +90,16 @@ TASK = TaskEntry(
     check=check,
     for_checking=("problem", "label_names", "label_separator"),
     for_reading=("label_names", "label_separator"),
-    other_columns="A column of 0 and 1 for each label: --columns text=NAME,labels=toxic+insult, or whichever they are.",
+    by_values=_has_bits,
+    other_columns=_way_to_bits,
+    also_called={
+        "text": (
+            *("sentence", "review", "tweet", "comment", "content", "body", "message", "utterance", "post", "headline"),
+            *("description", "title", "document", "review_text", "reviewtext", "text_", "x"),
+        ),
+        "label": (
+            *("labels", "category", "categories", "class", "sentiment", "target", "intent", "topic", "emotion", "mood"),
+            *("stars", "rating", "score", "type", "tag", "gold", "y"),
+        ),
+    },
 )

@@ -15,7 +15,7 @@ from distiltune.data.feature_set import Labels
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.tokens import SpecialTokens, tokenise
 from distiltune.data.windows import SequencePart, cut_windows, lay_out
-from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
+from distiltune.tasks.dataset import TaskData, cached_arrays, labelled, shortened_stride
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
@@ -82,6 +82,7 @@ def featurise(
         heavy[example_of] * _shares(example_of, len(examples)),
     )
     findings = RowFindings(read.findings.n_rows, list(read.findings.items))
+    findings.extend(shortened_stride(windows.stride, windows.shared, windows.max_length, len(example_of), read))
     for index in arrays["truncated"].tolist():
         message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
         findings.add(RowFinding("noted", "text_cut", examples[index].where, examples[index].id, message))

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from distiltune.data.literals import literal
 from distiltune.data.values import Problem, shown, text_problem
 from distiltune.errors import DataError, RecipeError
+from distiltune.tasks.text_classification.bit_columns import bit_of
+from distiltune.tasks.text_classification.written_numbers import Doubt, NumberForm, number_form
 
 LABELS_APART: Final = "|"
 """What parts several labels in one cell of a table, unless the recipe says otherwise."""
 
 _OTHER_SEPARATORS: Final = (",", ";", "#", "|")
+_BETWEEN_NUMBERS: Final = re.compile(r"\s*[,;|]\s*|\s+")
+_BITS_AS_TEXT: Final = re.compile(r"[01]{3,}")
 _MOST_SHOWN: Final = 3
 
 
@@ -27,12 +32,14 @@ class LabelSettings:
         names: of the columns of rows of 0 and 1, or of the classes 0, 1, ...; empty: as the file has them.
         separator: what parts labels in one cell; empty: `LABELS_APART`, and that only in the column ``labels``.
         names_of_places: of rows of 0 and 1 alone, where a model is to be used on them: its labels.
+        problem: as the recipe has it, or the model's where one is to be used.
 
     """
 
     names: tuple[str, ...] = ()
     separator: str = ""
     names_of_places: tuple[str, ...] = ()
+    problem: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,7 @@ class LabelForm:
         names: of the places, or of the classes 0, 1, ...
         decisions: kind and sentence for each thing that could be meant otherwise.
         scored: whether lists of numbers hold one for each class, as probabilities do, and so are no labels.
+        numbers: how the labels are written that are numbers, if not plainly.
 
     """
 
@@ -69,6 +77,7 @@ class LabelForm:
     names: tuple[str, ...]
     decisions: tuple[tuple[str, str], ...] = ()
     scored: bool = False
+    numbers: NumberForm | None = None
 
 
 def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
@@ -123,9 +132,55 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
             f"names: {_list(names)}{'' if settings.names else ' (--label-names gives others)'}."
         )
         return LabelForm(True, names, (*decisions, ("labels_multi_hot", message)))
-    _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
+    names = settings.names or tuple(given)
+    numbers = None if lists or names else _numbers_as_written(cells, settings, decisions)
+    if numbers is None:
+        _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
     scored = any(_are_scores(cell.values) for cell in lists)
-    return LabelForm(False, settings.names or tuple(given), tuple(decisions), scored)
+    return LabelForm(False, names, tuple(decisions), scored, numbers)
+
+
+def rows_in_text(cells: Sequence[Cell | None], settings: LabelSettings) -> list[Cell | None]:
+    """The cells of all rows; where each is a row of numbers from 0 to 1 written as text, as ``0 1 1``, these as lists.
+
+    Two numbers parted by a comma may be one with a fraction, unless they have points themselves.
+    """
+    given = [cell for cell in cells if cell is not None]
+    rows = [_row_in_text(cell) for cell in given]
+    is_said = settings.separator or settings.problem in ("single-label", "regression")
+    if is_said or not rows or len(set(map(len, rows))) > 1 or len(rows[0]) < 2:
+        return list(cells)
+    texts = [str(cell.values[0]) for cell in given]
+    if len(rows[0]) == 2 and all("," in text and "." not in text for text in texts):
+        return list(cells)
+    parted = iter(rows)
+    return [cell and replace(cell, values=next(parted), form="list", spelled=True) for cell in cells]
+
+
+def _row_in_text(cell: Cell) -> tuple[str, ...]:
+    """The numbers from 0 to 1 in a text, as texts; none if it holds anything else."""
+    text = cell.values[0] if cell.form == "one" else ""
+    parts = _BETWEEN_NUMBERS.split(text.strip()) if isinstance(text, str) else []
+    return tuple(parts) if parts and all(_number(part) is not None for part in parts) else ()
+
+
+def _numbers_as_written(
+    cells: Sequence[Cell], settings: LabelSettings, decisions: list[tuple[str, str]]
+) -> NumberForm | None:
+    """How the numbers of a file with one label a row are written, if not plainly; refuses what may be one or not."""
+    if settings.problem not in ("auto", "regression"):
+        return None
+    ones = [cell for cell in cells if cell.form == "one" and not isinstance(cell.values[0], bool)]
+    texts = {str(cell.values[0]): cell.where for cell in reversed(ones)}
+    form = number_form([str(cell.values[0]) for cell in ones], are_numbers=settings.problem == "regression")
+    if isinstance(form, Doubt):
+        separator = next((sign for sign in (*_OTHER_SEPARATORS, " ") if sign in form.examples[0]), "")
+        parted = f"if they are several: --label-separator {separator!r}; " if separator and form.may_be_several else ""
+        raise DataError(form.what, where=texts[form.examples[0]], fix=f"{parted}{form.fix}")
+    if form is not None:
+        written = [text for text in texts if form.plain(text) not in (None, text)]
+        decisions.append(("numbers_as_written", form.sentence(written[::-1])))
+    return form
 
 
 def _are_scores(values: Sequence[object]) -> bool:
@@ -162,13 +217,13 @@ def _width(lists: Sequence[Cell], n_names: int) -> int:
     A row that has 0 or 1 twice can be nothing else. Lists of ``[0, 1]`` and ``[1, 0]`` alone are taken for such rows,
     unless there are names for another number of places: then they are the classes 0 and 1.
     """
-    zeros_and_ones = [cell for cell in lists if all(_bit(value) is not None for value in cell.values)]
-    twice = [cell for cell in zeros_and_ones if len(set(map(_bit, cell.values))) < len(cell.values)]
+    zeros_and_ones = [cell for cell in lists if all(bit_of(value) is not None for value in cell.values)]
+    twice = [cell for cell in zeros_and_ones if len(set(map(bit_of, cell.values))) < len(cell.values)]
     lengths = Counter(len(cell.values) for cell in zeros_and_ones)
     is_even = len(lengths) == 1 and min(lengths) > 1 and len(zeros_and_ones) == len(lists)
     if not twice and not (is_even and n_names in (0, min(lengths))):
         return 0
-    others = [cell for cell in lists if any(_bit(value) is None for value in cell.values)]
+    others = [cell for cell in lists if any(bit_of(value) is None for value in cell.values)]
     if others and len(zeros_and_ones) > len(others):
         raise DataError(
             f"Some labels are rows of 0 and 1, such as {_list(twice[0].values)}, and others are not, such as "
@@ -193,7 +248,7 @@ def _names(names: tuple[str, ...], width: int) -> tuple[str, ...]:
 
 def _look_for_separators(cells: Sequence[Cell], settings: LabelSettings, decisions: list[tuple[str, str]]) -> None:
     """Refuse cells that look like several labels; say where a cell with a comma is taken as one."""
-    if settings.separator:
+    if settings.separator or settings.problem in ("single-label", "regression"):
         return
     texts = {cell.values[0]: cell.where for cell in reversed(cells) if isinstance(cell.values[0], str)}
     for separator in _OTHER_SEPARATORS:
@@ -216,6 +271,26 @@ def _look_for_separators(cells: Sequence[Cell], settings: LabelSettings, decisio
             f"--label-separator {separator!r}."
         )
         decisions.append(("label_not_parted", message))
+    _look_for_blanks(texts)
+    if len(texts) > 2 and len({len(text) for text in texts}) == 1 and all(map(_BITS_AS_TEXT.fullmatch, texts)):
+        message = (
+            f"Labels such as {next(iter(texts))!r} are taken as one label each; if each digit is a label of its own"
+        )
+        decisions.append(("label_not_parted", f"{message}, part them, as in {' '.join(next(iter(texts)))!r}."))
+
+
+def _look_for_blanks(texts: Mapping[str, str]) -> None:
+    """Refuse labels that are several others with blanks between them; a blank in a name alone says nothing."""
+    several = {text: text.split() for text in texts if " " in text}
+    sure = [text for text, parts in several.items() if all(part in texts for part in parts)]
+    if len(sure) < 2 or 2 * len(sure) < len(several):
+        return
+    raise DataError(
+        f"Labels such as {', '.join(map(repr, sure[:_MOST_SHOWN]))} look like several labels in one cell, parted by "
+        "blanks: each part is a label by itself.",
+        where=texts[sure[0]],
+        fix="part them: --label-separator ' '; or, if each is one label: --label-separator '|'",
+    )
 
 
 def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:
@@ -235,6 +310,8 @@ def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:
             "probabilities, votes), not like names: give the name of the class that is meant, or 0 and 1 for each; to "
             "learn from a model's own probabilities: distiltune distill.",
         )
+    if form.numbers is not None and (plain := form.numbers.plain(str(cell.values[0]))) is not None:
+        return (plain,)
     labels = [_label(value, form.names) for value in cell.values]
     problem = next((each for each in labels if isinstance(each, Problem)), None)
     return problem or tuple(sorted({str(label) for label in labels if label}))
@@ -243,27 +320,11 @@ def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:
 def _labels_of_bits(values: Sequence[object], names: Sequence[str]) -> tuple[str, ...] | Problem:
     if len(values) != len(names):
         return Problem("label_count", f"The row has {len(values)} values 0 and 1 where others have {len(names)}.")
-    bits = list(map(_bit, values))
+    bits = list(map(bit_of, values))
     for name, value, bit in zip(names, values, bits, strict=True):
         if bit is None:
             return Problem("label_not_0_or_1", f"The label {name!r} is {shown(value)}, neither 0 nor 1.")
     return tuple(sorted(name for name, bit in zip(names, bits, strict=True) if bit))
-
-
-def _bit(value: object) -> bool | None:
-    """0 or 1 in whatever way it is written; None for anything else."""
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str):
-        return {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}.get(
-            value.strip().lower()
-        )
-    return bool(value) if isinstance(value, int | float) and value in (0, 1) else None
-
-
-def is_bit(value: object) -> bool:
-    """Whether a value is 0 or 1 in whatever way it is written."""
-    return _bit(value) is not None
 
 
 def _label(value: object, names: Sequence[str]) -> str | Problem:

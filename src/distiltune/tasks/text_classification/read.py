@@ -28,6 +28,7 @@ from distiltune.data.values import (
     weights_told,
 )
 from distiltune.errors import DataError
+from distiltune.tasks.text_classification.bit_columns import bit_columns, plain_columns, way_to_name_bits
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.label_cells import (
@@ -36,8 +37,8 @@ from distiltune.tasks.text_classification.label_cells import (
     LabelSettings,
     cell_of,
     decide,
-    is_bit,
     labels_of_cell,
+    rows_in_text,
 )
 from distiltune.tasks.text_classification.text_layouts import flat_row
 
@@ -48,7 +49,7 @@ _TO_TRAIN = ("sample_weight",)
 
 
 _MANY_TAGGED = 0.5
-_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number"})
+_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number", "labels_not_read"})
 """Kinds of decisions that are for a person to look at."""
 
 
@@ -129,17 +130,22 @@ def _read_file(
     if names:
         rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
     else:
-        rows = _blanks_are_missing(rows)
+        cells = rows_in_text([each.cell for each in rows], settings)
+        rows = _blanks_are_missing([replace(each, cell=cell) for each, cell in zip(rows, cells, strict=True)])
         classes = (table_class_names(path, column) for column in (columns.label, columns.labels))
         names = next(filter(None, classes), ())
-    form = decide([each.cell for each in rows if each.cell is not None], names, settings)
+    form = _decided(rows, names, settings, use, decided)
+    if form is None:
+        rows, form = [replace(each, cell=None) for each in rows], LabelForm(False, ())
     for kind, message in [*decided.items(), *form.decisions]:
         reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
     if use == "training" and any(each.weight is not None for each in rows):
         kind, message = weights_told(columns.sample_weight)
         reading.findings.add(RowFinding("decided", kind, str(path), "", message))
-    if rows and all(each.cell is None for each in rows):
+    if rows and all(each.cell is None for each in rows) and "labels_not_read" not in decided:
         message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
+        if len(bits := bit_columns([each.row.value for each in rows])) > 1:
+            message += f" The columns {', '.join(bits)} hold 0 and 1: as labels {way_to_name_bits(bits)}."
         reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
         use = "prediction"
     for each in rows:
@@ -148,6 +154,19 @@ def _read_file(
             reading.findings.add(result)
         else:
             reading.examples.append(result)
+
+
+def _decided(
+    rows: Sequence[_Unlabelled], names: Sequence[str], settings: LabelSettings, use: Use, decided: dict[str, str]
+) -> LabelForm | None:
+    """How a file's labels are to be understood; None where that cannot be told and a prediction needs none."""
+    try:
+        return decide([each.cell for each in rows if each.cell is not None], names, settings)
+    except DataError as error:
+        if use != "prediction":
+            raise
+        decided["labels_not_read"] = f"{error.what} There is nothing to compare with."
+        return None
 
 
 def _text_of_row(
@@ -186,7 +205,7 @@ def _names_of_columns(rows: Sequence[_Unlabelled], columns: TextColumns, decided
     named = _parts(columns.labels, rows[0].row)
     if named or any(each.cell is not None for each in rows):
         return tuple(named)
-    plain = _plain_columns(rows, columns)
+    plain = plain_columns([each.row.value for each in rows], columns)
     if plain:
         decided["label_columns"] = (
             f"The columns {', '.join(plain)} hold 0 and 1 and are read as labels, any number a text; for others: "
@@ -279,14 +298,6 @@ def _cell_of_columns(row: Row, names: Sequence[str]) -> Cell | None:
     """One value of each of these columns; None if the row has none of them."""
     values = tuple(row.value.get(name) for name in names)
     return None if all(value is None for value in values) else Cell(values, "columns", False, row.where)
-
-
-def _plain_columns(rows: Sequence[_Unlabelled], columns: TextColumns) -> tuple[str, ...]:
-    """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
-    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels, columns.sample_weight}
-    found = [name for name in rows[0].row.value if name not in own]
-    plain = all(is_bit(each.row.value.get(name)) for each in rows for name in found)
-    return tuple(map(str, found)) if plain and len(found) > 1 else ()
 
 
 def _blanks_are_missing(rows: list[_Unlabelled]) -> list[_Unlabelled]:

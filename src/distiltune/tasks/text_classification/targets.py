@@ -17,6 +17,12 @@ from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.labels import in_order, labels_of
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
 from distiltune.tasks.text_classification.settings import ProblemType
+from distiltune.tasks.text_classification.written_numbers import (
+    FEW_NUMBERS,
+    MANY_CLASSES,
+    MOST_NUMBERS,
+    is_plain_number,
+)
 
 NUMBER = "number"
 """The one label of a regression."""
@@ -24,10 +30,6 @@ NUMBER = "number"
 SCALE_NAMES: Final = ("number_mean", "number_spread")
 """Names in config.json of the mean and the standard deviation of the numbers that were trained on."""
 
-_FEW_NUMBERS, _MOST_NUMBERS = 0.2, 0.8
-"""Shares of labels that are numbers: up to the first they are names like others, from the second on all are meant."""
-_MANY_CLASSES = 10
-"""Whole numbers that are as many, and more than half as many as there are rows, need not be names of classes."""
 _SHOWN_LABELS = 10
 
 # As `transformers` calls them in config.json.
@@ -137,8 +139,8 @@ def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | Non
     numbers = [float(names_of(example)[0]) for example in known if _has_number(example)]
     share = len(numbers) / max(len(known), 1)
     fix = "say which: --problem regression, which leaves out what is no number, or --problem single-label"
-    if any(not number.is_integer() for number in numbers) and share > _FEW_NUMBERS:
-        if share < _MOST_NUMBERS:
+    if any(not number.is_integer() for number in numbers) and share > FEW_NUMBERS:
+        if share < MOST_NUMBERS:
             other = next(example for example in known if not _has_number(example))
             raise DataError(
                 f"{share:.0%} of the labels are numbers, such as {numbers[0]:g}, and others are none, such as "
@@ -147,7 +149,7 @@ def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | Non
                 fix=fix,
             )
         return "regression"
-    if share == 1.0 and len(set(numbers)) > max(_MANY_CLASSES, len(numbers) // 2):
+    if share == 1.0 and len(set(numbers)) > max(MANY_CLASSES, len(numbers) // 2):
         raise DataError(
             f"The labels are {len(set(numbers)):,} different whole numbers in {len(numbers):,} rows, from "
             f"{min(numbers):g} to {max(numbers):g}: as many classes, or a measure.",
@@ -282,11 +284,4 @@ def _unknown(example: TextExample, targets: Targets) -> str:
 
 def _has_number(example: TextExample) -> bool:
     """Whether its label is one number."""
-    return len(names_of(example)) == 1 and _is_number(names_of(example)[0])
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return math.isfinite(float(text))
-    except ValueError:
-        return False
+    return len(names_of(example)) == 1 and is_plain_number(names_of(example)[0])

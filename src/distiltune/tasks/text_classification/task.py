@@ -21,16 +21,16 @@ from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and
 from distiltune.data.rejections import with_rejections
 from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
-from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
+from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
-from distiltune.tasks.dataset import data_settings
+from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
-from distiltune.tasks.labelled_model import load_labelled_model, output_rules
+from distiltune.tasks.labelled_model import HEAD_DROPOUT, INNER_RULES, load_labelled_model, output_rules
 from distiltune.tasks.labels import labels_config
 from distiltune.tasks.own import Loss
 from distiltune.tasks.text_classification.analysis import analyse, blind_scores, chance_losses
@@ -76,13 +76,6 @@ from distiltune.tasks.text_classification.targets import (
     targets_of,
 )
 from distiltune.training.objective import TableColumn
-
-HEAD_DROPOUT = HeadDropout("seq_classif_dropout", 0.2)
-
-INNER_RULES = (
-    KeyRule("head.inner.weight", ("pre_classifier.weight",), ("hidden_size", "hidden_size")),
-    KeyRule("head.inner.bias", ("pre_classifier.bias",), ("hidden_size",)),
-)
 
 _LABEL_COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),
@@ -148,7 +141,10 @@ class TextSpec:
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         if validation is not None:
-            validation = keep_known(as_spelled(validation, targets.labels), targets, share)
+            try:
+                validation = keep_known(as_spelled(validation, targets.labels), targets, share)
+            except DataError as error:
+                raise of_validation(error) from None
         weights = class_weights(self.label_weights, targets, train.examples)
         return TextTraining(TextClassification(self, targets), train, validation, tuple(weights.tolist()), device)
 
@@ -156,7 +152,8 @@ class TextSpec:
         """The task with the model's labels, in whose order rows of 0 and 1 are unless other names are given."""
         targets = targets_of(config) or UNKNOWN
         places = targets.labels if targets.problem == "multi-label" else ()
-        spec = replace(self, label_settings=replace(self.label_settings, names_of_places=places))
+        settings = replace(self.label_settings, names_of_places=places, problem=targets.problem)
+        spec = replace(self, label_settings=settings)
         return TextClassification(spec, targets)
 
     def read(self, sources: Sequence[str], split: Split, use: Use | None = None) -> TextSet:
@@ -171,6 +168,8 @@ class TextSpec:
             problem = find_problem(train.examples, model)
         if problem != "regression":
             train = one_spelling(train)
+        if any(example.gold is None for example in train.examples):
+            raise _without_labels(train)
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
         findings.add(RowFinding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
@@ -346,6 +345,16 @@ class TextClassification:
         return analyse(data.examples, self.targets, predictions / PREDICTION_FILES[0])
 
 
+def _without_labels(train: TextSet) -> DataError:
+    """The error that training data, or some of its files, have no labels, with what each file says of that."""
+    without = [each for each in train.findings.of("noted") if each.kind == "no_label_column"]
+    is_some = any(example.gold is not None for example in train.examples)
+    what = "Some files of the training data have no labels." if is_some else "The training data has no labels."
+    fix = "name the files that have some, without the others" if is_some else "name their column: --columns label=..."
+    where = ", ".join(dict.fromkeys(each.where for each in without)) or ", ".join(train.sources)
+    return DataError(what, where=where, fix=". ".join([fix, *dict.fromkeys(each.message for each in without)]))
+
+
 def _with_way_to_negatives(error: DataError, read: TextSet) -> DataError:
     """The error; where an annotator rejected rows, with the way to learn from these, the negatives of that form."""
     if not any(finding.kind == "answer_reject" for finding in read.findings.of("left_out")):
@@ -372,5 +381,7 @@ def from_settings(settings: TextClassificationSettings) -> TextSpec:
         label_weights=settings.class_weights,
         smoothing=settings.label_smoothing,
         batch_tokens=settings.evaluation_tokens,
-        label_settings=LabelSettings(names_of_labels(settings.label_names), settings.label_separator),
+        label_settings=LabelSettings(
+            names_of_labels(settings.label_names), settings.label_separator, problem=settings.problem
+        ),
     )

@@ -33,7 +33,9 @@ def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
     if (columns.text in value or value.keys() == {ANSWER}) and (said := refused(value, row.where, row_id)):
         return said
     if isinstance(value.get("cats"), dict) and columns.label not in value:
-        return _of_categories(row, value["cats"], columns)
+        return _of_categories(row, "cats", columns)
+    if _is_by_name(value.get(columns.label)):
+        return _of_categories(row, columns.label, columns)
     if isinstance(value.get("data"), dict) and isinstance(value.get("annotations"), list):
         return _of_label_studio(row, columns)
     if columns.text in value and isinstance(value.get("accept"), list) and "options" in value:
@@ -51,14 +53,20 @@ def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
     return Flat(row, decision)
 
 
-def _of_categories(row: Row, categories: Any, columns: TextColumns) -> Flat | RowFinding:
-    """spaCy's ``cats``: each category with 1 or 0."""
-    for name, value in categories.items():
+def _is_by_name(value: object) -> bool:
+    """Whether it is a number for each of several labels by its name."""
+    return isinstance(value, dict) and len(value) > 1 and all(isinstance(each, int | float) for each in value.values())
+
+
+def _of_categories(row: Row, name: str, columns: TextColumns) -> Flat | RowFinding:
+    """Each label with 1 or 0, as spaCy's ``cats`` are, in the column ``name``."""
+    categories: Any = row.value[name]
+    for category, value in categories.items():
         if isinstance(value, str) or value not in (0, 1):
-            message = f"The category {name!r} is {value!r}, neither 0 nor 1."
+            message = f"The category {category!r} is {value!r}, neither 0 nor 1."
             return rejected("label_not_0_or_1", row.where, row.value.get(columns.id), message)
-    chosen = [str(name) for name, value in categories.items() if value]
-    decision = ("labels_of_cats", "The labels are the categories in `cats` that are 1.")
+    chosen = [str(category) for category, value in categories.items() if value]
+    decision = ("labels_of_cats", f"The labels are the categories in `{name}` that are 1.")
     return Flat(_with(row, {columns.label: chosen}), decision)
 
 

@@ -15,7 +15,7 @@ from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.tokens import SpecialTokens, distinct, tokenise
 from distiltune.data.windows import SequencePart, lay_out
 from distiltune.errors import ModelError
-from distiltune.tasks.dataset import TaskData, cached_arrays, labelled
+from distiltune.tasks.dataset import TaskData, cached_arrays, labelled, shortened_stride
 from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
 from distiltune.tasks.token_classification.read import gold_tags
 
@@ -71,6 +71,9 @@ def featurise(
     )
     labels, n_words = _labels(examples, tags, arrays)
     findings = RowFindings(read.findings.n_rows, list(read.findings.items))
+    findings.extend(
+        shortened_stride(windows.stride, windows.shared, windows.max_length, len(arrays["example_of"]), read)
+    )
     for index in arrays["cut_words"].tolist():
         owner = examples[int(np.searchsorted(np.cumsum(lengths), index, side="right"))]
         message = "A word has more pieces than a window holds; its label is kept, its end is not read."

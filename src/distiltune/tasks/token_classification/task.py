@@ -24,7 +24,7 @@ from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
-from distiltune.tasks.dataset import data_settings
+from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
@@ -102,7 +102,10 @@ class TokenSpec:
                 fix="give tags beside the tokens, or spans beside the text",
             )
         task = TokenClassification(self, keep_labels_of(model_config(self.labelled), tag_names(labels)))
-        return TokenTraining(task, train, task.known(validation) if validation is not None else None, device)
+        try:
+            return TokenTraining(task, train, task.known(validation) if validation is not None else None, device)
+        except DataError as error:
+            raise of_validation(error) from None
 
     def open_model(self, config: Mapping[str, Any]) -> TokenClassification:
         """The task with the model's tags."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from distiltune.checks.data_check import CheckBasis, CheckRequest, end_check
 from distiltune.errors import DataError, RecipeError
 from distiltune.progress import heard_by
 from distiltune.tasks.question_answering.check.data_check import CheckedQuestions, CheckSettings, check_questions
+from distiltune.tasks.question_answering.check.examples import READING
 from distiltune.tasks.question_answering.check.fix import check_output, fix, write_fixed
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.examples import Answer
@@ -130,6 +132,28 @@ def test_what_is_wrong_with_a_row_is_found(kind: str, row: dict[str, Any], tmp_p
     (case,) = kinds(report)[kind].cases
     assert case.row_id in (row["id"], "0-0-2", "train.jsonl:3")
     assert kinds(report)[kind].count == 1
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        pytest.param(lambda row, text, start: with_answer(row, f" {text} ", start - 1), id="blanks"),
+        pytest.param(lambda row, text, start: with_answer(row, text, start + 40), id="offsets"),
+        pytest.param(lambda row, text, start: with_answer(row, text.upper(), start), id="capitals"),
+        pytest.param(
+            lambda row, text, start: with_answer(changed(row, context=f"🙂é {row['context']}"), text, start + 4),
+            id="UTF-16",
+        ),
+    ],
+)
+def test_repairs_that_are_certain_are_no_error_though_every_row_has_them(
+    spoilt: Callable[[dict[str, Any], str, int], dict[str, Any]], tmp_path: Path
+) -> None:
+    data = [spoilt(row, row["answers"][0]["text"], row["answers"][0]["answer_start"]) for row in rows()]
+    found = kinds(check(tmp_path, data))
+    repairs = found.keys() & READING.certain
+    assert repairs
+    assert all(found[kind].severity == "warning" for kind in repairs)
 
 
 def test_copies_near_copies_and_contradictions(tmp_path: Path) -> None:

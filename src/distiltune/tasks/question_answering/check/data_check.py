@@ -14,6 +14,7 @@ from tokenizers import Tokenizer
 from distiltune.checks.concerns import Concern, ranked
 from distiltune.checks.data_check import Checked, LookedAt, begin_check, end_check
 from distiltune.checks.reading import MAX_REJECTED_SHARE, decisions_on, reading_concerns
+from distiltune.checks.spoilt_text import spoilt_concerns
 from distiltune.checks.windows import spread, spread_text, window_line, window_statistics, work_of
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.progress import counted, tell
@@ -162,11 +163,18 @@ def list_concerns(
             *question_concerns(examples),
             *mark_concerns(examples),
             *answer_concerns(examples),
+            *_spoilt_concerns(examples),
             *window_concerns(examples, data.question_features, tokenizer, settings.windows, settings.max_answer_tokens),
             *repeat_concerns(repeats, examples, others),
             *_between_sets(examples, others),
         ]
     )
+
+
+def _spoilt_concerns(examples: Sequence[Example]) -> list[Concern]:
+    """What is doubtful in passages, each once, with the id of its first question."""
+    first = {context: example.id for example in reversed(examples) for context in (example.context,)}
+    return spoilt_concerns(((row_id, context) for context, row_id in first.items()), len(first))
 
 
 def _between_sets(examples: Sequence[Example], others: Sequence[Example]) -> list[Concern]:

@@ -30,7 +30,8 @@ _PLACEHOLDERS = frozenset(
 
 READING: Final = ReadingWords(
     repaired={
-        "answer_moved": "the answer is not at its offset and was found elsewhere in the text",
+        "answer_moved": "the answer is not at its offset and was found elsewhere in the text, where alone it stands",
+        "answer_at_nearest": "the answer is not at its offset and of several places the nearest to it is taken",
         "offset_in_bytes": "the answer's offset counts UTF-8 bytes, not characters",
         "offset_in_utf16": "the answer's offset counts UTF-16 units, not characters",
         "answer_trimmed": "the answer has white space at an end",
@@ -59,6 +60,7 @@ READING: Final = ReadingWords(
             "note", "a file has no answers at all", "name the column with --columns answer_text=NAME"
         ),
     },
+    certain=frozenset({"answer_moved", "offset_in_bytes", "offset_in_utf16", "answer_trimmed", "answer_respelled"}),
     mends=True,
 )
 """What is said of what reading questions came upon."""

@@ -44,10 +44,11 @@ class Repeats:
     """What is found more than once.
 
     Attributes:
-        copies: the same question on the same passage, with the same or an overlapping answer.
-        near_copies: nearly the same question on the same passage, with the same answer.
+        copies: the same question on the same passage, with the same or an overlapping answer; or on one that is nearly
+            the same and holds the answer at its place.
+        near_copies: nearly the same question on such passages, with the same answer.
         contradictions: the same question on the same passage, with answers that share no word.
-        leaks: questions that are in the other set too, on the same passage.
+        leaks: questions that are in the other set too, on such passages.
         leaked_passages: questions whose passage is in the other set, under other questions.
         near_leaked_passages: questions whose passage is nearly that of a question of the other set.
         near_passages: pairs of different passages of the checked set that are nearly the same (example indices).
@@ -278,7 +279,8 @@ def _leak_concerns(repeats: Repeats, examples: Sequence[Example], against: Seque
     return [
         *leak_concern(
             "question_leaked",
-            "questions of the other set and their passages are in this one too, so figures on the other are too good",
+            "questions of the other set are in this one too, on the same passage or nearly the same with the answer at "
+            "the same place, so figures on the other are too good",
             _cases(repeats.leaks, examples, against),
             len({repeat.of for repeat in repeats.leaks}),
             len(against),
@@ -320,7 +322,7 @@ def _copy_concerns(repeats: Repeats, examples: Sequence[Example]) -> list[Concer
         *concern_of(
             "warning",
             "question_repeated",
-            "the same question on the same passage occurs again",
+            "the same question occurs again, on the same passage or on nearly the same that holds its answers",
             _cases(repeats.copies, examples, examples),
             n,
             "--fix keeps the first, with the answers of both",
@@ -329,7 +331,7 @@ def _copy_concerns(repeats: Repeats, examples: Sequence[Example]) -> list[Concer
         *concern_of(
             "warning",
             "question_nearly_repeated",
-            "nearly the same question with the same answer occurs again on the passage",
+            "nearly the same question with the same answer occurs again, on the same passage or nearly the same",
             _cases(repeats.near_copies, examples, examples),
             n,
             "--fix keeps the first, with the answers of both",

@@ -13,7 +13,7 @@ HEADLINES = {
     "mostly_unanswerable": "hardly any question has an answer",
     "position_bias": "nearly all answers are in one place of their texts",
     "answer_cut_into_word": "the answers are shifted against their texts",
-    "answer_moved": "the answers' offsets are wrong",
+    "answer_at_nearest": "the answers' offsets are wrong",
     "answer_in_no_window": "windows cut answers apart",
     "question_truncated": "questions are cut short",
     "answer_not_found": "answers are not in their texts",

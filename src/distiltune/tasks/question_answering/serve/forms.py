@@ -13,7 +13,8 @@ from distiltune.inference.certainty import certainty
 from distiltune.serving.asking import NOT_BLANK, AboutOut
 from distiltune.serving.corrections import Correctable
 from distiltune.serving.server import TAGS
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
 
 MAX_QUESTIONS: Final = 32
 MAX_DOCUMENTS: Final = 64

@@ -1,0 +1,39 @@
+"""Columns of 0 and 1, one for each label: which they are, and how they are named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from distiltune.data.column_names import columns_text
+from distiltune.tasks.text_classification.columns import TextColumns
+
+
+def bit_of(value: object) -> bool | None:
+    """0 or 1 in whatever way it is written; None for anything else."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return {"0": False, "1": True, "0.0": False, "1.0": True, "false": False, "true": True}.get(
+            value.strip().lower()
+        )
+    return bool(value) if isinstance(value, int | float) and value in (0, 1) else None
+
+
+def bit_columns(rows: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+    """The columns that hold 0 or 1 in each row, in their order; none of no rows."""
+    names = list(rows[0]) if rows else []
+    return tuple(str(name) for name in names if all(bit_of(row.get(name)) is not None for row in rows))
+
+
+def plain_columns(rows: Sequence[Mapping[str, object]], columns: TextColumns) -> tuple[str, ...]:
+    """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
+    own = {columns.text, columns.pair, columns.id, columns.label, columns.labels, columns.sample_weight}
+    others = [str(name) for name in (rows[0] if rows else ()) if name not in own]
+    found = [name for name in bit_columns(rows) if name not in own]
+    return tuple(found) if found == others and len(found) > 1 else ()
+
+
+def way_to_name_bits(names: Sequence[str], before: str = "") -> str:
+    """The flag that reads these columns as labels."""
+    more = columns_text({"labels": "+".join(names)})
+    return f"--columns {before},{more}" if before else f"--columns {more}"

@@ -1,0 +1,198 @@
+"""Numbers as people write them, 3,5 or $1.50 or 2.5 % or 1,100.5, told from a whole column of them."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+_PLAIN: Final = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_CURRENCIES: Final = "".join(chr(i) for i in range(0x24, 0x20D0) if unicodedata.category(chr(i)) == "Sc")
+_UNIT: Final = rf"[{re.escape(_CURRENCIES)}%‰]|USD|EUR|GBP|JPY|CHF|CAD|AUD|CNY|INR"
+_BODY: Final = r"\d+(?:[.,' ]\d+)*|[.,]\d+"
+_WRITTEN: Final = re.compile(
+    rf"(?P<sign>[+-]?)\s*(?P<before>{_UNIT})?\s*(?P<second>[+-]?)(?P<body>{_BODY})\s*(?P<after>{_UNIT})?"
+)
+_MEASURE: Final = re.compile(r"\W{0,3}\d.{0,30}", re.DOTALL)
+_SAME: Final = str.maketrans({"−": "-", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
+"""Signs that stand for one: of minus, and of what stands between thousands."""
+_SHOWN: Final = 3
+
+FEW_NUMBERS: Final = 0.2
+"""A share of labels that are numbers up to which they are names like others."""
+MOST_NUMBERS: Final = 0.8
+"""A share from which on all are meant to be numbers."""
+MANY_CLASSES: Final = 10
+"""Labels that are as many, and more than half as many as there are rows, need not be names of classes."""
+
+
+def is_plain_number(text: str) -> bool:
+    """Whether a text is a finite number with a decimal point or none, and nothing else."""
+    return _PLAIN.fullmatch(text) is not None and math.isfinite(float(text))
+
+
+@dataclass(frozen=True, slots=True)
+class NumberForm:
+    """How the numbers of a column are written.
+
+    Attributes:
+        decimal: what stands before the fraction.
+        between: what stands between thousands; empty: nothing.
+        unit: what stands beside each number; empty: nothing.
+
+    """
+
+    decimal: str
+    between: str
+    unit: str
+
+    def plain(self, text: str) -> str | None:
+        """The same number with a decimal point and nothing else; None if it is not written so."""
+        found = _parts(text)
+        if found is None or found.unit != self.unit:
+            return None
+        whole, _, fraction = found.body.partition(self.decimal)
+        if self.between and self.between in whole:
+            first, *others = whole.split(self.between)
+            if not 0 < len(first) < 4 or any(len(each) != 3 for each in others):
+                return None
+            whole = "".join((first, *others))
+        if not all(part.isdecimal() or not part for part in (whole, fraction)) or not whole + fraction:
+            return None
+        return f"{found.sign}{whole or '0'}{fraction and f'.{fraction}'}"
+
+    def sentence(self, texts: Sequence[str]) -> str:
+        """What was decided, shown by one of these labels."""
+        example = next((text for text in texts if self.between and self.between in text), texts[0])
+        said = [f"{self.decimal!r} before the fraction"] if self.decimal != "." else []
+        said += [f"{self.between!r} between thousands"] if self.between else []
+        said += [f"{self.unit!r} beside them, which is left out"] if self.unit else []
+        return f"The labels are read as numbers with {', '.join(said)}: {example} as {self.plain(example)}."
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Labels that seem to be numbers and can be read in two ways.
+
+    Attributes:
+        what: a sentence that shows some.
+        fix: how they would be certain.
+        examples: some of them.
+        may_be_several: whether what may be a number's sign may also part several labels.
+
+    """
+
+    what: str
+    fix: str
+    examples: Sequence[str]
+    may_be_several: bool = False
+
+
+_WRITE_PLAINLY: Final = "write the numbers alone, with a decimal point and nothing between thousands"
+
+
+def number_form(labels: Sequence[str], *, are_numbers: bool) -> NumberForm | Doubt | None:
+    """How a column's numbers are written; None if they are plain or no numbers.
+
+    Args:
+        labels: one of each row.
+        are_numbers: whether somebody said so; else what could be several labels in a cell, as 3,5, is doubtful.
+
+    """
+    numbers = {text: found for text in dict.fromkeys(labels) if (found := _parts(text)) is not None}
+    odd = [text for text in numbers if not is_plain_number(text)]
+    n_rows = sum(text in numbers for text in labels)
+    if not odd or n_rows <= FEW_NUMBERS * len(labels):
+        return None if are_numbers else _measure(labels)
+    units = {found.unit: text for text, found in reversed(numbers.items())}
+    if len(units) > 1:
+        shown = _listed(list(units.values()))
+        what = f"The labels are numbers with different things, or with nothing, beside them: {shown}."
+        return Doubt(what, f"{_WRITE_PLAINLY}, all in one unit", list(units.values()))
+    unit = next(iter(units))
+    forms = [NumberForm(*signs, unit) for signs in product(".,", ("", ",", ".", "'", " ")) if signs[0] != signs[1]]
+    fitting = [form for form in forms if all(form.plain(text) is not None for text in numbers)]
+    if not fitting:
+        ways = sorted(_unlike(numbers), key=is_plain_number)
+        what = f"The labels are numbers written in several ways, or several in one cell: {_listed(ways)}."
+        return Doubt(what, f"otherwise {_WRITE_PLAINLY}", ways, may_be_several=not unit)
+    values = {tuple(float(form.plain(text) or "nan") for text in numbers) for form in fitting}
+    if len(values) > 1:
+        either = [text for text in odd if len({float(form.plain(text) or "nan") for form in fitting}) > 1]
+        what = f"Whether labels such as {_listed(either)} have thousands or a fraction cannot be told."
+        return Doubt(what, f"otherwise {_WRITE_PLAINLY}", either, may_be_several=not unit)
+    form = fitting[0]
+    if not are_numbers and _may_be_several(odd, form):
+        return Doubt(
+            f"Labels such as {_listed(odd)} look like several labels in one cell, or like numbers.",
+            "if each is a number: --problem regression; if each is one label: --problem single-label",
+            odd,
+            may_be_several=True,
+        )
+    is_measure = any(not float(form.plain(text) or 0).is_integer() for text in numbers)
+    are_many = len(numbers) > max(MANY_CLASSES, n_rows // 2) and n_rows >= MOST_NUMBERS * len(labels)
+    return form if are_numbers or is_measure or are_many else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """A number that is written in whatever way: its sign, its digits with what is between them, and the unit."""
+
+    sign: str
+    body: str
+    unit: str
+
+
+def _parts(text: str) -> _Parts | None:
+    text = text.translate(_SAME).strip()
+    if is_plain_number(text) and not text.lstrip("+-").replace(".", "", 1).isdecimal():  # with an exponent
+        return None
+    found = _WRITTEN.fullmatch(text)
+    if found is None or (found["before"] and found["after"]) or (found["sign"] and found["second"]):
+        return None
+    sign = (found["sign"] + found["second"]).replace("+", "")
+    return _Parts(sign, found["body"], found["before"] or found["after"] or "")
+
+
+def _may_be_several(odd: Sequence[str], form: NumberForm) -> bool:
+    """Whether these could also be lists of numbered labels, parted by what would be the numbers' own sign.
+
+    Not with a unit, with both signs, or with a part such as 05, which numbers nothing.
+    """
+    if form.unit or any(text[0] in "+-−.," for text in odd):
+        return False
+    signs = {sign for text in odd for sign in text.translate(_SAME) if not sign.isdecimal()}
+    if len(signs) > 1 or signs <= {"'"}:
+        return False
+    parts = [part for text in odd for part in re.split(r"\D+", text)]
+    return not any(len(part) > 1 and part.startswith("0") for part in parts)
+
+
+def _unlike(numbers: Iterable[str]) -> list[str]:
+    """One label of each way to write, told by the signs in it."""
+    shapes: dict[str, str] = {}
+    for text in numbers:
+        shapes.setdefault(re.sub(r"\d+", "0", text), text)
+    return list(shapes.values())
+
+
+def _measure(labels: Sequence[str]) -> Doubt | None:
+    """Labels that are nearly as many as the rows and begin with a digit, as 3 kg and 4.5/5 do: hardly classes."""
+    odd = [text for text in dict.fromkeys(labels) if _MEASURE.fullmatch(text) and not is_plain_number(text)]
+    n_rows = sum(_MEASURE.fullmatch(text) is not None for text in labels)
+    if len(odd) <= max(MANY_CLASSES, len(labels) // 2) or n_rows < MOST_NUMBERS * len(labels):
+        return None
+    return Doubt(
+        f"The labels are {len(odd):,} different ones in {len(labels):,} rows, such as {_listed(odd)}: as many classes, "
+        "or a measure.",
+        "of a measure, write the number alone; if they are classes: --problem single-label",
+        odd,
+    )
+
+
+def _listed(texts: Sequence[str]) -> str:
+    return ", ".join(map(repr, texts[:_SHOWN]))

@@ -1,0 +1,89 @@
+"""Files of different tasks in one training: told by name, whichever comes first, and of validation data too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distiltune import check
+from distiltune.errors import DataError, RecipeError
+from distiltune.recipe.choose_task import with_task_of_training
+from distiltune.recipe.recipe import Recipe
+
+QUESTIONS = json.dumps({"question": "Who?", "context": "Ada sang.", "answer_text": "Ada"}) + "\n"
+TEXTS = "text,label\na day,good\na night,bad\n"
+TAGS = "Ada B-PER\nsang O\n\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name, content in {"b.jsonl": QUESTIONS, "c.csv": TEXTS, "d.csv": TEXTS, "e.conll": TAGS}.items():
+        (tmp_path / name).write_text(content)
+    return tmp_path
+
+
+def settled(*sources: Path, **settings: object) -> str:
+    return with_task_of_training(Recipe.build({"train": tuple(map(str, sources)), **settings})).task
+
+
+@pytest.mark.parametrize("task", ["auto", "question-answering", "text-classification", "token-classification"])
+def test_which_file_is_for_which_task_is_told(folder: Path, task: str) -> None:
+    with pytest.raises(DataError, match="for different tasks") as caught:
+        settled(folder, task=task)
+    assert "b.jsonl for question-answering (with question, context, answer_text)" in caught.value.what
+    assert "c.csv, d.csv for text-classification (with text, label)" in caught.value.what
+    assert "e.conll for token-classification" in caught.value.what
+
+
+def test_the_order_of_the_files_does_not_matter(folder: Path) -> None:
+    for sources in ([folder / "b.jsonl", folder / "c.csv"], [folder / "c.csv", folder / "b.jsonl"]):
+        with pytest.raises(DataError, match="for different tasks"):
+            settled(*sources)
+    assert settled(folder / "c.csv", folder / "d.csv") == "text-classification"
+
+
+def test_a_file_that_may_be_of_two_tasks_goes_with_the_others(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label,question,context\na,b,c,d\n")
+    (tmp_path / "b.csv").write_text(TEXTS)
+    assert settled(tmp_path) == "text-classification"
+
+
+@pytest.mark.parametrize("task", ["auto", "text-classification"])
+def test_validation_data_of_another_task_is_told_as_such(folder: Path, task: str) -> None:
+    told = "The data is for question-answering .* and the training is for text-classification"
+    with pytest.raises(RecipeError, match=told):
+        settled(folder / "c.csv", validation=(str(folder / "b.jsonl"),), task=task)
+    with pytest.raises(RecipeError, match=told):
+        check(folder / "c.csv", against=folder / "b.jsonl", task=task)
+
+
+@pytest.mark.parametrize(
+    ("content", "advice"),
+    [
+        pytest.param("Text,Label\na day,good\n", "did you mean --columns text=Text,label=Label?", id="capitals"),
+        pytest.param("mood,review\ngood,a long day\n", "--columns text=review,label=mood;", id="two columns"),
+    ],
+)
+def test_the_columns_that_are_meant_are_told(tmp_path: Path, content: str, advice: str) -> None:
+    (tmp_path / "a.csv").write_text(content)
+    with pytest.raises(RecipeError, match="cannot be told") as caught:
+        settled(tmp_path / "a.csv")
+    assert caught.value.fix.startswith(("did you mean", "of texts"))
+    assert advice in caught.value.fix
+
+
+def test_why_no_row_can_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n'a day, a night','good'\n")
+    with pytest.raises(DataError, match=r"a\.csv:2 has 3 fields where the header has 2"):
+        settled(tmp_path / "a.csv")
+
+
+def test_files_without_labels_beside_others_are_named(tmp_path: Path) -> None:
+    (tmp_path / "train.csv").write_text(TEXTS)
+    (tmp_path / "test.csv").write_text("id,text\n1,a day\n")
+    with pytest.raises(DataError, match="Some files of the training data have no labels") as caught:
+        check(tmp_path, model="starter")
+    assert caught.value.where.endswith("test.csv")
+    assert "name the files that have some" in caught.value.fix
