@@ -30,12 +30,15 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         ),
         "tasks/checking",
     ),
+    "data/test_columnar.py": ("data/parquet_pages",),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
     "data/test_hub.py": ("system/hub",),
+    "data/test_tokens.py": ("data/panics",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
+    "model/test_strangers.py": ("model/tensor_bounds",),
     "model/test_source.py": ("model/small_json",),
     "python/test_estimators.py": ("python/estimator_data", "python/kept_model"),
     "python/test_product.py": (
@@ -48,18 +51,27 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "python/test_showing.py": ("tasks/question_answering/reply_html",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
-        *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
+        *(f"report/{name}" for name in ("markup", "page_answers", "page_labels", "page_predictions", "run_summary")),
+        "tasks/question_answering/guide",
     ),
     "report/test_stages.py": ("progress", "report/console"),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/multiple_choice/test_read.py": tuple(
+        f"tasks/multiple_choice/{name}" for name in ("choice_rows", "columns", "examples", "right_choices")
+    ),
+    "tasks/multiple_choice/test_task.py": tuple(
+        f"tasks/multiple_choice/{name}"
+        for name in ("analysis", "answerer", "check", "entry", "evaluation", "guide", "labelled", "names")
+    ),
     "tasks/question_answering/check/test_data_check.py": tuple(
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
@@ -77,6 +89,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"

@@ -10,6 +10,7 @@ from distiltune.progress import TRAINING, OnceASecond, heard_by, tell
 from distiltune.report.console import ConsoleReporter, working
 from distiltune.report.stages import SECONDS_BETWEEN_LINES, Stages
 from distiltune.training.loop import StepReport
+from distiltune.training.plan import StepPlan
 
 
 class Clock:
@@ -110,7 +111,7 @@ def test_the_time_left_of_the_run_stands_beside_that_of_the_epoch(width: int, wo
     console, clock = terminal(width), Clock()
     reporter = ConsoleReporter(console, clock)
     reporter._stages = Stages(console, lambda line: None, clock)
-    reporter.begin((), n_epochs=3, steps_per_epoch=10)
+    reporter.begin((), StepPlan.of([10, 10, 10]))
     reporter.working(TRAINING, "steps", 1)
     clock.seconds += 4
     reporter.step(StepReport(0, 2, 30, 1.5, 1e-5, 900.0))

@@ -16,6 +16,7 @@ from distiltune.recipe.recipe import IN_PYTHON, Recipe, named_settings
 from distiltune.system.names import as_names
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tracker", "folds", "fold", *IN_PYTHON))
+_RATE_SETTINGS = tuple(name for name in _RUN_SETTINGS if not name.startswith("warm_up_"))
 
 
 @settings_as_flags(*FOR_CHECKING)
@@ -105,7 +106,7 @@ def compare(
         say(console, line)
 
 
-@settings_as_flags(*_RUN_SETTINGS)
+@settings_as_flags(*_RATE_SETTINGS)
 def find_lr(
     named: StartingModel = None,
     output: Annotated[

@@ -235,10 +235,14 @@ def examples_to_evaluate(
 ) -> ExampleSet[E]:
     """The examples of ``sources``; without any, those that `train_and_validation` gives for validation.
 
+    Those to learn from are all of them, of the training split where there are several.
+
     Raises:
         DataError: as ``read`` does, or if there are none.
 
     """
+    if use == "training":
+        return read(sources, "train", use)
     sources = sources or _named_validation(settings)
     if sources:
         found = read(sources, "validation", use)

@@ -169,7 +169,8 @@ def _tasks_of_data(files: Sequence[_Seen]) -> tuple[frozenset[str], tuple[str, .
 
 def _fitting(seen: Iterable[str], columns: str) -> frozenset[str]:
     """The tasks that rows with these columns can be of."""
-    return frozenset({entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)})
+    fitting = frozenset({entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)})
+    return fitting - {other for name in fitting for other in TASKS[name].instead_of}
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-from distiltune.progress import TRAINING, counted, heard_by, shown_seconds, tell
+from distiltune.progress import TRAINING, heard_by, shown_seconds, tell
 from distiltune.report.epoch_table import PlainTable, plain_table
 from distiltune.report.stages import Stages
 from distiltune.report.wrapping import print_line
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 
 class ConsoleReporter:
@@ -25,7 +26,7 @@ class ConsoleReporter:
         self._console, self._clock = console, clock
         self._stages = Stages(console, self._print)
         self._table: PlainTable | None = None
-        self._steps_per_epoch = self._n_epochs = 0
+        self._plan = StepPlan((0,))
         self._figures = ""
         self._began: tuple[float, int] | None = None  # when, and after how many steps, the first of them was told
         self._header_shown = False
@@ -36,18 +37,17 @@ class ConsoleReporter:
 
     def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
         """How far a stage is; of the training itself, how many steps of the run are done."""
-        if stage == TRAINING and self._steps_per_epoch:
+        if stage == TRAINING and self._plan.n_epochs:
             self._show_steps(n_done)
             return
         self._stages.show(stage, unit, n_done, n_all)
 
-    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+    def begin(self, columns: Sequence[TableColumn], plan: StepPlan) -> None:
         """Training begins."""
         self._stages.clear()
         self._table = plain_table(columns, self._console.width if self._console.is_terminal else 1_000)
-        self._steps_per_epoch, self._n_epochs = steps_per_epoch, n_epochs
-        self._figures, self._began = "", None
-        self._print(f"training: {counted(n_epochs, 'epoch')} of {counted(steps_per_epoch, 'step')}")
+        self._plan, self._figures, self._began = plan, "", None
+        self._print(f"training: {plan}")
         self._print("")
 
     def step(self, report: StepReport) -> None:
@@ -59,10 +59,10 @@ class ConsoleReporter:
 
     def _show_steps(self, n_done: int) -> None:
         """So many steps of the run are done."""
-        epoch = max(0, n_done - 1) // self._steps_per_epoch
-        done = n_done - epoch * self._steps_per_epoch
-        further = self._left_of_run(n_done) if epoch + 1 < self._n_epochs else ""
-        self._stages.show(f"epoch {epoch}", "steps", done, self._steps_per_epoch, self._figures, further)
+        epoch = self._plan.epoch_of(max(0, n_done - 1))
+        done = n_done - self._plan.starts[epoch]
+        further = self._left_of_run(n_done) if epoch + 1 < self._plan.n_epochs else ""
+        self._stages.show(f"epoch {epoch}", "steps", done, self._plan.in_epoch(epoch), self._figures, further)
 
     def _left_of_run(self, n_done: int) -> str:
         """The time left of all epochs, by the time that all steps took since the first, evaluations included."""
@@ -71,7 +71,7 @@ class ConsoleReporter:
         began, first = self._began
         if n_done <= first:
             return ""
-        n_left = self._n_epochs * self._steps_per_epoch - n_done
+        n_left = self._plan.n_steps - n_done
         return f", run {shown_seconds(n_left * (self._clock() - began) / (n_done - first))}"
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:
