@@ -66,17 +66,17 @@ CALLS: dict[str, tuple[int, str]] = {
     "check moods.csv": (
         USAGE,
         "What the data is for cannot be told from its columns, text, category.\n  where: moods.csv\n"
-        "  what to do: did you mean --columns label=category (text-classification)?",
+        "  what to do: did you mean --columns label=category? It is for text-classification then",
     ),
     "train --train capital.csv": (
         USAGE,
         "What the data is for cannot be told from its columns, Text, Label.\n  where: capital.csv\n"
-        "  what to do: did you mean --columns text=Text,label=Label (text-classification)?",
+        "  what to do: did you mean --columns text=Text,label=Label? It is for text-classification then",
     ),
     "check asked.csv": (
         USAGE,
         "What the data is for cannot be told from its columns, query, passage, answer.\n  where: asked.csv\n"
-        "  what to do: did you mean --columns question=query,context=passage (question-answering)?",
+        "  what to do: did you mean --columns question=query,context=passage? It is for question-answering then",
     ),
     "check moods.csv --columns label=categori": (
         FAILED,
