@@ -13,6 +13,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
+    "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
+    "commands/test_flags.py": ("settings/other_names",),
+    "commands/test_wrong_calls.py": ("commands/naming",),
     "coach/test_advice.py": (
         *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
         "tasks/question_answering/check/training",
@@ -72,7 +75,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
         "tasks/question_answering/serve/forms",
     ),
-    "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
+    "tasks/question_answering/test_answerer.py": (
+        *("inference/precision", "tasks/question_answering/documents", "tasks/question_answering/found_answers"),
+    ),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
     "tasks/question_answering/test_question_data.py": (
         "data/example_set",

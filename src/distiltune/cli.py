@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 import traceback
 
-from distiltune.commands.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, in_words, show_what_can_be_shown
+from distiltune.commands.output import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    in_words,
+    say_error,
+    show_what_can_be_shown,
+)
 from distiltune.errors import DistiltuneError, RecipeError
 
 
@@ -16,13 +23,13 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         # Here, since it reads the table of tasks: a package that brings a broken one is told of as any other error.
-        from distiltune.commands.app import app
+        from distiltune.commands.app import run
 
-        app(arguments, prog_name="distiltune")
+        run(arguments)
     except DistiltuneError as error:
         if debug:
             traceback.print_exc()
-        print(f"distiltune: {error}", file=sys.stderr)
+        say_error(error)
         sys.exit(EXIT_USAGE if isinstance(error, RecipeError) else EXIT_FAILED)
     except KeyboardInterrupt:
         print("distiltune: interrupted", file=sys.stderr)
@@ -33,7 +40,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(f"distiltune: {in_words(error)}", file=sys.stderr)
+        say_error(in_words(error))
         sys.exit(EXIT_FAILED)
 
 

@@ -26,7 +26,8 @@ from distiltune.studies.folds import CrossValidated
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
 from distiltune.tasks.multiple_choice.answerer import ChosenAnswer
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer, Place
 from distiltune.tasks.question_answering.making.make import MadeQuestions
 from distiltune.tasks.text_classification.classifier import Classified
 from distiltune.tasks.token_classification.marker import MarkedEntity
@@ -54,7 +55,7 @@ CLASSES = (
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, StepReport, EpochReport, CrossValidated, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
-    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity, ChosenAnswer),
+    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Place, Classified, MarkedEntity, ChosenAnswer),
 )
 """What they give."""
 

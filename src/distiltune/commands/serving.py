@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from distiltune.commands.naming import ModelOption
 from distiltune.commands.options import settings_as_flags, used
 from distiltune.commands.output import make_console, say
 from distiltune.errors import RecipeError
@@ -26,11 +27,11 @@ _NAMED = re.compile(r"([A-Za-z0-9_-]+)=(.+)", re.DOTALL)
 
 
 ModelsArgument = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         help="A run, a model directory, an exported ONNX folder, or a name on the hub; several as NAME=RUN, each "
         "served below its name.",
-        metavar="RUN...",
+        metavar="RUN",
         envvar=f"{ENVIRONMENT}_RUNS",
         show_envvar=False,
     ),
@@ -65,7 +66,8 @@ LogsOption = Annotated[
 @settings_as_flags(*FOR_SERVING)
 def serve(
     context: typer.Context,
-    models: ModelsArgument,
+    models: ModelsArgument = None,
+    model: ModelOption = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8_000,
     api_key: KeyOption = "",
@@ -86,6 +88,9 @@ def serve(
 
     Example: `distiltune serve runs/mine --port 8000`
     """
+    named = [*(models or []), *([model] if model is not None else [])]
+    if not named:
+        raise RecipeError("No model is named.", fix="name it first, or with --model: distiltune serve MODEL")
     from distiltune.python.serve import ServingAccess, ServingLimits, serve_until_stopped
 
     if json_logs:
@@ -102,7 +107,7 @@ def serve(
         note(f"no flag has these environment variables, which do nothing: {', '.join(unknown)}")
     limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, max_connections)
     access = ServingAccess(tuple(allow_host or ()), api_key, no_api_key, metrics_on_loopback)
-    serve_until_stopped(by_name(models), (host, port), limits, access, note, used(settings))
+    serve_until_stopped(by_name(named), (host, port), limits, access, note, used(settings))
 
 
 def by_name(models: Iterable[str]) -> dict[str, str]:

@@ -23,7 +23,9 @@ from distiltune.data.streams import open_bytes
 from distiltune.errors import DataError, RecipeError
 from distiltune.settings.bounds import allowed_range, settings_error
 from distiltune.settings.engine import AUTO, EngineSettings
+from distiltune.settings.other_names import OTHER_NAMES
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
+from distiltune.system.names import did_you_mean, names_beside, nearly
 from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.entry import Better
 from distiltune.tasks.settings import AllSettings
@@ -80,7 +82,9 @@ class Recipe(AllSettings):
     @classmethod
     def _known_task(cls, name: str) -> str:
         if name not in (AUTO, *TASKS):
-            raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}")
+            meant = OTHER_NAMES.get(name.lower(), "") or next(iter(difflib.get_close_matches(name, TASKS, 1)), "")
+            asked = f"; did you mean {meant!r}?" if meant in TASKS else ""
+            raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}{asked}")
         return name
 
     @field_validator("metrics")
@@ -243,7 +247,8 @@ class Recipe(AllSettings):
         """
         for name in settings:
             if name not in cls.model_fields:
-                near = difflib.get_close_matches(name, cls.model_fields, n=1)
+                same = OTHER_NAMES.get(name.lower().replace("-", "_"), "")
+                near = [same] if same in cls.model_fields else difflib.get_close_matches(name, cls.model_fields, n=1)
                 raise RecipeError(
                     f"There is no setting called {name!r}.",
                     where=f"recipe: {name}",
@@ -329,10 +334,11 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     except DataError as error:
         raise RecipeError(error.what, where=str(path), fix=_A_RECIPE) from error
     except OSError as error:
+        near = [nearly(str(path), NAMED)] if nearly(str(path), NAMED) else names_beside(Path(path))
         raise RecipeError(
             f"The recipe cannot be read: {error.strerror}.",
             where=str(path),
-            fix="check the path, and that you may read it",
+            fix=f"{did_you_mean(near)}check the path, and that you may read it",
         ) from error
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a null in the name, nested too deep
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path), fix=_A_RECIPE) from error

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
+
+CANNOT_DECLINE = (
+    "note: this model always answers, also where the text does not tell: it was not trained with unanswerable "
+    "questions (--null-threshold 0 lets it decline; how well is not known)"
+)
+"""What is said of a model that has no threshold for "no answer"."""
+_PLACES_SHOWN = 3
 
 
 def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> list[Text]:
@@ -17,11 +25,21 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
         lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {reply.answer.place}"))
         lines.append(_marked(reply.answer))
+        lines += [Text(line) for line in _elsewhere(reply.answer)]
     lines += [Text(f"note: {note}") for note in reply.notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
             lines.append(Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({other.place})"))
     return lines
+
+
+def _elsewhere(answer: FoundAnswer) -> list[str]:
+    """Where the same answer stands too."""
+    if not answer.other_places:
+        return []
+    shown = "; ".join(place.in_words for place in answer.other_places[:_PLACES_SHOWN])
+    n_more = len(answer.other_places) - _PLACES_SHOWN
+    return [f"also in {shown}{f'; and {n_more:,} more places' if n_more > 1 else '; and 1 more place' * (n_more == 1)}"]
 
 
 def _marked(answer: FoundAnswer) -> Text:

@@ -21,6 +21,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.provenance import versions
 from distiltune.system.device import Precision, choose_precision, seed_dropout
 from distiltune.system.durable import find_damage, sync, write_whole
+from distiltune.system.names import did_you_mean, names_beside
 from distiltune.tasks.base import Dataset, Lesson
 from distiltune.training.checkpoint import USE_ANOTHER, Position, checkpoints_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpoint_writer import best_checkpoint, clear_hidden, remove
@@ -153,7 +154,9 @@ def _check_nothing_to_lose(run: RunDirectory) -> None:
 
 
 def _no_run(run: RunDirectory) -> TrainingError:
-    return TrainingError("There is no run to resume.", where=str(run.path), fix="give the --output directory of a run")
+    near = did_you_mean([] if run.path.exists() else names_beside(run.path))
+    fix = f"{near}give the --output directory of a run"
+    return TrainingError("There is no run to resume.", where=str(run.path), fix=fix)
 
 
 def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:

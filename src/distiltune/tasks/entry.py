@@ -59,6 +59,7 @@ class TaskEntry(Generic[S]):
         by_values: the first rows of a file whose names tell no task, the columns as they are renamed → whether their
             values tell that they are its own.
         other_columns: such rows → how their columns are named to it, in a sentence; empty if there is nothing to say.
+        also_called: field → what people also call its column, the usual names first, to propose a `--columns`.
 
     """
 
@@ -87,6 +88,7 @@ class TaskEntry(Generic[S]):
     instead_of: tuple[str, ...] = ()
     by_values: Callable[[Sequence[Mapping[str, object]], Mapping[str, str]], bool] = lambda rows, names: False
     other_columns: Callable[[Sequence[Mapping[str, object]]], str] = lambda rows: ""
+    also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __call__(self, settings: S) -> TaskSpec[Any]:
         """The task's specification, with its settings.

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from distiltune.progress import counted
+
 
 @dataclass(frozen=True, slots=True)
 class StepPlan:
@@ -43,15 +45,19 @@ class StepPlan:
         """Steps of that epoch, counted from 0."""
         return self.starts[epoch + 1] - self.starts[epoch]
 
+    def epoch_of(self, step: int) -> int:
+        """The epoch that a step is of, both counted from 0; the last for all steps beyond."""
+        return min(self.n_epochs - 1, max(0, bisect_right(self.starts, step) - 1))
+
     def place(self, n_done: int) -> float:
         """How many epochs so many steps are, with the share of the one under way."""
-        epoch = min(self.n_epochs - 1, max(0, bisect_right(self.starts, n_done) - 1))
+        epoch = self.epoch_of(n_done)
         return epoch + (n_done - self.starts[epoch]) / max(1, self.in_epoch(epoch))
 
     def __str__(self) -> str:
         steps = [self.in_epoch(epoch) for epoch in range(self.n_epochs)]
         if len(set(steps)) == 1:
-            return f"{self.n_epochs} epochs of {steps[0]:,} steps"
+            return f"{counted(self.n_epochs, 'epoch')} of {counted(steps[0], 'step')}"
         if len(set(steps[1:])) == 1:
             return f"{self.n_epochs} epochs, the first of {steps[0]:,} steps, the others of {steps[1]:,}"
         return f"{self.n_epochs} epochs of {min(steps):,} to {max(steps):,} steps"

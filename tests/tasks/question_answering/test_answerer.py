@@ -172,11 +172,40 @@ def test_documents_by_name_are_ranked_together(model: Path) -> None:
 def test_candidates_share_no_character_and_are_as_many_as_asked_for(model: Path) -> None:
     text = people().examples[0].context * 3
     reply = Answerer(model, threads=1)("what eats ada", text, n_best=12)
-    assert len(reply.candidates) == 12
-    spans = sorted((each.start, each.end) for each in reply.candidates)
+    spans = [(each.start, each.end) for each in reply.candidates]
+    spans += [(place.start, place.end) for each in reply.candidates for place in each.other_places]
+    assert len(spans) == 12
+    spans.sort()
     assert all(last <= first for (_, last), (first, _) in itertools.pairwise(spans))
     probabilities = [each.probability for each in reply.candidates]
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_the_same_answer_in_several_places_counts_as_one(model: Path) -> None:
+    """Ten copies of a document leave its answer as sure as it was, where each copy had a tenth of that."""
+    answerer = Answerer(model, threads=1)
+    asked = people().examples[0]
+    alone = answerer(asked.question, asked.context)
+    assert alone.answer is not None
+    copies = {f"{number}.txt": asked.context for number in range(30)}
+    reply = answerer(asked.question, copies)
+    assert reply.answer is not None
+    assert reply.answer.text == alone.answer.text
+    assert reply.answer.confidence >= alone.answer.confidence - 1e-6
+    assert sum(each.confidence for each in reply.candidates) + reply.no_answer_confidence <= 1 + 1e-6
+    assert reply.answer.document_name == "0.txt", "the first of equal ones"
+    assert [place.document_name for place in reply.answer.other_places] == [f"{n}.txt" for n in range(1, 30)]
+    assert {(each.start, each.line) for each in reply.answer.other_places} == {(alone.answer.start, alone.answer.line)}
+    texts = [each.text.casefold() for each in reply.candidates]
+    assert len(set(texts)) == len(texts)
+    upper = answerer(asked.question, [asked.context, asked.context.upper().replace(" ", "\n")])
+    assert any(each.other_places for each in upper.candidates), "case and white space make no difference"
+
+
+def test_who_cannot_decline_says_so(model: Path) -> None:
+    asked = people().examples[0]
+    assert not Answerer(model, threads=1)(asked.question, asked.context).can_decline
+    assert Answerer(model, threads=1, null_threshold=0.0)(asked.question, asked.context).can_decline
 
 
 def test_windows_are_ranked_as_the_exact_search_over_every_span(model: Path) -> None:
@@ -245,9 +274,8 @@ def test_confidences_of_all_candidates_and_of_no_answer_sum_to_at_most_one(model
     for reply in replies:
         total = sum(c.confidence for c in reply.candidates) + reply.no_answer_confidence
         assert 0.0 < total <= 1.0 + 1e-9
-        assert sorted((c.confidence for c in reply.candidates), reverse=True) == [
-            c.confidence for c in reply.candidates
-        ]
+        in_one_place = [c.confidence for c in reply.candidates if asked.context.count(c.text) == 1]
+        assert in_one_place == sorted(in_one_place, reverse=True)
     assert replies[0].candidates[0].confidence > replies[1].candidates[0].confidence
     few = cold(asked.question, asked.context, n_best=1)
     assert few.candidates[0].confidence == pytest.approx(replies[0].candidates[0].confidence)

@@ -9,7 +9,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from distiltune.serving.asking import NOT_BLANK, AboutOut
 from distiltune.serving.server import TAGS
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
 
 MAX_QUESTIONS: Final = 32
 MAX_DOCUMENTS: Final = 64
