@@ -508,3 +508,29 @@ def test_an_unexpected_error_is_named_as_ours(
     said = capsys.readouterr().err
     assert "--debug" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_before_anything_is_begun_shows_no_traceback(tmp_path: Path) -> None:
+    """A module that sends it as the command line is imported, at which moment nothing of ours runs yet."""
+    (tmp_path / "typer.py").write_text(
+        "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)\n"
+    )
+    paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    ended = subprocess.run(
+        [sys.executable, "-m", "distiltune", "--help"],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "distiltune: interrupted\n")
+
+
+def test_what_a_document_holds_moves_no_terminal(trained: Path) -> None:
+    hostile = "Ada eats\x1b[2Jplums\x07 ."
+    asked = _in_own_process(
+        "ask", "--model", trained / "model", "--text", hostile, "What \x1b]0;x\x07 eats ada?", "--others"
+    )
+    assert "\x1b" not in asked.stdout + asked.stderr
+    assert "\x07" not in asked.stdout + asked.stderr

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from distiltune import errors
-from distiltune.errors import ModelError, install_extra
+from distiltune.errors import DistiltuneError, ModelError, install_extra, with_controls_shown
 from distiltune.serving.batching import OverloadedError
 
 ROOT = Path(errors.__file__).parents[2]
@@ -83,3 +83,11 @@ def test_every_extra_that_is_named_is_one() -> None:
     ]
     assert len(named) >= 7
     assert set(named) <= set(extras)
+
+
+def test_control_characters_are_shown_and_reach_no_terminal() -> None:
+    hostile = "a\x1b]0;title\x07\x9b31m\rb\u202ec\x00\x7f"
+    error = DistiltuneError(f"No {hostile}.", where=f"file {hostile}", fix=f"see {hostile}\tor\nnot")
+    assert str(error).count("a\\x1b]0;title\\x07\\x9b31m\\rb\\u202ec\\x00\\x7f") == 3
+    assert str(error).endswith("\tor\nnot"), "line ends and tabs stay"
+    assert with_controls_shown("é 漢字 👩‍👧") == "é 漢字 👩‍👧"

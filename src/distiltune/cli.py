@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import traceback
 
@@ -25,6 +26,8 @@ def main() -> None:
         # Here, since it reads the table of tasks: a package that brings a broken one is told of as any other error.
         from distiltune.commands.app import run
 
+        if getattr(signal.getsignal(signal.SIGINT), "__name__", "") == "leave_at_once":  # of __main__
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         run(arguments)
     except DistiltuneError as error:
         if debug:

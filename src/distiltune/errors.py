@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
+from typing import Final
+
+_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def with_controls_shown(text: str) -> str:
+    """The text with its control characters as escapes, but for line ends and tabs.
+
+    What documents, names of tensors and of files hold would move a terminal's cursor, name its window or turn the
+    direction of its text otherwise.
+    """
+    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class DistiltuneError(Exception):
@@ -30,7 +43,7 @@ class DistiltuneError(Exception):
         if self.where:
             parts.append(f"  where: {self.where}")
         parts.append(f"  what to do: {self.fix}")
-        return "\n".join(parts)
+        return with_controls_shown("\n".join(parts))
 
 
 def _raised_elsewhere(kind: type[DistiltuneError], what: str) -> DistiltuneError:

@@ -257,3 +257,19 @@ def test_a_context_without_any_token_makes_one_window(tmp_path: Path) -> None:
     assert features.features.example_of.tolist() == [0, 1]
     assert features.n_context_tokens().tolist()[1] == 0
     assert features.features.labels[1].tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".conll", ".json"])
+def test_many_lines_packed_into_few_bytes_are_refused_at_once(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a{suffix}.gz"
+    path.write_bytes(gzip.compress(b"\n" * (60 * 1024**2)))
+    began = time.process_time()
+    with pytest.raises(DataError, match="once unpacked, 32 bytes more counted for each line"):
+        list(iter_rows(path))
+    assert time.process_time() - began < 10
+
+
+def test_short_lines_may_be_packed_well(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll.gz"
+    path.write_bytes(gzip.compress(b"Ada B-PER\nsleeps O\n\n" * 200_000))
+    assert len(list(iter_rows(path))) >= 200_000

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 
-from distiltune.data.marks import over_marks
+from distiltune.data.marks import in_form, over_marks
 from distiltune.data.tokens import tokenise
 
 
@@ -52,3 +54,12 @@ def test_a_tokenizer_that_drops_accents_keeps_their_place() -> None:
     table = tokenise(tokenizer, ["Ida Brande\u0301", "Ida"])
     assert table.ids.tolist() == [1, 2, 1]
     assert table.char_ends.tolist() == [3, 11, 3]
+
+
+@pytest.mark.parametrize("form", ["NFKC", "NFKD"])
+def test_a_text_is_in_a_form_as_python_has_it_and_in_bounded_time(form: Literal["NFKC", "NFKD"]) -> None:
+    for text in ("", "abc", "e\u0301\u0323ﬁ한글Å" * 20, "\u0315\u0300" * 15, "a" + "\u0315\u0300" * 15):
+        assert in_form(form, text) == unicodedata.normalize(form, text)
+    began = time.process_time()
+    in_form(form, "a" + "\u0315\u0300" * 200_000)
+    assert time.process_time() - began < 10

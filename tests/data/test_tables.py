@@ -355,6 +355,19 @@ def test_in_an_encoding_in_which_all_bytes_are_text_no_line_is_lost(tmp_path: Pa
     assert found == [f"{path}:{number}" for number in filled]
 
 
+@pytest.mark.parametrize("suffix", [".csv", ".tsv"])
+def test_a_header_of_a_very_long_name_is_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    mark = "," if suffix == ".csv" else "\t"
+    path.write_text(f"text{mark}{'n' * 200_000}\nada{mark}1\n")
+    limit = csv.field_size_limit(131_072)  # what a new process has
+    try:
+        rows = [row for row in iter_rows(path) if isinstance(row, Row)]
+    finally:
+        csv.field_size_limit(max(limit, csv.field_size_limit()))
+    assert rows[0].value == {"text": "ada", "n" * 200_000: "1"}
+
+
 def test_the_names_once_more_are_no_row_and_told(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "text,label\na,x\ntext,label\nb,y\ntext,z\n")
     assert [row["text"] for row in rows_of(path)] == ["a", "b", "text"]

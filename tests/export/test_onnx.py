@@ -233,3 +233,59 @@ def test_what_cannot_be_exported_says_why(exported: Path, tmp_path: Path) -> Non
     (tmp_path / "broken" / ONNX_FILE).write_bytes(b"no graph")
     with pytest.raises(ModelError, match="cannot be read"):
         Answerer(tmp_path / "broken", threads=1)
+
+
+# Graphs of strangers
+
+
+def a_graph(
+    folder: Path,
+    outputs: dict[str, str] | None = None,
+    inputs: tuple[str, ...] = ("input_ids", "attention_mask"),
+    more: float = 0.0,
+) -> Path:
+    """Outputs that are each one of the inputs, and ``more``; its name is what its producer likes."""
+    shape = ["sequences", "length"]
+    given = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in inputs]
+    names = {"start_logits": "input_ids", "end_logits": "attention_mask"} if outputs is None else outputs
+    added = numpy_helper.from_array(np.array(more, dtype=np.float32), "more")
+    nodes = []
+    for name, source in names.items():
+        nodes.append(helper.make_node("Cast", [source], [f"{name}-cast"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Add", [f"{name}-cast", "more"], [name]))
+    scores = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in names]
+    graph = helper.make_graph(nodes, "graph", given, scores, [added])
+    file = folder / ONNX_FILE
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), str(file))
+    return file
+
+
+def test_outputs_are_taken_by_their_names(tmp_path: Path) -> None:
+    batch = batch_of([[2, 5, 3]])
+    here = OnnxModel(a_graph(tmp_path), torch.device("cpu"))(batch)
+    turned = {"end_logits": "attention_mask", "hidden": "input_ids", "start_logits": "input_ids"}
+    there = OnnxModel(a_graph(tmp_path, turned), torch.device("cpu"))(batch)
+    assert here.tolist() == there.tolist() == [[2, 1], [5, 1], [3, 1]]
+
+
+@pytest.mark.parametrize(
+    "inputs", [("input_ids",), ("input_ids", "attention_mask", "token_type_ids"), ("ids", "attention_mask")], ids=str
+)
+def test_other_inputs_are_refused_by_name(tmp_path: Path, inputs: tuple[str, ...]) -> None:
+    file = a_graph(tmp_path, {"start_logits": inputs[0], "end_logits": inputs[0]}, inputs)
+    with pytest.raises(ModelError, match=f"takes {inputs[0]}.*and not input_ids and attention_mask"):
+        OnnxModel(file, torch.device("cpu"))
+
+
+@pytest.mark.parametrize("more", [float("nan"), float("inf")])
+def test_scores_that_are_no_numbers_are_told(tmp_path: Path, more: float) -> None:
+    model = OnnxModel(a_graph(tmp_path, more=more), torch.device("cpu"))
+    with pytest.raises(ModelError, match="gives NaN or infinity"):
+        model(batch_of([[2, 5, 3]]))
+
+
+def test_an_output_of_another_form_is_told(tmp_path: Path) -> None:
+    model = OnnxModel(a_graph(tmp_path, {"logits": "input_ids"}), torch.device("cpu"))
+    model.rows = "token"
+    with pytest.raises(ModelError, match="gives 'logits' of the shape"):
+        model(batch_of([[2, 5, 3]]))

@@ -258,6 +258,8 @@ def random_table(data: bytes, draw: random.Random) -> bytes:
     """A Parquet file: one of many types in each column, or the valid one with changed bytes."""
     if draw.random() < 0.6:
         return mutate_bytes(data, draw)
+    if draw.random() < 0.1:
+        return _large_table(draw)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -284,3 +286,89 @@ def random_table(data: bytes, draw: random.Random) -> bytes:
     except (pa.ArrowException, ValueError):
         return data
     return bytes(sink.getvalue())
+
+
+def _large_table(draw: random.Random) -> bytes:
+    """A Parquet file of few bytes that holds very much: one text in every row, nulls, lists of either."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    n_rows = draw.choice((10, 1_000, 100_000, 3_000_000))
+    text = draw.choice(("a", "é ", "ada eats plums. ")) * draw.choice((1, 1_000, 100_000))
+    values = pa.DictionaryArray.from_arrays(pa.array([0]).take(pa.array([0] * n_rows)), pa.array([text]))
+    values = draw.choice((values, pa.nulls(n_rows, pa.string())))
+    if draw.random() < 0.3:
+        values = pa.ListArray.from_arrays(pa.array([*range(0, n_rows, max(1, n_rows // 7)), n_rows]), values)
+    table = pa.table(dict.fromkeys(("context", "question", "answer_text", "id"), values))
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression=draw.choice(("none", "zstd", "gzip")),
+        use_dictionary=draw.random() < 0.8 or n_rows * len(text) > 10**7,
+        data_page_version=draw.choice(("1.0", "2.0")),
+    )
+    return bytes(sink.getvalue())
+
+
+_PARTS = (
+    *("BertNormalizer", "Replace", "Prepend", "Precompiled", "Strip", "NFKD", "Sequence", "BertPreTokenizer", "Split"),
+    *("FixedLength", "Metaspace", "ByteLevel", "Punctuation", "WordPiece", "Unigram", "BPE", "WordLevel", "CTC"),
+)
+_NUMBERS = (0, 1, -1, 100, 2**16, 2**40, 2**64, None, True, 1.5)
+
+
+def mutate_tokenizer(data: bytes, draw: random.Random) -> bytes:
+    """A ``tokenizer.json`` changed as any JSON is, or one of other parts."""
+    if draw.random() < 0.5:
+        return mutate_json(data, draw)
+    parts = json.loads(data)
+    place = draw.choice(("normalizer", "pre_tokenizer", "decoder", "post_processor", "model"))
+    if place == "model":
+        name = draw.choice(("type", "max_input_chars_per_word", "unk_token", "continuing_subword_prefix"))
+        parts["model"][name] = draw.choice((*_PARTS, *_NUMBERS, "a" * 100_000))
+    else:
+        made = [_part(draw) for _ in range(draw.choice((1, 1, 2, 40)))]
+        listed = {"normalizer": "normalizers", "pre_tokenizer": "pretokenizers"}.get(place, f"{place}s")
+        parts[place] = made[0] if len(made) == 1 else {"type": "Sequence", listed: made}
+    return json.dumps(parts).encode()
+
+
+def _part(draw: random.Random) -> dict[str, Any]:
+    text = draw.choice(("", "a", "##", "a" * 10_000))
+    return {
+        "type": draw.choice(_PARTS),
+        "pattern": draw.choice(({"String": text}, {"Regex": "(a+)+$"}, text)),
+        "content": draw.choice(("", "a", "a" * 10_000)),
+        "prepend": text,
+        "prefix": text,
+        "length": draw.choice(_NUMBERS),
+        "lowercase": True,
+        "clean_text": True,
+        "handle_chinese_chars": draw.random() < 0.5,
+        "strip_accents": draw.choice((None, True, "x")),
+        "behavior": "Isolated",
+        "invert": False,
+        "cleanup": True,
+        "strip_left": True,
+        "strip_right": True,
+        "normalizers": draw.choice(([], [[]], [{"type": "NFKD"}] * 50)),
+        "pretokenizers": [],
+        "decoders": [],
+    }
+
+
+_NAMES_OF_A_RUN = (
+    *("recipe.toml", "log.jsonl", "checkpoints", "model", "report.html", "answers.jsonl", "rejected.jsonl", ".lock"),
+    *(".recipe.toml.new", ".model.new", "curves.svg", "predictions.json", "notes.txt", ".profile", "..x", "a b"),
+)
+
+
+def random_links(data: bytes, draw: random.Random) -> bytes:
+    """What lies in a run directory: name, kind, and what a link leads to, as JSON."""
+    kinds = ("file", "folder", "link", "link", "link-inside", "loop", "nowhere")
+    entries = [
+        [name, draw.choice(kinds), draw.choice(("mine", "folder", ".ssh", "."))]
+        for name in draw.sample(_NAMES_OF_A_RUN, draw.choice((1, 2, 5)))
+    ]
+    return json.dumps({"entries": entries, "run": draw.random() < 0.7, "overwrite": draw.random() < 0.8}).encode()

@@ -180,7 +180,7 @@ def _model_readers(folder: Path, known: People) -> list[Reader]:
 
     readers = [
         reader("config", "config.json", mutations.mutate_json, variant("config")),
-        reader("tokenizer", "tokenizer.json", mutations.mutate_json, variant("tokenizer", "vocab.txt")),
+        reader("tokenizer", "tokenizer.json", mutations.mutate_tokenizer, variant("tokenizer", "vocab.txt")),
         reader("vocabulary", "vocab.txt", mutations.mutate_bytes, variant("vocabulary", "tokenizer.json")),
         reader(
             "tokenizer-config",
@@ -245,6 +245,8 @@ def _own_readers(folder: Path) -> list[Reader]:
         shutil.rmtree(directory, ignore_errors=True)
         write_checkpoint(directory, take_snapshot(model, optimiser, {"step": 1}))
         readers.append(Reader(name, file, ((directory / file).read_bytes(),), mutations.mutate_bytes, _read_checkpoint))
+    readers.append(Reader("links", "links.json", (b"{}",), mutations.random_links, _begin_anew))
+    readers += _graph_readers()
     recipe = Recipe().to_toml().encode()
     readers.append(
         Reader("recipe", "recipe.toml", (recipe, b"[recipe]\nepochs = 3\n"), mutations.mutate_bytes, _read_recipe)
@@ -262,3 +264,80 @@ def _read_recipe(folder: Path) -> None:
     from distiltune.recipe.recipe import Recipe
 
     Recipe.from_toml(folder / "recipe.toml").to_toml().encode()
+
+
+def _begin_anew(folder: Path) -> None:
+    """Begin a run in a directory of somebody else's, beside a home that must stay as it is."""
+    from distiltune.runs.directory import RunDirectory
+    from distiltune.system.lock import RunLock
+
+    said = json.loads((folder / "links.json").read_bytes())
+    for name in ("run", "home"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    home, run = folder / "home", RunDirectory(folder / "run")
+    for place in (home / "folder", home / ".ssh", run.path):
+        place.mkdir(parents=True)
+    for place in (home / "mine", home / "folder" / "log.jsonl", home / ".ssh" / "key"):
+        place.write_text("mine")
+    if said.get("run"):
+        run.recipe.write_text("[versions]\n")
+        run.log.write_text("")
+    for name, kind, target in said.get("entries", ()):
+        place = run.path / name
+        if place.exists():
+            place.unlink()
+        _lay(place, kind, home / target)
+    before, lock = _everything(home), RunLock(run.path)
+    try:
+        run.check_links()
+        lock.acquire()
+        run.create(overwrite=bool(said.get("overwrite")), recipe="a = 1\n")
+    finally:
+        lock.release()
+        assert _everything(home) == before, "what lies elsewhere was changed"
+
+
+def _lay(place: Path, kind: str, target: Path) -> None:
+    if kind == "file":
+        place.write_text("a")
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "link-inside":
+        place.mkdir()
+        (place / "log.jsonl").symlink_to(target)
+    else:
+        place.symlink_to({"loop": place, "nowhere": target / "nowhere"}.get(kind, target))
+
+
+def _everything(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() if path.is_file() else b"" for path in folder.rglob("*")}
+
+
+def _graph_readers() -> list[Reader]:
+    """Of ONNX graphs, where what reads them is installed."""
+    try:
+        import onnxruntime  # noqa: F401
+        from onnx import TensorProto, helper
+    except ImportError:
+        return []
+    shape = ["sequences", "length"]
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name in ("input_ids", "attention_mask")]
+    scores = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name in ("start_logits", "end_logits")]
+    nodes = [
+        helper.make_node("Cast", [given.name], [score.name], to=TensorProto.FLOAT)
+        for given, score in zip(inputs, scores, strict=True)
+    ]
+    graph = helper.make_graph(nodes, "graph", inputs, scores)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return [Reader("onnx", "model.onnx", (model.SerializeToString(),), mutations.mutate_bytes, _run_graph)]
+
+
+def _run_graph(folder: Path) -> None:
+    import torch
+
+    from distiltune.inference.onnx_model import ONNX_FILE, OnnxModel
+    from tests.helpers import batch_of
+
+    model = OnnxModel(folder / ONNX_FILE, torch.device("cpu"))
+    scores = model(batch_of([[2, 5, 6, 3], [2, 3]]))
+    assert torch.isfinite(scores).all(), "scores that are no numbers"

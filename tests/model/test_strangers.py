@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
+import time
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from distiltune.errors import ModelError
 from distiltune.model import small_json
@@ -99,14 +104,6 @@ def test_two_vocabularies_that_disagree_are_refused(model: Path) -> None:
         load(model)
 
 
-@pytest.mark.parametrize("part", ["normalizer", "pre_tokenizer", "decoder", "post_processor"])
-def test_regular_expressions_are_refused(model: Path, part: str) -> None:
-    hostile = {"type": "Sequence", "x": [{"type": "Split", "pattern": {"Regex": "(a+)+$"}, "behavior": "Isolated"}]}
-    change(model / "tokenizer.json", **{part: hostile})
-    with pytest.raises(ModelError, match="regular expression"):
-        load(model)
-
-
 def test_a_tokenizer_without_a_token_for_the_unknown_is_refused(model: Path) -> None:
     (model / "tokenizer.json").unlink()
     lines = (model / "vocab.txt").read_text().replace("[UNK]", "unknown")
@@ -148,3 +145,93 @@ def test_an_index_names_files_beside_it_only(model: Path, name: object) -> None:
     (model / "model.safetensors.index.json").write_text(json.dumps({"weight_map": {"a": name}}))
     with pytest.raises(ModelError, match="The index names"):
         load(model)
+
+
+def _pickled(operations: bytes) -> bytes:
+    """A ``pytorch_model.bin`` that does this when it is read."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("a/data.pkl", operations)
+        archive.writestr("a/version", "3\n")
+    return file.getvalue()
+
+
+def _saved(value: object, **options: Any) -> bytes:
+    file = io.BytesIO()
+    torch.save(value, file, **options)
+    return file.getvalue()
+
+
+def _compressed() -> bytes:
+    file = io.BytesIO()
+    saved = zipfile.ZipFile(io.BytesIO(_saved({"a": torch.zeros(1_000_000)})))
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        for entry in saved.infolist():
+            packed.writestr(entry.filename, saved.read(entry))
+    return file.getvalue()
+
+
+def _many_views(**options: Any) -> bytes:
+    numbers = torch.zeros(100_000)
+    return _saved({f"a{number}": numbers[:] for number in range(100)}, **options)
+
+
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "room-for-a-billion": lambda: _pickled(b"\x80\x02cbuiltins\nbytearray\nJ\x00\xca\x9a;\x85R."),
+    "room-by-its-old-name": lambda: _pickled(b"\x80\x02c__builtin__\nbytearray\nJ\x00\xca\x9a;\x85R."),
+    "lists-in-lists": lambda: _pickled(b"\x80\x02" + b"]" * 600_000 + b"a" * 599_999 + b"."),
+    "compressed": _compressed,
+    "many-nothings": lambda: _saved({f"a{number}": torch.empty(0) for number in range(10_001)}),
+    "many-nothings-of-old": lambda: _saved(
+        {f"a{number}": torch.empty(0) for number in range(10_001)}, _use_new_zipfile_serialization=False
+    ),
+    "many-views": _many_views,
+    "many-views-of-old": lambda: _many_views(_use_new_zipfile_serialization=False),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_weights_that_ask_for_more_than_they_hold_are_refused_at_once(model: Path, kind: str) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "pytorch_model.bin").write_bytes(BOMBS[kind]())
+    began = time.process_time()
+    with pytest.raises(ModelError, match=r"weights cannot be read|come to more than the file holds"):
+        load(model)
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize("new", [True, False], ids=["zip", "old"])
+def test_a_weight_under_two_names_is_fine(model: Path, new: bool) -> None:
+    tensors = load_file(model / "model.safetensors")
+    (model / "model.safetensors").unlink()
+    tensors["vocab_projector.weight"] = tensors["distilbert.embeddings.word_embeddings.weight"]
+    torch.save(tensors, model / "pytorch_model.bin", _use_new_zipfile_serialization=new)
+    load(model)
+
+
+HEADERS = {"long": b"{" * 9_000_000, "many": json.dumps([*range(10_001)]).encode()}
+
+
+@pytest.mark.parametrize("header", HEADERS.values(), ids=HEADERS)
+def test_a_header_of_many_tensors_is_refused_at_once(model: Path, header: bytes) -> None:
+    (model / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
+    with pytest.raises(ModelError, match="weights cannot be read") as caught:
+        load(model)
+    assert "where a model has some hundreds" in caught.value.where or "more than any model's" in caught.value.where
+
+
+@pytest.mark.parametrize("kind", ["deep", "wide", "circle"])
+def test_groups_without_end_are_refused_at_once(model: Path, kind: str) -> None:
+    h5py = pytest.importorskip("h5py")
+    (model / "model.safetensors").unlink()
+    with h5py.File(model / "tf_model.h5", "w") as file:
+        group = file
+        for number in range({"deep": 3_000, "wide": 10_001, "circle": 3}[kind]):
+            inner = group.create_group(str(number % 2) if kind == "deep" else str(number))
+            group = group if kind == "wide" else inner
+        if kind == "circle":
+            group["again"] = file["/"]
+    began = time.process_time()
+    with pytest.raises(ModelError, match=r"weights cannot be read|lack"):
+        load(model)
+    assert time.process_time() - began < 10

@@ -15,8 +15,8 @@ from distiltune.tasks.analysis import (
     BreakdownRow,
     CalibrationBin,
     Interval,
+    ShownAnswer,
     Stretch,
-    WrongAnswer,
 )
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.training.loop import EpochReport, StepReport
@@ -98,7 +98,7 @@ def an_analysis() -> Analysis:
             CalibrationBin(20, 0.9, Interval(0.8, 0.58, 0.92)),
         ),
         calibration_error=0.094,
-        wrong=(WrongAnswer("Who built it?", "Bob", "Ada", 0.93, passage),),
+        wrong=(ShownAnswer("Who built it?", "Bob", "Ada", 0.93, passage),),
     )
 
 

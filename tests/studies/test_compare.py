@@ -250,7 +250,7 @@ def test_a_run_that_was_killed_as_it_wrote_can_be_read(runs: tuple[FineTuned, Fi
 
 
 @pytest.mark.parametrize("name", ["answers.jsonl", "log.jsonl"])
-@pytest.mark.parametrize("damage", ['{"id": "torn', "[]", '{"kind": "epoch"}', "\udcff"])
+@pytest.mark.parametrize("damage", ['{"id": "torn', "[]", "[" * 100_000, '{"kind": "epoch"}', "\udcff"], ids=range(5))
 def test_a_damaged_run_is_refused_by_file_and_line(
     runs: tuple[FineTuned, FineTuned], tmp_path: Path, name: str, damage: str
 ) -> None:
@@ -262,6 +262,16 @@ def test_a_damaged_run_is_refused_by_file_and_line(
     with pytest.raises(TrainingError, match="damaged") as raised:
         read_run(other)
     assert raised.value.where == f"{path}, line 2"
+
+
+FOREIGN = ("data = 1", "[data]\ntrain = 1", "data = [1]", "a." * 2_000 + "a = 1", "a = " + "[" * 9_999)
+
+
+@pytest.mark.parametrize("recipe", FOREIGN, ids=range(len(FOREIGN)))
+def test_a_foreign_recipe_is_no_run(tmp_path: Path, recipe: str) -> None:
+    (tmp_path / "recipe.toml").write_text(recipe)
+    with pytest.raises(TrainingError, match="This is no run that can be read"):
+        read_run(tmp_path)
 
 
 def test_answers_cut_short_are_no_answers(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:

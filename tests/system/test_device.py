@@ -217,3 +217,9 @@ def test_half_precision_is_of_products_alone() -> None:
         assert torch.nn.functional.layer_norm(weight, (4,)).dtype == torch.float32
     with arithmetic("float32", CPU):
         assert (weight @ weight).dtype == torch.float32
+
+
+@pytest.mark.parametrize("n_threads", [-1, 1_025, 100_000])
+def test_a_number_of_threads_that_no_machine_gives_is_refused(n_threads: int) -> None:
+    with pytest.raises(RecipeError, match="threads is"):
+        set_threads(n_threads)

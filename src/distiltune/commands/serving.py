@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from distiltune.commands.naming import ModelOption
-from distiltune.commands.options import settings_as_flags, used
+from distiltune.commands.options import place, settings_as_flags, used
 from distiltune.commands.output import make_console, say
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import FOR_SERVING
@@ -63,6 +63,17 @@ LogsOption = Annotated[
 ]
 
 
+CorrectionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=place("--corrections"),
+        metavar="FILE",
+        help="Let answers be set right on the page, and append them, with their texts, to this file, as `right.jsonl`, "
+        "which `train` reads. Without it nothing is stored.",
+    ),
+]
+
+
 @settings_as_flags(*FOR_SERVING)
 def serve(
     context: typer.Context,
@@ -80,6 +91,7 @@ def serve(
     max_queued_tokens: QueueOption = 600_000,
     answer_seconds: AnswerOption = 60.0,
     json_logs: LogsOption = False,
+    corrections: CorrectionsOption = None,
     **settings: Any,
 ) -> None:
     """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
@@ -105,7 +117,7 @@ def serve(
 
     if unknown := unknown_variables(os.environ, [each.name for each in context.command.params if each.name]):
         note(f"no flag has these environment variables, which do nothing: {', '.join(unknown)}")
-    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, max_connections)
+    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, max_connections, corrections)
     access = ServingAccess(tuple(allow_host or ()), api_key, no_api_key, metrics_on_loopback)
     serve_until_stopped(by_name(named), (host, port), limits, access, note, used(settings))
 

@@ -13,8 +13,6 @@ import itertools
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 
 from distiltune.data.annotation_forms import pairs_or_none, plain_rows, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
+from distiltune.data.columnar import SharedTexts, parquet_batches, parquet_metadata
 from distiltune.data.encodings import doubtful_encoding
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.held import Batch, Held, held_under, plain
@@ -29,12 +28,10 @@ from distiltune.data.label_studio import studio_table
 from distiltune.data.rows import BadRow, Reader, Row
 from distiltune.data.standoff import BRAT, PUBTATOR, read_brat, read_pubtator
 from distiltune.data.streams import (
-    BLOCK_BYTES,
     MAX_JSON_BYTES,
     bounded_lines,
     first_line,
     not_readable,
-    open_bytes,
     open_text,
     reading,
 )
@@ -44,7 +41,6 @@ from distiltune.data.unknown_files import other_kind, way_to_name
 from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
 
-_PARQUET_BATCH_ROWS = 2048
 _ABOUT_DATA = frozenset({"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"})
 """Files that the `datasets` library writes beside data, about them."""
 _FORMS_OF_JSON = (
@@ -319,24 +315,9 @@ def _as_json(path: Path) -> str:
 
 def _iter_parquet(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """The rows of a Parquet file, a batch at a time."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        if path.suffix.lower() != ".gz":
-            with pq.ParquetFile(path) as file:
-                yield from _iter_batches(file.iter_batches(batch_size=_PARQUET_BATCH_ROWS), str(path))
-            return
-        # Parquet is read from its end, so that a packed one must be unpacked first
-        with open_bytes(path) as packed, tempfile.TemporaryFile() as unpacked:
-            shutil.copyfileobj(packed, unpacked, BLOCK_BYTES)
-            unpacked.seek(0)
-            batches = pq.ParquetFile(unpacked).iter_batches(batch_size=_PARQUET_BATCH_ROWS)
-            yield from _iter_batches(batches, str(path))
-    except pa.ArrowException as error:
-        raise DataError(
-            f"The Parquet file cannot be read: {first_line(error)}", where=str(path), fix="write it again."
-        ) from error
+    shared = SharedTexts()
+    for row in _iter_batches(parquet_batches(path), str(path)):
+        yield Row(shared.row(row.value), row.where, row.told) if isinstance(row, Row) else row
 
 
 def table_class_names(path: Path, column: str) -> tuple[str, ...]:
@@ -347,15 +328,12 @@ def table_class_names(path: Path, column: str) -> tuple[str, ...]:
     held = held_under(path)
     if held is None and path.suffix.lower() != ".parquet":
         return ()
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
     try:
-        metadata = held.metadata if held is not None else pq.read_schema(path).metadata or {}
+        metadata = held.metadata if held is not None else parquet_metadata(path)
         found: Any = json.loads(metadata.get(b"huggingface", b"{}"))
         feature = found["info"]["features"][column]
         names = (feature.get("feature") or feature)["names"]
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return ()
     return tuple(map(str, names)) if isinstance(names, list) else ()
 

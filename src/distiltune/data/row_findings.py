@@ -7,11 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from distiltune.errors import DataError
 from distiltune.progress import counted, tell
 
 Outcome = Literal["repaired", "rejected", "left_out", "noted", "decided"]
 """What became of it: a row repaired, rejected as unusable, or left out because the data say that it is not wanted (an
 annotator rejected it); something remarkable; or how a whole file was read where it did not say."""
+
+MAX_REJECTED = 2_000_000
+"""The most rows of one data set that may be unusable; each is remembered with its place and the reason."""
 
 _ROWS_BETWEEN_WORDS = 1_000
 
@@ -52,6 +56,7 @@ class RowFindings:
 
     n_rows: int = 0
     items: list[RowFinding] = field(default_factory=list)
+    n_rejected: int = field(default=0, compare=False, repr=False)
 
     def count_row(self) -> None:
         """One row more was read."""
@@ -60,12 +65,26 @@ class RowFindings:
             tell("reading", "rows", self.n_rows)
 
     def add(self, finding: RowFinding) -> None:
-        """Append one finding."""
+        """Append one finding.
+
+        Raises:
+            DataError: if `MAX_REJECTED` rows have been rejected before.
+
+        """
+        if finding.outcome == "rejected":
+            self.n_rejected += 1
+            if self.n_rejected > MAX_REJECTED:
+                raise DataError(
+                    f"More than {MAX_REJECTED:,} rows cannot be used; the last: {finding.message}",
+                    where=finding.where,
+                    fix="mend the data, or give fewer at once.",
+                )
         self.items.append(finding)
 
     def extend(self, findings: Iterable[RowFinding]) -> None:
-        """Append findings in order."""
-        self.items.extend(findings)
+        """Append findings in order. Raises `DataError` as `add` does."""
+        for finding in findings:
+            self.add(finding)
 
     def of(self, outcome: Outcome) -> list[RowFinding]:
         """The findings with that outcome, in the order met."""

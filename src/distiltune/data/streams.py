@@ -35,10 +35,19 @@ MAX_LINE_CHARACTERS = 64 * 1024**2
 """The longest line of JSON lines, CSV or TSV, and the longest field; the csv module's own limit of 131,072 is less
 than many a context has."""
 
+LINE_BYTES = 32
+"""What a line of a packed file counts beside its characters: line ends alone pack to a thousandth of their number, and
+each of them takes its time."""
+
 BLOCK_BYTES = 1024**2
 _BLOCK_CHARACTERS = 1 << 20
 
 _SHOWN_BYTES = 80
+
+
+def max_unpacked(n_packed: int) -> int:
+    """The most bytes that a packed file of so many may unpack to."""
+    return min(MAX_FILE_BYTES, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * n_packed))
 
 
 def first_line(error: BaseException) -> str:
@@ -80,11 +89,12 @@ def reading(path: Path, encoding: str | None = None) -> Iterator[None]:
 class _Bounded(io.RawIOBase):
     """A binary stream that raises `DataError` when more than ``max_bytes`` have been read from it."""
 
-    def __init__(self, streams: tuple[IO[bytes], ...], path: Path, max_bytes: int) -> None:
-        """Read the first of the streams; all are closed with this one."""
+    def __init__(self, streams: tuple[IO[bytes], ...], path: Path, max_bytes: int, line_bytes: int = 0) -> None:
+        """Read the first of the streams; all are closed with this one. A line end counts ``line_bytes`` more."""
         self._stream, self._streams = streams[0], streams
         self._path = path
         self._max_bytes = max_bytes
+        self._line_bytes = line_bytes
         self._n_bytes = 0
 
     def readable(self) -> bool:
@@ -94,9 +104,12 @@ class _Bounded(io.RawIOBase):
         block = self._stream.read(len(buffer))
         buffer[: len(block)] = block
         self._n_bytes += len(block)
+        if self._line_bytes:
+            self._n_bytes += self._line_bytes * (block.count(b"\n") + block.count(b"\r"))
         if self._n_bytes > self._max_bytes:
             raise DataError(
-                f"The file holds more than {self._max_bytes / 1024**2:,.0f} MiB once unpacked.",
+                f"The file holds more than {self._max_bytes / 1024**2:,.0f} MiB once unpacked"
+                f"{f', {self._line_bytes} bytes more counted for each line' if self._line_bytes else ''}.",
                 where=str(self._path),
                 fix="split it into several files in one directory.",
             )
@@ -120,10 +133,9 @@ def open_bytes(path: Path, max_bytes: int | None = None) -> io.BufferedReader:
     packed = is_gzip or path.suffix.lower() == ".gz"
     if not packed:
         return io.BufferedReader(_Bounded((file,), path, max_bytes), BLOCK_BYTES)
-    size = os.fstat(file.fileno()).st_size
-    max_bytes = min(max_bytes, max(MIN_UNPACKED_BYTES, MAX_UNPACKED_RATIO * size))
+    max_bytes = min(max_bytes, max_unpacked(os.fstat(file.fileno()).st_size))
     unpacked = cast(IO[bytes], gzip.GzipFile(fileobj=file, mode="rb"))
-    return io.BufferedReader(_Bounded((unpacked, file), path, max_bytes), BLOCK_BYTES)
+    return io.BufferedReader(_Bounded((unpacked, file), path, max_bytes, LINE_BYTES), BLOCK_BYTES)
 
 
 def _open_once(path: Path) -> io.BufferedReader:

@@ -62,6 +62,8 @@ class _FirstLines:
 
 
 def _first_lines(path: Path, form: FileForm) -> _FirstLines:
+    # before any look at a field: one of a header may be as long as others
+    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
     with open_text(path, newline="", encoding=form.encoding) as stream:
         filled = (line for line in bounded_lines(stream, path) if line.strip("\r\n"))
         lines = list(itertools.islice(filled, _LINES_LOOKED_AT))
@@ -87,7 +89,6 @@ def _read(path: Path, opening: _Opening, form: FileForm) -> Iterator[Row | BadRo
 
     Columns without a name are left out, and how often they hold something is told after the rows.
     """
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
     if opening.said:
         message = f"The first line says that {opening.said!r} parts the fields, as Excel writes it; it is no row."
         yield FileDecision(str(path), "delimiter_said", message)

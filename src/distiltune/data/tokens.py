@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.data.marks import over_marks
 from distiltune.data.packing import cumulative_lengths
+from distiltune.data.panics import panics_told
 from distiltune.errors import ModelError
 from distiltune.progress import tell
 
@@ -62,12 +63,18 @@ class TokenTable:
 
 
 def tokenise(tokenizer: Tokenizer, texts: Sequence[str]) -> TokenTable:
-    """Tokenise every text, in order, without special tokens, truncation or padding; ends run over marks that follow."""
+    """Tokenise every text, in order, without special tokens, truncation or padding; ends run over marks that follow.
+
+    Raises:
+        ModelError: if the tokenizer cannot, such as one without a token for what it does not know.
+
+    """
     ids: list[npt.NDArray[np.int32]] = []
     spans: list[npt.NDArray[np.int32]] = []
     lengths: list[int] = []
     for chunk in _chunks(texts):
-        encodings = tokenizer.encode_batch(list(chunk), add_special_tokens=False)
+        with panics_told("The tokenizer fails at a text.", "tokenizer.json", "use a model with a BERT tokenizer."):
+            encodings = tokenizer.encode_batch(list(chunk), add_special_tokens=False)
         for text, encoding in zip(chunk, encodings, strict=True):
             token_ids = encoding.ids
             lengths.append(len(token_ids))

@@ -17,6 +17,7 @@ from torch import nn
 from distiltune.data.cache import ArrayForm, FloatArray, FloatType, fingerprint_of, map_or_fill
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import TargetRows
+from distiltune.data.tokens import tokenise
 from distiltune.errors import ModelError
 from distiltune.inference.predictor import outputs
 from distiltune.model.encoder import Encoder, rows_of
@@ -214,7 +215,8 @@ def check_same_tokens(teacher: ModelSource, student_tokenizer: Tokenizer) -> Non
     if ours.to_str() == theirs.to_str():
         return
     probe = "The Quick-brown fox's café: 3.14 naïve ÅNGSTRÖMS, 漢字 unbelievably!"
-    same = ours.get_vocab() == theirs.get_vocab() and ours.encode(probe).ids == theirs.encode(probe).ids
+    tokens = [tokenise(each, [probe]).ids.tolist() for each in (ours, theirs)]
+    same = ours.get_vocab() == theirs.get_vocab() and tokens[0] == tokens[1]
     if not same:
         raise ModelError(
             "Teacher and student cut texts into different tokens, so what one says of a token is lost on the other.",

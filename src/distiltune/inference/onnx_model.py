@@ -17,6 +17,9 @@ from distiltune.system.workers import plan_workers
 
 ONNX_FILE: Final = "model.onnx"
 
+_INPUTS: Final = ("input_ids", "attention_mask")
+_SPAN: Final = ("start_logits", "end_logits")
+
 _LEAST_FILLED = 0.8
 """Sequences are padded together only if the shortest fills this share of the longest."""
 
@@ -48,12 +51,20 @@ class OnnxModel(nn.Module):
         self.anchor = nn.Parameter(torch.empty(0), requires_grad=False)
         self._session = _open_session(file, device)
         self._alone = alone
-        outputs = self._session.get_outputs()
-        self._outputs = [output.name for output in outputs]
-        self.rows: Rows = "sequence" if len(outputs) == 1 and len(outputs[0].shape) == 2 else "token"
+        self._file = file
+        _check_inputs(self._session, file)
+        outputs = {output.name: output for output in self._session.get_outputs()}
+        self._outputs = _output_names(list(outputs))
+        is_one = len(self._outputs) == 1
+        self.rows: Rows = "sequence" if is_one and len(outputs[self._outputs[0]].shape) == 2 else "token"
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """``(total_tokens, n_columns)`` or ``(n_features, n_columns)`` for a packed batch on the CPU."""
+        """``(total_tokens, n_columns)`` or ``(n_features, n_columns)`` for a packed batch on the CPU.
+
+        Raises:
+            ModelError: if the graph fails, gives something of another form, or NaN or infinity.
+
+        """
         tokens = batch.token_ids.numpy()
         offsets = batch.cu_seqlens.numpy().astype(np.int64)
         out = np.zeros((0, 0), dtype=np.float32)
@@ -63,7 +74,7 @@ class OnnxModel(nn.Module):
             mask = np.arange(lengths.max()) < lengths[:, None]
             ids = np.zeros(mask.shape, dtype=np.int64)
             ids[mask] = gather_rows(tokens, offsets, rows)
-            results = self._session.run(self._outputs, {"input_ids": ids, "attention_mask": mask.astype(np.int64)})
+            results = self._run(ids, mask)
             if self.rows == "sequence":
                 places, scores = rows, results[0]
             else:
@@ -74,6 +85,42 @@ class OnnxModel(nn.Module):
                 out = np.zeros((sum(batch.row_counts(self.rows)), scores.shape[1]), dtype=np.float32)
             out[places] = scores
         return torch.from_numpy(out)
+
+    def _run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.float32]]:
+        """The graph's outputs for ``(n_sequences, length)`` ids, in `_output_names`' order."""
+        given = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+        try:
+            results = self._session.run(self._outputs, given)
+        except Exception as error:  # onnxruntime has no common class for its errors
+            raise _unfit(f"fails: {_first_line(error)}", self._file) from error
+        wanted = ids.shape[:1] if self.rows == "sequence" else ids.shape
+        for name, result in zip(self._outputs, results, strict=True):
+            shape = np.shape(result)
+            n_more = len(shape) - len(wanted)
+            if shape[: len(wanted)] != wanted or n_more != (1 if len(results) == 1 else 0):
+                raise _unfit(f"gives {name!r} of the shape {shape} for inputs of {ids.shape}", self._file)
+            if not np.isfinite(result).all():
+                raise _unfit(f"gives NaN or infinity ({name!r})", self._file)
+        return list(results)
+
+
+def _check_inputs(session: Any, file: Path) -> None:
+    """Refuse a graph that wants something else than we have."""
+    wanted = {each.name: each.type for each in session.get_inputs()}
+    if wanted != dict.fromkeys(_INPUTS, "tensor(int64)"):
+        shown = ", ".join(f"{name} ({kind})" for name, kind in wanted.items())
+        raise _unfit(f"takes {shown or 'nothing'}, and not {' and '.join(_INPUTS)}", file)
+
+
+def _output_names(names: list[str]) -> list[str]:
+    """The outputs to read, whatever their order in the graph: a start and an end, or one of its name, or all."""
+    if set(_SPAN) <= set(names):
+        return list(_SPAN)
+    return ["logits"] if "logits" in names else names
+
+
+def _unfit(what: str, file: Path) -> ModelError:
+    return ModelError(f"The ONNX model {what}.", where=str(file), fix="export it with `distiltune export`")
 
 
 def _groups(lengths: Sequence[int]) -> Iterator[npt.NDArray[np.int64]]:

@@ -16,6 +16,7 @@ from tokenizers import AddedToken, Tokenizer
 
 from distiltune.errors import ModelError
 from distiltune.model.small_json import read_json
+from distiltune.model.tokenizer_parts import MAX_ADDED_TOKENS, MAX_TOKEN_CHARACTERS
 
 _CONFIG: Final = "tokenizer_config.json"
 _ADDED: Final = "added_tokens.json"
@@ -50,10 +51,12 @@ def add_tokens(tokenizer: Tokenizer, directory: Path) -> None:
     declared = declared_tokens(directory)
     # in the order of their ids, which is that in which they were added
     ordered = sorted(declared, key=lambda each: (each.id is None, each.id or 0))
+    new = []
     for each in ordered:
         if each.content not in known or (each.id is not None and each.file.name == _CONFIG):  # which wins
             known.add(each.content)
-            tokenizer.add_tokens([each.as_added()])
+            new.append(each.as_added())
+    tokenizer.add_tokens(new)  # at once, since each call looks at all that were added before
     for each in declared:
         found = tokenizer.token_to_id(each.content)
         if each.id is not None and found != each.id:
@@ -83,6 +86,14 @@ def declared_tokens(directory: Path) -> list[Declared]:
     found = {each.content: each for each in given}
     for content in (*_named(named), *_listed(named)):
         found.setdefault(content, Declared(content, place, parts=(("special", True), ("normalized", False))))
+    too_long = next((each for each in found.values() if len(each.content) > MAX_TOKEN_CHARACTERS), None)
+    if too_long is not None or len(found) > MAX_ADDED_TOKENS:
+        raise ModelError(
+            f"More than {MAX_ADDED_TOKENS:,} tokens are added, or one has more than {MAX_TOKEN_CHARACTERS:,} "
+            "characters.",
+            where=str(place if too_long is None else too_long.file),
+            fix="use the tokenizer files that the model was trained with.",
+        )
     return list(found.values())
 
 

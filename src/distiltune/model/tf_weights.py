@@ -11,6 +11,7 @@ so names are found by rules instead of being listed. Compare ``modeling_tf_pytor
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +20,9 @@ import torch
 from torch import Tensor
 
 from distiltune.errors import ModelError, install_extra
+from distiltune.model.tensor_bounds import MAX_TENSORS
+
+_MAX_DEPTH: Final = 32
 
 # Applied once each, in this order, to the path of a data set.
 _NAME_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -74,9 +78,7 @@ def read_tf_weights(file: Path) -> dict[str, Tensor]:
         ) from error
     try:
         with h5py.File(file, "r") as opened:
-            datasets: list[tuple[str, Any]] = []
-            # visititems follows neither soft nor external links, so only what lies in this file is read.
-            opened.visititems(lambda path, item: _collect(datasets, h5py, path, item))
+            datasets = list(_datasets(h5py, opened))
             return _named(file, [(path, _array(file, path, dataset)) for path, dataset in datasets])
     except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
         raise ModelError(
@@ -86,10 +88,34 @@ def read_tf_weights(file: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def _collect(datasets: list[tuple[str, Any]], h5py: Any, path: str, item: Any) -> None:
-    # Counters and text, such as an optimiser's step, are no weights.
-    if isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
-        datasets.append((path, item))
+def _datasets(h5py: Any, opened: Any) -> Iterator[tuple[str, Any]]:
+    """Every set of floating-point numbers with its path; others, such as an optimiser's step, are no weights.
+
+    Neither soft nor external links are followed, so only what lies in this file is read, and each object once.
+    Raises ValueError if there are more than `MAX_TENSORS`, or they lie deeper than `_MAX_DEPTH`.
+    """
+    seen: set[int] = set()
+    waiting = [("", opened, 0)]
+    while waiting:
+        path, group, depth = waiting.pop()
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"its groups are nested deeper than {_MAX_DEPTH}")
+        below = []
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                continue
+            item = group[name]
+            address = h5py.h5o.get_info(item.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > MAX_TENSORS:
+                raise ValueError(f"it has more than {MAX_TENSORS:,} parts, where a model has some hundreds")
+            if isinstance(item, h5py.Group):
+                below.append((f"{path}{name}/", item, depth + 1))
+            elif isinstance(item, h5py.Dataset) and item.dtype.kind == "f":
+                yield f"{path}{name}", item
+        waiting += reversed(below)
 
 
 def _array(file: Path, path: str, dataset: Any) -> Tensor:

@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors
-from tokenizers.models import WordPiece
+from tokenizers.models import WordLevel, WordPiece
 
+from distiltune.data.panics import panics_told
 from distiltune.errors import ModelError
 from distiltune.model.added_tokens import add_tokens
 from distiltune.model.small_json import check_size, read_json
+from distiltune.model.tokenizer_parts import check_parts
 from distiltune.model.vocabulary_case import check_case
 
 TOKENIZER_FILES: Final = ("tokenizer.json", "vocab.txt")
@@ -57,26 +59,18 @@ def load_tokenizer(directory: Path) -> Tokenizer:
 
     """
     file = tokenizer_file(directory)
-    try:
+    with panics_told(
+        "The tokenizer cannot be read.", str(file), "fetch or copy the file again; it is damaged or not complete."
+    ):
         tokenizer = _from_vocabulary(file) if file.name == "vocab.txt" else _from_json(file)
         add_tokens(tokenizer, directory)
         check_case(directory, tokenizer)
         tokenizer.no_truncation()
         tokenizer.no_padding()
-    except ModelError:
-        raise
-    except BaseException as error:  # the tokenizers library raises bare Exception, and a BaseException where it panics
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            raise
-        raise ModelError(
-            "The tokenizer cannot be read.",
-            where=f"{file} ({error})",
-            fix="fetch or copy the file again; it is damaged or not complete.",
-        ) from error
     absent = [token for token in ("[CLS]", "[SEP]") if tokenizer.token_to_id(token) is None]
     pieces = tokenizer.model
     # which fails at the first unknown word otherwise; a token that was only added to the vocabulary does not help it
-    if isinstance(pieces, WordPiece) and pieces.token_to_id(pieces.unk_token) is None:
+    if isinstance(pieces, WordPiece | WordLevel) and pieces.token_to_id(pieces.unk_token) is None:
         absent.append(pieces.unk_token)
     if absent:
         raise ModelError(
@@ -93,29 +87,9 @@ def n_token_ids(tokenizer: Tokenizer) -> int:
 
 
 def _from_json(file: Path) -> Tokenizer:
-    """The tokenizer that a ``tokenizer.json`` describes; one with regular expressions is refused, which may hang."""
-    parts = read_json(file)
-    if _has_regular_expression(parts):
-        raise ModelError(
-            "The tokenizer splits or replaces by a regular expression, which no DistilBERT's does.",
-            where=str(file),
-            fix="use a model with a BERT tokenizer.",
-        )
+    """The tokenizer that a ``tokenizer.json`` describes, if it is made of what DistilBERT's are made of."""
+    check_parts(read_json(file), file)
     return Tokenizer.from_file(str(file))
-
-
-def _has_regular_expression(parts: Mapping[str, Any]) -> bool:
-    """Whether a pattern is anywhere outside of the vocabulary."""
-    waiting = [value for name, value in parts.items() if name != "model"]
-    while waiting:
-        value = waiting.pop()
-        if isinstance(value, dict):
-            if "Regex" in value:
-                return True
-            waiting += value.values()
-        elif isinstance(value, list):
-            waiting += value
-    return False
 
 
 def check_vocabulary_file(directory: Path, tokenizer: Tokenizer) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from distiltune.errors import ModelError
 from distiltune.model.config import list_some, shown
 from distiltune.model.small_json import read_json
+from distiltune.model.tensor_bounds import check_pickle, check_safetensors
 from distiltune.model.tf_weights import read_tf_weights
 from distiltune.model.wrapped_names import inner_weights, without_wrapper
 
@@ -29,6 +30,9 @@ WEIGHT_FILES = (
 _TO_FLOAT32 = (torch.float16, torch.bfloat16, torch.float64)
 _LEGACY_ENDINGS = {".gamma": ".weight", ".beta": ".bias"}  # layer norms of the first PyTorch BERTs
 _LFS_POINTER = b"version https://git-lfs"
+_MAX_SHARING = 4
+"""How often, in the mean, a number of a file may be in its tensors: some share an embedding with their head."""
+
 _MAX_NAME_BYTES = 255
 """The longest name that file systems take; asking for a longer one is an error of the system, not a missing file."""
 
@@ -101,6 +105,7 @@ def _read_file(file: Path) -> dict[str, Tensor]:
 
 def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
+        check_safetensors(file)
         return load_file(file)
     except Exception as error:  # the library raises its own error, and for odd types or sizes several others
         raise _damaged(file, error) from error
@@ -108,6 +113,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _read_bin(file: Path) -> dict[str, Tensor]:
     try:
+        check_pickle(file)
         # Files from before PyTorch 1.6 are not zip archives and cannot be mapped into memory.
         loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except Exception as error:  # a damaged file makes torch.load raise nearly anything
@@ -118,6 +124,12 @@ def _read_bin(file: Path) -> dict[str, Tensor]:
     tensors = {str(key): value for key, value in inner.items() if isinstance(value, Tensor)}
     for key, tensor in tensors.items():
         _check_plain(file, key, tensor)
+    if sum(tensor.nbytes for tensor in tensors.values()) > _MAX_SHARING * file.stat().st_size:
+        raise ModelError(
+            "Many tensors share the same numbers, and come to more than the file holds.",
+            where=str(file),
+            fix="save the model again, each weight once.",
+        )
     return {key: tensor.detach() for key, tensor in tensors.items()}
 
 

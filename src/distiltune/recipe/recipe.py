@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, get_args
@@ -26,6 +25,7 @@ from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.other_names import OTHER_NAMES
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
 from distiltune.system.names import did_you_mean, names_beside, nearly
+from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.entry import Better
 from distiltune.tasks.settings import AllSettings
@@ -330,7 +330,7 @@ def read_settings(path: Path | str) -> dict[str, Any]:
         if Path(path).stat().st_size > _MAX_RECIPE_BYTES:
             raise RecipeError("The recipe is too large to be one.", where=str(path), fix=_A_RECIPE)
         with open_bytes(Path(path), _MAX_RECIPE_BYTES) as file:  # which waits for no pipe that nobody writes into
-            table = tomllib.loads(file.read().decode())
+            table = parse_toml(file.read().decode())
     except DataError as error:
         raise RecipeError(error.what, where=str(path), fix=_A_RECIPE) from error
     except OSError as error:
@@ -340,7 +340,7 @@ def read_settings(path: Path | str) -> dict[str, Any]:
             where=str(path),
             fix=f"{did_you_mean(near)}check the path, and that you may read it",
         ) from error
-    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, a null in the name, nested too deep
+    except ValueError as error:  # not TOML, not UTF-8, a null in the name, nested too deep
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path), fix=_A_RECIPE) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from distiltune.coach.scores import BlindScore
 from distiltune.coach.sickness import Advice
 from distiltune.data.sources import has_splits
 from distiltune.model.source import PACKAGED
 from distiltune.system.device import Machine
-from distiltune.tasks.analysis import Analysis
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
@@ -83,6 +84,8 @@ class RunSummary:
         analysis: where the best epoch's answers are right and where wrong, None if unknown.
         advice: what the coach says, the first thing to do first.
         warm_up: the data that was read before the training data or among it, None if there is none.
+        answers: what was given and wanted of each validation example, empty if unknown.
+        baselines: what the validation scores come to for who knows nothing of the texts; empty if unknown.
 
     """
 
@@ -114,6 +117,8 @@ class RunSummary:
     analysis: Analysis | None = None
     advice: tuple[Advice, ...] = ()
     warm_up: DataSummary | None = None
+    answers: tuple[ScoredAnswer, ...] = ()
+    baselines: tuple[BlindScore, ...] = ()
 
     @property
     def data(self) -> dict[str, DataSummary]:

@@ -9,6 +9,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from distiltune.errors import with_controls_shown
+
 _INDENT: Final = "  "
 _COMMAND: Final = re.compile(r"(?<=: )distiltune [a-z-]+(?: [^\s;,()]+| '[^']*'| \"[^\"]*\")*$")
 _WORD: Final = re.compile(r"\s*\S+")
@@ -52,9 +54,12 @@ def _broken(line: str, width: int, sign: str) -> list[str]:
 
 
 def print_line(console: Console, line: str) -> None:
-    """Print a line as it is, without markup: on a terminal broken between words and coloured, else whole and plain."""
+    """Print a line as it is, without markup: on a terminal broken between words and coloured, else whole and plain.
+
+    Control characters are shown: what data and file names hold does not command a terminal.
+    """
     severity = getattr(line, "severity", "")
-    for number, part in enumerate(line.split("\n")):
+    for number, part in enumerate(map(with_controls_shown, line.split("\n"))):
         head = _HEAD.match(part) if severity and not number else None
         whole = part.startswith("coach: ")  # of the coach the whole sentence, of a list its first word
         for place, piece in enumerate(wrapped(part, console.width) if console.is_terminal else [part]):

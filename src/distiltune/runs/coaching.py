@@ -30,10 +30,12 @@ from distiltune.training.vitals import frozen_share, still_parts
 
 @dataclass(frozen=True, slots=True)
 class CoachFindings:
-    """What the coach has to say about a run that has ended."""
+    """What the coach has to say about a run that has ended, and what there is to see in its answers."""
 
     advice: tuple[Advice, ...]
     analysis: Analysis | None
+    answers: tuple[ScoredAnswer, ...]
+    baselines: tuple[BlindScore, ...]
 
 
 def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
@@ -108,6 +110,7 @@ def sum_up_run(
     is too short to pay for it.
     """
     analysis = None
+    scored: tuple[ScoredAnswer, ...] = ()
     evidence = replace(coach.evidence, ended=True)
     if validation is not None and isinstance(task, Coached) and (run.path / task.prediction_files[0]).is_file():
         analysis, scored = task.analyse(validation, run.path)
@@ -116,7 +119,7 @@ def sum_up_run(
     if probe is not None and needs_probe(evidence):
         evidence = replace(evidence, probe=probe())
     coach.end(evidence)
-    return CoachFindings(advise(evidence), analysis)
+    return CoachFindings(advise(evidence), analysis, scored, evidence.facts.blind_scores)
 
 
 def write_answers(run: RunDirectory, scored: tuple[ScoredAnswer, ...]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Final
 from distiltune.errors import TrainingError
 from distiltune.system import lock
 from distiltune.system.durable import find_link, left_over_of, write_whole
+from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.table import TASKS
 
 _BEFORE_A_RUN: Final = frozenset({lock.NAME, ".recipe.toml.new"})
@@ -74,8 +74,8 @@ class RunDirectory:
     def is_run(self) -> bool:
         """Whether a run was begun here: its recipe as run is there, and its log or nothing yet that comes after it."""
         try:
-            table = tomllib.loads(self.recipe.read_text(encoding="utf-8"))
-        except (OSError, ValueError, RecursionError):
+            table = parse_toml(self.recipe.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
             return False
         begun = _BEFORE_A_RUN | {self.recipe.name, self.checkpoints.name}
         return "versions" in table and (self.log.is_file() or self._names() <= begun)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from distiltune.errors import TrainingError
 from distiltune.recipe.choose_task import USUAL
 from distiltune.runs.directory import RunDirectory
 from distiltune.system.names import did_you_mean, names_beside
+from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.analysis import Counts, ScoredAnswer
 from distiltune.training.loop import EpochReport, StepReport
 
@@ -69,8 +69,10 @@ def read_run(path: Path) -> RunRecord:
     """
     run = RunDirectory(path)
     try:
-        surroundings = tomllib.loads(run.recipe.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        surroundings = parse_toml(run.recipe.read_text(encoding="utf-8"))
+        data = surroundings.get("data", {})
+        fingerprints = {name: each.get("fingerprint", "") for name, each in data.items()}
+    except (OSError, ValueError, AttributeError) as error:  # the last where a table is none
         if not path.exists():
             near = did_you_mean(names_beside(path))
             raise TrainingError("There is no such run.", where=str(path), fix=f"{near}give a run directory") from error
@@ -86,7 +88,7 @@ def read_run(path: Path) -> RunRecord:
     return RunRecord(
         name=path.resolve().name,
         settings=surroundings.get("recipe", {}),
-        fingerprints={name: data.get("fingerprint", "") for name, data in surroundings.get("data", {}).items()},
+        fingerprints=fingerprints,
         epochs=epochs,
         steps=tuple(line.report for line in lines if isinstance(line.report, StepReport)),
         best_epoch=best[-1] if best else epochs[-1].epoch,
@@ -126,7 +128,7 @@ def _read_lines(path: Path, read: Callable[[dict[str, Any]], R], *, may_end_earl
     for number, line in enumerate(lines, start=1):
         try:
             found.append(read(json.loads(line)))
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OverflowError) as error:
             raise TrainingError(
                 f"The run's {path.name} is damaged, or of another version of distiltune.",
                 where=f"{path}, line {number}",

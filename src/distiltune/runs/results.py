@@ -46,7 +46,11 @@ def write_results(
     findings = _sum_up(run, prepared, coach, may_probe)
     total_seconds = time.perf_counter() - prepared.began
     summary = replace(
-        _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
+        _summary(run, prepared, keeper, best, total_seconds),
+        analysis=findings.analysis,
+        advice=findings.advice,
+        answers=findings.answers,
+        baselines=findings.baselines,
     )
     loaded, task = prepared.loaded, prepared.task
     tensors = keep_adapter(run, _to_keep(read_weights(best_directory), task), prepared.recipe, task)

@@ -19,6 +19,9 @@ import torch
 from distiltune.errors import RecipeError
 from distiltune.system.host import FLOAT32_PRODUCTS, one_blas_thread
 
+MAX_THREADS = 1_024
+"""The most threads of tensor work: asked for many more than the system gives, PyTorch ends in a segmentation fault."""
+
 _M_TRIM_THRESHOLD = -1  # of glibc's mallopt(3)
 _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
@@ -199,9 +202,13 @@ def set_threads(n_threads: int) -> int:
     NumPy's products get one thread a caller: their threads and PyTorch's would wait for each other's cores.
 
     Raises:
-        RecipeError: if it is below 0.
+        RecipeError: if it is below 0, or more than `MAX_THREADS`.
 
     """
+    if n_threads > MAX_THREADS:
+        raise RecipeError(
+            f"threads is {n_threads:,}; it may be at most {MAX_THREADS:,}.", where="threads", fix="0 takes all cores"
+        )
     if n_threads < 0:
         raise RecipeError(f"threads is {n_threads}; it must be at least 0.", where="threads", fix="0 takes all cores")
     chosen = n_threads or usable_cores()

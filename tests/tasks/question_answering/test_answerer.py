@@ -20,6 +20,7 @@ from distiltune.report.answers import answer_lines
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.documents import as_documents, sentence_around
 from distiltune.tasks.question_answering.features import WindowSettings
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 from tests.helpers import TINY, people, write_tiny_model
 
 
@@ -304,9 +305,46 @@ def test_a_question_that_is_cut_is_told(model: Path) -> None:
     asked = people().examples[0]
     long = f"{asked.question} " * 3
     first, cut, last = answerer.ask([asked.question, long, asked.question], asked.context)
-    assert first.notes == last.notes == ()
+    assert first.notes == last.notes == (ALWAYS_ANSWERS,)
     assert cut.question == long
     assert "longer than 4 tokens" in cut.notes[0]
     assert json.loads(json.dumps(cut.as_json()))["notes"] == list(cut.notes)
     lines = answer_lines(cut, show_question=True, show_others=False)
     assert any(cut.notes[0] in line.plain for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "sentence"),
+    [
+        ("他住在北京。她住在上海！你呢？", "上海", "她住在上海！"),
+        ("彼は「行く。」と言った。次は東京です。", "東京", "次は東京です。"),
+        ("أين يسكن؟ يسكن في حيفا. ومتى؟", "حيفا", "يسكن في حيفا."),
+        ("یہ لاہور ہے۔ وہ کراچی ہے۔ ختم", "کراچی", "وہ کراچی ہے۔"),
+        ("राम दिल्ली में है। सीता मुंबई में है। और", "मुंबई", "सीता मुंबई में है।"),
+        ("One is 1.8 m. Two is not. Three.", "Two", "Two is not."),
+    ],
+    ids=["Chinese", "Japanese", "Arabic", "Urdu", "Hindi", "English"],
+)
+def test_sentences_end_as_their_language_ends_them(text: str, answer: str, sentence: str) -> None:
+    start = text.index(answer)
+    low, high = sentence_around(text, start, start + len(answer))
+    assert text[low:high] == sentence
+
+
+def test_no_quote_begins_or_ends_inside_a_word() -> None:
+    words = [f"word{i:04}" for i in range(400)]
+    text = " ".join(words)
+    for number in (60, 61, 200, 201):
+        start = text.index(words[number])
+        low, high = sentence_around(text, start, start + 8)
+        assert all(word in words for word in text[low:high].split())
+        assert high - low > 700
+
+
+def test_who_cannot_decline_or_read_the_script_says_so(people_model: Path) -> None:
+    asked = people().examples[0]
+    always, declining = Answerer(people_model, threads=1), Answerer(people_model, threads=1, null_threshold=0.0)
+    assert always(asked.question, asked.context).notes == (ALWAYS_ANSWERS,)
+    assert declining(asked.question, asked.context).notes == ()
+    (note,) = declining("ใครลงนาม", asked.context).notes
+    assert "vocabulary" in note

@@ -14,7 +14,7 @@ import numpy as np
 from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import required
-from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, ShownAnswer
 from distiltune.tasks.multiple_choice.examples import ChoiceExample
 from distiltune.tasks.statistics import breakdown, calibration_in_bins, marked_stretches, mean_interval, share_interval
 
@@ -113,10 +113,10 @@ def _scores(group: Sequence[_Given]) -> dict[str, Interval]:
     return {"Right": share_interval(sum(each.exact for each in group), len(group)).in_percent()}
 
 
-def _wrong_answer(each: _Given) -> WrongAnswer:
+def _wrong_answer(each: _Given) -> ShownAnswer:
     example = each.example
     asked = example.question or example.context
-    return WrongAnswer(
+    return ShownAnswer(
         title=asked if len(asked) <= _TITLE_CHARACTERS else f"{asked[:_TITLE_CHARACTERS]}…",
         given=example.choices[each.choice],
         wanted=example.choices[each.gold],

@@ -33,6 +33,7 @@ from distiltune.tasks.question_answering.found_answers import FoundAnswer, ReadP
 from distiltune.tasks.question_answering.inference import DecodingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reply_html import reply_html
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS, cut_note, uncovered_note, unread_note
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
 from distiltune.tasks.trained import load_trained
@@ -337,19 +338,15 @@ class Answerer:
                 found[number].append(self._read(prepared.parts[i], own, share, n_best))
             if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
                 reply = self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
-                notes = [self._cut_note()] if number in cut else []
-                notes += [] if is_whole[number] else [_unread_note(reply.read_share)]
-                replies.append(replace(reply, notes=tuple(notes)))
+                notes = [
+                    cut_note(self._windows.max_question_tokens) if number in cut else "",
+                    "" if is_whole[number] else unread_note(reply.read_share),
+                    uncovered_note(reply.question, self._loaded.tokenizer),
+                    ALWAYS_ANSWERS if self.null_threshold is None and reply.answer is not None else "",
+                ]
+                replies.append(replace(reply, notes=tuple(filter(None, notes))))
                 found[number] = []
         return replies
-
-    def _cut_note(self) -> str:
-        """What is said of a question that is longer than the windows' limit."""
-        limit = self._windows.max_question_tokens
-        return (
-            f"The question is longer than {limit:,} tokens, so only its first {limit:,} are read; "
-            "max_question_tokens sets that, within what a window holds."
-        )
 
     def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], share: float, n_best: int) -> ReadPart:
         """The best candidates of one part: the first of all, and the best that share no character."""
@@ -378,13 +375,6 @@ class _Asking(BaseModel):
 
     n_best: Positive
     passages: Count
-
-
-def _unread_note(read_share: float) -> str:
-    """What is said where time ran out."""
-    if not read_share:
-        return "Time ran out before anything was read for this question: ask it again, alone or of less text."
-    return f"Time ran out when {read_share:.0%} of the text was read; this is the best of that."
 
 
 def _windows(stored: Mapping[str, int], limit: int, given: Mapping[str, int]) -> WindowSettings:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from itertools import islice, pairwise
 from typing import Literal
 
+from distiltune.data.marks import in_form
 from distiltune.tasks.question_answering.examples import Answer
 
 Repair = Literal[
@@ -283,8 +284,8 @@ def _fold(text: str) -> _Folded:
 @lru_cache(maxsize=4096)
 def _fold_cluster(cluster: str) -> str:
     """Caseless and in one form: the Unicode standard's compatibility caseless match (D146), decomposed."""
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", cluster).casefold())
-    return unicodedata.normalize("NFKD", folded.casefold())
+    folded = in_form("NFKD", in_form("NFKD", cluster).casefold())
+    return in_form("NFKD", folded.casefold())
 
 
 # Several questions share a context, one after the other

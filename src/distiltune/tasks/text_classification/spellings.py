@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from distiltune.data.example_set import ExampleSet
-from distiltune.data.marks import without_unseen
+from distiltune.data.marks import in_form, without_unseen
 from distiltune.data.row_findings import RowFinding
 from distiltune.tasks.prediction_rows import place_of
 from distiltune.tasks.text_classification.examples import TextExample
@@ -21,7 +20,7 @@ _LIKE_NONE: Final = frozenset({"n/a", "na", "nan", "none", "null", "nil", "-", "
 
 def spelling_key(label: str) -> str:
     """What is the same for all spellings of a label: without case, white space, unseen signs, Unicode form, ``.0``."""
-    folded = " ".join(unicodedata.normalize("NFKC", without_unseen(label)).casefold().split())
+    folded = " ".join(in_form("NFKC", without_unseen(label)).casefold().split())
     whole = _WHOLE.fullmatch(folded)
     return whole[1] if whole else folded
 
