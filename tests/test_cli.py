@@ -109,8 +109,10 @@ def test_help_does_not_wait_for_the_slow_libraries(arguments: list[str]) -> None
 
 def test_every_setting_of_the_recipe_is_a_flag(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     from distiltune.recipe.recipe import IN_PYTHON, Recipe
+    from distiltune.tasks.table import TASKS
 
-    assert run("train", "--help") == 0
+    for task in TASKS:
+        assert run("train", "--help-all", "--task", task) == 0
     text = capsys.readouterr().out
     names = [name for name in Recipe.model_fields if name not in IN_PYTHON]
     flags = {name: "recipe" if name == "base" else name.replace("_", "-") for name in names}

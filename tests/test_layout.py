@@ -13,6 +13,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("version", "report/answers"),
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
+    "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
+    "commands/test_flags.py": ("settings/other_names",),
+    "commands/test_wrong_calls.py": ("commands/naming",),
     "coach/test_advice.py": (
         *("checks/concerns", "coach/answers", "coach/evidence", "coach/learning", "coach/sickness"),
         "tasks/question_answering/check/training",
@@ -48,18 +51,27 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "python/test_showing.py": ("tasks/question_answering/reply_html",),
     "recipe/test_recipe.py": ("settings/engine", "settings/marks", "settings/stored", "tasks/settings"),
     "report/test_page.py": (
-        *("report/markup", "report/page_answers", "report/run_summary", "tasks/question_answering/guide"),
+        *(f"report/{name}" for name in ("markup", "page_answers", "page_labels", "page_predictions", "run_summary")),
+        "tasks/question_answering/guide",
     ),
     "report/test_stages.py": ("progress", "report/console"),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/multiple_choice/test_read.py": tuple(
+        f"tasks/multiple_choice/{name}" for name in ("choice_rows", "columns", "examples", "right_choices")
+    ),
+    "tasks/multiple_choice/test_task.py": tuple(
+        f"tasks/multiple_choice/{name}"
+        for name in ("analysis", "answerer", "check", "entry", "evaluation", "guide", "labelled", "names")
+    ),
     "tasks/question_answering/check/test_data_check.py": tuple(
         f"tasks/question_answering/check/{name}" for name in ("fix", "repeats", "scripts", "windows")
     ),
@@ -67,7 +79,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("serving/asking", "serving/gate", "serving/metrics", "serving/reference", "serving/server"),
         "tasks/question_answering/serve/forms",
     ),
-    "tasks/question_answering/test_answerer.py": ("inference/precision", "tasks/question_answering/documents"),
+    "tasks/question_answering/test_answerer.py": (
+        *("inference/precision", "tasks/question_answering/documents", "tasks/question_answering/found_answers"),
+    ),
     "tasks/question_answering/test_features.py": ("data/windows", "tasks/question_answering/examples"),
     "tasks/question_answering/test_question_data.py": (
         "data/example_set",
@@ -75,6 +89,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
         f"tasks/question_answering/{name}"

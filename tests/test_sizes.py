@@ -9,10 +9,13 @@ from tools import sizes
 LONGER_FUNCTIONS: dict[str, str] = {}
 LONGER_FILES: dict[str, str] = {}
 MORE_PARAMETERS: dict[str, str] = {
+    "commands/asking.py:ask": "a parameter is a flag of the command",
+    "commands/making.py:make_questions": "a parameter is a flag of the command",
     "commands/models.py:export": "a parameter is a flag of the command",
-    "commands/using.py:ask": "a parameter is a flag of the command",
     "commands/serving.py:serve": "a parameter is a flag of the command",
+    "commands/training.py:distill": "a parameter is a flag of the command",
     "export/onnx.py:export_onnx": "public; all but two by keyword only, each a flag of `export`",
+    "python/making.py:make_questions": "public; all but two by keyword only, each a flag of `make-questions`",
     "python/models.py:export_onnx": "the same, with data in memory",
     "python/estimators.py:DistilBertClassifier.__init__": "scikit-learn reads the parameters off this signature",
     "python/estimators.py:DistilBertRegressor.__init__": "the same",

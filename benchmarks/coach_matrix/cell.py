@@ -120,7 +120,7 @@ def _overheard(kind: Kind, known: list[Evidence]) -> Iterator[None]:
             getattr(ready.loaded.model, kind.still).requires_grad_(False)
         if kind.rate is None:
             return ready
-        n_steps = ready.recipe.epochs * ready.steps_per_epoch
+        n_steps = ready.plan.n_steps
         fitting = fitting_rate(ready.task.name, ready.loaded.source.config.hidden_size, n_steps)
         return replace(ready, recipe=ready.recipe.with_changes(learning_rate=min(1.0, kind.rate * fitting)))
 

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
     from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
     from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
+    from distiltune.python.making import make_questions
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, cross_validate, find_lr, tune
     from distiltune.python.training import distill, fine_tune, resume
     from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
+    from distiltune.tasks.multiple_choice.answerer import ChoiceAnswerer
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.text_classification.classifier import TextClassifier
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Answerer",
+    "ChoiceAnswerer",
     "DistiltuneError",
     "EntityMarker",
     "EpochReport",
@@ -54,6 +57,7 @@ __all__ = [
     "export_onnx",
     "find_lr",
     "fine_tune",
+    "make_questions",
     "pipeline",
     "predict",
     "push",
@@ -64,6 +68,7 @@ __all__ = [
 
 _HOMES = {
     "Answerer": "distiltune.tasks.question_answering.answerer",
+    "ChoiceAnswerer": "distiltune.tasks.multiple_choice.answerer",
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "EpochReport": "distiltune.training.loop",
@@ -81,6 +86,7 @@ _HOMES = {
     "export_onnx": "distiltune.python.models",
     "find_lr": "distiltune.python.studies",
     "fine_tune": "distiltune.python.training",
+    "make_questions": "distiltune.python.making",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
     "predict": "distiltune.python.using",
     "push": "distiltune.python.models",

@@ -6,7 +6,14 @@ import signal
 import sys
 import traceback
 
-from distiltune.commands.output import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_USAGE, in_words, show_what_can_be_shown
+from distiltune.commands.output import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_USAGE,
+    in_words,
+    say_error,
+    show_what_can_be_shown,
+)
 from distiltune.errors import DistiltuneError, RecipeError
 
 
@@ -17,15 +24,15 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     try:
         # Here, since it reads the table of tasks: a package that brings a broken one is told of as any other error.
-        from distiltune.commands.app import app
+        from distiltune.commands.app import run
 
         if getattr(signal.getsignal(signal.SIGINT), "__name__", "") == "leave_at_once":  # of __main__
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        app(arguments, prog_name="distiltune")
+        run(arguments)
     except DistiltuneError as error:
         if debug:
             traceback.print_exc()
-        print(f"distiltune: {error}", file=sys.stderr)
+        say_error(error)
         sys.exit(EXIT_USAGE if isinstance(error, RecipeError) else EXIT_FAILED)
     except KeyboardInterrupt:
         print("distiltune: interrupted", file=sys.stderr)
@@ -36,7 +43,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             raise
-        print(f"distiltune: {in_words(error)}", file=sys.stderr)
+        say_error(in_words(error))
         sys.exit(EXIT_FAILED)
 
 

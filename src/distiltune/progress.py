@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Final, Protocol
+
+TRAINING: Final = "training"
+"""The stage under which the steps of a run are told, counted over the whole of it."""
+_SECONDS_BETWEEN: Final = 1.0
 
 
 class Hears(Protocol):
@@ -36,6 +41,20 @@ def heard_by(hears: Hears) -> Iterator[None]:
 def tell(stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
     """Say how far a stage is; arguments as `Hears` has them."""
     _hears.get()(stage, unit, n_done, n_all)
+
+
+class OnceASecond:
+    """Says how far a stage is, at most once a second: for work whose parts may be much shorter, or much longer."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
+        """As `tell`."""
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _SECONDS_BETWEEN
+            tell(stage, unit, n_done, n_all)
 
 
 def shown_seconds(seconds: float) -> str:

@@ -109,7 +109,7 @@ def test_it_trains_as_written_by_the_command_line(tmp_path: Path) -> None:
 
 def test_its_setting_is_a_flag_and_help_says_whose(tmp_path: Path) -> None:
     install(tmp_path)
-    done = distiltune_with(tmp_path, "train", "--help")
+    done = distiltune_with(tmp_path, "train", "--task", "odd-word", "--help")
     assert done.returncode == 0
     panel = done.stdout.partition("Only odd word")[2].partition("╰")[0]
     assert "--odd-case" in panel
@@ -142,7 +142,7 @@ def test_a_broken_package_is_told_in_one_message_that_names_it(problem: str, tmp
 
 def test_a_task_whose_code_cannot_be_imported_is_told_when_it_is_asked_for(tmp_path: Path) -> None:
     install(tmp_path, {TASK: ("import json", "import no_such_module")})
-    assert distiltune_with(tmp_path, "train", "--help").returncode == 0
+    assert distiltune_with(tmp_path, "train", "--task", "odd-word", "--help").returncode == 0
     (tmp_path / "odd.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows()))
     done = distiltune_with(tmp_path, "train", "--train", tmp_path / "odd.jsonl", "--output", tmp_path / "run")
     assert done.returncode == 1

@@ -15,7 +15,8 @@ from distiltune.progress import tell
 from distiltune.python.showing import reporter_of_here, shown_here, told
 from distiltune.report.console import ConsoleReporter
 from distiltune.report.notebook import NotebookReporter
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
 from distiltune.training.reporter import Quiet
 from tests.helpers import people, write_squad
 

@@ -15,12 +15,13 @@ from distiltune.tasks.analysis import (
     BreakdownRow,
     CalibrationBin,
     Interval,
+    ShownAnswer,
     Stretch,
-    WrongAnswer,
 )
 from distiltune.tasks.question_answering.guide import question_answering_guide
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),
@@ -97,7 +98,7 @@ def an_analysis() -> Analysis:
             CalibrationBin(20, 0.9, Interval(0.8, 0.58, 0.92)),
         ),
         calibration_error=0.094,
-        wrong=(WrongAnswer("Who built it?", "Bob", "Ada", 0.93, passage),),
+        wrong=(ShownAnswer("Who built it?", "Bob", "Ada", 0.93, passage),),
     )
 
 
@@ -135,7 +136,7 @@ def a_run(n_epochs: int = 5, *, validation: bool = True, max_window_tokens: int 
         columns=COLUMNS,
         epochs=epochs,
         steps=step_reports(n_epochs, steps_per_epoch=500, log_every=10),
-        steps_per_epoch=500,
+        plan=StepPlan.of([500] * n_epochs),
         best_epoch=best,
         monitor="validation_loss",
         final_metrics=epochs[best].validation,

@@ -12,6 +12,7 @@ import pytest
 from distiltune.report.curves import describe_curves, draw_curves, step_curve
 from distiltune.report.run_summary import RunSummary
 from distiltune.training.loop import StepReport
+from distiltune.training.plan import StepPlan
 
 from .a_run import COLUMNS, a_run
 
@@ -68,7 +69,7 @@ def steps(losses: list[float], log_every: int = 10, steps_per_epoch: int = 25) -
 
 
 def test_a_short_run_is_drawn_line_by_line() -> None:
-    x, y, n_steps = step_curve(steps([float(step) for step in range(50)]), 25)
+    x, y, n_steps = step_curve(steps([float(step) for step in range(50)]), StepPlan.of([25, 25]))
     assert x == [10 / 25, 20 / 25, 25 / 25, 30 / 25, 40 / 25, 50 / 25]
     assert y == [9.0, 19.0, 24.0, 29.0, 39.0, 49.0]
     assert n_steps == 10  # as most lines; the last of an epoch and the first after it cover five
@@ -76,7 +77,7 @@ def test_a_short_run_is_drawn_line_by_line() -> None:
 
 def test_a_long_run_is_averaged_over_steps_and_never_across_epochs() -> None:
     reports = [StepReport(step // 600, step, 1_200, float(step), 1e-5, 1.0) for step in range(1_200)]
-    x, y, n_steps = step_curve(reports, 600)
+    x, y, n_steps = step_curve(reports, StepPlan.of([600, 600]))
     assert n_steps == 3
     assert len(x) == len(y) == 400
     assert y[:2] == [1.0, 4.0]
@@ -85,7 +86,7 @@ def test_a_long_run_is_averaged_over_steps_and_never_across_epochs() -> None:
 
 def test_nan_is_not_averaged_away() -> None:
     reports = [StepReport(0, step, 900, math.nan if step == 4 else 1.0, 1e-5, 1.0) for step in range(900)]
-    _, y, _ = step_curve(reports, 900)
+    _, y, _ = step_curve(reports, StepPlan.of([900]))
     assert math.isnan(y[1])
     assert y[0] == y[2] == 1.0
 

@@ -8,6 +8,7 @@ from typing import Any
 from distiltune.report.notebook import NotebookDisplay, NotebookReporter, NotebookStages, ProgressBar
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 COLUMNS = (TableColumn("Train Loss", "train", "loss"), TableColumn("Validation Loss", "validation", "loss"))
 
@@ -53,7 +54,7 @@ def test_a_run_is_one_output_that_is_renewed() -> None:
     published, clock = Published(), Clock()
     reporter = a_run(published, clock)
     reporter.note("run: runs/<mine>")
-    reporter.begin(COLUMNS, 2, 10)
+    reporter.begin(COLUMNS, StepPlan.of([10, 10]))
     for number in range(2):
         clock.now += 1.0
         reporter.step(StepReport(number, 10 * number + 4, 5, 0.5, 1e-3, 900.0))
@@ -77,7 +78,7 @@ def test_a_run_is_one_output_that_is_renewed() -> None:
 def test_while_it_goes_there_is_a_bar_with_the_time_left() -> None:
     published, clock = Published(), Clock()
     reporter = a_run(published, clock)
-    reporter.begin(COLUMNS, 2, 10)
+    reporter.begin(COLUMNS, StepPlan.of([10, 10]))
     reporter.step(StepReport(0, 1, 2, 0.5, 1e-3, 900.0))
     clock.now = 3.0
     reporter.step(StepReport(0, 4, 3, 0.25, 1e-3, 1_900.0))
@@ -89,7 +90,7 @@ def test_while_it_goes_there_is_a_bar_with_the_time_left() -> None:
 def test_it_is_not_renewed_at_every_step() -> None:
     published, clock = Published(), Clock()
     reporter = a_run(published, clock)
-    reporter.begin(COLUMNS, 1, 1_000)
+    reporter.begin(COLUMNS, StepPlan.of([1_000]))
     before = len(published.outputs)
     for step in range(1_000):
         clock.now += 0.01
@@ -101,7 +102,7 @@ def test_without_html_the_same_is_there_as_text() -> None:
     published, clock = Published(), Clock()
     reporter = a_run(published, clock)
     reporter.note("run: runs/mine")
-    reporter.begin(COLUMNS, 1, 10)
+    reporter.begin(COLUMNS, StepPlan.of([10]))
     reporter.epoch(epoch(0, 0.5), is_best=True)
     reporter.note("coach: fine")
     reporter.close()

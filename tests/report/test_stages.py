@@ -6,9 +6,11 @@ import re
 import pytest
 from rich.console import Console
 
-from distiltune.progress import heard_by, tell
-from distiltune.report.console import working
+from distiltune.progress import TRAINING, OnceASecond, heard_by, tell
+from distiltune.report.console import ConsoleReporter, working
 from distiltune.report.stages import SECONDS_BETWEEN_LINES, Stages
+from distiltune.training.loop import StepReport
+from distiltune.training.plan import StepPlan
 
 
 class Clock:
@@ -94,3 +96,46 @@ def test_what_is_told_is_heard_within_and_by_nobody_else(capsys: pytest.CaptureF
     assert heard == [("reading", "rows", 2, None), ("writing", "", 0, None)]
     assert drawn(console)[-1].endswith("3/4 windows")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (120, "3/10 steps  loss 1.5000  lr 1.00e-05  900 tokens/s  14 s left, run 54 s"),
+        (60, "3/10 0.5/s 14 s left, run 54 s"),
+        (40, "3/10 0.5/s 14 s left, run 54 s"),
+        (24, "3/10 0.5/s 14 s"),
+    ],
+)
+def test_the_time_left_of_the_run_stands_beside_that_of_the_epoch(width: int, words: str) -> None:
+    console, clock = terminal(width), Clock()
+    reporter = ConsoleReporter(console, clock)
+    reporter._stages = Stages(console, lambda line: None, clock)
+    reporter.begin((), StepPlan.of([10, 10, 10]))
+    reporter.working(TRAINING, "steps", 1)
+    clock.seconds += 4
+    reporter.step(StepReport(0, 2, 30, 1.5, 1e-5, 900.0))
+    reporter.close()
+    last = drawn(console)[-1]
+    assert last.startswith("epoch 0 ")
+    assert last.endswith(words)
+    assert len(last) <= width
+    for n_done in (10, 11, 20, 21, 25):
+        clock.seconds += 2
+        reporter.working(TRAINING, "steps", n_done)
+    reporter.close()
+    last = drawn(console)[-1]
+    assert last.startswith("epoch 2 ")
+    assert "run" not in last, "in the last epoch the two are the same"
+
+
+def test_how_far_a_training_is_is_told_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither at every one of many short steps, nor only at every tenth of long ones."""
+    clock, heard = Clock(), list[int]()
+    monkeypatch.setattr("time.monotonic", clock)
+    told = OnceASecond()
+    with heard_by(lambda stage, unit="", n_done=0, n_all=None: heard.append(n_done)):
+        for step in range(1, 41):
+            told(TRAINING, "steps", step)
+            clock.seconds += 0.125 if step < 30 else 5.0
+    assert heard == [1, 9, 17, 25, *range(31, 41)]

@@ -113,4 +113,4 @@ def test_what_lies_on_the_disk_is_not_taken_for_a_name_on_the_hub(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "runs" / "mine").mkdir(parents=True)
     names = ["starter", "runs/mine", "runs/other", "train.json", "./here", "squad", "distilbert/base"]
-    assert find_hub_names(names) == {"runs/other", "squad", "distilbert/base"}
+    assert find_hub_names(names) == {"squad", "distilbert/base"}

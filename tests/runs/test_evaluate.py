@@ -13,6 +13,7 @@ from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.evaluate import evaluate, predict
+from distiltune.tasks.table import TASKS
 from tests.helpers import people, train_on_people, write_squad
 
 
@@ -82,8 +83,8 @@ def test_the_commands_have_a_flag_for_each(
     command: str, settings: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr("sys.argv", ["distiltune", command, "--help"])
-    with pytest.raises(SystemExit):
+    for task in TASKS:
+        monkeypatch.setattr("sys.argv", ["distiltune", command, "--task", task, "--help-all"])
         cli.main()
     flags = {word for word in capsys.readouterr().out.split() if word.startswith("--")}
     assert {f"--{name.replace('_', '-')}" for name in settings} <= flags

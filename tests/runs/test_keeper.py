@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from distiltune.errors import TrainingError
+from distiltune.progress import TRAINING, heard_by
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import BadSteps, Files, Judgement, RunKeeper
 from distiltune.training.checkpoint import read_checkpoint, read_weights
@@ -158,3 +159,11 @@ def test_no_epoch_with_a_number_is_an_error_that_says_what_to_do(tmp_path: Path)
         run.keeper.best_epoch()
     assert "learning-rate" in caught.value.fix
     assert not list(run.directory.checkpoints.glob("best*"))
+
+
+def test_between_steps_it_tells_how_far_the_run_is(tmp_path: Path) -> None:
+    """Not only where a line is logged: steps may take long."""
+    run, heard = Run(tmp_path / "run"), list[tuple[str, int]]()
+    with heard_by(lambda stage, unit="", n_done=0, n_all=None: heard.append((stage, n_done))), run.log:
+        run.keeper.between_steps(3, LoopState)
+    assert heard == [(TRAINING, 3)]

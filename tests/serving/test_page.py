@@ -3,35 +3,34 @@
 from __future__ import annotations
 
 import json
-import shutil
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 pytest.importorskip("playwright", reason="needs the extra `dev`")
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
+from distiltune.inference.certainty import certainty
 from distiltune.serving.batching import BatchSettings
 from distiltune.serving.gate import Limits
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.serve.service import question_answering_app
 from tests.helpers import people
+from tests.serving.in_browser import CHROMIUM, SHOWN, opened, paste
 from tests.serving.in_thread import InThread, serve_in_thread
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
 
 ASKED = people().examples[0]
 MAX_BYTES = 20_000
-SHOWN = "#reading mark.shown"
 PLACE_OF_MARK = """() => {
     const mark = document.querySelector('#reading mark.shown');
     const before = document.createRange();
@@ -40,17 +39,7 @@ PLACE_OF_MARK = """() => {
     const start = Array.from(before.toString()).length;
     return [start, start + Array.from(mark.textContent).length];
 }"""
-WIDTHS = {"desktop": (1_280, 800), "phone": (375, 667)}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        )
-        yield launched
-        launched.close()
+WIDTHS = {"desktop": (1_280, 720), "phone": (375, 667), "tablet": (820, 1_180), "wide": (2_560, 1_440)}
 
 
 def _serve(answerer: Answerer) -> InThread:
@@ -74,38 +63,8 @@ def silent_server(people_model: Path) -> Iterator[InThread]:
 
 
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-    made.set_default_timeout(30_000)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def page(context: BrowserContext, server: InThread) -> Iterator[Page]:
-    yield from _opened(context, server.url)
-
-
-def _opened(context: BrowserContext, url: str) -> Iterator[Page]:
-    """The page at an address; nothing is fetched from elsewhere, and nothing breaks its own rules meanwhile."""
-    page = context.new_page()
-    elsewhere: list[str] = []
-    broken: list[str] = []
-    page.on("request", lambda request: None if request.url.startswith(url) else elsewhere.append(request.url))
-    page.on("pageerror", lambda error: broken.append(str(error)))
-    page.on("console", lambda said: broken.append(said.text) if "Content Security Policy" in said.text else None)
-    page.on("dialog", lambda dialog: broken.append(dialog.message))
-    page.goto(url)
-    expect(page.locator("#model")).to_contain_text("people")
-    yield page
-    assert elsewhere == []
-    assert broken == []
-
-
-def paste(page: Page, text: str) -> None:
-    """As a person does: through the clipboard."""
-    page.evaluate("text => navigator.clipboard.writeText(text)", text)
-    page.locator("#text").press("Control+v")
+    yield from opened(context, server.url)
 
 
 def ask(page: Page, question: str = ASKED.question) -> None:
@@ -143,7 +102,8 @@ def test_the_answer_is_marked_at_its_characters(page: Page, server: InThread, te
     assert page.locator("#reading").text_content() == text
     assert page.locator("#sentence mark").text_content() == answer["text"]
     assert page.locator("#sentence").text_content() == answer["sentence"]
-    expect(page.locator("#confidence")).to_contain_text("Confidence")
+    assert (page.locator("#confidence strong").text_content() or "") == certainty(answer["confidence"])
+    expect(page.locator("#confidence")).to_contain_text("%")
     expect(page.locator("#announcement")).to_contain_text("Answer:")
 
 
@@ -187,7 +147,7 @@ def test_other_candidates_are_shown_on_hover_and_by_arrow_keys(page: Page) -> No
 
 
 def test_no_answer_is_said_plainly(context: BrowserContext, silent_server: InThread) -> None:
-    for page in _opened(context, silent_server.url):
+    for page in opened(context, silent_server.url):
         paste(page, ASKED.context)
         ask(page)
         expect(page.locator("#answer")).to_have_text("The text does not tell.")
@@ -219,7 +179,7 @@ def test_too_large_a_text_is_said_before_and_by_the_server(page: Page) -> None:
 
 def test_a_server_that_is_gone_is_said(context: BrowserContext, people_model: Path) -> None:
     running = _serve(Answerer(people_model, threads=1))
-    for page in _opened(context, running.url):
+    for page in opened(context, running.url):
         paste(page, ASKED.context)
         running.stop()
         ask(page)
@@ -245,17 +205,21 @@ def test_everything_by_keyboard(page: Page) -> None:
     assert focused() == "skip"
     page.keyboard.press("Tab")
     assert focused() == "open"
+    for button in ("open-folder", "add"):
+        page.keyboard.press("Tab")
+        assert focused() == button
     page.keyboard.press("Tab")
     assert focused() == "text"
     page.keyboard.insert_text(ASKED.context)
-    page.keyboard.press("Tab")
-    assert focused() == "question"
+    for field in ("example", "question"):
+        page.keyboard.press("Tab")
+        assert focused() == field
     page.keyboard.type(ASKED.question)
     page.keyboard.press("Enter")
     page.locator(SHOWN).wait_for()
     assert focused() == "question", "the focus stays, so that the next question can be typed at once"
     seen = set()
-    for _ in range(12):
+    for _ in range(16):
         page.keyboard.press("Tab")
         seen.add(focused())
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
@@ -292,6 +256,7 @@ def _restored(context: BrowserContext, link: str, requests: list[str]) -> Iterat
     page.on("request", lambda request: requests.append(request.url.partition("#")[0]))
     page.goto(link)
     expect(page.locator("#history button")).to_have_count(2)
+    assert page.locator("#question").input_value().split("\n") == [each.question for each in people().examples[:2]]
     assert page.locator("#reading").text_content() == f"\N{PARTY POPPER} {ASKED.context}"
     page.goto(link.partition("#")[0] + "#s=broken")
     page.reload()
@@ -324,7 +289,7 @@ def test_accessibility_by_axe(browser: Browser, server: InThread, scheme: Any, s
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs the extra `dev`").Axe()
     width, height = WIDTHS[size]
     context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
-    for page in _opened(context, server.url):
+    for page in opened(context, server.url):
         assert axe.run(page).response["violations"] == []
         page.locator("#text").fill(" ".join(each.context for each in people().examples[::4]))
         ask(page, "what eats bob and ada")

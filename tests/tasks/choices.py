@@ -1,4 +1,4 @@
-"""Multiple choice, as a task would have it: the choices of a question are a group of features, scored together.
+"""Multiple choice without texts: the choices of a question are a group of features, scored together.
 
 Each feature is ``[CLS] question [SEP] choice [SEP]``, as ``DistilBertForMultipleChoice`` reads it; each is given a
 score, and the softmax runs over the choices of the question.
@@ -10,17 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import PackedBatch, Rows, cumulative_lengths, required
+from distiltune.data.packing import cumulative_lengths, required
 from distiltune.inference.predictor import outputs
-from distiltune.training.objective import StepSums
 
 CLS, SEP = 2, 3
-METRIC_NAMES = ("loss", "accuracy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,50 +42,6 @@ def featurise(questions: Sequence[Question]) -> FeatureSet:
         weights=(1.0 / n_choices[question_of]).astype(np.float32),
         group_of=question_of,
     )
-
-
-class ChoiceHead(nn.Module):
-    """A linear layer, ReLU and one score, as ``DistilBertForMultipleChoice`` has them."""
-
-    rows: Rows = "sequence"
-
-    def __init__(self, hidden_size: int) -> None:
-        super().__init__()
-        self.inner = nn.Linear(hidden_size, hidden_size)
-        self.output = nn.Linear(hidden_size, 1)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        """``(n_features, hidden)`` → ``(n_features, 1)``."""
-        out: Tensor = self.output(F.relu(self.inner(hidden)))
-        return out
-
-
-def log_shares(scores: Tensor, group_of: Tensor) -> Tensor:
-    """``(n_features,)`` twice → the log-softmax of the scores of each group; nothing of it waits for a GPU."""
-    none = scores.new_full(scores.shape, -torch.inf)
-    largest = none.scatter_reduce(0, group_of, scores.detach(), "amax")[group_of]
-    totals = torch.zeros_like(scores).index_add(0, group_of, (scores - largest).exp())
-    return scores - largest - totals[group_of].log()
-
-
-def choice_loss(output: Tensor, batch: PackedBatch) -> StepSums:
-    """Cross-entropy of each question's choices and whether the best is the right one, each summed over the questions.
-
-    Args:
-        output: ``(n_features, 1)``.
-        batch: with a label a feature, and groups.
-
-    """
-    shares = log_shares(output[:, 0].float(), required(batch.group_of, "groups"))
-    is_right = batch.labels[:, 0].to(shares.dtype)
-    loss = -(shares * is_right).sum()
-    beaten = (_best_of(shares.detach(), required(batch.group_of, "groups")) > shares.detach()).to(shares.dtype)
-    return StepSums(loss, torch.stack([loss.detach(), (is_right * (1 - beaten)).sum()]))
-
-
-def _best_of(shares: Tensor, group_of: Tensor) -> Tensor:
-    none = shares.new_full(shares.shape, -torch.inf)
-    return none.scatter_reduce(0, group_of, shares, "amax")[group_of]
 
 
 def chosen(model: nn.Module, features: FeatureSet, max_tokens: int = 256) -> list[int]:

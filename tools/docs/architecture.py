@@ -54,7 +54,7 @@ QUESTION = (
 LEARNING_RATE = (
     Step("runs/fine_tune.py", "fine_tune", "takes `learning_rate` (a field of `EngineSettings`) as a setting"),
     Step("recipe/recipe.py", "Recipe.with_changes", "checks it with all other settings; the recipe is what is kept"),
-    Step("runs/setup.py", "schedule", "recipe and number of steps to the schedule"),
+    Step("runs/stages.py", "schedule", "recipe and number of steps to the schedule"),
     Step("training/loop.py", "train", "the loop, which knows no recipe: it takes a function of the step"),
     Step("training/schedule.py", "PolynomialDecay.__call__", "the rate of step t, from 0"),
     Step("training/optimiser.py", "Adam.step", "takes the step with it"),

@@ -18,10 +18,14 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 
 _INTRODUCTION = """# Commands
 
-Every command tells with `--help` what is below, in under half a second. With `--json`, where there is one, standard
-output holds one JSON value and nothing else: a list for the answers of `ask`, an object elsewhere, on one line for
-`train`, `distill` and `convert`; progress goes to standard error. Exit status: 0 done, 1 could not do it (with one
-message: what, where, what to do; `distiltune --debug COMMAND` shows the traceback), 2 wrong usage, 130 interrupted.
+Every command tells with `--help` its common flags, ten at most, in under half a second, and with `--help-all` all
+that is below; `--task NAME --help` shows those of a task too. `distiltune completion bash` (or `zsh`, `fish`) makes the
+shell complete them. A model is named first or by `--model`, data after it or by `--data`.
+
+With `--json`, where there is one, standard output holds one JSON value and nothing else: a list for the answers of
+`ask`, an object elsewhere, on one line for `train`, `distill` and `convert`; progress goes to standard error. Exit
+status: 0 done, 1 could not do it (with one message: what, where, what to do; `distiltune --debug COMMAND` shows the
+traceback), 2 wrong usage, 130 interrupted.
 """
 
 

@@ -25,7 +25,10 @@ from distiltune.studies.compare import RunComparison
 from distiltune.studies.folds import CrossValidated
 from distiltune.studies.found_rate import FoundRate
 from distiltune.studies.search import Search, Trial
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.multiple_choice.answerer import ChosenAnswer
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer, Place
+from distiltune.tasks.question_answering.making.make import MadeQuestions
 from distiltune.tasks.text_classification.classifier import Classified
 from distiltune.tasks.token_classification.marker import MarkedEntity
 from distiltune.training.loop import EpochReport, StepReport
@@ -44,14 +47,15 @@ raises a `DistiltuneError`.
 _OTHERS = ("cross_validate", *(name for name in FUNCTIONS.values() if name != "fine_tune"))
 FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *_OTHERS, "pipeline")
 CLASSES = (
-    *("Answerer", "TextClassifier", "EntityMarker", "DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger"),
+    *("Answerer", "TextClassifier", "EntityMarker", "ChoiceAnswerer"),
+    *("DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger"),
     *("Recipe", "Watcher", "ServingLimits", "DistiltuneError"),
 )
 """The public names, in the order of the page."""
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, StepReport, EpochReport, CrossValidated, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
-    *(Converted, Exported, Pushed, Reply, FoundAnswer, Classified, MarkedEntity),
+    *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Place, Classified, MarkedEntity, ChosenAnswer),
 )
 """What they give."""
 

@@ -9,13 +9,13 @@ import typing
 from collections.abc import Iterable
 from pathlib import Path
 
-from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_SERVING
+from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_READING_TEXTS, FOR_SERVING
 from distiltune.recipe.recipe import IN_PYTHON, Recipe
 
 FILE = Path(__file__).parents[2] / "src" / "distiltune" / "python" / "settings.py"
 
 _TAKEN = {
-    **dict.fromkeys(("train", "validation"), "Data"),
+    **dict.fromkeys(("train", "validation", "warm_up_data"), "Data"),
     **dict.fromkeys(("model", "teacher"), "str | os.PathLike[str]"),
     **dict.fromkeys(("label_names", "tag_names", "no_answer"), "str | Sequence[str]"),
     "tracker": "str | Sequence[str]",
@@ -47,6 +47,7 @@ _CLASSES = (
     ("Settings", "Every setting of a training; `docs/recipe.md` says what each means.", _TRAINING),
     ("UsingSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
     ("CheckingSettings", "The settings that matter where data are checked.", FOR_CHECKING),
+    ("ReadingSettings", "The settings that matter where plain texts are read.", FOR_READING_TEXTS),
     ("ServingSettings", "The settings that matter where a model is served.", FOR_SERVING),
 )
 

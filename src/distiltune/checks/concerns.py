@@ -18,6 +18,19 @@ SHOWN_CASES = 3
 JSON_CASES = 20
 
 
+class SevereLine(str):
+    """A line for a person that knows how much it matters, so that a terminal can show it by its colour."""
+
+    severity: Severity
+
+    @classmethod
+    def of(cls, text: str, severity: Severity) -> SevereLine:
+        """The text as such a line."""
+        line = cls(text)
+        line.severity = severity
+        return line
+
+
 @dataclass(frozen=True, slots=True)
 class Case:
     """One row that a concern is about: its id, and what a person sees there."""
@@ -113,10 +126,11 @@ def ranked(concerns: Iterable[Concern]) -> tuple[Concern, ...]:
 
 def concern_lines(concerns: Sequence[Concern]) -> list[str]:
     """The concerns for a terminal."""
-    lines = []
+    lines: list[str] = []
     for concern in concerns:
         how_many = f"{concern.count:,} of {concern.of:,}: " if concern.count else ""
-        lines.append(f"{concern.severity:<7}  {how_many}{concern.message}  [{concern.kind}]")
+        head = f"{concern.severity:<7}  {how_many}{concern.message}  [{concern.kind}]"
+        lines.append(SevereLine.of(head, concern.severity))
         lines += [f"           {case.row_id}: {case.text}" for case in concern.cases[:SHOWN_CASES]]
         if concern.repair:
             lines.append(f"         what to do: {concern.repair}")

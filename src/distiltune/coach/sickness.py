@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from distiltune.checks.concerns import Severity
+from distiltune.checks.concerns import SevereLine, Severity
 from distiltune.coach.evidence import Evidence
 
 
@@ -35,7 +35,7 @@ class Advice:
 
     def lines(self) -> list[str]:
         """The advice for a terminal."""
-        lines = [f"coach: {self.message}", f"  why: {self.evidence}"]
+        lines = [SevereLine.of(f"coach: {self.message}", self.severity), f"  why: {self.evidence}"]
         return [*lines, f"  what to do: {self.command}"] if self.command else lines
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from distiltune.commands.naming import StartingModel, all_data, with_model
 from distiltune.commands.options import JsonOption, RecipeOption, place, settings_as_flags, used
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
 from distiltune.python.check import checked
@@ -15,11 +16,19 @@ from distiltune.recipe.recipe import IN_PYTHON, Recipe, named_settings
 from distiltune.system.names import as_names
 
 _RUN_SETTINGS = tuple(name for name in Recipe.model_fields if name not in ("tracker", "folds", "fold", *IN_PYTHON))
+_RATE_SETTINGS = tuple(name for name in _RUN_SETTINGS if not name.startswith("warm_up_"))
 
 
 @settings_as_flags(*FOR_CHECKING)
 def check(
-    data: Annotated[list[str], typer.Argument(help="Files, directories, `starter`, or hub names.")],
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Files, folders, patterns such as 'part-*.jsonl', `starter`, or hub names; or documents.",
+            metavar="DATA",
+        ),
+    ] = None,
+    data: Annotated[list[str] | None, typer.Option("--data", help="The same, by a flag.")] = None,
     against: Annotated[
         list[str] | None,
         typer.Option("--against", help="The other set, usually the validation data: what do the two share?"),
@@ -49,8 +58,9 @@ def check(
 
     Example: `distiltune check train.json --against dev.json --fix clean.json`
     """
+    sources = all_data(named or [], data, "distiltune check DATA")
     built = Recipe.build(
-        {**(named_settings(recipe) if recipe is not None else {}), **used(settings), "train": tuple(data)}
+        {**(named_settings(recipe) if recipe is not None else {}), **used(settings), "train": tuple(sources)}
     )
     from distiltune.report.console import working
 
@@ -96,8 +106,9 @@ def compare(
         say(console, line)
 
 
-@settings_as_flags(*_RUN_SETTINGS)
+@settings_as_flags(*_RATE_SETTINGS)
 def find_lr(
+    named: StartingModel = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -117,7 +128,8 @@ def find_lr(
 
     Example: `distiltune find-lr --train train.json --model distilbert-base-uncased --output lr`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
+    said = with_model(used(settings), named, "find-lr")
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **said})
     from distiltune.report.console import working
     from distiltune.studies.find_rate import find_learning_rate
     from distiltune.studies.found_rate import check_output, rate_lines, write_rate
@@ -153,6 +165,7 @@ def tune(
             help="Directory of the search; one that is there goes on.",
         ),
     ],
+    named: StartingModel = None,
     search: Annotated[
         list[str] | None,
         typer.Option(
@@ -169,7 +182,8 @@ def tune(
 
     Example: `distiltune tune --train train.json --search learning_rate=1e-5:3e-4:log --trials 12 --output runs/search`
     """
-    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **used(settings)})
+    said = with_model(used(settings), named, "tune")
+    built = Recipe.build({**(named_settings(recipe) if recipe is not None else {}), **said})
     from distiltune.studies.search_space import DEFAULT_SEARCH, parse_space
 
     space = parse_space(search or DEFAULT_SEARCH, built)

@@ -8,17 +8,19 @@ from typing import Annotated
 
 import typer
 
+from distiltune.commands.naming import ModelOption, OneModel, model_and_rest, only_model
 from distiltune.commands.options import JsonOption, ReplaceModelOption, place
 from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 
 
 def convert(
-    model: Annotated[str, typer.Argument(help="A model directory, also of the TensorFlow era, or a name on the hub.")],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", parser=place("--output"), metavar="PATH", help="The model directory to make."),
     ],
+    named: OneModel = None,
+    model: ModelOption = None,
     overwrite: ReplaceModelOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -26,6 +28,7 @@ def convert(
 
     Example: `distiltune convert old-tf-model --output modern-model`
     """
+    model = only_model(named, model, "distiltune convert MODEL --output DIRECTORY")
     from distiltune.export.modernise import modernise
 
     converted = modernise(model, output, overwrite=overwrite)
@@ -39,10 +42,11 @@ def convert(
 
 
 def export(
-    model: Annotated[str, typer.Argument(help="A run, a model directory, or a name on the hub.", metavar="RUN")],
     output: Annotated[
         Path, typer.Option("--output", "-o", parser=place("--output"), metavar="PATH", help="The folder to make.")
     ],
+    named: OneModel = None,
+    model: ModelOption = None,
     overwrite: ReplaceModelOption = False,
     form: Annotated[str, typer.Option("--format", help="`onnx`.")] = "onnx",
     int8: Annotated[bool, typer.Option("--int8", help="Weights and products in 8 bits: smaller and quicker.")] = False,
@@ -60,6 +64,7 @@ def export(
 
     Example: `distiltune export runs/mine --format onnx --output runs/mine/onnx`
     """
+    model = only_model(named, model, "distiltune export MODEL --output DIRECTORY")
     if form != "onnx":
         raise RecipeError(f"There is no format called {form!r}.", fix="use --format onnx")
     from distiltune.export.onnx import export_onnx
@@ -87,8 +92,15 @@ def export(
 
 
 def push(
-    model: Annotated[str, typer.Argument(help="A run, a model directory, or an exported folder.", metavar="RUN")],
-    name: Annotated[str, typer.Argument(help="Name on the Hugging Face hub, as `owner/name`.")],
+    named: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A run, a model directory, or an exported folder, unless --model names it; and its name on the "
+            "Hugging Face hub, as `owner/name`.",
+            metavar="MODEL NAME",
+        ),
+    ] = None,
+    model: ModelOption = None,
     private: Annotated[bool, typer.Option("--private", help="Make a new repository a private one.")] = False,
     message: Annotated[str, typer.Option(help="Message of the commit.")] = "Model made with distiltune",
     as_json: JsonOption = False,
@@ -97,6 +109,11 @@ def push(
 
     Example: `distiltune push runs/mine my-name/lease-questions --private`
     """
+    usage = "distiltune push MODEL owner/name"
+    model, names = model_and_rest(named, model, usage)
+    if len(names) != 1:
+        raise RecipeError(f"One name on the hub is needed, and there {_are(names)}.", fix=usage)
+    name = names[0]
     from distiltune.export.push import push as run
     from distiltune.recipe.choose_task import entry_of_model
 
@@ -107,3 +124,7 @@ def push(
     console = make_console()
     say(console, f"{len(pushed.files)} files are at {pushed.url}: {', '.join(pushed.files)}")
     say(console, entry_of_model(model).after_training.format(model=pushed.name))
+
+
+def _are(names: list[str]) -> str:
+    return f"are {' and '.join(names)}" if names else "is none"

@@ -12,7 +12,8 @@ from typing import Annotated, Any
 import typer
 from pydantic.fields import FieldInfo
 
-from distiltune.recipe.recipe import BY_RULE, IN_PYTHON, Recipe
+from distiltune.recipe.recipe import BY_RULE, IN_PYTHON, MONITORS, Recipe
+from distiltune.settings.engine import AUTO
 from distiltune.settings.marks import Panel, mark_of
 from distiltune.system.names import as_name, as_path
 from distiltune.tasks.table import TASKS
@@ -39,12 +40,6 @@ def name(flag: str) -> Callable[[str], str]:
     return text
 
 
-ModelOption = Annotated[
-    str, typer.Option("--model", help="A model directory, a run, `starter-qa`, or a name on the hub.")
-]
-DataOption = Annotated[
-    list[str], typer.Option("--data", help="Files, directories, `starter`, or hub names; several are mixed.")
-]
 RunOption = Annotated[
     Path | None,
     typer.Option(
@@ -80,6 +75,10 @@ ReplaceModelOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 
 
+HELP_ALL = "--help-all"
+"""Instead of ``--help``: it shows all flags, not only the common ones."""
+
+
 def settings_as_flags(*names: str) -> Callable[[Any], Any]:
     """Give ``command(flags, **settings)`` a flag for each of these settings of the recipe, with its sentence as help.
 
@@ -98,9 +97,13 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
                 help=Recipe.describe(name) + default,
                 rich_help_panel=_panel(name, field),
                 show_default=False,
+                autocompletion=_completion(name, field),
             )
             hints[name] = Annotated[_flag_type(field.annotation) | None, option]
             parameters.append(inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None))
+        # `commands.flags` has seen to it before; here so that it is listed, completed and never a slip
+        hints["help_all"] = Annotated[bool | None, typer.Option(HELP_ALL, help="Show every flag and leave.")]
+        parameters.append(inspect.Parameter("help_all", inspect.Parameter.KEYWORD_ONLY, default=None))
         command.__signature__ = inspect.Signature([p.replace(annotation=hints[p.name]) for p in parameters])
         command.__annotations__ = hints
         return command
@@ -117,6 +120,14 @@ def _panel(name: str, field: FieldInfo) -> str:
     """Under which heading `--help` lists a setting."""
     panel = mark_of(field, Panel)
     return panel.title if panel is not None else _OF_A_TASK[name]
+
+
+def _completion(name: str, field: FieldInfo) -> Callable[[str], list[str]] | None:
+    """What a shell may complete a setting's value to; None: names of files, or nothing."""
+    words = {"task": (AUTO, *TASKS), "monitor": tuple(MONITORS), "device": (AUTO, "cpu", "cuda")}.get(name, ())
+    if not words and typing.get_origin(field.annotation) is typing.Literal:
+        words = typing.get_args(field.annotation)
+    return (lambda incomplete: [word for word in words if word.startswith(incomplete)]) if words else None
 
 
 def _flag_type(annotation: Any) -> Any:

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from distiltune.errors import DistiltuneError, with_controls_shown
+from distiltune.errors import DistiltuneError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -48,8 +48,17 @@ def say_json(value: object, *, indent: int | None = 2, allow_nan: bool = True) -
 
 
 def say(console: Console, line: str) -> None:
-    """Print a line as it is: no markup, no colours, not wrapped where it is piped; control characters are shown."""
-    console.print(with_controls_shown(line), markup=False, highlight=False, soft_wrap=True)
+    """Print a line as it is: no markup; on a terminal broken between words, and coloured if it matters."""
+    from distiltune.report.wrapping import print_line
+
+    print_line(console, line)
+
+
+def say_error(error: DistiltuneError) -> None:
+    """Print what went wrong, where and what to do on standard error."""
+    console = error_console()
+    for line in f"distiltune: {error}".splitlines():
+        say(console, line)
 
 
 def in_words(error: Exception) -> DistiltuneError:

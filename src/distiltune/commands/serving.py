@@ -14,7 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from distiltune.commands.options import settings_as_flags, used
+from distiltune.commands.naming import ModelOption
+from distiltune.commands.options import place, settings_as_flags, used
 from distiltune.commands.output import make_console, say
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import FOR_SERVING
@@ -26,11 +27,11 @@ _NAMED = re.compile(r"([A-Za-z0-9_-]+)=(.+)", re.DOTALL)
 
 
 ModelsArgument = Annotated[
-    list[str],
+    list[str] | None,
     typer.Argument(
         help="A run, a model directory, an exported ONNX folder, or a name on the hub; several as NAME=RUN, each "
         "served below its name.",
-        metavar="RUN...",
+        metavar="RUN",
         envvar=f"{ENVIRONMENT}_RUNS",
         show_envvar=False,
     ),
@@ -62,10 +63,22 @@ LogsOption = Annotated[
 ]
 
 
+CorrectionsOption = Annotated[
+    Path | None,
+    typer.Option(
+        parser=place("--corrections"),
+        metavar="FILE",
+        help="Let answers be set right on the page, and append them, with their texts, to this file, as `right.jsonl`, "
+        "which `train` reads. Without it nothing is stored.",
+    ),
+]
+
+
 @settings_as_flags(*FOR_SERVING)
 def serve(
     context: typer.Context,
-    models: ModelsArgument,
+    models: ModelsArgument = None,
+    model: ModelOption = None,
     host: HostOption = "127.0.0.1",
     port: PortOption = 8_000,
     api_key: KeyOption = "",
@@ -78,6 +91,7 @@ def serve(
     max_queued_tokens: QueueOption = 600_000,
     answer_seconds: AnswerOption = 60.0,
     json_logs: LogsOption = False,
+    corrections: CorrectionsOption = None,
     **settings: Any,
 ) -> None:
     """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
@@ -86,6 +100,9 @@ def serve(
 
     Example: `distiltune serve runs/mine --port 8000`
     """
+    named = [*(models or []), *([model] if model is not None else [])]
+    if not named:
+        raise RecipeError("No model is named.", fix="name it first, or with --model: distiltune serve MODEL")
     from distiltune.python.serve import ServingAccess, ServingLimits, serve_until_stopped
 
     if json_logs:
@@ -100,9 +117,9 @@ def serve(
 
     if unknown := unknown_variables(os.environ, [each.name for each in context.command.params if each.name]):
         note(f"no flag has these environment variables, which do nothing: {', '.join(unknown)}")
-    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, max_connections)
+    limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, max_connections, corrections)
     access = ServingAccess(tuple(allow_host or ()), api_key, no_api_key, metrics_on_loopback)
-    serve_until_stopped(by_name(models), (host, port), limits, access, note, used(settings))
+    serve_until_stopped(by_name(named), (host, port), limits, access, note, used(settings))
 
 
 def by_name(models: Iterable[str]) -> dict[str, str]:

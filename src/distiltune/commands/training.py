@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from distiltune.commands.naming import StartingModel, with_model
 from distiltune.commands.options import (
     SETTING_FLAGS,
     JsonOption,
@@ -27,6 +28,7 @@ from distiltune.tasks.table import TASKS
 
 @settings_as_flags(*SETTING_FLAGS)
 def train(
+    named: StartingModel = None,
     output: RunOption = None,
     recipe: RecipeOption = None,
     overwrite: ReplaceRunOption = False,
@@ -38,12 +40,14 @@ def train(
 
     Example: `distiltune train --train train.json --validation dev.json --output runs/mine`
     """
-    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
+    said = with_model(used(settings), named, "train")
+    given = {**(named_settings(recipe) if recipe is not None else {}), **said}
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 
 @settings_as_flags(*SETTING_FLAGS)
 def distill(
+    named: StartingModel = None,
     output: RunOption = None,
     encoder: Annotated[
         bool, typer.Option("--encoder", help="Distil the encoder on plain text, one text a line, before any task.")
@@ -60,7 +64,8 @@ def distill(
 
     Example: `distiltune distill --encoder --teacher runs/large --train texts --student-width 160 --output runs/start`
     """
-    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
+    said = with_model(used(settings), named, "distill")
+    given = {**(named_settings(recipe) if recipe is not None else {}), **said}
     if resume is None:
         given = for_distilling(given, encoder=encoder)
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)

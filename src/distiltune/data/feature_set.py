@@ -129,6 +129,41 @@ class FeatureSet:
         return digest.hexdigest()
 
 
+def joined(own: FeatureSet, others: FeatureSet, weight: float, n_examples: int) -> FeatureSet:
+    """One set of two, the others behind the own.
+
+    Args:
+        own: the features that come first.
+        others: with the same kinds of labels.
+        weight: of each of the others in the mean of a loss, times what it weighs among its own.
+        n_examples: of the own set, so that the examples of the others are counted from there.
+
+    Raises:
+        ValueError: if one of the sets has labels of tokens, or groups, and the other none; if one has a teacher's
+            targets, or is drawn anew every epoch.
+
+    """
+    if any(each.targets is not None or each.redraw is not None for each in (own, others)):
+        raise ValueError("a set with a teacher's targets, or one that is drawn anew, cannot be joined with another")
+    tags, groups = (own.token_labels, others.token_labels), (own.group_of, others.group_of)
+    if (tags[0] is None) != (tags[1] is None) or (groups[0] is None) != (groups[1] is None):
+        raise ValueError("the two sets have not the same columns")
+    weights = None
+    if weight != 1.0 or own.weights is not None or others.weights is not None:
+        ones = [np.ones(len(each), np.float32) if each.weights is None else each.weights for each in (own, others)]
+        weights = np.concatenate([ones[0], np.float32(weight) * ones[1]]).astype(np.float32)
+    n_groups = 0 if own.group_of is None or not len(own) else int(own.group_of[-1]) + 1
+    return FeatureSet(
+        token_ids=np.concatenate([own.token_ids, others.token_ids]),
+        offsets=np.concatenate([own.offsets, others.offsets[1:] + own.offsets[-1]]),
+        labels=np.concatenate([own.labels, others.labels]),
+        example_of=np.concatenate([own.example_of, others.example_of + n_examples]),
+        token_labels=None if tags[0] is None or tags[1] is None else np.concatenate([tags[0], tags[1]]),
+        weights=weights,
+        group_of=None if groups[0] is None or groups[1] is None else np.concatenate([groups[0], groups[1] + n_groups]),
+    )
+
+
 def _tensor(values: npt.NDArray[np.integer] | npt.NDArray[np.float32]) -> torch.Tensor:
     """In the types that kernels ask for: int64 and float32."""
     kind = np.float32 if np.issubdtype(values.dtype, np.floating) else np.int64

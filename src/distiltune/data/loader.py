@@ -23,12 +23,21 @@ def epoch_order(n_features: int, seed: int, epoch: int, group_of: GroupOf | None
 
     Of groups it is these that are permuted; the features of one follow each other as they lie in the set.
     """
-    random = np.random.default_rng((seed, epoch))
+    return shuffled(np.arange(n_features), np.random.default_rng((seed, epoch)), group_of)
+
+
+def shuffled(ids: FeatureIds, random: np.random.Generator, group_of: GroupOf | None = None) -> FeatureIds:
+    """These features in another order, ``(n,)``; those of one group, which are side by side, stay so."""
     if group_of is None:
-        return random.permutation(n_features)
-    features = np.arange(n_features)
-    bounds = _bounds(features, group_of)
-    return gather_rows(features, bounds, random.permutation(len(bounds) - 1)).astype(np.int64)
+        return ids[random.permutation(len(ids))]
+    bounds = _bounds(ids, group_of)
+    return gather_rows(ids, bounds, random.permutation(len(bounds) - 1)).astype(np.int64)
+
+
+def units(ids: FeatureIds, group_of: GroupOf | None = None) -> list[FeatureIds]:
+    """These features in their order, cut into what may not be parted: each alone, or each group as a whole."""
+    bounds = np.arange(len(ids) + 1) if group_of is None else _bounds(ids, group_of)
+    return np.split(ids, bounds[1:-1]) if len(ids) else []
 
 
 def split_batches(order: FeatureIds, batch_size: int, group_of: GroupOf | None = None) -> list[FeatureIds]:

@@ -16,7 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
-from distiltune.data.column_names import check_mapped, no_header
+from distiltune.data.column_names import check_mapped, columns_text, nearest, no_header
 from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, files_below, format_suffix, iter_rows
@@ -235,10 +235,14 @@ def examples_to_evaluate(
 ) -> ExampleSet[E]:
     """The examples of ``sources``; without any, those that `train_and_validation` gives for validation.
 
+    Those to learn from are all of them, of the training split where there are several.
+
     Raises:
         DataError: as ``read`` does, or if there are none.
 
     """
+    if use == "training":
+        return read(sources, "train", use)
     sources = sources or _named_validation(settings)
     if sources:
         found = read(sources, "validation", use)
@@ -459,7 +463,9 @@ def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
         what = f"None of the {n_rows:,} rows can be used:"
         fix = "mend the data."
     if missing := reading.missing(to_read.required):
-        option = f"--columns {','.join(f'{name}=...' for name in missing)}"
+        near = {name: nearest(name, reading.columns_seen) for name in missing}
+        is_ready = all(near.values()) and len(set(near.values())) == len(near)
+        option = f"--columns {columns_text(near) if is_ready else ','.join(f'{name}=...' for name in missing)}"
         seen = ", ".join(reading.columns_seen)
         fix += f" The first row has the columns {seen}; if they are only named otherwise, use {option}."
         if reading.form.has_header and any(format_suffix(path) in (".csv", ".tsv") for path in reading.columns):

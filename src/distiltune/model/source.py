@@ -30,7 +30,7 @@ from distiltune.model.tokenizer import load_tokenizer as load_tokenizer  # part 
 from distiltune.model.vocabulary_case import case_doubt
 from distiltune.model.weights import WEIGHT_FILES, HfWeights, read_weights
 from distiltune.system.hub import hub_errors, within_deadline
-from distiltune.system.names import as_name
+from distiltune.system.names import RUNS, as_name, did_you_mean, means_a_path_here, names_beside, nearly
 
 PACKAGED: Final = {"starter": "model", "starter-qa": "model-qa"}
 """The small models inside the package, by name, and their directories: an encoder, and one that answers questions."""
@@ -124,17 +124,39 @@ def resolve_model(name: str | Path) -> Path:
         )
     if path.exists():
         raise ModelError("A model is a directory, and this is a file.", where=name, fix=f"give {path.parent}")
-    if _looks_like_a_path(name):
-        raise ModelError(
-            "There is no such model directory.",
-            where=str(path.absolute()),
-            fix="check the path; a name on the Hugging Face hub is written `owner/name`.",
-        )
+    packaged = nearly(name, PACKAGED)
+    if _looks_like_a_path(name) or packaged:
+        raise _no_such_directory(name, path, packaged)
+    if means_a_path_here(name):
+        cached = _cached(name)
+        if cached is None:
+            raise _no_such_directory(name, path)
+        return cached
     try:
         return _fetch(name)
     except HubError as error:
         what = f"There is no directory {name!r} here, and as a name on the hub: {error.what}"
-        raise HubError(what, where=error.where, fix=error.fix) from error
+        raise HubError(what, where=error.where, fix=did_you_mean(names_beside(path)) + error.fix) from error
+
+
+def _no_such_directory(name: str, path: Path, packaged: str = "") -> ModelError:
+    near = [packaged] if packaged else names_beside(path)
+    may_be_hubs = "/" in name and not _looks_like_a_path(name) and not name.startswith(f"{RUNS}/")
+    fetched = f", and is found once it is fetched: hf download {name}" if may_be_hubs else ""
+    return ModelError(
+        "There is no such model directory.",
+        where=str(path.absolute()),
+        fix=f"{did_you_mean(near) or _there(path)}A name on the Hugging Face hub is written `owner/name`{fetched}.",
+    )
+
+
+def _there(path: Path) -> str:
+    """What is in the folder where a model was looked for, if it is one of runs or models."""
+    try:
+        inside = sorted(each.name for each in path.parent.iterdir() if _local_model(each) is not None)
+    except OSError:
+        inside = []
+    return f"in {path.parent} there is {list_some(inside)}. " if inside else "check the path. "
 
 
 def model_config(name: str | Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from distiltune.data.held import Data
-from distiltune.errors import DistiltuneError
+from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.progress import tell
 from distiltune.python.arguments import RecipeLike, held_data, recipe_of
 from distiltune.python.settings import CheckingSettings
@@ -33,7 +33,8 @@ def check(
     """Say what is wrong with a data set before anything is trained on it.
 
     Args:
-        data: files, directories, `starter`, hub names, or data in memory.
+        data: files, directories, `starter`, hub names, or data in memory; or documents, as
+            `ask` reads them (text, Markdown, HTML, PDF, Word).
         against: the other set, usually the validation data: what do the two share?
         fix: write a cleaned data set here (.json or .jsonl), and what was changed beside it.
         recipe: a recipe, for its settings.
@@ -59,7 +60,10 @@ def checked(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked
 
     """
     from distiltune.recipe.choose_task import check_task_of, with_task_of_training
+    from distiltune.tasks.document_files import document_sources
 
+    if document_sources(recipe.train) is not None:
+        return _of_documents(recipe, against, fix)
     recipe = with_task_of_training(recipe)
     check_task_of(recipe, against)
     entry = TASKS[recipe.task]
@@ -89,3 +93,22 @@ def _what_stops(recipe: Recipe) -> DistiltuneError | None:
     except DistiltuneError as error:
         return error
     return None
+
+
+def _of_documents(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked:
+    """What is wrong with documents.
+
+    Raises:
+        RecipeError: if they are to be compared or mended, as rows are.
+
+    """
+    from distiltune.tasks.document_check import check_documents
+
+    for flag, given in (("--against", against), ("--fix", fix)):
+        if given:
+            raise RecipeError(
+                "Documents have no rows to compare or to mend.",
+                where=f"{flag}, with {', '.join(recipe.train)}",
+                fix=f"leave {flag} out, or give data files",
+            )
+    return check_documents(recipe.train, recipe.model, recipe.encoding)

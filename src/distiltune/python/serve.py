@@ -17,7 +17,7 @@ from distiltune.system.names import as_name
 
 @dataclass(frozen=True, slots=True)
 class ServingLimits:
-    """What a server takes at most.
+    """What a server takes.
 
     Attributes:
         max_body_mb: largest request, in megabytes.
@@ -26,6 +26,8 @@ class ServingLimits:
         answer_seconds: longest time for an answer; what has been read by then is answered from, and requests that would
             wait longer than three quarters of it are refused when they come.
         max_connections: most connections at once; 0: as many as the system lets the process have, at most 1,000.
+        corrections: a file, as ``right.jsonl``, that answers set right on the page are appended to, in the form that
+            training reads; None: they are not taken, and nothing is stored.
 
     """
 
@@ -34,6 +36,7 @@ class ServingLimits:
     max_queued_tokens: int = 600_000
     answer_seconds: float = 60.0
     max_connections: int = 0
+    corrections: str | Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ def serve(
             that it is to be found below, as in ``{"qa": "runs/a", "mood": "runs/b"}``.
         host: address to listen on; others than this machine need ``0.0.0.0`` or like.
         port: port to listen on (0: any that is free).
-        limits: what it takes at most.
+        limits: what it takes.
         access: who may ask.
         on_note: told where it is served, and what is remarkable about the model.
         **settings: how texts are read; those that would do nothing are refused.
@@ -113,11 +116,17 @@ def serve_until_stopped(
     Recipe.build(settings)  # which says what is wrong with a value
     _check_installed()
     from distiltune.serving.access import Access, is_loopback
+    from distiltune.serving.corrections import CorrectionsFile
     from distiltune.serving.gate import Limits
     from distiltune.serving.listening import connections_that_fit, run, served_names
     from distiltune.serving.site import Site, check_paths
 
     check_paths(models)
+    corrections = None if limits.corrections is None else CorrectionsFile(Path(limits.corrections))
+    if corrections is not None:
+        _check_one_task(models)
+        corrections.check()
+        on_note(f"answers set right on the page are appended to {corrections.path}, with the texts that they are of")
     host = address[0]
     if not is_loopback(host):
         _check_said_who_may_ask(host, access)
@@ -135,6 +144,7 @@ def serve_until_stopped(
         answer_s=limits.answer_seconds,
         max_connections=n_connections,
         access=Access(served_names(host, access.allow_hosts), access.api_key, access.metrics_on_loopback),
+        corrections=corrections,
     )
 
     def load() -> dict[str, Any]:
@@ -177,6 +187,15 @@ def _check_installed() -> None:
         raise DistiltuneError(
             f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
         ) from error
+
+
+def _check_one_task(models: Mapping[str, str]) -> None:
+    if len(models) > 1:
+        raise RecipeError(
+            "Corrections of several models would stand in one file, which no training could read.",
+            where="--corrections",
+            fix="serve the model whose answers are to be set right by itself",
+        )
 
 
 def _check_said_who_may_ask(host: str, access: ServingAccess) -> None:

@@ -21,6 +21,10 @@ class Settings(TypedDict, total=False):
     train: Data
     validation: Data
     validation_share: float
+    warm_up_data: Data
+    warm_up_order: Literal["first", "mixed"]
+    warm_up_weight: float
+    warm_up_epochs: int
     folds: int
     fold: int | None
     columns: str | Mapping[str, str]
@@ -151,6 +155,16 @@ class CheckingSettings(TypedDict, total=False):
     label_separator: str
     overlapping: Literal["outermost", "longest", "reject"]
     tag_names: str | Sequence[str]
+
+
+class ReadingSettings(TypedDict, total=False):
+    """The settings that matter where plain texts are read."""
+
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_rejected_share: float
 
 
 class ServingSettings(TypedDict, total=False):

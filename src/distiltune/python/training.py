@@ -83,8 +83,8 @@ def resume(
 ) -> FineTuned:
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
-    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``; so are the
-    functions of ``metrics`` and ``loss``.
+    Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``, and
+    ``warm_up_data=`` if it had some; so are the functions of ``metrics`` and ``loss``.
 
     Args:
         run: its run directory.

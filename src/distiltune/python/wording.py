@@ -20,12 +20,14 @@ FUNCTIONS: Final = {
         for name in ("evaluate", "predict", "check", "tune", "compare", "distill", "convert", "push", "serve")
     },
     "find-lr": "find_lr",
+    "make-questions": "make_questions",
     "export": "export_onnx",
 }
 """Command → the function that does the same."""
 
 _OWN: Final = frozenset(
     {"output", "overwrite", "recipe", "resume", "against", "fix", "search", "trials", "steps", "int8", "data", "host"}
+    | {"rows", "unanswerable-share", "form", "passages"}
     | {"questions", "accept-loss", "picture", "private", "encoder", "port", "max-body-mb", "allow-host"}
 )
 """Flags of commands that functions have as arguments."""

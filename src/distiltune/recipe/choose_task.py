@@ -17,7 +17,7 @@ from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
-from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice
+from distiltune.recipe.wrong_columns import check_fields, check_seen, no_header_advice, ready_columns
 from distiltune.settings.engine import AUTO
 from distiltune.tasks.dataset import file_form
 from distiltune.tasks.entry import TaskEntry
@@ -169,7 +169,8 @@ def _tasks_of_data(files: Sequence[_Seen]) -> tuple[frozenset[str], tuple[str, .
 
 def _fitting(seen: Iterable[str], columns: str) -> frozenset[str]:
     """The tasks that rows with these columns can be of."""
-    return frozenset({entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)})
+    fitting = frozenset({entry.name for entry in TASKS.values() if _fits(entry.name, seen, columns)})
+    return fitting - {other for name in fitting for other in TASKS[name].instead_of}
 
 
 def _fits(name: str, seen: Iterable[str], columns: str) -> bool:
@@ -227,6 +228,16 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
+    ready = ready_columns(recipe.columns, seen) if not fitting else {}
+    if len(ready) == 1:
+        return RecipeError(
+            f"What the data is for cannot be told from its columns, {_listed(seen)}.",
+            where=", ".join(sources),
+            fix=f"did you mean {next(iter(ready.values()))} ({next(iter(ready))})?",
+        )
+    if ready:
+        ways = " or ".join(f"{line} ({task})" for task, line in ready.items())
+        advice = f" Did you mean {ways}?{advice}"
     wanted = "; ".join(
         f"{entry.name}: {' or '.join(_listed(kind) for kind in entry.columns)}"
         for entry in TASKS.values()
@@ -243,13 +254,8 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
 
 
 def _meant(rows: Sequence[Mapping[str, object]]) -> str:
-    """The columns that are meant, to begin an advice: the usual names in other letters, or a text and its label."""
+    """The columns that are meant of a text and its label, whatever they are called, to begin an advice."""
     names = [str(name) for name in (rows[0] if rows else ())]
-    plain = {name.lower(): name for name in names}
-    for entry in TASKS.values():
-        for kind in entry.columns:
-            if kind and all(field in plain for field in kind):
-                return f"did you mean --columns {columns_text({field: plain[field] for field in kind})}? otherwise "
     values = [[str(row.get(name)) for row in rows] for name in names]
     if len(names) != 2 or not all(map(any, values)):
         return ""

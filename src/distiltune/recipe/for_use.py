@@ -39,6 +39,9 @@ FOR_CHECKING: Final[Sequence[str]] = (
 )
 """Settings that matter for checking data."""
 
+FOR_READING_TEXTS: Final[Sequence[str]] = ("columns", "quoting", "no_header", "encoding", "max_rejected_share")
+"""Settings that matter where plain texts are read."""
+
 FOR_SERVING: Final[Sequence[str]] = (
     *("max_length", "stride"),
     *(name for entry in TASKS.values() for name in entry.for_serving),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, get_args
@@ -22,7 +23,9 @@ from distiltune.data.streams import open_bytes
 from distiltune.errors import DataError, RecipeError
 from distiltune.settings.bounds import allowed_range, settings_error
 from distiltune.settings.engine import AUTO, EngineSettings
+from distiltune.settings.other_names import OTHER_NAMES
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
+from distiltune.system.names import did_you_mean, names_beside, nearly
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.entry import Better
@@ -80,7 +83,9 @@ class Recipe(AllSettings):
     @classmethod
     def _known_task(cls, name: str) -> str:
         if name not in (AUTO, *TASKS):
-            raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}")
+            meant = OTHER_NAMES.get(name.lower(), "") or next(iter(difflib.get_close_matches(name, TASKS, 1)), "")
+            asked = f"; did you mean {meant!r}?" if meant in TASKS else ""
+            raise ValueError(f"there is {_listed([repr(each) for each in (AUTO, *TASKS)])}{asked}")
         return name
 
     @field_validator("metrics")
@@ -126,6 +131,7 @@ class Recipe(AllSettings):
         for name in ("temperature", "soft_weight"):
             if not self.teacher and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} is of learning from a teacher, and teacher names no model")
+        self._can_warm_up()
         if self.freeze == "encoder" and self.layer_rate_decay != 1.0:
             raise ValueError("layer_rate_decay and freeze 'encoder' exclude each other: only the head is trained")
         self._adapts()
@@ -134,6 +140,13 @@ class Recipe(AllSettings):
         self._can_watch()
         self._fits_its_task()
         return self
+
+    def _can_warm_up(self) -> None:
+        for name in ("warm_up_order", "warm_up_weight", "warm_up_epochs"):
+            if not self.warm_up_data and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is of warm-up data, and warm_up_data names none")
+        if self.warm_up_order == "first" and self.warm_up_weight != 1.0:
+            raise ValueError("warm_up_weight does nothing where warm_up_order is first; leave it out, or mix the data")
 
     def _adapts(self) -> None:
         if not self.lora_rank:
@@ -235,7 +248,8 @@ class Recipe(AllSettings):
         """
         for name in settings:
             if name not in cls.model_fields:
-                near = difflib.get_close_matches(name, cls.model_fields, n=1)
+                same = OTHER_NAMES.get(name.lower().replace("-", "_"), "")
+                near = [same] if same in cls.model_fields else difflib.get_close_matches(name, cls.model_fields, n=1)
                 raise RecipeError(
                     f"There is no setting called {name!r}.",
                     where=f"recipe: {name}",
@@ -316,17 +330,19 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     try:
         if Path(path).stat().st_size > _MAX_RECIPE_BYTES:
             raise RecipeError("The recipe is too large to be one.", where=str(path), fix=_A_RECIPE)
-        with open_bytes(Path(path), _MAX_RECIPE_BYTES) as file:  # which waits for no pipe that nobody writes into
+        # which waits for no pipe that nobody writes into
+        with open_bytes(Path(path), _MAX_RECIPE_BYTES) as file:
             table = parse_toml(file.read().decode())
     except DataError as error:
         raise RecipeError(error.what, where=str(path), fix=_A_RECIPE) from error
     except OSError as error:
+        near = [nearly(str(path), NAMED)] if nearly(str(path), NAMED) else names_beside(Path(path))
         raise RecipeError(
-            f"The recipe cannot be read: {error.strerror}.",
+            f"The recipe cannot be read: {error.strerror or error}.",
             where=str(path),
-            fix="check the path, and that you may read it",
+            fix=f"{did_you_mean(near)}check the path, and that you may read it",
         ) from error
-    except ValueError as error:  # not TOML, not UTF-8, a null in the name, nested too deep
+    except (ValueError, EOFError, zlib.error) as error:  # not TOML, not UTF-8, a null in the name, packed and cut short
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path), fix=_A_RECIPE) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table

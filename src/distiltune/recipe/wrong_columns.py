@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from distiltune.data.column_names import absent_column, split_columns, unknown_field
+from distiltune.data.column_names import absent_column, columns_text, split_columns, unknown_field
 from distiltune.data.files import format_suffix
 from distiltune.data.unknown_files import has_remarks, name_with, words_and_tags
 from distiltune.errors import RecipeError
+from distiltune.tasks.entry import TaskEntry
 from distiltune.tasks.table import TASKS
 
 BY_NUMBER: Final = "--columns text=1,label=2"
@@ -46,6 +47,42 @@ def check_seen(columns: str, seen: Collection[str], where: str) -> None:
     for field, column in mapped.items():
         if column not in seen and not all(part in seen for part in column.split("+")):
             raise absent_column(field, mapped, seen, where)
+
+
+def ready_columns(columns: str, seen: Sequence[str]) -> dict[str, str]:
+    """The tasks whose rows these would be if their columns were mapped, each with the ``--columns`` that does it.
+
+    Args:
+        columns: what is mapped already.
+        seen: the columns that there are.
+
+    """
+    found: dict[str, str] = {}
+    for entry in TASKS.values():
+        for kind in entry.columns:
+            if mapped := _mapped(entry, kind, columns, seen):
+                found.setdefault(entry.name, f"--columns {columns_text(mapped)}")
+    return found
+
+
+def _mapped(entry: TaskEntry[Any], kind: Sequence[str], columns: str, seen: Sequence[str]) -> dict[str, str]:
+    """Each field of this kind of row with the column that it is called after or like; empty if one has none."""
+    mapped = dict(split_columns(columns))
+    fields = entry.renamed("")
+    plain = {"".join(filter(str.isalnum, name.casefold())): name for name in reversed(seen)}
+    for field in kind:
+        if field not in fields:  # a column of a form of its own, which nobody maps
+            return {}
+        if mapped.get(field, fields[field]) in seen:
+            continue
+        if field in mapped:
+            return {}
+        names = ("".join(filter(str.isalnum, name)) for name in (field, *entry.also_called.get(field, ())))
+        column = next((plain[name] for name in names if name in plain and plain[name] not in mapped.values()), "")
+        if not column:
+            return {}
+        mapped[field] = column
+    return mapped
 
 
 def no_header_advice(no_header: bool, table: Path | None = None) -> str:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from rich.text import Text
 
 from distiltune.errors import with_controls_shown
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.inference.certainty import certainty
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
+
+CANNOT_DECLINE = (
+    "note: this model always answers, also where the text does not tell: it was not trained with unanswerable "
+    "questions (--null-threshold 0 lets it decline; how well is not known)"
+)
+"""What is said of a model that has no threshold for "no answer"."""
+_PLACES_SHOWN = 3
 
 
 def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> list[Text]:
@@ -13,18 +23,33 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
     lines = [Text(with_controls_shown(reply.question), style="dim")] if show_question else []
     if reply.answer is None:
         lines.append(Text("no answer in this text", style="bold"))
-        lines.append(Text(f"confidence {reply.no_answer_confidence:.0%}"))
+        lines.append(Text(_sure(reply.no_answer_confidence)))
     else:
         lines.append(Text(_on_one_line(reply.answer.text), style="bold"))
-        lines.append(Text(f"confidence {reply.answer.confidence:.0%}, {with_controls_shown(reply.answer.place)}"))
+        lines.append(Text(f"{_sure(reply.answer.confidence)}, {with_controls_shown(reply.answer.place)}"))
         lines.append(_marked(reply.answer))
-    lines += [Text(with_controls_shown(f"note: {note}")) for note in reply.notes]
+        lines += [Text(with_controls_shown(line)) for line in _elsewhere(reply.answer)]
+    notes = [note for note in reply.notes if note != ALWAYS_ANSWERS]  # which is told once for all, CANNOT_DECLINE
+    lines += [Text(with_controls_shown(f"note: {note}")) for note in notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:
             lines.append(
                 Text(f"  {other.confidence:>4.0%}  {_on_one_line(other.text)}  ({with_controls_shown(other.place)})")
             )
     return lines
+
+
+def _elsewhere(answer: FoundAnswer) -> list[str]:
+    """Where the same answer stands too."""
+    if not answer.other_places:
+        return []
+    shown = "; ".join(place.in_words for place in answer.other_places[:_PLACES_SHOWN])
+    n_more = len(answer.other_places) - _PLACES_SHOWN
+    return [f"also in {shown}{f'; and {n_more:,} more places' if n_more > 1 else '; and 1 more place' * (n_more == 1)}"]
+
+
+def _sure(confidence: float) -> str:
+    return f"{certainty(confidence)}, confidence {confidence:.0%}"
 
 
 def _marked(answer: FoundAnswer) -> Text:

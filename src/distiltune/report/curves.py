@@ -24,6 +24,7 @@ from distiltune.report.run_summary import RunSummary
 from distiltune.system.figures import save_figure
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 INK: Final = "#1c2126"
 """Colour of text and axes. Like `PAPER`, `RULE` and `BAND` it means nothing else in the SVG, so that a page
@@ -122,7 +123,7 @@ def _figure(summary: RunSummary) -> Figure:
 
 def _draw_loss(axes: Axes, summary: RunSummary) -> None:
     """The loss as logged, as the mean of each epoch, and on the validation data."""
-    x, y, n_steps = step_curve(summary.steps, summary.steps_per_epoch)
+    x, y, n_steps = step_curve(summary.steps, summary.plan)
     handles = []
     if any(map(math.isfinite, y)):
         label = f"Train Loss, mean of {n_steps} steps" if n_steps > 1 else "Train Loss, step by step"
@@ -178,7 +179,7 @@ def _draw_column(
 def _draw_learning_rate(axes: Axes, summary: RunSummary) -> None:
     """The learning rate of the logged steps; without any, that of each epoch's last step."""
     if summary.steps:
-        x = [step.step / summary.steps_per_epoch for step in summary.steps]
+        x = [summary.plan.place(step.step) for step in summary.steps]
         y = [_or_nan(step.learning_rate) for step in summary.steps]
     else:
         x = [report.epoch + 1.0 for report in summary.epochs]
@@ -190,7 +191,7 @@ def _draw_learning_rate(axes: Axes, summary: RunSummary) -> None:
     axes.set_yticks([0.0, highest], ["0", f"{highest:.2g}".replace("e-0", "e-")])
 
 
-def step_curve(steps: Sequence[StepReport], steps_per_epoch: int) -> tuple[list[float], list[float], int]:
+def step_curve(steps: Sequence[StepReport], plan: StepPlan) -> tuple[list[float], list[float], int]:
     """The training loss over the epochs: positions, losses, and how many steps a loss is usually the mean of.
 
     A long run has more log lines than the picture has room for, so neighbours in the same epoch are averaged,
@@ -198,7 +199,7 @@ def step_curve(steps: Sequence[StepReport], steps_per_epoch: int) -> tuple[list[
     """
     if not steps:
         return [], [], 0
-    n_covered = [steps[0].step + 1 - steps[0].epoch * steps_per_epoch]
+    n_covered = [steps[0].step + 1 - plan.starts[steps[0].epoch]]
     n_covered += [after.step - before.step for before, after in pairwise(steps)]
     group_size = math.ceil(len(steps) / _MAX_STEP_POINTS)
     x: list[float] = []
@@ -207,7 +208,7 @@ def step_curve(steps: Sequence[StepReport], steps_per_epoch: int) -> tuple[list[
         lines = list(of_epoch)
         for start in range(0, len(lines), group_size):
             group = lines[start : start + group_size]
-            x.append((group[-1][0].step + 1) / steps_per_epoch)
+            x.append(plan.place(group[-1][0].step + 1))
             y.append(_or_nan(sum(step.loss * n for step, n in group) / sum(n for _, n in group)))
     return x, y, group_size * median_low(n_covered)
 

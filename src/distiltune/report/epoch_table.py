@@ -68,9 +68,8 @@ class PlainTable:
         cells = row(report, self.columns)
         if self.widths:
             return [self._line(cells)]
-        titles = [column.title for column in self.columns]
-        width = max((len(title) for title in titles), default=0)
-        figures = (f"  {title:<{width}}  {cell}" for title, cell in zip(titles, cells[1:], strict=True))
+        width = max(map(len, cells[1:]), default=0)  # figures first, so that the longest title fits into 40 columns
+        figures = (f" {cell:>{width}} {column.title}" for column, cell in zip(self.columns, cells[1:], strict=True))
         return [f"{EPOCH_TITLE} {cells[0]}", *figures]
 
     def _line(self, cells: Iterable[str]) -> str:

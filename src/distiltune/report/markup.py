@@ -40,10 +40,10 @@ def table_row(cells: Sequence[str]) -> str:
     return f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in others)}</tr>'
 
 
-def scrolling_table(caption: str, titles: Sequence[str], rows: Iterable[str], *, kind: str) -> str:
-    """A table that scrolls sideways by itself where the page is too narrow; ``rows`` are HTML already."""
+def scrolling_table(caption: str, titles: Sequence[str], rows: Iterable[str], *, kind: str, label: str = "") -> str:
+    """A table that scrolls by itself where the page is too narrow; ``rows`` are HTML already, ``label`` names it."""
     head = "".join(f'<th scope="col">{escape(title)}</th>' if title else "<td></td>" for title in titles)
-    label = escape(caption or "Table")
+    label = escape(label or caption or "Table")
     lines = [
         f'<div class="scroll" tabindex="0" role="region" aria-label="{label}">',
         f'<table class="{kind}">',

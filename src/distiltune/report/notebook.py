@@ -18,6 +18,7 @@ from distiltune.report.short_html import block, epochs_table, line, listed
 from distiltune.report.wording import plain
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 SECONDS_BETWEEN_UPDATES: Final = 0.5
 """Often enough to see that it goes on; a notebook keeps up with it over a slow line."""
@@ -132,7 +133,7 @@ class NotebookReporter:
         self._columns: tuple[TableColumn, ...] = ()
         self._epochs: list[EpochReport] = []
         self._best: int | None = None
-        self._steps_per_epoch = 0
+        self._plan = StepPlan((0,))
         self._coach_speaks = False
 
     def note(self, message: str) -> None:
@@ -146,16 +147,16 @@ class NotebookReporter:
         self._bar.set(stage, unit, n_done, n_all)
         self._update()
 
-    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+    def begin(self, columns: Sequence[TableColumn], plan: StepPlan) -> None:
         """Training begins."""
-        self._columns, self._steps_per_epoch = tuple(columns), steps_per_epoch
-        self.note(f"training: {n_epochs} epochs of {steps_per_epoch:,} steps")
+        self._columns, self._plan = tuple(columns), plan
+        self.note(f"training: {plan}")
 
     def step(self, report: StepReport) -> None:
         """Some steps are done."""
-        done = report.step + 1 - report.epoch * self._steps_per_epoch
+        done = report.step + 1 - self._plan.starts[report.epoch]
         figures = f"loss {report.loss:.4f}  {report.tokens_per_second:,.0f} tokens/s"
-        self._bar.set(f"epoch {report.epoch}", "steps", done, self._steps_per_epoch, figures)
+        self._bar.set(f"epoch {report.epoch}", "steps", done, self._plan.in_epoch(report.epoch), figures)
         self._update()
 
     def epoch(self, report: EpochReport, is_best: bool) -> None:

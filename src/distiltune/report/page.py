@@ -6,6 +6,7 @@ Everything that is not markup of this module is escaped; the curves come from `d
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from html import escape
 from importlib.resources import files
 from typing import Final
@@ -15,7 +16,9 @@ from distiltune.report.curves import BAND, INK, PAPER, RULE, describe_curves
 from distiltune.report.epoch_table import header, row
 from distiltune.report.markup import Section, prose, scrolling_table, table_row
 from distiltune.report.page_answers import advice_section, answer_sections
+from distiltune.report.page_predictions import prediction_sections, script_hash, search_script
 from distiltune.report.run_summary import RunSummary
+from distiltune.report.verdict import verdict
 from distiltune.report.wording import (
     best_epoch_sentence,
     plain,
@@ -29,9 +32,10 @@ from distiltune.report.wording import (
     shown_value,
     shown_versions,
 )
-from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.guide import TaskGuide, UsageExample
 
 _PAGE_COLOURS: Final = {INK: "var(--ink)", PAPER: "var(--surface)", RULE: "var(--rule)", BAND: "var(--band)"}
+_SERVE: Final = UsageExample("As a page and an API", "For yourself and others:", "bash", "distiltune serve .")
 _NOT_IN_A_PAGE: Final = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
 
 
@@ -46,10 +50,12 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
     guide = summary.guide
     sections = [
         advice_section(summary),
+        Section("use", "How to use this model", _usage(guide)),
+        *answer_sections(summary),
+        *prediction_sections(summary),
         Section("epochs", "Epoch by epoch", _epochs(summary)),
         Section("curves", "Curves", _curves(summary, curves_svg)),
-        Section("results", "Final metrics", _results(summary, guide)),
-        *answer_sections(summary),
+        Section("results", "All metrics", _results(summary, guide)),
         Section("data", "Data", _data(summary)),
         Section("recipe", "Recipe", _recipe(summary)),
         Section("surroundings", "Machine and versions", _surroundings(summary)),
@@ -57,6 +63,8 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
     if summary.notes:
         sections.insert(-3, Section("notes", "Notes", _notes(summary)))
     title = escape(plain(summary.name))
+    script = search_script() if summary.answers else ""
+    scripts = f" script-src {script_hash(script)};" if script else ""
     return f"""\
 <!doctype html>
 <html lang="en">
@@ -64,7 +72,7 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none';{scripts} style-src 'unsafe-inline'">
 <title>{title} – distiltune</title>
 <style>
 {files("distiltune.report").joinpath("page.css").read_text(encoding="utf-8").strip()}
@@ -74,14 +82,22 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
 <header>
 <p class="kicker">distiltune, {escape(plain(summary.task.replace("-", " ")))}</p>
 <h1>{title}</h1>
+<p class="verdict">{escape(plain(verdict(summary)))}</p>
 <p>{escape(_introduction(summary))}</p>
 {_headlines(summary, guide)}
 </header>
+{_contents(sections)}
 <main>
 {"".join(section.markup() for section in sections)}</main>
+{f"<script>{script}</script>" if script else ""}
 </body>
 </html>
 """
+
+
+def _contents(sections: Sequence[Section]) -> str:
+    items = "\n".join(f'<li><a href="#{each.anchor}">{each.title}</a></li>' for each in sections)
+    return f'<nav aria-label="Contents">\n<ol class="contents">\n{items}\n</ol>\n</nav>'
 
 
 def inline_svg(svg: str, title: str, description: str) -> str:
@@ -131,7 +147,7 @@ def _headlines(summary: RunSummary, guide: TaskGuide) -> str:
     rate = f"{n_tokens / summary.train_seconds:,.0f} tokens a second" if summary.train_seconds > 0 else ""
     tiles.append(("Training time", shown_seconds(summary.train_seconds), rate))
     n_features = counted(summary.train.n_features, "window")
-    tiles.append(("Training examples", f"{summary.train.n_examples:,}", n_features))
+    tiles.append((f"Training {guide.example}s", f"{summary.train.n_examples:,}", n_features))
     items = "\n".join(
         f'<div><dt>{escape(name)}</dt><dd><span class="figure">{escape(value)}</span>'
         f'<span class="remark">{escape(remark)}</span></dd></div>'
@@ -159,7 +175,17 @@ def _epochs(summary: RunSummary) -> str:
 
 def _curves(summary: RunSummary, svg: str) -> str:
     picture = inline_svg(svg, "Curves of the training", describe_curves(summary))
-    return f'<div class="scroll" tabindex="0" role="region" aria-label="Curves">\n{picture}\n</div>'
+    return f'<div class="scroll" tabindex="0" role="region" aria-label="Curves of the training">\n{picture}\n</div>'
+
+
+def _usage(guide: TaskGuide) -> str:
+    parts = ["<p>The model is in the folder <code>model</code> beside this page; run these in there.</p>"]
+    for each in (*guide.usage, _SERVE):
+        text = f"<p>{escape(each.text)}</p>" if each.text else ""
+        title, code = escape(each.title), f"<code>{escape(each.code.strip())}</code>"
+        box = f'<pre tabindex="0" role="region" aria-label="{title}">{code}</pre>'
+        parts.append(f"<h3>{title}</h3>\n{text}\n{box}")
+    return "\n".join(parts)
 
 
 def _results(summary: RunSummary, guide: TaskGuide) -> str:

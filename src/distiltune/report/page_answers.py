@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from html import escape
 
 from distiltune.coach.sickness import Advice
-from distiltune.progress import counted
 from distiltune.report.markup import Section, scrolling_table, table_row
+from distiltune.report.page_labels import label_sections
 from distiltune.report.run_summary import RunSummary
 from distiltune.report.wording import plain, shown_text
-from distiltune.tasks.analysis import Analysis, Breakdown, CalibrationBin, Interval, Stretch, WrongAnswer
+from distiltune.tasks.analysis import Analysis, Breakdown, CalibrationBin, Interval, ShownAnswer, Stretch
+from distiltune.tasks.guide import TaskGuide
 
 _SEVERITIES = {"error": "Error", "warning": "Warning", "note": "Note"}
 _COMMAND = re.compile(r"distiltune [a-z-]+(?: [A-Z]+| --[a-z-]+(?: [\w.:/-]*\w)?)*|--[a-z-]+(?: [\d.e-]*\d)?")
@@ -33,13 +34,17 @@ def answer_sections(summary: RunSummary) -> list[Section]:
     analysis = summary.analysis
     if analysis is None:
         return []
-    sections = []
+    sections = label_sections(analysis)
     if analysis.breakdowns:
         sections.append(Section("kinds", "Where it is right, and where not", _breakdowns(analysis)))
     if analysis.calibration:
-        sections.append(Section("calibration", "Whether it knows when it is right", _calibration(analysis)))
+        sections.append(
+            Section("calibration", "Whether it knows when it is right", _calibration(analysis, summary.guide))
+        )
     if analysis.wrong:
-        sections.append(Section("wrong", "The hardest wrong answers", _wrong(analysis.wrong)))
+        sections.append(Section("wrong", f"The hardest wrong {summary.guide.answers}", _wrong(analysis, summary.guide)))
+    if analysis.right:
+        sections.append(Section("right", f"Right {summary.guide.answers}", _right(analysis)))
     return sections
 
 
@@ -92,7 +97,7 @@ def _score_cell(score: Interval) -> str:
     )
 
 
-def _calibration(analysis: Analysis) -> str:
+def _calibration(analysis: Analysis, guide: TaskGuide) -> str:
     error = 100 * analysis.calibration_error
     sure = sum(each.n * each.confidence for each in analysis.calibration)
     right = sum(each.n * each.right.value for each in analysis.calibration)
@@ -103,8 +108,8 @@ def _calibration(analysis: Analysis) -> str:
     else:
         verdict = "it is less sure than it could be"
     words = (
-        f"<p>On average the confidence is {error:.1f} points away from the share of exact matches: {verdict}. "
-        "A point on the diagonal means: of the answers with this confidence, so many are right.</p>"
+        f"<p>On average the confidence is {error:.1f} points away from the share of {guide.exact}: {verdict}. "
+        f"A point on the diagonal means: of the {guide.answers} with this confidence, so many are right.</p>"
     )
     rows = [
         table_row(
@@ -116,7 +121,9 @@ def _calibration(analysis: Analysis) -> str:
         )
         for each in analysis.calibration
     ]
-    table = scrolling_table("", ("Mean confidence", "Answers", "Right (95 % interval)"), rows, kind="facts")
+    table = scrolling_table(
+        "", ("Mean confidence", guide.answers.capitalize(), "Right (95 % interval)"), rows, kind="facts"
+    )
     return (
         f"{words}\n{calibration_picture(analysis.calibration)}\n"
         f"<details>\n<summary>The same as a table</summary>\n{table}\n</details>"
@@ -157,16 +164,19 @@ def calibration_picture(bins: Sequence[CalibrationBin]) -> str:
     )
 
 
-def _wrong(answers: Sequence[WrongAnswer]) -> str:
-    intro = (
-        f"<p>{counted(len(answers), 'answer')} that have nothing in common with the right one, those first of which "
-        'the model was surest. In the texts: <mark class="gold">the right answer</mark>, '
-        '<mark class="given">the answer given</mark>.</p>'
-    )
-    return intro + "\n".join(map(_wrong_answer, answers))
+def _wrong(analysis: Analysis, guide: TaskGuide) -> str:
+    intro = f"<p>{len(analysis.wrong)} {guide.hardest}, those first of which the model was surest."
+    if any(stretch.marks for each in analysis.wrong for stretch in each.passage):
+        intro += ' In the texts: <mark class="gold">what is right</mark>, <mark class="given">what was given</mark>.'
+    return f"{intro}</p>\n" + "\n".join(map(_shown_answer, analysis.wrong))
 
 
-def _wrong_answer(answer: WrongAnswer) -> str:
+def _right(analysis: Analysis) -> str:
+    intro = "<p>Some that are right, from what the model was surest of to what it was least sure of.</p>\n"
+    return intro + "\n".join(map(_shown_answer, analysis.right))
+
+
+def _shown_answer(answer: ShownAnswer) -> str:
     passage = "".join(map(_stretch, answer.passage))
     sure = ""
     if answer.confidence is not None:

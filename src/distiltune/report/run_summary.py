@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from distiltune.coach.scores import BlindScore
 from distiltune.coach.sickness import Advice
 from distiltune.data.sources import has_splits
 from distiltune.model.source import PACKAGED
 from distiltune.system.device import Machine
-from distiltune.tasks.analysis import Analysis
+from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.guide import TaskGuide
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,7 @@ class RunSummary:
         columns: the epoch table's columns after the epoch's number (`Task.table`).
         epochs: the epochs run, in order.
         steps: the log lines of the training, in order; may be empty.
-        steps_per_epoch: optimiser steps in an epoch, which places the log lines between the epochs.
+        plan: how many steps each epoch has, which places the log lines between the epochs.
         best_epoch: number of the epoch that the model directory holds.
         monitor: the recipe's ``monitor``, which chose it; without validation data the last epoch is kept.
         final_metrics: all metrics of the best epoch on the validation data; empty without such data.
@@ -81,6 +83,9 @@ class RunSummary:
         n_parameters: numbers in the model as it was trained, None if unknown.
         analysis: where the best epoch's answers are right and where wrong, None if unknown.
         advice: what the coach says, the first thing to do first.
+        warm_up: the data that was read before the training data or among it, None if there is none.
+        answers: what was given and wanted of each validation example, empty if unknown.
+        baselines: what the validation scores come to for who knows nothing of the texts; empty if unknown.
 
     """
 
@@ -96,7 +101,7 @@ class RunSummary:
     columns: tuple[TableColumn, ...]
     epochs: tuple[EpochReport, ...]
     steps: tuple[StepReport, ...]
-    steps_per_epoch: int
+    plan: StepPlan
     best_epoch: int
     monitor: str
     final_metrics: Mapping[str, float]
@@ -111,12 +116,15 @@ class RunSummary:
     n_parameters: int | None = None
     analysis: Analysis | None = None
     advice: tuple[Advice, ...] = ()
+    warm_up: DataSummary | None = None
+    answers: tuple[ScoredAnswer, ...] = ()
+    baselines: tuple[BlindScore, ...] = ()
 
     @property
     def data(self) -> dict[str, DataSummary]:
-        """The sets by what they were for: "Training", then "Validation" if there is any."""
-        sets = {"Training": self.train}
-        return sets | {"Validation": self.validation} if self.validation is not None else sets
+        """The sets by what they were for: "Training", then "Warm-up" and "Validation" if there is any."""
+        sets = {"Training": self.train, "Warm-up": self.warm_up, "Validation": self.validation}
+        return {name: data for name, data in sets.items() if data is not None}
 
 
 def find_hub_names(names: Iterable[str]) -> frozenset[str]:

@@ -20,6 +20,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.known_concerns import concerns_of
 from distiltune.runs.prepare import PreparedRun
+from distiltune.runs.stages import stages
 from distiltune.settings.stored import stored_names
 from distiltune.system.durable import writing_text
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
@@ -29,10 +30,12 @@ from distiltune.training.vitals import frozen_share, still_parts
 
 @dataclass(frozen=True, slots=True)
 class CoachFindings:
-    """What the coach has to say about a run that has ended."""
+    """What the coach has to say about a run that has ended, and what there is to see in its answers."""
 
     advice: tuple[Advice, ...]
     analysis: Analysis | None
+    answers: tuple[ScoredAnswer, ...]
+    baselines: tuple[BlindScore, ...]
 
 
 def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
@@ -52,7 +55,7 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         blind_scores = task.blind_scores(training, validation) if validation is not None else ()
     return TrainingFacts(
         planned_epochs=recipe.epochs,
-        steps_per_epoch=prepared.steps_per_epoch,
+        steps_per_epoch=prepared.plan.usual,
         learning_rate=recipe.learning_rate,
         dropout=max(config.dropout, config.attention_dropout, loaded.head_dropout),
         n_train=training.n_examples,
@@ -61,7 +64,7 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         blind_loss=blind,
         frozen_share=0.0 if meant else frozen_share(loaded.model),
         still_parts=still_parts(loaded.model) if meant else (),
-        fitting_rate=fitting_rate(task.name, config.hidden_size, recipe.epochs * prepared.steps_per_epoch)
+        fitting_rate=fitting_rate(task.name, config.hidden_size, stages(prepared.plan, prepared.warm_up, recipe)[-1])
         if uniform or blind
         else None,
         blind_scores=blind_scores,
@@ -78,7 +81,7 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
 
 def _other_command(recipe: Recipe, name: str, function: str, run: RunDirectory, *more: str) -> str:
     """Another command on the same recipe; where its data were in memory, the function to hand them to again."""
-    held = [each for each in ("train", "validation") if any(map(is_held_name, getattr(recipe, each)))]
+    held = [each for each in ("train", "validation", "warm_up_data") if any(map(is_held_name, getattr(recipe, each)))]
     if not held:
         return shlex.join(("distiltune", name, "--recipe", str(run.recipe), *more))
     output = [f"output={more[1]!r}"] if more else []
@@ -107,6 +110,7 @@ def sum_up_run(
     is too short to pay for it.
     """
     analysis = None
+    scored: tuple[ScoredAnswer, ...] = ()
     evidence = replace(coach.evidence, ended=True)
     if validation is not None and isinstance(task, Coached) and (run.path / task.prediction_files[0]).is_file():
         analysis, scored = task.analyse(validation, run.path)
@@ -115,7 +119,7 @@ def sum_up_run(
     if probe is not None and needs_probe(evidence):
         evidence = replace(evidence, probe=probe())
     coach.end(evidence)
-    return CoachFindings(advise(evidence), analysis)
+    return CoachFindings(advise(evidence), analysis, scored, evidence.facts.blind_scores)
 
 
 def write_answers(run: RunDirectory, scored: tuple[ScoredAnswer, ...]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding
-from distiltune.errors import DataError, DistiltuneError
+from distiltune.errors import DataError, DistiltuneError, RecipeError
 from distiltune.model.build import LoadedModel, check_window
 from distiltune.model.source import PACKAGED
 from distiltune.progress import counted
@@ -24,8 +24,10 @@ from distiltune.system.durable import writing_text, writing_to
 from distiltune.system.host import restored
 from distiltune.system.names import as_names, as_path
 from distiltune.tasks.base import Dataset
+from distiltune.tasks.document_files import documents_as_data
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.own import NOTHING_OWN, Metric, Own
+from distiltune.tasks.question_answering.names import NAME as QUESTION_ANSWERING
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
 
@@ -137,7 +139,8 @@ def predict(
 
     Args:
         model: a model directory, a run, or a name on the hub.
-        data: files, directories, `starter`, or data set names on the hub.
+        data: files, directories, `starter`, or data set names on the hub; or documents (text, Markdown,
+            HTML, PDF, Word), a text each.
         predictions: a directory to write the answers into, and ``rejected.jsonl`` with the rows that cannot be read.
         recipe: as in `evaluate`.
         on_progress: told how many examples are done, of how many.
@@ -171,7 +174,39 @@ def _run(
     on_progress: Callable[[int, int], None] | None,
     own: Own = NOTHING_OWN,
 ) -> Evaluated:
-    sources = as_names(data, "data", least=1)
+    named = as_names(data, "data", least=1)
+    with documents_as_data(named, recipe.encoding) if use == "prediction" else nullcontext((named, ())) as held:
+        sources, notes = held
+        if sources != named:
+            _check_takes_documents(recipe.model)
+        found = _run_on(recipe, given, sources, use, predictions, on_progress, own)
+        return replace(found, data=named, notes=(*notes, *found.notes))
+
+
+def _check_takes_documents(model: str) -> None:
+    """Check that a model has something to say of a document alone.
+
+    Raises:
+        RecipeError: if it answers questions.
+
+    """
+    if (entry := entry_of_model(model)).name == QUESTION_ANSWERING:
+        raise RecipeError(
+            f"Documents have no questions, and the model is one for {entry.name}.",
+            where=model,
+            fix=f'ask it: distiltune ask {model} --document FOLDER "A question?"',
+        )
+
+
+def _run_on(
+    recipe: Recipe,
+    given: Iterable[str],
+    sources: tuple[str, ...],
+    use: Use,
+    predictions: str | Path | None,
+    on_progress: Callable[[int, int], None] | None,
+    own: Own,
+) -> Evaluated:
     trained = _load(recipe, given, sources)
     task, loaded = trained.task, trained.loaded
     dataset = task.load_data(sources, loaded.tokenizer, use)

@@ -306,7 +306,7 @@ def _run(writing: _Writing) -> FineTuned:
         _put_back(prepared, optimiser)
     if keeper.is_finished or len(keeper.epochs) == prepared.recipe.epochs:
         reporter.note("this training was finished already; nothing is left to train, and its results are written again")
-    reporter.begin(prepared.table, prepared.recipe.epochs, prepared.steps_per_epoch)
+    reporter.begin(prepared.table, prepared.plan)
     try:
         with _events(writing) as events:
             if not keeper.is_finished:
@@ -372,7 +372,7 @@ def _keeper(writing: _Writing, checkpoints: CheckpointWriter, coach: Coach) -> R
         prepared.choice,
         Judgement(recipe.monitor, recipe.patience, writing.go_on),
         writing.interruption,
-        make_bad_steps(prepared.training, recipe.non_finite == "skip", str(writing.run.log)),
+        make_bad_steps(prepared.lesson, recipe.non_finite == "skip", str(writing.run.log)),
         more_state,
     )
 
@@ -434,7 +434,7 @@ def _finish(writing: _Writing, keeper: RunKeeper, coach: Coach) -> FineTuned:
 def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption) -> FineTuned:
     """What every process but the first does: the same training, and nothing written."""
     recipe, task, model = prepared.recipe, prepared.task, prepared.loaded.model
-    bad_steps = make_bad_steps(prepared.training, recipe.non_finite == "skip", str(run.log))
+    bad_steps = make_bad_steps(prepared.lesson, recipe.non_finite == "skip", str(run.log))
     follower = Follower(prepared.choice, Judgement(recipe.monitor, recipe.patience), interruption, bad_steps)
     if prepared.resumed is not None:
         follower.remember(prepared.resumed.state)
@@ -471,7 +471,6 @@ def _provenance(prepared: PreparedRun) -> Provenance:
         recipe=prepared.recipe,
         chosen=prepared.chosen,
         resolved=prepared.resolved,
-        training=prepared.training,
-        validation=prepared.validation,
+        sets=prepared.lesson.sets,
         machine=prepared.machine,
     )

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from distiltune.errors import DivergedError
+from distiltune.progress import TRAINING, OnceASecond
 from distiltune.runs.directory import RunDirectory
 from distiltune.training.checkpoint import Position
 from distiltune.training.checkpoint_writer import CheckpointWriter
@@ -155,6 +156,7 @@ class RunKeeper:
         self._interruption, self._bad_steps, self._more_state = interruption, bad_steps, more_state
         self.epochs: list[EpochReport] = []
         self.steps: list[StepReport] = []
+        self._tell = OnceASecond()
 
     def remember(self, state: Mapping[str, Any]) -> None:
         """Take up what the checkpoint that is resumed knows."""
@@ -186,7 +188,8 @@ class RunKeeper:
         self._reporter.note(f"skipped: {message}")
 
     def between_steps(self, step: int, state: Callable[[], LoopState]) -> None:
-        """Save where it is time to; save and stop where a signal asks for it."""
+        """Save where it is time to; save and stop where a signal asks for it. Tell how far the run is."""
+        self._tell(TRAINING, "steps", step)
         number = self._interruption.agreed()
         if self._checkpointer.is_due(step) or number:
             self._save(state())

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from distiltune.data.feature_set import FeatureSet
+from distiltune.data.warm_up import WarmUp
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.attention import can_drop
 from distiltune.model.build import Dropouts, LoadedModel, check_window
@@ -33,7 +34,9 @@ from distiltune.runs.resume import (
     precision_of,
     surroundings,
 )
+from distiltune.runs.stages import loop_settings, stages
 from distiltune.runs.teaching import Teaching, with_teacher
+from distiltune.runs.warming import warm_up_of, with_warm_up
 from distiltune.settings.stored import stored_settings
 from distiltune.system.device import (
     Machine,
@@ -56,8 +59,9 @@ from distiltune.training.distributed import Processes, check_same, in_turn
 from distiltune.training.early_stopping import BestEpoch
 from distiltune.training.objective import TableColumn
 from distiltune.training.parameters import freeze
+from distiltune.training.plan import StepPlan
 from distiltune.training.reporter import Reporter
-from distiltune.training.setup import count_steps
+from distiltune.training.setup import count_steps, step_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,8 @@ class PreparedRun:
 
     ``lesson`` is what the training goes by: task, data and loss, with a teacher in them if there is one. ``began`` is
     when the run began on ``time.perf_counter()``; where it was resumed, what it had taken until the checkpoint is
-    counted as if there had been no pause.
+    counted as if there had been no pause. ``plan`` is how many steps each epoch has, and ``warm_up`` which features
+    are not the training data's and when they are read.
     """
 
     began: float
@@ -75,10 +80,11 @@ class PreparedRun:
     recipe: Recipe
     loaded: LoadedModel
     machine: Machine
-    steps_per_epoch: int
+    plan: StepPlan
     lesson: Lesson[Any]
     surroundings: Mapping[str, Any]
     chosen: Chosen
+    warm_up: WarmUp | None = None
     resumed: Resumed | None = None
     own: Own = NOTHING_OWN
 
@@ -157,18 +163,16 @@ def prepare(
     loaded = _with_note(loaded, device, precision)
     check_window(recipe.max_length, loaded.source.config)
     with in_turn(here):  # the first process on a machine fills the cache that the others read
-        lesson = own.lesson(opened.lesson(loaded))
-        teaching = _teaching(recipe)
-        if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
-            lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
+        lesson = _with_others(own.lesson(opened.lesson(loaded)), recipe, loaded, device)
     _check_weights(lesson.features)
     seed_dropout(device, recipe.seed, here.rank)
-    steps_per_epoch = count_steps(len(lesson.features), recipe.batch_size, recipe.accumulation_steps)
-    recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson, steps_per_epoch))
-    _check_warmup(recipe, steps_per_epoch * recipe.epochs)
+    recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson))
+    warm_up = warm_up_of(recipe, lesson)
+    plan = step_plan(loop_settings(recipe), len(lesson.features), warm_up)
+    _check_warmup(recipe, min(stages(plan, warm_up, recipe)))
     around = surroundings(
         recipe,
-        fingerprints(lesson.training, lesson.validation, lesson.features.targets),
+        fingerprints(lesson),
         loaded,
         torch.get_num_threads(),
         here.world_size,
@@ -182,12 +186,23 @@ def prepare(
         recipe,
         loaded,
         describe_machine(device),
-        steps_per_epoch,
+        plan,
         lesson,
         around,
         chosen,
+        warm_up,
         own=own,
     )
+
+
+def _with_others(lesson: Lesson[Any], recipe: Recipe, loaded: LoadedModel, device: torch.device) -> Lesson[Any]:
+    """The lesson with the warm-up data behind its own, and with a teacher, as far as the recipe names them."""
+    if recipe.warm_up_data:
+        lesson = with_warm_up(lesson, recipe.warm_up_data, recipe.warm_up_weight, loaded.tokenizer)
+    teaching = _teaching(recipe)
+    if teaching is not None and lesson.features.targets is None:  # else the task asked its teacher itself
+        lesson = with_teacher(lesson, teaching, loaded.tokenizer, device)
+    return lesson
 
 
 def _set_machine(recipe: Recipe, here: Processes) -> None:
@@ -197,13 +212,14 @@ def _set_machine(recipe: Recipe, here: Processes) -> None:
     seed_everything(recipe.seed)
 
 
-def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any], steps_per_epoch: int) -> Situation:
-    decisive = lesson.task.guide({}).decisive
+def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any]) -> Situation:
+    """What the rule looks at: of the data the training's own, whatever else is read before them."""
+    decisive, n_own = lesson.task.guide({}).decisive, len(lesson.training.features)
     return Situation(
         task=recipe.task,
         width=loaded.source.config.hidden_size,
-        batches=count_steps(len(lesson.features), 16, 1),
-        steps_per_epoch=steps_per_epoch,
+        batches=count_steps(n_own, 16, 1),
+        steps_per_epoch=count_steps(n_own, recipe.batch_size, recipe.accumulation_steps),
         n_validation=lesson.validation.n_examples if lesson.validation is not None else 0,
         decisive=decisive,
     )
@@ -327,10 +343,9 @@ def tell(reporter: Reporter, prepared: PreparedRun) -> None:
         reporter.note(f"started from random weights: {', '.join(source.missing)}")
     for note in prepared.lesson.notes:
         reporter.note(note)
-    for name, data in (("train", prepared.training), ("validation", prepared.validation)):
-        if data is None:
-            reporter.note("no validation data: the last epoch is kept")
-            continue
+    if prepared.validation is None:
+        reporter.note("no validation data: the last epoch is kept")
+    for name, data in prepared.lesson.sets.items():
         reporter.note(
             f"{name}: {data.n_examples:,} examples, {len(data.features):,} features, "
             f"{data.features.lengths.mean():.0f} tokens on average"

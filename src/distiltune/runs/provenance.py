@@ -32,8 +32,7 @@ class Provenance:
         recipe: as it was given, and what its rule chose.
         chosen: what that was, and from what.
         resolved: what was decided where the recipe leaves it open, under the names of the settings.
-        training: the training data.
-        validation: the validation data.
+        sets: the data, by what they are for.
         machine: that it is trained on.
 
     """
@@ -41,8 +40,7 @@ class Provenance:
     recipe: Recipe
     chosen: Chosen
     resolved: Mapping[str, Any]
-    training: Dataset
-    validation: Dataset | None
+    sets: Mapping[str, Dataset]
     machine: Machine
 
     def as_toml(self) -> str:
@@ -51,15 +49,12 @@ class Provenance:
 
     def surroundings(self) -> dict[str, Any]:
         """All but the recipe, as plain values."""
-        data = {"train": _describe(self.training)}
-        if self.validation is not None:
-            data["validation"] = _describe(self.validation)
         return {
             **({"chosen": self.chosen.as_json()} if self.chosen.settings else {}),
             "resolved": dict(self.resolved),
             "versions": versions(),
             "machine": self.machine.as_json(),
-            "data": data,
+            "data": {name: _describe(data) for name, data in self.sets.items()},
         }
 
 
@@ -74,8 +69,8 @@ def write_run_start(run: RunDirectory, log: RunLog, provenance: Provenance, load
         notes=loaded.source.notes,
     )
     with writing_text(run.rejected) as rejected:
-        for name, dataset in (("train", provenance.training), ("validation", provenance.validation)):
-            for finding in dataset.findings.items if dataset is not None else ():
+        for name, dataset in provenance.sets.items():
+            for finding in dataset.findings.items:
                 if finding.outcome in ("rejected", "left_out"):
                     line = {"set": name, **finding.as_json()}
                     rejected.write(json.dumps(line, ensure_ascii=False) + "\n")

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from distiltune.errors import TrainingError
 from distiltune.recipe.choose_task import USUAL
 from distiltune.runs.directory import RunDirectory
+from distiltune.system.names import did_you_mean, names_beside
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.analysis import Counts, ScoredAnswer
 from distiltune.training.loop import EpochReport, StepReport
@@ -72,6 +73,9 @@ def read_run(path: Path) -> RunRecord:
         data = surroundings.get("data", {})
         fingerprints = {name: each.get("fingerprint", "") for name, each in data.items()}
     except (OSError, ValueError, AttributeError) as error:  # the last where a table is none
+        if not path.exists():
+            near = did_you_mean(names_beside(path))
+            raise TrainingError("There is no such run.", where=str(path), fix=f"{near}give a run directory") from error
         raise TrainingError(
             f"This is no run that can be read: {error}.", where=str(path), fix="give a run directory"
         ) from error

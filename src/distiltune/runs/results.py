@@ -46,7 +46,11 @@ def write_results(
     findings = _sum_up(run, prepared, coach, may_probe)
     total_seconds = time.perf_counter() - prepared.began
     summary = replace(
-        _summary(run, prepared, keeper, best, total_seconds), analysis=findings.analysis, advice=findings.advice
+        _summary(run, prepared, keeper, best, total_seconds),
+        analysis=findings.analysis,
+        advice=findings.advice,
+        answers=findings.answers,
+        baselines=findings.baselines,
     )
     loaded, task = prepared.loaded, prepared.task
     tensors = keep_adapter(run, _to_keep(read_weights(best_directory), task), prepared.recipe, task)
@@ -110,12 +114,13 @@ def _summary(
         base_model=recipe.model,
         train=_data_summary(prepared.training),
         validation=_data_summary(prepared.validation) if prepared.validation is not None else None,
+        warm_up=_data_summary(prepared.lesson.warm_up) if prepared.lesson.warm_up is not None else None,
         recipe=tuple(RecipeEntry(name, values[name], Recipe.describe(name)) for name in recipe.names),
         precision=prepared.precision,
         columns=prepared.table,
         epochs=epochs,
         steps=tuple(keeper.steps),
-        steps_per_epoch=prepared.steps_per_epoch,
+        plan=prepared.plan,
         best_epoch=best,
         monitor=recipe.monitor,
         final_metrics=epochs[best].validation,
@@ -125,7 +130,9 @@ def _summary(
         machine=prepared.machine,
         versions={name: value for name, value in found.items() if name != "git_revision"},
         git_revision=found.get("git_revision", ""),
-        hub_names=find_hub_names((recipe.model, recipe.teacher, *recipe.train, *recipe.validation)),
+        hub_names=find_hub_names(
+            (recipe.model, recipe.teacher, *recipe.train, *recipe.validation, *recipe.warm_up_data)
+        ),
         notes=(
             *prepared.loaded.source.notes,
             *prepared.lesson.notes,

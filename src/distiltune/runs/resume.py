@@ -11,7 +11,6 @@ from typing import Any, Final
 import torch
 from torch import nn
 
-from distiltune.data.packing import TargetRows
 from distiltune.distillation.teacher import Chunks
 from distiltune.errors import RecipeError, TrainingError
 from distiltune.model.build import LoadedModel
@@ -22,7 +21,8 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.provenance import versions
 from distiltune.system.device import Precision, choose_precision, seed_dropout
 from distiltune.system.durable import find_damage, sync, write_whole
-from distiltune.tasks.base import Dataset
+from distiltune.system.names import did_you_mean, names_beside
+from distiltune.tasks.base import Dataset, Lesson
 from distiltune.training.checkpoint import USE_ANOTHER, Position, checkpoints_in, read_checkpoint, read_state, restore
 from distiltune.training.checkpoint_writer import best_checkpoint, clear_hidden, remove
 from distiltune.training.loop import LoopState
@@ -40,7 +40,7 @@ MAY_CHANGE: Final = frozenset(
 _IF_NAMED: Final = frozenset({"precision"})
 """What does decide what is learnt, and is another if whoever resumes the run says so, and only then."""
 
-BY_CONTENT: Final = frozenset({"train", "validation", "teacher"})
+BY_CONTENT: Final = frozenset({"train", "validation", "teacher", "warm_up_data"})
 """Settings that name files: the files may have moved as long as they hold the same."""
 
 _BEGIN_AGAIN: Final = "begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite"
@@ -154,7 +154,9 @@ def _check_nothing_to_lose(run: RunDirectory) -> None:
 
 
 def _no_run(run: RunDirectory) -> TrainingError:
-    return TrainingError("There is no run to resume.", where=str(run.path), fix="give the --output directory of a run")
+    near = did_you_mean([] if run.path.exists() else names_beside(run.path))
+    fix = f"{near}give the --output directory of a run"
+    return TrainingError("There is no run to resume.", where=str(run.path), fix=fix)
 
 
 def clear_leftovers(run: RunDirectory, resumed: Resumed) -> None:
@@ -182,16 +184,17 @@ def check_recipe(then: Mapping[str, Any], now: Recipe, run: RunDirectory) -> Non
     _refuse(differences, "recipe", "leave these settings out", run)
 
 
-def fingerprints(training: Dataset, validation: Dataset | None, targets: TargetRows | None = None) -> dict[str, Any]:
+def fingerprints(lesson: Lesson[Any]) -> dict[str, Any]:
     """What the data come to: hashes of the files, of the features made from them, and of what a teacher says of these.
 
-    Args:
-        training: the training data.
-        validation: the validation data.
-        targets: the teacher's outputs, if there is one.
-
+    Of a kind of data that there is none of, None.
     """
-    sets = {"training data": training, "validation data": validation}
+    targets = lesson.features.targets
+    sets: dict[str, Dataset | None] = {
+        "training data": lesson.training,
+        "validation data": lesson.validation,
+        "warm-up data": lesson.warm_up,
+    }
     found = {name: None if data is None else _fingerprint(data) for name, data in sets.items()}
     return {**found, "teacher": {"outputs": targets.fingerprint} if isinstance(targets, Chunks) else None}
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from distiltune.model.build import LoadedModel
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import BadSteps
 from distiltune.runs.resume import Resumed, notes_on_bits, write_base
+from distiltune.runs.warming import names_of
 from distiltune.system.durable import write_whole
-from distiltune.tasks.base import Dataset
+from distiltune.tasks.base import Lesson
 from distiltune.training.reporter import Reporter
 from distiltune.training.run_log import RunLog
 
@@ -22,14 +24,9 @@ def make_again(run: RunDirectory, recipe: str, loaded: LoadedModel) -> None:
     write_base(run, loaded)
 
 
-def make_bad_steps(training: Dataset, skip: bool, where: str) -> BadSteps:
+def make_bad_steps(lesson: Lesson[Any], skip: bool, where: str) -> BadSteps:
     """What happens at steps that are not finite, told with the ids that the data have; ``where`` is for the message."""
-    example_of = training.features.example_of
-
-    def name_features(features: Sequence[int]) -> list[str]:
-        return [training.example_id(int(example_of[feature])) for feature in features]
-
-    return BadSteps(skip, name_features, where)
+    return BadSteps(skip, partial(names_of, lesson), where)
 
 
 def tell_resumed(

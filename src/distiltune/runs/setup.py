@@ -6,11 +6,11 @@ from torch import nn
 
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.prepare import PreparedRun
+from distiltune.runs.stages import loop_settings, rate_of_run
 from distiltune.training.average import Average, Averaging
 from distiltune.training.optimiser import Adam
 from distiltune.training.parameters import rate_factors
-from distiltune.training.schedule import PolynomialDecay
-from distiltune.training.setup import LoopSettings, TrainingSetup
+from distiltune.training.setup import TrainingSetup
 
 
 def make_optimiser(recipe: Recipe, model: nn.Module) -> Adam:
@@ -50,27 +50,10 @@ def training_setup(prepared: PreparedRun, optimiser: Adam) -> TrainingSetup:
         objective=prepared.lesson.objective,
         metric_names=prepared.task.metric_names,
         optimiser=optimiser,
-        learning_rate_at=schedule(recipe, prepared.steps_per_epoch * recipe.epochs),
-        loop=LoopSettings(
-            epochs=recipe.epochs,
-            batch_size=recipe.batch_size,
-            accumulation_steps=recipe.accumulation_steps,
-            max_gradient_norm=recipe.max_gradient_norm,
-            seed=recipe.seed,
-            log_every=recipe.log_every,
-        ),
+        learning_rate_at=rate_of_run(recipe, prepared.plan, prepared.warm_up),
+        loop=loop_settings(recipe),
         precision=prepared.precision,
         here=prepared.here,
+        warm_up=prepared.warm_up,
         average=optimiser.average,
-    )
-
-
-def schedule(recipe: Recipe, n_steps: int) -> PolynomialDecay:
-    """The recipe's learning rate at each of ``n_steps`` steps."""
-    return PolynomialDecay(
-        start=recipe.learning_rate,
-        end=recipe.end_learning_rate,
-        power=recipe.decay_power,
-        warmup_steps=recipe.warmup_steps or int(recipe.warmup_share * n_steps),
-        total_steps=n_steps,
     )

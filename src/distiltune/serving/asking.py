@@ -10,15 +10,17 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final, TypeVar
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from pydantic import BaseModel, Field
 
+from distiltune.inference.certainty import CERTAINTIES
 from distiltune.serving.batching import DynamicBatcher, Job, Output, OverloadedError
+from distiltune.serving.corrections import Correctable, SavedOut
 from distiltune.serving.files_to_text import TIMEOUT_S, file_to_text
 from distiltune.serving.gate import Limits
 from distiltune.serving.pace import Pace
 from distiltune.serving.readers import KIND_OF_ENDING, FileKind
-from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, WrongContentTypeError
+from distiltune.serving.server import PROBLEMS, AnswerTimeoutError, ErrorBody, WrongContentTypeError, json_only
 from distiltune.version import __version__
 
 NOT_BLANK: Final = r"[^\s\x1c-\x1f\x85]"  # the last ones are white space in Python, not in JSON Schema's expressions
@@ -54,6 +56,10 @@ class AboutOut(BaseModel):
     version: Annotated[str, Field(description="Of distiltune.")]
     notes: list[str]
     can_decline: Annotated[bool, Field(description="Whether it may say that there is nothing to say.")]
+    certainties: Annotated[
+        dict[str, float], Field(description="Word for a confidence → the least, from 0 to 1, that it is said of.")
+    ]
+    takes_corrections: Annotated[bool, Field(description="Whether answers can be set right, by /api/corrections.")]
     max_body_bytes: int
     max_answer_seconds: float
     file_kinds: Annotated[dict[str, FileKind], Field(description="Ending of a file's name → its kind, for /api/text.")]
@@ -66,6 +72,8 @@ def about(name: str, task: str, notes: Sequence[str], limits: Limits) -> dict[st
         "task": task,
         "version": __version__,
         "notes": list(notes),
+        "certainties": dict(CERTAINTIES),
+        "takes_corrections": limits.corrections is not None,
         "max_body_bytes": limits.max_body_bytes,
         "max_answer_seconds": limits.answer_s,
         "file_kinds": dict(KIND_OF_ENDING),
@@ -238,3 +246,23 @@ def add_text_route(router: APIRouter, limits: Limits) -> None:
             async with in_time(limits, fix="paste its text instead"):
                 found = await unless_gone(request, file_to_text(content, kind, lambda: desk.turn(len(content))))
         return TextOut(text=found.text, characters=len(found.text), pages=list(found.pages), notes=list(found.notes))
+
+
+def add_corrections_route(router: APIRouter, limits: Limits, correctable: Correctable) -> None:
+    """Add the route that takes an answer set right, if the server has a file for these."""
+    corrections = limits.corrections
+    if corrections is None:
+        return
+
+    async def correct(correction: Any) -> SavedOut:
+        rows = correctable.rows(correction)
+        return SavedOut(saved=await asyncio.get_running_loop().run_in_executor(None, corrections.append, rows))
+
+    correct.__annotations__ = {"correction": correctable.form, "return": SavedOut}
+    router.post(
+        "/corrections",
+        summary="Set an answer right: it is appended to the server's file of corrections, for a training to come",
+        responses={**PROBLEMS, 507: {"model": ErrorBody, "description": "It could not be written"}},
+        dependencies=[Depends(json_only)],
+        openapi_extra=json_example(dict(correctable.example)),
+    )(correct)

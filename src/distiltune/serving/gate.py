@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from distiltune.serving.access import Access, Refusal
+from distiltune.serving.corrections import CorrectionsFile
 from distiltune.serving.metrics import ServerMetrics
 
 Message = MutableMapping[str, Any]
@@ -52,6 +53,7 @@ class Limits:
         max_connections: most connections at once; beyond that the one that has been idle longest is closed. 0: as many
             as the system lets this process have, at most 1,000.
         access: who may ask.
+        corrections: where answers that people set right are appended; None: they are not taken.
 
     """
 
@@ -63,6 +65,7 @@ class Limits:
     answer_s: float = 60.0
     max_connections: int = 0
     access: Access = field(default_factory=Access)
+    corrections: CorrectionsFile | None = None
 
     @property
     def max_files(self) -> int:

@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from distiltune.errors import DistiltuneError
 from distiltune.serving.batching import DynamicBatcher, OverloadedError
+from distiltune.serving.corrections import NotKeptError
 from distiltune.serving.reference import reference_page
 from distiltune.serving.wording import in_plain_words
 from distiltune.version import __version__
@@ -51,6 +52,7 @@ _STATUS: Final[dict[type[DistiltuneError], int]] = {
     AnswerTimeoutError: 504,
     TooMuchError: 413,
     WrongContentTypeError: 415,
+    NotKeptError: 507,
 }
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

@@ -20,6 +20,7 @@ from distiltune.serving.asking import (
     NOT_BLANK,
     AboutOut,
     about,
+    add_corrections_route,
     add_text_route,
     in_time,
     json_example,
@@ -28,6 +29,7 @@ from distiltune.serving.asking import (
     unless_gone,
 )
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
+from distiltune.serving.corrections import Correctable
 from distiltune.serving.gate import Limits
 from distiltune.serving.server import PROBLEMS, TooMuchError, json_only, make_app
 
@@ -89,6 +91,8 @@ class TextService:
         result: the form of what is said of one.
         can_decline: whether it may be that nothing is said of a text.
         page: a folder with ``index.html`` and the files that it names.
+        correctable: how what is said can be set right; None: it cannot.
+        kind: one label a text, several, or a number, where that differs; for the page.
 
     """
 
@@ -98,6 +102,15 @@ class TextService:
     result: type[BaseModel]
     can_decline: bool
     page: Traversable
+    correctable: Correctable | None = None
+    kind: str = ""
+
+
+class TextsAboutOut(AboutOut):
+    """What reads texts, and what the server takes."""
+
+    kind: Annotated[str, Field(description="`single-label`, `multi-label` or `regression`, where that differs.")]
+    max_texts: int = MAX_TEXTS
 
 
 def texts_app(
@@ -114,10 +127,11 @@ def texts_app(
 
     """
     batcher = DynamicBatcher(reader.model, batches, reader.n_threads)
-    about_it = AboutOut(
+    about_it = TextsAboutOut(
         **about(name, service.task, reader.notes, limits),
         labels=list(service.labels),
         can_decline=service.can_decline,
+        kind=service.kind,
     )
     router = _router(reader, service, batcher, limits, about_it)
     app = make_app(f"distiltune {service.task.replace('-', ' ')}", router, batcher, service.page, reader.notes)
@@ -127,25 +141,14 @@ def texts_app(
 
 
 def _router(
-    reader: TextModel[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about_it: AboutOut
+    reader: TextModel[Any], service: TextService, batcher: DynamicBatcher, limits: Limits, about_it: TextsAboutOut
 ) -> APIRouter:
     router = APIRouter(prefix="/api", tags=["texts"])
     threads = ThreadPoolExecutor(2, "preparing")
-    strict = ConfigDict(strict=True, extra="forbid")
-    text: Any = service.text
-    bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
-    said: Any = service.result
-    texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
-    results_out: Any = create_model(
-        "ResultsOut",
-        __doc__="What is said of each text, in order.",
-        results=(list[said | None], Field(description="None for a text that was not read in time.")),
-        complete=(bool, Field(description="Whether all texts were read before time ran out.")),
-        seconds=(float, ...),
-    )
+    texts_in, results_out = _forms(service)
 
     @router.get("/model", summary="What reads, and what the server takes")
-    async def model() -> AboutOut:
+    async def model() -> TextsAboutOut:
         return about_it
 
     async def read(asked: Any) -> tuple[Any, Job]:
@@ -174,7 +177,12 @@ def _router(
         finally:
             if job is not None:
                 job.cancel()
-        return {"results": found, "complete": None not in found, "seconds": time.perf_counter() - began}
+        return {
+            "results": found,
+            "complete": None not in found,
+            "can_decline": service.can_decline,
+            "seconds": time.perf_counter() - began,
+        }
 
     predictions.__annotations__ = {"asked": texts_in, "request": Request, "return": results_out}
     router.post(
@@ -185,7 +193,27 @@ def _router(
         openapi_extra=json_example({"texts": ["The lease is signed by Ada Byron."]}),
     )(predictions)
     add_text_route(router, limits)
+    if service.correctable is not None:
+        add_corrections_route(router, limits, service.correctable)
     return router
+
+
+def _forms(service: TextService) -> tuple[Any, Any]:
+    """The forms of a request and of its answer."""
+    strict = ConfigDict(strict=True, extra="forbid")
+    text: Any = service.text
+    bounded = Annotated[list[text], Field(min_length=1, max_length=MAX_TEXTS)]
+    said: Any = service.result
+    texts_in: Any = create_model("TextsIn", __config__=strict, __doc__="Texts to read.", texts=(bounded, ...))
+    results_out: Any = create_model(
+        "ResultsOut",
+        __doc__="What is said of each text, in order.",
+        results=(list[said | None], Field(description="None for a text that was not read in time.")),
+        complete=(bool, Field(description="Whether all texts were read before time ran out.")),
+        can_decline=(bool, Field(description="Whether it may be that nothing is said of a text.")),
+        seconds=(float, ...),
+    )
+    return texts_in, results_out
 
 
 def _n_characters(text: str | Sequence[str]) -> int:

@@ -122,6 +122,17 @@ class EngineSettings(BaseModel):
     validation_share: Annotated[float, Field(ge=0.0, le=0.5), MODEL_AND_DATA] = 0.1
     """Share of the training data set aside when no validation data is named (0: none); `starter` and hub names use
     their own validation split instead."""
+    warm_up_data: Annotated[Names, MODEL_AND_DATA] = ()
+    """Other data of the same task, such as questions made by `make-questions`, that is trained on before the training
+    data, or among them; none if empty."""
+    warm_up_order: Annotated[Literal["first", "mixed"], MODEL_AND_DATA] = "first"
+    """`first`: before the training data, with a learning rate that rises and falls once for each; `mixed`: among them,
+    some in every epoch."""
+    warm_up_weight: Annotated[float, Field(gt=0.0, le=100.0), MODEL_AND_DATA] = 1.0
+    """What a feature of the warm-up data weighs in the loss, where one of the training data weighs 1; only where they
+    are mixed."""
+    warm_up_epochs: Annotated[Positive, MODEL_AND_DATA] = 1
+    """Passes over the warm-up data in the whole run; where they are mixed, at most `epochs`."""
     folds: Annotated[Count, MODEL_AND_DATA] = 0
     """Cross-validation: cut the training data into so many parts, and train once for each, without it, to evaluate on
     it (0: train once)."""

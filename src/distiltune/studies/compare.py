@@ -19,7 +19,11 @@ from distiltune.tasks.analysis import ScoredAnswer
 N_RESAMPLES = 10_000
 _AT_ONCE = 1_000  # resamples, so that memory stays small for many distinct examples
 SHOWN_CHANGES = 10
-_EXACT = {"text-classification": "accuracy", "token-classification": "all marked right"}
+_EXACT = {
+    "text-classification": "accuracy",
+    "token-classification": "all marked right",
+    "multiple-choice": "accuracy",
+}
 """What the share of examples that are right as a whole is called, where it is not "exact match"."""
 _OF_NO_CONSEQUENCE = frozenset({"device", "threads", "log_every", "evaluation_tokens"})
 

@@ -70,6 +70,10 @@ def _with_held_out(recipe: Recipe) -> Recipe:
         return recipe
     if not recipe.validation and recipe.validation_share == 0.0:
         changes["validation_share"] = _SHARE_HELD_OUT
+    if recipe.warm_up_data:  # whose steps would be tried first, and are the shorter part of a run
+        changes |= {
+            name: Recipe.model_fields[name].default for name in Recipe.model_fields if name.startswith("warm_up_")
+        }
     name = "validation_questions" if recipe.validation_questions else "validation_examples"
     if not 0 < getattr(recipe, name) <= MOST_HELD_OUT:
         changes[name] = MOST_HELD_OUT
@@ -84,7 +88,7 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
     test = range_test(setup, Rates(n_steps=n_steps), on_training, lambda n: tell("range test", "steps", n, n_steps))
     range_seconds = time.perf_counter() - range_began
     (start,) = as_the_first(trials.prepared.here, (test.start or math.nan,))
-    n_run = setup.n_steps
+    n_run = setup.plan.n_steps
     found = FoundRate(
         suggestion=None,
         reason=test.end,

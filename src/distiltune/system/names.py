@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Final
 
 from distiltune.errors import RecipeError
 
 _NAME_ONE = "name one, or leave it out where it may be; the folder that you are in is ."
+
+RUNS: Final = "runs"
+"""Where trainings are written to by default: what begins so is a path, whether or not the folder is there."""
+_ALMOST_THE_SAME: Final = 0.8
+_ALIKE: Final = 0.6
+_MOST_NAMED: Final = 3
 
 
 def as_name(value: object, what: str, where: str = "") -> str:
@@ -122,3 +130,39 @@ def described(value: object) -> str:
     """What was given, cut short where it is long, and its type."""
     shown = " ".join(reprlib.repr(value).split())
     return shown if value is None else f"{shown} (of the type {type(value).__name__})"
+
+
+def means_a_path_here(name: str) -> bool:
+    """Whether a name that could be one on the hub is rather a path with a slip in it.
+
+    So it is if its first part is a folder here (or `RUNS`), or if it has a suffix and nearly is a file's name here.
+    """
+    first, slash, _ = name.partition("/")
+    try:
+        if slash:
+            return first == RUNS or Path(first).is_dir()
+        here = [each.name for each in Path().iterdir()] if Path(name).suffix else []
+        return bool(difflib.get_close_matches(name, here, 1, _ALMOST_THE_SAME))
+    except (OSError, ValueError):  # a folder that may not be listed, a null in the name
+        return False
+
+
+def nearly(name: str, words: Iterable[str]) -> str:
+    """The one of these words that a mistyped one is meant as, as `starter` by ``starer``; empty if none is."""
+    return next(iter(difflib.get_close_matches(name.lower(), list(words), 1, _ALMOST_THE_SAME)), "")
+
+
+def names_beside(path: Path) -> list[str]:
+    """What the folder of a path that does not exist holds under nearly its name, the nearest first."""
+    try:
+        inside = [each.name for each in path.parent.iterdir() if not each.name.startswith(".")]
+    except (OSError, ValueError):  # there is none, or it may not be listed
+        return []
+    called = {**{Path(name).stem: name for name in inside}, **{name: name for name in inside}}
+    near = difflib.get_close_matches(path.name, called, n=_MOST_NAMED, cutoff=_ALIKE)
+    return [str(path.parent / name) for name in dict.fromkeys(called[each] for each in near)]
+
+
+def did_you_mean(names: Sequence[str]) -> str:
+    """``did you mean a or b? ``, to go on with in an advice; empty if there is none."""
+    return f"did you mean {' or '.join(names)}? " if names else ""

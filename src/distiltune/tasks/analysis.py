@@ -54,14 +54,48 @@ class Stretch:
 
 
 @dataclass(frozen=True, slots=True)
-class WrongAnswer:
-    """A wrong answer in its passage; ``confidence`` is None where nothing was given that it could be of."""
+class ShownAnswer:
+    """An answer in its passage; ``confidence`` is None where nothing was given that it could be of."""
 
     title: str
     given: str
     wanted: str
     confidence: float | None
     passage: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScores:
+    """One label: how much has it, how much was given it, and how well the two agree (0 to 1)."""
+
+    name: str
+    n: int
+    n_given: int
+    n_right: int
+
+    @property
+    def precision(self) -> float:
+        """Of what was given it, the share that has it; 0 of nothing."""
+        return self.n_right / max(1, self.n_given)
+
+    @property
+    def recall(self) -> float:
+        """Of what has it, the share that was given it; 0 of nothing."""
+        return self.n_right / max(1, self.n)
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of both."""
+        return 2 * self.n_right / max(1, self.n + self.n_given)
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """How often what has each label (row) was given each label (column); ``n_labels`` counts those left out too."""
+
+    labels: tuple[str, ...]
+    counts: tuple[tuple[int, ...], ...]
+    n_labels: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +148,9 @@ class Analysis:
         calibration: by confidence, rising; empty if there is nothing to say.
         calibration_error: mean distance of confidence and share right, weighted by the answers.
         wrong: the hardest wrong answers, the surest of them first.
+        right: a few right answers, from the surest to the least sure.
+        labels: each label's scores, in order; empty where answers have none.
+        confusion: which label is taken for which; None but for one label each.
         facts: figures for the coach: ``n``, ``score`` and ``score_margin`` (points of the main score and half its
             interval), ``null_share`` (answers that are "none"), ``null_share_wanted``, ``confidence`` (mean),
             ``right_share`` (of what was given, where the score counts what was missed too),
@@ -126,5 +163,8 @@ class Analysis:
     breakdowns: tuple[Breakdown, ...] = ()
     calibration: tuple[CalibrationBin, ...] = ()
     calibration_error: float = 0.0
-    wrong: tuple[WrongAnswer, ...] = ()
+    wrong: tuple[ShownAnswer, ...] = ()
+    right: tuple[ShownAnswer, ...] = ()
+    labels: tuple[LabelScores, ...] = ()
+    confusion: Confusion | None = None
     facts: Mapping[str, float] = field(default_factory=dict)

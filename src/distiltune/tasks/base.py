@@ -194,6 +194,8 @@ class Lesson(Generic[D]):
         objective: the loss.
         features: what the loop goes through: those of ``training``, with a teacher's targets if there is one.
         notes: sentences for the user.
+        warm_up: other data that is read before or among them, None if there is none; its features are behind those of
+            ``training`` in ``features``.
 
     """
 
@@ -203,6 +205,13 @@ class Lesson(Generic[D]):
     objective: Objective
     features: FeatureSet
     notes: tuple[str, ...] = ()
+    warm_up: D | None = None
+
+    @property
+    def sets(self) -> dict[str, D]:
+        """The data that there are, by what they are for."""
+        found = {"train": self.training, "warm-up": self.warm_up, "validation": self.validation}
+        return {name: data for name, data in found.items() if data is not None}
 
 
 class Training(Protocol[D]):

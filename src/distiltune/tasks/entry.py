@@ -55,9 +55,11 @@ class TaskEntry(Generic[S]):
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
         for_reading: those of its own settings that say how data are read.
+        instead_of: other tasks that rows which fit this one are not of, though their columns would do for these.
         by_values: the first rows of a file whose names tell no task, the columns as they are renamed → whether their
             values tell that they are its own.
         other_columns: such rows → how their columns are named to it, in a sentence; empty if there is nothing to say.
+        also_called: field → what people also call its column, the usual names first, to propose a `--columns`.
 
     """
 
@@ -83,8 +85,10 @@ class TaskEntry(Generic[S]):
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
     for_reading: tuple[str, ...] = ()
+    instead_of: tuple[str, ...] = ()
     by_values: Callable[[Sequence[Mapping[str, object]], Mapping[str, str]], bool] = lambda rows, names: False
     other_columns: Callable[[Sequence[Mapping[str, object]]], str] = lambda rows: ""
+    also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __call__(self, settings: S) -> TaskSpec[Any]:
         """The task's specification, with its settings.

@@ -53,6 +53,10 @@ class TaskGuide:
         figures: what the epoch table's figures are.
         decisions: what was fitted on the validation data, and whether it was kept, a line each.
         decisive: the metric that says which of two models is the better one, "" if only the loss does.
+        example: what one example is called.
+        answers: what is given, in the plural.
+        exact: what the share of right ones counts.
+        hardest: what the hardest wrong ones are, after their number.
 
     """
 
@@ -66,6 +70,10 @@ class TaskGuide:
     figures: str = "Loss is in nats, accuracies are shares of the windows."
     decisions: tuple[str, ...] = ()
     decisive: str = ""
+    example: str = "example"
+    answers: str = "answers"
+    exact: str = "right answers"
+    hardest: str = "wrong ones"
 
     def scores(self, metrics: Mapping[str, float]) -> str:
         """The headlines with their figures in words, as far as they were measured."""

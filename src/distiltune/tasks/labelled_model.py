@@ -14,6 +14,15 @@ from distiltune.model.small_json import read_json
 from distiltune.model.source import load_source, resolve_model
 from distiltune.tasks.labels import labels_of
 
+HEAD_DROPOUT = HeadDropout("seq_classif_dropout", 0.2)
+"""Of the heads that read a sequence as a whole."""
+
+INNER_RULES = (
+    KeyRule("head.inner.weight", ("pre_classifier.weight",), ("hidden_size", "hidden_size")),
+    KeyRule("head.inner.bias", ("pre_classifier.bias",), ("hidden_size",)),
+)
+"""The first layer's tensors of such a head."""
+
 
 def output_rules(n_labels: int) -> tuple[KeyRule, KeyRule]:
     """The last layer's tensors, as both of the classifying heads of ``transformers`` call them."""

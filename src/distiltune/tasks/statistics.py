@@ -119,6 +119,13 @@ def calibration_in_bins(answers: Iterable[tuple[float, float]]) -> tuple[tuple[C
     return bins, sum(each.n * abs(each.confidence - each.right.value) for each in bins) / max(1, n)
 
 
+def spread_out(values: Sequence[G], n: int) -> list[G]:
+    """At most ``n`` of the values, the first, the last and what lies evenly between."""
+    if len(values) <= n:
+        return list(values)
+    return [values[round(i * (len(values) - 1) / (n - 1))] for i in range(n)]
+
+
 def marked_stretches(context: str, spans: Sequence[tuple[int, int, str]]) -> list[Stretch]:
     """The passage around the spans, cut where they begin and end; "…" where something is left out."""
     if not spans:

@@ -12,6 +12,7 @@ from distiltune.errors import InstallationError
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.tasks.encoder import entry as encoder
 from distiltune.tasks.entry import TaskEntry
+from distiltune.tasks.multiple_choice import entry as multiple_choice
 from distiltune.tasks.question_answering import entry as question_answering
 from distiltune.tasks.text_classification import entry as text_classification
 from distiltune.tasks.token_classification import entry as token_classification
@@ -23,6 +24,7 @@ BUILT_IN: tuple[TaskEntry[Any], ...] = (
     question_answering.TASK,
     text_classification.TASK,
     token_classification.TASK,
+    multiple_choice.TASK,
     encoder.TASK,
 )
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.loader import FeatureIds, epoch_order, packed_ahead, share, split_batches
+from distiltune.data.loader import FeatureIds, packed_ahead, share, split_batches
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import DivergedError
 from distiltune.model.encoder import model_device
@@ -171,14 +171,14 @@ def train(
     never stopped, given the weights, optimiser and random states of then. ``watchers`` are told in their order.
     """
     settings, optimiser, device = setup.loop, setup.optimiser, model_device(setup.model)
-    lengths, step = setup.features.lengths, start.step
+    lengths, step, plan = setup.features.lengths, start.step, setup.plan
     ending = StepEnd(setup, keeper.on_bad_step)
     with gradients_of(setup) as gradients:
         for epoch in range(start.epoch, settings.epochs):
             setup.model.train()
             features = setup.features.of_epoch(settings.seed, epoch)
             clock = _Clock(len(setup.metric_names), device, start if epoch == start.epoch else LoopState())
-            n_done = step - epoch * setup.steps_per_epoch
+            n_done = step - plan.starts[epoch]
             learning_rate = setup.learning_rate_at(step - 1) if n_done else 0.0
             for batches, packed in _steps(setup, features, epoch, n_done, gradients.n_parts):
                 learning_rate = optimiser.learning_rate = setup.learning_rate_at(step)
@@ -194,10 +194,10 @@ def train(
                     setup.average.after_step(step)
                 if step % STEPS_BETWEEN_TRIMS == 0:
                     give_back_freed_memory()
-                if step % settings.log_every == 0 or step % setup.steps_per_epoch == 0:
+                if step % settings.log_every == 0 or step == plan.starts[epoch + 1]:
                     clock.n_skipped += ending.settle()
                     loss, rate = clock.lap()
-                    report = StepReport(epoch, step - 1, setup.n_steps, loss, learning_rate, rate)
+                    report = StepReport(epoch, step - 1, plan.n_steps, loss, learning_rate, rate)
                     for listener in (keeper, *watchers):
                         listener.on_step(report)
                 keeper.between_steps(step, partial(clock.state, epoch, step, ending))
@@ -247,8 +247,8 @@ def _steps(
 ) -> Iterator[tuple[list[FeatureIds], Iterator[Sequence[PackedBatch]]]]:
     """For each step from ``n_done`` on the features of its batches, and where to take this process's parts from."""
     settings, here, together = setup.loop, setup.here, features.group_of
-    order = epoch_order(len(features), settings.seed, epoch, together)
-    groups = split_batches(order, settings.batch_size * settings.accumulation_steps, together)[n_done:]
+    size = settings.batch_size * settings.accumulation_steps
+    groups = [ids for stretch in setup.stretches(epoch) for ids in split_batches(stretch, size, together)][n_done:]
     steps = [split_batches(group, settings.batch_size, together) for group in groups]
     mine = [share(features, ids, here.rank, here.world_size) for batches in steps for ids in batches]
     packed = packed_ahead(features, mine, n_parts)

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from distiltune.training.loop import EpochReport, StepReport
 from distiltune.training.objective import TableColumn
+from distiltune.training.plan import StepPlan
 
 
 class Reporter(Protocol):
@@ -18,7 +19,7 @@ class Reporter(Protocol):
     def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
         """How far a stage other than the training is, as `distiltune.progress` has it: reading, an evaluation, …"""
 
-    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+    def begin(self, columns: Sequence[TableColumn], plan: StepPlan) -> None:
         """Training begins."""
 
     def step(self, report: StepReport) -> None:
@@ -40,7 +41,7 @@ class Quiet:
     def working(self, stage: str, unit: str = "", n_done: int = 0, n_all: int | None = None) -> None:
         """Nothing."""
 
-    def begin(self, columns: Sequence[TableColumn], n_epochs: int, steps_per_epoch: int) -> None:
+    def begin(self, columns: Sequence[TableColumn], plan: StepPlan) -> None:
         """Nothing."""
 
     def step(self, report: StepReport) -> None:

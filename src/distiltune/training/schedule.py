@@ -31,3 +31,23 @@ class PolynomialDecay:
         decay_steps = max(1, self.total_steps - self.warmup_steps)
         left = 1.0 - min(step - self.warmup_steps, decay_steps) / decay_steps
         return float((self.start - self.end) * left**self.power + self.end)
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRate:
+    """A learning rate that rises and falls twice: for other data first, then for the training's own.
+
+    Attributes:
+        first: the rate of the first steps.
+        then: that of the others, counted from 0 again.
+        n_first: how many the first are.
+
+    """
+
+    first: PolynomialDecay
+    then: PolynomialDecay
+    n_first: int
+
+    def __call__(self, step: int) -> float:
+        """The rate of step ``step``, counted from 0."""
+        return self.first(step) if step < self.n_first else self.then(step - self.n_first)

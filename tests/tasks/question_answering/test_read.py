@@ -440,7 +440,7 @@ def test_paths_that_do_not_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     _write(tmp_path / "train.json", [_flat()])
     with pytest.raises(DataError, match="does not exist") as caught:
         read_examples([name], split="train")
-    assert ("is it train.json?" in caught.value.fix) == (not name.startswith("folder"))
+    assert ("did you mean train.json?" in caught.value.fix) == (not name.startswith("folder"))
 
 
 def test_what_has_splits_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -66,8 +66,9 @@ async function fragmentToSitting(fragment) {
       chunks.push(value);
     }
     const sitting = JSON.parse(await new Blob(chunks).text());
-    const isSitting = sitting && typeof sitting.text === "string" && Array.isArray(sitting.questions)
-      && sitting.questions.every((question) => typeof question === "string");
+    const areTexts = (some, has) => Array.isArray(some) && some.every(has);
+    const isSitting = sitting && areTexts(sitting.questions, (each) => typeof each === "string")
+      && areTexts(sitting.documents, (each) => typeof each?.text === "string" && typeof each.name === "string");
     return isSitting ? sitting : null;
   } catch {
     return null;

@@ -13,6 +13,7 @@ Weight = Annotated[float, Field(ge=0.0)]
 
 _WITHOUT_MEANING = (
     *("columns", "quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
+    *("warm_up_data", "warm_up_order", "warm_up_weight", "warm_up_epochs"),
     *("head_dropout", "temperature", "soft_weight"),
 )
 """Settings of every task that say nothing where plain text is read and hidden states are compared."""

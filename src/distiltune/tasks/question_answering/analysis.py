@@ -14,7 +14,7 @@ import numpy as np
 
 from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.analysis import Analysis, Breakdown, Interval, ScoredAnswer, ShownAnswer
 from distiltune.tasks.question_answering.calibration import confidence_among
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.metrics import score_answer
@@ -25,11 +25,13 @@ from distiltune.tasks.statistics import (
     marked_stretches,
     mean_interval,
     share_interval,
+    spread_out,
     step,
 )
 
 NO_ANSWER = "no answer"
 N_WRONG = 8
+N_RIGHT = 5
 
 _ANSWER_WORDS = ((1, "1 word"), (2, "2 words"), (4, "3 to 4 words"), (8, "5 to 8 words"), (10**9, "9 words or more"))
 _PASSAGE_WORDS = (
@@ -70,7 +72,8 @@ def analyse(examples: Sequence[Example], nbest: Path) -> tuple[Analysis, tuple[S
         breakdowns=tuple(_breakdowns(given)),
         calibration=bins,
         calibration_error=error,
-        wrong=tuple(_wrong_answer(each) for each in _hardest(given)),
+        wrong=tuple(map(_shown_answer, _hardest(given))),
+        right=tuple(map(_shown_answer, _some_right(given))),
         facts=_facts(given),
     )
     return analysis, tuple(map(_scored, given))
@@ -185,22 +188,31 @@ def _scores(group: Sequence[_Given]) -> dict[str, Interval]:
 
 def _hardest(given: Sequence[_Given]) -> list[_Given]:
     """Wrong answers that share no word with a gold answer, the surest first, no passage twice."""
-    wrong = sorted((each for each in given if each.f1 == 0.0), key=lambda each: -each.confidence)
+    return _one_a_passage(each for each in given if each.f1 == 0.0)[:N_WRONG]
+
+
+def _some_right(given: Sequence[_Given]) -> list[_Given]:
+    """Answers that are exactly right, from the surest to the least sure, no passage twice."""
+    return spread_out(_one_a_passage(each for each in given if each.exact and each.text), N_RIGHT)
+
+
+def _one_a_passage(given: Iterable[_Given]) -> list[_Given]:
+    """The surest of each passage, the surest first."""
     seen: set[str] = set()
     chosen = []
-    for each in wrong:
+    for each in sorted(given, key=lambda each: -each.confidence):
         if each.example.context not in seen:
             seen.add(each.example.context)
             chosen.append(each)
-    return chosen[:N_WRONG]
+    return chosen
 
 
-def _wrong_answer(each: _Given) -> WrongAnswer:
+def _shown_answer(each: _Given) -> ShownAnswer:
     gold = each.example.answers[0] if each.example.answers else None
     spans = [(gold.start, gold.end, "gold")] if gold is not None else []
     if each.start >= 0:
         spans.append((each.start, each.end, "given"))
-    return WrongAnswer(
+    return ShownAnswer(
         title=each.example.question,
         given=each.text or NO_ANSWER,
         wanted=next(iter(each.example.gold_texts), NO_ANSWER),

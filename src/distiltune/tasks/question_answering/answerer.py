@@ -20,18 +20,20 @@ from distiltune.settings.stored import stored_settings
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.host import restored, with_threads
 from distiltune.system.names import as_name
-from distiltune.tasks.question_answering.calibration import POOL_SIZE, confidence_among
-from distiltune.tasks.question_answering.decode import Candidate, WindowLogits, decode, weigh_together
-from distiltune.tasks.question_answering.documents import Document, DocumentPart, Documents, as_documents, position_of
+from distiltune.tasks.question_answering.calibration import POOL_SIZE
+from distiltune.tasks.question_answering.decode import WindowLogits, decode, weigh_together
+from distiltune.tasks.question_answering.documents import Document, DocumentPart, Documents, as_documents
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
     QuestionFeatures,
     WindowSettings,
     make_features,
 )
+from distiltune.tasks.question_answering.found_answers import FoundAnswer, ReadPart, found_answers
 from distiltune.tasks.question_answering.inference import DecodingSettings, example_windows, read_windows
 from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.reply_html import reply_html
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS, cut_note, uncovered_note, unread_note
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, fill_question_windows
 from distiltune.tasks.question_answering.task import from_settings, stored_temperature, stored_threshold
 from distiltune.tasks.trained import load_trained
@@ -41,51 +43,6 @@ QUESTIONS_AT_ONCE = 64
 
 OnProgress = Callable[[int, int], None]
 """Told how many windows are read, of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class FoundAnswer:
-    """One possible answer and where it stands.
-
-    Attributes:
-        text: exactly the characters ``start:end`` of the document.
-        start: its first code point.
-        end: one past its last.
-        confidence: from 0 to 1, how sure the model is of this among all candidates and "no answer", at the temperature
-            that the model directory holds (1 if none).
-        probability: its share of everything that was read for the question; what ranks the candidates.
-        line: line of the document that it starts on, counted from 1.
-        column: code point of that line that it starts at, counted from 1.
-        sentence: the sentence or sentences around it, as they stand in the document.
-        sentence_start: the sentence's first code point in the document.
-        document: which of the documents, counted from 0.
-        document_name: its name, empty if it has none.
-
-    """
-
-    text: str
-    start: int
-    end: int
-    confidence: float
-    probability: float
-    line: int
-    column: int
-    sentence: str
-    sentence_start: int
-    document: int = 0
-    document_name: str = ""
-
-    @property
-    def place(self) -> str:
-        """Where it stands, in words."""
-        name = f"{self.document_name}: " if self.document_name else ""
-        return f"{name}line {self.line}, column {self.column}, characters {self.start}-{self.end}"
-
-    @property
-    def in_sentence(self) -> tuple[str, str, str]:
-        """What is before it in its sentence, its text, and what is behind it there."""
-        offset = self.start - self.sentence_start
-        return self.sentence[:offset], self.text, self.sentence[offset + len(self.text) :]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +59,7 @@ class Reply:
         read_share: share of the characters that were read; below 1 after a first pass over passages, or if time ran
             out.
         notes: what is remarkable, in sentences, such as that the question was too long and is cut.
+        can_decline: whether this model ever says that the texts do not tell; one that cannot gives its best guess.
 
     """
 
@@ -112,6 +70,7 @@ class Reply:
     no_answer_probability: float
     read_share: float = 1.0
     notes: tuple[str, ...] = ()
+    can_decline: bool = True
 
     @property
     def text(self) -> str:
@@ -367,7 +326,7 @@ class Answerer:
         self, prepared: PreparedQuestions, windows: Iterable[tuple[Sequence[WindowLogits], float]], n_best: int
     ) -> list[Reply]:
         """One reply a question; ``windows`` are each example's, in order, and the share of them that was read."""
-        found: list[list[_Read]] = [[] for _ in prepared.questions]
+        found: list[list[ReadPart]] = [[] for _ in prepared.questions]
         is_whole = [True] * len(prepared.questions)
         replies = []
         n_all = sum(len(document.text) for document in prepared.documents)
@@ -379,74 +338,35 @@ class Answerer:
                 found[number].append(self._read(prepared.parts[i], own, share, n_best))
             if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
                 reply = self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
-                notes = [self._cut_note()] if number in cut else []
-                notes += [] if is_whole[number] else [_unread_note(reply.read_share)]
-                replies.append(replace(reply, notes=tuple(notes)))
+                notes = [
+                    cut_note(self._windows.max_question_tokens) if number in cut else "",
+                    "" if is_whole[number] else unread_note(reply.read_share),
+                    uncovered_note(reply.question, self._loaded.tokenizer),
+                    ALWAYS_ANSWERS if self.null_threshold is None and reply.answer is not None else "",
+                ]
+                replies.append(replace(reply, notes=tuple(filter(None, notes))))
                 found[number] = []
         return replies
 
-    def _cut_note(self) -> str:
-        """What is said of a question that is longer than the windows' limit."""
-        limit = self._windows.max_question_tokens
-        return (
-            f"The question is longer than {limit:,} tokens, so only its first {limit:,} are read; "
-            "max_question_tokens sets that, within what a window holds."
-        )
-
-    def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], share: float, n_best: int) -> _Read:
+    def _read(self, part: DocumentPart, windows: Sequence[WindowLogits], share: float, n_best: int) -> ReadPart:
         """The best candidates of one part: the first of all, and the best that share no character."""
         decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
-        first = tuple(candidate.score for candidate in decoded.candidates)
-        return _Read(part, decoded.apart, first, decoded.log_total, share * len(part.text))
+        return ReadPart(part, decoded.apart, decoded.candidates, decoded.log_total, share * len(part.text))
 
     def _reply(
-        self, question: str, documents: Sequence[Document], read: Sequence[_Read], n_best: int, n_all: int
+        self, question: str, documents: Sequence[Document], read: Sequence[ReadPart], n_best: int, n_all: int
     ) -> Reply:
-        scores = sorted((score for each in read for score in each.scores), reverse=True)
-        log_total = weigh_together([each.log_total for each in read])
-        confidence_of = confidence_among(scores, self.temperature)
-        best = sorted(
-            ((each.part, candidate) for each in read for candidate in each.candidates),
-            key=lambda found: (-found[1].score, found[0].document, found[0].start + found[1].start),
-        )[:n_best]
-        candidates = tuple(
-            self._found(
-                documents[part.document],
-                part,
-                candidate,
-                math.exp(candidate.score - log_total),
-                confidence_of(candidate.score),
-            )
-            for part, candidate in best
-        )
-        says_none = bool(scores) and self.null_threshold is not None and -scores[0] > self.null_threshold
+        candidates, no_answer_confidence = found_answers(documents, read, n_best, self.temperature)
+        best = max((each.best[0].score for each in read if each.best), default=-math.inf)
+        says_none = best > -math.inf and self.null_threshold is not None and -best > self.null_threshold
         return Reply(
             question=question,
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
-            no_answer_confidence=confidence_of(0.0) if read else 0.0,
-            no_answer_probability=math.exp(-log_total) if read else 0.0,
+            no_answer_confidence=no_answer_confidence if read else 0.0,
+            no_answer_probability=math.exp(-weigh_together([each.log_total for each in read])) if read else 0.0,
             read_share=sum(each.n_characters for each in read) / n_all,
-        )
-
-    @staticmethod
-    def _found(
-        document: Document, part: DocumentPart, candidate: Candidate, probability: float, confidence: float
-    ) -> FoundAnswer:
-        start, end = part.start + candidate.start, part.start + candidate.end
-        position = position_of(document.text, start, end)
-        return FoundAnswer(
-            text=candidate.text,
-            start=start,
-            end=end,
-            confidence=confidence,
-            probability=probability,
-            line=position.line,
-            column=position.column,
-            sentence=position.sentence,
-            sentence_start=position.sentence_start,
-            document=part.document,
-            document_name=document.name,
+            can_decline=self.null_threshold is not None,
         )
 
 
@@ -455,25 +375,6 @@ class _Asking(BaseModel):
 
     n_best: Positive
     passages: Count
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What was found in one part: candidates that share no character, the best scores of all, `log_total`, and
-    how many of its characters were read."""
-
-    part: DocumentPart
-    candidates: tuple[Candidate, ...]
-    scores: tuple[float, ...]
-    log_total: float
-    n_characters: float
-
-
-def _unread_note(read_share: float) -> str:
-    """What is said where time ran out."""
-    if not read_share:
-        return "Time ran out before anything was read for this question: ask it again, alone or of less text."
-    return f"Time ran out when {read_share:.0%} of the text was read; this is the best of that."
 
 
 def _windows(stored: Mapping[str, int], limit: int, given: Mapping[str, int]) -> WindowSettings:

@@ -13,8 +13,13 @@ from distiltune.system.names import described
 Documents = str | Column | Mapping[str, str]
 """One text, several, or several by name."""
 
-# A sentence ends at one of these and white space, or at an empty line.
-_SENTENCE_END = re.compile(r"[.!?…][\"'”’)\]]*\s+|\n\s*\n")
+# A sentence ends at one of these and white space, or at an empty line. The ends of Arabic and Urdu, of Hindi and its
+# relatives, Armenian, Ethiopic, Khmer, Burmese and Tibetan are among them;
+# those of Chinese and Japanese need no white space.
+_SENTENCE_END = re.compile(r"[.!?…؟۔।॥։።፧።។៕၊။།༎][\"'”’»)\]]*\s+|[。！？｡．][\"'”’»」』）)\]]*\s*|\n\s*\n")
+
+
+_SPACE = re.compile(r"\s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +87,9 @@ def position_of(text: str, start: int, end: int) -> TextPosition:
 def sentence_around(text: str, start: int, end: int, reach: int = 400) -> tuple[int, int]:
     """Where the sentence or sentences that hold ``text[start:end]`` begin and end, white space left out.
 
-    Looks at most ``reach`` characters to either side.
+    Looks at most ``reach`` characters to either side; where no sentence ends there, it begins and ends with a word.
     """
-    low, high = max(0, start - reach), min(len(text), end + reach)
+    low, high = _whole_words(text, start, end, reach)
     for match in _SENTENCE_END.finditer(text, low, start):
         low = match.end()
     following = _SENTENCE_END.search(text, max(start, end - 1), high)
@@ -93,4 +98,15 @@ def sentence_around(text: str, start: int, end: int, reach: int = 400) -> tuple[
         low += 1
     while high > end and text[high - 1].isspace():
         high -= 1
+    return low, high
+
+
+def _whole_words(text: str, start: int, end: int, reach: int) -> tuple[int, int]:
+    """``reach`` characters to either side, less the part of a word that is cut there; scripts without gaps are cut."""
+    low, high = max(0, start - reach), min(len(text), end + reach)
+    if low and _SPACE.match(text, low - 1) is None and (gap := _SPACE.search(text, low, start)) is not None:
+        low = gap.end()
+    if high < len(text) and _SPACE.match(text, high) is None:
+        gaps = [gap.start() for gap in _SPACE.finditer(text, end, high)]
+        high = gaps[-1] if gaps else high
     return low, high

@@ -78,4 +78,8 @@ TASK = TaskEntry(
     for_serving=("max_question_tokens", "max_answer_tokens", "null_threshold"),
     for_checking=("no_answer", "max_question_tokens", "max_answer_tokens"),
     for_reading=("no_answer",),
+    also_called={
+        "question": ("query", "q", "questions", "ask"),
+        "context": ("passage", "paragraph", "document", "text", "article", "story", "content", "c"),
+    },
 )

@@ -99,6 +99,9 @@ def question_answering_guide(metrics: Mapping[str, float], max_window_tokens: in
         metrics=_QUESTION_METRICS,
         headlines=("exact_match", "f1"),
         decisive="f1",
+        example="question",
+        exact="exact matches",
+        hardest="answers that have nothing in common with the right one",
         usage=(
             UsageExample("On the command line", "In the model's directory:", "bash", _ASK),
             UsageExample("In Python", "Texts of any length, read window by window:", "python", _ANSWERER),

@@ -199,7 +199,7 @@ class QuestionAnswering:
         examples = examples_to_evaluate(self.spec.read, self.spec.data, sources, use, _text_of, "text")
         data = self.spec.featurise(examples, tokenizer)
         n_without = sum(example.is_unanswerable for example in data.examples)
-        if n_without == 0 or use == "prediction" or self.null_threshold is not None:
+        if n_without == 0 or use != "evaluation" or self.null_threshold is not None:
             return data
         return replace(data, notes=(*data.notes, _ALWAYS_ANSWERS.format(n_without)))
 

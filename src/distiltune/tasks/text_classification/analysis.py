@@ -14,19 +14,32 @@ import numpy.typing as npt
 
 from distiltune.coach.scores import BlindScore, independent
 from distiltune.data.feature_set import FeatureSet
-from distiltune.tasks.analysis import Analysis, Breakdown, Counts, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.analysis import (
+    Analysis,
+    Breakdown,
+    Confusion,
+    Counts,
+    Interval,
+    LabelScores,
+    ScoredAnswer,
+    ShownAnswer,
+)
 from distiltune.tasks.statistics import (
     breakdown,
     calibration_in_bins,
     marked_stretches,
     mean_interval,
     share_interval,
+    spread_out,
     step,
 )
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
 N_WRONG = 8
+N_RIGHT = 5
+MOST_LABELS = 20
+"""Of more the commonest are shown: a table with more columns cannot be read."""
 NO_LABEL = "no label"
 _TITLE_CHARACTERS = 80
 _WORDS = ((5, "up to 5 words"), (10, "6 to 10 words"), (20, "11 to 20 words"), (50, "21 to 50 words"))
@@ -74,11 +87,15 @@ def analyse(
         **_given_facts(given, targets),
     }
     wrong = sorted((each for each in given if not each.exact), key=lambda each: -each.confidence)
+    right = sorted((each for each in given if each.exact), key=lambda each: -each.confidence)
     analysis = Analysis(
         breakdowns=_breakdowns(given, targets),
         calibration=bins,
         calibration_error=error,
-        wrong=tuple(map(_wrong_answer, wrong[:N_WRONG])),
+        wrong=tuple(map(_shown_answer, wrong[:N_WRONG])),
+        right=tuple(map(_shown_answer, spread_out(right, N_RIGHT))),
+        labels=_label_scores(given, targets),
+        confusion=_confusion(given, targets) if targets.problem == "single-label" else None,
         facts=facts,
     )
     return analysis, tuple(map(_scored, given))
@@ -182,6 +199,23 @@ def _breakdowns(given: Sequence[_Given], targets: Targets) -> tuple[Breakdown, .
     )
 
 
+def _label_scores(given: Sequence[_Given], targets: Targets) -> tuple[LabelScores, ...]:
+    n = Counter(name for each in given for name in set(each.wanted))
+    n_given = Counter(name for each in given for name in set(each.labels))
+    n_right = Counter(name for each in given for name in {*each.wanted} & {*each.labels})
+    return tuple(LabelScores(name, n[name], n_given[name], n_right[name]) for name in targets.labels)
+
+
+def _confusion(given: Sequence[_Given], targets: Targets) -> Confusion:
+    """Of all labels, or of the commonest, in the order that they have."""
+    pairs = Counter((each.wanted[0], each.labels[0]) for each in given)
+    n = Counter(label for pair, count in pairs.items() for label in pair for _ in range(count))
+    common = {name for name, _ in n.most_common(MOST_LABELS)} if len(targets.labels) > MOST_LABELS else targets.labels
+    names = tuple(name for name in targets.labels if name in common)
+    counts = tuple(tuple(pairs[wanted, label] for label in names) for wanted in names)
+    return Confusion(names, counts, len(targets.labels))
+
+
 def _scores(group: Sequence[_Given]) -> dict[str, Interval]:
     return {"Right": share_interval(sum(each.exact for each in group), len(group)).in_percent()}
 
@@ -190,11 +224,11 @@ def _joined(labels: Sequence[str]) -> str:
     return ", ".join(sorted(labels)) or NO_LABEL
 
 
-def _wrong_answer(each: _Given) -> WrongAnswer:
+def _shown_answer(each: _Given) -> ShownAnswer:
     text = each.example.text
     title = text if len(text) <= _TITLE_CHARACTERS else f"{text[:_TITLE_CHARACTERS]}…"
     more = [] if each.example.pair is None else marked_stretches(f" / {each.example.pair}", [])
-    return WrongAnswer(
+    return ShownAnswer(
         title=title,
         given=_joined(each.labels),
         wanted=_joined(each.wanted),

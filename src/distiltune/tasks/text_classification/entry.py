@@ -92,4 +92,14 @@ TASK = TaskEntry(
     for_reading=("label_names", "label_separator"),
     by_values=_has_bits,
     other_columns=_way_to_bits,
+    also_called={
+        "text": (
+            *("sentence", "review", "tweet", "comment", "content", "body", "message", "utterance", "post", "headline"),
+            *("description", "title", "document", "review_text", "reviewtext", "text_", "x"),
+        ),
+        "label": (
+            *("labels", "category", "categories", "class", "sentiment", "target", "intent", "topic", "emotion", "mood"),
+            *("stars", "rating", "score", "type", "tag", "gold", "y"),
+        ),
+    },
 )

@@ -21,7 +21,7 @@ from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and
 from distiltune.data.rejections import with_rejections
 from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
-from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
+from distiltune.model.build import Dropouts, LoadedModel
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
@@ -30,7 +30,7 @@ from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
-from distiltune.tasks.labelled_model import load_labelled_model, output_rules
+from distiltune.tasks.labelled_model import HEAD_DROPOUT, INNER_RULES, load_labelled_model, output_rules
 from distiltune.tasks.labels import labels_config
 from distiltune.tasks.own import Loss
 from distiltune.tasks.text_classification.analysis import analyse, blind_scores, chance_losses
@@ -76,13 +76,6 @@ from distiltune.tasks.text_classification.targets import (
     targets_of,
 )
 from distiltune.training.objective import TableColumn
-
-HEAD_DROPOUT = HeadDropout("seq_classif_dropout", 0.2)
-
-INNER_RULES = (
-    KeyRule("head.inner.weight", ("pre_classifier.weight",), ("hidden_size", "hidden_size")),
-    KeyRule("head.inner.bias", ("pre_classifier.bias",), ("hidden_size",)),
-)
 
 _LABEL_COLUMNS = (
     TableColumn("Train Loss", "train", "loss"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,19 +15,30 @@ import numpy as np
 from distiltune.coach.scores import BlindScore
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import NO_LABEL, required
-from distiltune.tasks.analysis import Analysis, Breakdown, BreakdownRow, Counts, Interval, ScoredAnswer, WrongAnswer
+from distiltune.tasks.analysis import (
+    Analysis,
+    Breakdown,
+    BreakdownRow,
+    Counts,
+    Interval,
+    LabelScores,
+    ScoredAnswer,
+    ShownAnswer,
+)
 from distiltune.tasks.statistics import (
     breakdown,
     calibration_in_bins,
     f1_interval,
     marked_stretches,
     share_interval,
+    spread_out,
     step,
 )
 from distiltune.tasks.token_classification.examples import TokenExample
 
 N_WRONG = 8
 N_MISSED = 4
+N_RIGHT = 5
 NOTHING = "nothing"
 _TITLE_CHARACTERS = 80
 _WORDS = ((10, "up to 10 words"), (20, "11 to 20 words"), (40, "21 to 40 words"), (10**9, "over 40 words"))
@@ -87,6 +99,8 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
         calibration=bins,
         calibration_error=error,
         wrong=tuple(_wrong(given)),
+        right=tuple(_right(given)),
+        labels=_label_scores(given),
         facts=facts,
     )
     return analysis, tuple(map(_scored, given))
@@ -157,7 +171,7 @@ def _scores(group: Sequence[_Given]) -> dict[str, Interval]:
     return {"All right": exact.in_percent(), **({"F1": f1} if f1 is not None else {})}
 
 
-def _wrong(given: Sequence[_Given]) -> Iterable[WrongAnswer]:
+def _wrong(given: Sequence[_Given]) -> Iterable[ShownAnswer]:
     """What was marked wrongly, the surest first; then what was missed, the most of one text first; no text twice."""
     wrong = sorted(
         ((score, each, span) for each in given for span, score in each.found.items() if span not in each.gold),
@@ -167,16 +181,31 @@ def _wrong(given: Sequence[_Given]) -> Iterable[WrongAnswer]:
     for score, each, span in wrong:
         if each.id not in seen and len(seen) < N_WRONG:
             seen.add(each.id)
-            yield _wrong_answer(each, [span], [gold for gold in each.gold if _touch(gold, span)], score)
+            yield _shown_answer(each, [span], [gold for gold in each.gold if _touch(gold, span)], score)
     missed = [(each, spans) for each in given if each.id not in seen and (spans := each.missed)]
     for each, spans in sorted(missed, key=lambda of: -len(of[1]))[:N_MISSED]:
-        yield _wrong_answer(each, [], spans, None)
+        yield _shown_answer(each, [], spans, None)
 
 
-def _wrong_answer(each: _Given, marked: Sequence[Span], gold: Sequence[Span], score: float | None) -> WrongAnswer:
+def _right(given: Sequence[_Given]) -> Iterable[ShownAnswer]:
+    """Texts in which all that is marked is right, and nothing is missed."""
+    right = sorted((each for each in given if each.exact and each.found), key=lambda each: -each.confidence)
+    for each in spread_out(right, N_RIGHT):
+        spans = sorted(each.gold, key=_place)
+        yield _shown_answer(each, spans, spans, each.confidence)
+
+
+def _label_scores(given: Sequence[_Given]) -> tuple[LabelScores, ...]:
+    gold = Counter(label for each in given for label, _, _ in each.gold)
+    found = Counter(label for each in given for label, _, _ in each.found)
+    right = Counter(label for each in given for label, _, _ in each.found.keys() & each.gold)
+    return tuple(LabelScores(name, gold[name], found[name], right[name]) for name in sorted({*gold, *found}))
+
+
+def _shown_answer(each: _Given, marked: Sequence[Span], gold: Sequence[Span], score: float | None) -> ShownAnswer:
     marks = [(start, end, name) for name, spans in (("given", marked), ("gold", gold)) for _, start, end in spans]
     text = each.text
-    return WrongAnswer(
+    return ShownAnswer(
         title=text if len(text) <= _TITLE_CHARACTERS else f"{text[:_TITLE_CHARACTERS]}…",
         given=_shown(text, marked),
         wanted=_shown(text, gold),

@@ -69,4 +69,10 @@ TASK = TaskEntry(
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
     other_columns=lambda rows: "A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
+    also_called={
+        "tokens": ("words", "token", "sentence"),
+        "tags": ("ner_tags", "labels", "ner", "pos", "pos_tags", "entities", "tag"),
+        "text": ("sentence", "content", "document"),
+        "spans": ("entities", "labels", "annotations", "ents"),
+    },
 )

@@ -47,6 +47,10 @@ def token_guide(labels: Sequence[str], max_length: int) -> TaskGuide:
         metrics=_METRICS,
         headlines=("f1", "precision", "recall"),
         decisive="f1",
+        example="text",
+        answers="entities",
+        exact="entities that are right",
+        hardest="texts with entities that are wrong or missed",
         usage=(
             UsageExample("On the command line", "In the model's directory:", "bash", _PREDICT),
             UsageExample(

@@ -31,6 +31,7 @@ from distiltune.serving.listening import served_names
 from distiltune.serving.site import Site
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.documents import Document
+from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 from distiltune.tasks.question_answering.serve.service import question_answering_app
 from distiltune.version import __version__
 from tests.helpers import people
@@ -485,7 +486,7 @@ def test_replies_to_what_was_read_whole_are_as_they_were(answerer: Answerer) -> 
         logits = [answerer.loaded.model(features.batch(np.array([i]))).numpy() for i in range(len(features))]
     (whole,) = answerer.replies(prepared, logits)
     assert whole.read_share == 1.0
-    assert whole.notes == ()
+    assert whole.notes == (ALWAYS_ANSWERS,)
     assert whole.text == answerer(ASKED[0].question, document.text).text
     (half,) = answerer.replies(prepared, [*logits[: len(logits) // 2], *[None] * (len(logits) - len(logits) // 2)])
     assert half.read_share == pytest.approx(0.5, abs=0.1)

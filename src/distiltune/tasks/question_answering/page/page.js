@@ -1,50 +1,46 @@
 "use strict";
-// The page: a text, a question, the answer marked in the text. Nothing is stored; the sitting ends with the page.
+// The page: texts, questions, each answer marked in its text. Nothing is stored; the sitting ends with the page.
 
-const MAX_QUESTIONS = 32;
 const LEAST_CONFIDENCE = 0.001;
+const EXAMPLE = {
+  text: "Calder Quay is a harbour town of about 9,400 people on the north bank of the Sorrel estuary. It grew around a single stone pier, built in 1641 by the salt merchant Josiah Threll, and received its market charter only in 1703.\n\nFor two centuries the town lived on herring, but after the shoals moved east in 1888 most families turned to boatbuilding. The oldest street, Pitch Lane, is only 1.8 metres wide.",
+  question: "Who had the stone pier built?",
+};
+const PROGRAM = { questions: ["Who signs the lease?"], documents: [{ text: "The lease is signed by the treasurer, in blue ink." }] };
 
 let asking = null; // the AbortController of the request on its way
-const sitting = []; // { text, reply }, in the order asked
-let shown = null; // the entry that is on the page
+let pinned = -1; // the candidate that stays marked, where one was chosen by a click
 
 // The text
 
-function editText() {
-  $("reading").hidden = true;
-  $("text").hidden = false;
-  $("change").hidden = true;
-  showSize();
-}
-
-function showSize() {
-  const n = countCodePoints($("text").value);
-  $("size").textContent = n ? `${n.toLocaleString("en")} characters` : "";
-}
-
-/** Show the text with all candidates marked, the one numbered `current` strongly, and scroll to that. */
-function readText(entry, current) {
-  const candidates = worthShowing(entry.reply);
-  const places = utf16Places(entry.text, candidates.flatMap(({ start, end }) => [start, end]));
-  const reading = $("reading");
-  reading.replaceChildren();
+/** Show the text that is on show with the candidates in it marked. */
+function readMarked() {
+  if (!shown) return;
+  const at = texts.at;
+  const candidates = worthShowing(shown.reply).filter(({ document }) => document === at);
+  const { text } = shown.documents[at];
+  const places = utf16Places(text, candidates.flatMap(({ start, end }) => [start, end]));
+  const content = [];
   let last = 0;
-  for (const { start, end, number } of candidates.sort((a, b) => a.start - b.start)) {
+  for (const { start, end, number: rank } of candidates.sort((a, b) => a.start - b.start)) {
     const [from, to] = [places.get(start), places.get(end)];
-    reading.append(entry.text.slice(last, from), element("mark", entry.text.slice(from, to), { "data-number": number }));
+    content.push(text.slice(last, from), element("mark", text.slice(from, to), { "data-number": rank }));
     last = to;
   }
-  reading.append(entry.text.slice(last));
-  reading.hidden = false;
-  $("text").hidden = true;
-  $("change").hidden = false;
-  point(current);
+  readText(...content, text.slice(last));
+  highlight(pinned);
 }
 
-/** Mark one candidate strongly; -1 marks none. */
-function point(number) {
+/** Mark one candidate strongly, and put its text on show; -1 marks none. */
+function point(rank) {
+  const { document } = shown?.reply.candidates[rank] ?? {};
+  if (document !== undefined && document !== texts.at && !$("reading").hidden) showText(document); // which marks its candidates
+  highlight(rank);
+}
+
+function highlight(rank) {
   for (const mark of $("reading").querySelectorAll("mark")) {
-    const isIt = mark.dataset.number === String(number);
+    const isIt = mark.dataset.number === String(rank);
     mark.classList.toggle("shown", isIt);
     if (isIt) {
       const box = $("reading");
@@ -54,38 +50,31 @@ function point(number) {
   }
 }
 
-function opened(text, isFile) {
-  $("text").value = text;
-  editText();
-  if (isFile) $("question").focus();
-}
-
 // Asking
 
-async function ask(questions, text, passages) {
+const questionsOf = (value) => value.split("\n").map((line) => wellFormed(line.trim())).filter(Boolean);
+
+async function ask(questions, documents, passages) {
   complain("");
   say("");
   $("announcement").textContent = "";
-  if (!text.trim()) { complain("There is no text to look in yet."); $("text").focus(); return null; }
-  if (!questions.every((question) => question.trim())) { complain("Type a question first."); $("question").focus(); return null; }
-  const asked = { questions, documents: [{ text }] };
+  if (!documents.length) { complain("There is no text to look in yet."); $("text").focus(); return null; }
+  if (!questions.length) { complain("Type a question first."); $("question").focus(); return null; }
+  if (questions.length > server.max_questions) { complain(`This server takes ${server.max_questions} questions at once; these are ${questions.length}.`); return null; }
+  const asked = { questions, documents };
   if (passages !== undefined) asked.passages = passages;
   const body = new Blob([JSON.stringify(asked)]);
   if (body.size > server.max_body_bytes) { complain(tooLarge(body.size)); return null; }
   asking = new AbortController();
   busy(true);
+  showProgress("Reading…");
   try {
-    const response = await fetch("api/answers/stream", {
-      method: "POST", body, headers: { "Content-Type": "application/json" }, signal: asking.signal,
-    });
-    if (!response.ok) {
-      complain(problemText(await response.json().catch(() => ({ what: `The server failed (${response.status}).` }))));
-      return null;
-    }
+    const response = await postJson("api/answers/stream", body, asking.signal);
+    if (!response.ok) { complain(await problemOf(response)); return null; }
     return await readLines(response.body);
   } catch (error) {
     if (error.name === "AbortError") say("Stopped.");
-    else complain("The server cannot be reached. Is it still running?");
+    else complain(UNREACHABLE);
     return null;
   } finally {
     asking = null;
@@ -93,7 +82,7 @@ async function ask(questions, text, passages) {
   }
 }
 
-/** The replies of a streamed answer; shows the progress that comes before them. */
+/** The last line of a streamed answer; shows the progress that comes before it. */
 async function readLines(stream) {
   const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -104,63 +93,67 @@ async function readLines(stream) {
     rest = lines.pop();
     for (const line of lines) {
       const message = JSON.parse(line);
-      if (message.kind === "replies") return message.replies;
+      if (message.kind === "replies") return message;
       if (message.kind === "problem") { complain(problemText(message)); return null; }
-      showProgress(message.read, message.of);
+      const left = message.seconds_left ? `, about ${shownSeconds(message.seconds_left)} left` : "";
+      if (message.read || left) showProgress(`${number(message.read)} of ${number(message.of)} windows read${left}`, message.read, message.of);
     }
   }
   complain("The server broke off before it had answered. Is it still running?");
   return null;
 }
 
-function busy(isBusy) {
-  $("ask").disabled = isBusy;
-  $("stop").hidden = !isBusy;
-  $("progress").hidden = true;
-  $("ask-section").setAttribute("aria-busy", String(isBusy));
-}
-
-function showProgress(read, of) {
-  if (of < 8) return; // done before a person could read it
-  $("progress").hidden = false;
-  $("progress-bar").value = of ? read / of : 0;
-  $("progress-text").textContent = `${read.toLocaleString("en")} of ${of.toLocaleString("en")} windows read`;
-}
-
 async function askFromForm(passages) {
   if (asking) return;
-  const text = wellFormed($("text").value);
-  const replies = await ask([wellFormed($("question").value)], text, passages);
-  if (replies) add(text, replies);
+  const documents = textsToSend();
+  const questions = questionsOf($("question").value);
+  clearReply();
+  const found = await ask(questions, documents, passages);
+  if (found) add(questions, documents, found);
 }
 
-function add(text, replies) {
-  for (const reply of replies) sitting.push({ text, reply });
-  show(sitting.at(-1));
+function add(questions, documents, found) {
+  const batch = { documents, question: questions.join("\n"), found };
+  addEntries(found.replies.map((reply) => ({
+    ...batch,
+    reply,
+    title: oneLine(reply.question),
+    said: saidOf(reply),
+    show: showReply,
+  })));
 }
+
+const wasRead = (reply) => reply.read_share > 0;
+const saidOf = (reply) => (reply.answer ? oneLine(reply.answer.text) : wasRead(reply) ? "the text does not tell" : "not read in time");
+const confidenceOf = (reply) => (reply.answer ? reply.answer.confidence : reply.no_answer_confidence);
+const placeOf = ({ document, document_name: name, page, line }) => [name || (shown?.documents.length > 1 && `text ${document + 1}`), page ? `page ${number(page)}` : `line ${number(line)}`].filter(Boolean).join(", ");
 
 // The answer
 
-function show(entry) {
-  shown = entry;
-  const { reply } = entry;
-  if ($("text").value !== entry.text) { $("text").value = entry.text; showSize(); }
-  $("question").value = reply.question;
-  $("reply").hidden = false;
+function showReply(entry) {
+  const { reply, found } = entry;
   const { answer } = reply;
-  $("answer").replaceChildren(element("bdi", answer ? oneLine(answer.text) : "The text does not tell."));
+  pinned = answer ? 0 : -1;
+  $("reply").hidden = false;
+  $("correct-part").hidden = true;
+  $("correct").hidden = !server.takes_corrections;
+  showMany(entry);
+  $("asked").hidden = found.replies.length < 2;
+  $("asked").textContent = reply.question;
+  $("answer").replaceChildren(element("bdi", answer ? oneLine(answer.text) : wasRead(reply) ? "The text does not tell." : "Nothing was read in time."));
   $("answer").classList.toggle("none", !answer);
-  const confidence = answer ? answer.confidence : reply.no_answer_confidence;
-  const place = answer ? `, line ${answer.line.toLocaleString("en")}` : "";
-  $("confidence").textContent = `Confidence ${percent(confidence)}${place}`;
+  $("confidence").hidden = !wasRead(reply);
+  $("confidence").replaceChildren(confidenceMark(confidenceOf(reply)), ...(answer ? [element("span", placeOf(answer))] : []));
   showSentence(answer);
-  $("remark").textContent = remarks(reply).join(" ");
+  $("remark").textContent = remarks(reply, found).join(" ");
+  const seconds = found.seconds_for_all;
   $("everything").hidden = reply.read_share >= 1;
+  $("everything").textContent = seconds ? `Read the whole text (about ${shownSeconds(seconds)})` : "Read the whole text";
   showOthers(reply);
-  readText(entry, answer ? 0 : -1);
-  showHistory();
-  const said = answer ? `Answer: ${oneLine(answer.text)}.` : "The text does not tell.";
-  $("announcement").textContent = `${said} Confidence ${percent(confidence)}. ${countOthers(reply)}`;
+  putTexts(entry.documents, answer?.document ?? 0);
+  readMarked();
+  const said = answer ? `Answer: ${oneLine(answer.text)}.` : $("answer").textContent;
+  $("announcement").textContent = `${said} ${certainty(confidenceOf(reply))}, confidence ${percent(confidenceOf(reply))}. ${countOthers(reply)}`;
 }
 
 function showSentence(answer) {
@@ -175,117 +168,143 @@ function showSentence(answer) {
   );
 }
 
-function remarks(reply) {
-  const found = [...reply.notes];
-  if (reply.read_share < 1) found.push(`Only the likeliest ${percent(reply.read_share)} of this long text was read.`);
-  if (!server.can_decline) found.push("This model gives an answer to every question, also where the text does not tell: mind the confidence.");
-  return found;
+function remarks(reply, found) {
+  const said = [...reply.notes];
+  if (reply.read_share < 1 && found.complete) said.push(`Only the likeliest ${percent(reply.read_share)} of this long text was read.`);
+  const limit = server.max_answer_seconds;
+  if (found.seconds_for_all > limit) said.push(`Reading all of it takes longer than the ${shownSeconds(limit)} that this server gives an answer: you would get the best of what is read by then.`);
+  if (!server.calibrated) said.push("How sure it says it is was not fitted to validation data.");
+  return said;
 }
 
 /** The candidates worth showing, numbered by their rank: the answer, and what is not next to impossible. */
-const worthShowing = (reply) => reply.candidates.map((candidate, number) => ({ ...candidate, number }))
-  .filter(({ confidence, number }) => (reply.answer && number === 0) || confidence >= LEAST_CONFIDENCE);
-const others = (reply) => worthShowing(reply).filter(({ number }) => !reply.answer || number > 0);
+const worthShowing = (reply) => reply.candidates.map((candidate, rank) => ({ ...candidate, number: rank }))
+  .filter(({ confidence, number: rank }) => (reply.answer && rank === 0) || confidence >= LEAST_CONFIDENCE);
+const others = (reply) => worthShowing(reply).filter(({ number: rank }) => !reply.answer || rank > 0);
 const countOthers = (reply) => `Other candidates: ${others(reply).length}.`;
 
 function showOthers(reply) {
   $("others-title").textContent = reply.answer ? "Other candidates" : "What came closest";
   $("others-part").hidden = !others(reply).length;
   const home = reply.answer ? 0 : -1;
-  $("others").replaceChildren(...others(reply).map(({ text, confidence, number }) => {
-    const button = element("button", "", { type: "button" });
-    button.append(element("bdi", oneLine(text)), element("span", percent(confidence), { class: "quiet" }));
-    for (const kind of ["mouseenter", "focus", "click"]) button.addEventListener(kind, () => point(number));
-    for (const kind of ["mouseleave", "blur"]) button.addEventListener(kind, () => point(home));
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
+  $("others").replaceChildren(...others(reply).map((candidate) => {
+    const { text, confidence, number: rank } = candidate;
+    const choose = button("", () => {
+      pinned = pinned === rank ? home : rank;
+      for (const each of $("others").querySelectorAll("button")) each.setAttribute("aria-pressed", String(each === choose && pinned === rank));
+      point(pinned);
+    }, { "aria-pressed": "false" });
+    choose.append(element("bdi", oneLine(text)), element("span", placeOf(candidate), { class: "quiet" }), element("span", `${certainty(confidence)}, ${percent(confidence)}`, { class: "quiet" }));
+    for (const kind of ["mouseenter", "focus"]) choose.addEventListener(kind, () => point(rank));
+    for (const kind of ["mouseleave", "blur"]) choose.addEventListener(kind, () => point(pinned));
+    return inItem(choose);
   }));
 }
 
-/** Arrow keys, Home and End go through the buttons of a list. */
-function arrows(list) {
-  list.addEventListener("keydown", (event) => {
-    const buttons = [...list.querySelectorAll("button")];
-    const at = buttons.indexOf(document.activeElement);
-    const to = { ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
-    if (at < 0 || to === undefined) return;
-    event.preventDefault();
-    buttons[Math.min(buttons.length - 1, Math.max(0, to))].focus();
-  });
+// Many questions
+
+/** A table of all questions that were asked together. */
+function showMany(entry) {
+  const { replies } = entry.found;
+  $("many").hidden = replies.length < 2;
+  if (replies.length < 2) return;
+  const head = ["question", "answer", "certainty", "confidence", "document", "page", "line", "start", "end", "sentence"];
+  const cells = (reply) => {
+    const { answer } = reply;
+    const sure = [certainty(confidenceOf(reply)), Number(confidenceOf(reply).toFixed(4))];
+    if (!answer) return [reply.question, "", ...sure, "", "", "", "", "", ""];
+    return [reply.question, answer.text, ...sure, answer.document_name, answer.page, answer.line, answer.start, answer.end, answer.sentence];
+  };
+  $("many-bar").replaceChildren(
+    element("h3", counted(replies.length, "question")), element("span", "", { class: "spring" }),
+    ...tableButtons("answers", () => [head, ...replies.map(cells)], () => replies),
+  );
+  $("many-body").replaceChildren(...replies.map((reply) => {
+    const row = document.createElement("tr");
+    const choose = button(reply.question, () => {
+      showEntry(sitting.find((each) => each.reply === reply));
+      $("many-body").querySelector("[aria-current]").focus();
+    }, { class: "plain" });
+    if (reply === entry.reply) choose.setAttribute("aria-current", "true");
+    for (const content of [choose, element("bdi", saidOf(reply)), wasRead(reply) ? confidenceMark(confidenceOf(reply)) : ""]) {
+      const cell = document.createElement("td");
+      cell.append(content);
+      row.append(cell);
+    }
+    return row;
+  }));
 }
 
-// The sitting
+// Setting an answer right
 
-function showHistory() {
-  $("history-part").hidden = false;
-  $("link-part").hidden = true;
-  $("history").replaceChildren(...sitting.map((entry) => {
-    const { reply } = entry;
-    const button = element("button", "", { type: "button" });
-    if (entry === shown) button.setAttribute("aria-current", "true");
-    button.append(
-      element("bdi", oneLine(reply.question)),
-      element("bdi", reply.answer ? oneLine(reply.answer.text) : "the text does not tell", { class: "said" }),
-    );
-    button.addEventListener("click", () => {
-      show(entry);
-      $("history").querySelector("[aria-current]").focus();
-    });
-    const item = document.createElement("li");
-    item.append(button);
-    return item;
-  }).reverse());
+function correctIt() {
+  const { answer } = shown.reply;
+  $("correct-part").hidden = false;
+  if (answer && answer.document !== texts.at) putTexts(shown.documents, answer.document);
+  const isHere = answer && answer.document === texts.at;
+  const places = utf16Places(texts.all[texts.at].text, isHere ? [answer.start, answer.end] : []);
+  markText(...(isHere ? [places.get(answer.start), places.get(answer.end)] : [0, 0]));
+  showMarked();
 }
 
-async function makeLink() {
-  const text = shown.text;
-  const questions = sitting.filter((entry) => entry.text === text).map((entry) => entry.reply.question);
-  const fragment = await sittingToFragment({ text, questions: [...new Set(questions)].slice(-MAX_QUESTIONS) });
-  if (!fragment) return complain("The text is too long to be put into a link.");
-  history.replaceState(null, "", `#${fragment}`);
-  $("link-text").value = location.href;
-  $("link-part").hidden = false;
-  try {
-    await navigator.clipboard.writeText(location.href);
-    say("The link is copied. It holds the text and the questions themselves.");
-  } catch {
-    $("link-text").select();
-    say("This is the link. It holds the text and the questions themselves.");
-  }
+function showMarked() {
+  if ($("correct-part").hidden) return;
+  const part = markedPart();
+  $("marked").textContent = part ? shortened(oneLine(part.text), 200) : "nothing yet";
+  $("correct-span").disabled = !part;
 }
 
-async function restore() {
-  const found = await fragmentToSitting(location.hash.slice(1));
-  if (!found) {
-    if (location.hash.startsWith("#s=")) complain("The link is damaged: no sitting can be read from it.");
-    return;
-  }
-  $("text").value = found.text;
-  editText();
-  const text = wellFormed($("text").value);
-  const questions = found.questions.filter((question) => question.trim()).slice(0, MAX_QUESTIONS);
-  if (!questions.length) return;
-  const replies = await ask(questions, text);
-  if (replies) add(text, replies);
+async function keepCorrection(answer) {
+  const entry = shown;
+  const documents = entry.documents.map(({ name, text }) => ({ name, text }));
+  if (!await sendCorrection({ question: entry.reply.question, documents, answer })) return;
+  entry.said = answer ? `right: ${oneLine(markedPart()?.text ?? "")}` : "right: the text does not tell";
+  showEntry(entry);
+  $("correct").focus();
 }
 
 // Wiring
 
+async function restore() {
+  const found = await linkedSitting();
+  if (!found) return;
+  const questions = found.questions.filter((question) => question.trim());
+  $("question").value = questions.join("\n");
+  showHistory();
+  if (questions.length && found.documents.length) await askFromForm();
+}
+
+function enterAsks(event) {
+  if (event.key !== "Enter" || event.shiftKey || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  event.preventDefault();
+  askFromForm();
+}
+
 async function start() {
-  $("form").addEventListener("submit", (event) => { event.preventDefault(); askFromForm(); });
   $("everything").addEventListener("click", () => askFromForm(0));
-  $("stop").addEventListener("click", () => asking?.abort());
-  document.addEventListener("keydown", (event) => { if (event.key === "Escape") asking?.abort(); });
-  $("change").addEventListener("click", () => { editText(); $("text").focus(); });
-  $("text").addEventListener("input", showSize);
-  $("link").addEventListener("click", makeLink);
+  $("question").addEventListener("keydown", enterAsks);
+  $("question").addEventListener("input", showStale);
+  $("correct").addEventListener("click", correctIt);
+  $("correct-span").addEventListener("click", () => {
+    const { start: from, end } = markedPart();
+    keepCorrection({ document: texts.at, start: from, end });
+  });
+  $("correct-none").addEventListener("click", () => keepCorrection(null));
+  $("correct-cancel").addEventListener("click", () => { showEntry(shown); $("correct").focus(); });
+  document.addEventListener("selectionchange", showMarked);
+  $("text").addEventListener("select", showMarked);
+  $("program").addEventListener("toggle", () => showPrograms("api/answers", PROGRAM));
+  whenTextShown = () => {
+    if (!$("correct-part").hidden) showMarked();
+    else if (!$("reading").hidden) readMarked();
+  };
   arrows($("others"));
-  arrows($("history"));
-  takeFiles(opened);
-  window.addEventListener("hashchange", restore);
-  await meetServer();
-  await restore();
+  await startSitting({
+    send: () => askFromForm(),
+    stop: () => asking?.abort(),
+    restore,
+    example: () => { putTexts([newText("", EXAMPLE.text)]); editText(); $("question").value = EXAMPLE.question; askFromForm(); },
+  });
 }
 
 start();

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
+from distiltune.errors import DataError
+from distiltune.inference.certainty import certainty
 from distiltune.serving.asking import NOT_BLANK, AboutOut
+from distiltune.serving.corrections import Correctable
 from distiltune.serving.server import TAGS
-from distiltune.tasks.question_answering.answerer import FoundAnswer, Reply
+from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.found_answers import FoundAnswer
 
 MAX_QUESTIONS: Final = 32
 MAX_DOCUMENTS: Final = 64
@@ -75,6 +80,7 @@ class AnswerOut(BaseModel):
     start: int
     end: int
     confidence: Annotated[float, Field(ge=0, le=1, description="Among all candidates and no answer.")]
+    certainty: Annotated[str, Field(description="The confidence in a word, as /api/model lists them.")]
     probability: Annotated[float, Field(ge=0, le=1, description="Of start and end in its window.")]
     line: int
     column: int
@@ -205,6 +211,7 @@ def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerO
         start=answer.start,
         end=answer.end,
         confidence=min(1.0, answer.confidence),
+        certainty=certainty(answer.confidence),
         probability=min(1.0, answer.probability),
         line=answer.line,
         column=answer.column,
@@ -214,3 +221,69 @@ def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerO
         document_name=answer.document_name,
         page=page or None,
     )
+
+
+class AnswerSpanIn(BaseModel):
+    """A part of one of the documents, in code points."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    document: Annotated[int, Field(ge=0), _AS_WHOLE] = 0
+    start: Annotated[int, Field(ge=0), _AS_WHOLE]
+    end: Annotated[int, Field(ge=1), _AS_WHOLE]
+
+
+class RightAnswerIn(BaseModel):
+    """A question with its right answer."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    question: _Question
+    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+    answer: Annotated[AnswerSpanIn | None, Field(description="null: the texts do not tell.")]
+
+
+def correction_rows(correction: RightAnswerIn) -> list[dict[str, Any]]:
+    """The rows that `train` reads: one with the answer's document, or one without an answer for each document.
+
+    Raises:
+        DataError: if there is nothing to read where the answer is said to be.
+
+    """
+    span = correction.answer
+    if span is None:
+        return [_row(correction.question, each.text, None) for each in correction.documents]
+    if span.document >= len(correction.documents):
+        raise DataError(
+            f"There is no document {span.document}.", where="answer.document", fix="count the documents from 0"
+        )
+    text = correction.documents[span.document].text
+    if not span.start < span.end <= len(text) or not text[span.start : span.end].strip():
+        raise DataError(
+            f"Nothing can be read from code point {span.start} to {span.end} of that document.",
+            where="answer",
+            fix=f"give places from 0 to {len(text)} with the answer between them",
+        )
+    return [_row(correction.question, text, span)]
+
+
+def _row(question: str, text: str, span: AnswerSpanIn | None) -> dict[str, Any]:
+    found = [] if span is None else [(text[span.start : span.end], span.start)]
+    return {
+        "id": f"correction-{secrets.token_hex(8)}",
+        "question": question,
+        "context": text,
+        "answers": {"text": [each for each, _ in found], "answer_start": [start for _, start in found]},
+    }
+
+
+CORRECTABLE: Final = Correctable(
+    RightAnswerIn,
+    correction_rows,
+    {
+        "question": "Who signs the lease?",
+        "documents": [{"text": "The lease is signed by the treasurer, in blue ink."}],
+        "answer": {"document": 0, "start": 23, "end": 36},
+    },
+)
+"""How answers to questions are set right."""

@@ -16,6 +16,7 @@ from fastapi.responses import StreamingResponse
 from distiltune.serving.asking import (
     CHARACTERS_A_TOKEN,
     about,
+    add_corrections_route,
     add_text_route,
     in_time,
     json_example,
@@ -35,6 +36,7 @@ from distiltune.tasks.question_answering.passages import PassageIndex
 from distiltune.tasks.question_answering.serve.forms import (
     AUTOMATIC_CHARACTERS,
     AUTOMATIC_PASSAGES,
+    CORRECTABLE,
     Asked,
     AskIn,
     HuggingFaceOut,
@@ -248,6 +250,7 @@ def _router(service: Service, about_it: ModelOut) -> APIRouter:
         return StreamingResponse(lines, media_type="application/x-ndjson")
 
     add_text_route(router, limits)
+    add_corrections_route(router, limits, CORRECTABLE)
     return router
 
 

@@ -1,0 +1,1 @@
+"""Questions made from plain texts, without labels and without a model that writes: see `make`."""
