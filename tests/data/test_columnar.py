@@ -15,7 +15,7 @@ import pytest
 from distiltune.data import columnar
 from distiltune.data.columnar import parquet_batches, unpacked_bytes
 from distiltune.data.files import iter_rows
-from distiltune.data.parquet_pages import DamagedError, check_schema, read_page
+from distiltune.data.parquet_pages import DamagedError, read_footer, read_page
 from distiltune.data.rows import Row
 from distiltune.errors import DataError
 
@@ -138,7 +138,7 @@ def test_heads_of_pages_say_what_pyarrow_wrote(seed: int, tmp_path: Path) -> Non
     place = chunk.dictionary_page_offset or chunk.data_page_offset
     n_values = n_unpacked = n_pages = n_heads = 0
     with path.open("rb") as stream:
-        check_schema(stream)
+        assert read_footer(stream).n_rows == 10_000
         while n_values < 10_000:
             page, step = read_page(stream, place, path.stat().st_size - place)
             place += step

@@ -286,6 +286,8 @@ def test_scores_that_are_no_numbers_are_told(tmp_path: Path, more: float) -> Non
 
 def test_an_output_of_another_form_is_told(tmp_path: Path) -> None:
     model = OnnxModel(a_graph(tmp_path, {"logits": "input_ids"}), torch.device("cpu"))
+    with pytest.raises(ModelError, match="gives 2 columns, and 5 for a text before"):  # each token as a column
+        model(batch_of([[2, 5, 7, 8, 3], [2, 3]]))
     model.rows = "token"
     with pytest.raises(ModelError, match="gives 'logits' of the shape"):
         model(batch_of([[2, 5, 3]]))

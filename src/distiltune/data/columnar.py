@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
-from distiltune.data.parquet_pages import DELTA_BYTE_ARRAY, DamagedError, Page, check_schema, read_page
+from distiltune.data.parquet_pages import DELTA_BYTE_ARRAY, Chunk, DamagedError, Footer, Page, read_footer, read_page
 from distiltune.data.streams import BLOCK_BYTES, MAX_FILE_BYTES, first_line, max_unpacked, open_bytes
 from distiltune.errors import DataError
 
@@ -51,9 +51,9 @@ def parquet_batches(path: Path) -> Iterator[pa.RecordBatch]:
     n_bytes = 0
     try:
         with _opened(path) as stream:
-            check_schema(stream)
+            footer = read_footer(stream)
             with pq.ParquetFile(stream) as file:
-                plan = _plan(file, stream, bounds, path)
+                plan = _plan(file.schema, footer, stream, bounds, path)
             stream.seek(0)
             with pq.ParquetFile(stream, read_dictionary=plan.strings) as file:
                 for batch in _batches(file, plan.n_rows):
@@ -83,7 +83,7 @@ def parquet_metadata(path: Path) -> dict[bytes, bytes]:
 
     try:
         with path.open("rb") as stream:
-            check_schema(stream)
+            read_footer(stream)
             return dict(pq.read_schema(stream).metadata or {})
     except (pa.ArrowException, DamagedError, OSError):
         return {}
@@ -112,18 +112,20 @@ class _Plan:
     strings: list[str]
 
 
-def _plan(file: Any, stream: IO[bytes], bounds: _Bounds, path: Path) -> _Plan:
+def _plan(schema: Any, footer: Footer, stream: IO[bytes], bounds: _Bounds, path: Path) -> _Plan:
     """How to read a file, by the heads of its pages. Raises `DataError` if they unpack to too much."""
-    metadata, end = file.metadata, stream.seek(0, 2)
-    n_bytes, n_unpacked, longest = metadata.num_rows * _CELL_BYTES, 0, 1
+    if any(len(group) != len(schema) for group in footer.groups):
+        raise DamagedError("its row groups have other columns than its schema")
+    end = stream.seek(0, 2)
+    n_bytes, n_unpacked, longest = footer.n_rows * _CELL_BYTES, 0, 1
     as_strings: dict[str, bool] = {}
-    for number in range(metadata.num_columns if n_bytes <= bounds.pages else 0):
-        column = file.schema.column(number)
+    for number in range(len(schema) if n_bytes <= bounds.pages else 0):
+        column = schema.column(number)
         fixed = column.length if column.physical_type == "FIXED_LEN_BYTE_ARRAY" else 0
         largest_page, begins_alike = 0, False
-        for group in range(metadata.num_row_groups):
+        for group in footer.groups:
             n_bytes += _PAGE_BYTES
-            for page in _pages(metadata.row_group(group).column(number), stream, end):
+            for page in _pages(group[number], stream, end):
                 n_unpacked += page.n_unpacked
                 n_bytes += page.n_unpacked + page.n_values * max(_CELL_BYTES, fixed) + _PAGE_BYTES
                 largest_page = max(largest_page, page.n_unpacked)
@@ -141,13 +143,9 @@ def _plan(file: Any, stream: IO[bytes], bounds: _Bounds, path: Path) -> _Plan:
     return _Plan(max(1, min(_BATCH_ROWS, _BATCH_BYTES // longest)), strings)
 
 
-def _pages(chunk: Any, stream: IO[bytes], end: int) -> Iterator[Page]:
+def _pages(chunk: Chunk, stream: IO[bytes], end: int) -> Iterator[Page]:
     """The pages of one column in one row group, as far as a reader goes."""
-    place = chunk.data_page_offset
-    if chunk.has_dictionary_page and 0 < chunk.dictionary_page_offset < place:
-        place = chunk.dictionary_page_offset
-    place = max(place, 0)
-    last, n_left = min(place + chunk.total_compressed_size, end), chunk.num_values
+    place, last, n_left = chunk.start, min(chunk.start + chunk.n_packed, end), chunk.n_values
     while place < last and n_left > 0:
         page, step = read_page(stream, place, end - place)
         place += step

@@ -125,8 +125,25 @@ class _Thrift:
         return value >> 1 ^ -(value & 1)
 
 
-def check_schema(stream: IO[bytes]) -> None:
-    """Look at the footer of a Parquet file before Arrow does.
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One column in one row group, as the footer has it."""
+
+    start: int
+    n_packed: int
+    n_values: int
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """Of a file: how many rows it says there are, and of each row group its columns in their order."""
+
+    n_rows: int
+    groups: list[list[Chunk]]
+
+
+def read_footer(stream: IO[bytes]) -> Footer:
+    """Look at the footer of a Parquet file before Arrow does, which ends the process at some that are damaged.
 
     Raises:
         DamagedError: if it has none, or columns in it are nested deeper than `MAX_SCHEMA_DEPTH`.
@@ -139,7 +156,8 @@ def check_schema(stream: IO[bytes]) -> None:
     if tail[4:] != b"PAR1" or not 0 < n_footer <= n_bytes - _FOOTER_TAIL:
         raise DamagedError("it does not end as such a file does")
     stream.seek(n_bytes - _FOOTER_TAIL - n_footer)
-    schema = _Thrift(stream.read(n_footer)).struct(last_field=2).get(2)
+    footer = _Thrift(stream.read(n_footer)).struct()
+    schema, groups = footer.get(2), footer.get(4)
     waiting: list[int] = []  # how many columns are still to come in each group that is open
     for element in schema if isinstance(schema, list) else []:
         n_inside = element.get(5) if isinstance(element, dict) else None
@@ -151,6 +169,24 @@ def check_schema(stream: IO[bytes]) -> None:
             waiting.append(n_inside)
         if len(waiting) > MAX_SCHEMA_DEPTH:
             raise DamagedError(f"its columns are nested deeper than {MAX_SCHEMA_DEPTH}")
+    return Footer(_whole(footer.get(3)), [_chunks(group) for group in (groups if isinstance(groups, list) else [])])
+
+
+def _chunks(group: Value) -> list[Chunk]:
+    """The columns of a row group."""
+    columns = group.get(1) if isinstance(group, dict) else None
+    if not isinstance(columns, list):
+        raise DamagedError("a row group has no columns")
+    return [_chunk(column.get(3) if isinstance(column, dict) else None) for column in columns]
+
+
+def _chunk(column: Value) -> Chunk:
+    if not isinstance(column, dict):
+        raise DamagedError("a column is not described")
+    start, dictionary = _whole(column.get(9)), column.get(11)
+    if isinstance(dictionary, int) and 0 < dictionary < start:
+        start = dictionary
+    return Chunk(start, _whole(column.get(7)), _whole(column.get(5)))
 
 
 def read_page(stream: IO[bytes], place: int, n_left: int) -> tuple[Page, int]:

@@ -83,6 +83,8 @@ class OnnxModel(nn.Module):
                 scores = of_tokens[0] if of_tokens[0].ndim == 2 else np.stack(of_tokens, axis=1)
             if not len(out):
                 out = np.zeros((sum(batch.row_counts(self.rows)), scores.shape[1]), dtype=np.float32)
+            if scores.shape[1] != out.shape[1]:
+                raise _unfit(f"gives {scores.shape[1]} columns, and {out.shape[1]} for a text before", self._file)
             out[places] = scores
         return torch.from_numpy(out)
 

@@ -20,6 +20,9 @@ MAX_WORD_CHARACTERS: Final = 200
 MAX_ADDED_TOKENS: Final = 100_000
 MAX_TOKEN_CHARACTERS: Final = 1_000
 
+MAX_ID: Final = 10_000_000
+"""The largest id of a token: the library makes room for all below it when it writes a tokenizer."""
+
 _MAX_PARTS: Final = 16
 _MAX_PREFIX: Final = 16
 _MODELS: Final = frozenset({"WordPiece", "WordLevel"})
@@ -83,6 +86,9 @@ def _check_model(model: object, file: Path) -> None:
     longest = model.get("max_input_chars_per_word", 100)
     if type(longest) is not int or not 0 <= longest <= MAX_WORD_CHARACTERS:
         raise _refused(f"cuts words of {shown(longest)} characters, where {MAX_WORD_CHARACTERS} may be", file)
+    vocabulary = model.get("vocab")
+    if not isinstance(vocabulary, dict) or any(type(i) is not int or not 0 <= i <= MAX_ID for i in vocabulary.values()):
+        raise _refused(f"has a token whose id is not 0 to {MAX_ID:,}", file)
     prefix = model.get("continuing_subword_prefix", "")
     if not isinstance(prefix, str) or len(prefix) > _MAX_PREFIX:
         raise _refused(f"has pieces that begin with more than {_MAX_PREFIX} characters", file)

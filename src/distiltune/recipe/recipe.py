@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, Self, get_args
@@ -329,18 +330,19 @@ def read_settings(path: Path | str) -> dict[str, Any]:
     try:
         if Path(path).stat().st_size > _MAX_RECIPE_BYTES:
             raise RecipeError("The recipe is too large to be one.", where=str(path), fix=_A_RECIPE)
-        with open_bytes(Path(path), _MAX_RECIPE_BYTES) as file:  # which waits for no pipe that nobody writes into
+        # which waits for no pipe that nobody writes into
+        with open_bytes(Path(path), _MAX_RECIPE_BYTES) as file:
             table = parse_toml(file.read().decode())
     except DataError as error:
         raise RecipeError(error.what, where=str(path), fix=_A_RECIPE) from error
     except OSError as error:
         near = [nearly(str(path), NAMED)] if nearly(str(path), NAMED) else names_beside(Path(path))
         raise RecipeError(
-            f"The recipe cannot be read: {error.strerror}.",
+            f"The recipe cannot be read: {error.strerror or error}.",
             where=str(path),
             fix=f"{did_you_mean(near)}check the path, and that you may read it",
         ) from error
-    except ValueError as error:  # not TOML, not UTF-8, a null in the name, nested too deep
+    except (ValueError, EOFError, zlib.error) as error:  # not TOML, not UTF-8, a null in the name, packed and cut short
         raise RecipeError(f"The recipe is not TOML: {error}.", where=str(path), fix=_A_RECIPE) from error
     inner = table.get("recipe")
     return dict(inner) if isinstance(inner, dict) else table
