@@ -409,7 +409,7 @@ DECIDED: dict[str, Case] = {
     "xz": case("a.csv.xz", lzma.compress(PLAIN.encode()), "The file is packed by xz."),
     "xz called .conll": case("a.conll", lzma.compress(PLAIN.encode()), "The file is packed by xz."),
     "RAR": case("a.rar", b"Rar!\x1a\x07\x01\x00", "The file is a RAR archive."),
-    "a document": case("a.docx", zipped("word/document.xml"), "a document of a word processor"),
+    "a document": case("a.docx", zipped("word/document.xml"), "The docx file cannot be read"),
     "a web page called .csv": case(
         "a.csv", "<!DOCTYPE html>\n<html>Sign in</html>", "The file is a web page, not data"
     ),

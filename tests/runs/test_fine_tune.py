@@ -235,7 +235,9 @@ def test_the_reporter_is_told_what_matters_and_closed_once(told: Ears, trained: 
     assert "answer not found" in text
     assert told.n_closed == 1
     stages = dict.fromkeys(words[0] for words in told.stages)
-    assert [each for each in stages if each != "tokenising"] == ["checking the data", "evaluating"]  # or it was cached
+    # Tokens may come from the cache, and steps are told of once a second.
+    always = [each for each in stages if each not in ("tokenising", "training")]
+    assert always == ["checking the data", "evaluating"]
     assert told.stages[-1] == ("evaluating", "examples", 8, 8)
     assert packing_threads() == 0
 

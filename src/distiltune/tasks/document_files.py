@@ -162,7 +162,7 @@ def _stands_for_documents(path: Path) -> bool:
     if path.is_dir():
         if files_below(path):
             return False
-        return any(map(is_document, _below(path)))
+        return any(is_document(each) and format_suffix(each) is None for each in _below(path))
     if not path.is_file() or not is_document(path) or format_suffix(path) is not None:
         return False
     return _suffix(path) != ".txt" or not _is_table(path)
