@@ -79,9 +79,9 @@ except DistiltuneError as error:
 
 
 SERVING = {
-    *(f"distiltune.serving.{name}" for name in ("asking", "gate", "metrics", "server", "texts")),
+    *(f"distiltune.serving.{name}" for name in ("asking", "gate", "listening", "metrics", "server", "site", "texts")),
     *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
-    "distiltune.tasks.question_answering.serve.service",
+    *(f"distiltune.tasks.question_answering.serve.{name}" for name in ("forms", "service")),
 }
 """The modules that cannot be imported without an extra: `serve`, all of them, and the command asks for it first."""
 

@@ -61,4 +61,4 @@ def test_a_training_begins_with_them(call: Callable[..., str], tmp_path: Path) -
         *("--warm-up-data", path, "--epochs", 1, "--threads", 1, "--output", tmp_path / "run"),
     )
     assert "warm-up: 20 examples" in said
-    assert "1 epochs of" in said
+    assert "training: 1 epoch of" in said

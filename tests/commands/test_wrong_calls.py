@@ -12,6 +12,7 @@ import pytest
 
 from distiltune import cli
 from distiltune.tasks.document_files import readable_suffixes
+from distiltune.tasks.table import TASKS
 
 FAILED, USAGE = 1, 2
 
@@ -66,17 +67,17 @@ CALLS: dict[str, tuple[int, str]] = {
     "check moods.csv": (
         USAGE,
         "What the data is for cannot be told from its columns, text, category.\n  where: moods.csv\n"
-        "  what to do: did you mean --columns label=category (text-classification)?",
+        "  what to do: did you mean --columns label=category? It is for text-classification then",
     ),
     "train --train capital.csv": (
         USAGE,
         "What the data is for cannot be told from its columns, Text, Label.\n  where: capital.csv\n"
-        "  what to do: did you mean --columns text=Text,label=Label (text-classification)?",
+        "  what to do: did you mean --columns text=Text,label=Label? It is for text-classification then",
     ),
     "check asked.csv": (
         USAGE,
         "What the data is for cannot be told from its columns, query, passage, answer.\n  where: asked.csv\n"
-        "  what to do: did you mean --columns question=query,context=passage (question-answering)?",
+        "  what to do: did you mean --columns question=query,context=passage? It is for question-answering then",
     ),
     "check moods.csv --columns label=categori": (
         FAILED,
@@ -104,8 +105,7 @@ CALLS: dict[str, tuple[int, str]] = {
     ),
     "train --task ner": (
         USAGE,
-        "task is 'ner': there is 'auto', 'question-answering', 'text-classification', 'token-classification' and "
-        "'encoder'; did you mean 'token-classification'?\n  where: recipe: task\n"
+        "task is 'ner': there is TASKS; did you mean 'token-classification'?\n  where: recipe: task\n"
         "  what to do: see `distiltune train --help`",
     ),
     "train --recipe clasic": (
@@ -176,7 +176,7 @@ CALLS: dict[str, tuple[int, str]] = {
     ),
 }
 """Call → exit status and the message after ``distiltune: ``; HERE stands for the folder that one is in, SUFFIXES for
-those of documents."""
+those of documents, TASKS for the tasks."""
 
 
 @pytest.fixture
@@ -215,6 +215,8 @@ def test_a_wrong_call_is_told_in_full(
         cli.main()
     status, message = CALLS[call]
     said = capsys.readouterr()
+    names = [repr(name) for name in ("auto", *TASKS)]
+    message = message.replace("TASKS", f"{', '.join(names[:-1])} and {names[-1]}")
     message = message.replace("HERE", str(here)).replace("SUFFIXES", ", ".join(readable_suffixes()))
     assert said.err.strip() == f"distiltune: {message}"
     assert said.out == ""

@@ -85,7 +85,7 @@ def test_so_it_is_whatever_was_read(tmp_path: Path, rows: list[object]) -> None:
 def test_every_field_of_an_example_is_kept() -> None:
     examples = [
         Example("1", "Who?", CONTEXT, (Answer("Ann", 0), Answer("Bob", 8)), "A title", ("Eve",), has_gold=True),
-        Example("2", "Why?", "Other.", (), has_gold=False),
+        Example("2", "Why?", "Other.", (), has_gold=False, weight=2.0),
     ]
     kept = json.loads(json.dumps(read._pack(examples)))
     assert read._unpack(kept) == examples

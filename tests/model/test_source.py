@@ -291,7 +291,7 @@ def test_no_tokenizer(directory: Path) -> None:
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"model": 3}'])
 def test_a_damaged_tokenizer(directory: Path, content: str) -> None:
     (directory / "tokenizer.json").write_text(content)
-    with pytest.raises(ModelError, match=r"cannot be read|holds no JSON object") as caught:
+    with pytest.raises(ModelError, match=r"cannot be read|holds no JSON object|has no vocabulary") as caught:
         load_source(str(directory))
     assert "tokenizer.json" in caught.value.where
 

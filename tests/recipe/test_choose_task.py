@@ -63,7 +63,7 @@ def test_validation_data_of_another_task_is_told_as_such(folder: Path, task: str
     ("content", "advice"),
     [
         pytest.param("Text,Label\na day,good\n", "did you mean --columns text=Text,label=Label?", id="capitals"),
-        pytest.param("mood,review\ngood,a long day\n", "--columns text=review,label=mood;", id="two columns"),
+        pytest.param("mood,review\ngood,a long day\n", "--columns text=review,label=mood?", id="two columns"),
     ],
 )
 def test_the_columns_that_are_meant_are_told(tmp_path: Path, content: str, advice: str) -> None:

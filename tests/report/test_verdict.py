@@ -6,6 +6,7 @@ import pytest
 
 from distiltune.coach.scores import BlindScore
 from distiltune.report.verdict import verdict
+from distiltune.tasks.analysis import Analysis
 
 from .a_run import SCORES, a_run
 
@@ -30,9 +31,13 @@ def test_how_good_it_is_beside_who_reads_nothing(f1: float, says: str) -> None:
 
 
 def test_the_way_from_the_baseline_and_how_sure_that_is() -> None:
-    said = verdict(a_run(final_metrics={**SCORES, "f1": 60.0}, baselines=(BLIND,)))
+    metrics = {**SCORES, "f1": 60.0}
+    analysis = Analysis(facts={"score": 60.0, "score_margin": 3.0})
+    said = verdict(a_run(final_metrics=metrics, baselines=(BLIND,), analysis=analysis))
     assert "50% of the way from the baseline" in said
-    assert f"give or take {BLIND.margin_at(60.0):.2f} %" in said
+    assert "F1 60.00 % (give or take 3.00 %)" in said
+    other = Analysis(facts={"score": 40.0, "score_margin": 3.0})  # of another score
+    assert "give or take" not in verdict(a_run(final_metrics=metrics, baselines=(BLIND,), analysis=other))
 
 
 def test_what_was_not_measured_is_said() -> None:

@@ -29,7 +29,7 @@ def opened(context: BrowserContext, url: str, name: str = "people") -> Iterator[
     expect(page.locator("#model")).to_contain_text(name)
     yield page
     assert elsewhere == []
-    assert broken == []
+    assert broken == [], broken
 
 
 def paste(page: Page, text: str) -> None:

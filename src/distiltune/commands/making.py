@@ -13,6 +13,7 @@ from distiltune.commands.output import error_console, make_console, say, say_jso
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import FOR_READING_TEXTS
 from distiltune.recipe.recipe import Recipe
+from distiltune.system.names import as_names
 
 if TYPE_CHECKING:
     from distiltune.tasks.question_answering.making.make import MadeQuestions
@@ -55,23 +56,14 @@ def make_questions(
         raise RecipeError(
             "Either the rows are written, or some are shown.", fix="give --output FILE.jsonl, or --preview"
         )
-    given = used(settings)
-    Recipe.build(given)  # which says what is wrong with a value
-    from distiltune.python.making import make_questions as run
+    reading = Recipe.build(used(settings))
+    from distiltune.python.making import made_questions
     from distiltune.report.console import working
+    from distiltune.tasks.question_answering.making.make import MakingSettings
 
+    making = MakingSettings(rows, unanswerable_share, cast(Literal["wh", "mask"], form), seed)
     with working(error_console() if as_json else make_console()):
-        made = run(
-            texts,
-            output,
-            rows=rows,
-            unanswerable_share=unanswerable_share,
-            form=cast(Literal["wh", "mask"], form),
-            seed=seed,
-            passages=passages,
-            overwrite=overwrite,
-            **given,
-        )
+        made = made_questions(as_names(texts, "TEXTS"), output, making, reading, passages, overwrite=overwrite)
     _say_made(made, output, as_json=as_json)
 
 

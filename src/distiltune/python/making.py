@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Unpack
 
@@ -58,13 +59,30 @@ def make_questions(
     """
     check_does_something(settings, FOR_READING_TEXTS, "make_questions", "", "making questions")
     making = MakingSettings(rows, unanswerable_share, form, seed)
+    with holding(texts, "texts") as names:
+        return made_questions(names, output, making, Recipe.build(settings), passages, overwrite=overwrite)
+
+
+def made_questions(
+    texts: Sequence[str],
+    output: str | Path | None,
+    making: MakingSettings,
+    reading: Recipe,
+    passages: int,
+    *,
+    overwrite: bool,
+) -> MadeQuestions:
+    """The same of named texts, with errors in the words of the command; ``reading`` says how files are read.
+
+    Raises:
+        DistiltuneError: as `make_questions`.
+
+    """
     place = _free(as_path(output, "output"), overwrite=overwrite) if output is not None else None
     if passages < 0:
         raise RecipeError(f"passages is {passages}.", where="--passages", fix="give 0 (all) or more")
-    recipe = Recipe.build(settings)
-    with holding(texts, "texts") as names:
-        found = read_passages(names, recipe.columns, file_form(recipe), recipe.max_rejected_share, passages)
-        made = made_of(found, making)
+    found = read_passages(texts, reading.columns, file_form(reading), reading.max_rejected_share, passages)
+    made = made_of(found, making)
     if place is not None:
         _write(made, place)
     return made

@@ -233,7 +233,7 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
         return RecipeError(
             f"What the data is for cannot be told from its columns, {_listed(seen)}.",
             where=", ".join(sources),
-            fix=f"did you mean {next(iter(ready.values()))} ({next(iter(ready))})?",
+            fix=f"did you mean {next(iter(ready.values()))}? It is for {next(iter(ready))} then",
         )
     if ready:
         ways = " or ".join(f"{line} ({task})" for task, line in ready.items())

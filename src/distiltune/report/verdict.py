@@ -23,14 +23,22 @@ def verdict(summary: RunSummary) -> str:
         return f"Measured: {score}. There is no baseline to hold it against."
     value = metrics[name]
     against = f"{baseline.who} gets {shown_metric(baseline.value, label)}"
-    margin = baseline.margin_at(value)
-    give = f"give or take {shown_metric(margin, label)}"
+    margin = _margin(summary, value, baseline.whole)
+    give = f" (give or take {shown_metric(margin, label)})" if margin is not None else ""
     if not baseline.is_beaten_by(value):
         reach = shown_metric(baseline.reach, label)
         return f"Not good enough: {score}, no better than chance: {against}, and by chance up to {reach}."
     share = _way(baseline, value)
     word = "Good" if share >= GOOD else "Fair" if share >= FAIR else "Weak, but better than chance"
-    return f"{word}: {score} ({give}), {share:.0%} of the way from the baseline, {against}, to no fault at all."
+    return f"{word}: {score}{give}, {share:.0%} of the way from the baseline, {against}, to no fault at all."
+
+
+def _margin(summary: RunSummary, value: float, whole: float) -> float | None:
+    """Half of the score's interval of 95 %, as the coach tells it; None if it was taken of another score."""
+    facts = summary.analysis.facts if summary.analysis is not None else {}
+    if "score" not in facts or abs(facts["score"] * whole / 100 - value) > 0.001 * whole:
+        return None
+    return facts["score_margin"] * whole / 100
 
 
 def _way(baseline: BlindScore, value: float) -> float:

@@ -18,7 +18,8 @@ function readMarked() {
   if (!shown) return;
   const at = texts.at;
   const candidates = worthShowing(shown.reply).filter(({ document }) => document === at);
-  const { text } = shown.documents[at];
+  const { text } = texts.all[at];
+  if (shown.documents[at]?.text !== text) { editText(); return; } // one that was not asked about
   const places = utf16Places(text, candidates.flatMap(({ start, end }) => [start, end]));
   const content = [];
   let last = 0;
