@@ -258,7 +258,7 @@ def random_table(data: bytes, draw: random.Random) -> bytes:
     """A Parquet file: one of many types in each column, or the valid one with changed bytes."""
     if draw.random() < 0.6:
         return mutate_bytes(data, draw)
-    if draw.random() < 0.1:
+    if draw.random() < 0.05:
         return _large_table(draw)
     import pyarrow as pa
     import pyarrow.parquet as pq
