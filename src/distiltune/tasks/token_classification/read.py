@@ -160,8 +160,10 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
         _decide(reading, path, "form_read", sentence)
     if any(draft.weight is not None for draft in drafts):
         _decide(reading, path, *weights_told(columns.sample_weight))
-    if format_suffix(path) in SUFFIXES and (joined := _joined(drafts)):
-        reading.findings.add(RowFinding("noted", "sentences_not_parted", str(path), "", joined))
+    if format_suffix(path) in SUFFIXES:
+        reading.flat.pop(path, None)  # what is read of its columns the layout has told
+        if joined := _joined(drafts):
+            reading.findings.add(RowFinding("noted", "sentences_not_parted", str(path), "", joined))
     _add_examples(path, drafts, reading, use)
 
 
