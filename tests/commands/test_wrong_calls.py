@@ -12,6 +12,7 @@ import pytest
 
 from distiltune import cli
 from distiltune.tasks.document_files import readable_suffixes
+from distiltune.tasks.table import TASKS
 
 FAILED, USAGE = 1, 2
 
@@ -104,8 +105,7 @@ CALLS: dict[str, tuple[int, str]] = {
     ),
     "train --task ner": (
         USAGE,
-        "task is 'ner': there is 'auto', 'question-answering', 'text-classification', 'token-classification' and "
-        "'encoder'; did you mean 'token-classification'?\n  where: recipe: task\n"
+        "task is 'ner': there is TASKS; did you mean 'token-classification'?\n  where: recipe: task\n"
         "  what to do: see `distiltune train --help`",
     ),
     "train --recipe clasic": (
@@ -176,7 +176,7 @@ CALLS: dict[str, tuple[int, str]] = {
     ),
 }
 """Call → exit status and the message after ``distiltune: ``; HERE stands for the folder that one is in, SUFFIXES for
-those of documents."""
+those of documents, TASKS for the tasks."""
 
 
 @pytest.fixture
@@ -215,6 +215,8 @@ def test_a_wrong_call_is_told_in_full(
         cli.main()
     status, message = CALLS[call]
     said = capsys.readouterr()
+    names = [repr(name) for name in ("auto", *TASKS)]
+    message = message.replace("TASKS", f"{', '.join(names[:-1])} and {names[-1]}")
     message = message.replace("HERE", str(here)).replace("SUFFIXES", ", ".join(readable_suffixes()))
     assert said.err.strip() == f"distiltune: {message}"
     assert said.out == ""

@@ -48,7 +48,7 @@ COMMON: Final[Mapping[str, Sequence[str]]] = {
     "tune": ("train", "validation", "model", "output", "search", "trials", "task", "columns", "recipe", "json"),
 }
 """Command → the flags that `--help` shows, ten at most; the others stand under `--help-all`. A command that is not
-listed shows all it has."""
+listed shows the first ten that it has."""
 
 MOST_COMMON: Final = 10
 
@@ -93,7 +93,8 @@ def show_for_help(command: Any, task: str, *, everything: bool) -> None:
 
     A task's own flags are shown where the ``task`` is that one. Only for a process that prints the help and ends.
     """
-    common = COMMON.get(command.name, tuple(_long(each) for each in command.params))
+    flags = [_long(each) for each in command.params if each.param_type_name != "argument"]
+    common = COMMON.get(command.name) or flags[:MOST_COMMON]
     own = set(TASKS[task].own_settings) if task else set()
     foreign = {name for entry in TASKS.values() for name in entry.own_settings} - own
     n_hidden = 0
