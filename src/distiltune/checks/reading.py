@@ -55,6 +55,12 @@ _OF_ALL_TASKS = {
         "name them too, or move their files up",
     ),
     "file_ignored": Noted("note", "files in a data directory that are no data files"),
+    "marks_one_a_row": Noted(
+        "warning",
+        "columns look like marks of entities, one a row",
+        "to learn the marks, write one row a text with a list `spans` of start, end and label: --task "
+        "token-classification; if the columns say something else, take them out",
+    ),
 }
 
 

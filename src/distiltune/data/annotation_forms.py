@@ -15,6 +15,7 @@ from distiltune.data.plain_rows import (
     Plain,
     Value,
     is_triple,
+    label_first_of,
     spans_of_triples,
     triples_of,
     whole_number,
@@ -69,14 +70,18 @@ def _prodigy(value: Value) -> Iterator[Plain]:
 
 
 def _doccano(value: Value) -> Iterator[Plain]:
-    """doccano's rows: ``label`` as lists of start, end and label, or ``entities`` with offsets."""
+    """doccano's rows: ``label`` as lists of start, end and label, or ``entities`` with offsets; and what is like them.
+
+    Objects with ``start``, ``end`` and ``label`` are spans only where there is no label of the whole text beside them.
+    """
     text = "text" if isinstance(value.get("text"), str) else "data"
     if not isinstance(value.get(text), str):
         return
     for name in ("label", "labels", "entities"):
-        if triples := triples_of(value.get(name)):
+        if triples := triples_of(value.get(name)) or label_first_of(value.get(name)):
             row = {**without(value, name, text), "text": value[text], "spans": spans_of_triples(triples)}
-            yield Plain(row, f"`{name}` is taken for spans, [start, end, label]")
+            order = "[start, end, label]" if triples is value[name] else "[label, start, end]"
+            yield Plain(row, f"`{name}` is taken for spans, {order}")
             return
     for name in ("entities", "annotations"):
         given = value.get(name)
@@ -85,6 +90,19 @@ def _doccano(value: Value) -> Iterator[Plain]:
             row = {**without(value, name, text), "text": value[text], "spans": spans}
             yield Plain(row, f"`{name}` is taken for spans with start_offset, end_offset and label")
             return
+    names = [name for name in ("entities", "annotations", "label", "labels") if name in value]
+    if len(names) == 1 and "spans" not in value and _are_spans(value[names[0]]):
+        row = {**without(value, names[0], text), "text": value[text], "spans": value[names[0]]}
+        yield Plain(row, f"`{names[0]}` is taken for spans with start, end and label")
+
+
+def _are_spans(value: object) -> bool:
+    """Whether it is a list of ``{"start", "end", "label"}`` that is not empty."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) and {"start", "end", "label"} <= each.keys() for each in value)
+    )
 
 
 def _has_offsets(value: object) -> bool:

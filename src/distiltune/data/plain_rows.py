@@ -15,6 +15,8 @@ ANSWERS: Final = {
     "reject": "The annotator rejected it.",
     "ignore": "The annotator passed it over.",
     "predicted": "Only a model has labelled it, as `predictions`: nobody has said that this is right.",
+    "discarded": "The annotator discarded it (`status`).",
+    "unvalidated": "It has an annotation that nobody has validated (`status`).",
     "differ": "Several people labelled it, and differently; keep one of them.",
     "null": "The list has null in its place: nobody has marked it.",
 }
@@ -60,6 +62,14 @@ def is_triple(value: object) -> bool:
 def triples_of(value: object) -> list[list[object]] | None:
     """``value`` if it is a list of ``[start, end, label]`` that is not empty."""
     return value if isinstance(value, list) and value and all(map(is_triple, value)) else None
+
+
+def label_first_of(value: object) -> list[list[object]] | None:
+    """A list of ``[label, start, end]`` that is not empty, each as ``[start, end, label]``; None if it is none."""
+    if not isinstance(value, list) or not value:
+        return None
+    turned = [[*each[1:], each[0]] if isinstance(each, list) and len(each) == 3 else each for each in value]
+    return triples_of(turned)
 
 
 def spans_of_triples(triples: Sequence[object]) -> list[object]:

@@ -27,6 +27,7 @@ from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
 from distiltune.data.unknown_files import way_to_name
+from distiltune.data.unused_columns import SeenColumns, note_columns, unused_findings
 from distiltune.data.values import gold_ignored, id_text, rejected, shown
 from distiltune.errors import DataError
 from distiltune.system.code_fingerprint import module_of
@@ -66,7 +67,9 @@ class Reading(Generic[E]):
     """What has been read so far, and how files are read.
 
     ``columns_seen`` are the columns of the first flat row, for messages; ``mapped`` are the fields that ``--columns``
-    maps, each to a column that some row must have; ``columns`` are those of all rows of each file.
+    maps, each to a column that some row must have; ``columns`` are those of all rows of each file. ``used`` are the
+    columns that the task reads, where it says so, and ``second_text`` its field and column of a second text: by these
+    the other columns of ``flat`` rows, those that no tool wrote, are told.
     """
 
     examples: list[E] = field(default_factory=list)
@@ -76,16 +79,22 @@ class Reading(Generic[E]):
     form: FileForm = AS_USUAL
     mapped: Mapping[str, str] = field(default_factory=dict)
     columns: dict[Path, dict[str, None]] = field(default_factory=dict)
+    used: set[str] = field(default_factory=set)
+    second_text: tuple[str, str] | None = None
+    flat: dict[Path, SeenColumns] = field(default_factory=dict)
 
     def rows(self, path: Path, is_flat: Callable[[Row], bool] = lambda row: True) -> Iterator[Row | BadRow]:
         """The rows of a file; how it was understood becomes findings. Columns are counted of flat rows."""
-        columns = self.columns.setdefault(path, {})
+        columns, flat = self.columns.setdefault(path, {}), self.flat.setdefault(path, {})
         for row in iter_rows(path, self.form):
             if isinstance(row, FileDecision):
                 self.findings.add(RowFinding("decided", row.kind, row.where, "", row.message))
                 continue
-            if isinstance(row, Row) and not row.value.keys() <= columns.keys() and is_flat(row):
-                columns.update(dict.fromkeys(map(str, row.value)))
+            if isinstance(row, Row) and is_flat(row):
+                if not row.value.keys() <= columns.keys():
+                    columns.update(dict.fromkeys(map(str, row.value)))
+                if self.used and not row.told:
+                    note_columns(row.value, flat)
             yield row
 
     def unique_id(self, given: object, wanted: str, where: str) -> str:
@@ -193,6 +202,9 @@ def _read_or_recall(
     for path in files:
         read_file(path)
     reading.findings.extend(check_mapped(reading.mapped, reading.columns))
+    for path, flat in reading.flat.items():
+        if reading.used:
+            reading.findings.extend(unused_findings(path, flat, reading.used, reading.second_text))
     if known is not None and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
         known.keep(Kept(reading.examples, reading.findings, reading.columns_seen))
     return digests

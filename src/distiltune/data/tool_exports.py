@@ -50,7 +50,11 @@ def argilla(value: Value) -> Iterator[Plain]:
     ):
         return
     row = {"id": value.get("id"), "text": value["text"]}
-    if given is None:
+    status = str(value.get("status")).lower()
+    if status == "discarded" or (given is not None and status == "default"):
+        verdict = "discarded" if status == "discarded" else "unvalidated"
+        yield Plain({**row, ANSWER: verdict}, "rows are Argilla's; those that are not validated are left out")
+    elif given is None:
         yield Plain({**row, ANSWER: "predicted" if value.get("prediction") else "ignore"}, "rows are Argilla's")
     elif isinstance(given, str) or (isinstance(given, list) and given and all(isinstance(e, str) for e in given)):
         yield Plain({**row, "label": given}, "rows are Argilla's; the label is `annotation`")
@@ -88,9 +92,13 @@ def _argilla_2(value: Value, fields: Mapping[str, object], responses: Mapping[st
 
 
 def _values(responses: object) -> list[object]:
-    """What people responded to a question, those left out who discarded it."""
+    """What people responded to a question, those left out who discarded it or have only begun."""
     given = [each for each in responses if isinstance(each, dict)] if isinstance(responses, list) else []
-    return [each["value"] for each in given if each.get("value") is not None and each.get("status") != "discarded"]
+    return [each["value"] for each in given if each.get("value") is not None and each.get("status") not in _OPEN]
+
+
+_OPEN: Final = ("discarded", "draft")
+"""What a response is that does not count."""
 
 
 def lighttag(value: Value) -> Iterator[Plain]:

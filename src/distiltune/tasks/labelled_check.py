@@ -55,6 +55,11 @@ _READING = ReadingWords(
         "label_like_none": Noted(
             "warning", "a label looks as if it stood for none", "leave these cells empty, if there is none"
         ),
+        "sentences_not_parted": Noted(
+            "warning",
+            "a file in columns has hardly any empty lines, and sentences run together",
+            "write an empty line after each sentence; if each is meant as one text, take no notice",
+        ),
         "label_not_parted": Noted(
             "warning", "labels are taken whole that may be several", "if they are several: --label-separator"
         ),

@@ -73,10 +73,10 @@ def of_two(*names: str) -> list[Gold]:
         ("lists.csv", "", [("old", "slow"), ("bright",), ("cold", "slow"), ("kind",), ()], {"labels_in_a_cell"}),
         ("one-a-row.csv", "", of_two("bad", "good"), {"label_missing"}),
         ("comma-names.csv", "", [("no, never",), ("yes, gladly",), ("no, never",)], {"label_not_parted"}),
-        ("doccano.jsonl", "", of_two("bad", "good"), set()),
+        ("doccano.jsonl", "", of_two("bad", "good"), {"columns_unused"}),
         ("doccano-numbers.jsonl", "", of_two("3", "4"), {"labels_by_number"}),
         ("doccano-spans.jsonl", "", [("good",)], {"label_is_a_span", "form_read"}),
-        ("prodigy.jsonl", "", [("bad",), ("good",)] * 2, {"answer_reject", "answer_ignore"}),
+        ("prodigy.jsonl", "", [("bad",), ("good",)] * 2, {"answer_reject", "answer_ignore", "columns_unused"}),
         ("prodigy-choice.jsonl", "", of_two("bad", "good"), {"labels_of_choice"}),
         (
             "label-studio.json",
@@ -84,13 +84,13 @@ def of_two(*names: str) -> list[Gold]:
             [("bad",), ("good",)],
             {"labels_of_choice", "annotators_disagree", "answer_ignore", "form_read"},
         ),
-        ("label-studio-min.json", "label=mood", [("bad", "slow"), *of_two("bad", "good")[1:]], set()),
+        ("label-studio-min.json", "label=mood", [("bad", "slow"), *of_two("bad", "good")[1:]], {"columns_unused"}),
         ("spacy-cats.jsonl", "", of_two("BAD", "GOOD"), {"labels_of_cats", "label_not_0_or_1"}),
         (
             "snli.jsonl",
             "text=sentence1,pair=sentence2,label=gold_label",
             [("neutral",), ("entailment",), ("-",)] * 2,
-            set(),
+            {"columns_unused"},
         ),
     ],
 )

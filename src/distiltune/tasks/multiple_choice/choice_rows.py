@@ -68,6 +68,17 @@ def _of_article(row: Mapping[str, object], columns: ChoiceColumns) -> Iterator[R
         yield _question({**rest, "id": row_id, "question": question, "options": choices, "answer": label}, _PLAIN)
 
 
+def columns_read(row: Mapping[str, object], columns: ChoiceColumns) -> set[str]:
+    """Which of a row's columns `questions_of` reads."""
+    if isinstance(row.get("questions"), list) and isinstance(row.get("options"), list):
+        return {"questions", "options", "answers", columns.id, *(name for name in row if name in CONTEXTS)}
+    question = columns.question or first_of(row, QUESTIONS)
+    label = columns.label or first_of(row, [each for each in LABELS if each != question])
+    listed = columns.choices or first_of(row, LISTS)
+    choices = listed.split("+") if "+" in listed and listed not in row else [listed] if listed else series_in(row)
+    return {columns.context or first_of(row, CONTEXTS), question, label, columns.id, *choices}
+
+
 _PLAIN = ChoiceColumns()
 
 

@@ -14,7 +14,7 @@ from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow
 from distiltune.data.values import Problem, generated_id, gold_ignored, id_problem, id_text, rejected
 from distiltune.errors import DataError
-from distiltune.tasks.multiple_choice.choice_rows import RawChoice, questions_of
+from distiltune.tasks.multiple_choice.choice_rows import RawChoice, columns_read, questions_of
 from distiltune.tasks.multiple_choice.columns import ChoiceColumns
 from distiltune.tasks.multiple_choice.examples import ChoiceExample, ChoiceSet
 from distiltune.tasks.multiple_choice.right_choices import Counting, counting_of, is_not_given, right_choice
@@ -45,6 +45,7 @@ def read_choices(
     if use == "prediction":
         mapped.pop("label", None)
     reading: Reading[ChoiceExample] = Reading(form=form, mapped=mapped)
+    reading.used.update({columns.id} if use == "training" else ())
     read = read_sources(
         ToRead(
             sources,
@@ -78,6 +79,7 @@ def _read_file(path: Path, columns: ChoiceColumns, reading: Reading[ChoiceExampl
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
+        reading.used.update(columns_read(row.value, columns) if reading.used else ())
         questions = list(questions_of(row.value, columns))
         reading.findings.n_rows += len(questions) - 1  # an article counts as its questions
         for each in questions:

@@ -7,7 +7,7 @@ and other benchmarks have them are brought into one of these two forms by `quest
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Final
 
 from distiltune.data.column_names import parse_columns
@@ -18,6 +18,7 @@ from distiltune.data.values import rejected, sample_weight, shown, writable
 from distiltune.tasks.question_answering.question_layouts import QuestionLayout, as_usual
 from distiltune.tasks.question_answering.raw_answers import (
     EMPTY,
+    END_NAMES,
     RANGE_NAMES,
     START_NAMES,
     answers_at_ranges,
@@ -29,6 +30,12 @@ from distiltune.tasks.question_answering.raw_answers import (
 )
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswers, RawQuestion
 
+_IMPOSSIBLE: Final = "is_impossible"
+_SAYING_SO: Final = {
+    **dict.fromkeys(("answerable", "is_answerable", "has_answer"), False),
+    **dict.fromkeys(("unanswerable", "is_unanswerable"), True),
+}
+"""What else a column is called that says whether there is an answer, and what it says where there is none."""
 _ONE_ANSWER: Final = Decision("answer_alone", "The answers are taken from `answer`, as there are no `answers`.")
 
 
@@ -51,6 +58,11 @@ class ColumnMap:
 
 
 _USUAL: Final = ColumnMap()
+
+
+def columns_read(columns: ColumnMap) -> set[str]:
+    """The columns of flat rows that may be read, for answers and their places whatever they are called."""
+    return {*astuple(columns), "title", _ALONE, _IMPOSSIBLE, *_SAYING_SO, *START_NAMES, *RANGE_NAMES, *END_NAMES}
 
 
 def is_nested(row: Row) -> bool:
@@ -106,7 +118,7 @@ def _question_of_article(
 ) -> RawQuestion:
     row_id = next((question[name] for name in ("id", "qid", "query_id") if name in question), None)
     where = f"{file}#{writable(str(row_id))}" if isinstance(row_id, str | int) and row_id != "" else place
-    is_impossible = _is_true(question.get("is_impossible"))
+    is_impossible, said = _impossible(question)
     # MRQA's `answers` are texts alone; where they stand, `detected_answers` has.
     answers = question.get("detected_answers") or question.get("answers")
     alone = question.get("answer")
@@ -120,7 +132,7 @@ def _question_of_article(
         answers=nested_answers(alone if by_one else answers),
         is_impossible=is_impossible,
         has_gold=is_impossible or by_one or "answers" in question or "detected_answers" in question,
-        decisions=(_ONE_ANSWER,) if by_one else (),
+        decisions=(_ONE_ANSWER, *said) if by_one else said,
         weight=sample_weight(question, _USUAL.sample_weight),
     )
 
@@ -164,7 +176,7 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
             decisions = (*decisions, offsets_from(start_name))
         if columns.answer_text not in value and range_name:
             answers = answers_of_ranges(value[range_name], context, range_name)
-    is_impossible = _is_true(value.get("is_impossible"))
+    is_impossible, said = _impossible(value)
     if value.get(columns.answer_text) == "" and answers == RawAnswers() and not is_impossible:
         decisions = (*decisions, EMPTY)
     return RawQuestion(
@@ -176,7 +188,7 @@ def _question_of_flat_row(row: Row, columns: ColumnMap) -> RawQuestion:
         answers=answers,
         is_impossible=is_impossible,
         has_gold=is_impossible or any(name in value for name in (columns.answers, columns.answer_text, *RANGE_NAMES)),
-        decisions=decisions,
+        decisions=(*decisions, *said),
         weight=sample_weight(value, columns.sample_weight),
     )
 
@@ -200,7 +212,7 @@ def _question_of_one_answer(row: Row, columns: ColumnMap) -> RawQuestion:
     alone = value[_ALONE]
     spelled = literal(alone) if isinstance(alone, str) else None
     is_answer = _is_answer(alone if spelled is None else spelled)
-    is_impossible = _is_true(value.get("is_impossible"))
+    is_impossible, said = _impossible(value)
     return RawQuestion(
         where=row.where,
         id=value.get(columns.id),
@@ -212,7 +224,7 @@ def _question_of_one_answer(row: Row, columns: ColumnMap) -> RawQuestion:
         else f"`{_ALONE}` is {shown(alone)}, no object with `text` and `answer_start`.",
         is_impossible=is_impossible,
         has_gold=is_impossible or is_answer,
-        decisions=(_ONE_ANSWER,) if is_answer else (),
+        decisions=(_ONE_ANSWER, *said) if is_answer else said,
         weight=sample_weight(value, columns.sample_weight),
     )
 
@@ -250,6 +262,25 @@ def _is_open(start: object) -> bool:
     return start is None or start == ""
 
 
-def _is_true(value: object) -> bool:
-    """True, or a table's way to write it."""
-    return value is True or (isinstance(value, str) and value.strip().lower() in ("true", "1"))
+def _impossible(value: Mapping[str, object]) -> tuple[bool, tuple[Decision, ...]]:
+    """Whether it is said that there is no answer, and what there is to tell of the column that says so.
+
+    `is_impossible` comes before all others; a cell that is neither true nor false says nothing.
+    """
+    if _truth(value.get(_IMPOSSIBLE)) is not None:
+        return _truth(value[_IMPOSSIBLE]) is True, ()
+    for name, meaning in _SAYING_SO.items():
+        if name in value and _truth(value[name]) is meaning:
+            message = f"Questions whose `{name}` is {str(meaning).lower()} count as having no answer."
+            return True, (Decision("answerable_read", message),)
+    return False, ()
+
+
+def _truth(value: object) -> bool | None:
+    """True or False, also in a table's way to write them; None: neither."""
+    if isinstance(value, int | float):
+        return bool(value) if value in (0, 1) else None
+    return _WRITTEN.get(value.strip().lower()) if isinstance(value, str) else None
+
+
+_WRITTEN: Final = dict.fromkeys(("true", "1", "1.0", "yes"), True) | dict.fromkeys(("false", "0", "0.0", "no"), False)

@@ -34,7 +34,7 @@ from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, locate_answer
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none
-from distiltune.tasks.question_answering.question_rows import ColumnMap, is_nested, questions_of
+from distiltune.tasks.question_answering.question_rows import ColumnMap, columns_read, is_nested, questions_of
 from distiltune.tasks.question_answering.raw_answers import END_NAMES, RANGE_NAMES
 from distiltune.tasks.question_answering.raw_question import Decision, RawAnswer, RawAnswers, RawQuestion
 
@@ -106,6 +106,7 @@ def read_examples(
     unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
     mapped = mapped_columns(columns, without=unneeded)
     reading = _Reading(form=form, mapped=mapped, use=use, no_answer=NoAnswer.parse(no_answer))
+    reading.used.update(columns_read(columns) if use == "training" else ())
     kept_by = {"split": split, "use": use, "no_answer": no_answer}
     read = read_sources(
         ToRead(

@@ -29,6 +29,12 @@ class TextColumns:
     id: str = "id"
     sample_weight: str = "sample_weight"
 
+    @property
+    def all(self) -> set[str]:
+        """The columns that are read, where there are all of them."""
+        names = (self.text, self.pair, self.label, self.labels, self.id, self.sample_weight)
+        return {part for name in names for part in (name, *name.split("+"))}
+
     @staticmethod
     def parse(text: str) -> TextColumns:
         """Read ``text=tweet,label=mood``; raises `RecipeError` as `parse_columns` says."""

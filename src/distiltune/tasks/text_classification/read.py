@@ -11,6 +11,7 @@ from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import table_class_names
 from distiltune.data.hub import Split
+from distiltune.data.plain_rows import ACCEPTED, ANSWER
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
@@ -75,7 +76,8 @@ def read_texts(
     """
     unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
     mapped = mapped_columns(columns, without=unneeded)
-    reading: Reading[TextExample] = Reading(form=form, mapped=mapped)
+    reading: Reading[TextExample] = Reading(form=form, mapped=mapped, second_text=("pair", columns.pair))
+    reading.used.update(columns.all if use == "training" else ())
     read = read_sources(
         ToRead(
             sources,
@@ -128,6 +130,7 @@ def _read_file(
         _check_no_tags(rows, columns)
     names = _names_of_columns(rows, columns, decided)
     if names:
+        reading.used.update(names if reading.used else ())
         rows = [replace(each, cell=_cell_of_columns(each.row, names)) for each in rows]
     else:
         cells = rows_in_text([each.cell for each in rows], settings)
@@ -187,6 +190,9 @@ def _text_of_row(
         return flat
     if flat.decision is not None:
         decided.setdefault(*flat.decision)
+        reading.used.update(row.value if reading.used else ())
+    elif row.value.get(ANSWER) == ACCEPTED and reading.used:
+        reading.used.add(ANSWER)
     return _text_of(flat.row, columns, settings)
 
 

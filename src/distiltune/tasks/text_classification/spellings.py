@@ -53,12 +53,24 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
         if odd := [name for name in counts if spelling_key(name) in _LIKE_NONE]:
             message = f"{listed(odd)}: taken as a label; if it means that there is none, leave these cells empty."
             findings.add(RowFinding("noted", "label_like_none", file, "", message))
+        if odd := [name for name in counts if spelling_key(name) == "-1"] if _are_class_numbers(counts) else []:
+            message = (
+                f"{listed(odd)} beside class numbers from 0: it usually means that there is no label, and is taken as "
+                "one; if so, leave these rows out or these cells empty."
+            )
+            findings.add(RowFinding("noted", "label_like_none", file, "", message))
     first = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
     others = {name: meant for name, meant in first.items() if name != meant}
     for name, meant in others.items():
         message = f"The label {name!r} is read as {meant!r}, as an earlier file spells it."
         findings.add(RowFinding("decided", "label_respelled", first_at[name], "", message))
     return replace(read, examples=_renamed(read.examples, others), findings=findings)
+
+
+def _are_class_numbers(names: Iterable[str]) -> bool:
+    """Whether these are -1 and whole numbers from 0 up, 0 and 1 among them."""
+    keys = {spelling_key(name) for name in names}
+    return {"0", "1"} <= keys and all(key == "-1" or key.isdecimal() for key in keys)
 
 
 def as_spelled(read: ExampleSet[TextExample], labels: Sequence[str]) -> ExampleSet[TextExample]:

@@ -41,6 +41,11 @@ class TokenColumns:
         """The columns that say what is right."""
         return self.tags, self.ner_tags, self.spans
 
+    @property
+    def all(self) -> set[str]:
+        """The columns that are read, where there are all of them."""
+        return {self.tokens, *self.marks, self.text, self.word, self.tag, self.sentence, self.id, self.sample_weight}
+
     @staticmethod
     def parse(text: str) -> TokenColumns:
         """Read ``tokens=words,tags=entities``; raises `RecipeError` as `parse_columns` says."""

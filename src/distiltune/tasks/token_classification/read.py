@@ -54,6 +54,10 @@ _TO_TRAIN = ("sample_weight",)
 
 _LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
 _NUMBER = re.compile("[0-9]{1,6}")
+_LONG_SENTENCE = 100
+"""More words than a sentence usually has."""
+_ENDS_OF_SENTENCES = frozenset(".!?。！？؟।")
+_SEVERAL = 3
 _EMPTY_MARKS = ("label", "labels", "entities")
 """The columns of other tools that say by an empty list that nothing is marked."""
 
@@ -96,6 +100,7 @@ def read_marked(
     unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
     mapped = mapped_columns(columns, without=unneeded)
     reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
+    reading.used.update(columns.all if use == "training" else ())
     read = read_sources(
         ToRead(
             sources,
@@ -136,13 +141,15 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
     names = {column: table_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     drafts: list[_Draft] = []
     told: dict[str, None] = {}
-    for row in as_sentences(reading.rows(path), path, columns):
+    for row in as_sentences(reading.rows(path), path, columns, reading.used.update if reading.used else None):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
         told.update({row.decision: None} if row.told else {})
+        if reading.used:
+            reading.used.update(name for name in (ANSWER, *_EMPTY_MARKS) if row.value.get(name) in (ACCEPTED, []))
         draft = _draft_of(row, columns, names, reading, use, choices)
         if isinstance(draft, RowFinding):
             reading.findings.add(draft)
@@ -153,7 +160,25 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
         _decide(reading, path, "form_read", sentence)
     if any(draft.weight is not None for draft in drafts):
         _decide(reading, path, *weights_told(columns.sample_weight))
+    if format_suffix(path) in SUFFIXES:
+        reading.flat.pop(path, None)  # what is read of its columns the layout has told
+        if joined := _joined(drafts):
+            reading.findings.add(RowFinding("noted", "sentences_not_parted", str(path), "", joined))
     _add_examples(path, drafts, reading, use)
+
+
+def _joined(drafts: Sequence[_Draft]) -> str:
+    """That most of a file's words stand in sentences that are several by their signs; empty where they do not."""
+    long = [draft for draft in drafts if len(draft.words) > _LONG_SENTENCE]
+    ends = [sum(draft.text[slice(*word)] in _ENDS_OF_SENTENCES for word in draft.words) for draft in long]
+    n_words = sum(len(draft.words) for draft, n in zip(long, ends, strict=True) if n >= _SEVERAL)
+    if n_words <= sum(len(draft.words) for draft in drafts) / 2:
+        return ""
+    longest = max(len(draft.words) for draft in long)
+    return (
+        f"The file has {counted(len(drafts), 'sentence')} with {longest:,} words in the longest and up to {max(ends)} "
+        "full stops in one: no empty lines part the sentences."
+    )
 
 
 def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:

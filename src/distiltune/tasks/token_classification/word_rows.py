@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -55,8 +55,13 @@ def word_columns(names: Iterable[str], columns: TokenColumns = TokenColumns()) -
     return WordColumns(word, tag, named(columns.sentence, _SENTENCES), weight) if word and tag else None
 
 
-def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns) -> Iterator[Row | BadRow]:
-    """The rows themselves, or the sentences that they are the words of.
+def as_sentences(
+    rows: Iterator[Row | BadRow],
+    path: Path,
+    columns: TokenColumns,
+    say_used: Callable[[Iterable[str]], None] | None = None,
+) -> Iterator[Row | BadRow]:
+    """The rows themselves, or the sentences that they are the words of; ``say_used`` is told their columns then.
 
     Raises:
         DataError: if nothing says where a sentence ends, or several columns may hold the tags.
@@ -72,6 +77,8 @@ def as_sentences(rows: Iterator[Row | BadRow], path: Path, columns: TokenColumns
     listed = list(rows)
     if not columns.tag:
         found = replace(found, tag=_tag_column(listed, found, path))
+    if say_used is not None:
+        say_used((found.word, found.tag, found.sentence))
     parts = list(_parts(listed, found))
     told = f"{found.told}{_oddities(parts, found)}"
     sentences = [_sentence(words, found, told) for words in parts]
