@@ -203,6 +203,7 @@ def test_history_drafts_and_a_link(classifier: Page, context: BrowserContext) ->
     assert classifier.locator("#text").input_value() == "typed and not sent"
     classifier.locator("#history button").last.click()
     classifier.locator("#link").click()
+    expect(classifier.locator("#link-text")).not_to_have_value("")
     link = classifier.locator("#link-text").input_value()
     again = context.new_page()
     again.goto(link)

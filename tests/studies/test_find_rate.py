@@ -160,5 +160,5 @@ def test_several_labels_and_numbers_have_a_prior_too(folder: Path, tmp_path: Pat
     assert found.prior_loss is not None
     assert found.suggestion is not None
     assert found.best is not None
-    assert found.best.loss < 0.8 * found.prior_loss
+    assert found.best.loss < 0.9 * found.prior_loss  # the best by its score, which need not have the lowest loss
     json.dumps(found.as_json(), allow_nan=False)

@@ -10,7 +10,6 @@ import typer
 from distiltune.commands.naming import StartingModel, all_data, with_model
 from distiltune.commands.options import JsonOption, RecipeOption, place, settings_as_flags, used
 from distiltune.commands.output import EXIT_FAILED, error_console, make_console, say, say_json
-from distiltune.python.check import checked
 from distiltune.recipe.for_use import FOR_CHECKING
 from distiltune.recipe.recipe import IN_PYTHON, Recipe, named_settings
 from distiltune.system.names import as_names
@@ -66,6 +65,8 @@ def check(
 
     console = make_console()
     with working(error_console() if as_json else console):
+        from distiltune.python.check import checked  # not before: it brings PyTorch along
+
         found = checked(built, as_names(against or (), "--against"), fix)
     if as_json:
         say_json(found.values)
