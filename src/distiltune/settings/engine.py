@@ -114,7 +114,7 @@ class EngineSettings(BaseModel):
     on plain text, before any task."""
     model: Annotated[Name, MODEL_AND_DATA] = "starter"
     """Where the weights come from: a model directory, a run, `starter`, `starter-qa`, or a name on the Hugging Face
-    hub."""
+    hub; for questions `starter-qa` where none is named."""
     train: Annotated[Names, MODEL_AND_DATA] = ("starter",)
     """Training data: files, directories, `starter`, or data set names on the hub; several are mixed."""
     validation: Annotated[Names, MODEL_AND_DATA] = ()
