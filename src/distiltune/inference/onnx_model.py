@@ -153,7 +153,8 @@ def _open_session(file: Path, device: torch.device) -> Any:
     wanted = ["CUDAExecutionProvider"] if device.type == "cuda" else []
     providers = [*(name for name in wanted if name in available), "CPUExecutionProvider"]
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=providers)
+        # Without its fallback, which would print to standard output and try the same once more.
+        return onnxruntime.InferenceSession(str(file), options, providers=providers, enable_fallback=0)
     except Exception as error:  # onnxruntime has no common class for its errors
         raise ModelError(
             "The ONNX model cannot be read.", where=f"{file} ({_first_line(error)})", fix="export it again"
