@@ -154,11 +154,11 @@ def test_several_labels_and_numbers_have_a_prior_too(folder: Path, tmp_path: Pat
         if problem == "multi-label" and number % 3 == 0:
             row["label"] = row["label"][1:]
     (tmp_path / "data.jsonl").write_text("\n".join(map(json.dumps, rows)) + "\n")
-    recipe = recipe_of(folder, "plain", train=str(tmp_path / "data.jsonl"), problem=problem)
+    recipe = recipe_of(folder, "plain", train=str(tmp_path / "data.jsonl"), problem=problem, epochs=16)
     found = find_learning_rate(recipe, n_steps=40)
     assert found.score_name == score
     assert found.prior_loss is not None
     assert found.suggestion is not None
     assert found.best is not None
-    assert found.best.loss < 0.9 * found.prior_loss  # the best by its score, which need not have the lowest loss
+    assert found.best.loss < 0.8 * found.prior_loss
     json.dumps(found.as_json(), allow_nan=False)
