@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from distiltune.coach.scores import ENOUGH_TO_SCORE
 from distiltune.errors import RecipeError
-from distiltune.recipe.auto import ENOUGH_TO_SCORE, Situation, fitted, fitting_epochs, fitting_rate
+from distiltune.recipe.auto import Situation, fitted, fitting_epochs, fitting_rate
 from distiltune.recipe.recipe import BY_RULE, Recipe, named_settings
 from distiltune.tasks.table import TASKS
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from distiltune.checks.concerns import Severity
 from distiltune.coach.evidence import Evidence
+from distiltune.coach.scores import ENOUGH_TO_SCORE
 from distiltune.coach.sickness import Advice, joined
 
 FEW_ANSWERS = 20
@@ -37,6 +38,8 @@ def epoch_against_score(evidence: Evidence) -> Iterable[Advice]:
         if lost <= max(LEAST_LOSS * blind.whole, margin) or not blind.is_beaten_by(scores[best]):
             continue
         name, decimals = blind.metric.replace("_", " "), 1 if blind.whole == 100.0 else 3
+        if blind.n < ENOUGH_TO_SCORE and blind.is_beaten_by(scores[kept]):
+            continue  # the recipe `auto` chooses by the loss there, and rightly: the best score of many epochs is luck
         shown = (
             f"epoch {kept} is kept, by the validation loss, with {name} {scores[kept]:.{decimals}f}; epoch {best} has "
             f"{scores[best]:.{decimals}f}"

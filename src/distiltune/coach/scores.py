@@ -11,6 +11,10 @@ Z = 2.576
 """Of an interval of 99 %, and not 95: what is held against it is the best of several epochs and several scores."""
 
 
+ENOUGH_TO_SCORE = 50
+"""Fewer examples than these tell models apart by their loss rather than by their score."""
+
+
 @dataclass(frozen=True, slots=True)
 class BlindScore:
     """What one score of the validation data comes to without reading.

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from distiltune.coach.scores import ENOUGH_TO_SCORE
 from distiltune.recipe.recipe import Recipe
 
 
@@ -107,9 +108,6 @@ MOST_EPOCHS: Final = 40
 WARMUP_OF_SHORT: Final = 0.1
 WARMUP_OF_LONG: Final = 0.06
 """Shares of the steps; a schedule is long from 2,000 on."""
-
-ENOUGH_TO_SCORE: Final = 50
-"""Fewer examples than these tell models apart by their loss rather than by their score."""
 
 
 def fitting_rate(task: str, width: int, n_steps: int) -> float:
