@@ -195,18 +195,8 @@ class DistilBertClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc
         return _of_text(tags)
 
 
-class DistilBertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
-    """Predicts a number for each text, or pair of texts.
-
-    >>> DistilBertRegressor(epochs=3).fit(frame["review"], frame["stars"]).predict(["Never again."])
-
-    Attributes:
-        model_: the trained model in memory; ``model_.save(directory)`` writes it as a model directory.
-        epochs_: a report an epoch.
-        advice_: what the coach says.
-        n_iter_: epochs trained.
-
-    """
+class _Trained(BaseEstimator):  # type: ignore[misc]
+    """How a regressor and a tagger are to be trained, read by scikit-learn off the signature."""
 
     def __init__(
         self,
@@ -237,6 +227,20 @@ class DistilBertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.random_state = random_state
         self.verbose = verbose
         self.settings = settings
+
+
+class DistilBertRegressor(RegressorMixin, _Trained):  # type: ignore[misc]
+    """Predicts a number for each text, or pair of texts.
+
+    >>> DistilBertRegressor(epochs=3).fit(frame["review"], frame["stars"]).predict(["Never again."])
+
+    Attributes:
+        model_: the trained model in memory; ``model_.save(directory)`` writes it as a model directory.
+        epochs_: a report an epoch.
+        advice_: what the coach says.
+        n_iter_: epochs trained.
+
+    """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train on texts and their numbers.
@@ -273,7 +277,7 @@ class DistilBertRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         return _of_text(super().__sklearn_tags__())
 
 
-class DistilBertTagger(BaseEstimator):  # type: ignore[misc]
+class DistilBertTagger(_Trained):
     """Gives each word of a text a tag, by which entities are marked.
 
     X is a list of lists of words, y a list of as many lists of tags: IOB1, IOB2, BIOES or bare labels. It gives IOB2.
@@ -288,36 +292,6 @@ class DistilBertTagger(BaseEstimator):  # type: ignore[misc]
         n_iter_: epochs trained.
 
     """
-
-    def __init__(
-        self,
-        model: str | Path = "starter",
-        *,
-        recipe: RecipeLike | None = None,
-        epochs: int | None = None,
-        learning_rate: float | None = None,
-        batch_size: int | None = None,
-        max_length: int | None = None,
-        validation_share: float = 0.0,
-        device: str = "auto",
-        threads: int = 0,
-        random_state: Any = None,
-        verbose: bool = False,
-        settings: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Say how to train, as `DistilBertClassifier` has it."""
-        self.model = model
-        self.recipe = recipe
-        self.epochs = epochs
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.max_length = max_length
-        self.validation_share = validation_share
-        self.device = device
-        self.threads = threads
-        self.random_state = random_state
-        self.verbose = verbose
-        self.settings = settings
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:  # noqa: N803
         """Train on words and their tags.
