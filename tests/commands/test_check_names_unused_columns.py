@@ -2,48 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from distiltune import cli
 from distiltune.data.held import holding
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.read import read_texts
-from tests.helpers import TINY, people, write_tiny_model
 
 Run = Callable[..., str]
 Table = Sequence[Mapping[str, object]]
 N = 20
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = replace(TINY, vocab_size=people().tokenizer.get_vocab_size())
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny", people().tokenizer, config)
-
-
-@pytest.fixture
-def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base: Path) -> Run:
-    """Run `check` in this process; returns what it says, white space made one blank."""
-
-    def call(*arguments: str | Path) -> str:
-        settings = ("--model", base, "--max-length", "48", "--stride", "8", "--threads", "1")
-        monkeypatch.setattr(sys, "argv", ["distiltune", "check", *map(str, (*arguments, *settings))])
-        with contextlib.suppress(SystemExit):
-            cli.main()
-        return " ".join("".join(capsys.readouterr()).split())
-
-    return call
 
 
 def lines(rows: Table) -> str:

@@ -7,17 +7,12 @@ import csv
 import io
 import json
 import lzma
-import sys
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from distiltune import cli
-from tests.helpers import TINY, people, write_tiny_model
 
 Run = Callable[..., tuple[int, str]]
 ROWS = [(name, town) for name in ("Ida", "Tom", "Olu") for town in ("Oslo", "Bern", "Lima", "Rome")]
@@ -419,25 +414,6 @@ DECIDED: dict[str, Case] = {
     "tagtog": case("ann.json", json.dumps({"annotatable": {}, "entities": []}), "it looks like tagtog's ann.json"),
 }
 """What was misread or not told → the file's name, what is in it, what `check` says of it, and its arguments."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = replace(TINY, vocab_size=people().tokenizer.get_vocab_size())
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny", people().tokenizer, config)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process; returns its exit status and what it says, white space made one blank."""
-
-    def call(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["distiltune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return int(left.value.code or 0), " ".join("".join(capsys.readouterr()).split())
-
-    return call
 
 
 @pytest.mark.parametrize("name", DECIDED)

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import gzip
 import json
-import sys
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from distiltune import cli
-from tests.helpers import TINY, people, write_tiny_model
 
 Run = Callable[..., str]
 Rows = Iterable[object]
@@ -27,26 +21,6 @@ LEASE = (
     "without written consent, and shall give three months' notice before leaving. Repairs below a hundred crowns are "
     "borne by the tenant."
 )
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = replace(TINY, vocab_size=people().tokenizer.get_vocab_size())
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny", people().tokenizer, config)
-
-
-@pytest.fixture
-def check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], base: Path) -> Run:
-    """Run `check` in this process; returns what it says, white space made one blank."""
-
-    def call(*arguments: str | Path) -> str:
-        settings = ("--model", base, "--max-length", "48", "--stride", "8", "--threads", "1")
-        monkeypatch.setattr(sys, "argv", ["distiltune", "check", *map(str, (*arguments, *settings))])
-        with contextlib.suppress(SystemExit):
-            cli.main()
-        return " ".join("".join(capsys.readouterr()).split())
-
-    return call
 
 
 def lines(rows: Rows) -> str:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from distiltune import cli
-from tests.helpers import TINY, people, write_tiny_model
 
 Run = Callable[..., tuple[int, str]]
 Word = tuple[str, str, str]
@@ -458,25 +453,6 @@ DECIDED: dict[str, tuple[str, str | bytes, str]] = {
     ),
 }
 """What was misread once → the name of the file, what is in it, and what `check` says of it."""
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    config = replace(TINY, vocab_size=people().tokenizer.get_vocab_size())
-    return write_tiny_model(tmp_path_factory.mktemp("model") / "tiny", people().tokenizer, config)
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line in this process; returns its exit status and what it says, white space made one blank."""
-
-    def call(*arguments: str | Path) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["distiltune", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        return int(left.value.code or 0), " ".join("".join(capsys.readouterr()).split())
-
-    return call
 
 
 @pytest.mark.parametrize("case", DECIDED)
