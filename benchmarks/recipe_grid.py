@@ -240,12 +240,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
-    """What is not there yet: seed after seed; cheap cells first, or with several jobs at a time the long ones."""
+    """What is not there yet: seed after seed, cheap cells first, so that a run that is cut short has the most cells."""
     done = {(row["cell"], row["contestant"], row["seed"]) for row in read_rows(options.output)}
     others = {only: dict(part.split("=", 1) for part in only.split(",")) for only in options.only}
     cells = [
         cell
-        for cell in (CELLS if options.jobs == 1 else reversed(CELLS))
+        for cell in CELLS
         if options.half in ("both", cell.half) and options.cells in cell.name and cell.size <= options.largest
     ]
     for seed in range(options.seed_from, options.seeds):
