@@ -101,3 +101,28 @@ def test_paths_and_names_are_taken_alike(model: Path, data: Path) -> None:
 def test_what_is_neither_is_refused_by_its_type(model_given: Any, data_given: Any) -> None:
     with pytest.raises(DistiltuneError, match=r"of the type (int|bytes)"):
         evaluate(model_given, data_given)
+
+
+def test_answers_of_two_models_are_never_mixed(
+    model: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predict(model, data, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"predictions.json", "nbest.jsonl", "rejected.jsonl"}
+
+    def full(*arguments: Any, **named: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("distiltune.tasks.question_answering.evaluation.write_whole", full)
+    with pytest.raises(DistiltuneError, match="cannot be written: No space left"):
+        predict(model, data, tmp_path, n_best=1)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_runs_own_answers_are_not_replaced(model: Path, data: Path) -> None:
+    run = model.parent
+    before = {path.name for path in run.iterdir()}
+    with pytest.raises(DistiltuneError, match="a run's directory") as caught:
+        predict(model, data, run)
+    assert str(run / "answers") in caught.value.fix
+    assert {path.name for path in run.iterdir()} == before

@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from distiltune.errors import DataError
 from distiltune.system.durable import (
+    clear_abandoned,
     clear_leftovers,
     find_link,
     left_over_of,
@@ -19,6 +21,7 @@ from distiltune.system.durable import (
     write_whole,
     writing_directory,
     writing_file,
+    writing_set,
     writing_text,
     writing_to,
 )
@@ -215,3 +218,86 @@ def test_what_keeps_something_from_being_written_is_told_in_one_manner(tmp_path:
         try_writing(output)
     try_writing(tmp_path / "a" / "b")
     assert names(tmp_path) == {"file"}
+
+
+def write_two(folder: Path, text: str, names: tuple[str, ...] = ("a", "b")) -> None:
+    with writing_set(folder, ("a", "b")) as beside:
+        for name in names:
+            (beside / name).write_text(text)
+
+
+def held(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text() for path in folder.iterdir()}
+
+
+def test_a_set_of_files_is_of_one_writing(tmp_path: Path) -> None:
+    (tmp_path / "other").write_text("stays")
+    write_two(tmp_path, "first")
+    write_two(tmp_path, "second", ("a",))
+    assert held(tmp_path) == {"a": "second", "other": "stays"}, "b is of the first"
+
+
+@pytest.mark.parametrize("n_renames", range(4))
+def test_a_set_of_files_is_replaced_whole_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, n_renames: int
+) -> None:
+    write_two(tmp_path, "first")
+    rename, done = Path.rename, [0]
+
+    def fail(self: Path, target: Path) -> Path:
+        done[0] += 1
+        if done[0] == n_renames + 1:
+            raise OSError(errno.EIO, "the disk")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(OSError, match="the disk"):
+        write_two(tmp_path, "second")
+    assert held(tmp_path) == {"a": "first", "b": "first"}
+
+
+def write_half_a_set(folder: Path) -> None:
+    with writing_set(folder, ("a", "b")) as beside:
+        (beside / "a").write_text("half")
+        raise Killed
+
+
+def test_a_set_that_is_broken_off_leaves_the_old_one(tmp_path: Path) -> None:
+    write_two(tmp_path, "first")
+    with pytest.raises(Killed):
+        write_half_a_set(tmp_path)
+    assert held(tmp_path) == {"a": "first", "b": "first"}
+
+
+def test_what_a_killed_writer_of_a_set_left_is_cleared_and_what_is_in_use_stays(tmp_path: Path) -> None:
+    left, fresh = tmp_path / ".set.12-0123abcd.new", tmp_path / ".set.12-0123abce.new"
+    left.mkdir()
+    os.utime(left, (0, 0))
+    fresh.mkdir()
+    with writing_set(tmp_path, ("a",)) as beside:
+        os.utime(beside, (0, 0))
+        clear_abandoned(tmp_path)
+        assert beside.is_dir()
+        assert not left.exists()
+        assert fresh.is_dir(), "whoever made it may be about to lock it"
+
+
+def write_while(path: Path, meanwhile: Callable[[], None]) -> None:
+    with writing_text(path) as slow:
+        slow.write("the slow one")
+        meanwhile()
+
+
+def test_two_writers_of_one_file_do_not_make_a_part_of_it(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+
+    def another_is_killed() -> None:
+        with pytest.raises(Killed):
+            write_half(path)
+
+    with pytest.raises(OSError, match="another process"):
+        write_while(path, another_is_killed)
+    assert names(tmp_path) == set()
+    with pytest.raises(OSError, match="another process"):
+        write_while(path, lambda: write_whole(path, "the quick one"))
+    assert path.read_text() == "the quick one"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding
@@ -19,8 +19,9 @@ from distiltune.recipe.choose_task import entry_of_model, with_task_of_model
 from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.report.short_html import block, line, listed, metrics_table
+from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
-from distiltune.system.durable import writing_text, writing_to
+from distiltune.system.durable import writing_set, writing_text, writing_to
 from distiltune.system.host import restored
 from distiltune.system.names import as_names, as_path
 from distiltune.tasks.base import Dataset
@@ -30,6 +31,8 @@ from distiltune.tasks.own import NOTHING_OWN, Metric, Own
 from distiltune.tasks.question_answering.names import NAME as QUESTION_ANSWERING
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.trained import Trained, load_trained
+
+_REJECTED: Final = "rejected.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,17 +210,17 @@ def _run_on(
     on_progress: Callable[[int, int], None] | None,
     own: Own,
 ) -> Evaluated:
+    directory = as_path(predictions, "predictions") if predictions is not None else None
+    if directory is not None:
+        _check_is_no_run(directory)
     trained = _load(recipe, given, sources)
     task, loaded = trained.task, trained.loaded
     dataset = task.load_data(sources, loaded.tokenizer, use)
-    directory = as_path(predictions, "predictions") if predictions is not None else None
-    with writing_to(directory, DataError) if directory is not None else nullcontext():
-        if directory is not None:
-            _prepare_output(directory, dataset)
+    with _predictions(directory, task.prediction_files, dataset) as beside:
         evaluation = task.evaluate(
             loaded.model,
             dataset,
-            directory,
+            beside,
             lambda n_done: on_progress(n_done, dataset.n_examples) if on_progress is not None else None,
         )
     return Evaluated(
@@ -254,11 +257,37 @@ def _load(recipe: Recipe, given: Iterable[str], sources: Sequence[str]) -> Train
     return trained
 
 
-def _prepare_output(directory: Path, dataset: Dataset) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    with writing_text(directory / "rejected.jsonl") as file:
-        for finding in dataset.findings.unused():
-            file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
+@contextmanager
+def _predictions(directory: Path | None, names: Sequence[str], dataset: Dataset) -> Iterator[Path | None]:
+    """Where the answers are written until all are whole: those of one model get their places as a set.
+
+    Raises:
+        DataError: if they cannot be written.
+
+    """
+    if directory is None:
+        yield None
+        return
+    with writing_to(directory, DataError), writing_set(directory, (*names, _REJECTED)) as beside:
+        with writing_text(beside / _REJECTED) as file:
+            for finding in dataset.findings.unused():
+                file.write(json.dumps(finding.as_json(), ensure_ascii=False) + "\n")
+        yield beside
+
+
+def _check_is_no_run(directory: Path) -> None:
+    """Check that no run's own answers, which its report and `compare` go by, would be replaced.
+
+    Raises:
+        DataError: if it is a run's directory.
+
+    """
+    if RunDirectory(directory).is_run():
+        raise DataError(
+            "It is a run's directory, which has the answers of its own validation.",
+            where=str(directory),
+            fix=f"name another folder, such as {directory / 'answers'}",
+        )
 
 
 def _notes(loaded: LoadedModel, dataset: Dataset) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from distiltune.errors import TrainingError
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.fine_tune import FineTuned, fine_tune, resume
-from distiltune.system.durable import write_whole, writing_text
+from distiltune.system.durable import write_whole, writing_set, writing_text
 from distiltune.tasks.analysis import Interval
 from distiltune.tasks.own import NOTHING_OWN, Own
 from distiltune.tasks.table import TASKS
@@ -116,11 +116,17 @@ def _as_asked(recipe: Recipe, run: Path) -> dict[str, Any]:
 def _summed_up(output: Path, recipe: Recipe, folds: Sequence[FineTuned]) -> CrossValidated:
     """Write what all of them come to."""
     metrics = dict(_means([fold.best.validation for fold in folds]))
-    written = _write_predictions(output, folds)
-    found = CrossValidated(output, tuple(folds), metrics, written)
-    write_whole(output / _RECIPE, recipe.to_toml().encode())
-    write_whole(output / SUMMARY, json.dumps(found.as_json(), indent=1).encode() + b"\n")
+    names = _prediction_names(folds)
+    with writing_set(output, (*names, _RECIPE, SUMMARY)) as beside:
+        written = tuple(output / name for name in _write_predictions(beside, folds, names))
+        found = CrossValidated(output, tuple(folds), metrics, written)
+        write_whole(beside / _RECIPE, recipe.to_toml().encode())
+        write_whole(beside / SUMMARY, json.dumps(found.as_json(), indent=1).encode() + b"\n")
     return found
+
+
+def _prediction_names(folds: Sequence[FineTuned]) -> tuple[str, ...]:
+    return (*TASKS[folds[0].recipe.task].prediction_files, "answers.jsonl")
 
 
 def _means(validations: Sequence[Mapping[str, float]]) -> Iterator[tuple[str, Interval]]:
@@ -142,10 +148,14 @@ def t_interval(values: Sequence[float]) -> Interval:
     return Interval(mean, mean - margin, mean + margin)
 
 
-def _write_predictions(output: Path, folds: Sequence[FineTuned]) -> tuple[Path, ...]:
-    """The runs' predictions end to end: lines with the number of their fold, or one object of all answers."""
+def _write_predictions(output: Path, folds: Sequence[FineTuned], names: Sequence[str]) -> tuple[str, ...]:
+    """The runs' predictions end to end: lines with the number of their fold, or one object of all answers.
+
+    Returns:
+        the names of the files.
+
+    """
     written = []
-    names = (*TASKS[folds[0].recipe.task].prediction_files, "answers.jsonl")
     for name in names:
         paths = [fold.directory / name for fold in folds]
         if not all(path.is_file() for path in paths):
@@ -164,7 +174,7 @@ def _write_predictions(output: Path, folds: Sequence[FineTuned]) -> tuple[Path, 
             write_whole(output / name, json.dumps(answers, ensure_ascii=False, indent=0) + "\n")
         else:  # a picture or a table of one part
             continue
-        written.append(output / name)
+        written.append(name)
     return tuple(written)
 
 

@@ -15,7 +15,7 @@ from distiltune.report.short_html import as_printed, one_line
 from distiltune.studies.learning_rate import RangeTest
 from distiltune.studies.range_picture import draw_range
 from distiltune.studies.stretches import TriedRate
-from distiltune.system.durable import try_writing, write_whole, writing_to
+from distiltune.system.durable import try_writing, write_whole, writing_set, writing_to
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +92,9 @@ def write_rate(found: FoundRate, output: Path) -> tuple[Path, Path]:
 
     """
     data, picture = output / "learning_rate.json", output / "learning_rate.svg"
-    with writing_to(output, TrainingError):
-        output.mkdir(parents=True, exist_ok=True)
-        write_whole(data, json.dumps(found.as_json(), indent=1, allow_nan=False) + "\n")
-        draw_range(found.test, found.stretches, found.suggestion, picture)
+    with writing_to(output, TrainingError), writing_set(output, (data.name, picture.name)) as beside:
+        write_whole(beside / data.name, json.dumps(found.as_json(), indent=1, allow_nan=False) + "\n")
+        draw_range(found.test, found.stretches, found.suggestion, beside / picture.name)
     return data, picture
 
 

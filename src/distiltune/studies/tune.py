@@ -27,7 +27,7 @@ from distiltune.studies.search import Search, Trial
 from distiltune.studies.search_space import Range, SearchSpace
 from distiltune.system import lock
 from distiltune.system.device import choose_device, is_out_of_memory
-from distiltune.system.durable import find_link, write_whole, writing_to
+from distiltune.system.durable import find_link, write_whole, writing_set, writing_to
 from distiltune.system.host import restored
 from distiltune.system.lock import RunLock
 from distiltune.training.distributed import Processes
@@ -333,11 +333,14 @@ def write_search(search: Search, output: Path) -> list[Path]:
 
     data, picture, best = output / "search.json", output / "search.svg", output / "best.toml"
     written = [data]
-    with writing_to(output, TrainingError):
-        write_whole(data, json.dumps(search.as_json(), indent=1) + "\n")
+    with (
+        writing_to(output, TrainingError),
+        writing_set(output, (data.name, picture.name, best.name)) as beside,
+    ):
+        write_whole(beside / data.name, json.dumps(search.as_json(), indent=1) + "\n")
         if (recipe := search.best_recipe) is not None:
-            write_whole(best, recipe.to_toml())
-            draw_search(search, picture)
+            write_whole(beside / best.name, recipe.to_toml())
+            draw_search(search, beside / picture.name)
             written += [picture, best]
     return written
 

@@ -15,6 +15,7 @@ import secrets
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -27,6 +28,7 @@ CHECKSUMS: Final = "SHA256SUMS"
 
 _NEW, _OLD = ".new", ".old"
 _LEFTOVER = re.compile(r"\.(?P<name>.+)\.\d+-[0-9a-f]{8}(?P<ending>\.new|\.old)")
+_ABOUT_TO_BE_LOCKED_S = 60.0
 _BLOCK_BYTES = 8 * 1024**2
 _BUFFER_BYTES = 1024**2  # small tensors are written together
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # nor wait for the reader of a pipe
@@ -100,18 +102,31 @@ def writing_file(path: Path, *, named: bool = False) -> Iterator[BinaryIO]:
                 yield file
             return
     beside = path.with_name(f".{path.name}{_NEW}")
+    own: os.stat_result | None = None
     try:
         beside.unlink(missing_ok=True)  # what a killed process left, or a link that somebody laid there
         with os.fdopen(os.open(beside, _ANEW, 0o666), "wb", buffering=_BUFFER_BYTES) as file:
+            own = os.fstat(file.fileno())
             yield file
             file.flush()
             os.fsync(file.fileno())
+        if not _is_named(own, beside):  # else a part of another process's file would get the name
+            raise OSError(errno.EBUSY, "another process writes it at the same time", str(path))
         beside.replace(path)
     except BaseException:
         with suppress(OSError):
-            beside.unlink(missing_ok=True)
+            if own is None or _is_named(own, beside):
+                beside.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def _is_named(file: os.stat_result, path: Path) -> bool:
+    """Whether a file that is open still has this name."""
+    try:
+        return os.path.samestat(file, path.lstat())
+    except OSError:
+        return False
 
 
 @contextmanager
@@ -214,6 +229,101 @@ def writing_directory(
         shutil.rmtree(before, ignore_errors=True)
     if synced:
         sync(directory.parent)
+
+
+@contextmanager
+def writing_set(directory: Path, names: Iterable[str]) -> Iterator[Path]:
+    """A folder to write files into that belong together; at the end of the block they get their places as a set.
+
+    Args:
+        directory: where they are wanted; made if it is not there.
+        names: of all files that the set may have. Those that are there and are not written anew go with the old set,
+            so that never a part of one stands beside a part of another.
+
+    Raises:
+        OSError: if they cannot be written; the old set then is as it was, as it is where the block raises.
+
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    clear_abandoned(directory)
+    unique = f"{os.getpid()}-{secrets.token_hex(4)}"
+    beside, before = directory / f".set.{unique}{_NEW}", directory / f".set.{unique}{_OLD}"
+    try:
+        with _claimed(beside), _claimed(before):
+            yield beside
+            _exchange(directory, beside, before, tuple(names))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+        shutil.rmtree(before, ignore_errors=True)
+    sync(directory)
+
+
+def _exchange(directory: Path, beside: Path, before: Path, names: tuple[str, ...]) -> None:
+    """Move the old files of these names away and the new ones into their places, or leave all as it was."""
+    away: list[str] = []
+    placed: list[str] = []
+    try:
+        for name in names:
+            if os.path.lexists(directory / name):
+                (directory / name).rename(before / name)
+                away.append(name)
+        for path in sorted(beside.iterdir()):
+            path.rename(directory / path.name)
+            placed.append(path.name)
+    except BaseException:
+        for name in placed:
+            (directory / name).unlink()
+        for name in away:
+            (before / name).rename(directory / name)
+        raise
+
+
+@contextmanager
+def _claimed(folder: Path) -> Iterator[None]:
+    """A new folder, which others can see is in use (`clear_abandoned`) until the end of the block."""
+    folder.mkdir()
+    descriptor = _locked(folder)
+    try:
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locked(folder: Path) -> int | None:
+    """A descriptor that holds the folder's lock; None if somebody else has it, or the system has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # not a POSIX system
+        return None
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | _NO_LINK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def clear_abandoned(directory: Path, is_ours: Callable[[str], bool] = lambda name: name == "set") -> None:
+    """Remove what killed processes left of `writing_set`, or else of `writing_directory` under such names.
+
+    What is in use is locked by whoever uses it. A folder of the last minute may be about to be locked; it stays.
+    """
+    with suppress(OSError):
+        for path in directory.iterdir():
+            found = _LEFTOVER.fullmatch(path.name)
+            if found is None or not is_ours(found["name"]) or path.is_symlink():
+                continue
+            if time.time() - path.stat().st_mtime < _ABOUT_TO_BE_LOCKED_S:
+                continue
+            descriptor = _locked(path)
+            if descriptor is not None:
+                shutil.rmtree(path, ignore_errors=True)
+                os.close(descriptor)
 
 
 def _rename_if_free(beside: Path, directory: Path) -> None:

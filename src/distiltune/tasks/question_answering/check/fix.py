@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Any, Literal
 
 from distiltune.checks.concerns import LEAKED
 from distiltune.errors import DataError, RecipeError
-from distiltune.system.durable import write_whole, writing_to
+from distiltune.system.durable import write_whole, writing_set, writing_to
 from distiltune.tasks.question_answering.check.examples import asks_nothing
 from distiltune.tasks.question_answering.check.repeats import Repeats, fits
 from distiltune.tasks.question_answering.check.spans import slipped_span
@@ -129,8 +130,9 @@ def check_output(output: Path, sources: Sequence[str]) -> None:
             where=f"--fix {output}",
             fix=f"write --fix {output.with_suffix('.json')}",
         )
-    if output.exists() or str(output) in sources:
-        raise DataError("There is a file already.", where=str(output), fix="give --fix another name")
+    for path in (output, changes_path(output)):
+        if os.path.lexists(path) or str(path) in sources:
+            raise DataError("There is a file already.", where=str(path), fix="give --fix another name")
 
 
 def write_fixed(fixed: Fixed, output: Path) -> None:
@@ -151,12 +153,12 @@ def write_fixed(fixed: Fixed, output: Path) -> None:
             else "see what the check says without --fix",
         )
     with writing_to(output, DataError, what="The cleaned data", fix="give --fix another name"):
-        output.parent.mkdir(parents=True, exist_ok=True)
-        if output.suffix == ".json":
-            write_whole(output, json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n", named=True)
-        else:
-            write_whole(output, _lines(map(_as_row, fixed.examples)), named=True)
-        write_whole(changes_path(output), _lines(change.as_json() for change in fixed.changes))
+        is_squad = output.suffix == ".json"
+        rows = json.dumps(_as_squad(fixed.examples), ensure_ascii=False) + "\n" if is_squad else ""
+        changes = changes_path(output)
+        with writing_set(output.parent, (output.name, changes.name)) as beside:
+            write_whole(beside / output.name, rows or _lines(map(_as_row, fixed.examples)))
+            write_whole(beside / changes.name, _lines(change.as_json() for change in fixed.changes))
 
 
 def _lines(objects: Iterable[Any]) -> str:
