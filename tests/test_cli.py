@@ -6,8 +6,11 @@ import errno
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -534,3 +537,72 @@ def test_what_a_document_holds_moves_no_terminal(trained: Path) -> None:
     )
     assert "\x1b" not in asked.stdout + asked.stderr
     assert "\x07" not in asked.stdout + asked.stderr
+
+
+PRINTING = ("--help", "--version", "train --help-all", "completion bash")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("command", PRINTING)
+def test_what_cannot_be_printed_is_told(command: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "distiltune", *command.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr.splitlines()[0]) == (
+        1,
+        "distiltune: what was printed cannot be written: No space left on device",
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors")
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)])
+def test_closed_standard_streams_end_no_command_and_are_no_files_of_ours(
+    closed: tuple[int, ...], tmp_path: Path
+) -> None:
+    """A file that is opened first would be the standard stream, and hold what any library prints."""
+    code = (
+        f"import os\nfor each in {closed}: os.close(each)\n"
+        "import sys\nfor each in ('stdin', 'stdout', 'stderr'):\n"
+        f"    if ('stdin', 'stdout', 'stderr').index(each) in {closed}: setattr(sys, each, None)\n"
+        "import distiltune.__main__\n"
+        f"opened = open({str(tmp_path / 'file')!r}, 'w')\n"
+        "assert opened.fileno() > 2, opened.fileno()\n"
+        "assert sys.stdin.isatty() in (True, False) and sys.stdout.write('x') and sys.stderr.write('x')\n"
+        "opened.write('done')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, timeout=60)
+    assert (done.returncode, (tmp_path / "file").read_text()) == (0, "done")
+
+
+@pytest.mark.parametrize("stop", ["SIGTERM", "SIGINT"])
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_a_signal_lets_a_command_clean_up(stop: str, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work(*arguments: object, **settings: object) -> None:
+        with tempfile.TemporaryDirectory(dir=tmp_path):
+            os.kill(os.getpid(), getattr(signal, stop))
+            time.sleep(9)
+
+    monkeypatch.setattr("distiltune.python.models.onnx.export_onnx", work)
+    monkeypatch.setattr("distiltune.export.onnx.export_onnx", work)
+    assert run("export", "starter-qa", "--output", tmp_path / "out") == {"SIGTERM": 143, "SIGINT": 130}[stop]
+    assert list(tmp_path.iterdir()) == []
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_an_interruption_that_a_library_made_an_error_of_is_one(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*arguments: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise ImportError("the library cannot be loaded") from None
+
+    monkeypatch.setattr("distiltune.studies.compare.compare_runs", fail)
+    assert run("compare", "one", "other") == 130

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 
 def leave_at_once(number: int, frame: object) -> None:
@@ -10,6 +11,18 @@ def leave_at_once(number: int, frame: object) -> None:
     os._exit(130)
 
 
+def open_what_is_closed() -> None:
+    """Lead standard streams that are closed (``<&-``) nowhere: else the first files that we open would be these."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # which gets the lowest number that is free
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w" if number else "r", encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)
+
+
+open_what_is_closed()
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, leave_at_once)
 

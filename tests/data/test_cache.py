@@ -347,3 +347,34 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache_directory() == Path("/home/somebody/fast")
     monkeypatch.setenv("DISTILTUNE_CACHE", "~nobody-of-that-name/fast")
     assert cache_directory() is None, "not a folder of that name in the one that we are in"
+
+
+@pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid"), reason="rights")
+@pytest.mark.parametrize("kind", ["others may write", "another user"])
+def test_a_cache_that_others_may_write_is_not_trusted(
+    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    load_or_make(PARTS, maker)
+    (entry,) = tmp_path.iterdir()
+    before = {path.name: path.stat().st_mtime_ns for path in entry.iterdir()}
+    if kind == "others may write":
+        tmp_path.chmod(0o777)
+    else:
+        own = os.geteuid()
+        monkeypatch.setattr(os, "geteuid", lambda: own + 1)
+        os.chown(tmp_path, own + 7, -1) if own == 0 else None
+    _, from_cache = load_or_make(PARTS, maker, on_problem=maker.problems.append)
+    map_or_fill(PARTS, FORM, lambda array: array.fill(1), on_problem=maker.problems.append)
+    assert (from_cache, maker.n_made) == (False, 2)
+    assert [kind in told for told in maker.problems] == [True, True]
+    assert {path.name: path.stat().st_mtime_ns for path in entry.iterdir()} == before
+    assert [path.name for path in tmp_path.iterdir()] == [entry.name]
+
+
+def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path: Path, maker: Maker) -> None:
+    left = tmp_path / f".{'0' * 32}.12-0123abcd.new"
+    left.mkdir()
+    (left / "half.npy").write_bytes(b"half")
+    os.utime(left, (0, 0))
+    load_or_make(PARTS, maker)
+    assert not left.exists()

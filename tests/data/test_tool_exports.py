@@ -140,3 +140,26 @@ def test_rows_that_only_look_alike_are_left_as_they_are(tmp_path: Path, row: dic
     (found,) = iter_rows(written(tmp_path, row))
     assert isinstance(found, Row)
     assert (found.value, found.told) == (row, "")
+
+
+ROW = {"text": "a", "label": "x"}
+
+
+@pytest.mark.parametrize(
+    ("document", "advice"),
+    [
+        ({"train": [ROW, ROW], "test": [ROW]}, "a list of rows for each of train, test"),
+        ({"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}, "orient='records'"),
+        ({"0": ROW, "1": ROW}, "orient='records'"),
+        ({"text": ["a", "b"], "label": ["x", "y"]}, "orient='records'"),
+        ({"columns": ["text", "label"], "index": [0], "data": [["a", "x"]]}, "orient='records'"),
+        ({"text": "a", "label": "x"}, "SQuAD's form"),
+    ],
+)
+def test_what_other_libraries_write_is_told_what_to_write_instead(
+    document: dict[str, object], advice: str, tmp_path: Path
+) -> None:
+    (tmp_path / "rows.json").write_text(json.dumps(document))
+    with pytest.raises(DataError) as caught:
+        list(iter_rows(tmp_path / "rows.json"))
+    assert advice in caught.value.fix

@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 import torch
 
-from distiltune.errors import ModelError
+from distiltune.errors import DataError, ModelError
 from distiltune.runs.evaluate import evaluate
 from distiltune.tasks.question_answering.answerer import Answerer
 from tests.helpers import batch_of, people, write_squad
+from tests.hub_stand_in import HubStandIn
 
 onnx = pytest.importorskip("onnx", reason="needs the extra `export`")
 pytest.importorskip("onnxscript", reason="needs the extra `export`")
@@ -222,6 +223,28 @@ def test_an_output_that_cannot_be_written_is_told_before_the_work(
     monkeypatch.setattr(export_module, "load_trained", lambda *arguments: pytest.fail("too late"))
     with pytest.raises(ModelError, match="cannot be written"):
         export_onnx(people_model, tmp_path / "file" / "onnx", threads=1)
+
+
+def test_no_hub_is_asked_for_what_a_recipe_names(
+    people_model: Path, data: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run may be somebody else's, who would learn of it, and of whose token it was."""
+    run = tmp_path / "run"
+    shutil.copytree(people_model.parent, run)
+    recipe = (run / "recipe.toml").read_text()
+    (run / "recipe.toml").write_text(recipe.replace("validation = []", 'validation = ["owner/data"]'))
+    assert "owner/data" in (run / "recipe.toml").read_text()
+    with HubStandIn() as hub:
+        hub.add("dataset", "owner/data", {"validation.json": Path(data).read_bytes()})
+        for name, value in {"HF_ENDPOINT": hub.url, "HF_HUB_CACHE": str(tmp_path), "HF_TOKEN": "hf_secret"}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", hub.url)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
+        with pytest.raises(DataError, match="asked only for what you name") as caught:
+            export_onnx(run / "model", tmp_path / "out", threads=1)
+        assert hub.requests == []
+    assert "owner/data" in caught.value.where
+    assert "--data" in caught.value.fix
 
 
 def test_what_cannot_be_exported_says_why(exported: Path, tmp_path: Path) -> None:

@@ -127,6 +127,39 @@ def test_a_directory_that_is_not_whole_is_refused(hub: HubStandIn, model: Path) 
     assert hub.requests == []
 
 
+def test_what_a_strangers_model_links_to_is_not_sent(hub: HubStandIn, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("a key")
+    (model / "vocab.txt").unlink()
+    (model / "vocab.txt").symlink_to(tmp_path / "secret")
+    with pytest.raises(ModelError, match=r"vocab\.txt is a link") as caught:
+        push(model, "me/people")
+    assert str(tmp_path / "secret") in caught.value.where
+    assert hub.requests == []
+
+
+def test_code_in_pickles_goes_nowhere(hub: HubStandIn, model: Path) -> None:
+    (model / "pytorch_model.bin").write_bytes(b"a pickle")
+    assert "pytorch_model.bin" not in push(model, "me/people").files
+    (model / "model.safetensors").unlink()
+    with pytest.raises(ModelError, match=r"no model\.safetensors") as caught:
+        push(model, "me/people")
+    assert "convert" in caught.value.fix
+
+
+def test_places_on_this_machine_are_found_in_the_configuration_too(hub: HubStandIn, model: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    (model / "config.json").write_text(json.dumps({**config, "_name_or_path": "/home/ada/secret/base"}))
+    with pytest.raises(ModelError, match=r"config\.json names a place on your machine: /home/ada/secret/base"):
+        push(model, "me/people")
+    assert hub.requests == []
+
+
+def test_a_card_in_another_encoding_is_an_error_of_its_own(hub: HubStandIn, model: Path) -> None:
+    (model / "README.md").write_bytes(b"# caf\xe9")
+    with pytest.raises(ModelError, match="no UTF-8 text"):
+        push(model, "me/people")
+
+
 def test_nobody_logged_in(hub: HubStandIn, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HF_TOKEN")
     with pytest.raises(HubError, match="hf auth login"):

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.errors import RecipeError
+from distiltune.errors import ModelError, RecipeError
 from distiltune.recipe.recipe import (
     MONITORS,
     Recipe,
@@ -310,11 +310,28 @@ def test_windows_are_filled_up_with_those_of_the_training(
     assert tuple(fill_question_windows(given, known, limit).values()) == expected
 
 
-def test_only_settings_that_can_be_are_taken_from_a_model() -> None:
-    entry = {"max_length": 99, "stride": 1.5, "max_answer_tokens": True, "long_texts": "truncate"}
+def test_settings_are_taken_from_a_model() -> None:
+    entry = {"max_length": 99, "stride": None, "long_texts": "truncate", "of_another": 1.5}
     assert stored_settings({"distiltune": entry}, Recipe) == {"max_length": 99, "long_texts": "truncate"}
-    assert stored_settings({"distiltune": {"long_texts": ["truncate"]}}, Recipe) == {}
     assert stored_settings({"distiltune": [1]}, Recipe) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("stride", 1.5, "a whole number"),
+        ("max_answer_tokens", True, "a whole number"),
+        ("max_answer_tokens", 0, "at least 1"),
+        ("max_length", -384, "at least"),
+        ("long_texts", ["truncate"], "one of"),
+        ("long_texts", "guess", "one of"),
+    ],
+)
+def test_settings_of_a_model_that_cannot_be_are_named(name: str, value: object, allowed: str) -> None:
+    with pytest.raises(ModelError, match=f"keeps {name} = ") as caught:
+        stored_settings({"distiltune": {name: value}}, Recipe)
+    assert allowed in caught.value.what
+    assert caught.value.where == f"config.json: {name}"
 
 
 @pytest.mark.parametrize(

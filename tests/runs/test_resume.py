@@ -13,7 +13,7 @@ from distiltune.errors import TrainingError
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.fine_tune import fine_tune, resume
 from distiltune.runs.prepare import PreparedRun
-from distiltune.runs.resume import find_resumable, precision_of
+from distiltune.runs.resume import find_resumable, notes_on_bits, precision_of
 from distiltune.training import checkpoint
 from distiltune.training.checkpoint import Position, Snapshot, write_checkpoint
 from distiltune.training.loop import StepReport
@@ -232,6 +232,29 @@ def test_a_run_goes_on_in_its_own_precision_or_in_one_that_is_named(
     (event,) = [line for line in read_log(run / "log.jsonl") if line.get("event") == "resumed"]
     assert "others than without the stop: precision bfloat16 then, float32 now" in str(event["notes"])
     assert dict(event["resolved"])["precision"] == "float32"  # type: ignore[call-overload]
+
+
+def test_another_processor_or_other_libraries_are_told(
+    settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        fine_tune(output=run, reporter=InterruptsLate(), **{**settings, "epochs": 2})
+    found = find_resumable(RunDirectory(run))
+    assert found is not None
+    bits = found.state["same_bits"]
+    assert {"torch", "tokenizers", "safetensors", "processor", "instructions"} <= set(bits)
+    assert notes_on_bits(found.state, found.state) == []
+    for name, then in (("instructions", "AVX512"), ("processor", "another"), ("tokenizers", "0.1"), ("torch", "1")):
+        (note,) = notes_on_bits({**found.state, "same_bits": {**bits, name: then}}, found.state)
+        assert note == f"the results may differ in their last bits: {name} {then} then, {bits[name]} now"
+    of_before = {name: value for name, value in bits.items() if name != "instructions"}
+    assert notes_on_bits({**found.state, "same_bits": of_before}, found.state) == []
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    resume(run)
+    (event,) = [line for line in read_log(run / "log.jsonl") if line.get("event") == "resumed"]
+    assert "instructions" in str(event["notes"])
+    assert "ONEDNN_MAX_CPU_ISA=AVX2 now" in str(event["notes"])
 
 
 @pytest.mark.parametrize("name", [".lock", "log.jsonl", "report.html", "model", "checkpoints"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -14,8 +15,9 @@ import pytest
 import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
+from distiltune.errors import TrainingError
 from distiltune.system.device import arithmetic, seed_everything, set_threads
-from distiltune.system.host import restored, with_threads
+from distiltune.system.host import alone_in_training, restored, with_threads
 
 USES = (
     *("fine_tune", "fine_tune, text", "fine_tune, token", "fine_tune, CSV", "fine_tune, from a teacher"),
@@ -182,3 +184,41 @@ def test_gpus_that_nobody_had_used_begin_with_the_hosts_seed(
         if used_within:
             gpus.used, gpus.current, gpus.states = True, 1, [1, 2]
     assert (gpus.current, gpus.states) == (0, [11, 11])
+
+
+FORKING = """
+import os, sys, warnings
+import torch
+from distiltune.system.device import set_threads
+from distiltune.system.host import with_threads
+
+def work():
+    with with_threads(set_threads(2)):
+        return float(torch.ones(4_000_000).mul_(2).sum()), torch.get_num_threads()
+
+assert work() == (8_000_000.0, 2)
+child = os.fork()
+if not child:
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        assert work() == (8_000_000.0, 1)
+    assert 'get_context("spawn")' in str(told[0].message)
+    os._exit(7)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks here")
+def test_a_fork_does_not_wait_for_its_parents_threads() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKING], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 7, done.stderr
+
+
+def test_a_second_training_at_the_same_time_is_refused() -> None:
+    with alone_in_training():
+        with ThreadPoolExecutor(1) as threads:
+            second = threads.submit(lambda: alone_in_training().__enter__()).exception()
+        assert isinstance(second, TrainingError)
+        assert "each in a process of its own" in second.fix
+    with alone_in_training():
+        pass

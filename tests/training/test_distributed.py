@@ -277,6 +277,28 @@ def test_one_process_where_nothing_is_said(monkeypatch: pytest.MonkeyPatch) -> N
     assert not processes().writes
 
 
+@pytest.mark.parametrize(
+    ("said", "what"),
+    [
+        ({"RANK": "1", "WORLD_SIZE": "2"}, "has no LOCAL_RANK, no LOCAL_WORLD_SIZE"),
+        ({"RANK": "one", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}, "no number"),
+        ({"RANK": "-1", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}, "no number"),
+        ({"RANK": "2", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"}, "cannot be"),
+        ({"RANK": "0", "WORLD_SIZE": "0", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "0"}, "cannot be"),
+    ],
+)
+def test_what_the_environment_says_of_processes_is_checked(
+    monkeypatch: pytest.MonkeyPatch, said: dict[str, str], what: str
+) -> None:
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in said.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(TrainingError, match=what) as caught:
+        processes()
+    assert "torchrun" in caught.value.fix
+
+
 @pytest.mark.parametrize("place", [0, 1])
 def test_the_others_wait_as_long_as_the_first_takes(monkeypatch: pytest.MonkeyPatch, place: int) -> None:
     """Not in a collective of the training, which gives up after 10 or 30 minutes."""

@@ -95,7 +95,8 @@ def ask(
 
 def _show(replies: Sequence[Reply], *, show_others: bool) -> None:
     """The replies for a person; of a model that cannot decline it is said."""
-    from distiltune.report.answers import CANNOT_DECLINE, answer_lines
+    from distiltune.report.answers import answer_lines
+    from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 
     console = make_console()
     for i, reply in enumerate(replies):
@@ -104,7 +105,7 @@ def _show(replies: Sequence[Reply], *, show_others: bool) -> None:
         for line in answer_lines(reply, show_question=len(replies) > 1, show_others=show_others):
             console.print(line, highlight=False, soft_wrap=not console.is_terminal)
     if not all(reply.can_decline for reply in replies):
-        say(error_console(), CANNOT_DECLINE)
+        say(error_console(), f"note: {ALWAYS_ANSWERS} (--null-threshold 0 lets it decline; how well is not known)")
 
 
 def _check_is_no_question(model: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,7 +18,7 @@ from distiltune.commands.options import (
     settings_as_flags,
     used,
 )
-from distiltune.commands.output import EXIT_TERMINATED, error_console, make_console, say, say_json
+from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import for_distilling
 from distiltune.recipe.recipe import NAMED, Recipe, named_settings
@@ -93,26 +92,21 @@ def _run_training(
     from distiltune.runs.directory import default_run_path
     from distiltune.studies.folds import begun_recipe, is_cross_validation
     from distiltune.training.distributed import processes
-    from distiltune.training.interruption import Terminated
 
     console = error_console() if as_json else make_console()
     reporter = ConsoleReporter(console)
     of_file = Path(recipe) if recipe is not None and recipe not in NAMED else None
     place = output or resume or default_run_path(of_file, built.train)
-    try:
-        if resume is not None and is_cross_validation(resume):
-            _train_folds(begun_recipe(resume).with_changes(**given), resume, overwrite=False, as_json=as_json)
-            return
-        if resume is None and built.folds and built.fold is None:
-            _train_folds(built, place, overwrite=overwrite, as_json=as_json)
-            return
-        if resume is not None:
-            fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
-        else:
-            fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
-    except Terminated:
-        print("distiltune: terminated", file=sys.stderr)
-        raise typer.Exit(EXIT_TERMINATED) from None
+    if resume is not None and is_cross_validation(resume):
+        _train_folds(begun_recipe(resume).with_changes(**given), resume, overwrite=False, as_json=as_json)
+        return
+    if resume is None and built.folds and built.fold is None:
+        _train_folds(built, place, overwrite=overwrite, as_json=as_json)
+        return
+    if resume is not None:
+        fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
+    else:
+        fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
     if not processes().writes:  # the first says it for all
         return
     if as_json:

@@ -19,6 +19,7 @@ import math
 import os
 import re
 import shutil
+import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +32,7 @@ import numpy.typing as npt
 
 from distiltune.errors import DataError
 from distiltune.system.code_fingerprint import code_fingerprint, module_of
-from distiltune.system.durable import writing_directory
+from distiltune.system.durable import clear_abandoned, writing_directory
 
 Arrays = dict[str, npt.NDArray[Any]]
 FloatType = type[np.float16] | type[np.float32]
@@ -66,6 +67,22 @@ def cache_directory() -> Path | None:
         return None
 
 
+def _why_distrusted(directory: Path) -> str | None:
+    """Who else may write what we would read, in words; None if nobody but the user and the system's administrator."""
+    try:
+        found = directory.stat()
+    except OSError:  # there is none yet, or it cannot be used anyway
+        return None
+    if os.name != "posix":
+        return None
+    if found.st_uid not in (os.geteuid(), 0):
+        return "it belongs to another user; name one of your own in DISTILTUNE_CACHE"
+    by_group = found.st_mode & stat.S_IWGRP and found.st_gid != os.getegid()
+    if by_group or found.st_mode & stat.S_IWOTH:
+        return f"others may write there; if what is in it is yours: chmod go-w {directory}"
+    return None
+
+
 def fingerprint_of(texts: Iterable[str]) -> str:
     """Hash of these texts in their order."""
     digest = hashlib.sha256()
@@ -80,13 +97,17 @@ class Entry:
 
     Attributes:
         path: its directory; None where nothing can be kept.
+        distrusted: why the cache is not used although there is one, in a sentence; empty if nothing is against it.
 
     """
 
     path: Path | None
+    distrusted: str = ""
 
     def find(self, on_problem: OnProblem = ignore) -> Arrays | None:
         """The arrays, memory-mapped; None, and the entry is gone, if they are not there or not sound."""
+        if self.distrusted:
+            on_problem(self.distrusted)
         if self.path is None:
             return None
         try:
@@ -103,7 +124,7 @@ class Entry:
         if self.path is None:
             return
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(0o700, parents=True, exist_ok=True)
             _clear_unused(self.path.parent)
             with writing_directory(self.path, replacing=False, synced=False) as beside:
                 _write(beside, arrays)
@@ -133,6 +154,8 @@ def entry_of(parts: Mapping[str, object], code: Iterable[str]) -> Entry:
     directory, fingerprint = cache_directory(), code_fingerprint(code)
     if directory is None or not fingerprint:
         return Entry(None)
+    if (why := _why_distrusted(directory)) is not None:
+        return Entry(None, f"the cache {directory} is not used: {why}")
     text = json.dumps({"code": fingerprint, "parts": parts}, sort_keys=True, ensure_ascii=False)
     return Entry(directory / hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
@@ -207,13 +230,15 @@ def map_or_fill(
 
     """
     entry = entry_of(parts, (module_of(fill), *code))
+    if entry.distrusted:
+        on_problem(entry.distrusted)
     if entry.path is not None:
         found = _find_mapped(entry.path, form)
         if found is not None:
             return found, True
         entry.remove()
         try:
-            entry.path.parent.mkdir(parents=True, exist_ok=True)
+            entry.path.parent.mkdir(0o700, parents=True, exist_ok=True)
             _clear_unused(entry.path.parent)
             with writing_directory(entry.path, replacing=False, synced=False) as beside:
                 _fill(beside, form, fill)
@@ -301,7 +326,8 @@ def _mark_used(entry: Path) -> None:
 
 @functools.cache  # once a process
 def _clear_unused(directory: Path) -> None:
-    """Remove what nobody has used for long, entries of older versions among it, as far as that can be done."""
+    """Remove what nobody has used for long, entries of older versions among it, and what killed processes left."""
+    clear_abandoned(directory, lambda name: _OURS.fullmatch(name) is not None)
     oldest = time.time() - UNUSED_DAYS * 86_400
     with contextlib.suppress(OSError):
         for path in directory.iterdir():

@@ -229,7 +229,7 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
             f"The JSON cannot be read: {first_line(error)}.", where=str(path), fix="mend the file."
         ) from error
     rows = document
-    if isinstance(document, dict):
+    if isinstance(document, dict) and not {"columns", "index", "data"} <= document.keys():
         rows = document.get("data") if "data" in document else rows_of_document(document)
         if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
             rows = [document]

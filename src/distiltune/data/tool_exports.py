@@ -5,7 +5,7 @@ Each has something that no other form has; what is not there to be told apart is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from distiltune.data.plain_rows import ANSWER, DIFFERING, Plain, Value, is_triple, without
@@ -26,7 +26,31 @@ def kept_apart(document: Mapping[str, object]) -> str:
     for name, (what, instead) in _APART.items():
         if name in document:
             return f"it looks like {what}, which is not read: {instead}."
+    values = list(document.values())
+    if values and all(_are_rows(value) for value in values):
+        parts = ", ".join(map(str, list(document)[:4]))
+        return (
+            f"it has a list of rows for each of {parts}: save each in a file of its own, and name them apart "
+            "(--train, --validation)."
+        )
+    if {"columns", "index", "data"} <= document.keys() or _are_columns(values):
+        return (
+            "its rows stand in columns, as pandas writes them: "
+            "df.to_json('data.jsonl', orient='records', lines=True) writes rows."
+        )
     return ""
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _are_columns(values: Sequence[object]) -> bool:
+    """Whether they are columns of one length, as lists or by the names of the rows."""
+    first = values[0] if values else None
+    if isinstance(first, dict):
+        return all(isinstance(value, dict) and value.keys() == first.keys() for value in values)
+    return isinstance(first, list) and all(isinstance(value, list) and len(value) == len(first) for value in values)
 
 
 _APART: Final = {

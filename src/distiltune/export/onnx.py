@@ -17,7 +17,7 @@ from typing import Any, Final
 import torch
 
 from distiltune.data.sources import STARTER
-from distiltune.errors import DataError, DistiltuneError, ModelError
+from distiltune.errors import DataError, DistiltuneError, HubError, ModelError
 from distiltune.export.onnx_graph import OPSET, write_graph
 from distiltune.export.quantise import quantise_dynamic, quantise_static
 from distiltune.export.verify import ExportComparison, Measured, compare, has_score, measure
@@ -36,6 +36,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.system.device import keep_freed_memory, set_threads
 from distiltune.system.durable import sync, write_synced, writing_to
 from distiltune.system.host import restored
+from distiltune.system.hub import from_cache_only
 from distiltune.system.names import as_name, as_names, as_path
 from distiltune.tasks.base import D, Dataset, Task
 from distiltune.tasks.entry import TaskEntry
@@ -251,13 +252,21 @@ def _examples_to_check(trained: Trained[D], recipe: Recipe, data: tuple[str, ...
     fix = "give data to check with: --data DATA"
     run = RunDirectory(directory.parent)
     ran_with = run.recipe if directory.name == run.model.name else RunDirectory(directory).recipe
+    ran: Recipe | None = None
     try:
         ran = Recipe.from_toml(ran_with) if ran_with.is_file() else None
         if ran is not None and (ran.validation or ran.validation_share > 0):
             names = (*_DATA_SETTINGS, *TASKS[recipe.task].for_reading)
             as_run = recipe.with_changes(**{name: getattr(ran, name) for name in names})
             own: Task[D] = TASKS[recipe.task](as_run).open_model(loaded.source.config_hf)
-            return own.load_data((), loaded.tokenizer)
+            with from_cache_only():
+                return own.load_data((), loaded.tokenizer)
+    except HubError as error:
+        raise DataError(
+            "The run was validated on data of the hub, which is asked only for what you name.",
+            where=f"{ran_with}: {', '.join((*ran.train, *ran.validation)) if ran is not None else ''}",
+            fix=f"{fix}, as you trust them",
+        ) from error
     except DistiltuneError as error:
         raise DataError(
             f"The data that the run was validated on cannot be had again. {error.what}", where=error.where, fix=fix

@@ -12,14 +12,15 @@ from typing import Any, Final
 from distiltune.errors import HubError, ModelError
 from distiltune.inference.onnx_model import ONNX_FILE
 from distiltune.model.source import resolve_model
-from distiltune.model.weights import WEIGHT_FILES
 from distiltune.system.hub import bars_on_terminals_only
 from distiltune.system.names import as_name
 
 _MODEL_FILES: Final = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "README.md"),
-    *("model.safetensors.index.json", "example.py", ONNX_FILE, *WEIGHT_FILES),
+    *("model.safetensors", "model.safetensors.index.json", "example.py", ONNX_FILE),
 )
+"""Pickles and weights of the TensorFlow era are none: they may hold code, which would go out under the user's name."""
+_TELLS_OF_ITS_MAKING: Final = ("README.md", "config.json", "tokenizer_config.json", "special_tokens_map.json")
 _SHARD: Final = re.compile(r"model-\d{5}-of-\d{5}\.safetensors")
 _NEEDED: Final = ("config.json", "tokenizer.json", "README.md")
 _OWN_MACHINE: Final = re.compile(r"(?:/(?:home|Users|root|tmp)/|[A-Za-z]:\\Users\\)[^\s`'\")<]*")
@@ -68,6 +69,7 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
     directory = resolve_model(local)
     files = model_files(directory)
     check_card(directory / "README.md")
+    _check_settings(files)
     if get_token() is None:
         raise HubError(
             "Nobody is logged in to the Hugging Face hub.",
@@ -103,7 +105,7 @@ def model_files(directory: Path) -> Sequence[Path]:
     """What of a directory belongs to its model, by name.
 
     Raises:
-        ModelError: if something that a model needs is not there.
+        ModelError: if something that a model needs is not there, or is a link: what it leads to may be anything.
 
     """
     files = [
@@ -111,15 +113,21 @@ def model_files(directory: Path) -> Sequence[Path]:
         for path in sorted(directory.iterdir())
         if path.is_file() and (path.name in _MODEL_FILES or _SHARD.fullmatch(path.name))
     ]
+    if (link := next((path for path in files if path.is_symlink()), None)) is not None:
+        raise ModelError(
+            f"{link.name} is a link, and what it leads to would be sent.",
+            where=f"{link} → {link.resolve()}",
+            fix="if that is right, put a copy in its place",
+        )
     names = {path.name for path in files}
     missing = [name for name in _NEEDED if name not in names]
-    if not names & {ONNX_FILE, *WEIGHT_FILES} and not any(_SHARD.fullmatch(name) for name in names):
+    if not names & {ONNX_FILE, "model.safetensors"} and not any(_SHARD.fullmatch(name) for name in names):
         missing.append("model.safetensors")
     if missing:
         raise ModelError(
             f"The model directory is not whole: there is no {', no '.join(missing)}.",
             where=str(directory),
-            fix="push what `distiltune train`, `convert` or `export` wrote",
+            fix="push what `distiltune train`, `convert` or `export` wrote; `convert` makes it of older forms",
         )
     return files
 
@@ -133,7 +141,7 @@ def check_card(path: Path) -> None:
     """
     from huggingface_hub import ModelCard
 
-    text = path.read_text(encoding="utf-8")
+    text = _text_of(path)
     try:
         card = ModelCard(text, ignore_metadata_errors=False)
         data: dict[str, Any] = card.data.to_dict()
@@ -145,10 +153,36 @@ def check_card(path: Path) -> None:
         wrong.append("it has no title")
     if "```" not in card.text:
         wrong.append("it does not show how the model is used")
-    found = sorted(set(_OWN_MACHINE.findall(text)))
-    wrong += [f"it names a place on your machine: {place}" for place in found]
+    wrong += [f"it names a place on your machine: {place}" for place in _own_places(text)]
     if wrong:
         raise _bad_card(path, wrong)
+
+
+def _check_settings(files: Sequence[Path]) -> None:
+    """See that what is sent beside the card names no place on this machine either.
+
+    Raises:
+        ModelError: naming the file and the places.
+
+    """
+    for path in files:
+        if path.name in _TELLS_OF_ITS_MAKING and (places := _own_places(_text_of(path))):
+            raise ModelError(
+                f"{path.name} names a place on your machine: {', '.join(places)}.",
+                where=str(path),
+                fix="take it out there; nothing was sent",
+            )
+
+
+def _own_places(text: str) -> list[str]:
+    return sorted(set(_OWN_MACHINE.findall(text)))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"The file is no UTF-8 text: {error}.", where=str(path), fix="save it as UTF-8") from error
 
 
 def _let_the_hub_check(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -50,6 +51,8 @@ class OnnxModel(nn.Module):
         # Who runs a model asks its first parameter where it lives.
         self.anchor = nn.Parameter(torch.empty(0), requires_grad=False)
         self._session = _open_session(file, device)
+        self._process = os.getpid()
+        self._device = device
         self._alone = alone
         self._file = file
         _check_inputs(self._session, file)
@@ -91,6 +94,8 @@ class OnnxModel(nn.Module):
     def _run(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.float32]]:
         """The graph's outputs for ``(n_sequences, length)`` ids, in `_output_names`' order."""
         given = {"input_ids": ids, "attention_mask": mask.astype(np.int64)}
+        if self._process != os.getpid():  # a fork, which has none of the session's threads and would wait for them
+            self._session, self._process = _open_session(self._file, self._device), os.getpid()
         try:
             results = self._session.run(self._outputs, given)
         except Exception as error:  # onnxruntime has no common class for its errors

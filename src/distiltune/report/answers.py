@@ -10,11 +10,6 @@ from distiltune.tasks.question_answering.answerer import Reply
 from distiltune.tasks.question_answering.found_answers import FoundAnswer
 from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 
-CANNOT_DECLINE = (
-    "note: this model always answers, also where the text does not tell: it was not trained with unanswerable "
-    "questions (--null-threshold 0 lets it decline; how well is not known)"
-)
-"""What is said of a model that has no threshold for "no answer"."""
 _PLACES_SHOWN = 3
 
 
@@ -29,7 +24,7 @@ def answer_lines(reply: Reply, *, show_question: bool, show_others: bool) -> lis
         lines.append(Text(f"{_sure(reply.answer.confidence)}, {with_controls_shown(reply.answer.place)}"))
         lines.append(_marked(reply.answer))
         lines += [Text(with_controls_shown(line)) for line in _elsewhere(reply.answer)]
-    notes = [note for note in reply.notes if note != ALWAYS_ANSWERS]  # which is told once for all, CANNOT_DECLINE
+    notes = [note for note in reply.notes if note != ALWAYS_ANSWERS]  # which is told once for all
     lines += [Text(with_controls_shown(f"note: {note}")) for note in notes]
     if show_others:
         for other in reply.candidates[0 if reply.answer is None else 1 :]:

@@ -27,7 +27,7 @@ from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
 from distiltune.runs.setup import make_optimiser, training_setup, with_average
 from distiltune.settings.engine import AUTO
 from distiltune.system.device import choose_device
-from distiltune.system.host import restored
+from distiltune.system.host import alone_in_training, restored
 from distiltune.system.lock import RunLock
 from distiltune.system.names import as_path
 from distiltune.tasks.base import Paired
@@ -217,6 +217,7 @@ def checked_callbacks(callbacks: Sequence[Watcher]) -> tuple[Watcher, ...]:
     return found
 
 
+@alone_in_training()
 def _fine_tune(recipe: Recipe, run: RunDirectory, reporter: Reporter | None, asked: _Asked) -> FineTuned:
     """Begin a run, or go on with one."""
     here, resumed_with, go_on = processes(), asked.resumed_with, asked.go_on

@@ -19,7 +19,7 @@ from distiltune.model.source import UNTRAINED
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.provenance import versions
-from distiltune.system.device import Precision, choose_precision, seed_dropout
+from distiltune.system.device import Precision, choose_precision, describe_machine, instructions, seed_dropout
 from distiltune.system.durable import find_damage, sync, write_whole
 from distiltune.system.names import did_you_mean, names_beside
 from distiltune.tasks.base import Dataset, Lesson
@@ -242,7 +242,12 @@ def surroundings(
         "source_name": loaded.source.directory.name,
         "from_scratch": loaded.source.is_untrained,
         "is_fine_tuned": not loaded.source.missing,
-        "same_bits": {"threads": n_threads, "processes": n_processes, "precision": precision, **_numerics()},
+        "same_bits": {
+            "threads": n_threads,
+            "processes": n_processes,
+            "precision": precision,
+            **_numerics(model_device(loaded.model)),
+        },
     }
 
 
@@ -270,7 +275,11 @@ def precision_of(then: Mapping[str, Any], named: str, device: torch.device) -> s
 def notes_on_bits(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs from then that changes the results or may change their last bits, for the user."""
     before, after = then["same_bits"], now["same_bits"]
-    changed = {name: f"{before.get(name)} then, {after[name]} now" for name in after if before.get(name) != after[name]}
+    changed = {  # what a checkpoint of an earlier version does not tell is not known to differ
+        name: f"{before[name]} then, {after[name]} now"
+        for name in after
+        if name in before and before[name] != after[name]
+    }
     notes = []
     if precision := changed.pop("precision", ""):
         notes.append(f"the results will be others than without the stop: precision {precision}, as was asked for")
@@ -295,9 +304,11 @@ def as_in_the_run(loaded: LoadedModel, state: Mapping[str, Any]) -> LoadedModel:
     return replace(loaded, source=replace(loaded.source, missing=(), notes=notes))
 
 
-def _numerics() -> dict[str, str]:
-    found = versions()
-    return {name: found[name] for name in ("torch", "numpy", "distiltune")}
+def _numerics(device: torch.device) -> dict[str, str]:
+    """What computes: other versions and other instructions may round otherwise, or part texts otherwise."""
+    found, machine = versions(), describe_machine(device)
+    packages = {name: found[name] for name in ("torch", "numpy", "tokenizers", "safetensors", "distiltune")}
+    return {**packages, "device": machine.device, "processor": machine.processor, "instructions": instructions()}
 
 
 def _fingerprint(data: Dataset) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, get_args
 
+from distiltune.errors import ModelError, RecipeError
+from distiltune.settings.bounds import allowed_range, check_values
 from distiltune.settings.engine import EngineSettings
 from distiltune.settings.marks import Stored, mark_of
 
@@ -18,15 +20,52 @@ def stored_names(settings: type[EngineSettings]) -> tuple[str, ...]:
 
 
 def stored_settings(config: Mapping[str, object], settings: type[EngineSettings]) -> dict[str, Any]:
-    """Those that a model's config.json keeps from its training; what is of another type is left out."""
+    """Those that a model's config.json keeps from its training.
+
+    Raises:
+        ModelError: if one of them is what that setting cannot be.
+
+    """
+    entry = stored_entry(config)
+    found = {name: entry[name] for name in stored_names(settings) if entry.get(name) is not None}
+    for name, value in found.items():
+        options = get_args(settings.model_fields[name].annotation)
+        if not (value in options if options else type(value) is int):
+            raise _unfit(name, value, f"is one of {', '.join(map(str, options))}" if options else "is a whole number")
+        try:
+            check_values(settings, {name: value})
+        except RecipeError:
+            raise _unfit(name, value, f"is {allowed_range(settings.model_fields[name])}") from None
+    return found
+
+
+def stored_entry(config: Mapping[str, object]) -> Mapping[str, Any]:
+    """What a model's config.json keeps for us; nothing if it keeps something else under that name."""
     entry = config.get(STORED_UNDER)
-    values = entry if isinstance(entry, Mapping) else {}
-    return {name: values[name] for name in stored_names(settings) if _can_be(settings, name, values.get(name))}
+    return entry if isinstance(entry, Mapping) else {}
 
 
-def _can_be(settings: type[EngineSettings], name: str, value: object) -> bool:
-    options = get_args(settings.model_fields[name].annotation)
-    return value in options if options else type(value) is int
+def stored_number(entry: Mapping[str, object], name: str, *, least: float, most: float) -> float | None:
+    """A number of a model's config.json, None if it has none of that name.
+
+    Raises:
+        ModelError: if it is no number between the two, themselves left out.
+
+    """
+    value = entry.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least < value < most:
+        raise _unfit(name, value, f"is a number above {least:g} and below {most:g}")
+    return float(value)
+
+
+def _unfit(name: str, value: object, allowed: str) -> ModelError:
+    return ModelError(
+        f"The model's config.json keeps {name} = {str(value)[:60]!s}, which no training writes: it {allowed}.",
+        where=f"config.json: {name}",
+        fix="take that entry out, or train again",
+    )
 
 
 def trained_windows(stored: Mapping[str, Any]) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from distiltune.studies.learning_rate import FEWEST_STEPS, Rates, range_test, ro
 from distiltune.studies.rate_trials import RateTrials
 from distiltune.studies.stretches import Bar, TriedRate, for_whole_run, try_rates
 from distiltune.system.device import choose_device
-from distiltune.system.host import restored
+from distiltune.system.host import alone_in_training, restored
 from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.training.distributed import as_the_first, joined, processes
 
@@ -57,7 +57,7 @@ def find_learning_rate(recipe: Recipe, *, n_steps: int = 100) -> FoundRate:
         )
     here = processes()
     device = choose_device(recipe.device, here.local_rank)
-    with joined(here, device.type):
+    with alone_in_training(), joined(here, device.type):
         prepared = prepare(_with_held_out(recipe), here, device)
         return _find(RateTrials.of(prepared), n_steps)
 
@@ -151,8 +151,7 @@ def _suggested(found: FoundRate, best: TriedRate) -> FoundRate:
     parts = [
         f"best of {len(lengths)} rates tried for {best.n_steps:,} steps each on {found.n_held_out:,} held-out rows"
     ]
-    higher = [each for each in lengths if each.rate > best.rate]
-    if not higher:
+    if best.rate >= max(each.rate for each in found.stretches):
         parts.append("no higher one was tried, so that a higher one may be better still")
     if suggestion < 0.95 * round_rate(best.rate) and found.n_run >= 2 * best.n_steps:
         parts.append(f"a little below it, since the run is {found.n_run / best.n_steps:.0f} times as long")

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from distiltune.errors import RecipeError
-from distiltune.system.host import FLOAT32_PRODUCTS, one_blas_thread
+from distiltune.system.host import FLOAT32_PRODUCTS, one_blas_thread, threads_to_use
 
 MAX_THREADS = 1_024
 """The most threads of tensor work: asked for many more than the system gives, PyTorch ends in a segmentation fault."""
@@ -27,6 +27,10 @@ _M_MMAP_THRESHOLD = -3
 _M_ARENA_MAX = -8
 _KEEP_BYTES = 1 << 30
 
+_LIMITS_OF_INSTRUCTIONS = (
+    *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
+    *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "OPENBLAS_CORETYPE"),
+)
 _BFLOAT16_MIN_HIDDEN = 256
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
 """What a GPU's driver, PyTorch's allocator for the host, the system and NVIDIA's libraries say, in small letters."""
@@ -211,7 +215,7 @@ def set_threads(n_threads: int) -> int:
         )
     if n_threads < 0:
         raise RecipeError(f"threads is {n_threads}; it must be at least 0.", where="threads", fix="0 takes all cores")
-    chosen = n_threads or usable_cores()
+    chosen = threads_to_use(n_threads or usable_cores())
     torch.set_num_threads(chosen)
     one_blas_thread()
     return chosen
@@ -281,6 +285,15 @@ def describe_machine(device: torch.device) -> Machine:
         system=f"{platform.system()} {platform.machine()}",
         python=platform.python_version(),
     )
+
+
+def instructions() -> str:
+    """The processor's instructions that PyTorch takes, and what the environment says of its libraries' own choice.
+
+    Another processor, or another of these (``ATEN_CPU_CAPABILITY`` decides the first), rounds products otherwise.
+    """
+    limits = [f"{name}={os.environ[name]}" for name in _LIMITS_OF_INSTRUCTIONS if os.environ.get(name)]
+    return ", ".join([torch.backends.cpu.get_cpu_capability(), *limits])
 
 
 def _processor_name() -> str:

@@ -213,14 +213,14 @@ def writing_directory(
     beside = directory.with_name(f".{directory.name}.{unique}{_NEW}")
     before = directory.with_name(f".{directory.name}.{unique}{_OLD}")
     try:
-        beside.mkdir()
-        yield beside
-        if synced:
-            sync(beside)
-        if not replacing:
-            _rename_if_free(beside, directory)
-        else:
-            _swap_in(beside, directory, before)
+        with _claimed(beside):
+            yield beside
+            if synced:
+                sync(beside)
+            if not replacing:
+                _rename_if_free(beside, directory)
+            else:
+                _swap_in(beside, directory, before)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
     if before.exists():

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import csv
 import functools
+import os
 import random
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+
+from distiltune.errors import DistiltuneError, TrainingError
 
 _CUDA: Any = torch.cuda
 FLOAT32_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, vars(torch.backends)["mkldnn"].matmul)
@@ -67,6 +71,8 @@ class _Within:
         blas: threads of each library of `_blas` before; a number of the whole process.
         threads: PyTorch's threads before, in the thread of the first.
         in_force: PyTorch's threads as last set by one that is at work.
+        was_used: whether anybody ever was at work in this process.
+        is_forked: whether this process is the fork of one in which somebody was.
 
     """
 
@@ -75,6 +81,8 @@ class _Within:
     blas: tuple[int | None, ...] = ()
     threads: int = 0
     in_force: int = 0
+    was_used: bool = False
+    is_forked: bool = False
 
 
 class _Depth(threading.local):
@@ -87,9 +95,81 @@ _WITHIN = _Within()
 _DEPTH = _Depth()
 
 
+def _after_fork() -> None:
+    """In the child: it has this thread alone, and nobody else will let a lock go or end a block."""
+    _WITHIN.lock = threading.Lock()
+    _WITHIN.count = _DEPTH.value
+    _WITHIN.is_forked = _WITHIN.is_forked or _WITHIN.was_used
+    _TRAINING.lock = threading.Lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def threads_to_use(n_threads: int) -> int:
+    """So many threads of tensor work; one in the fork of a process that has done some, with a warning.
+
+    A fork has none of its parent's threads, and OpenMP waits for them for ever (so it is with PyTorch's own).
+
+    Raises:
+        DistiltuneError: if the parent has used a GPU, which its forks cannot.
+
+    """
+    if not _WITHIN.is_forked:
+        return n_threads
+    if _CUDA.is_available() and getattr(_CUDA, "_is_in_bad_fork", lambda: False)():
+        raise DistiltuneError(
+            "This process is the fork of one that uses a GPU, which it cannot.",
+            where=f"process {os.getpid()}",
+            fix='start it anew: multiprocessing.get_context("spawn")',
+        )
+    if n_threads > 1:
+        warnings.warn(
+            "this process is the fork of one that has used a model, whose threads it does not have: tensor work has "
+            f'one thread here instead of {n_threads}; one that is started anew (multiprocessing.get_context("spawn")) '
+            "has all",
+            RuntimeWarning,
+            stacklevel=3,
+        )
+    return 1
+
+
+@dataclass(slots=True)
+class _Training:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+_TRAINING = _Training()
+
+
+@contextmanager
+def alone_in_training() -> Iterator[None]:
+    """Only one training at a time: two would draw by turns from the process's random states.
+
+    Raises:
+        TrainingError: if another one is under way in this process.
+
+    """
+    lock = _TRAINING.lock
+    if not lock.acquire(blocking=False):
+        raise TrainingError(
+            "Another training is under way in this process; both would draw from the same random numbers.",
+            where="fine_tune",
+            fix="train one after the other, or each in a process of its own",
+        )
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _enter() -> int:
     """Hold NumPy's products to one thread a caller; returns PyTorch's threads as they are to be afterwards."""
     with _WITHIN.lock:
+        _WITHIN.was_used = True
+        if _WITHIN.is_forked:
+            torch.set_num_threads(1)
         own = torch.get_num_threads()
         if _WITHIN.count == 0:
             _WITHIN.threads = own
@@ -119,6 +199,7 @@ def with_threads(n_threads: int) -> Iterator[None]:
 
     Blocks may lie within each other, and side by side in several threads.
     """
+    n_threads = threads_to_use(n_threads)
     own = _enter()
     try:
         _WITHIN.in_force = n_threads

@@ -72,6 +72,22 @@ def hub_errors(name: str, kind: HubKind) -> Iterator[None]:
 
 
 @contextmanager
+def from_cache_only() -> Iterator[None]:
+    """Within it the hub is not asked: what a file of somebody else names is looked for in the local cache alone.
+
+    Nobody then learns that it was looked for, nor is the user's token sent for it.
+    """
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+
+
+@contextmanager
 def bars_on_terminals_only() -> Iterator[None]:
     """Keep progress bars out of log files, unless HF_HUB_DISABLE_PROGRESS_BARS asks for them."""
     from huggingface_hub import constants, utils

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic
+
+import torch
+from torch import Tensor, nn
 
 from distiltune.data.held import as_list
 from distiltune.data.values import MAX_TEXT_CHARACTERS, text_problem
@@ -58,7 +62,24 @@ def load_trained(name: str, spec: TaskSpec[D], device: str, precision: str = "fl
     _check_head(name, task.name, task.architecture, loaded.source.config_hf)
     give_back_freed_memory()  # the files' tensors, which the model has copies of
     loaded.model.eval()
-    return Trained(task, in_precision(loaded, precision))
+    loaded = in_precision(loaded, precision)
+    loaded.model.register_forward_hook(partial(_check_finite, name))
+    return Trained(task, loaded)
+
+
+def _check_finite(name: str, model: nn.Module, given: object, output: Tensor) -> None:
+    """Check that scores are numbers: finite weights may still overflow.
+
+    Raises:
+        ModelError: if they are not.
+
+    """
+    if not torch.compiler.is_compiling() and not bool(output.isfinite().all()):
+        raise ModelError(
+            "The model gives NaN or infinity.",
+            where=name,
+            fix="its weights are damaged, or too large to compute with: use another model, or train it again",
+        )
 
 
 def _check_head(name: str, task: str, architecture: str, config: Mapping[str, object]) -> None:

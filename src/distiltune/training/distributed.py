@@ -27,6 +27,9 @@ LONGEST_TURN: Final = timedelta(days=7)
 """For tokenising and for running a teacher over all data. In milliseconds it fits into 31 bits, as sockets need."""
 
 
+_OF_TORCHRUN: Final = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
+
+
 @dataclass(frozen=True, slots=True)
 class Processes:
     """This process among those that train together.
@@ -55,11 +58,32 @@ ALONE: Final = Processes()
 
 
 def processes() -> Processes:
-    """What `torchrun` says in the environment; one process where it says nothing."""
-    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")
-    if not all(name in os.environ for name in names):
+    """What `torchrun` says in the environment; one process where it says nothing.
+
+    Raises:
+        TrainingError: if it says a part only, or what cannot be: several processes would each write the run.
+
+    """
+    said = {name: os.environ[name] for name in _OF_TORCHRUN if name in os.environ}
+    if len(said) < len(_OF_TORCHRUN):
+        if said.get("WORLD_SIZE", "1") != "1":
+            raise _bad_environment(f"has no {', no '.join(name for name in _OF_TORCHRUN if name not in said)}")
         return Processes()
-    return Processes(*(int(os.environ[name]) for name in names))
+    if not all(value.isascii() and value.isdecimal() for value in said.values()):
+        raise _bad_environment("holds what is no number")
+    here = Processes(*(int(said[name]) for name in _OF_TORCHRUN))
+    if not (here.rank < here.world_size and here.local_rank < here.local_world_size <= here.world_size):
+        raise _bad_environment("cannot be")
+    return here
+
+
+def _bad_environment(what: str) -> TrainingError:
+    said = ", ".join(f"{name}={os.environ[name]}" for name in _OF_TORCHRUN if name in os.environ)
+    return TrainingError(
+        f"What the environment says of several processes {what}.",
+        where=said,
+        fix="start them with torchrun --nproc-per-node N -m distiltune train ...; or unset these",
+    )
 
 
 @contextmanager

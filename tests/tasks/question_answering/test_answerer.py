@@ -14,6 +14,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import load_file, save_file
 
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.report.answers import answer_lines
@@ -348,3 +349,16 @@ def test_who_cannot_decline_or_read_the_script_says_so(people_model: Path) -> No
     assert declining(asked.question, asked.context).notes == ()
     (note,) = declining("ใครลงนาม", asked.context).notes
     assert "vocabulary" in note
+
+
+def test_weights_that_overflow_are_told(model: Path, tmp_path: Path) -> None:
+    """They are finite, each by itself."""
+    shutil.copytree(model, tmp_path / "model")
+    file = tmp_path / "model" / "model.safetensors"
+    tensors = load_file(file)
+    for name in tensors:
+        if "lin1.weight" in name or "lin2.weight" in name:
+            tensors[name] = torch.full_like(tensors[name], 3e38, dtype=torch.float32)
+    save_file(tensors, file)
+    with pytest.raises(ModelError, match="gives NaN or infinity"):
+        Answerer(tmp_path / "model", threads=1)("who", "Ada lives in Bern")

@@ -106,6 +106,23 @@ def test_a_prediction_needs_no_certain_labels(tmp_path: Path) -> None:
     assert "'1,100'" in noted.message
 
 
+@pytest.mark.parametrize(
+    ("labels", "is_told"),
+    [
+        (["1.250", "2.500", "12.125"], True),  # perhaps 1250
+        (["1.250", "2.500", "0.125"], False),
+        (["1.25", "2.5", "3.125"], False),
+        (["1.000", "2.000", "3.000"], False),
+    ],
+)
+def test_a_point_that_might_stand_between_thousands_is_told_as_read(labels: list[str], is_told: bool) -> None:
+    form = number_form(labels, are_numbers=True)
+    assert (form is not None) is is_told
+    if isinstance(form, NumberForm):
+        assert form.plain("1.250") == "1.250"
+        assert "nothing between thousands: 1.250 as 1.250" in form.sentence(labels)
+
+
 @given(st.lists(st.decimals(-10_000_000, 10_000_000, places=2), min_size=3, max_size=30))
 def test_what_is_written_one_way_is_read_back(values: list[object]) -> None:
     written = [f"{value:,}".replace(",", "_").replace(".", ",").replace("_", ".") + " €" for value in values]

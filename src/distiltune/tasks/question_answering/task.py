@@ -21,7 +21,7 @@ from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and_validation
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel, load_model
 from distiltune.model.hf_keys import KeyRule
-from distiltune.settings.stored import STORED_UNDER
+from distiltune.settings.stored import STORED_UNDER, stored_entry, stored_number
 from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import file_form
@@ -306,16 +306,23 @@ class QuestionAnswering:
 
 
 def stored_threshold(config: Mapping[str, object]) -> float | None:
-    """The threshold for "no answer" that a model's config.json keeps, None if there is none that can be used."""
-    value = config.get(NULL_THRESHOLD)
-    return float(value) if isinstance(value, int | float) and abs(value) < 1e30 else None
+    """The threshold for "no answer" that a model's config.json keeps, None if it keeps none.
+
+    Raises:
+        ModelError: if it is no number that a score could be.
+
+    """
+    return stored_number(config, NULL_THRESHOLD, least=-1e30, most=1e30)
 
 
 def stored_temperature(config: Mapping[str, object]) -> float | None:
-    """The temperature of the confidence that a model's config.json keeps, None if there is none that can be used."""
-    entry = config.get(STORED_UNDER)
-    value = entry.get(TEMPERATURE) if isinstance(entry, Mapping) else None
-    return float(value) if isinstance(value, int | float) and 0.0 < value < math.inf else None
+    """The temperature of the confidence that a model's config.json keeps, None if it keeps none.
+
+    Raises:
+        ModelError: if it is no number above 0.
+
+    """
+    return stored_number(stored_entry(config), TEMPERATURE, least=0.0, most=math.inf)
 
 
 def make_span_head(hidden_size: int, dropout: float) -> nn.Module:

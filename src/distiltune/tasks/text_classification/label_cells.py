@@ -179,7 +179,8 @@ def _numbers_as_written(
         raise DataError(form.what, where=texts[form.examples[0]], fix=f"{parted}{form.fix}")
     if form is not None:
         written = [text for text in texts if form.plain(text) not in (None, text)]
-        decisions.append(("numbers_as_written", form.sentence(written[::-1])))
+        if written or all(isinstance(cell.values[0], str) for cell in ones):  # JSON's numbers are what they are
+            decisions.append(("numbers_as_written", form.sentence(written[::-1] or list(texts))))
     return form
 
 

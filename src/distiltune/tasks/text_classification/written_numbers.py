@@ -21,6 +21,7 @@ _MEASURE: Final = re.compile(r"\W{0,3}\d.{0,30}", re.DOTALL)
 _SAME: Final = str.maketrans({"−": "-", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 """Signs that stand for one: of minus, and of what stands between thousands."""
 _SHOWN: Final = 3
+_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
 
 FEW_NUMBERS: Final = 0.2
 """A share of labels that are numbers up to which they are names like others."""
@@ -69,6 +70,8 @@ class NumberForm:
         """What was decided, shown by one of these labels."""
         example = next((text for text in texts if self.between and self.between in text), texts[0])
         said = [f"{self.decimal!r} before the fraction"] if self.decimal != "." else []
+        if not (said or self.between or self.unit):
+            said = ["'.' before the fraction, and nothing between thousands"]
         said += [f"{self.between!r} between thousands"] if self.between else []
         said += [f"{self.unit!r} beside them, which is left out"] if self.unit else []
         return f"The labels are read as numbers with {', '.join(said)}: {example} as {self.plain(example)}."
@@ -106,6 +109,8 @@ def number_form(labels: Sequence[str], *, are_numbers: bool) -> NumberForm | Dou
     numbers = {text: found for text in dict.fromkeys(labels) if (found := _parts(text)) is not None}
     odd = [text for text in numbers if not is_plain_number(text)]
     n_rows = sum(text in numbers for text in labels)
+    if not odd and n_rows > MOST_NUMBERS * len(labels) and _may_have_thousands(numbers):
+        return NumberForm(".", "", "")
     if not odd or n_rows <= FEW_NUMBERS * len(labels):
         return None if are_numbers else _measure(labels)
     units = {found.unit: text for text, found in reversed(numbers.items())}
@@ -136,6 +141,12 @@ def number_form(labels: Sequence[str], *, are_numbers: bool) -> NumberForm | Dou
     is_measure = any(not float(form.plain(text) or 0).is_integer() for text in numbers)
     are_many = len(numbers) > max(MANY_CLASSES, n_rows // 2) and n_rows >= MOST_NUMBERS * len(labels)
     return form if are_numbers or is_measure or are_many else None
+
+
+def _may_have_thousands(numbers: Iterable[str]) -> bool:
+    """Whether numbers with a decimal point could all be whole ones with points between thousands: 1.250, 12.500."""
+    values = list(numbers)
+    return all(map(_THOUSANDS.fullmatch, values)) and any(not float(text).is_integer() for text in values)
 
 
 @dataclass(frozen=True, slots=True)
