@@ -140,3 +140,13 @@ def test_two_lines_say_what_was_chosen_and_why() -> None:
     assert "768 wide" in lines[1]
     assert "5,533 batches" in lines[1]
     assert "--recipe classic" in lines[1]
+
+
+def test_adapters_are_given_ten_times_the_rate() -> None:
+    for width in (160, 384, 768):
+        whole = fitting_rate("text-classification", width, 650)
+        assert fitting_rate("text-classification", width, 650, adapters=True) == pytest.approx(10 * whole)
+    here = Situation("text-classification", 384, 50, 50, 1_000, "accuracy", adapters=True)
+    _, chosen = fitted(Recipe(task="text-classification"), here)
+    assert chosen.settings["learning_rate"] == 1.1e-3
+    assert "with adapters beside a model 384 wide" in chosen.lines()[1]

@@ -28,6 +28,7 @@ class Situation:
         steps_per_epoch: optimiser steps in an epoch, as batch size and accumulation make them.
         n_validation: examples to evaluate on, 0 for none.
         decisive: the metric that says which of two models is better, "" if only the loss does.
+        adapters: whether adapters are trained beside layers that stay as they are (LoRA).
 
     """
 
@@ -37,6 +38,7 @@ class Situation:
     steps_per_epoch: int
     n_validation: int
     decisive: str
+    adapters: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ class Chosen:
             f"{words} {_shown(self.settings[name])}" for name, words in _WORDS.items() if name in self.settings
         )
         here = self.situation
-        why = f"{here.task.replace('-', ' ')} with a model {here.width} wide, {here.batches:,} batches"
+        what = f"{here.task.replace('-', ' ')} with {'adapters beside ' if here.adapters else ''}a model"
+        why = f"{what} {here.width} wide, {here.batches:,} batches"
         if here.n_validation:
             why += f", {here.n_validation:,} examples to evaluate on"
         return (f"recipe auto: {chosen}", f"since this is {why}; a flag sets each by hand, --recipe classic is 2022's")
@@ -97,6 +100,9 @@ MOST_RATE_OF_TASK: Final[Mapping[str, float]] = {"question-answering": 1.2e-4}
 _USUAL_MOST_RATE: Final = 2.2e-4
 """The most that a narrow model is given; below 384 wide the rate that trains best no longer grows with narrowness."""
 
+RATE_OF_ADAPTERS: Final = 10.0
+"""What the rate of a whole fine-tuning is multiplied by for adapters, which begin at 0."""
+
 EPOCHS_OF_TASK: Final[Mapping[str, int]] = {"question-answering": 45}
 _USUAL_EPOCHS: Final = 60
 """Epochs over a single batch; a question has as many labels as its text has tokens, so it takes fewer passes."""
@@ -110,11 +116,12 @@ WARMUP_OF_LONG: Final = 0.06
 """Shares of the steps; a schedule is long from 2,000 on."""
 
 
-def fitting_rate(task: str, width: int, n_steps: int) -> float:
+def fitting_rate(task: str, width: int, n_steps: int, *, adapters: bool = False) -> float:
     """The learning rate at the top of the schedule: a model's of ``width`` over ``n_steps``, to two digits."""
     short = min(MOST_FOR_STEPS, max(1.0, (10_000 / max(1, n_steps)) ** STEPS_POWER))
     rate = RATE_OF_TASK.get(task, _USUAL_RATE) * (768 / width) ** WIDTH_POWER * short
-    return float(f"{min(MOST_RATE_OF_TASK.get(task, _USUAL_MOST_RATE), rate):.1e}")
+    whole = min(MOST_RATE_OF_TASK.get(task, _USUAL_MOST_RATE), rate)
+    return float(f"{whole * (RATE_OF_ADAPTERS if adapters else 1.0):.1e}")
 
 
 def fitting_epochs(task: str, batches: int) -> int:
@@ -132,7 +139,7 @@ def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
     n_steps = epochs * situation.steps_per_epoch
     scored = situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE
     wanted: dict[str, Any] = {
-        "learning_rate": max(fitting_rate(situation.task, situation.width, n_steps), recipe.end_learning_rate),
+        "learning_rate": max(_rate(situation, n_steps), recipe.end_learning_rate),
         "epochs": epochs,
         "warmup_share": WARMUP_OF_SHORT if n_steps < 2_000 else WARMUP_OF_LONG,
         "max_gradient_norm": 1.0,
@@ -140,6 +147,10 @@ def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
     }
     chosen = {name: wanted[name] for name in recipe.open}
     return recipe.with_changes(**chosen), Chosen(chosen, situation)
+
+
+def _rate(situation: Situation, n_steps: int) -> float:
+    return fitting_rate(situation.task, situation.width, n_steps, adapters=situation.adapters)
 
 
 def _shown(value: object) -> str:

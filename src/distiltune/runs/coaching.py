@@ -64,7 +64,12 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         blind_loss=blind,
         frozen_share=0.0 if meant else frozen_share(loaded.model),
         still_parts=still_parts(loaded.model) if meant else (),
-        fitting_rate=fitting_rate(task.name, config.hidden_size, stages(prepared.plan, prepared.warm_up, recipe)[-1])
+        fitting_rate=fitting_rate(
+            task.name,
+            config.hidden_size,
+            stages(prepared.plan, prepared.warm_up, recipe)[-1],
+            adapters=recipe.lora_rank > 0,
+        )
         if uniform or blind
         else None,
         blind_scores=blind_scores,

@@ -222,6 +222,7 @@ def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any]) -> Situ
         steps_per_epoch=count_steps(n_own, recipe.batch_size, recipe.accumulation_steps),
         n_validation=lesson.validation.n_examples if lesson.validation is not None else 0,
         decisive=decisive,
+        adapters=recipe.lora_rank > 0,
     )
 
 

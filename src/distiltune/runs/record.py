@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ def read_run(path: Path) -> RunRecord:
         data = surroundings.get("data", {})
         fingerprints = {name: each.get("fingerprint", "") for name, each in data.items()}
     except (OSError, ValueError, AttributeError) as error:  # the last where a table is none
-        if not path.exists():
+        if isinstance(error, FileNotFoundError) and not os.path.lexists(path):
             near = did_you_mean(names_beside(path))
             raise TrainingError("There is no such run.", where=str(path), fix=f"{near}give a run directory") from error
         raise TrainingError(

@@ -109,7 +109,8 @@ def _find(trials: RateTrials, n_steps: int) -> FoundRate:
     if test.end:
         return found
     bar = Bar(on_held_out, trials.n_held_out)
-    usual = fitting_rate(recipe.task, trials.prepared.loaded.source.config.hidden_size, n_run)
+    width = trials.prepared.loaded.source.config.hidden_size
+    usual = fitting_rate(recipe.task, width, n_run, adapters=recipe.lora_rank > 0)
     is_sure = test.steepest is not None
     farthest = _SURE_DISTANCE if is_sure else _UNSURE_DISTANCE
     first = min(usual * farthest, max(usual / farthest, start)) if math.isfinite(start) else usual

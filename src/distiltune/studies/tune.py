@@ -13,7 +13,7 @@ import shutil
 import statistics
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,7 +90,6 @@ def tune(
         _check_links(output)
     held = RunLock(output)
     held.acquire()
-    study: optuna.Study | None = None
     try:
         with writing_to(output, TrainingError, what="The search's journal", fix=_GO_ON):
             for note in mend_journal(output / JOURNAL):
@@ -101,11 +100,6 @@ def tune(
             with writing_to(output, TrainingError, what="The search", fix=_GO_ON):
                 _run_trial(study, recipe, space, output, make_reporter())
             _keep_best_model(study, recipe, output)
-    except BaseException:
-        if study is not None:
-            with suppress(OSError):
-                _keep_best_model(study, recipe, output)  # nor leave what the trial that was broken off kept
-        raise
     finally:
         held.release()
     search = _search(study, recipe)
