@@ -168,6 +168,10 @@ def _model_readers(folder: Path, known: People) -> list[Reader]:
     shape = replace(TINY, vocab_size=known.tokenizer.get_vocab_size())
     model = write_tiny_model(folder / "model", known.tokenizer, shape)
     tensors = load_file(model / "model.safetensors")
+    config = json.loads((model / "config.json").read_bytes())
+    stored = {"max_length": 48, "stride": 8, "max_answer_tokens": 9, "long_texts": "truncate"}
+    config |= {"distiltune": {**stored, "confidence_temperature": 0.5}, "null_threshold": 0.25}
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
     def variant(name: str, *without: str) -> Path:
         directory = folder / name
@@ -218,9 +222,20 @@ def _read_model(folder: Path) -> None:
 
     from distiltune.model.build import load_model
     from distiltune.model.source import load_source
-    from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
+    from distiltune.settings.stored import stored_settings
+    from distiltune.tasks.question_answering.task import (
+        HEAD_RULES,
+        make_span_head,
+        stored_temperature,
+        stored_threshold,
+    )
+    from distiltune.tasks.table import TASKS
 
     source = load_source(str(folder), HEAD_RULES)
+    for entry in TASKS.values():
+        stored_settings(source.config_hf, entry.settings)
+    stored_threshold(source.config_hf)
+    stored_temperature(source.config_hf)
     if source.config.n_parameters < 5_000_000:
         loaded = load_model(str(folder), HEAD_RULES, make_span_head, torch.device("cpu"))
         loaded.tokenizer.encode_batch(["ada eats plums .", ""], add_special_tokens=False)

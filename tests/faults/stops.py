@@ -395,6 +395,56 @@ def _checkpoints(child: Child) -> set[str]:
     return {path.name for path in (child.output / "checkpoints").iterdir()}
 
 
+def _predict(folder: Path, undisturbed: Path, output: Path, prepare: Callable[[], None] = lambda: None) -> Child:
+    arguments = ["predict", str(undisturbed), str(folder / "dev.json"), "--output", str(output), "--threads", "1"]
+    return fork_training(arguments, output, prepare)
+
+
+def _slow_writing(folder: Path) -> Callable[[], None]:
+    """Stops a child once its list of candidates is written and the answers are not."""
+
+    def prepare() -> None:
+        from distiltune.tasks.question_answering import evaluation
+
+        def slow(*arguments: object, **named: object) -> None:
+            (folder / "writing").touch()
+            time.sleep(60)
+
+        evaluation.write_whole = slow  # type: ignore[assignment]
+
+    return prepare
+
+
+def prediction_stopped_by(number: int, code: int) -> Scenario:
+    """Answers that are being replaced stay as they were; what is left of the new ones goes, at the latest next time."""
+
+    def scenario(folder: Path, undisturbed: Path) -> list[str]:
+        output = folder / f"answers-{number}"
+        if _predict(folder, undisturbed, output).wait():
+            return ["it cannot predict"]
+        before = {path.name: path.read_bytes() for path in output.iterdir()}
+        (folder / "writing").unlink(missing_ok=True)
+        child = _predict(folder, undisturbed, output, _slow_writing(folder))
+        deadline = time.monotonic() + 900
+        while not (folder / "writing").exists() and child.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+        child.send(number)
+        found = [] if child.wait() == code else [f"exit {child.status}: {child.said.read_text()[-1500:]}"]
+        left = {path for path in output.iterdir() if path.is_dir()}
+        if left and number != signal.SIGKILL:
+            found.append(f"left behind: {left}")
+        for path in left:
+            os.utime(path, (0, 0))
+        if {path.name: path.read_bytes() for path in output.iterdir() if path.is_file()} != before:
+            found.append("the answers are not those of before")
+        again = _predict(folder, undisturbed, output).wait()
+        if again or {path.name: path.read_bytes() for path in output.iterdir()} != before:
+            found.append(f"the next time: exit {again}, {sorted(path.name for path in output.iterdir())}")
+        return found
+
+    return scenario
+
+
 SCENARIOS: dict[str, Scenario] = {
     "sigterm": stopped_by(signal.SIGTERM, 143),
     "ctrl-c": stopped_by(signal.SIGINT, 130),
@@ -412,6 +462,8 @@ SCENARIOS: dict[str, Scenario] = {
     "clock-steps": clock_steps,
     "not-finite": not_finite,
     "two-processes": two_processes,
+    "prediction-terminated": prediction_stopped_by(signal.SIGTERM, 143),
+    "prediction-killed": prediction_stopped_by(signal.SIGKILL, -signal.SIGKILL),
 }
 
 
