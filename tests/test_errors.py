@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import importlib.metadata
 import json
+import os
 import pickle
 import shlex
 import sys
@@ -13,10 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from distiltune import errors
-from distiltune.errors import DistiltuneError, ModelError, install_extra, with_controls_shown
+from distiltune.errors import DistiltuneError, ModelError, install_extra, is_of_printing, with_controls_shown
 from distiltune.serving.batching import OverloadedError
+from distiltune.system.durable import writing_to
 
 ROOT = Path(errors.__file__).parents[2]
 
@@ -91,3 +95,15 @@ def test_control_characters_are_shown_and_reach_no_terminal() -> None:
     assert str(error).count("a\\x1b]0;title\\x07\\x9b31m\\rb\\u202ec\\x00\\x7f") == 3
     assert str(error).endswith("\tor\nnot"), "line ends and tabs stay"
     assert with_controls_shown("é 漢字 👩‍👧") == "é 漢字 👩‍👧"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_cannot_be_printed_is_told_from_what_cannot_be_written(tmp_path: Path) -> None:
+    full = Path("/dev/full").open("w")  # noqa: SIM115 (whose end fails again)
+    with pytest.raises(OSError, match="No space") as printed, writing_to(tmp_path, ModelError):
+        Console(file=full).print("a line")
+    assert is_of_printing(printed.value)
+    with contextlib.suppress(OSError):
+        full.close()
+    with pytest.raises(ModelError, match="cannot be written"), writing_to(tmp_path, ModelError):
+        os.write(os.open("/dev/full", os.O_WRONLY), b"x")

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
-from distiltune.commands import output
 from distiltune.commands.output import (
     EXIT_FAILED,
     EXIT_INTERRUPTED,
@@ -21,10 +20,8 @@ from distiltune.commands.output import (
     say_error,
     show_what_can_be_shown,
 )
-from distiltune.errors import DistiltuneError, RecipeError
+from distiltune.errors import DistiltuneError, RecipeError, is_of_printing
 from distiltune.training.interruption import Terminated
-
-_PRINTERS = frozenset({"rich", "click", "typer"})
 
 
 def main() -> None:
@@ -69,7 +66,7 @@ def _status_of(arguments: Sequence[str], *, debug: bool) -> int:
                 raise each from error
         if debug:
             traceback.print_exc()
-        if isinstance(error, OSError) and _is_of_printing(error):
+        if isinstance(error, OSError) and is_of_printing(error):
             return _not_printed(error)
         said = error if isinstance(error, DistiltuneError) else in_words(error)
         with suppress(OSError):  # standard error may be as full
@@ -86,13 +83,6 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         yield cause
         seen.append(cause)
         cause = cause.__cause__ or cause.__context__
-
-
-def _is_of_printing(error: OSError) -> bool:
-    """Whether it came up where something was printed: large texts are written before anybody flushes."""
-    *_, (last, _) = traceback.walk_tb(error.__traceback__)
-    module = str(last.f_globals.get("__name__", ""))
-    return not error.filename and (module.partition(".")[0] in _PRINTERS or module == output.__name__)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import re
 import shlex
 import sys
+import traceback
 from pathlib import Path
 from typing import Final
 
@@ -107,3 +108,13 @@ def _came_from() -> str:
         return f" @ {json.loads(record)['url']}" if record else ""
     except (PackageNotFoundError, ValueError, KeyError, TypeError):
         return ""
+
+
+_PRINTERS: Final = ("rich", "click", "typer", "distiltune.commands.output", "distiltune.report.console")
+
+
+def is_of_printing(error: OSError) -> bool:
+    """Whether it came up where something was printed, and not where a file was written: nobody reads it, or no room."""
+    modules = [str(frame.f_globals.get("__name__", "")) for frame, _ in traceback.walk_tb(error.__traceback__)]
+    module = modules[-1] if modules else ""
+    return not error.filename and any(module == each or module.startswith(f"{each}.") for each in _PRINTERS)

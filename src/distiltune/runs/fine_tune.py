@@ -12,7 +12,7 @@ from typing import Any
 
 from distiltune.coach.sickness import Advice
 from distiltune.coach.watching import Coach
-from distiltune.errors import RecipeError, TrainingError
+from distiltune.errors import RecipeError, TrainingError, is_of_printing
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.report.short_html import advice_list, block, epochs_table, line, loss_curve
@@ -281,7 +281,7 @@ def _logged_run(writing: _Writing) -> FineTuned:
         outcome = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
         with suppress(TrainingError):  # a full disk has been said already
             writing.log.write("end", outcome=outcome, error=str(error))
-        if isinstance(error, OSError):
+        if isinstance(error, OSError) and not is_of_printing(error):
             raise TrainingError(
                 f"The run directory cannot be written: {error.strerror or error}.",
                 where=str(error.filename or writing.run.path),

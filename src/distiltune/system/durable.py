@@ -21,7 +21,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final, TextIO
 
-from distiltune.errors import DistiltuneError
+from distiltune.errors import DistiltuneError, is_of_printing
 
 CHECKSUMS: Final = "SHA256SUMS"
 """The file of a directory that holds the checksum of each other one, as `sha256sum` writes and checks it."""
@@ -55,6 +55,8 @@ def writing_to(
     try:
         yield
     except OSError as error:
+        if is_of_printing(error):
+            raise
         raise kind(f"{what} cannot be written: {error.strerror or error}.", where=str(output), fix=fix) from error
 
 
