@@ -410,7 +410,7 @@ def _slow_writing(folder: Path) -> Callable[[], None]:
             (folder / "writing").touch()
             time.sleep(60)
 
-        evaluation.write_whole = slow  # type: ignore[assignment]
+        vars(evaluation)["write_whole"] = slow
 
     return prepare
 
