@@ -35,6 +35,17 @@ def test_what_stops_it_waits_until_answers_are_given() -> None:
     assert "proxy_read_timeout 70s" in (DEPLOY / "nginx.conf").read_text(encoding="utf-8")
 
 
+def test_caddy_keeps_the_metrics_to_itself() -> None:
+    """Seen in Caddy 2.6: outside of a `handle`, `respond` is sorted behind `handle_path`, which answers first."""
+    lines = (DEPLOY / "Caddyfile").read_text(encoding="utf-8").splitlines()
+    assert lines[lines.index("\thandle /tools/ask/metrics {") + 1].strip() == "respond 403"
+    if shutil.which("caddy") is None:
+        return
+    command = ["caddy", "adapt", "--config", str(DEPLOY / "Caddyfile"), "--adapter", "caddyfile"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.index('"status_code":403') < done.stdout.index('"reverse_proxy"')
+
+
 def test_the_unit_is_one_that_systemd_takes(tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         pytest.skip("needs systemd")

@@ -117,6 +117,29 @@ def test_the_loss_watches_where_the_validation_set_cannot_tell_scores_apart() ->
     assert (few, enough) == ("validation_loss", "f1")
 
 
+TEXTS = Situation("text-classification", 160, 45, 45, 80, "accuracy", has_spread=True)
+
+
+@pytest.mark.parametrize(
+    ("situation", "settings", "choice"),
+    [
+        (TEXTS, {}, "within_error"),
+        (replace(TEXTS, n_validation=ENOUGH_TO_SCORE - 1), {}, "best"),  # by the loss
+        (replace(TEXTS, has_spread=False), {}, "best"),
+        (TEXTS, {"monitor": "validation_loss"}, "best"),
+        (TEXTS, {"epoch_choice": "best"}, "best"),
+        (TEXTS, {"base": "classic"}, "best"),
+        (replace(TEXTS, task="question-answering", decisive="f1"), {}, "best"),
+    ],
+)
+def test_texts_and_words_are_given_the_latest_epoch_within_chance(
+    situation: Situation, settings: dict[str, Any], choice: str
+) -> None:
+    recipe, chosen = fitted(Recipe(task=situation.task, **settings), situation)
+    assert recipe.epoch_choice == choice
+    assert ("the latest epoch within chance of the best accuracy" in "".join(chosen.lines())) == (choice != "best")
+
+
 def test_what_the_rule_is_still_to_choose_is_in_no_file() -> None:
     text = Recipe(task="question-answering", epochs=3).to_toml()
     assert "epochs = 3" in text

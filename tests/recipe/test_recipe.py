@@ -171,6 +171,7 @@ EXCLUSIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({**QA, "max_length": 64}, ("max_length", "stride", "64", "128")),
     ({"train_questions": 5, "train_examples": 5}, ("train_questions", "train_examples")),
     ({"validation_questions": 5, "validation_examples": 9}, ("validation_questions", "validation_examples")),
+    ({"epoch_choice": "within_error"}, ("epoch_choice", "validation_loss")),
     *(
         ({"validation_share": 0.0, name: value}, (name, "validation names none", "validation_share"))
         for name, value in (("patience", 2), ("monitor", "f1"), ("min_change", 0.1))

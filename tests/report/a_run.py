@@ -139,6 +139,7 @@ def a_run(n_epochs: int = 5, *, validation: bool = True, max_window_tokens: int 
         plan=StepPlan.of([500] * n_epochs),
         best_epoch=best,
         monitor="validation_loss",
+        epoch_choice="best",
         final_metrics=epochs[best].validation,
         train_seconds=600.0 * n_epochs,
         validation_seconds=30.5 * n_epochs,

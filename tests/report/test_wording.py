@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,8 @@ def test_why_the_model_is_from_this_epoch() -> None:
     assert best_epoch_sentence(a_run(5)) == (
         "The model is from epoch 2, the best by validation loss, of 5 run (counted from 0)."
     )
+    within = replace(a_run(5), monitor="macro_f1", epoch_choice="within_error")
+    assert "from epoch 2, the latest within a standard error of the best by macro f1, of" in best_epoch_sentence(within)
     assert best_epoch_sentence(a_run(3, validation=False)) == (
         "The model is from epoch 2, the last one, since there was no validation data, of 3 run (counted from 0)."
     )

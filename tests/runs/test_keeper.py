@@ -13,7 +13,7 @@ from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import BadSteps, Files, Judgement, RunKeeper
 from distiltune.training.checkpoint import read_checkpoint, read_weights
 from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
-from distiltune.training.early_stopping import BestEpoch, Better
+from distiltune.training.early_stopping import BestEpoch, Better, Spread
 from distiltune.training.interruption import Interruption
 from distiltune.training.loop import EpochReport, LoopState, StepReport
 from distiltune.training.optimiser import Adam
@@ -43,7 +43,15 @@ class Listener(Quiet):
 class Run:
     """A keeper on a new run directory, with a model whose one weight is the number of the epoch."""
 
-    def __init__(self, path: Path, *, monitor: str = "validation_loss", better: Better = "lower", patience: int = 0):
+    def __init__(
+        self,
+        path: Path,
+        *,
+        monitor: str = "validation_loss",
+        better: Better = "lower",
+        patience: int = 0,
+        spread: Spread | None = None,
+    ):
         self.directory = RunDirectory(path)
         self.directory.create(overwrite=False)
         self.model = torch.nn.Linear(1, 1, bias=False)
@@ -58,7 +66,7 @@ class Run:
         self.keeper = RunKeeper(
             Files(self.directory, self.log, self.checkpointer),
             self.listener,
-            BestEpoch(better),
+            BestEpoch(better, spread=spread),
             Judgement(monitor, patience),
             Interruption(),
             BadSteps(False, lambda features: [], ""),
@@ -121,6 +129,15 @@ def test_the_monitor_says_what_is_best(tmp_path: Path) -> None:
     assert run.keeper.best_epoch() == 0
 
 
+def test_a_later_epoch_that_chance_does_not_tell_from_the_best_is_kept_and_said(tmp_path: Path) -> None:
+    run = Run(tmp_path / "run", monitor="f1", better="higher", spread=Spread(100))
+    run.epochs([0.5, 0.8, 0.78, 0.7], metric="f1")
+    assert (run.keeper.best_epoch(), run.weight("best-epoch-2"), run.predictions) == (2, 2.0, 2)
+    assert run.keeper.why_best() == "f1 0.7800, the latest within a standard error of the best, 0.8000"
+    state = read_checkpoint(run.directory.checkpoints / "step-00000028-epochs-4").state
+    assert state["best"] == {"epoch": 2, "value": 0.78, "top": 0.8, "n_since": 2}
+
+
 def test_without_validation_the_last_epoch_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path / "run")
     run.epochs([None] * 3)
@@ -133,7 +150,7 @@ def test_it_stops_when_the_patience_is_spent_and_says_so(tmp_path: Path) -> None
     assert run.epochs([1.0, 0.5, 2.0, 0.5]) == [True, True, True, False]
     (note,) = run.listener.notes
     assert "epoch 3" in note
-    assert "epoch 1 is the best" in note
+    assert "epoch 1 is kept" in note
     (event,) = [line for line in read_log(run.directory.log) if line["kind"] == "event"]
     assert (event["event"], event["message"]) == ("early_stop", note)
 

@@ -201,6 +201,43 @@ def test_it_is_served(made: Made) -> None:
         assert client.post("/api/text?kind=text", content=b"some words").json()["text"] == "some words"
 
 
+def test_the_client_of_hugging_face_is_answered_in_its_form(made: Made) -> None:
+    hub = pytest.importorskip("huggingface_hub")
+    pytest.importorskip("fastapi", reason="needs the extra `serve`")
+    from distiltune.serving.batching import BatchSettings
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.site import Site
+    from tests.serving.in_thread import serve_in_thread
+
+    entry, text = ENTRIES[made.task], "ada sees rome . ben likes oslo"
+    app = entry.needed(entry.server)(str(made.run.model), "mine", Limits(), BatchSettings(), {"threads": 1})
+    running = serve_in_thread(Site({"": app}, Limits()))
+    try:
+        asked = hub.InferenceClient(model=f"{running.url}/api/predictions")
+        if made.task == TASKS[0]:
+            (ours,) = TextClassifier(made.run.model)([text])
+            scores = {each.label: each.score for each in asked.text_classification(text)}
+            assert scores == pytest.approx(dict(ours.scores), abs=1e-5)
+            assert next(iter(scores)) == ours.labels[0]
+        else:
+            (entities,) = EntityMarker(made.run.model)([text])
+            assert entities
+            assert [
+                (each.entity_group, each.start, each.end, each.word) for each in asked.token_classification(text)
+            ] == [(each.label, each.start, each.end, each.text) for each in entities]
+        address = f"{running.url}/api/predictions"
+        session = hub.get_session()
+        many = session.post(address, json={"inputs": [text, "ada"], "parameters": {}}).json()
+        assert [type(each) for each in many] == [list, list]
+        refused: list[Any] = [{"inputs": []}, {"inputs": 3}, {"inputs": text, "parameters": {"top_k": 1}}]
+        for bad in refused:
+            answer = session.post(address, json=bad)
+            assert answer.status_code == 422
+            assert answer.json()["where"].startswith(("body.inputs", "body.parameters"))
+    finally:
+        running.stop()
+
+
 def test_a_setting_of_another_task_is_not_served(made: Made, call: Callable[..., str]) -> None:
     """Also where it is given as it is by default, since it would be handed on."""
     said = call("serve", made.run.directory, "--max-answer-tokens", 30, code=2)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.early_stopping import BestEpoch, Spread
 
 
 def after_all(values: Iterable[float], best: BestEpoch) -> BestEpoch:
@@ -74,3 +74,45 @@ def test_without_a_smallest_change_it_is_the_first_of_the_best(values: list[floa
     best = after_all(values, BestEpoch("lower" if better == "lower" else "higher"))
     assert best.epoch == values.index(wanted)
     assert best.n_since == len(values) - 1 - best.epoch
+
+
+@pytest.mark.parametrize(
+    ("values", "n", "epoch"),
+    [
+        ([0.5, 0.80, 0.78], 100, 2),  # the standard error of 0.8 of 100 is 0.04
+        ([0.5, 0.80, 0.75], 100, 1),
+        ([0.5, 0.80, 0.78], 10_000, 1),  # 0.004
+        ([0.5, 0.80, 0.77, 0.83, 0.70, 0.80], 100, 5),
+        ([0.80, 0.77, 0.74], 100, 1),  # held against the best, not against the one kept
+        ([0.80, math.nan, 0.78, math.nan], 100, 2),
+        ([0.0, 0.0], 100, 1),
+        ([1.0, 0.99], 100, 0),
+        ([math.nan], 100, -1),
+    ],
+)
+def test_within_chance_of_the_best_the_latest_is_kept(values: list[float], n: int, epoch: int) -> None:
+    assert after_all(values, BestEpoch("higher", spread=Spread(n))).epoch == epoch
+    as_percent = after_all([100 * value for value in values], BestEpoch("higher", spread=Spread(n, 100.0)))
+    assert as_percent.epoch == epoch
+
+
+def test_patience_is_of_improvements_also_where_a_later_epoch_is_kept() -> None:
+    best = after_all([0.80, 0.79, 0.79], BestEpoch("higher", spread=Spread(100)))
+    assert (best.epoch, best.value, best.top, best.n_since) == (2, 0.79, 0.80, 2)
+    assert best.should_stop(2)
+
+
+def test_a_correlation_varies_as_fisher_says() -> None:
+    spread = Spread(103, kind="correlation")
+    assert spread.standard_error(0.6) == pytest.approx(0.064)
+    assert Spread(3, kind="correlation").standard_error(0.6) == 1.0
+
+
+@given(st.lists(st.floats(0, 1), min_size=1), st.integers(1, 5))
+def test_what_is_remembered_goes_on_alike(values: list[float], n: int) -> None:
+    rule = BestEpoch("higher", spread=Spread(n))
+    whole, half = after_all(values, rule), len(values) // 2
+    again = rule.remembering(after_all(values[:half], rule).memory())
+    for epoch, value in enumerate(values[half:], half):
+        again = again.after(epoch, value)
+    assert again == whole

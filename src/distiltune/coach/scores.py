@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+
+from distiltune.training.early_stopping import Kind, Spread
 
 Z = 2.576
 """Of an interval of 99 %, and not 95: what is held against it is the best of several epochs and several scores."""
@@ -33,8 +34,13 @@ class BlindScore:
     value: float
     n: float
     whole: float = 1.0
-    kind: Literal["share", "correlation"] = "share"
+    kind: Kind = "share"
     who: str = "knowing nothing"
+
+    @property
+    def spread(self) -> Spread:
+        """How far chance carries this score."""
+        return Spread(self.n, self.whole, self.kind)
 
     @property
     def reach(self) -> float:

@@ -68,6 +68,7 @@ class Settings(TypedDict, total=False):
     soft_weight: float
     monitor: str
     monitor_better: Literal["auto", "higher", "lower"]
+    epoch_choice: Literal["best", "within_error"]
     patience: int
     min_change: float
     evaluation_tokens: int

@@ -29,6 +29,7 @@ class Situation:
         n_validation: examples to evaluate on, 0 for none.
         decisive: the metric that says which of two models is better, "" if only the loss does.
         adapters: whether adapters are trained beside layers that stay as they are (LoRA).
+        has_spread: whether it is known how far chance carries that metric.
 
     """
 
@@ -39,6 +40,7 @@ class Situation:
     n_validation: int
     decisive: str
     adapters: bool = False
+    has_spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +60,12 @@ class Chosen:
         """Two sentences for the user: what was chosen, and why; none if everything was given."""
         if not self.settings:
             return ()
-        chosen = ", ".join(
-            f"{words} {_shown(self.settings[name])}" for name, words in _WORDS.items() if name in self.settings
-        )
+        words = {
+            name: f"{words} {_shown(self.settings[name])}" for name, words in _WORDS.items() if name in self.settings
+        }
+        if self.settings.get("epoch_choice") == "within_error":
+            words["monitor"] = f"the latest epoch within chance of the best {_shown(self.situation.decisive)}"
+        chosen = ", ".join(words.values())
         here = self.situation
         what = f"{here.task.replace('-', ' ')} with {'adapters beside ' if here.adapters else ''}a model"
         why = f"{what} {here.width} wide, {here.batches:,} batches"
@@ -111,6 +116,10 @@ EPOCHS_POWER: Final = 0.4
 FEWEST_EPOCHS: Final = 2
 MOST_EPOCHS: Final = 40
 
+KEEP_LATEST: Final = frozenset({"text-classification", "token-classification"})
+"""Tasks of which the latest epoch is kept that chance does not tell from the best. Questions get worse in late epochs
+by less than their validation data show."""
+
 WARMUP_OF_SHORT: Final = 0.1
 WARMUP_OF_LONG: Final = 0.06
 """Shares of the steps; a schedule is long from 2,000 on."""
@@ -138,12 +147,15 @@ def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
     epochs = fitting_epochs(situation.task, situation.batches) if "epochs" in recipe.open else recipe.epochs
     n_steps = epochs * situation.steps_per_epoch
     scored = situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE
+    monitor = situation.decisive if scored and "monitor" in recipe.open else recipe.monitor
+    by_score = situation.task in KEEP_LATEST and situation.has_spread and monitor == situation.decisive
     wanted: dict[str, Any] = {
         "learning_rate": max(_rate(situation, n_steps), recipe.end_learning_rate),
         "epochs": epochs,
         "warmup_share": WARMUP_OF_SHORT if n_steps < 2_000 else WARMUP_OF_LONG,
         "max_gradient_norm": 1.0,
-        "monitor": situation.decisive if scored else recipe.monitor,
+        "monitor": monitor,
+        "epoch_choice": "within_error" if by_score else "best",
     }
     chosen = {name: wanted[name] for name in recipe.open}
     return recipe.with_changes(**chosen), Chosen(chosen, situation)

@@ -38,7 +38,7 @@ _A_RECIPE = "give `auto`, `classic`, or a file of lines such as `epochs = 2`, as
 NAMED: tuple[str, ...] = get_args(EngineSettings.model_fields["base"].annotation)
 """The recipes that have a name."""
 
-BY_RULE: Final = ("learning_rate", "epochs", "warmup_share", "max_gradient_norm", "monitor")
+BY_RULE: Final = ("learning_rate", "epochs", "warmup_share", "max_gradient_norm", "monitor", "epoch_choice")
 """The settings that `recipe.auto` chooses where they are not given."""
 
 MONITORS: dict[str, Better] = {name: better for entry in TASKS.values() for name, better in entry.watchable.items()}
@@ -183,9 +183,11 @@ class Recipe(AllSettings):
     def _can_watch(self) -> None:
         if self.monitor_better != "auto" and self.monitor not in self.metrics:
             raise ValueError(f"monitor_better is of metrics of your own, and monitor is {self.monitor!r}")
+        if self.epoch_choice == "within_error" and (self.monitor.endswith("loss") or self.monitor in self.metrics):
+            raise ValueError(f"epoch_choice 'within_error' is of a score of the task, and monitor is {self.monitor!r}")
         if self.validation or self.validation_share or self.folds:
             return
-        for name in ("monitor", "metrics", "patience", "min_change"):
+        for name in ("monitor", "metrics", "epoch_choice", "patience", "min_change"):
             value = getattr(self, name)
             if value != type(self).model_fields[name].default:
                 raise ValueError(

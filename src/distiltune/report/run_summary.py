@@ -69,6 +69,7 @@ class RunSummary:
         plan: how many steps each epoch has, which places the log lines between the epochs.
         best_epoch: number of the epoch that the model directory holds.
         monitor: the recipe's ``monitor``, which chose it; without validation data the last epoch is kept.
+        epoch_choice: the recipe's, how near to the best it may be.
         final_metrics: all metrics of the best epoch on the validation data; empty without such data.
         train_seconds: spent in training steps, all epochs.
         validation_seconds: spent in evaluations, all epochs.
@@ -104,6 +105,7 @@ class RunSummary:
     plan: StepPlan
     best_epoch: int
     monitor: str
+    epoch_choice: str
     final_metrics: Mapping[str, float]
     train_seconds: float
     validation_seconds: float

@@ -135,7 +135,9 @@ def best_epoch_sentence(summary: RunSummary) -> str:
     if summary.validation is None or not summary.final_metrics:
         why = "the last one, since there was no validation data"
     else:
-        why = f"the best by {summary.monitor.replace('_', ' ')}"
+        within = summary.epoch_choice == "within_error"
+        why = "the latest within a standard error of the best" if within else "the best"
+        why += f" by {summary.monitor.replace('_', ' ')}"
     return f"The model is from epoch {summary.best_epoch}, {why}, of {len(summary.epochs)} run (counted from 0)."
 
 

@@ -90,7 +90,7 @@ class Follower:
     def remember(self, state: Mapping[str, Any]) -> None:
         """Take up what the checkpoint that is resumed knows."""
         self.epochs = [EpochReport(**report) for report in state["epochs"]]
-        self.best = BestEpoch(**state["best"])
+        self.best = self.best.remembering(state["best"])
 
     def on_step(self, report: StepReport) -> None:
         """Nothing to do."""
@@ -162,7 +162,7 @@ class RunKeeper:
         """Take up what the checkpoint that is resumed knows."""
         self.epochs = [EpochReport(**report) for report in state["epochs"]]
         self.steps = [StepReport(**report) for report in state["steps"]]
-        self._best = BestEpoch(**state["best"])
+        self._best = self._best.remembering(state["best"])
 
     @property
     def is_finished(self) -> bool:
@@ -220,7 +220,7 @@ class RunKeeper:
         if self.is_finished:
             message = (
                 f"stopped after epoch {report.epoch}: {self._judgement.monitor} has not improved for "
-                f"{self._best.n_since} epoch(s); epoch {self._best.epoch} is the best"
+                f"{self._best.n_since} epoch(s); epoch {self._best.epoch} is kept"
             )
             self._log.write("event", event="early_stop", message=message)
         if is_best:
@@ -261,7 +261,10 @@ class RunKeeper:
         """Why that epoch, in words."""
         if not self.epochs[-1].validation:
             return "the last epoch; there is no validation data to choose by"
-        return f"best {self._judgement.monitor}: {self._best.value:.4f}"
+        kept, name = self._best, self._judgement.monitor
+        if kept.value == kept.top:
+            return f"best {name}: {kept.value:.4f}"
+        return f"{name} {kept.value:.4f}, the latest within a standard error of the best, {kept.top:.4f}"
 
     def _save(self, state: LoopState) -> None:
         self._checkpointer.save(
@@ -269,7 +272,7 @@ class RunKeeper:
             self._best.epoch,
             {
                 "loop": asdict(state),
-                "best": asdict(self._best),
+                "best": self._best.memory(),
                 "epochs": [asdict(report) for report in self.epochs],
                 "steps": [asdict(report) for report in self.steps],
                 "log_bytes": self._log.n_bytes,

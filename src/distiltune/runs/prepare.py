@@ -51,12 +51,12 @@ from distiltune.system.device import (
     set_threads,
     usable_cores,
 )
-from distiltune.tasks.base import Dataset, Lesson, Task
+from distiltune.tasks.base import Coached, Dataset, Lesson, Task
 from distiltune.tasks.labels import labels_of
 from distiltune.tasks.own import NOTHING_OWN, Own
 from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import Processes, check_same, in_turn
-from distiltune.training.early_stopping import BestEpoch
+from distiltune.training.early_stopping import BestEpoch, Spread
 from distiltune.training.objective import TableColumn
 from distiltune.training.parameters import freeze
 from distiltune.training.plan import StepPlan
@@ -84,6 +84,7 @@ class PreparedRun:
     lesson: Lesson[Any]
     surroundings: Mapping[str, Any]
     chosen: Chosen
+    choice: BestEpoch
     warm_up: WarmUp | None = None
     resumed: Resumed | None = None
     own: Own = NOTHING_OWN
@@ -103,11 +104,6 @@ class PreparedRun:
     def validation(self) -> Dataset | None:
         """What it is evaluated on after each epoch, None if there is nothing."""
         return self.lesson.validation
-
-    @property
-    def choice(self) -> BestEpoch:
-        """How the best epoch is chosen, before the first."""
-        return BestEpoch(self.recipe.better, self.recipe.min_change)
 
     @property
     def table(self) -> tuple[TableColumn, ...]:
@@ -166,7 +162,8 @@ def prepare(
         lesson = _with_others(own.lesson(opened.lesson(loaded)), recipe, loaded, device)
     _check_weights(lesson.features)
     seed_dropout(device, recipe.seed, here.rank)
-    recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson))
+    spreads = spreads_of(lesson)
+    recipe, chosen = fitted(recipe, _situation(recipe, loaded, lesson, spreads))
     warm_up = warm_up_of(recipe, lesson)
     plan = step_plan(loop_settings(recipe), len(lesson.features), warm_up)
     _check_warmup(recipe, min(stages(plan, warm_up, recipe)))
@@ -190,6 +187,7 @@ def prepare(
         lesson,
         around,
         chosen,
+        _choice(recipe, spreads),
         warm_up,
         own=own,
     )
@@ -212,7 +210,28 @@ def _set_machine(recipe: Recipe, here: Processes) -> None:
     seed_everything(recipe.seed)
 
 
-def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any]) -> Situation:
+def spreads_of(lesson: Lesson[Any]) -> dict[str, Spread]:
+    """Metric of the validation data → how far chance carries it, of those that the task can say it of."""
+    if lesson.validation is None or not isinstance(lesson.task, Coached):
+        return {}
+    blind = lesson.task.blind_scores(lesson.training, lesson.validation)
+    return {each.metric: each.spread for each in blind if each.n > 0}
+
+
+def _choice(recipe: Recipe, spreads: Mapping[str, Spread]) -> BestEpoch:
+    """How the best epoch is chosen, before the first."""
+    if recipe.epoch_choice == "best":
+        return BestEpoch(recipe.better, recipe.min_change)
+    if recipe.monitor not in spreads:
+        raise RecipeError(
+            f"How far chance carries {recipe.monitor} is not known, so no epoch can be within that of the best.",
+            where="recipe: epoch_choice",
+            fix=f"leave it out, or watch one of these: {', '.join(spreads)}" if spreads else "leave it out",
+        )
+    return BestEpoch(recipe.better, recipe.min_change, spreads[recipe.monitor])
+
+
+def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any], spreads: Mapping[str, Spread]) -> Situation:
     """What the rule looks at: of the data the training's own, whatever else is read before them."""
     decisive, n_own = lesson.task.guide({}).decisive, len(lesson.training.features)
     return Situation(
@@ -223,6 +242,7 @@ def _situation(recipe: Recipe, loaded: LoadedModel, lesson: Lesson[Any]) -> Situ
         n_validation=lesson.validation.n_examples if lesson.validation is not None else 0,
         decisive=decisive,
         adapters=recipe.lora_rank > 0,
+        has_spread=decisive in spreads,
     )
 
 

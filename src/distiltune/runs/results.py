@@ -123,6 +123,7 @@ def _summary(
         plan=prepared.plan,
         best_epoch=best,
         monitor=recipe.monitor,
+        epoch_choice=recipe.epoch_choice,
         final_metrics=epochs[best].validation,
         train_seconds=sum(epoch.train_seconds for epoch in epochs),
         validation_seconds=sum(epoch.validation_seconds for epoch in epochs),

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.resources.abc import Traversable
 from typing import Annotated, Any, Final, Protocol, TypeVar
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, create_model
 from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
@@ -26,12 +26,13 @@ from distiltune.serving.asking import (
     json_example,
     outputs_in_time,
     sample_texts,
+    took_too_long,
     unless_gone,
 )
 from distiltune.serving.batching import BatchSettings, DynamicBatcher, Job, Output
 from distiltune.serving.corrections import Correctable
 from distiltune.serving.gate import Limits
-from distiltune.serving.server import PROBLEMS, TooMuchError, json_only, make_app
+from distiltune.serving.server import PROBLEMS, TAGS, TooMuchError, json_only, make_app
 
 MAX_TEXTS: Final = 64
 MAX_WINDOWS: Final = 4_096
@@ -40,6 +41,22 @@ MAX_WINDOWS: Final = 4_096
 _LESS: Final = "send less text at once"
 
 OneText = Annotated[str, Field(min_length=1, pattern=NOT_BLANK)]
+
+
+class HuggingFaceTextsIn(BaseModel):
+    """Texts as Hugging Face's own servers take them; they are answered in their form."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    inputs: OneText | Annotated[list[OneText], Field(min_length=1, max_length=MAX_TEXTS)]
+    parameters: Annotated[
+        dict[str, None] | None, Field(description="None is taken: how texts are read is the model's.")
+    ] = None
+
+    @property
+    def texts(self) -> list[str]:
+        """All of them."""
+        return [self.inputs] if isinstance(self.inputs, str) else self.inputs
 
 
 class PreparedTexts(Protocol):
@@ -89,6 +106,8 @@ class TextService:
         labels: what it can say.
         text: the type of a text in a request.
         result: the form of what is said of one.
+        hugging_face: what is said of the texts, and whether one was sent by itself → the same as Hugging Face's servers
+            say it.
         can_decline: whether it may be that nothing is said of a text.
         page: a folder with ``index.html`` and the files that it names.
         correctable: how what is said can be set right; None: it cannot.
@@ -100,6 +119,7 @@ class TextService:
     labels: Sequence[str]
     text: Any
     result: type[BaseModel]
+    hugging_face: Callable[[Sequence[Mapping[str, Any]], bool], list[Any]]
     can_decline: bool
     page: Traversable
     correctable: Correctable | None = None
@@ -177,6 +197,8 @@ def _router(
         finally:
             if job is not None:
                 job.cancel()
+        if isinstance(asked, HuggingFaceTextsIn):
+            return _in_their_form(service, asked, found, limits)
         return {
             "results": found,
             "complete": None not in found,
@@ -198,6 +220,27 @@ def _router(
     return router
 
 
+def _in_their_form(
+    service: TextService, asked: HuggingFaceTextsIn, found: Sequence[dict[str, Any] | None], limits: Limits
+) -> list[Any]:
+    """What is said of each text in Hugging Face's form, which has no place for one that was not read in time.
+
+    Raises:
+        AnswerTimeoutError: if a text was not read in time.
+
+    """
+    known = [each for each in found if each is not None]
+    if len(known) < len(found):
+        raise took_too_long(limits, _LESS)
+    return service.hugging_face(known, isinstance(asked.inputs, str))
+
+
+def _whose(value: object) -> str:
+    """Which of `TAGS` a body is of."""
+    theirs = isinstance(value, HuggingFaceTextsIn) or (isinstance(value, Mapping) and "inputs" in value)
+    return TAGS[1] if theirs else TAGS[0]
+
+
 def _forms(service: TextService) -> tuple[Any, Any]:
     """The forms of a request and of its answer."""
     strict = ConfigDict(strict=True, extra="forbid")
@@ -213,7 +256,8 @@ def _forms(service: TextService) -> tuple[Any, Any]:
         can_decline=(bool, Field(description="Whether it may be that nothing is said of a text.")),
         seconds=(float, ...),
     )
-    return texts_in, results_out
+    ours, theirs = Annotated[texts_in, Tag(TAGS[0])], Annotated[HuggingFaceTextsIn, Tag(TAGS[1])]
+    return Annotated[ours | theirs, Discriminator(_whose)], results_out | list[Any]
 
 
 def _n_characters(text: str | Sequence[str]) -> int:

@@ -242,6 +242,9 @@ class EngineSettings(BaseModel):
     """What decides which epoch is best; `model/` holds that one. Any figure of the validation data."""
     monitor_better: Annotated[Literal["auto", "higher", "lower"], BEST_EPOCH] = "auto"
     """Which way a metric of your own is better, if `monitor` names one; `auto`: higher. Of all others it is known."""
+    epoch_choice: Annotated[Literal["best", "within_error"], BEST_EPOCH] = "best"
+    """`best`: the epoch with the best `monitor`; `within_error`: the latest whose score is within a standard error of
+    that, which so few examples do not tell from it."""
     patience: Annotated[Count, BEST_EPOCH] = 0
     """Stop after this many epochs without an improvement of `monitor` (0: never)."""
     min_change: Annotated[float, Field(ge=0.0), BEST_EPOCH] = 0.0

@@ -46,6 +46,16 @@ class RightLabelsIn(BaseModel):
     number: Annotated[float | None, Field(description="Of a model of numbers: the right one.")] = None
 
 
+def hugging_face_out(results: Sequence[Mapping[str, Any]], is_one: bool) -> list[list[dict[str, Any]]]:
+    """A list for each text, also for one, of all labels with their scores, the likeliest first; or of a number."""
+    return [
+        [{"label": "number", "score": each["number"]}]
+        if each["number"] is not None
+        else [{"label": label, "score": score} for label, score in each["scores"].items()]
+        for each in results
+    ]
+
+
 def correction_row(correction: RightLabelsIn, targets: Targets) -> dict[str, Any]:
     """The row that `train` reads.
 
@@ -134,6 +144,7 @@ def model_app(classifier: TextClassifier, name: str, limits: Limits, batches: Ba
         classifier.labels,
         OneText | Pair,
         LabelsOut,
+        hugging_face_out,
         can_decline,
         page,
         _correctable(classifier.targets),

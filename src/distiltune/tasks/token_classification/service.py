@@ -58,6 +58,21 @@ class RightEntitiesIn(BaseModel):
     entities: Annotated[list[EntityIn], Field(description="All of them; none: there is nothing to mark.")]
 
 
+_KEPT = ("score", "start", "end")
+
+
+def hugging_face_out(results: Sequence[Mapping[str, Any]], is_one: bool) -> list[Any]:
+    """The entities of each text, a list each; of one that was sent by itself, its entities."""
+    said = [
+        [
+            {"entity_group": each["label"], "word": each["text"], **{name: each[name] for name in _KEPT}}
+            for each in result["entities"]
+        ]
+        for result in results
+    ]
+    return said[0] if is_one else said
+
+
 def correction_row(correction: RightEntitiesIn, labels: Sequence[str]) -> dict[str, Any]:
     """The row that `train` reads.
 
@@ -121,5 +136,7 @@ def model_app(marker: EntityMarker, name: str, limits: Limits, batches: BatchSet
     labels = tuple(marker.labels)
     example = {"text": "Ada Byron signs.", "entities": [{"start": 0, "end": 9, "label": next(iter(labels), "")}]}
     correctable = Correctable(RightEntitiesIn, lambda correction: [correction_row(correction, labels)], example)
-    offered = TextService("token-classification", labels, OneText, EntitiesOut, True, page, correctable)
+    offered = TextService(
+        "token-classification", labels, OneText, EntitiesOut, hugging_face_out, True, page, correctable
+    )
     return texts_app(_Model(marker), offered, name, limits, batches)
