@@ -27,3 +27,9 @@ def test_so_many_rejected_rows_as_no_memory_should_hold_are_an_error(monkeypatch
     with pytest.raises(DataError, match="More than 3 rows cannot be used; the last: is null") as caught:
         findings.extend([RowFinding("rejected", "not_a_row", "a.json#3", "", "is null.")])
     assert caught.value.where == "a.json#3"
+
+
+def test_what_a_finding_says_can_be_written() -> None:
+    """A column may be called by half of a surrogate pair, which JSON can hold."""
+    finding = RowFinding("decided", "columns_unused", "a.jsonl", "", "Columns not used: \ud800, é.")
+    assert finding.message == "Columns not used: \\ud800, é."

@@ -35,6 +35,11 @@ class RowFinding:
     row_id: str
     message: str
 
+    def __post_init__(self) -> None:
+        """Names and values in the message may hold lone surrogates, which nothing can be written with."""
+        if not self.message.isascii():
+            object.__setattr__(self, "message", self.message.encode("utf-8", "backslashreplace").decode())
+
     def as_json(self) -> dict[str, str]:
         """The finding as one line of ``rejected.jsonl`` or of the log."""
         return {

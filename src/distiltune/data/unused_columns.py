@@ -26,6 +26,7 @@ _PARTS: Final = frozenset(["train", "training", "test", "dev", "val", "valid", "
 _BEGINNINGS: Final = ("start", "begin")
 _SHOWN_COLUMNS: Final = 12
 _SHOWN_VALUES: Final = 4
+_SHOWN_CHARACTERS: Final = 60
 
 SeenColumns = dict[str, dict[str, None] | None]
 """The columns of a file's flat rows; of those that may say which part a row is of, the first few values, else None."""
@@ -57,7 +58,8 @@ def unused_findings(
     if not unused:
         return []
     more = f" and {len(unused) - _SHOWN_COLUMNS} more" if len(unused) > _SHOWN_COLUMNS else ""
-    said = [f"Columns not used: {', '.join(unused[:_SHOWN_COLUMNS])}{more}."]
+    names = [name if len(name) <= _SHOWN_CHARACTERS else f"{name[:_SHOWN_CHARACTERS]}…" for name in unused]
+    said = [f"Columns not used: {', '.join(names[:_SHOWN_COLUMNS])}{more}."]
     seconds = [name for name in unused if _plain(name) in _SECOND_TEXTS]
     if seconds and second_text is not None and second_text[1] not in seen:
         way = f"--columns {columns_text({second_text[0]: seconds[0]})}"
