@@ -85,6 +85,15 @@ def test_the_answerer_runs_it_as_it_runs_torch(exported: Path, people_model: Pat
         )
 
 
+def test_a_fork_has_a_session_of_its_own(exported: Path) -> None:
+    """Of its parent's it has no threads, and would wait for them."""
+    model = OnnxModel(exported / ONNX_FILE, torch.device("cpu"))
+    before, of_parent = model(batch_of([[2, 7, 3]])), model._session
+    model._process -= 1
+    assert torch.equal(model(batch_of([[2, 7, 3]])), before)
+    assert model._session is not of_parent
+
+
 def test_evaluate_takes_it(exported: Path, people_model: Path, data: str) -> None:
     one, other = evaluate(people_model, data, threads=1), evaluate(exported, data, threads=1)
     assert one.metrics == pytest.approx(other.metrics, abs=1e-3)

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,9 +17,10 @@ import torch
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.prepare import prepare
-from distiltune.studies.find_rate import MOST_HELD_OUT, _with_held_out, find_learning_rate
-from distiltune.studies.found_rate import rate_lines
+from distiltune.studies.find_rate import MOST_HELD_OUT, _suggested, _with_held_out, find_learning_rate
+from distiltune.studies.found_rate import FoundRate, rate_lines
 from distiltune.studies.rate_trials import RateTrials
+from distiltune.studies.stretches import TriedRate
 from distiltune.training.distributed import ALONE
 from tests.helpers import TINY, people, write_tiny_model
 
@@ -162,3 +164,13 @@ def test_several_labels_and_numbers_have_a_prior_too(folder: Path, tmp_path: Pat
     assert found.best is not None
     assert found.best.loss < 0.8 * found.prior_loss
     json.dumps(found.as_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize(("others", "is_edge"), [([5e-4], True), ([5e-4, 2e-3], False)])
+def test_a_higher_rate_may_be_better_only_where_none_was_tried(others: list[float], is_edge: bool) -> None:
+    """Also where it was tried for fewer steps than the best one."""
+    best = TriedRate(1e-3, 200, 0.5, None, 1.0)
+    tried = (*(TriedRate(rate, 100, 0.9, None, 1.0) for rate in others), best)
+    nothing: Any = None
+    found = FoundRate(None, "", "", 1e-3, False, nothing, tried, None, 1.0, "", 100, 1_000, 300, 1.0, 1.0)
+    assert ("higher one may be better" in _suggested(found, best).reason) is is_edge

@@ -220,5 +220,5 @@ def test_a_second_training_at_the_same_time_is_refused() -> None:
             second = threads.submit(lambda: alone_in_training().__enter__()).exception()
         assert isinstance(second, TrainingError)
         assert "each in a process of its own" in second.fix
-    with alone_in_training():
+    with alone_in_training(), alone_in_training():
         pass

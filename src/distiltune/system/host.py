@@ -100,7 +100,7 @@ def _after_fork() -> None:
     _WITHIN.lock = threading.Lock()
     _WITHIN.count = _DEPTH.value
     _WITHIN.is_forked = _WITHIN.is_forked or _WITHIN.was_used
-    _TRAINING.lock = threading.Lock()
+    _TRAINING.lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):
@@ -137,7 +137,7 @@ def threads_to_use(n_threads: int) -> int:
 
 @dataclass(slots=True)
 class _Training:
-    lock: threading.Lock = field(default_factory=threading.Lock)
+    lock: Any = field(default_factory=threading.RLock)  # one within another in one thread is put back by `restored`
 
 
 _TRAINING = _Training()
@@ -145,7 +145,7 @@ _TRAINING = _Training()
 
 @contextmanager
 def alone_in_training() -> Iterator[None]:
-    """Only one training at a time: two would draw by turns from the process's random states.
+    """Only one thread trains at a time: two would draw by turns from the process's random states.
 
     Raises:
         TrainingError: if another one is under way in this process.
