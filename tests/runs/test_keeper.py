@@ -123,6 +123,24 @@ def test_the_best_epoch_is_kept_with_its_answers_and_the_last_with_its_optimiser
     assert "validation_loss: 1.0000" in run.keeper.why_best()
 
 
+def test_a_tiny_epoch_is_not_kept_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its end before the evaluation is, where the checkpoint before it is older than a moment, or there is none."""
+    run = Run(tmp_path / "run")
+    checkpoints = run.directory.checkpoints
+    with run.log:
+        run.keeper.before_evaluation(LoopState(epoch=0, step=7))
+        run.checkpointer.wait()
+        assert (checkpoints / "step-00000007-epochs-0").is_dir()
+        run._epoch(0, 3.0, "loss")
+        run.keeper.before_evaluation(LoopState(epoch=1, step=14))
+        run.checkpointer.wait()
+        assert not (checkpoints / "step-00000014-epochs-1").exists()
+        monkeypatch.setattr("distiltune.training.checkpoint_writer.FRESH_S", 0.0)
+        run.keeper.before_evaluation(LoopState(epoch=1, step=14))
+        run.checkpointer.wait()
+    assert (checkpoints / "step-00000014-epochs-1").is_dir()
+
+
 def test_the_monitor_says_what_is_best(tmp_path: Path) -> None:
     run = Run(tmp_path / "run", monitor="f1", better="higher")
     run.epochs([3.0, 1.0, 2.0], metric="f1")

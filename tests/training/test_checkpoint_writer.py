@@ -13,7 +13,7 @@ import torch
 from distiltune.errors import TrainingError
 from distiltune.training import checkpoint_writer as module
 from distiltune.training.checkpoint import Position, Snapshot, read_checkpoint, write_checkpoint
-from distiltune.training.checkpoint_writer import CheckpointFolder, CheckpointInterval, CheckpointWriter
+from distiltune.training.checkpoint_writer import FRESH_S, CheckpointFolder, CheckpointInterval, CheckpointWriter
 from distiltune.training.optimiser import Adam
 
 STATE: dict[str, Any] = {"best": {"epoch": -1}}
@@ -81,6 +81,20 @@ class SlowDisk:
     def write(self, directory: Path, snapshot: Snapshot, files: Mapping[str, bytes] | None = None) -> None:
         assert self.may_end.wait(30)
         write_checkpoint(directory, snapshot, files)
+
+
+def test_one_is_fresh_while_it_is_young_and_there(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    assert not folder.it.is_fresh(), "there is none at the beginning"
+    folder.save(3)
+    folder.it.wait()
+    assert folder.it.is_fresh()
+    folder.now += FRESH_S
+    assert not folder.it.is_fresh()
+    folder.save(4)
+    folder.it.wait()
+    shutil.rmtree(tmp_path / Position(4, 0).name)
+    assert not folder.it.is_fresh()
 
 
 def test_training_goes_on_while_it_is_written_but_not_beyond_the_interval(

@@ -198,11 +198,12 @@ class RunKeeper:
             self._interruption.stop(number)
 
     def before_evaluation(self, state: LoopState) -> None:
-        """Save."""
-        self._save(state)
+        """Save, unless it was done a moment ago: of a tiny epoch two checkpoints may cost more than the epoch."""
+        if not self._checkpointer.is_fresh():
+            self._save(state)
 
     def on_broken_off(self, state: LoopState) -> None:
-        """The state was saved before the evaluation began; if it is gone with its directory, save it again."""
+        """The state was saved before the evaluation began, or shortly before; gone with its directory, it is again."""
         self._checkpointer.wait()
         if not self._checkpointer.is_there():
             self._save(state)

@@ -32,6 +32,9 @@ _BEST: Final = re.compile(r"best-epoch-\d+")
 KEPT: Final = 2
 """Checkpoints on the disk: the last, and the one before it in case that the last turns out to be damaged."""
 
+FRESH_S: Final = 5.0
+"""So young, the last checkpoint stands for the end of an epoch before its evaluation."""
+
 
 @dataclass(frozen=True, slots=True)
 class CheckpointInterval:
@@ -124,6 +127,11 @@ class CheckpointWriter:
         else:
             self.wait()  # which raises what went wrong
         return self._passed(step) >= 0.5
+
+    def is_fresh(self) -> bool:
+        """Whether the last one is on the disk, and so young that going on from it costs less than another."""
+        is_young = not self._is_writing() and self._clock() - self._kept[-1].taken < FRESH_S
+        return is_young and self.is_there()
 
     def save(self, position: Position, best_epoch: int, state: Mapping[str, Any]) -> None:
         """Take a checkpoint now and write it while training goes on.
