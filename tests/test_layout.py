@@ -56,6 +56,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "tasks/question_answering/guide",
     ),
     "report/test_stages.py": ("progress", "report/console"),
+    "runs/test_embed.py": ("model/sentence_transformers_form",),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
@@ -89,6 +90,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/reading",
         "data/rejections",
         "data/values",
+    ),
+    "tasks/question_answering/search/test_folder.py": tuple(
+        f"tasks/question_answering/search/{name}" for name in ("opening", "ranking", "refresh", "store")
     ),
     "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),

@@ -6,6 +6,7 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,9 @@ from distiltune.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from distiltune.tasks.question_answering.answerer import Reply
+    from distiltune.tasks.question_answering.search.folder import Folder
+
+STANDARD_INPUT = "-"
 
 _GIVE_A_TEXT = "give --document FILE, --text TEXT, or pipe a text in"
 _USAGE = 'distiltune ask MODEL --document FILE "A question?"'
@@ -56,8 +60,26 @@ def ask(
     ] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
     passages: Annotated[
-        int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
+        int,
+        typer.Option(min=0, help="Read only this many passages, the likeliest (0: all, or 10 where it is searched)."),
     ] = 0,
+    search: Annotated[
+        str,
+        typer.Option(
+            help="What of many documents is read: `all`; the passages likeliest by `words` (BM25), by `vectors`, by "
+            "`both`; or `auto`, which reads small folders whole and searches others."
+        ),
+    ] = "auto",
+    encoder: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="The model whose sentence vectors are compared; without it, words are."),
+    ] = None,
+    index: Annotated[
+        Path | None,
+        typer.Option(
+            parser=place("--index"), metavar="FILE", help="Keep the index of the documents here, not in the cache."
+        ),
+    ] = None,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
@@ -79,7 +101,13 @@ def ask(
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     for note in _notes_on_questions(questions, all_asked=len(asked), documents=document or []):
         say(error_console(), note)
-    documents = _read_documents(document or [], text, encoding)
+    how = _How(search, encoder, index, given.get("threads", 0))
+    _check_search(how, document or [], passages)
+    documents: str | dict[str, str] | Folder
+    if _is_searched(how, document or [], passages):
+        documents = _open_folder(document or [], how, encoding)
+    else:
+        documents = _read_documents(document or [], text, encoding)
 
     from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
@@ -91,6 +119,75 @@ def ask(
         say_json([reply.as_json() for reply in replies])
         return
     _show(replies, show_others=show_others)
+
+
+@dataclass(frozen=True, slots=True)
+class _How:
+    """What the flags of searching say."""
+
+    search: str
+    encoder: str | None
+    index: Path | None
+    threads: int
+
+
+def _check_search(how: _How, documents: Sequence[str], passages: int) -> None:
+    """Check that the flags of searching go together, and that there is something to search in.
+
+    Raises:
+        RecipeError: naming those that do not.
+
+    """
+    flags = {"--encoder": how.encoder, "--index": how.index}
+    given = [flag for flag, value in flags.items() if value is not None]
+    if how.search == "all" and (given or passages):
+        idle = ", ".join([*given, *(["--passages"] if passages else [])])
+        raise RecipeError("With --search all everything is read.", where=idle, fix=f"leave out {idle}, or --search")
+    if (how.search not in ("auto", "all") or given) and (not documents or STANDARD_INPUT in documents):
+        where = ", ".join([*given, *(["--search"] if how.search != "auto" else [])])
+        fix = "name files or folders with --document; of one text --passages N reads the likeliest passages"
+        raise RecipeError("Only documents in files are searched.", where=where, fix=fix)
+    if how.encoder is not None and how.search == "words":
+        raise RecipeError(
+            "A search by words has no use for vectors.", where="--encoder", fix="leave out one of the two"
+        )
+
+
+def _is_searched(how: _How, documents: Sequence[str], passages: int) -> bool:
+    """Whether an index is made or used; without being asked for only of folders and patterns that are large."""
+    if how.search != "auto":
+        return how.search != "all"
+    if how.encoder is not None or how.index is not None:
+        return True
+    if passages or not documents or STANDARD_INPUT in documents:
+        return False
+    from distiltune.tasks.document_files import find_documents
+    from distiltune.tasks.question_answering.search.folder import READ_WHOLE_CHARACTERS
+
+    found = find_documents(documents).files
+    sizes = (Path(name).stat().st_size for name in found if Path(name).is_file())
+    return not set(documents).issuperset(found) and sum(sizes) > READ_WHOLE_CHARACTERS
+
+
+def _open_folder(documents: Sequence[str], how: _How, encoding: str) -> Folder:
+    """The documents with their index, brought up to date; what there is to say is said."""
+    from distiltune.report.console import working
+    from distiltune.system.names import as_name
+    from distiltune.tasks.question_answering.search.folder import Folder
+
+    console = error_console()
+    with working(console):
+        folder = Folder(
+            [as_name(name, "--document") for name in documents],
+            search="both" if how.search == "auto" and how.encoder is not None else how.search,  # type: ignore[arg-type]
+            encoder=how.encoder,
+            index=how.index,
+            encoding=encoding,
+            threads=how.threads,
+        )
+    for note in folder.notes:
+        say(console, f"warning: {note}" if note.startswith("not read") else f"note: {note}")
+    return folder
 
 
 def _show(replies: Sequence[Reply], *, show_others: bool) -> None:
