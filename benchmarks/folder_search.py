@@ -4,10 +4,10 @@
 
 The passages are contexts of SQuAD v1.1's validation set, drawn by seed and mixed, a file each; the questions are theirs
 as they stand. For each ranking: how often the question's own passage is the first and among the first 5 and 10, exact
-match and F1 of `starter-qa` reading the first 5, and the seconds that finding and reading take a question. Beside it:
-the same with the first 10, with the right passage given, and what the index is worth: its size, the seconds to make it,
-to look for changes where there are none, and to take up one changed file. Each row is in --output as soon as it is
-measured, and is not measured again.
+match and F1 of `starter-qa` reading the first 5 for the first --read questions, and the seconds that finding and
+reading take a question. Beside it: the same with the right passage given, and what the index is worth: its size, the
+seconds to make it, to look for changes where there are none, and to take up one changed file. Each row is in --output
+as soon as it is measured, and is not measured again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine
 from distiltune.tasks.question_answering.metrics import score_answer
 
+PASSAGES: Final = 5
 READER: Final = "starter-qa"
 ENCODERS: Final = {"starter-qa": "starter-qa", "minilm-l6-distilbert": "models/minilm-l6-distilbert"}
 RANKINGS: Final = ("words", *(f"{way} {name}" for name in ENCODERS for way in ("vectors", "both")))
@@ -73,8 +74,9 @@ def write_folder(folder: Path, contexts: Sequence[str]) -> None:
 def open_ranking(ranking: str, folder: Path, shared: Path, threads: int) -> tuple[Folder, float]:
     """The folder searched that way, its index new; → with the seconds that it took to make."""
     way, _, name = ranking.partition(" ")
-    index = folder.with_name(f"{ranking.replace(' ', '-')}.sqlite")
-    index.unlink(missing_ok=True)
+    index = folder.with_name(f"{name or way}.sqlite")
+    if way != "both":  # which finds the vectors of the row before
+        index.unlink(missing_ok=True)
     encoder = None if not name else ENCODERS[name] if name == READER else shared / ENCODERS[name]
     began = time.perf_counter()
     made = Folder(folder, search=way, encoder=encoder, index=index, threads=threads)  # type: ignore[arg-type]
@@ -122,9 +124,8 @@ def measure_ranking(
         **found(folder, asked),
     }
     answerer = Answerer(READER, threads=options.threads)
-    row |= answered(answerer, folder, asked, 5)
+    row |= answered(answerer, folder, asked[: options.read], PASSAGES)
     if ranking == "words":
-        row["first_10"] = answered(answerer, folder, asked, 10)
         row |= changes(folder, options.work / "passages", contexts)
     folder.close()
     return row
@@ -155,13 +156,20 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(options.threads)
     contexts, asked = passages_and_questions(options.shared, options.passages, options.questions)
     write_folder(options.work / "passages", contexts)
-    setting = {"passages": options.passages, "questions": len(asked), "reader": READER, "threads": options.threads}
+    setting = {
+        "documents": options.passages,
+        "questions": len(asked),
+        "read": options.read,
+        "passages_read": PASSAGES,
+        "reader": READER,
+        "threads": options.threads,
+    }
     result: dict[str, Any] = json.loads(options.output.read_text()) if options.output.is_file() else {}
     if result.get("setting") != setting:
         result = {"setting": setting, "rows": {}}
 
     def right_passage() -> dict[str, Any]:
-        return answered(Answerer(READER, threads=options.threads), contexts, asked, 0)
+        return answered(Answerer(READER, threads=options.threads), contexts, asked[: options.read], 0)
 
     rows: dict[str, Callable[[], dict[str, Any]]] = {"right passage": right_passage}
     for ranking in RANKINGS:
@@ -184,6 +192,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "folder-search")
     parser.add_argument("--passages", type=int, default=1_000)
     parser.add_argument("--questions", type=int, default=300)
+    parser.add_argument("--read", type=int, default=100)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--only", nargs="*", choices=("right passage", *RANKINGS))
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results/folder_search.json"))

@@ -14,6 +14,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
     "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
+    "commands/test_asking_folders.py": ("commands/searching",),
     "commands/test_check_names_unused_columns.py": ("data/unused_columns",),
     "commands/test_flags.py": ("settings/other_names",),
     "commands/test_wrong_calls.py": ("commands/naming",),
@@ -91,6 +92,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/serve/test_tool.py": ("commands/tool",),
     "tasks/question_answering/search/test_folder.py": tuple(
         f"tasks/question_answering/search/{name}" for name in ("opening", "ranking", "refresh", "store")
     ),

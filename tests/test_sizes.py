@@ -13,6 +13,7 @@ MORE_PARAMETERS: dict[str, str] = {
     "commands/making.py:make_questions": "a parameter is a flag of the command",
     "commands/models.py:export": "a parameter is a flag of the command",
     "commands/serving.py:serve": "a parameter is a flag of the command",
+    "commands/tool.py:mcp": "a parameter is a flag of the command",
     "commands/training.py:distill": "a parameter is a flag of the command",
     "export/onnx.py:export_onnx": "public; all but two by keyword only, each a flag of `export`",
     "python/making.py:make_questions": "public; all but two by keyword only, each a flag of `make-questions`",
@@ -22,7 +23,6 @@ MORE_PARAMETERS: dict[str, str] = {
     "python/studies.py:cross_validate": "public; all but the recipe by keyword only",
     "python/training.py:fine_tune": "public; all but the recipe by keyword only",
     "runs/fine_tune.py:fine_tune": "the same, with data under names",
-    "tasks/question_answering/search/folder.py:Folder.__init__": "public; all but the documents by keyword only",
     "tasks/question_answering/answerer.py:Answerer.__init__": "public; all but the model by keyword only",
 }
 """What is over a bar, and why. An entry that is no longer needed fails too."""

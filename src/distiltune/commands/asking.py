@@ -6,7 +6,6 @@ import os
 import shlex
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,6 +14,7 @@ import typer
 from distiltune.commands.naming import ModelOption, model_and_rest
 from distiltune.commands.options import JsonOption, place, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say, say_json
+from distiltune.commands.searching import EncoderOption, IndexOption, Searching, SearchOption
 from distiltune.errors import DataError, RecipeError
 from distiltune.recipe.recipe import Recipe
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from distiltune.tasks.question_answering.answerer import Reply
     from distiltune.tasks.question_answering.search.folder import Folder
 
-STANDARD_INPUT = "-"
 
 _GIVE_A_TEXT = "give --document FILE, --text TEXT, or pipe a text in"
 _USAGE = 'distiltune ask MODEL --document FILE "A question?"'
@@ -63,23 +62,9 @@ def ask(
         int,
         typer.Option(min=0, help="Read only this many passages, the likeliest (0: all, or 10 where it is searched)."),
     ] = 0,
-    search: Annotated[
-        str,
-        typer.Option(
-            help="What of many documents is read: `all`; the passages likeliest by `words` (BM25), by `vectors`, by "
-            "`both`; or `auto`, which reads small folders whole and searches others."
-        ),
-    ] = "auto",
-    encoder: Annotated[
-        str | None,
-        typer.Option(metavar="MODEL", help="The model whose sentence vectors are compared; without it, words are."),
-    ] = None,
-    index: Annotated[
-        Path | None,
-        typer.Option(
-            parser=place("--index"), metavar="FILE", help="Keep the index of the documents here, not in the cache."
-        ),
-    ] = None,
+    search: SearchOption = "auto",
+    encoder: EncoderOption = None,
+    index: IndexOption = None,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
@@ -101,14 +86,8 @@ def ask(
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     for note in _notes_on_questions(questions, all_asked=len(asked), documents=document or []):
         say(error_console(), note)
-    how = _How(search, encoder, index, given.get("threads", 0))
-    _check_search(how, document or [], passages)
-    documents: str | dict[str, str] | Folder
-    if _is_searched(how, document or [], passages):
-        documents = _open_folder(document or [], how, encoding)
-    else:
-        documents = _read_documents(document or [], text, encoding)
-
+    how = Searching(search, encoder, index, given.get("threads", 0))
+    documents = _documents(document or [], text, encoding, passages, how)
     from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
 
@@ -121,73 +100,14 @@ def ask(
     _show(replies, show_others=show_others)
 
 
-@dataclass(frozen=True, slots=True)
-class _How:
-    """What the flags of searching say."""
-
-    search: str
-    encoder: str | None
-    index: Path | None
-    threads: int
-
-
-def _check_search(how: _How, documents: Sequence[str], passages: int) -> None:
-    """Check that the flags of searching go together, and that there is something to search in.
-
-    Raises:
-        RecipeError: naming those that do not.
-
-    """
-    flags = {"--encoder": how.encoder, "--index": how.index}
-    given = [flag for flag, value in flags.items() if value is not None]
-    if how.search == "all" and (given or passages):
-        idle = ", ".join([*given, *(["--passages"] if passages else [])])
-        raise RecipeError("With --search all everything is read.", where=idle, fix=f"leave out {idle}, or --search")
-    if (how.search not in ("auto", "all") or given) and (not documents or STANDARD_INPUT in documents):
-        where = ", ".join([*given, *(["--search"] if how.search != "auto" else [])])
-        fix = "name files or folders with --document; of one text --passages N reads the likeliest passages"
-        raise RecipeError("Only documents in files are searched.", where=where, fix=fix)
-    if how.encoder is not None and how.search == "words":
-        raise RecipeError(
-            "A search by words has no use for vectors.", where="--encoder", fix="leave out one of the two"
-        )
-
-
-def _is_searched(how: _How, documents: Sequence[str], passages: int) -> bool:
-    """Whether an index is made or used; without being asked for only of folders and patterns that are large."""
-    if how.search != "auto":
-        return how.search != "all"
-    if how.encoder is not None or how.index is not None:
-        return True
-    if passages or not documents or STANDARD_INPUT in documents:
-        return False
-    from distiltune.tasks.document_files import find_documents
-    from distiltune.tasks.question_answering.search.folder import READ_WHOLE_CHARACTERS
-
-    found = find_documents(documents).files
-    sizes = (Path(name).stat().st_size for name in found if Path(name).is_file())
-    return not set(documents).issuperset(found) and sum(sizes) > READ_WHOLE_CHARACTERS
-
-
-def _open_folder(documents: Sequence[str], how: _How, encoding: str) -> Folder:
-    """The documents with their index, brought up to date; what there is to say is said."""
-    from distiltune.report.console import working
-    from distiltune.system.names import as_name
-    from distiltune.tasks.question_answering.search.folder import Folder
-
-    console = error_console()
-    with working(console):
-        folder = Folder(
-            [as_name(name, "--document") for name in documents],
-            search="both" if how.search == "auto" and how.encoder is not None else how.search,  # type: ignore[arg-type]
-            encoder=how.encoder,
-            index=how.index,
-            encoding=encoding,
-            threads=how.threads,
-        )
-    for note in folder.notes:
-        say(console, f"warning: {note}" if note.startswith("not read") else f"note: {note}")
-    return folder
+def _documents(
+    documents: Sequence[str], text: str | None, encoding: str, passages: int, how: Searching
+) -> str | dict[str, str] | Folder:
+    """The text or the documents to ask about, or the folder to search in."""
+    how.check(documents, passages)
+    if how.is_wanted(documents, passages):
+        return how.open(documents, encoding)
+    return _read_documents(documents, text, encoding)
 
 
 def _show(replies: Sequence[Reply], *, show_others: bool) -> None:

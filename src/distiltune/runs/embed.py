@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from distiltune.data.row_findings import RowFinding
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.errors import DataError, RecipeError
 from distiltune.inference.sentence_vectors import (
     Vectors,
@@ -145,9 +145,11 @@ def _cut_note(cut: Sequence[str], n_texts: int, length: int) -> tuple[str, ...]:
 
 
 def _notes_on_rows(read: TextSet) -> tuple[str, ...]:
+    # Labels have no say in a vector, so nothing is told of them.
+    decided = [f"{each.where}: {each.message}" for each in read.findings.decided() if "label" not in each.kind]
     n_pairs = sum(example.pair is not None for example in read.examples)
     pairs = (f"of {counted(n_pairs, 'pair')} only the first text is read",) if n_pairs else ()
-    return (*read.findings.decisions(), *read.findings.told(), *pairs)
+    return (*decided, *RowFindings(items=read.findings.unused()).told(), *pairs)
 
 
 def _free(path: Path, *, overwrite: bool) -> Path:

@@ -23,7 +23,7 @@ from distiltune.system.names import as_name
 from distiltune.tasks.question_answering.calibration import POOL_SIZE
 from distiltune.tasks.question_answering.decode import WindowLogits, decode, weigh_together
 from distiltune.tasks.question_answering.documents import (
-    Chosen,
+    ChosenParts,
     Document,
     DocumentPart,
     Documents,
@@ -314,9 +314,9 @@ class Answerer:
         whole = tuple(DocumentPart(number, 0, document.text) for number, document in enumerate(documents))
         parts = tuple(whole if index is None else tuple(index.parts(each, passages)) for each in questions)
         n_characters = sum(len(document.text) for document in documents)
-        return self._prepare(questions, Chosen(tuple(documents), parts, n_characters, ((),) * len(questions)))
+        return self._prepare(questions, ChosenParts(tuple(documents), parts, n_characters, ((),) * len(questions)))
 
-    def _prepare(self, questions: Sequence[str], chosen: Chosen) -> PreparedQuestions:
+    def _prepare(self, questions: Sequence[str], chosen: ChosenParts) -> PreparedQuestions:
         question_of = tuple(number for number, own in enumerate(chosen.parts) for _ in own)
         parts = tuple(part for own in chosen.parts for part in own)
         examples = tuple(

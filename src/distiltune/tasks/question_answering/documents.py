@@ -41,7 +41,7 @@ class DocumentPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Chosen:
+class ChosenParts:
     """What is read for some questions.
 
     Attributes:
@@ -62,7 +62,7 @@ class Chosen:
 class Searchable(Protocol):
     """Documents that are not all read for a question: it is looked up what of them is."""
 
-    def choose(self, questions: Sequence[str], passages: int) -> Chosen:
+    def choose(self, questions: Sequence[str], passages: int) -> ChosenParts:
         """What is read for each question: about so many passages, or as many as it finds right if that is 0."""
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -240,7 +239,7 @@ def test_another_encoding_is_read_anew(docs: Path, index: Path, read: list[str])
 
 
 @pytest.fixture
-def many(tmp_path: Path) -> Iterator[Path]:
+def many(tmp_path: Path) -> Path:
     """Twenty documents of some passages each."""
     folder = tmp_path / "many"
     for number in range(20):

@@ -15,7 +15,7 @@ from distiltune.system.device import choose_device
 from distiltune.system.host import with_threads
 from distiltune.system.names import as_path
 from distiltune.tasks.document_files import find_documents
-from distiltune.tasks.question_answering.documents import Chosen, Document, DocumentPart
+from distiltune.tasks.question_answering.documents import ChosenParts, Document, DocumentPart
 from distiltune.tasks.question_answering.passages import joined_parts
 from distiltune.tasks.question_answering.search.opening import IndexPlace, place_of
 from distiltune.tasks.question_answering.search.ranking import fused
@@ -62,7 +62,8 @@ class Folder:
         Args:
             documents: a folder, a file, a pattern such as ``docs/*.pdf``, or several.
             search: how it is chosen what is read for a question: ``all``; ``words`` (BM25), ``vectors``, or ``both`` by
-                the ranks in the two; ``auto``: all of small folders, else both if an encoder is named, else words.
+                the ranks in the two; ``auto``: both if an encoder is named, else all of a small folder and
+                words in others.
             encoder: the model whose sentence vectors are compared: one made for that, such as a converted MiniLM.
             index: the file of the index; by default one in the user's cache that belongs to these documents.
             encoding: of plain text that is not UTF-8.
@@ -85,7 +86,9 @@ class Folder:
                 fix="name an encoder made for sentence vectors: --encoder MODEL; or search by words",
             )
         self._named = [documents] if isinstance(documents, str | Path) else list(documents)
-        self._search, self._encoding, self._threads = search, encoding, threads
+        # Who names an encoder wants a search, of small folders too.
+        self._search = "both" if search == "auto" and encoder is not None else search
+        self._encoding, self._threads = encoding, threads
         place = place_of(self._named) if index is None else as_path(index, "index")
         if index is not None and place is not None and is_other_file(place):
             raise DataError("This file is no index.", where=str(index), fix="name a new file, or an index")
@@ -146,7 +149,7 @@ class Folder:
         self._opening.clear()
         return done
 
-    def choose(self, questions: Sequence[str], passages: int = 0) -> Chosen:
+    def choose(self, questions: Sequence[str], passages: int = 0) -> ChosenParts:
         """What is read for each question.
 
         Args:
@@ -187,23 +190,21 @@ class Folder:
         return self._names.get(path, path)
 
     def _way(self) -> str:
-        if self._search != "auto":
-            return self._search
-        return "words" if self._encoder is None else "both"
+        return "words" if self._search == "auto" else self._search
 
-    def _choose(self, questions: Sequence[str], passages: int) -> Chosen:
+    def _choose(self, questions: Sequence[str], passages: int) -> ChosenParts:
         _, _, n_characters = self._store.counts()
         small = self._search == "auto" and n_characters <= READ_WHOLE_CHARACTERS and not passages
         if small or self._search == "all":
             with self._store.reading():
                 documents = [self._document(number) for number, _ in self._store.numbers()]
             whole = tuple(DocumentPart(i, 0, each.text) for i, each in enumerate(documents))
-            return Chosen(tuple(documents), (whole,) * len(questions), n_characters, ((),) * len(questions))
+            return ChosenParts(tuple(documents), (whole,) * len(questions), n_characters, ((),) * len(questions))
         vectors = self._vectors(questions)
         with self._store.reading():
             return self._searched(questions, vectors, passages)
 
-    def _searched(self, questions: Sequence[str], vectors: Vectors | None, passages: int) -> Chosen:
+    def _searched(self, questions: Sequence[str], vectors: Vectors | None, passages: int) -> ChosenParts:
         _, n_passages, n_characters = self._store.counts()
         n = min(passages or PASSAGES_READ, n_passages)
         ranked = self._ranked(questions, vectors, n)
@@ -217,7 +218,7 @@ class Folder:
             for numbers in found
         ]
         told = [(self._told(len(by_rank), len(read), n_passages),) for by_rank, read in zip(ranked, found, strict=True)]
-        return Chosen(tuple(documents), tuple(parts), n_characters, tuple(told))
+        return ChosenParts(tuple(documents), tuple(parts), n_characters, tuple(told))
 
     def _told(self, n_found: int, n_read: int, n_all: int) -> str:
         if not n_found:
