@@ -155,6 +155,26 @@ def test_an_index_that_another_process_holds_is_done_without(docs: Path, index: 
     assert Folder(docs, index=index).notes == ("index: 1 document new, 0 changed, 0 gone, 3 as before",)
 
 
+def test_the_texts_in_an_index_are_the_user_s_alone(docs: Path, index: Path) -> None:
+    Folder(docs, index=index).close()
+    assert index.stat().st_mode & 0o077 == 0
+
+
+def test_an_index_in_the_cache_goes_when_nobody_asks_for_it(
+    docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
+    places = []
+    for name in ("a.txt", "b.md"):
+        folder = Folder(docs / name)
+        folder.close()
+        assert folder.place is not None
+        places.append(folder.place)
+        os.utime(folder.place, (LONG_AGO - 40 * 86_400,) * 2)
+    Folder(docs / "a.txt").close()
+    assert [place.is_file() for place in places] == [True, False]
+
+
 def test_a_place_that_cannot_be_written_is_done_without(docs: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     folder = Folder(docs, index=tmp_path / "file" / "index.sqlite")

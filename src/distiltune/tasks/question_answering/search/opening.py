@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from distiltune.data.cache import cache_directory
+from distiltune.data.cache import UNUSED_DAYS, cache_directory
 from distiltune.tasks.question_answering.search.store import DamagedIndexError, PassageStore
 
 
@@ -32,7 +34,7 @@ class IndexPlace:
             return PassageStore(), ""
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return PassageStore(self.path, self.wait_s), ""
+            return self._opened(self.path), ""
         except (DamagedIndexError, sqlite3.OperationalError, OSError) as error:
             return self.replace(error)
 
@@ -42,16 +44,32 @@ class IndexPlace:
             with suppress(OSError, sqlite3.OperationalError, DamagedIndexError):
                 for ending in ("", "-journal"):
                     Path(f"{self.path}{ending}").unlink(missing_ok=True)
-                made = PassageStore(self.path, self.wait_s)
-                return made, f"the index {self.path} is damaged ({error}) and is made anew"
+                return self._opened(self.path), f"the index {self.path} is damaged ({error}) and is made anew"
         what = f"the index {self.path} cannot be used ({error})" if self.path is not None else f"{error}"
         return PassageStore(), f"{what}: the documents are indexed in memory, for this time"
 
+    def _opened(self, path: Path) -> PassageStore:
+        # It holds the documents' texts, which others may not be allowed to read.
+        path.touch(mode=0o600, exist_ok=True)
+        return PassageStore(path, self.wait_s)
+
 
 def place_of(documents: Iterable[str | Path]) -> Path | None:
-    """The index of these documents in the user's cache; None where there is no cache."""
+    """The index of these documents in the user's cache; None where there is no cache.
+
+    Others there that nobody has asked for in `UNUSED_DAYS` are removed, as the cache's other entries are.
+    """
     directory = cache_directory()
     if directory is None:
         return None
     key = "\n".join(sorted(str(Path(name).expanduser().absolute()) for name in documents))
-    return directory / f"index-{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.sqlite"
+    name = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+    place = directory / f"index-{name}.sqlite"
+    with suppress(OSError):
+        oldest = time.time() - UNUSED_DAYS * 86_400
+        for index in directory.glob("index-*.sqlite"):
+            if index == place:
+                os.utime(index)
+            elif index.stat().st_mtime < oldest:
+                index.unlink()
+    return place

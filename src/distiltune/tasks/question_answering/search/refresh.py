@@ -72,14 +72,14 @@ def refresh(store: PassageStore, names: Mapping[str, str], encoding: str = "") -
         known = {path: FileState(0, 0, 0, _UNKNOWN) for path in known}
         store.note("encoding", encoding)
     stale = [path for path in names if not _is_same(store, path, known.get(path))]
-    new, changed, unreadable, notes = 0, 0, [], list[str]()
+    new, changed, unreadable, notes = 0, 0, set[str](), list[str]()
     for some in _chunks(stale):
         read, said = _read(some, names, encoding)
         notes += said
         store.put((path, state, text) for path, (state, text) in read.items())
         new += sum(path not in known for path in read)
         changed += sum(path in known for path in read)
-        unreadable += [path for path in some if path not in read]
+        unreadable |= {path for path in some if path not in read}
         tell("indexing", "files", new + changed + len(unreadable), len(stale))
     gone = [path for path in known if path not in names or path in unreadable]
     store.drop(gone)
