@@ -14,6 +14,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
     "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
+    "commands/test_asking_folders.py": ("commands/searching",),
     "commands/test_check_names_unused_columns.py": ("data/unused_columns",),
     "commands/test_flags.py": ("settings/other_names",),
     "commands/test_wrong_calls.py": ("commands/naming",),
@@ -56,6 +57,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "tasks/question_answering/guide",
     ),
     "report/test_stages.py": ("progress", "report/console"),
+    "runs/test_embed.py": ("model/sentence_transformers_form",),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
@@ -89,6 +91,10 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/reading",
         "data/rejections",
         "data/values",
+    ),
+    "tasks/question_answering/serve/test_tool.py": ("commands/tool",),
+    "tasks/question_answering/search/test_folder.py": tuple(
+        f"tasks/question_answering/search/{name}" for name in ("opening", "ranking", "refresh", "store")
     ),
     "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),

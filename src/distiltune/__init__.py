@@ -27,11 +27,12 @@ if TYPE_CHECKING:
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, cross_validate, find_lr, tune
     from distiltune.python.training import distill, fine_tune, resume
-    from distiltune.python.using import evaluate, predict
+    from distiltune.python.using import embed, evaluate, predict
     from distiltune.recipe.recipe import Recipe
     from distiltune.tasks.multiple_choice.answerer import ChoiceAnswerer
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
+    from distiltune.tasks.question_answering.search.folder import Folder
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
     from distiltune.training.loop import EpochReport, StepReport, Watcher
@@ -42,6 +43,7 @@ __all__ = [
     "DistiltuneError",
     "EntityMarker",
     "EpochReport",
+    "Folder",
     "Recipe",
     "ServingLimits",
     "StepReport",
@@ -53,6 +55,7 @@ __all__ = [
     "convert",
     "cross_validate",
     "distill",
+    "embed",
     "evaluate",
     "export_onnx",
     "find_lr",
@@ -72,6 +75,7 @@ _HOMES = {
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "EpochReport": "distiltune.training.loop",
+    "Folder": "distiltune.tasks.question_answering.search.folder",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
     "StepReport": "distiltune.training.loop",
@@ -82,6 +86,7 @@ _HOMES = {
     "convert": "distiltune.python.models",
     "cross_validate": "distiltune.python.studies",
     "distill": "distiltune.python.training",
+    "embed": "distiltune.python.using",
     "evaluate": "distiltune.python.using",
     "export_onnx": "distiltune.python.models",
     "find_lr": "distiltune.python.studies",

@@ -23,9 +23,10 @@ from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-NOT_RUN = ("serve", "push")  # they need a port or the hub, and have tests of their own
+NOT_RUN = ("serve", "push", "mcp")  # they need a port, the hub or an assistant, and have tests of their own
 
 HOW_TOS = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
+FOLDERS = "docs/how-to/search-a-folder.md"
 RUN = {
     **{
         f"docs/{name}.md": {"distilbert-base-uncased": "./tiny"}
@@ -36,6 +37,7 @@ RUN = {
         "--output": "--epochs 1 --output",
         'output="runs/mine"': 'output="runs/in-python", epochs=1',
     },
+    FOLDERS: {"--model starter": "--model ./tiny", "convert starter": "convert ./tiny"},
     "docs/coach.md": {
         "distilbert-base-uncased": "./tiny",
         "--output lr": "--output lr --steps 30",
@@ -58,7 +60,7 @@ RUN = {
 }
 """The pages that are run, and what stands in for what in their commands and their Python."""
 
-BRING_THEIR_FILES = ("docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in HOW_TOS))
+BRING_THEIR_FILES = ("docs/tutorial.md", FOLDERS, *(f"docs/how-to/{name}.md" for name in HOW_TOS))
 """The pages that begin in an empty place: every block that is neither commands nor Python is a file with a name."""
 
 EXTRAS = {

@@ -17,8 +17,9 @@ from distiltune.commands.making import make_questions
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.options import HELP_ALL
 from distiltune.commands.serving import ENVIRONMENT, serve
+from distiltune.commands.tool import mcp
 from distiltune.commands.training import distill, train
-from distiltune.commands.using import evaluate, predict
+from distiltune.commands.using import embed, evaluate, predict
 from distiltune.version import __version__
 
 app = typer.Typer(
@@ -49,7 +50,7 @@ def _distiltune(
 
 
 for _command in (
-    *(train, evaluate, predict, ask, serve, check, make_questions),
+    *(train, evaluate, predict, ask, serve, mcp, embed, check, make_questions),
     *(find_lr, tune, compare, distill, convert, export, push),
     completion,
 ):

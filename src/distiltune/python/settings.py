@@ -168,6 +168,18 @@ class ReadingSettings(TypedDict, total=False):
     max_rejected_share: float
 
 
+class EmbeddingSettings(TypedDict, total=False):
+    """The settings that matter where texts are given vectors."""
+
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_length: int
+    device: str
+    threads: int
+
+
 class ServingSettings(TypedDict, total=False):
     """The settings that matter where a model is served."""
 

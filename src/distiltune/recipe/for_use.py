@@ -42,6 +42,12 @@ FOR_CHECKING: Final[Sequence[str]] = (
 FOR_READING_TEXTS: Final[Sequence[str]] = ("columns", "quoting", "no_header", "encoding", "max_rejected_share")
 """Settings that matter where plain texts are read."""
 
+FOR_EMBEDDING: Final[Sequence[str]] = (
+    *("columns", "quoting", "no_header", "encoding"),
+    *("max_length", "device", "threads"),
+)
+"""Settings that matter where texts are given vectors."""
+
 FOR_SERVING: Final[Sequence[str]] = (
     *("max_length", "stride"),
     *(name for entry in TASKS.values() for name in entry.for_serving),

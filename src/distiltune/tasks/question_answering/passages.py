@@ -6,7 +6,7 @@ shares no word with the question is found only by reading everything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -82,23 +82,35 @@ class PassageIndex:
 
     def parts(self, question: str, n: int) -> list[DocumentPart]:
         """The ``n`` likeliest passages with a margin, in the texts' order, neighbours joined."""
-        parts: list[DocumentPart] = []
-        low = high = document = -1
+        return joined_parts(
+            [document.text for document in self._documents], map(self._spans.__getitem__, self.best(question, n))
+        )
 
-        def close() -> None:
-            if document >= 0:
-                parts.append(DocumentPart(document, low, self._documents[document].text[low:high]))
 
-        for number in sorted(self.best(question, n)):
-            of, start, end = self._spans[number]
-            start, end = _widen(self._documents[of].text, start, end)
-            if of == document and start <= high:
-                high = max(high, end)
-                continue
-            close()
-            document, low, high = of, start, end
+def joined_parts(texts: Sequence[str], spans: Iterable[tuple[int, int, int]]) -> list[DocumentPart]:
+    """Passages with a margin, in the texts' order, neighbours joined.
+
+    Args:
+        texts: of the documents.
+        spans: of each passage the number of its text, and its first and last code point there.
+
+    """
+    parts: list[DocumentPart] = []
+    low = high = document = -1
+
+    def close() -> None:
+        if document >= 0:
+            parts.append(DocumentPart(document, low, texts[document][low:high]))
+
+    for of, first, last in sorted(spans):
+        start, end = _widen(texts[of], first, last)
+        if of == document and start <= high:
+            high = max(high, end)
+            continue
         close()
-        return parts
+        document, low, high = of, start, end
+    close()
+    return parts
 
 
 def _widen(text: str, start: int, end: int) -> tuple[int, int]:
