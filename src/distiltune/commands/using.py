@@ -21,7 +21,7 @@ from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.table import TASKS
 
 
-@settings_as_flags(*FOR_USE)
+@settings_as_flags(*FOR_USE, precision="float32")
 def evaluate(
     named: ModelAndData = None,
     model: ModelOption = None,
@@ -56,7 +56,7 @@ def evaluate(
         )
 
 
-@settings_as_flags(*FOR_PREDICTING)
+@settings_as_flags(*FOR_PREDICTING, precision="float32")
 def predict(
     output: Annotated[
         Path,
