@@ -52,7 +52,7 @@ def test_a_training_does_not_wait_for_what_draws_its_curves() -> None:
 ASKING = """
 import sys
 from distiltune import cli
-sys.argv = ["distiltune", "ask", "starter-qa", "--text", "The pier was built by Ada.", "Who built it?", "--threads", "1"]
+sys.argv = ["distiltune", "ask", "starter-qa", "--text", "Ada built the pier.", "Who built it?", "--threads", "1"]
 try:
     cli.main()
 except SystemExit:
