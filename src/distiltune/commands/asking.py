@@ -46,7 +46,8 @@ _DocumentOption = Annotated[
 
 @settings_as_flags(
     *("max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold"),
-    *("encoding", "device", "threads"),
+    *("encoding", "device", "precision", "threads"),
+    precision="float32",
 )
 def ask(
     named: _ModelAndQuestions = None,

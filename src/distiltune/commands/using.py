@@ -22,7 +22,7 @@ from distiltune.system.names import as_names
 from distiltune.tasks.table import TASKS
 
 
-@settings_as_flags(*FOR_USE)
+@settings_as_flags(*FOR_USE, precision="float32")
 def evaluate(
     named: ModelAndData = None,
     model: ModelOption = None,
@@ -57,7 +57,7 @@ def evaluate(
         )
 
 
-@settings_as_flags(*FOR_PREDICTING)
+@settings_as_flags(*FOR_PREDICTING, precision="float32")
 def predict(
     output: Annotated[
         Path,

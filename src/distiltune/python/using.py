@@ -46,7 +46,8 @@ def evaluate(
         on_progress: told how many examples are done, of how many; by default a notebook shows it.
         metrics: figures of your own by name, as in `fine_tune`.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
-            are refused. Products are taken in float32, whatever the precision of the training.
+            are refused. Products are taken in float32, whatever the precision of the training, unless ``precision`` is
+            among them.
 
     Returns:
         The figures, and the rows that were left out.

@@ -24,6 +24,7 @@ FOR_USE: Final[Sequence[str]] = (
     *(name for entry in TASKS.values() for name in entry.for_use),
     "evaluation_tokens",
     "device",
+    "precision",
     "threads",
 )
 """Settings that matter for measuring a trained model."""
