@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
     from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
     from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
+    from distiltune.python.label import Labelling, label
     from distiltune.python.making import make_questions
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
@@ -42,6 +43,7 @@ __all__ = [
     "DistiltuneError",
     "EntityMarker",
     "EpochReport",
+    "Labelling",
     "Recipe",
     "ServingLimits",
     "StepReport",
@@ -57,6 +59,7 @@ __all__ = [
     "export_onnx",
     "find_lr",
     "fine_tune",
+    "label",
     "make_questions",
     "pipeline",
     "predict",
@@ -72,6 +75,7 @@ _HOMES = {
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "EpochReport": "distiltune.training.loop",
+    "Labelling": "distiltune.python.label",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
     "StepReport": "distiltune.training.loop",
@@ -86,6 +90,7 @@ _HOMES = {
     "export_onnx": "distiltune.python.models",
     "find_lr": "distiltune.python.studies",
     "fine_tune": "distiltune.python.training",
+    "label": "distiltune.python.label",
     "make_questions": "distiltune.python.making",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
     "predict": "distiltune.python.using",
