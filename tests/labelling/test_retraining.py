@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from distiltune.labelling.desk import Desk, Said
-from distiltune.labelling.retraining import FEWEST, How, Retraining, RunScore
+from distiltune.labelling.retraining import FEWEST, How, Retraining, RunScore, _steps
 from tests.labelling.desks import desk_of
 
 
@@ -82,6 +82,14 @@ def test_a_training_that_fails_is_told_and_labelling_goes_on(tmp_path: Path) -> 
     assert models == []
     key = next(iter(item.key for item in desk.unlabelled()))
     desk.save(key, "0", Said({"start": 0, "end": 4}))
+
+
+def test_how_far_a_training_is_stands_in_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "log.jsonl"
+    assert _steps(log) == (0, 0)
+    lines = [{"kind": "start"}, {"kind": "step", "step": 9, "n_steps": 40}, {"kind": "epoch", "step": 9}]
+    log.write_text("".join(json.dumps(each) + "\n" for each in lines) + '{"kind": "step", "st', encoding="utf-8")
+    assert _steps(log) == (10, 40)
 
 
 def test_too_few_labels_are_told(tmp_path: Path) -> None:

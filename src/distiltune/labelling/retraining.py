@@ -121,7 +121,8 @@ class Retraining:
     def told(self) -> dict[str, Any]:
         """How it stands, for the page."""
         counts = self.desk.counts()
-        done, of = _steps(self._run / "log.jsonl") if self._state == "running" and self._run is not None else (0, 0)
+        run = self._run if self._state == "running" else None
+        done, of = _steps(run / "log.jsonl") if run is not None else (0, 0)
         return {
             "state": self._state,
             "problem": self._problem,
@@ -219,12 +220,8 @@ def _steps(log: Path) -> tuple[int, int]:
         lines = log.read_bytes().split(b"\n")
     except OSError:
         return 0, 0
-    done = of = 0
-    for line in lines:
-        try:
-            value = json.loads(line) if line else {}
-        except ValueError:  # the last, which is being written
-            continue
-        of = int(value.get("total_steps") or of)
-        done = int(value.get("step") or done)
-    return done, of
+    for line in reversed(lines):
+        if line.startswith(b'{"kind": "step"') and line.endswith(b"}"):
+            last = json.loads(line)
+            return int(last["step"]) + 1, int(last["n_steps"])
+    return 0, 0

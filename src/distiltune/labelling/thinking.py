@@ -30,6 +30,7 @@ _AT_ONCE: Final = 8
 _ENOUGH_DOUBTS: Final = 64
 """Fewer are not chosen from while those of the model before are there."""
 _NICENESS: Final = 10
+_STOP_S: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +60,28 @@ class Thinking:
     _jobs: queue.Queue[Callable[[], None] | None] = field(default_factory=queue.Queue)
     _model: _Model | None = None
     _asking: threading.Lock = field(default_factory=threading.Lock)
+    _thread: threading.Thread = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._thread = threading.Thread(target=self._think, name="thinking", daemon=True)
 
     def start(self) -> None:
         """Begin: with what is typical, then with hints."""
         if self.vectors is not None and self.desk.choice.order == "doubt":
-            self._jobs.put(self._spread)
+            self._jobs.put(self.find_typical)
         if self.desk.task.hints is not None:
             self._jobs.put(self._find_hints)
-        threading.Thread(target=self._think, name="thinking", daemon=True).start()
+        self._thread.start()
 
     def close(self) -> None:
-        """Do nothing more than what is being done."""
+        """Finish what is being done, and do nothing more: a thread amid tensors would spoil the end of the process."""
         self._jobs.put(None)
+        if self._thread.is_alive():
+            self._thread.join(_STOP_S)
 
     def use(self, model: Path | str, name: str, n_labels: int) -> None:
         """Have suggestions made by that model as soon as it is loaded, and look at what it doubts."""
-        self._jobs.put(lambda: self._load(str(model), name, n_labels))
+        self._jobs.put(lambda: self.take(str(model), name, n_labels))
 
     @property
     def model_told(self) -> dict[str, Any] | None:
@@ -103,7 +110,8 @@ class Thinking:
             except Exception as error:  # labelling goes on without
                 self.problem = f"Something failed that only suggestions need: {type(error).__name__}: {error}"
 
-    def _spread(self) -> None:
+    def find_typical(self) -> None:
+        """Look for what is typical, and have that come next."""
         assert self.vectors is not None
         items = self.desk.unlabelled()[:MOST_TEXTS_SPREAD]
         if len(items) > self.n_first:
@@ -114,7 +122,8 @@ class Thinking:
         assert self.desk.task.hints is not None
         self.hints = self.desk.task.hints([item.text for item in self.desk.unlabelled(for_validation=None)])
 
-    def _load(self, model: str, name: str, n_labels: int) -> None:
+    def take(self, model: str, name: str, n_labels: int) -> None:
+        """Load a model now, and look at what it doubts."""
         suggester = self.desk.task.load(model)
         self._model, self.problem = _Model(suggester, name, n_labels), ""
         if self.desk.choice.order == "doubt":

@@ -155,7 +155,7 @@ def labelling_room(
             error.what.replace("Another run is", "Another `distiltune label` is"), where=str(output), fix=error.fix
         ) from error
     try:
-        room = _furnished(task, output, folder, labelling, recipe)
+        room = furnished(task, output, folder, labelling, recipe)
         room.thinking.start()
         try:
             yield room
@@ -194,7 +194,14 @@ def _with_task(recipe: Recipe, sources: Sequence[str]) -> Recipe:
     )
 
 
-def _furnished(task: LabelTask, output: Path, folder: Path, labelling: Labelling, recipe: Recipe) -> Room:
+def furnished(task: LabelTask, output: Path, folder: Path, labelling: Labelling, recipe: Recipe) -> Room:
+    """The desk of these texts with what works beside it, none of which has begun.
+
+    Raises:
+        DataError: if the file is damaged.
+        NotKeptError: if it cannot be written.
+
+    """
     from distiltune.labelling.choosing import NextUp, drawn_by
     from distiltune.labelling.desk import Desk
     from distiltune.labelling.items import items_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from distiltune.data.passages import cut_passages
 from distiltune.data.row_findings import RowFindings
@@ -12,6 +12,8 @@ from distiltune.data.values import text_problem
 from distiltune.errors import DataError
 from distiltune.labelling.offered import ReadText, ReadTexts
 from distiltune.tasks.document_files import document_sources, find_documents, read_documents, said_of
+
+_WITHOUT_LABELS: Final = frozenset({"nothing_marked", "no_label_column", "no_answer_column"})
 
 ReadRows = Callable[[Sequence[str]], ReadTexts]
 
@@ -52,8 +54,9 @@ def read_to_label(sources: Sequence[str], encoding: str, read_rows: ReadRows, *,
 
 
 def notes_of(findings: RowFindings) -> tuple[str, ...]:
-    """What a person should know of rows that were read."""
-    return tuple(findings.told())
+    """What a person should know of rows that were read; that they have no labels yet is none of it."""
+    items = [each for each in findings.items if each.kind not in _WITHOUT_LABELS]
+    return tuple(RowFindings(findings.n_rows, items).told())
 
 
 def source_name(where: str) -> str:

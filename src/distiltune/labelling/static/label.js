@@ -308,7 +308,8 @@ function onKey(event) {
 document.addEventListener("keydown", (event) => {
   if (!here || event.isComposing) return;
   // Whoever is quicker than the server loses no key: it is for the text that comes.
-  if (isBusy && !event.ctrlKey && !event.metaKey && !event.altKey && !isField(event.target)) {
+  const isPlain = !event.ctrlKey && !event.metaKey && !event.altKey;
+  if (isBusy && !isField(event.target) && (isPlain || ["z", "y"].includes(event.key.toLowerCase()))) {
     event.preventDefault();
     early.push(event);
   } else onKey(event);

@@ -28,8 +28,8 @@ from distiltune.tasks.question_answering.settings import QuestionAnsweringSettin
 
 N_SUGGESTED: Final = 3
 """Answers that the page offers by the digits 1, 2 and 3."""
-_MOST_HINTED: Final = 2_000
-"""Passages that questions are thought up for: it takes a second a thousand."""
+_MOST_HINTED: Final = 500
+"""Passages that questions are thought up for: more would keep the page waiting at the start."""
 _SHORTEST_PASSAGE: Final = 40
 _WITH_QUESTIONS: Final = frozenset({"paragraphs", "qas", "questions", "query", "data.question"})
 """Columns of the forms that hold questions under other names."""
