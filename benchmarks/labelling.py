@@ -55,8 +55,7 @@ def main() -> None:
                     file.write(json.dumps(line) + "\n")
                 done.append(line)
                 print(json.dumps(line), flush=True)
-    for line in table(done, options):
-        print(line)
+    print("\n".join(table(done, options)))
 
 
 def simulate(
