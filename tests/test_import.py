@@ -113,6 +113,7 @@ except DistiltuneError as error:
 
 
 SERVING = {
+    "distiltune.labelling.service",
     *(f"distiltune.serving.{name}" for name in ("asking", "gate", "listening", "metrics", "server", "site", "texts")),
     *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
     *(f"distiltune.tasks.question_answering.serve.{name}" for name in ("forms", "service")),

@@ -39,6 +39,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "data/test_tokens.py": ("data/panics",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
+    "labelling/test_desk.py": ("labelling/items", "labelling/offered"),
+    "labelling/test_retraining.py": ("labelling/niced",),
+    "labelling/test_service.py": ("labelling/thinking",),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
     "model/test_strangers.py": ("model/tensor_bounds",),
     "model/test_source.py": ("model/small_json",),
@@ -111,6 +114,11 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
+    ),
+    "tasks/test_labelling.py": (
+        "tasks/label_sources",
+        *(f"tasks/{name}_{kind}/labelling" for name, kind in (("text", "classification"), ("token", "classification"))),
+        "tasks/question_answering/labelling",
     ),
     "tasks/text_classification/test_read.py": (
         "data/annotators",

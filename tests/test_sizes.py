@@ -10,6 +10,7 @@ LONGER_FUNCTIONS: dict[str, str] = {}
 LONGER_FILES: dict[str, str] = {}
 MORE_PARAMETERS: dict[str, str] = {
     "commands/asking.py:ask": "a parameter is a flag of the command",
+    "commands/labelling.py:label": "a parameter is a flag of the command",
     "commands/making.py:make_questions": "a parameter is a flag of the command",
     "commands/models.py:export": "a parameter is a flag of the command",
     "commands/serving.py:serve": "a parameter is a flag of the command",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
     from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
     from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
+    from distiltune.python.label import Labelling, label
     from distiltune.python.making import make_questions
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
@@ -44,6 +45,7 @@ __all__ = [
     "EntityMarker",
     "EpochReport",
     "Folder",
+    "Labelling",
     "Recipe",
     "ServingLimits",
     "StepReport",
@@ -60,6 +62,7 @@ __all__ = [
     "export_onnx",
     "find_lr",
     "fine_tune",
+    "label",
     "make_questions",
     "pipeline",
     "predict",
@@ -76,6 +79,7 @@ _HOMES = {
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "EpochReport": "distiltune.training.loop",
     "Folder": "distiltune.tasks.question_answering.search.folder",
+    "Labelling": "distiltune.python.label",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
     "StepReport": "distiltune.training.loop",
@@ -91,6 +95,7 @@ _HOMES = {
     "export_onnx": "distiltune.python.models",
     "find_lr": "distiltune.python.studies",
     "fine_tune": "distiltune.python.training",
+    "label": "distiltune.python.label",
     "make_questions": "distiltune.python.making",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
     "predict": "distiltune.python.using",

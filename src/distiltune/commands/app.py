@@ -13,6 +13,7 @@ from distiltune.commands.asking import ask
 from distiltune.commands.coaching import check, compare, find_lr, tune
 from distiltune.commands.completion import PROGRAM, VARIABLE, completion
 from distiltune.commands.flags import NARROW, check_flags, narrow_help, show_for_help, written_task
+from distiltune.commands.labelling import label
 from distiltune.commands.making import make_questions
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.options import HELP_ALL
@@ -50,7 +51,7 @@ def _distiltune(
 
 
 for _command in (
-    *(train, evaluate, predict, ask, serve, mcp, embed, check, make_questions),
+    *(train, evaluate, predict, ask, serve, mcp, embed, label, check, make_questions),
     *(find_lr, tune, compare, distill, convert, export, push),
     completion,
 ):

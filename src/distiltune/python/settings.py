@@ -181,6 +181,32 @@ class EmbeddingSettings(TypedDict, total=False):
     threads: int
 
 
+class LabellingSettings(TypedDict, total=False):
+    """The settings that matter where texts are labelled."""
+
+    task: str
+    model: str | os.PathLike[str]
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_rejected_share: float
+    sample_seed: int
+    max_length: int
+    stride: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    device: str
+    threads: int
+    no_answer: str | Sequence[str]
+    problem: Literal["auto", "single-label", "multi-label", "regression"]
+    label_names: str | Sequence[str]
+    label_separator: str
+    overlapping: Literal["outermost", "longest", "reject"]
+    tag_names: str | Sequence[str]
+
+
 class ServingSettings(TypedDict, total=False):
     """The settings that matter where a model is served."""
 

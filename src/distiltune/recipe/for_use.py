@@ -49,6 +49,13 @@ FOR_EMBEDDING: Final[Sequence[str]] = (
 )
 """Settings that matter where texts are given vectors."""
 
+FOR_LABELLING: Final[Sequence[str]] = (
+    *("task", "model", "columns", "quoting", "no_header", "encoding", "max_rejected_share", "max_length", "stride"),
+    *("epochs", "learning_rate", "batch_size", "sample_seed", "device", "threads"),
+    *(name for entry in TASKS.values() for name in entry.for_labelling),
+)
+"""Settings that matter where texts are labelled, and a model is trained beside."""
+
 FOR_SERVING: Final[Sequence[str]] = (
     *("max_length", "stride"),
     *(name for entry in TASKS.values() for name in entry.for_serving),
