@@ -225,8 +225,8 @@ def class_weights(text: str, targets: Targets, examples: Sequence[TextExample]) 
     if not targets.is_regression:
         kinds, weights_there = text_kinds(examples), weights_of(examples)
         has = np.zeros((len(kinds.firsts), len(targets.labels)), dtype=bool)
-        for number, first in enumerate(kinds.firsts):
-            has[number, list(targets.ids(first))] = True
+        for row, first in zip(has, kinds.firsts, strict=True):
+            row[list(targets.ids(first))] = True
         for place in range(len(targets.labels)):
             counts[place] = kinds.counts[has[:, place]].sum()
             heavy[place] = np.bincount(has[kinds.of, place], weights=weights_there, minlength=2)[1]
