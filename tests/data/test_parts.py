@@ -12,7 +12,7 @@ from distiltune.data import stored
 from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.parts import draw, forget_gold, keep_if, leave_out, set_aside
 from distiltune.data.row_findings import RowFindings
-from distiltune.data.stored import Growing, Stored
+from distiltune.data.stored import Growing, OnDisk
 from distiltune.tasks.text_classification.examples import TEXT_FORM, TextExample, TextSet
 
 ROWS = [TextExample(str(i), f"text {i % 17}", None, ("ab"[i % 2],), (), f"f:{i}", 1.0) for i in range(40)]
@@ -26,7 +26,7 @@ def sets(monkeypatch: pytest.MonkeyPatch) -> tuple[TextSet, TextSet]:
     growing = Growing(TEXT_FORM)
     growing.extend(ROWS)
     on_disk = growing.done()
-    assert isinstance(on_disk, Stored)
+    assert isinstance(on_disk, OnDisk)
     in_memory = ExampleSet(tuple(ROWS), RowFindings(len(ROWS)), "f", ("f",))
     return in_memory, replace(in_memory, examples=on_disk)
 

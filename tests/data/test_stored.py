@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from distiltune.data import stored
-from distiltune.data.stored import Growing, Mapped, Stored, all_but, changed, chosen, kinds_in_memory
+from distiltune.data.stored import Growing, Mapped, OnDisk, all_but, changed, chosen, kinds_in_memory
 from distiltune.tasks.text_classification.examples import TEXT_FORM, TextExample
 
 LABELS: tuple[tuple[str, ...] | None, ...] = (("joy",), ("fear", "joy"), None, ())
@@ -48,7 +48,7 @@ def grown(rows: Sequence[TextExample]) -> Sequence[TextExample]:
 def test_what_is_taken_out_is_what_was_put_in(n: int) -> None:
     rows = examples(n)
     kept = grown(rows)
-    assert isinstance(kept, tuple if n < 8 else Stored)
+    assert isinstance(kept, tuple if n < 8 else OnDisk)
     assert list(kept) == rows == [kept[i] for i in range(n)]
     assert len(kept) == n
     assert list(kept[2:5]) == rows[2:5]
@@ -82,7 +82,7 @@ def test_kinds_are_in_order_of_first_appearance() -> None:
     rows = examples(23)
     plain = kinds_in_memory(rows, lambda each: (each.gold, each.places, each.where[:2]))
     on_disk = grown(rows)
-    assert isinstance(on_disk, Stored)
+    assert isinstance(on_disk, OnDisk)
     assert list(on_disk.kinds.firsts) == list(plain.firsts)
     assert on_disk.kinds.counts.tolist() == plain.counts.tolist()
     assert on_disk.kinds.of.tolist() == plain.of.tolist()
@@ -92,9 +92,9 @@ def test_kinds_are_in_order_of_first_appearance() -> None:
 def test_the_fingerprint_is_of_the_columns_that_are_named() -> None:
     rows = examples(23)
     once, again, other = grown(rows), grown(rows), grown([*rows[:-1], replace(rows[-1], text="!")])
-    assert isinstance(once, Stored)
-    assert isinstance(again, Stored)
-    assert isinstance(other, Stored)
+    assert isinstance(once, OnDisk)
+    assert isinstance(again, OnDisk)
+    assert isinstance(other, OnDisk)
     assert once.fingerprint(["text"]) == again.fingerprint(["text"]) != other.fingerprint(["text"])
     assert once.fingerprint(["id"]) == other.fingerprint(["id"])
 
@@ -104,7 +104,7 @@ def test_long_texts_go_to_disk_before_they_are_many(monkeypatch: pytest.MonkeyPa
     assert isinstance(grown(examples(3)), tuple)
     rows = [replace(each, text="x" * 15) for each in examples(4)]
     assert list(grown(rows)) == rows
-    assert isinstance(grown(rows), Stored)
+    assert isinstance(grown(rows), OnDisk)
 
 
 def test_nothing_lies_in_the_cache_by_name(own_cache: Path) -> None:
@@ -115,9 +115,9 @@ def test_nothing_lies_in_the_cache_by_name(own_cache: Path) -> None:
 
 def test_a_file_with_other_columns_is_refused() -> None:
     kept = grown(examples(9))
-    assert isinstance(kept, Stored)
+    assert isinstance(kept, OnDisk)
     with pytest.raises(ValueError, match="columns"):
-        Stored(kept.file, replace(TEXT_FORM, columns={"id": "string"}))
+        OnDisk(kept.file, replace(TEXT_FORM, columns={"id": "string"}))
 
 
 def test_a_mapped_set_is_made_when_it_is_looked_at() -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distiltune.data.row_findings import RowFinding, RowFindings
-from distiltune.data.stored import Form, Stored
+from distiltune.data.stored import Form, OnDisk
 from distiltune.system.code_fingerprint import module_of
 
 if TYPE_CHECKING:
@@ -101,14 +101,14 @@ class KeptReading(Generic[E]):
 
     def _examples(self, arrays: Arrays, kept: Mapping[str, Any]) -> Sequence[E]:
         if "examples" in arrays and self._keeping.form is not None:
-            return Stored(arrays["examples"], self._keeping.form)
+            return OnDisk(arrays["examples"], self._keeping.form)
         if self._keeping.unpack is None:
             raise ValueError("the examples are kept in another form")
         return self._keeping.unpack(kept["examples"])
 
     def is_worth_keeping(self, read: Kept[E]) -> bool:
         """Whether reading again takes longer than anybody would wait for."""
-        return isinstance(read.examples, Stored) or (
+        return isinstance(read.examples, OnDisk) or (
             self._keeping.pack is not None and read.findings.n_rows >= ROWS_WORTH_KEEPING
         )
 
@@ -116,7 +116,7 @@ class KeptReading(Generic[E]):
         """Keep what came of reading."""
         import numpy as np
 
-        is_stored = isinstance(read.examples, Stored)
+        is_stored = isinstance(read.examples, OnDisk)
         kept = {
             "examples": None if is_stored or self._keeping.pack is None else self._keeping.pack(read.examples),
             "n_rows": read.findings.n_rows,
@@ -125,6 +125,6 @@ class KeptReading(Generic[E]):
         }
         text = json.dumps(kept, separators=(",", ":")).encode()
         arrays: Arrays = {"read": np.frombuffer(text, dtype=np.uint8)}
-        if isinstance(read.examples, Stored):
+        if isinstance(read.examples, OnDisk):
             arrays["examples"] = read.examples.file
         self._entry.keep(arrays)

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.rejections import at_fault_of, rejection_lines
 from distiltune.data.row_findings import RowFindings
-from distiltune.data.stored import Stored, all_but, changed, chosen
+from distiltune.data.stored import OnDisk, all_but, changed, chosen
 from distiltune.data.values import gold_ignored, rejected, short_hash
 from distiltune.errors import DataError
 
@@ -73,7 +73,7 @@ def forget_gold(read: ExampleSet[E], reason_against: Callable[[E], str], kind: s
 def _with_reasons(examples: Sequence[E], reason_against: Callable[[E], str]) -> Iterator[tuple[int, E, str]]:
     """The number of each example that there is a reason against, the example, and the reason."""
     places: Iterable[int] = range(len(examples))
-    if isinstance(examples, Stored) and examples.form.kind:
+    if isinstance(examples, OnDisk) and examples.form.kind:
         is_bad = np.array([bool(reason_against(first)) for first in examples.kinds.firsts], dtype=bool)
         places = np.flatnonzero(is_bad[examples.kinds.of]).tolist()
         examples_there: Iterable[E] = map(examples.__getitem__, places)
@@ -199,7 +199,7 @@ def _group_numbers(examples: Sequence[E], group: Callable[[E], Hashable]) -> npt
     Of examples on disk the groups are told apart by 8 bytes of a hash; should two be taken for one, which of ten
     million happens once in 400,000 times, they are not parted either.
     """
-    if not isinstance(examples, Stored):
+    if not isinstance(examples, OnDisk):
         numbers: dict[Hashable, int] = {}
         of = (numbers.setdefault(group(example), len(numbers)) for example in examples)
         return np.fromiter(of, dtype=np.int64, count=len(examples))

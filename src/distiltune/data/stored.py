@@ -45,7 +45,7 @@ class Form(Generic[E]):
         pack: an example → a value for each column.
         unpack: the way back.
         n_characters: how long an example is, about.
-        kind: the column that says all that rows of one kind have in common, see `Stored.kinds`.
+        kind: the column that says all that rows of one kind have in common, see `OnDisk.kinds`.
 
     """
 
@@ -104,7 +104,7 @@ class Growing(Generic[E]):
             return tuple(self._newest)
         if self._newest:
             self._write()
-        return Stored(self._writer.mapped(), self._form)
+        return OnDisk(self._writer.mapped(), self._form)
 
     def _write(self) -> None:
         self._writer = self._writer or _Writer(self._form.columns)
@@ -143,7 +143,7 @@ class _Writer:
         return self._file.mapped()
 
 
-class Stored(Sequence[E], Generic[E]):
+class OnDisk(Sequence[E], Generic[E]):
     """Examples in Arrow record batches, all or some of them in their order; what is taken out is made then."""
 
     def __init__(self, file: FileBytes, form: Form[E]) -> None:
@@ -206,7 +206,7 @@ class Stored(Sequence[E], Generic[E]):
                     digest.update(b"-" if part is None else part)
         return digest.hexdigest()
 
-    def chosen(self, ids: Ids) -> Stored[E]:
+    def chosen(self, ids: Ids) -> OnDisk[E]:
         """The examples of these numbers, ascending; copied on disk."""
         import pyarrow as pa
 
@@ -215,7 +215,7 @@ class Stored(Sequence[E], Generic[E]):
         for batch, first, (low, high) in zip(self.batches, self._bounds, pairwise(cuts), strict=False):
             if high > low:
                 writer.add(batch.take(pa.array(ids[low:high] - first)))
-        return Stored(writer.mapped(), self.form)
+        return OnDisk(writer.mapped(), self.form)
 
     @cached_property
     def kinds(self) -> Kinds[E]:
@@ -253,7 +253,7 @@ class Mapped(Sequence[R], Generic[E, R]):
 
 
 def kinds_in_memory(examples: Sequence[E], kind_of: Callable[[E], Hashable]) -> Kinds[E]:
-    """The examples by what this function says of them, as `Stored.kinds`."""
+    """The examples by what this function says of them, as `OnDisk.kinds`."""
     numbers: dict[Hashable, int] = {}
     firsts: list[E] = []
     of = np.empty(len(examples), dtype=np.int32)
@@ -266,7 +266,7 @@ def kinds_in_memory(examples: Sequence[E], kind_of: Callable[[E], Hashable]) -> 
 
 def chosen(examples: Sequence[E], ids: Ids) -> Sequence[E]:
     """The examples of these numbers in this order; a tuple where they are in memory."""
-    if not isinstance(examples, Stored):
+    if not isinstance(examples, OnDisk):
         return tuple(examples[i] for i in ids.tolist())
     if len(ids) > ROWS_IN_MEMORY and (np.diff(ids) > 0).all():
         return examples.chosen(ids)
@@ -284,7 +284,7 @@ def all_but(left_out: Sequence[int], n: int) -> Ids:
 
 def changed(examples: Sequence[E], change: Callable[[E], E]) -> Sequence[E]:
     """The examples, each as the function makes it; where they were."""
-    if not isinstance(examples, Stored):
+    if not isinstance(examples, OnDisk):
         return tuple(map(change, examples))
     grown: Growing[E] = Growing(examples.form)
     grown.extend(map(change, examples))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from distiltune.data import ids, scratch, stored
-from distiltune.data.stored import Stored
+from distiltune.data.reading import Use
+from distiltune.data.stored import OnDisk
 from distiltune.errors import DataError
 from distiltune.tasks.labelled_check import labelled_concerns
 from distiltune.tasks.text_classification.columns import TextColumns
@@ -84,7 +85,7 @@ DATA: dict[str, Callable[[Path], tuple[Path, str]]] = {
 
 def read(data: str, folder: Path) -> TextSet:
     path, columns = DATA[data](folder)
-    use = "prediction" if data == "no labels" else "training"
+    use: Use = "prediction" if data == "no labels" else "training"
     return read_texts([path], "train", TextColumns.parse(columns), 1.0, use)
 
 
@@ -100,7 +101,7 @@ def test_many_are_read_and_featurised_as_few(data: str, tmp_path: Path, monkeypa
     few = read(data, tmp_path)
     on_disk(monkeypatch)
     for many in (read(data, tmp_path), read(data, tmp_path)):  # read, and then recalled
-        assert isinstance(many.examples, Stored)
+        assert isinstance(many.examples, OnDisk)
         assert list(many.examples) == list(few.examples)
         assert many.findings == few.findings
         assert many.fingerprint == few.fingerprint

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.data.example_set import ExampleSet
-from distiltune.data.stored import Form, Kinds, Stored, kinds_in_memory
+from distiltune.data.stored import Form, Kinds, OnDisk, kinds_in_memory
 from distiltune.tasks.prediction_rows import place_of
 
 
@@ -44,14 +44,14 @@ TextSet = ExampleSet[TextExample]
 
 def text_kinds(examples: Sequence[TextExample]) -> Kinds[TextExample]:
     """The examples by their labels and by the files that they are from."""
-    if isinstance(examples, Stored):
+    if isinstance(examples, OnDisk):
         return examples.kinds
     return kinds_in_memory(examples, lambda example: (example.gold, example.places, place_of(example.where)[0]))
 
 
 def weights_of(examples: Sequence[TextExample]) -> npt.NDArray[np.float64]:
     """``(n_examples,)`` what each weighs in the training loss."""
-    weights = examples.values("weight") if isinstance(examples, Stored) else (each.weight for each in examples)
+    weights = examples.values("weight") if isinstance(examples, OnDisk) else (each.weight for each in examples)
     return np.fromiter(weights, dtype=np.float64, count=len(examples))
 
 

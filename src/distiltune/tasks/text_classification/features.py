@@ -15,7 +15,7 @@ from distiltune.data.feature_set import Labels
 from distiltune.data.packing import cumulative_lengths
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.scratch import LongArray
-from distiltune.data.stored import Stored
+from distiltune.data.stored import OnDisk
 from distiltune.data.tokens import SpecialTokens, token_ids_of
 from distiltune.data.windows import SequencePart, cut_windows, lay_out
 from distiltune.progress import tell
@@ -67,7 +67,7 @@ def featurise(
     """
     examples = read.examples
     texts: Iterable[str] | str = (part for example in examples for part in (example.text, example.pair or "\0"))
-    if isinstance(examples, Stored):
+    if isinstance(examples, OnDisk):
         texts = examples.fingerprint(("text", "pair"))
     settings: dict[str, object] = {
         "max_length": windows.max_length,
@@ -95,7 +95,7 @@ def featurise(
         message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
         findings.add(RowFinding("noted", "text_cut", examples[index].where, examples[index].id, message))
     # What is trained on stays for hours; what is asked once does not.
-    kept = Compact(examples, TextExample) if cached and not isinstance(examples, Stored) else examples
+    kept = Compact(examples, TextExample) if cached and not isinstance(examples, OnDisk) else examples
     return TaskData(kept, features, findings, read.fingerprint, read.sources, notes)
 
 
