@@ -11,7 +11,7 @@ check   `check`, until it ends
 
 Memory is sampled from /proc: `own` is what only this process holds and nobody can take away (RssAnon), `resident` is
 with the pages of mapped files and libraries that happen to be in memory (VmHWM), which the system takes back at need.
-Disk is what the cache holds in the end and the most that lies among the temporary files while it runs.
+Disk is what the cache holds in the end, and the most that lies there while it runs, files without a name among it.
 `--before` measures another checkout on the same files first. Linux only.
 """
 
@@ -25,7 +25,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -52,7 +51,7 @@ class Measured:
         own_mib: the most memory of its own.
         resident_mib: the most memory with mapped files.
         cache_mib: what lies in the cache afterwards.
-        temporary_mib: the most that lay among the temporary files.
+        most_mib: the most that lay on disk meanwhile.
         version: `now` or `before`.
 
     """
@@ -65,7 +64,7 @@ class Measured:
     own_mib: float
     resident_mib: float
     cache_mib: float
-    temporary_mib: float
+    most_mib: float
     version: str
 
 
@@ -99,58 +98,45 @@ def measure(
     stage: str, command: Sequence[str], log: Path | None, folder: Path, source: Path, version: str, n_rows: int
 ) -> Measured:
     """Run one command until it is where the stage ends."""
-    cache, temporary = folder / "cache", folder / "temporary"
-    temporary.mkdir(exist_ok=True)
+    cache = folder / "cache"
     environment = {
         **os.environ,
         "PYTHONPATH": str(source / "src"),
         "DISTILTUNE_CACHE": str(cache),
-        "TMPDIR": str(temporary),
     }
-    began, most = time.perf_counter(), {"RssAnon": 0, "VmHWM": 0, "temporary": 0}
-    last_read = cpu_seconds = 0.0
+    began, most = time.perf_counter(), {"RssAnon": 0, "VmHWM": 0, "disk": 0}
+    kept_after = cpu_seconds = 0.0
     with subprocess.Popen(
         [sys.executable, "-m", "distiltune", *command],
         env=environment,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
     ) as process:
-        told: list[tuple[float, str]] = []
-
-        def listen() -> None:
-            assert process.stderr is not None
-            told.extend((time.perf_counter() - began, line) for line in process.stderr)
-
-        listener = threading.Thread(target=listen, daemon=True)
-        listener.start()
         try:
             while process.poll() is None and not (log is not None and _has_step(log)):
                 cpu_seconds = max(cpu_seconds, _cpu_seconds(process.pid))
                 for name, size in _memory(process.pid).items():
                     most[name] = max(most[name], size)
-                most["temporary"] = max(most["temporary"], _held(temporary, process.pid))
+                most["disk"] = max(most["disk"], _held(cache, process.pid))
+                if not kept_after and stage == "first" and any(cache.glob("*/examples.npy")):
+                    kept_after = time.perf_counter() - began
                 time.sleep(SECONDS_BETWEEN_LOOKS)
             seconds = time.perf_counter() - began
             # `check` ends with 1 where it finds an error in the data
             if process.poll() is not None and (log is not None or process.returncode not in (0, 1)):
-                raise SystemExit(f"{stage} ended with {process.returncode}: {''.join(line for _, line in told[-9:])}")
+                raise SystemExit(f"{stage} ended with {process.returncode}: distiltune {' '.join(command)}")
         finally:
             process.kill()
-        listener.join()
-        last_read = max((at for at, line in told if "reading" in line), default=0.0)
-    shutil.rmtree(temporary)
-    after = seconds - last_read if last_read and stage == "first" else 0.0
     return Measured(
         rows=n_rows,
         stage=stage,
         seconds=seconds,
         cpu_seconds=cpu_seconds,
-        after_reading=after,
+        after_reading=seconds - kept_after if kept_after else 0.0,
         own_mib=most["RssAnon"] / 1024,
         resident_mib=most["VmHWM"] / 1024,
         cache_mib=_size(cache) / 1024**2,
-        temporary_mib=most["temporary"] / 1024**2,
+        most_mib=most["disk"] / 1024**2,
         version=version,
     )
 
@@ -178,13 +164,14 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _held(folder: Path, pid: int) -> int:
-    """Bytes of the files in a folder, those among them that have lost their name and are open still."""
+    """Bytes of the files in a folder, those among them that have lost their name and are mapped still."""
     total = _size(folder)
     try:
-        for each in Path(f"/proc/{pid}/fd").iterdir():
-            if str(each.readlink()).startswith(str(folder)) and "(deleted)" in str(each.readlink()):
-                total += each.stat().st_size
-    except OSError:  # the process is gone, or the file was closed
+        for line in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines():
+            if str(folder) in line and line.endswith("(deleted)"):
+                first, _, last = line.split()[0].partition("-")
+                total += int(last, 16) - int(first, 16)
+    except OSError:  # the process is gone
         return total
     return total
 
@@ -199,8 +186,8 @@ def _size(folder: Path) -> int:
 def table(measured: Sequence[Measured]) -> str:
     """The figures as a Markdown table, with what ten times the rows cost beside the size before."""
     lines = [
-        "| version | rows | stage | seconds | CPU seconds | after the last row | own MiB | resident MiB | cache MiB |"
-        " temporary MiB | times the CPU seconds, the memory of a tenth |",
+        "| version | rows | stage | seconds | CPU seconds | after reading | own MiB | resident MiB | cache MiB |"
+        " most on disk | times the CPU seconds, the memory of a tenth |",
         "|---" * 11 + "|",
     ]
     for each in measured:
@@ -211,7 +198,7 @@ def table(measured: Sequence[Measured]) -> str:
         after = f"{each.after_reading:.1f}" if each.after_reading else ""
         lines.append(
             f"| {each.version} | {each.rows:,} | {each.stage} | {each.seconds:.1f} | {each.cpu_seconds:.1f} | {after} "
-            f"| {each.own_mib:,.0f} | {each.resident_mib:,.0f} | {each.cache_mib:,.0f} | {each.temporary_mib:,.0f} "
+            f"| {each.own_mib:,.0f} | {each.resident_mib:,.0f} | {each.cache_mib:,.0f} | {each.most_mib:,.0f} "
             f"| {slope} |"
         )
     return "\n".join(lines)

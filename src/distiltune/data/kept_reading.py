@@ -104,7 +104,7 @@ class KeptReading(Generic[E]):
             return OnDisk(arrays["examples"], self._keeping.form)
         if self._keeping.unpack is None:
             raise ValueError("the examples are kept in another form")
-        return self._keeping.unpack(kept["examples"])
+        return tuple(self._keeping.unpack(kept["examples"]))
 
     def is_worth_keeping(self, read: Kept[E]) -> bool:
         """Whether reading again takes longer than anybody would wait for."""

@@ -191,11 +191,6 @@ class OnDisk(Sequence[E], Generic[E]):
 
         return pa.chunked_array([batch.column(name) for batch in self.batches])
 
-    def values(self, name: str) -> Iterator[Any]:
-        """The values of one column, made batch by batch."""
-        for batch in self.batches:
-            yield from batch.column(name).to_pylist()
-
     def fingerprint(self, names: Sequence[str]) -> str:
         """Hash of these columns."""
         digest = hashlib.sha256()

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from distiltune.data import ids, scratch, stored
+from distiltune.data.parts import forget_gold
 from distiltune.data.reading import Use
 from distiltune.data.stored import OnDisk
 from distiltune.errors import DataError
@@ -146,11 +147,18 @@ def test_what_is_refused_of_few_is_refused_of_many(
     assert said[0] == said[1]
 
 
-def test_features_are_cached_under_the_same_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_features_are_cached_under_the_same_texts(
+    tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     on_disk(monkeypatch)
-    many = read("labels", tmp_path)
-    targets = find_targets(many.examples, "auto", {})
-    first = featurise(many, TOKENIZER, TextWindows(8, 2), targets, np.ones(len(targets.labels)))
-    monkeypatch.setattr("distiltune.tasks.text_classification.features.make_arrays", pytest.fail)
-    again = featurise(many, TOKENIZER, TextWindows(8, 2), targets, np.ones(len(targets.labels)))
-    assert first.features.fingerprint() == again.features.fingerprint()
+    targets = find_targets(read("labels", tmp_path).examples, "auto", {})
+    kept = []
+    for data in ("labels", "labels", "columns"):
+        featurise(forgotten(read(data, tmp_path)), TOKENIZER, TextWindows(8, 2), targets, np.ones(len(targets.labels)))
+        kept.append(sorted(each.name for each in own_cache.iterdir()))
+    assert kept[0] == kept[1] != kept[2]
+
+
+def forgotten(read: TextSet) -> TextSet:
+    """The set without labels, for whatever targets."""
+    return forget_gold(read, lambda example: "none", "forgotten")

@@ -51,8 +51,9 @@ def text_kinds(examples: Sequence[TextExample]) -> Kinds[TextExample]:
 
 def weights_of(examples: Sequence[TextExample]) -> npt.NDArray[np.float64]:
     """``(n_examples,)`` what each weighs in the training loss."""
-    weights = examples.values("weight") if isinstance(examples, OnDisk) else (each.weight for each in examples)
-    return np.fromiter(weights, dtype=np.float64, count=len(examples))
+    if isinstance(examples, OnDisk):
+        return np.asarray(examples.column("weight"), dtype=np.float64)
+    return np.fromiter((each.weight for each in examples), dtype=np.float64, count=len(examples))
 
 
 def _pack(example: TextExample) -> tuple[object, ...]:
