@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from distiltune.data.reading import draw
+from distiltune.data.parts import draw
 from distiltune.runs.evaluate import evaluate
 from distiltune.system.device import describe_machine
 from distiltune.tasks.question_answering.answerer import Answerer

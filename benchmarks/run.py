@@ -32,12 +32,21 @@ RESULTS = Path("benchmarks/results")
 BEFORE = ", before"
 """After the name of a contestant: its older version."""
 
+QUIET = 0.85
+"""The lowest ceiling of a run over its highest, from which on the machine counts as quiet."""
+
+SIDE_BY_SIDE = 2
+"""In the short benchmark, most of whose time goes into loading."""
+
 PACKAGES = ("distiltune", "torch", "numpy", "transformers", "accelerate")
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is timed: in every round a stretch of so many batches, after a warm-up."""
+    """How much is timed: in every round a stretch of so many batches, after a warm-up.
+
+    So many contestants as ``side_by_side`` load and warm up at once; no two are ever timed at once.
+    """
 
     shape: Shape
     contestants: tuple[str, ...]
@@ -45,6 +54,7 @@ class Plan:
     warm_up: int
     batches: Mapping[str, int]
     before: Path | None = None
+    side_by_side: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +103,15 @@ class Contestant:
             text=True,
         )
 
-    def run(self, n_batches: int) -> Stretch:
+    def begin(self, n_batches: int) -> None:
         """Let it work through ``n_batches`` batches."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.write(f"run {n_batches}\n")
         self._process.stdin.flush()
+
+    def end(self) -> Stretch:
+        """Wait for what it says of them."""
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
             status = self._process.wait()
@@ -122,16 +135,21 @@ def plan(short: bool, kind: str, names: Sequence[str], before: Path | None = Non
         contestants += tuple(f"{name}{BEFORE}" for name in contestants if "distiltune" in name)
     if kind == "inference":
         n_batches = dict.fromkeys(contestants, 1)  # of an eighth of the questions
-        return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches, before)
+        if short:
+            return Plan(SHAPES["small"], contestants, 1, 1, n_batches, before, SIDE_BY_SIDE)
+        return Plan(SHAPES["full"], contestants, 5, 1, n_batches, before)
     # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable.
-    n_batches = {name: 6 if "distiltune" in name else 2 for name in contestants}
-    return Plan(SHAPES["small" if short else "full"], contestants, 1 if short else 5, 1, n_batches, before)
+    n_batches = {name: 6 if "distiltune" in name else 1 if short else 2 for name in contestants}
+    if short:
+        return Plan(SHAPES["small"], contestants, 1, 1, n_batches, before, SIDE_BY_SIDE)
+    return Plan(SHAPES["full"], contestants, 5, 1, n_batches, before)
 
 
 def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
-    """Run the plan. In every round the machine's ceiling is measured and each contestant has one turn.
+    """Run the plan. In every round the machine's ceiling is measured and each contestant has one turn; at last again.
 
-    A turn is a process of its own, so that one contestant's memory is held at a time and no run profits from another.
+    A turn is a process of its own, so that no run profits from another; in the whole benchmark one contestant's memory
+    is held at a time.
     """
     rounds: list[ceiling.Ceiling] = []
     stretches: dict[str, list[Stretch]] = {name: [] for name in plan.contestants}
@@ -139,26 +157,55 @@ def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
         workload.write_model(plan.shape, Path(folder))
         for number in range(plan.stretches):
             rounds.append(ceiling.measure(plan.shape, repeats=3))
-            for name in plan.contestants:
-                stretch = take_turn(name, Path(folder), number, plan)
-                stretches[name].append(stretch)
-                print(f"round {number + 1}/{plan.stretches}  {name:32} {stretch.rate:8.0f} tokens/s", flush=True)
+            for first in range(0, len(plan.contestants), plan.side_by_side):
+                names = plan.contestants[first : first + plan.side_by_side]
+                for name, stretch in take_turns(names, Path(folder), number, plan).items():
+                    stretches[name].append(stretch)
+                    print(f"round {number + 1}/{plan.stretches}  {name:32} {stretch.rate:8.0f} tokens/s", flush=True)
+        after = ceiling.measure(plan.shape, repeats=3)
     best = statistics.median(each.best_gflops for each in rounds)
     measured = {
         "gflops": {name: statistics.median(each.gflops[name] for each in rounds) for name in rounds[0].gflops},
         "copy_gb_per_second": statistics.median(each.copy_gb_per_second for each in rounds),
+        "quiet": quiet_line([*(each.best_gflops for each in rounds), after.best_gflops]),
     }
     return [_row(name, stretches[name], plan.shape, best) for name in plan.contestants], measured
 
 
-def take_turn(name: str, model_directory: Path, seed: int, plan: Plan) -> Stretch:
-    """One contestant's warm-up and timed stretch, on the features of that seed."""
-    contestant = Contestant(name, model_directory, seed, plan.before)
+def take_turns(names: Sequence[str], model_directory: Path, seed: int, plan: Plan) -> dict[str, Stretch]:
+    """The warm-ups of some contestants at once, then the timed stretch of each, on the features of that seed."""
+    contestants = [Contestant(name, model_directory, seed, plan.before) for name in names]
+    stretches = {}
     try:
-        contestant.run(plan.warm_up)
-        return contestant.run(plan.batches[name])
+        for each in contestants:
+            each.begin(plan.warm_up)
+        for each in contestants:
+            each.end()
+        for each in contestants:
+            each.begin(plan.batches[each.name])
+            stretches[each.name] = each.end()
+            each.stop()
     finally:
-        contestant.stop()
+        for each in contestants:
+            each.stop()
+    return stretches
+
+
+def quiet_line(ceilings: Sequence[float]) -> str:
+    """Whether the machine did the same for all, in a sentence.
+
+    Args:
+        ceilings: GFLOP/s of the quickest library, measured before each round and after the last.
+
+    """
+    lowest, highest = min(ceilings), max(ceilings)
+    shown = f"its ceiling was {ceilings[0]:.0f} GFLOP/s before and {ceilings[-1]:.0f} after"
+    if lowest >= QUIET * highest:
+        return f"the machine was quiet: {shown}"
+    return (
+        f"THE MACHINE WAS NOT QUIET: {shown}, {lowest:.0f} at its least and {highest:.0f} at its most; do "
+        "not compare these figures, run it again with nothing beside it"
+    )
 
 
 def _row(name: str, stretches: Sequence[Stretch], shape: Shape, best_gflops: float) -> Row:
@@ -231,7 +278,8 @@ def main() -> None:
             print(f"\n{kind}, {chosen.shape.name} model, {workload.BATCH_SIZE} features a batch\n")
             for library, rate in measured["gflops"].items():
                 print(f"  matrix products: {rate:5.0f} GFLOP/s  {library}")
-            print(f"  memory: {measured['copy_gb_per_second']:.0f} GB/s copied\n\n{table(rows)}\n", flush=True)
+            print(f"  memory: {measured['copy_gb_per_second']:.0f} GB/s copied")
+            print(f"  {measured['quiet']}\n\n{table(rows)}\n", flush=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     name = "short" if arguments.short else "full"
     path = RESULTS / (f"{name}.json" if arguments.before is None else f"{name}-before-and-after.json")

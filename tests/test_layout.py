@@ -128,11 +128,12 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         ),
         "tasks/text_classification/text_layouts",
     ),
+    "tasks/text_classification/test_on_disk.py": ("tasks/text_classification/unlabelled",),
     "tasks/text_classification/test_task.py": tuple(
         f"tasks/text_classification/{name}" for name in ("classifier", "entry", "guide", "names", "settings")
     ),
     "tasks/token_classification/test_forms.py": (
-        *("data/annotation_forms", "data/plain_rows", "data/spacy_forms", "data/standoff"),
+        *("data/plain_rows", "data/spacy_forms", "data/standoff"),
         "tasks/token_classification/word_rows",
     ),
     "tasks/token_classification/test_read.py": (

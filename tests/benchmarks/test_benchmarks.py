@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from benchmarks.contestant import CONTESTANTS, Turns, inference_parts
-from benchmarks.run import Row, plan, table
+from benchmarks.run import Row, Stretch, plan, quiet_line, table, take_turns
 
-from benchmarks import workload
+from benchmarks import run, workload
 
 
 def test_lengths_are_those_of_squad() -> None:
@@ -38,6 +38,40 @@ def test_every_contestant_has_its_turn_in_one_plan() -> None:
         "training/Trainer grouped",
         "training/Trainer grouped bfloat16",
     )
+
+
+def test_no_two_contestants_are_timed_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+
+    class Contestant:
+        def __init__(self, name: str, *_: object) -> None:
+            self.name = name
+
+        def begin(self, n_batches: int) -> None:
+            said.append(f"{self.name} begins {n_batches}")
+
+        def end(self) -> Stretch:
+            said.append(f"{self.name} ends")
+            return Stretch(1.0, 1, 1, 1.0, 0.0)
+
+        def stop(self) -> None:
+            return
+
+    monkeypatch.setattr(run, "Contestant", Contestant)
+    short = plan(True, "inference", [])
+    names = short.contestants[:2]
+    one, other = names
+    assert list(take_turns(names, Path(), 0, short)) == [one, other]
+    assert said[:2] == [f"{one} begins 1", f"{other} begins 1"]
+    assert said[4:] == [f"{one} begins 1", f"{one} ends", f"{other} begins 1", f"{other} ends"]
+
+
+def test_a_machine_that_was_busy_is_told() -> None:
+    assert quiet_line([100.0, 97.0, 99.0]).startswith(
+        "the machine was quiet: its ceiling was 100 GFLOP/s before and 99"
+    )
+    assert quiet_line([100.0, 60.0, 99.0]).startswith("THE MACHINE WAS NOT QUIET")
+    assert "60 at its least" in quiet_line([100.0, 60.0, 99.0])
 
 
 def test_ratios_are_taken_within_a_round() -> None:

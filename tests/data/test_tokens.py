@@ -7,7 +7,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordPiece
 
 from distiltune.data import tokens
-from distiltune.data.tokens import SpecialTokens, distinct, tokenise
+from distiltune.data.tokens import SpecialTokens, distinct, token_ids_of, tokenise
 from distiltune.errors import ModelError
 from tests.helpers import word_pieces
 
@@ -57,3 +57,10 @@ def test_special_tokens() -> None:
 def test_a_tokenizer_without_them_is_refused() -> None:
     with pytest.raises(ModelError, match=r"no \[CLS\]"):
         SpecialTokens.of(Tokenizer(WordPiece({"[UNK]": 0, "[SEP]": 1}, unk_token="[UNK]")))
+
+
+@given(TEXTS)
+def test_ids_alone_are_those_of_the_table(texts: list[str]) -> None:
+    table, alone = tokenise(TOKENIZER, texts), token_ids_of(TOKENIZER, texts)
+    assert alone.ids.tolist() == table.ids.tolist()
+    assert alone.offsets.tolist() == table.offsets.tolist()

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import distiltune
 from distiltune.commands.app import app
 from distiltune.data.example_set import DataSettings, ExampleSet
-from distiltune.data.reading import leave_out
+from distiltune.data.parts import leave_out
 from distiltune.data.row_findings import RowFindings
 from distiltune.errors import DataError, RecipeError, TrainingError
 from distiltune.recipe.recipe import Recipe

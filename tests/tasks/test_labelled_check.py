@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from distiltune.checks import concerns
 from distiltune.recipe.recipe import Recipe
-from distiltune.tasks.labelled_check import _number_concerns, in_training
+from distiltune.tasks.labelled_check import LabelledText, _number_concerns, _repeat_concerns, in_training
 from distiltune.tasks.table import TASKS
 
 
@@ -40,3 +41,32 @@ def test_no_fine_tuned_model_is_advised_to_who_has_one(model: str, told: bool, t
     few = next(each for each in found.values["concerns"] if each["kind"] == "few_questions")
     assert few["repair"].startswith("add questions")
     assert ("fine-tuned already" in few["repair"]) == told
+
+
+def test_repeated_texts_are_those_that_a_dictionary_finds() -> None:
+    draw = random.Random(4)
+
+    def texts(n: int) -> list[LabelledText]:
+        drawn = [draw.choice(["a", "A", "a  B", "a b", "c", "d", "é", "É"]) for _ in range(n)]
+        return [LabelledText(str(i), text, draw.choice(["x", "y"]), ("x",)) for i, text in enumerate(drawn)]
+
+    own, others = texts(30), texts(9)
+    first: dict[str, LabelledText] = {}
+    cases: dict[str, list[tuple[str, str]]] = {"text_repeated": [], "label_conflict": [], "text_leaked": []}
+    for each in own:
+        before = first.setdefault(" ".join(each.text.casefold().split()), each)
+        if before is not each:
+            kind = "text_repeated" if before.gold == each.gold else "label_conflict"
+            cases[kind].append((each.id, f"{each.text!r}, as {before.id}"))
+    there = {" ".join(each.text.casefold().split()): each for each in others}
+    for each in own:
+        if (other := there.get(" ".join(each.text.casefold().split()))) is not None:
+            cases["text_leaked"].append((each.id, f"{each.text!r}, as {other.id}"))
+    found = {each.kind: [(case.row_id, case.text) for case in each.cases] for each in _repeat_concerns(own, others)}
+    assert found == cases
+
+
+def test_of_many_cases_the_first_are_kept_and_all_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(concerns, "MOST_CASES", 3)
+    (concern,) = _repeat_concerns([LabelledText(str(i), "a", "x", ("x",)) for i in range(9)], [])
+    assert (concern.count, [case.row_id for case in concern.cases]) == (8, ["1", "2", "3"])

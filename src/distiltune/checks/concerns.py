@@ -14,6 +14,8 @@ LEAKED = "_leaked"
 MANY_LEAKED = 0.02
 """A share of the validation data from which on it matters that the training data has it too."""
 
+MOST_CASES = 10_000
+"""Of more rows only the first are remembered one by one."""
 SHOWN_CASES = 3
 JSON_CASES = 20
 
@@ -51,7 +53,7 @@ class Concern:
         count: how many rows it is about; 0 if it is about the whole set. Of a leak, rows of the other set.
         of: how many rows were looked at; of a leak, rows of the other set.
         fixable: whether ``--fix`` takes care of it.
-        cases: the rows, all of them where they are known one by one.
+        cases: the rows, where they are known one by one: all of them, or the first `MOST_CASES`.
         headline: what it is to a training, in a few words; empty: as the message says.
         repair_of_fresh: what else may be done about it with a model that is not fine-tuned for the task yet.
 
@@ -87,13 +89,26 @@ class Concern:
         }
 
 
+class Cases(list[Case]):
+    """Cases of which the first `MOST_CASES` are kept, and all are counted."""
+
+    n_all = 0
+
+    def append(self, case: Case) -> None:
+        """Count one more, and keep it while they are few."""
+        self.n_all += 1
+        if self.n_all <= MOST_CASES:
+            super().append(case)
+
+
 def concern_of(
     severity: Severity, kind: str, message: str, cases: Sequence[Case], of: int, repair: str, *, fixable: bool = False
 ) -> list[Concern]:
     """The concern about these cases as a list, empty if there is none."""
     if not cases:
         return []
-    return [Concern(severity, kind, message, repair, len(cases), of, fixable, tuple(cases))]
+    n_all = cases.n_all if isinstance(cases, Cases) else len(cases)
+    return [Concern(severity, kind, message, repair, n_all, of, fixable, tuple(cases))]
 
 
 def leak_concern(

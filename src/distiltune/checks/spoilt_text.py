@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Final
 
-from distiltune.checks.concerns import Case, Concern, concern_of
+from distiltune.checks.concerns import Case, Cases, Concern, concern_of
 
 _HTML: Final = re.compile(
     r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{2,5}|#x[0-9a-fA-F]{2,4});|</?(?:br|p|div|span|a|b|i|li|ul|strong|em)\b[^<>]{0,200}>"
@@ -20,8 +20,7 @@ _FEW: Final = 0.01
 
 def spoilt_concerns(texts: Iterable[tuple[str, str]], n: int) -> list[Concern]:
     """What is doubtful in texts, each with the id of its row; ``n`` rows there are."""
-    html: list[Case] = []
-    misread: list[Case] = []
+    html, misread = Cases(), Cases()
     for row_id, text in texts:
         if ("&" in text or "<" in text) and (found := _HTML.search(text)):
             html.append(Case(row_id, _around(text, found)))
@@ -40,9 +39,9 @@ _MISREAD_SAID: Final = (
 )
 
 
-def _concern(kind: str, said: tuple[str, str], cases: Sequence[Case], n: int) -> list[Concern]:
+def _concern(kind: str, said: tuple[str, str], cases: Cases, n: int) -> list[Concern]:
     message, repair = said
-    return concern_of("warning" if len(cases) > _FEW * n else "note", kind, message, cases, n, repair)
+    return concern_of("warning" if cases.n_all > _FEW * n else "note", kind, message, cases, n, repair)
 
 
 def _around(text: str, found: re.Match[str]) -> str:

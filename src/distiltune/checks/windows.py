@@ -9,19 +9,21 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
-from distiltune.checks.concerns import Case, Concern, concern_of
+from distiltune.checks.concerns import Case, Cases, Concern, concern_of
 from distiltune.checks.cost import Work
 from distiltune.data.feature_set import FeatureSet
 
+_TOKENS_AT_ONCE = 1 << 24
 
-def spread(values: Sequence[int]) -> dict[str, float]:
+
+def spread(values: Sequence[int] | npt.NDArray[np.int64]) -> dict[str, float]:
     """Middle, 95th percentile and largest of some counts."""
-    if not values:
+    if not len(values):
         return {"median": 0, "p95": 0, "max": 0}
     return {
         "median": float(np.median(values)),
         "p95": float(np.percentile(values, 95)),
-        "max": float(max(values)),
+        "max": float(np.max(values)),
     }
 
 
@@ -35,8 +37,13 @@ def unknown_shares(features: FeatureSet, tokenizer: Tokenizer) -> npt.NDArray[np
     unknown = tokenizer.token_to_id("[UNK]")
     if unknown is None or len(features) == 0:
         return np.zeros(len(features))
-    counts = np.add.reduceat((features.token_ids == unknown).astype(np.int64), features.offsets[:-1])
-    return np.asarray(counts / features.lengths)
+    bounds = features.offsets
+    places = [
+        first + np.flatnonzero(features.token_ids[first : first + _TOKENS_AT_ONCE] == unknown)
+        for first in range(0, len(features.token_ids), _TOKENS_AT_ONCE)
+    ]
+    of = np.searchsorted(bounds, np.concatenate(places), side="right") - 1
+    return np.asarray(np.bincount(of, minlength=len(features)) / features.lengths)
 
 
 def unknown_of_examples(features: FeatureSet, n_examples: int, tokenizer: Tokenizer) -> npt.NDArray[np.float64]:
@@ -52,9 +59,9 @@ def window_statistics(features: FeatureSet, n_examples: int, tokenizer: Tokenize
     lengths = features.lengths
     return {
         "windows": len(features),
-        f"windows_a_{example}": spread(windows.tolist()),
+        f"windows_a_{example}": spread(windows),
         "tokens": int(lengths.sum()),
-        "tokens_a_window": spread(lengths.tolist()),
+        "tokens_a_window": spread(lengths),
         "unknown_token_share": round(float(np.average(unknown_shares(features, tokenizer), weights=lengths)), 5),
     }
 
@@ -76,7 +83,7 @@ def work_of(features: FeatureSet, n_validation_tokens: int) -> Work:
 def hardly_covered(cases: Sequence[Case], of: int) -> list[Concern]:
     """The concern about texts that the vocabulary hardly covers, empty if there is none."""
     return concern_of(
-        "error" if len(cases) > 0.5 * of else "warning",
+        "error" if (cases.n_all if isinstance(cases, Cases) else len(cases)) > 0.5 * of else "warning",
         "hardly_covered",
         "the model's vocabulary hardly covers the text",
         cases,

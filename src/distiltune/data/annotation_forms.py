@@ -8,6 +8,7 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import Final
 
 from distiltune.data.label_studio import studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
@@ -30,13 +31,25 @@ def plain_rows(value: object) -> Iterator[Plain]:
     if isinstance(value, list):
         yield from spacy_pairs(value)
         return
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or _is_flat(value):
         return
     for form in _FORMS:
         rows = list(form(value))
         if rows:
             yield from rows
             return
+
+
+_OF_NO_TOOL: Final = frozenset(
+    {"id", "idx", "label", "labels", "pair", "question", "score", "sentence", "text", "text_pair", "title", "weight"}
+)
+"""Columns that say nothing of a tool, if what they hold is no list and no object either."""
+_FLAT_TYPES: Final = frozenset({str, int, float, bool, type(None)})
+
+
+def _is_flat(value: Mapping[str, object]) -> bool:
+    """Whether it is a plain row by its names and types alone, as most of a large file are: half of the time to read."""
+    return value.keys() <= _OF_NO_TOOL and _FLAT_TYPES.issuperset(map(type, value.values()))
 
 
 def pairs_or_none(rows: list[object]) -> list[object] | None:

@@ -185,6 +185,9 @@ def load_or_make(
         return found, True
     arrays = make()
     entry.keep(arrays, on_problem)
+    # What was too large for memory is on disk twice now; one goes with the last who looks at it.
+    if any(isinstance(array, np.memmap) for array in arrays.values()) and (kept := entry.find()) is not None:
+        return kept, False
     return arrays, False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -16,10 +17,11 @@ class ExampleSet(Generic[E]):
     """The examples of one split, everything noticed while reading them, and where they are from.
 
     ``findings.n_rows`` is the number of examples plus the number of rejected and left out findings. ``fingerprint`` is
-    the SHA-256 of the files' contents; ``sources`` are as the user named them.
+    the SHA-256 of the files' contents; ``sources`` are as the user named them. The examples are a tuple, or, where they
+    are many, on disk (`distiltune.data.stored`).
     """
 
-    examples: tuple[E, ...]
+    examples: Sequence[E]
     findings: RowFindings
     fingerprint: str
     sources: tuple[str, ...]

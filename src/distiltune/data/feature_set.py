@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -122,10 +123,11 @@ class FeatureSet:
         """Hash of tokens, labels, weights and groups; not of a teacher's targets, which have their own."""
         digest = hashlib.sha256()
         for array in (self.token_ids, self.offsets, self.labels):
-            digest.update(np.ascontiguousarray(array).tobytes())
+            digest.update(_bytes_of(array))
         for name in ("token_labels", "weights", "group_of"):
             if (more := getattr(self, name)) is not None:
-                digest.update(name.encode() + np.ascontiguousarray(more).tobytes())
+                digest.update(name.encode())
+                digest.update(_bytes_of(more))
         return digest.hexdigest()
 
 
@@ -162,6 +164,11 @@ def joined(own: FeatureSet, others: FeatureSet, weight: float, n_examples: int) 
         weights=weights,
         group_of=None if groups[0] is None or groups[1] is None else np.concatenate([groups[0], groups[1] + n_groups]),
     )
+
+
+def _bytes_of(array: npt.NDArray[Any]) -> memoryview:
+    """An array's bytes, without a copy where they lie in order: of a mapped file the whole would be in memory."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
 
 
 def _tensor(values: npt.NDArray[np.integer] | npt.NDArray[np.float32]) -> torch.Tensor:

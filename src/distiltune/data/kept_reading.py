@@ -1,4 +1,4 @@
-"""Large data sets that were read before: kept in the cache as one JSON text, so that they need not be read again.
+"""Large data sets that were read before: kept in the cache as JSON or Arrow, so that they need not be read again.
 
 Reading looks at every row and places every answer: 2 to 3 seconds of SQuAD's 98,169 questions. What came of it is kept
 under the contents of the files (`distiltune.data.cache`). That, and NumPy with it, is imported where something is kept
@@ -11,10 +11,14 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.data.stored import Form, OnDisk
 from distiltune.system.code_fingerprint import module_of
+
+if TYPE_CHECKING:
+    from distiltune.data.cache import Arrays
 
 E = TypeVar("E")
 
@@ -27,22 +31,31 @@ class Keeping(Generic[E]):
     """How a task's examples are kept.
 
     Attributes:
-        pack: examples → what JSON can hold.
-        unpack: the way back; raises `ValueError`, `TypeError`, `KeyError` or `IndexError` for anything else.
         depends_on: all that reading depends on beside the files, in plain values.
+        pack: examples → what JSON can hold; None: they are kept where they are on disk already, as Arrow, or not at
+            all.
+        unpack: the way back; raises `ValueError`, `TypeError`, `KeyError` or `IndexError` for anything else.
+        form: of examples on disk; None where all are in memory.
 
     """
 
-    pack: Callable[[Sequence[E]], object]
-    unpack: Callable[[Any], list[E]]
     depends_on: Mapping[str, object]
+    pack: Callable[[Sequence[E]], object] | None = None
+    unpack: Callable[[Any], Sequence[E]] | None = None
+    form: Form[E] | None = None
+
+    @property
+    def code(self) -> str:
+        """The module that says how they are kept."""
+        made_by = self.pack or (self.form.pack if self.form is not None else None)
+        return module_of(made_by) if made_by is not None else __name__
 
 
 @dataclass(frozen=True, slots=True)
 class Kept(Generic[E]):
     """What came of reading: the examples, all that was noticed, and the columns of the first flat row."""
 
-    examples: list[E]
+    examples: Sequence[E]
     findings: RowFindings
     columns_seen: tuple[str, ...]
 
@@ -69,7 +82,7 @@ class KeptReading(Generic[E]):
             "ignored": list(map(str, ignored)),
             "depends on": dict(keeping.depends_on),
         }
-        self._entry = entry_of(parts, (*code, module_of(keeping.pack)))
+        self._entry = entry_of(parts, (*code, keeping.code))
         self._keeping = keeping
 
     def recall(self) -> Kept[E] | None:
@@ -80,22 +93,38 @@ class KeptReading(Generic[E]):
         try:
             kept = json.loads(arrays["read"].tobytes())
             findings = RowFindings(kept["n_rows"], [RowFinding(*each) for each in kept["findings"]])
-            return Kept(self._keeping.unpack(kept["examples"]), findings, tuple(kept["columns_seen"]))
+            examples = self._examples(arrays, kept)
+            return Kept(examples, findings, tuple(kept["columns_seen"]))
         except (ValueError, TypeError, KeyError, IndexError):
             self._entry.remove()
             return None
 
+    def _examples(self, arrays: Arrays, kept: Mapping[str, Any]) -> Sequence[E]:
+        if "examples" in arrays and self._keeping.form is not None:
+            return OnDisk(arrays["examples"], self._keeping.form)
+        if self._keeping.unpack is None:
+            raise ValueError("the examples are kept in another form")
+        return tuple(self._keeping.unpack(kept["examples"]))
+
+    def is_worth_keeping(self, read: Kept[E]) -> bool:
+        """Whether reading again takes longer than anybody would wait for."""
+        return isinstance(read.examples, OnDisk) or (
+            self._keeping.pack is not None and read.findings.n_rows >= ROWS_WORTH_KEEPING
+        )
+
     def keep(self, read: Kept[E]) -> None:
-        """Keep what came of reading, if it is worth it."""
-        if read.findings.n_rows < ROWS_WORTH_KEEPING:
-            return
+        """Keep what came of reading."""
         import numpy as np
 
+        is_stored = isinstance(read.examples, OnDisk)
         kept = {
-            "examples": self._keeping.pack(read.examples),
+            "examples": None if is_stored or self._keeping.pack is None else self._keeping.pack(read.examples),
             "n_rows": read.findings.n_rows,
             "findings": [astuple(each) for each in read.findings.items],
             "columns_seen": read.columns_seen,
         }
         text = json.dumps(kept, separators=(",", ":")).encode()
-        self._entry.keep({"read": np.frombuffer(text, dtype=np.uint8)})
+        arrays: Arrays = {"read": np.frombuffer(text, dtype=np.uint8)}
+        if isinstance(read.examples, OnDisk):
+            arrays["examples"] = read.examples.file
+        self._entry.keep(arrays)

@@ -6,29 +6,30 @@ remarkable is a finding too; nothing is dropped or changed silently.
 
 from __future__ import annotations
 
-import dataclasses
 import gc
-import random
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from distiltune.data.column_names import check_mapped, columns_text, nearest, no_header
 from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm
 from distiltune.data.files import combined_digest, file_digest, files_below, format_suffix, iter_rows
 from distiltune.data.hub import Split
+from distiltune.data.ids import Ids
 from distiltune.data.kept_reading import Keeping, Kept, KeptReading
+from distiltune.data.parts import draw, leave_out, set_aside
 from distiltune.data.rejections import at_fault_of, left_out_lines, rejection_lines
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
+from distiltune.data.stored import Growing
 from distiltune.data.unknown_files import way_to_name
 from distiltune.data.unused_columns import SeenColumns, note_columns, unused_findings
-from distiltune.data.values import gold_ignored, id_text, rejected, shown
+from distiltune.data.values import id_text, shown
 from distiltune.errors import DataError
 from distiltune.system.code_fingerprint import module_of
 
@@ -46,30 +47,14 @@ USE_OF: Mapping[Split, Use] = {"train": "training", "validation": "evaluation"}
 
 
 @dataclass(slots=True)
-class Ids:
-    """The ids given so far; ``n_of`` counts how often one was asked for."""
-
-    taken: set[str] = field(default_factory=set)
-    n_of: dict[str, int] = field(default_factory=dict)
-
-    def unique(self, wanted: str) -> str:
-        """``wanted``, or with ``-2``, ``-3``, ... if it is taken."""
-        unique = wanted
-        while unique in self.taken:
-            self.n_of[wanted] = self.n_of.get(wanted, 1) + 1
-            unique = f"{wanted}-{self.n_of[wanted]}"
-        self.taken.add(unique)
-        return unique
-
-
-@dataclass(slots=True)
 class Reading(Generic[E]):
     """What has been read so far, and how files are read.
 
     ``columns_seen`` are the columns of the first flat row, for messages; ``mapped`` are the fields that ``--columns``
     maps, each to a column that some row must have; ``columns`` are those of all rows of each file. ``used`` are the
     columns that the task reads, where it says so, and ``second_text`` its field and column of a second text: by these
-    the other columns of ``flat`` rows, those that no tool wrote, are told.
+    the other columns of ``flat`` rows, those that no tool wrote, are told. ``grown`` is where examples are that may be
+    more than memory holds; where there is none they are all in ``examples``.
     """
 
     examples: list[E] = field(default_factory=list)
@@ -82,6 +67,16 @@ class Reading(Generic[E]):
     used: set[str] = field(default_factory=set)
     second_text: tuple[str, str] | None = None
     flat: dict[Path, SeenColumns] = field(default_factory=dict)
+    grown: Growing[E] | None = None
+
+    def add(self, example: E) -> None:
+        """One example more."""
+        (self.examples if self.grown is None else self.grown).append(example)
+
+    @property
+    def n_examples(self) -> int:
+        """How many have been read."""
+        return len(self.examples if self.grown is None else self.grown)
 
     def rows(self, path: Path, is_flat: Callable[[Row], bool] = lambda row: True) -> Iterator[Row | BadRow]:
         """The rows of a file; how it was understood becomes findings. Columns are counted of flat rows."""
@@ -153,16 +148,16 @@ def read_sources(
         found = [find_source(source, to_read.split, starter_path) for source in sources]
         ignored = [path for source in found for path in source.ignored]
         reading.findings.extend(map(_passed_over, ignored))
-        digests = _read_or_recall(
+        digests, examples = _read_or_recall(
             [path for source in found for path in source.files],
             [*ignored, *(below for path in ignored if path.is_dir() for below in files_below(path))],
             reading,
             read_file,
             keeping,
         )
-    _check_share(reading, to_read, where=", ".join(map(str, sources)))
+    _check_share(reading, to_read, len(examples), where=", ".join(map(str, sources)))
     names = tuple(source.source for source in found)
-    return ExampleSet(tuple(reading.examples), reading.findings, combined_digest(digests), names)
+    return ExampleSet(examples, reading.findings, combined_digest(digests), names)
 
 
 def _passed_over(path: Path) -> RowFinding:
@@ -188,8 +183,8 @@ def _read_or_recall(
     reading: Reading[E],
     read_file: Callable[[Path], None],
     keeping: Keeping[E] | None,
-) -> list[str]:
-    """Add the rows of all files, or what was read of them before; the SHA-256 of each file."""
+) -> tuple[list[str], Sequence[E]]:
+    """Add the rows of all files, or what was read of them before; the SHA-256 of each file, and the examples."""
     digests = list(map(file_digest, files))
     known = None
     if keeping is not None:
@@ -197,17 +192,20 @@ def _read_or_recall(
         known = KeptReading(list(zip(files, digests, strict=True)), ignored, keeping, read_by)
     kept = known.recall() if known is not None else None
     if kept is not None:
-        reading.examples, reading.findings, reading.columns_seen = kept.examples, kept.findings, kept.columns_seen
-        return digests
+        reading.findings, reading.columns_seen = kept.findings, kept.columns_seen
+        return digests, kept.examples
     for path in files:
         read_file(path)
     reading.findings.extend(check_mapped(reading.mapped, reading.columns))
     for path, flat in reading.flat.items():
         if reading.used:
             reading.findings.extend(unused_findings(path, flat, reading.used, reading.second_text))
-    if known is not None and digests == list(map(file_digest, files)):  # else somebody wrote into one meanwhile
-        known.keep(Kept(reading.examples, reading.findings, reading.columns_seen))
-    return digests
+    examples = tuple(reading.examples) if reading.grown is None else reading.grown.done()
+    kept = Kept(examples, reading.findings, reading.columns_seen)
+    is_kept = known is not None and known.is_worth_keeping(kept)
+    if known is not None and is_kept and digests == list(map(file_digest, files)):  # else written into meanwhile
+        known.keep(kept)
+    return digests, examples
 
 
 def train_and_validation(
@@ -276,46 +274,6 @@ def _named_validation(settings: DataSettings) -> tuple[str, ...]:
     return settings.train if is_split else ()
 
 
-def keep_if(
-    read: ExampleSet[E], reason_against: Callable[[E], str], kind: str, max_rejected_share: float, fix: str
-) -> ExampleSet[E]:
-    """The set without the examples that there is a reason against, each with a finding of that kind.
-
-    Raises:
-        DataError: if these are more than may be.
-
-    """
-    kept, findings = [], RowFindings(read.findings.n_rows, list(read.findings.items))
-    reasons: list[str] = []
-    for example in read.examples:
-        reason = reason_against(example)
-        if not reason:
-            kept.append(example)
-            continue
-        reasons.append(reason)
-        findings.add(rejected(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
-    at_fault, n_rows = at_fault_of(findings, max(findings.n_rows, len(read.examples)))
-    if reasons and len(at_fault) > max_rejected_share * n_rows:
-        raise DataError(
-            "\n".join([f"{len(at_fault):,} of {n_rows:,} rows cannot be used:", *rejection_lines(findings)]),
-            where=", ".join(read.sources),
-            fix=fix,
-        )
-    return replace(read, examples=tuple(kept), findings=findings) if reasons else read
-
-
-def forget_gold(read: ExampleSet[E], reason_against: Callable[[E], str], kind: str) -> ExampleSet[E]:
-    """The set whose examples lose a ``gold`` that there is a reason against, each with a finding of that kind."""
-    examples, findings = [], RowFindings(read.findings.n_rows, list(read.findings.items))
-    for example in read.examples:
-        reason = reason_against(example)
-        if reason:
-            findings.add(gold_ignored(kind, getattr(example, "where", ""), getattr(example, "id", ""), reason))
-        record: Any = example
-        examples.append(dataclasses.replace(record, gold=None) if reason else example)
-    return replace(read, examples=tuple(examples), findings=findings)
-
-
 def need_gold(read: ExampleSet[E], has_gold: Callable[[E], bool], columns: str) -> ExampleSet[E]:
     """The set itself, if it can be evaluated on.
 
@@ -332,116 +290,6 @@ def need_gold(read: ExampleSet[E], has_gold: Callable[[E], bool], columns: str) 
     return read
 
 
-def draw(read: ExampleSet[E], n: int, seed: int) -> ExampleSet[E]:
-    """The first ``n`` examples after ``random.Random(seed).shuffle`` of all in file order; all if ``n`` is 0."""
-    if n == 0 or n >= len(read.examples):
-        return read
-    shuffled = list(read.examples)
-    random.Random(seed).shuffle(shuffled)
-    return replace(read, examples=tuple(shuffled[:n]), fingerprint=f"{read.fingerprint}/drawn-{n}-seed-{seed}")
-
-
-def set_aside(
-    read: ExampleSet[E], share: float, seed: int, group: Callable[[E], Hashable], told_apart_by: str
-) -> tuple[ExampleSet[E], ExampleSet[E]]:
-    """Set aside about ``share`` of the examples for validation so that no group is on both sides.
-
-    Args:
-        read: all of them.
-        share: 0 to 1.
-        seed: of the draw.
-        group: what examples have in common that must not be parted.
-        told_apart_by: that, in a word, for the message.
-
-    Raises:
-        DataError: if there is only one group, so that nothing can be set aside.
-
-    """
-    counts: dict[Hashable, int] = {}
-    for example in read.examples:
-        key = group(example)
-        counts[key] = counts.get(key, 0) + 1
-    groups = list(counts)
-    if len(groups) < 2:
-        raise DataError(
-            f"All training examples share one {told_apart_by}, so none can be set aside for validation.",
-            where=", ".join(read.sources),
-            fix="name a validation set with --validation, or train without one: --validation-share 0",
-        )
-    random.Random(seed).shuffle(groups)
-    aside: set[Hashable] = set()
-    n_aside = 0
-    for key in groups[:-1]:
-        if aside and n_aside >= share * len(read.examples):
-            break
-        aside.add(key)
-        n_aside += counts[key]
-
-    def part(inside: bool) -> ExampleSet[E]:
-        return replace(
-            read,
-            examples=tuple(e for e in read.examples if (group(e) in aside) == inside),
-            fingerprint=f"{read.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}",
-            findings=RowFindings() if inside else read.findings,
-        )
-
-    return part(False), part(True)
-
-
-def leave_out(
-    read: ExampleSet[E], settings: DataSettings, group: Callable[[E], Hashable], told_apart_by: str
-) -> tuple[ExampleSet[E], ExampleSet[E]]:
-    """All parts of a cross-validation but one, and that one.
-
-    Groups are drawn in the order of ``sample_seed`` and dealt out, each to the part that has the fewest examples; those
-    with the same gold one after the other, so that all parts have about as many of each label.
-
-    Args:
-        read: all examples.
-        settings: how many parts, which one, and the seed.
-        group: what examples have in common that must not be parted.
-        told_apart_by: that, in a word, for the message.
-
-    Raises:
-        DataError: if there are fewer groups than parts.
-
-    """
-    n_folds, fold, seed = settings.n_folds, settings.fold, settings.sample_seed
-    members: dict[Hashable, list[E]] = {}
-    for example in read.examples:
-        members.setdefault(group(example), []).append(example)
-    if len(members) < n_folds:
-        raise DataError(
-            f"The training examples have {len(members):,} different {told_apart_by}s, too few for {n_folds} folds.",
-            where=", ".join(read.sources),
-            fix=f"take at most --folds {len(members)}, or more data",
-        )
-    groups = list(members)
-    random.Random(seed).shuffle(groups)
-    groups.sort(key=lambda key: _stratum(members[key][0]))
-    sizes, part_of = [0] * n_folds, dict[Hashable, int]()
-    for key in groups:
-        part_of[key] = sizes.index(min(sizes))
-        sizes[part_of[key]] += len(members[key])
-
-    def part(inside: bool) -> ExampleSet[E]:
-        which = "fold" if inside else "all but fold"
-        return replace(
-            read,
-            examples=tuple(each for each in read.examples if (part_of[group(each)] == fold) == inside),
-            fingerprint=f"{read.fingerprint}/{which} {fold} of {n_folds}-seed-{seed}",
-            findings=RowFindings() if inside else read.findings,
-        )
-
-    return part(False), part(True)
-
-
-def _stratum(example: object) -> str:
-    """What an example is to be dealt out by: its labels; of spans and answers, whether there are any."""
-    gold = getattr(example, "gold", getattr(example, "answers", ()))
-    return "|".join(gold) if gold and all(isinstance(each, str) for each in gold) else str(bool(gold))
-
-
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
     """While objects grow in number Python looks for cycles again and again: a third of the time, and here are none."""
@@ -454,7 +302,7 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
+def _check_share(reading: Reading[E], to_read: ToRead, n_examples: int, where: str) -> None:
     """Raise `DataError` if nothing can be used or more than the allowed share was rejected."""
     rejections, n_rows = at_fault_of(reading.findings, reading.findings.n_rows)
     if n_rows == 0:
@@ -463,10 +311,10 @@ def _check_share(reading: Reading[E], to_read: ToRead, where: str) -> None:
         raise DataError(
             "\n".join([what, *left_out_lines(reading.findings)]), where=where, fix="give a file that holds rows."
         )
-    if reading.examples and len(rejections) <= to_read.max_rejected_share * n_rows:
+    if n_examples and len(rejections) <= to_read.max_rejected_share * n_rows:
         return
     lines = [*rejection_lines(reading.findings), *left_out_lines(reading.findings)]
-    if reading.examples:
+    if n_examples:
         share = 100 * len(rejections) / n_rows
         allowed = f"more than the {100 * to_read.max_rejected_share:.3g} % that may be"
         what = f"{len(rejections):,} of {n_rows:,} rows ({share:.3g} %) cannot be used, {allowed}:"

@@ -79,6 +79,11 @@ def generated_id(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:_GENERATED_ID_DIGITS]
 
 
+def short_hash(text: str) -> int:
+    """64 bits of a hash, the same in every run."""
+    return int.from_bytes(hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
 def is_generated_id(row_id: str) -> bool:
     """Whether an id looks like one that `generated_id` made, or a repetition of it, which nobody finds in a file."""
     return _GENERATED_ID.fullmatch(row_id) is not None

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
@@ -37,7 +38,7 @@ class TaskData(Generic[E]):
         """How many examples."""
         return len(self.examples)
 
-    def weighed(self, weights: Sequence[float]) -> TaskData[E]:
+    def weighed(self, weights: Sequence[float] | npt.NDArray[np.float64]) -> TaskData[E]:
         """The same for a training in which the examples weigh so much."""
         return replace(self, features=with_sample_weights(self.features, weights))
 
@@ -48,20 +49,23 @@ class TaskData(Generic[E]):
 
 def cached_arrays(
     task: str,
-    texts: list[str],
+    texts: Iterable[str] | str,
     tokenizer: Tokenizer,
     settings: dict[str, object],
     make: Callable[[], Arrays],
     *,
     cached: bool = True,
 ) -> tuple[Arrays, tuple[str, ...]]:
-    """What ``make`` makes of these texts, from the cache if it was made before; and what there is to say of that."""
+    """What ``make`` makes of these texts, from the cache if it was made before; and what there is to say of that.
+
+    Of many texts, which are on disk, their hash is given in their stead.
+    """
     if not cached:
         return make(), ()
     notes: list[str] = []
     parts = {
         "task": task,
-        "texts": fingerprint_of(texts),
+        "texts": texts if isinstance(texts, str) else fingerprint_of(texts),
         "tokenizer": fingerprint_of([tokenizer.to_str()]),
         **settings,
     }
@@ -86,7 +90,7 @@ def labelled(
     )
 
 
-def with_sample_weights(features: FeatureSet, weights: Sequence[float]) -> FeatureSet:
+def with_sample_weights(features: FeatureSet, weights: Sequence[float] | npt.NDArray[np.float64]) -> FeatureSet:
     """The features, each as much heavier as its example weighs; the same set where all weigh 1.
 
     Args:
@@ -94,9 +98,10 @@ def with_sample_weights(features: FeatureSet, weights: Sequence[float]) -> Featu
         weights: of the examples, ``(n_examples,)``.
 
     """
-    if all(weight == 1.0 for weight in weights):
+    of_examples = np.asarray(weights, dtype=np.float64)
+    if (of_examples == 1.0).all():
         return features
-    heavy = np.asarray(weights, dtype=np.float64)[features.example_of]
+    heavy = of_examples[features.example_of]
     own = np.ones(len(features)) if features.weights is None else features.weights
     return replace(features, weights=(own * heavy).astype(np.float32))
 

@@ -197,7 +197,7 @@ MINILM = SHARED / "models" / "minilm-l6-distilbert"
 
 
 @cache
-def squad(split: str) -> tuple[tuple[Example, ...], QuestionFeatures]:
+def squad(split: str) -> tuple[Sequence[Example], QuestionFeatures]:
     file = SHARED / "data" / "squad-v1.1" / f"{split}.json.gz"
     if not file.is_file():
         pytest.skip(f"shared data is absent: {file}")

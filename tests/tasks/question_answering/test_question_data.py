@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from distiltune.data.reading import draw, set_aside
+from distiltune.data.parts import draw, set_aside
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.errors import DataError
 from distiltune.system import code_fingerprint

@@ -25,7 +25,7 @@ from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, rea
 class QuestionData:
     """A set of questions and its features; a ``Dataset`` for the engine."""
 
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     question_features: QuestionFeatures
     findings: RowFindings
     fingerprint: str

@@ -118,7 +118,7 @@ def read_examples(
         ),
         reading,
         lambda path: _read_file(path, columns, reading),
-        Keeping(_pack, _unpack, {**kept_by, "columns": asdict(columns), "form": asdict(form)}),
+        Keeping({**kept_by, "columns": asdict(columns), "form": asdict(form)}, _pack, _unpack),
     )
     if use != "evaluation":
         return read

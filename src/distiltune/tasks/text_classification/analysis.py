@@ -33,7 +33,7 @@ from distiltune.tasks.statistics import (
     spread_out,
     step,
 )
-from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.examples import TextExample, text_kinds
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
 N_WRONG = 8
@@ -139,7 +139,11 @@ def blind_scores(
         )
     counts, n = Counter(name for each in known for name in names_of(each)), len(known)
     n_macro = independent([counts[name] for name in targets.labels])
-    before = Counter(tuple(sorted(names_of(example))) for example in training if example.gold is not None)
+    before: Counter[tuple[str, ...]] = Counter()
+    kinds = text_kinds(training)
+    for first, count in zip(kinds.firsts, kinds.counts.tolist(), strict=True):
+        if first.gold is not None:
+            before[tuple(sorted(names_of(first)))] += count
     usual = before.most_common(1)[0][0]
     accuracy = sum(tuple(sorted(names_of(each))) == usual for each in known) / n
     always = f"always {', '.join(usual) or NO_LABEL!r}" if targets.problem == "multi-label" else f"always {usual[0]!r}"

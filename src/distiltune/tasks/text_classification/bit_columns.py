@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
 
 from distiltune.data.column_names import columns_text
 from distiltune.tasks.text_classification.columns import TextColumns
@@ -19,17 +20,23 @@ def bit_of(value: object) -> bool | None:
     return bool(value) if isinstance(value, int | float) and value in (0, 1) else None
 
 
-def bit_columns(rows: Sequence[Mapping[str, object]]) -> tuple[str, ...]:
+def bit_columns(rows: Iterable[Mapping[str, object]]) -> tuple[str, ...]:
     """The columns that hold 0 or 1 in each row, in their order; none of no rows."""
-    names = list(rows[0]) if rows else []
-    return tuple(str(name) for name in names if all(bit_of(row.get(name)) is not None for row in rows))
+    found: list[str] | None = None
+    for row in rows:
+        found = [name for name in (row if found is None else found) if bit_of(row.get(name)) is not None]
+        if not found:
+            break
+    return tuple(map(str, found or ()))
 
 
-def plain_columns(rows: Sequence[Mapping[str, object]], columns: TextColumns) -> tuple[str, ...]:
+def plain_columns(rows: Iterable[Mapping[str, object]], columns: TextColumns) -> tuple[str, ...]:
     """Two columns or more beside the texts and the id that are nothing but labels: 0 or 1 in each row."""
     own = {columns.text, columns.pair, columns.id, columns.label, columns.labels, columns.sample_weight}
-    others = [str(name) for name in (rows[0] if rows else ()) if name not in own]
-    found = [name for name in bit_columns(rows) if name not in own]
+    in_order = iter(rows)
+    first = next(in_order, {})
+    others = [str(name) for name in first if name not in own]
+    found = [name for name in bit_columns(itertools.chain([first], in_order)) if name not in own]
     return tuple(found) if found == others and len(found) > 1 else ()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,14 +12,20 @@ from tokenizers import Tokenizer
 from distiltune.data.cache import Arrays
 from distiltune.data.compact import Compact
 from distiltune.data.feature_set import Labels
+from distiltune.data.packing import cumulative_lengths
 from distiltune.data.row_findings import RowFinding, RowFindings
-from distiltune.data.tokens import SpecialTokens, tokenise
+from distiltune.data.scratch import LongArray
+from distiltune.data.stored import OnDisk
+from distiltune.data.tokens import SpecialTokens, token_ids_of
 from distiltune.data.windows import SequencePart, cut_windows, lay_out
+from distiltune.progress import tell
 from distiltune.tasks.dataset import TaskData, cached_arrays, labelled, shortened_stride
-from distiltune.tasks.text_classification.examples import TextExample, TextSet
+from distiltune.tasks.text_classification.examples import TextExample, TextSet, text_kinds
 from distiltune.tasks.text_classification.targets import Targets, names_of
 
 NO_LABEL = -1
+_TEXTS_AT_ONCE = 16_384
+_CHARACTERS_AT_ONCE = 16_000_000
 
 TextData = TaskData[TextExample]
 
@@ -60,7 +66,9 @@ def featurise(
 
     """
     examples = read.examples
-    texts = [part for example in examples for part in (example.text, example.pair or "\0")]
+    texts: Iterable[str] | str = (part for example in examples for part in (example.text, example.pair or "\0"))
+    if isinstance(examples, OnDisk):
+        texts = examples.fingerprint(("text", "pair"))
     settings: dict[str, object] = {
         "max_length": windows.max_length,
         "stride": windows.shared,
@@ -87,15 +95,50 @@ def featurise(
         message = f"The text is longer than {windows.max_length} tokens; what is beyond is cut off."
         findings.add(RowFinding("noted", "text_cut", examples[index].where, examples[index].id, message))
     # What is trained on stays for hours; what is asked once does not.
-    kept = Compact(examples, TextExample) if cached else examples
+    kept = Compact(examples, TextExample) if cached and not isinstance(examples, OnDisk) else examples
     return TaskData(kept, features, findings, read.fingerprint, read.sources, notes)
 
 
 def make_arrays(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: TextWindows) -> Arrays:
-    """The features' tokens, boundaries and examples, and which examples were cut."""
+    """The features' tokens, boundaries and examples, and which examples were cut; made and laid down part by part."""
+    token_ids, lengths = LongArray(np.int32), LongArray(np.int64)
+    example_of, truncated = LongArray(np.int64), LongArray(np.int64)
+    n_done = 0
+    for part in _parts(examples):
+        made = _make_part(part, tokenizer, windows)
+        token_ids.append(made["token_ids"])
+        lengths.append(np.diff(made["offsets"]))
+        example_of.append(made["example_of"] + n_done)
+        truncated.append(made["truncated"] + n_done)
+        n_done += len(part)
+        tell("tokenising", "texts", n_done, len(examples))
+    return {
+        "token_ids": token_ids.done(),
+        "offsets": cumulative_lengths(lengths.done()),
+        "example_of": example_of.done(),
+        "truncated": truncated.done(),
+    }
+
+
+def _parts(examples: Sequence[TextExample]) -> Iterator[list[TextExample]]:
+    """The examples in their order, `_TEXTS_AT_ONCE` or so many characters at a time."""
+    part: list[TextExample] = []
+    n_characters = 0
+    for example in examples:
+        part.append(example)
+        n_characters += len(example.text)
+        if len(part) == _TEXTS_AT_ONCE or n_characters >= _CHARACTERS_AT_ONCE:
+            yield part
+            part, n_characters = [], 0
+    if part:
+        yield part
+
+
+def _make_part(examples: Sequence[TextExample], tokenizer: Tokenizer, windows: TextWindows) -> Arrays:
+    """The same of some examples, numbered from 0."""
     special = SpecialTokens.of(tokenizer)
-    first = tokenise(tokenizer, [example.text for example in examples])
-    second = tokenise(tokenizer, [example.pair or "" for example in examples])
+    first = token_ids_of(tokenizer, [example.text for example in examples])
+    second = token_ids_of(tokenizer, [example.pair or "" for example in examples])
     is_pair = np.array([example.pair is not None for example in examples], dtype=bool)
     lengths, pair_lengths = np.diff(first.offsets), np.diff(second.offsets)
     room = np.where(is_pair, windows.max_length - 3, windows.max_length - 2)
@@ -154,21 +197,23 @@ def _labels(
     number. There are no labels where no text has one.
     """
     heavy = np.ones(len(examples))
-    known = [(i, example) for i, example in enumerate(examples) if example.gold is not None]
+    kinds = text_kinds(examples)
+    known = [(i, first) for i, first in enumerate(kinds.firsts) if first.gold is not None]
     if not known:
         return None, heavy
     if targets.is_regression:
-        numbers = np.full((len(examples), 1), np.nan, dtype=np.float32)
-        for i, example in known:
-            numbers[i] = float(names_of(example)[0])
-        return numbers, heavy
+        numbers = np.full((len(kinds.firsts), 1), np.nan, dtype=np.float32)
+        for i, first in known:
+            numbers[i] = float(names_of(first)[0])
+        return numbers[kinds.of], heavy
     is_many = targets.problem == "multi-label"
-    labels = np.full((len(examples), len(targets.labels) if is_many else 1), NO_LABEL, dtype=np.int32)
-    for i, example in known:
-        ids = list(targets.ids(example))
+    labels = np.full((len(kinds.firsts), len(targets.labels) if is_many else 1), NO_LABEL, dtype=np.int32)
+    heavy_kinds = np.ones(len(kinds.firsts))
+    for i, first in known:
+        ids = list(targets.ids(first))
         if is_many:
             labels[i] = 0
             labels[i, ids] = 1
         else:
-            labels[i], heavy[i] = ids[0], weights[ids[0]]
-    return labels, heavy
+            labels[i], heavy_kinds[i] = ids[0], weights[ids[0]]
+    return labels[kinds.of], heavy_kinds[kinds.of]

@@ -51,6 +51,7 @@ class Cell:
         form: one value, a list, or one value of each of several columns.
         spelled: whether the list was written into a text.
         where: the row's place.
+        n_rows: in how many rows there is the same, where one stands for all of them.
 
     """
 
@@ -58,6 +59,7 @@ class Cell:
     form: Literal["one", "list", "columns"]
     spelled: bool
     where: str
+    n_rows: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
     """How a file's cells are to be understood.
 
     Args:
-        cells: all that are not empty.
+        cells: all that are not empty; or one of each kind, in order of first appearance, with the number of its rows.
         given: names that the file itself has for its classes, or its columns of 0 and 1.
         settings: what the recipe says.
 
@@ -157,6 +159,14 @@ def rows_in_text(cells: Sequence[Cell | None], settings: LabelSettings) -> list[
     return [cell and replace(cell, values=next(parted), form="list", spelled=True) for cell in cells]
 
 
+def blanks_are_missing(cells: Sequence[Cell | None]) -> list[Cell | None]:
+    """Where no row has a list, a blank cell is a label that is missing, not a text without labels."""
+    filled = [cell for cell in cells if cell is not None and cell.values]
+    if not filled or any(cell.form != "one" for cell in filled):
+        return list(cells)
+    return [cell if cell is not None and cell.values else None for cell in cells]
+
+
 def _row_in_text(cell: Cell) -> tuple[str, ...]:
     """The numbers from 0 to 1 in a text, as texts; none if it holds anything else."""
     text = cell.values[0] if cell.form == "one" else ""
@@ -172,7 +182,10 @@ def _numbers_as_written(
         return None
     ones = [cell for cell in cells if cell.form == "one" and not isinstance(cell.values[0], bool)]
     texts = {str(cell.values[0]): cell.where for cell in reversed(ones)}
-    form = number_form([str(cell.values[0]) for cell in ones], are_numbers=settings.problem == "regression")
+    written_as: Counter[str] = Counter()
+    for cell in ones:
+        written_as[str(cell.values[0])] += cell.n_rows
+    form = number_form(written_as, are_numbers=settings.problem == "regression")
     if isinstance(form, Doubt):
         separator = next((sign for sign in (*_OTHER_SEPARATORS, " ") if sign in form.examples[0]), "")
         parted = f"if they are several: --label-separator {separator!r}; " if separator and form.may_be_several else ""
@@ -220,12 +233,14 @@ def _width(lists: Sequence[Cell], n_names: int) -> int:
     """
     zeros_and_ones = [cell for cell in lists if all(bit_of(value) is not None for value in cell.values)]
     twice = [cell for cell in zeros_and_ones if len(set(map(bit_of, cell.values))) < len(cell.values)]
-    lengths = Counter(len(cell.values) for cell in zeros_and_ones)
+    lengths: Counter[int] = Counter()
+    for cell in zeros_and_ones:
+        lengths[len(cell.values)] += cell.n_rows
     is_even = len(lengths) == 1 and min(lengths) > 1 and len(zeros_and_ones) == len(lists)
     if not twice and not (is_even and n_names in (0, min(lengths))):
         return 0
     others = [cell for cell in lists if any(bit_of(value) is None for value in cell.values)]
-    if others and len(zeros_and_ones) > len(others):
+    if others and sum(lengths.values()) > sum(cell.n_rows for cell in others):
         raise DataError(
             f"Some labels are rows of 0 and 1, such as {_list(twice[0].values)}, and others are not, such as "
             f"{_list(others[0].values)}.",

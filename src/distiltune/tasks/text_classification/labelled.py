@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from distiltune.data.stored import Mapped
 from distiltune.tasks.labelled_check import LabelledText
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.features import TextData
 from distiltune.tasks.text_classification.targets import find_problem, names_of
 
 
-def labelled_texts(data: TextData, problem: str) -> list[LabelledText]:
-    """The texts as the checks see them; the numbers of a regression are no labels.
+def labelled_texts(data: TextData, problem: str) -> Sequence[LabelledText]:
+    """The texts as the checks see them, each made when it is looked at; the numbers of a regression are no labels.
 
     ``problem`` is as the recipe has it: `find_problem` says what ``auto`` is, as in a training.
     """
-    texts = [_as_text(example) for example in data.examples]
     if problem == "auto":
         problem = find_problem(data.examples)
-    if problem != "regression":
-        return texts
-    return [LabelledText(each.id, each.text, each.gold, (), _number(each.labels)) for each in texts]
+    return Mapped(data.examples, _as_text if problem != "regression" else _as_number)
+
+
+def _as_number(example: TextExample) -> LabelledText:
+    each = _as_text(example)
+    return LabelledText(each.id, each.text, each.gold, (), _number(each.labels))
 
 
 def _number(labels: tuple[str, ...]) -> float | None:

@@ -11,8 +11,9 @@ from typing import Final
 from distiltune.data.example_set import ExampleSet
 from distiltune.data.marks import in_form, without_unseen
 from distiltune.data.row_findings import RowFinding
+from distiltune.data.stored import changed
 from distiltune.tasks.prediction_rows import place_of
-from distiltune.tasks.text_classification.examples import TextExample
+from distiltune.tasks.text_classification.examples import TextExample, text_kinds
 
 _WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
 _LIKE_NONE: Final = frozenset({"n/a", "na", "nan", "none", "null", "nil", "-", "?", "unknown", "tbd", "todo", "#n/a"})
@@ -32,10 +33,12 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
     """
     by_file: dict[str, Counter[str]] = defaultdict(Counter)
     first_at: dict[str, str] = {}
-    for example in read.examples:
-        by_file[place_of(example.where)[0]].update(example.gold or ())
-        for label in example.gold or ():
-            first_at.setdefault(label, example.where)
+    kinds = text_kinds(read.examples)
+    for first, n in zip(kinds.firsts, kinds.counts.tolist(), strict=True):
+        counted = by_file[place_of(first.where)[0]]
+        for label in first.gold or ():
+            counted[label] += n
+            first_at.setdefault(label, first.where)
     findings = replace(read.findings, items=list(read.findings.items))
     mixed: set[str] = set()
     spelled: dict[str, dict[str, None]] = defaultdict(dict)
@@ -59,8 +62,8 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
                 "one; if so, leave these rows out or these cells empty."
             )
             findings.add(RowFinding("noted", "label_like_none", file, "", message))
-    first = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
-    others = {name: meant for name, meant in first.items() if name != meant}
+    meant_by = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
+    others = {name: meant for name, meant in meant_by.items() if name != meant}
     for name, meant in others.items():
         message = f"The label {name!r} is read as {meant!r}, as an earlier file spells it."
         findings.add(RowFinding("decided", "label_respelled", first_at[name], "", message))
@@ -78,7 +81,7 @@ def as_spelled(read: ExampleSet[TextExample], labels: Sequence[str]) -> ExampleS
     known = {key: names for key, names in _by_key(labels).items() if len(names) == 1}
     names_of: dict[str, str] = {}
     findings = replace(read.findings, items=list(read.findings.items))
-    for example in read.examples:
+    for example in text_kinds(read.examples).firsts:
         for name in example.gold or ():
             meant = known.get(spelling_key(name))
             if name not in labels and name not in names_of and meant:
@@ -95,13 +98,13 @@ def _by_key(names: Iterable[str]) -> dict[str, list[str]]:
     return found
 
 
-def _renamed(examples: Sequence[TextExample], names: Mapping[str, str]) -> tuple[TextExample, ...]:
+def _renamed(examples: Sequence[TextExample], names: Mapping[str, str]) -> Sequence[TextExample]:
     if not names:
-        return tuple(examples)
+        return examples
 
     def renamed(example: TextExample) -> TextExample:
         if example.gold is None or not any(name in names for name in example.gold):
             return example
         return replace(example, gold=tuple(sorted({names.get(name, name) for name in example.gold})))
 
-    return tuple(map(renamed, examples))
+    return changed(examples, renamed)

@@ -11,11 +11,11 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.data.reading import forget_gold, keep_if
+from distiltune.data.parts import forget_gold, keep_if
 from distiltune.errors import DataError, RecipeError
 from distiltune.settings.stored import STORED_UNDER
 from distiltune.tasks.labels import in_order, labels_of
-from distiltune.tasks.text_classification.examples import TextExample, TextSet
+from distiltune.tasks.text_classification.examples import TextExample, TextSet, text_kinds, weights_of
 from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.text_classification.written_numbers import (
     FEW_NUMBERS,
@@ -93,22 +93,25 @@ def find_targets(examples: Sequence[TextExample], problem: str, model: Mapping[s
         DataError: if there are fewer than two labels, or labels of different kinds.
 
     """
-    if any(example.gold is None for example in examples):
+    kinds = text_kinds(examples)
+    if any(first.gold is None for first in kinds.firsts):
         raise DataError("The training data has no labels.", fix="name their column: --columns label=...")
     if problem == "auto":
         problem = find_problem(examples, model)
     if problem == "regression":
-        numbers = np.array([float(names_of(example)[0]) for example in examples if _has_number(example)])
+        by_kind = np.array([float(names_of(first)[0]) if _has_number(first) else np.nan for first in kinds.firsts])
+        numbers = by_kind[kinds.of]
+        numbers = numbers[~np.isnan(numbers)]
         if not len(numbers):
             raise DataError("The labels are no numbers.", fix="say --problem single-label or --problem multi-label")
         return Targets("regression", (NUMBER,), float(numbers.mean()), float(numbers.std()) or 1.0)
-    if problem == "single-label" and any(len(names_of(example)) != 1 for example in examples):
+    if problem == "single-label" and any(len(names_of(first)) != 1 for first in kinds.firsts):
         raise DataError("Some texts have several labels or none.", fix="say --problem multi-label")
     # A row of 0 and 1 has a place for each label, also for one that no text has.
     labels = tuple(
-        dict.fromkeys(name for each in dict.fromkeys(example.places for example in examples) for name in each)
+        dict.fromkeys(name for each in dict.fromkeys(first.places for first in kinds.firsts) for name in each)
     )
-    others = {name for example in examples for name in names_of(example)} - set(labels)
+    others = {name for first in kinds.firsts for name in names_of(first)} - set(labels)
     labels = (*labels, *in_order(others))
     if len(labels) < 2:
         raise DataError(
@@ -130,18 +133,20 @@ def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | Non
         DataError: if two readings fit.
 
     """
-    known = [example for example in examples if example.gold is not None]
-    if any(example.places or len(names_of(example)) != 1 for example in known):
+    kinds = text_kinds(examples)
+    known = [(first, int(n)) for first, n in zip(kinds.firsts, kinds.counts, strict=True) if first.gold is not None]
+    if any(first.places or len(names_of(first)) != 1 for first, _ in known):
         return "multi-label"
     own = targets_of(model or {})
-    if own is not None and own.problem == "multi-label" and {names_of(each)[0] for each in known} <= set(own.labels):
+    if own is not None and own.problem == "multi-label" and {names_of(each)[0] for each, _ in known} <= set(own.labels):
         return "multi-label"
-    numbers = [float(names_of(example)[0]) for example in known if _has_number(example)]
-    share = len(numbers) / max(len(known), 1)
+    numbered = [(float(names_of(first)[0]), n) for first, n in known if _has_number(first)]
+    numbers, n_numbers = [number for number, _ in numbered], sum(n for _, n in numbered)
+    share = n_numbers / max(sum(n for _, n in known), 1)
     fix = "say which: --problem regression, which leaves out what is no number, or --problem single-label"
     if any(not number.is_integer() for number in numbers) and share > FEW_NUMBERS:
         if share < MOST_NUMBERS:
-            other = next(example for example in known if not _has_number(example))
+            other = next(first for first, _ in known if not _has_number(first))
             raise DataError(
                 f"{share:.0%} of the labels are numbers, such as {numbers[0]:g}, and others are none, such as "
                 f"{names_of(other)[0]!r}.",
@@ -149,9 +154,9 @@ def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | Non
                 fix=fix,
             )
         return "regression"
-    if share == 1.0 and len(set(numbers)) > max(MANY_CLASSES, len(numbers) // 2):
+    if share == 1.0 and len(set(numbers)) > max(MANY_CLASSES, n_numbers // 2):
         raise DataError(
-            f"The labels are {len(set(numbers)):,} different whole numbers in {len(numbers):,} rows, from "
+            f"The labels are {len(set(numbers)):,} different whole numbers in {n_numbers:,} rows, from "
             f"{min(numbers):g} to {max(numbers):g}: as many classes, or a measure.",
             fix="say which: --problem regression, or --problem single-label",
         )
@@ -218,9 +223,13 @@ def class_weights(text: str, targets: Targets, examples: Sequence[TextExample]) 
     many = targets.problem == "multi-label"
     counts, heavy = np.zeros(len(targets.labels)), np.zeros(len(targets.labels))
     if not targets.is_regression:
-        for example in examples:
-            counts[list(targets.ids(example))] += 1
-            heavy[list(targets.ids(example))] += example.weight
+        kinds, weights_there = text_kinds(examples), weights_of(examples)
+        has = np.zeros((len(kinds.firsts), len(targets.labels)), dtype=bool)
+        for row, first in zip(has, kinds.firsts, strict=True):
+            row[list(targets.ids(first))] = True
+        for place in range(len(targets.labels)):
+            counts[place] = kinds.counts[has[:, place]].sum()
+            heavy[place] = np.bincount(has[kinds.of, place], weights=weights_there, minlength=2)[1]
     if text == "balanced":
         present = np.maximum(counts, 1)
         weights = (len(examples) - counts) / present if many else len(examples) / len(counts) / present

@@ -41,7 +41,7 @@ from distiltune.tasks.text_classification.evaluation import (
     score_texts,
     write_predictions,
 )
-from distiltune.tasks.text_classification.examples import TextExample, TextSet
+from distiltune.tasks.text_classification.examples import TextExample, TextSet, text_kinds, weights_of
 from distiltune.tasks.text_classification.features import TextData, TextWindows, featurise
 from distiltune.tasks.text_classification.guide import text_guide
 from distiltune.tasks.text_classification.head import (
@@ -164,11 +164,11 @@ class TextSpec:
     def _find_targets(self, train: TextSet) -> tuple[TextSet, Targets]:
         """What is predicted, and the training texts with one spelling of each label and a finding that says so."""
         model, problem = model_config(self.labelled), self.problem
-        if problem == "auto" and all(example.gold is not None for example in train.examples):
+        if problem == "auto" and not _some_without_labels(train):
             problem = find_problem(train.examples, model)
         if problem != "regression":
             train = one_spelling(train)
-        if any(example.gold is None for example in train.examples):
+        if _some_without_labels(train):
             raise _without_labels(train)
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
@@ -221,9 +221,7 @@ class TextTraining:
         # Of several labels a text the weights are the loss's own.
         weights = np.array(self.weights) if targets.problem == "single-label" else plain
         return (
-            featurise(self.train, tokenizer, windows, targets, weights).weighed(
-                [example.weight for example in self.train.examples]
-            ),
+            featurise(self.train, tokenizer, windows, targets, weights).weighed(weights_of(self.train.examples)),
             featurise(validation, tokenizer, windows, targets, plain) if validation is not None else None,
         )
 
@@ -328,7 +326,7 @@ class TextClassification:
 
     def concerns(self, training: TextData, validation: TextData | None, tokenizer: Tokenizer) -> tuple[Concern, ...]:
         """What is wrong with the data, ranked; against the validation data what the two share."""
-        others = labelled_texts(validation, self.targets.problem) if validation is not None else []
+        others = labelled_texts(validation, self.targets.problem) if validation is not None else ()
         texts = labelled_texts(training, self.targets.problem)
         return in_training(labelled_concerns(training, texts, others, tokenizer, self.spec.data.max_rejected_share))
 
@@ -345,10 +343,14 @@ class TextClassification:
         return analyse(data.examples, self.targets, predictions / PREDICTION_FILES[0])
 
 
+def _some_without_labels(train: TextSet) -> bool:
+    return any(first.gold is None for first in text_kinds(train.examples).firsts)
+
+
 def _without_labels(train: TextSet) -> DataError:
     """The error that training data, or some of its files, have no labels, with what each file says of that."""
     without = [each for each in train.findings.of("noted") if each.kind == "no_label_column"]
-    is_some = any(example.gold is not None for example in train.examples)
+    is_some = any(first.gold is not None for first in text_kinds(train.examples).firsts)
     what = "Some files of the training data have no labels." if is_some else "The training data has no labels."
     fix = "name the files that have some, without the others" if is_some else "name their column: --columns label=..."
     where = ", ".join(dict.fromkeys(each.where for each in without)) or ", ".join(train.sources)

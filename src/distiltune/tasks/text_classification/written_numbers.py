@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Final
@@ -98,21 +99,22 @@ class Doubt:
 _WRITE_PLAINLY: Final = "write the numbers alone, with a decimal point and nothing between thousands"
 
 
-def number_form(labels: Sequence[str], *, are_numbers: bool) -> NumberForm | Doubt | None:
+def number_form(labels: Sequence[str] | Mapping[str, int], *, are_numbers: bool) -> NumberForm | Doubt | None:
     """How a column's numbers are written; None if they are plain or no numbers.
 
     Args:
-        labels: one of each row.
+        labels: one of each row, or each with the number of its rows, in order of first appearance.
         are_numbers: whether somebody said so; else what could be several labels in a cell, as 3,5, is doubtful.
 
     """
-    numbers = {text: found for text in dict.fromkeys(labels) if (found := _parts(text)) is not None}
+    counts = Counter(labels)
+    numbers = {text: found for text in counts if (found := _parts(text)) is not None}
     odd = [text for text in numbers if not is_plain_number(text)]
-    n_rows = sum(text in numbers for text in labels)
-    if not odd and n_rows > MOST_NUMBERS * len(labels) and _may_have_thousands(numbers):
+    n_rows, n_labels = sum(counts[text] for text in numbers), counts.total()
+    if not odd and n_rows > MOST_NUMBERS * n_labels and _may_have_thousands(numbers):
         return NumberForm(".", "", "")
-    if not odd or n_rows <= FEW_NUMBERS * len(labels):
-        return None if are_numbers else _measure(labels)
+    if not odd or n_rows <= FEW_NUMBERS * n_labels:
+        return None if are_numbers else _measure(counts)
     units = {found.unit: text for text, found in reversed(numbers.items())}
     if len(units) > 1:
         shown = _listed(list(units.values()))
@@ -139,7 +141,7 @@ def number_form(labels: Sequence[str], *, are_numbers: bool) -> NumberForm | Dou
             may_be_several=True,
         )
     is_measure = any(not float(form.plain(text) or 0).is_integer() for text in numbers)
-    are_many = len(numbers) > max(MANY_CLASSES, n_rows // 2) and n_rows >= MOST_NUMBERS * len(labels)
+    are_many = len(numbers) > max(MANY_CLASSES, n_rows // 2) and n_rows >= MOST_NUMBERS * counts.total()
     return form if are_numbers or is_measure or are_many else None
 
 
@@ -191,14 +193,14 @@ def _unlike(numbers: Iterable[str]) -> list[str]:
     return list(shapes.values())
 
 
-def _measure(labels: Sequence[str]) -> Doubt | None:
+def _measure(counts: Counter[str]) -> Doubt | None:
     """Labels that are nearly as many as the rows and begin with a digit, as 3 kg and 4.5/5 do: hardly classes."""
-    odd = [text for text in dict.fromkeys(labels) if _MEASURE.fullmatch(text) and not is_plain_number(text)]
-    n_rows = sum(_MEASURE.fullmatch(text) is not None for text in labels)
-    if len(odd) <= max(MANY_CLASSES, len(labels) // 2) or n_rows < MOST_NUMBERS * len(labels):
+    odd = [text for text in counts if _MEASURE.fullmatch(text) and not is_plain_number(text)]
+    n_rows, n_all = sum(n for text, n in counts.items() if _MEASURE.fullmatch(text) is not None), counts.total()
+    if len(odd) <= max(MANY_CLASSES, n_all // 2) or n_rows < MOST_NUMBERS * n_all:
         return None
     return Doubt(
-        f"The labels are {len(odd):,} different ones in {len(labels):,} rows, such as {_listed(odd)}: as many classes, "
+        f"The labels are {len(odd):,} different ones in {n_all:,} rows, such as {_listed(odd)}: as many classes, "
         "or a measure.",
         "of a measure, write the number alone; if they are classes: --problem single-label",
         odd,

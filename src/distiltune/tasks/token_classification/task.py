@@ -16,7 +16,8 @@ from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
 from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
-from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, forget_gold, keep_if, train_and_validation
+from distiltune.data.parts import forget_gold, keep_if
+from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and_validation
 from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
