@@ -90,6 +90,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "python/test_calls.py": ("python/asking",),
     "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(

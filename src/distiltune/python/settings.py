@@ -72,7 +72,7 @@ class Settings(TypedDict, total=False):
     min_change: float
     evaluation_tokens: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"]
     threads: int
     log_every: int
     tracker: str | Sequence[str]
@@ -145,7 +145,7 @@ class CheckingSettings(TypedDict, total=False):
     epochs: int
     batch_size: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"]
     threads: int
     max_question_tokens: int
     max_answer_tokens: int
@@ -173,7 +173,7 @@ class ServingSettings(TypedDict, total=False):
     max_length: int
     stride: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16"]
     threads: int
     max_question_tokens: int
     max_answer_tokens: int
