@@ -103,8 +103,6 @@ NOT_FOLLOWED = {
     "docs/how-to/hub.md": "needs the hub; tests/export/test_push.py and tests/test_hub_end_to_end.py have a stand-in",
     "docs/how-to/serve.md": "needs a port; its client is run by a test of its own here",
     "docs/how-to/serve-for-others.md": "needs a port; tests/commands/test_serving.py has its flags",
-    "docs/how-to/container.md": "needs Docker; tests/docs/test_index_page.py holds what the images copy and install",
-    "docs/comparison.md": "needs other libraries and an hour; tests/benchmarks/test_comparison.py has its figures",
 }
 """Pages with commands or Python that are not run as they stand, and why."""
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+from torch import Tensor
 
 _CUDA: Any = torch.cuda
 FLOAT32_PRODUCTS: tuple[Any, ...] = (torch.backends.cuda.matmul, vars(torch.backends)["mkldnn"].matmul)
@@ -157,7 +158,7 @@ class _State:
     numpy: dict[str, Any]
     torch: torch.Tensor
     gpus: _Gpus | None
-    apple: torch.Tensor | None
+    apple: Tensor | None
     matmul: str | None
     by_backend: tuple[str, ...]
     longest_cell: int
