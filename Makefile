@@ -7,12 +7,27 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null \
 	&& { echo $$p; break; }; done)
 
+# A Python that was named is looked at before anything else is done.
+ifneq ($(filter command line environment,$(origin PYTHON)),)
+named := $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifeq ($(named),)
+$(error distiltune needs Python 3.11, 3.12 or 3.13, and PYTHON=$(PYTHON) is none that runs: name one, as in PYTHON=python3.12)
+endif
+ifeq ($(filter 3.11 3.12 3.13,$(named)),)
+$(error distiltune needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is $(named))
+endif
+there := $(shell .venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+ifneq ($(filter-out $(named),$(there)),)
+$(error .venv was made with Python $(there), and $(PYTHON) is $(named); remove it first: rm -r .venv)
+endif
+endif
+
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := runs/quickstart
 SHARED ?= ../shared
 
-.PHONY: help setup setup-dev quickstart test test-quick test-slow soak audit benchmark benchmark-short benchmark-gpu lint format docs starter clean
+.PHONY: help setup setup-dev quickstart test test-quick test-slow soak audit benchmark benchmark-short benchmark-gpu lint format docs docs-version dist starter clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -86,6 +101,17 @@ docs: setup-dev  ## the documentation as a site, in build/site
 	$(BIN)/python -m tools.docs.python_settings
 	$(BIN)/python -m tools.docs.python_reference
 	NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+
+docs-version: docs  ## this version of the site beside earlier ones, on the branch gh-pages of this clone; nothing is sent
+	$(BIN)/python -m pip install --quiet 'mike>=2.1,<3'
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/mike deploy --update-aliases \
+		$$($(BIN)/python -c 'import distiltune; print(".".join(distiltune.__version__.split(".")[:2]))') latest
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/mike set-default latest
+
+dist: setup-dev  ## wheel and sdist in dist/, their page on an index linked to the source: make dist URL=https://…
+	@test -n "$(URL)" || { echo "say where the source lies: make dist URL=https://example.org/owner/distiltune" >&2; exit 2; }
+	$(BIN)/python -m pip install --quiet 'build>=1.2,<2'
+	DISTILTUNE_URL=$(URL) $(BIN)/python -m build
 
 starter: setup  ## make the packaged data and both starter models again (hours; needs SQuAD and the teacher in SHARED)
 	$(BIN)/python tools/starter_data/build.py

@@ -99,6 +99,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "tasks/question_answering/search/test_folder.py": tuple(
         f"tasks/question_answering/search/{name}" for name in ("opening", "ranking", "refresh", "store")
     ),
+    "python/test_calls.py": ("python/asking",),
     "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(

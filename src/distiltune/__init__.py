@@ -18,6 +18,7 @@ from distiltune.version import __version__
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
+    from distiltune.python.asking import Answerer, ChoiceAnswerer, EntityMarker, TextClassifier, pipeline
     from distiltune.python.check import check
     from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
     from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
@@ -30,12 +31,7 @@ if TYPE_CHECKING:
     from distiltune.python.training import distill, fine_tune, resume
     from distiltune.python.using import embed, evaluate, predict
     from distiltune.recipe.recipe import Recipe
-    from distiltune.tasks.multiple_choice.answerer import ChoiceAnswerer
-    from distiltune.tasks.question_answering.answerer import Answerer
-    from distiltune.tasks.question_answering.pipeline import pipeline
     from distiltune.tasks.question_answering.search.folder import Folder
-    from distiltune.tasks.text_classification.classifier import TextClassifier
-    from distiltune.tasks.token_classification.marker import EntityMarker
     from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 __all__ = [
@@ -73,17 +69,17 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Answerer": "distiltune.tasks.question_answering.answerer",
-    "ChoiceAnswerer": "distiltune.tasks.multiple_choice.answerer",
+    "Answerer": "distiltune.python.asking",
+    "ChoiceAnswerer": "distiltune.python.asking",
     "DistiltuneError": "distiltune.errors",
-    "EntityMarker": "distiltune.tasks.token_classification.marker",
+    "EntityMarker": "distiltune.python.asking",
     "EpochReport": "distiltune.training.loop",
     "Folder": "distiltune.tasks.question_answering.search.folder",
     "Labelling": "distiltune.python.label",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
     "StepReport": "distiltune.training.loop",
-    "TextClassifier": "distiltune.tasks.text_classification.classifier",
+    "TextClassifier": "distiltune.python.asking",
     "Watcher": "distiltune.training.loop",
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
@@ -97,7 +93,7 @@ _HOMES = {
     "fine_tune": "distiltune.python.training",
     "label": "distiltune.python.label",
     "make_questions": "distiltune.python.making",
-    "pipeline": "distiltune.tasks.question_answering.pipeline",
+    "pipeline": "distiltune.python.asking",
     "predict": "distiltune.python.using",
     "push": "distiltune.python.models",
     "resume": "distiltune.python.training",

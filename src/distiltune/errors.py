@@ -74,6 +74,13 @@ class ArgumentError(RecipeError, ValueError):
     """
 
 
+class CallError(RecipeError, TypeError):
+    """A function was called without an argument that it needs, with one that it has not, or with another kind of thing.
+
+    Also a TypeError, which is what Python raises for it.
+    """
+
+
 class InstallationError(DistiltuneError):
     """Another package, which is to add a task, cannot be used."""
 

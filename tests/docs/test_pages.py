@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import math
 import os
 import re
 import runpy
@@ -25,13 +27,31 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NOT_RUN = ("serve", "label", "push", "mcp")  # they need a port, the hub or an assistant, and have tests of their own
 
-HOW_TOS = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
+HOW_TOS = (
+    *("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines"),
+    "my-model-is-bad",
+)
+TINY_MODEL = {
+    **dict.fromkeys(("--model starter-qa", "--model starter"), "--model ./tiny"),
+    "--output runs/": "--train-examples 24 --validation-examples 8 --epochs 1 --output runs/",
+}
+"""In place of the starter models, which take a minute to learn: what they print is looked at by the slow tests."""
+
+IN_SMALL = {
+    "csv": ("--model starter", "--output runs/"),
+    "classify-texts": ("--model starter", "--output runs/"),
+    "mark-entities": ("--model starter", "--output runs/"),
+    "unanswerable": ("--model starter-qa", "--output runs/"),
+    "onnx": ("--model starter-qa", "--output runs/"),
+    "my-model-is-bad": ("--model starter", "--output runs/"),
+    "long-documents": (),  # nothing learns there
+    "from-pipelines": (),
+}
+
 FOLDERS = "docs/how-to/search-a-folder.md"
 RUN = {
-    **{
-        f"docs/{name}.md": {"distilbert-base-uncased": "./tiny"}
-        for name in ("tutorial", *map("how-to/{}".format, HOW_TOS))
-    },
+    "docs/tutorial.md": {"distilbert-base-uncased": "./tiny"},
+    **{f"docs/how-to/{name}.md": {said: TINY_MODEL[said] for said in IN_SMALL[name]} for name in HOW_TOS},
     "README.md": {
         "distilbert-base-uncased": "./tiny",
         "--output": "--epochs 1 --output",
@@ -52,6 +72,7 @@ RUN = {
     "docs/distillation.md": {
         "distilbert-base-uncased": "./tiny",
         "--model starter": "--model ./tiny",
+        "--train starter": "--train-examples 8 --train starter",
         "--output": "--epochs 1 --output",
         "--student-layers 6 --student-width 160 --student-heads 5": (
             "--student-layers 1 --student-width 8 --student-heads 1"
@@ -61,7 +82,8 @@ RUN = {
 """The pages that are run, and what stands in for what in their commands and their Python."""
 
 BRING_THEIR_FILES = ("docs/tutorial.md", FOLDERS, *(f"docs/how-to/{name}.md" for name in HOW_TOS))
-"""The pages that begin in an empty place: every block that is neither commands nor Python is a file with a name."""
+"""The pages that begin in an empty place: every block that is neither commands nor Python is a file with a name, or
+text that was printed by what stands before it."""
 
 EXTRAS = {
     "docs/how-to/onnx.md": ("onnxscript", "onnxruntime"),
@@ -207,8 +229,86 @@ def test_a_page_can_be_followed(name: str, desk: Path) -> None:
         elif title:
             (desk / title).write_text(code, encoding="utf-8")
         else:
-            assert name not in BRING_THEIR_FILES, f"a block of {language} that is no file"
+            assert language == "text" or name not in BRING_THEIR_FILES, f"a block of {language} that is no file"
     assert n_run
+
+
+SHOWING = [f"docs/how-to/{name}.md" for name in HOW_TOS if name not in ("unanswerable", "onnx")]
+"""The pages that show what is printed, with the packaged models and data."""
+
+NUMBER = re.compile(r"(?<![\w.])-?\d[\d,]*(?:\.\d+)?(?:e-?\d+)?")
+
+
+def is_alike(said: str, shown: str) -> bool:
+    """Whether a line has the same words, and numbers near to those shown: other processors round otherwise."""
+    if NUMBER.sub("#", said).split() != NUMBER.sub("#", shown).split():
+        return False
+    pairs = zip(*(map(_as_number, NUMBER.findall(line)) for line in (said, shown)), strict=True)
+    return all(math.isclose(one, other, rel_tol=0.5, abs_tol=0.2) for one, other in pairs)
+
+
+def _as_number(text: str) -> float:
+    return float(text.replace(",", ""))
+
+
+def check_printed(printed: str, shown: str) -> None:
+    """Every line that is shown was printed, in that order; ``…`` stands for any others."""
+    lines = iter(printed.splitlines())
+    for line in filter(None, map(str.strip, shown.splitlines())):
+        if line != "…":
+            assert any(is_alike(said.strip(), line) for said in lines), f"not printed: {line}\n\n{printed}"
+
+
+def test_what_is_shown_is_compared_in_words_and_roughly_in_numbers() -> None:
+    printed = "labels: good 6, bad 6\nloss 0.3481 in epoch 2\nbest epoch: 2"
+    check_printed(printed, "labels: good 6, bad 6\n…\nbest epoch: 2")
+    check_printed(printed, "loss 0.40 in epoch 2")
+    for wrong in ("labels: good 6, poor 6", "loss 3.1 in epoch 2", "best epoch: 2\nlabels: good 6, bad 6"):
+        with pytest.raises(AssertionError, match="not printed"):
+            check_printed(printed, wrong)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SHOWING)
+def test_a_page_shows_what_comes_out(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a reader follows it, with the packaged models."""
+    monkeypatch.chdir(tmp_path)
+    spoken: dict[str, object] = {}
+    n_shown = 0
+    capsys.readouterr()
+    printed = ""
+    for language, title, code in in_order(ROOT / name):
+        if language == "console":
+            printed = ""
+            for words in map(shlex.split, (line.removeprefix("$ ") for line in code.splitlines())):
+                if words[0] == "distiltune" and words[1] not in NOT_RUN:
+                    with contextlib.suppress(typer.Exit):
+                        app(words[1:], standalone_mode=False)
+            printed = "".join(capsys.readouterr())
+        elif language == "python":
+            exec(compile(code, name, "exec"), spoken)
+            printed = capsys.readouterr().out
+        elif title:
+            (tmp_path / title).write_text(code, encoding="utf-8")
+        else:
+            check_printed(printed, code)
+            n_shown += 1
+    assert n_shown
+
+
+USES = re.compile(r"\bruns/[\w-]+")
+
+
+@pytest.mark.parametrize("name", [*BRING_THEIR_FILES, "docs/how-to/hub.md", "docs/how-to/serve-for-others.md"])
+def test_no_page_uses_a_run_that_another_makes(name: str) -> None:
+    made: set[str] = set()
+    for language, _, code in in_order(ROOT / name):
+        for line in code.replace("\\\n", " ").splitlines() if language in ("console", "python") else ():
+            here = set(re.findall(r"(?:--output |output=\")(runs/[\w-]+)", line))
+            assert set(USES.findall(line)) <= made | here, f"{name}: {line}"
+            made |= here
 
 
 def test_every_page_with_commands_is_run_or_said_not_to_be() -> None:

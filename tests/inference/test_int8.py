@@ -24,7 +24,7 @@ from distiltune.inference.onnx_model import OnnxModel
 from distiltune.inference.precision import in_precision
 from distiltune.model.build import load_model
 from distiltune.model.encoder import Encoder, TaskModel, initialise
-from distiltune.system.device import check_can_be_trained, choose_precision
+from distiltune.system.device import check_trainable, choose_precision
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.text_classification.head import SequenceHead
 from tests.helpers import TINY, people, random_features, write_tiny_model
@@ -196,6 +196,6 @@ def test_a_graph_has_its_own_precision() -> None:
 
 
 def test_nothing_is_trained_in_it() -> None:
-    for refusing in (lambda: check_can_be_trained("int8"), lambda: choose_precision("int8", torch.device("cpu"), 768)):
-        with pytest.raises(RecipeError, match="Nothing is trained in int8"):
+    for refusing in (lambda: check_trainable("int8"), lambda: choose_precision("int8", torch.device("cpu"), 768)):
+        with pytest.raises(RecipeError, match="int8 is for trained models"):
             refusing()

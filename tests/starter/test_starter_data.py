@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections import Counter
 from importlib.resources import files
@@ -108,6 +109,19 @@ def test_the_datasheet_has_the_counts_right() -> None:
         passages = len({example.context for example in examples})
         row = f"| {split} | {passages} | {len(examples)} | {answerable} | {len(examples) - answerable} |"
         assert row in page
+
+
+def test_the_datasheet_has_the_counts_of_messages_and_notices_right() -> None:
+    page = (ROOT / "docs" / "starter-data.md").read_text(encoding="utf-8")
+    for task in ("text_classification", "token_classification"):
+        counts, texts = [], []
+        for split in ("train", "validation"):
+            lines = (files("distiltune.starter") / "data" / task / f"{split}.jsonl").read_text("utf-8").splitlines()
+            counts.append(len(lines))
+            texts += [json.loads(line)["text"] for line in lines]
+        assert len(set(texts)) == sum(counts), "a text stands twice"
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `--task {task.replace('_', '-')}`")]
+        assert f"| {counts[0]} | {counts[1]} |" in row
 
 
 def test_the_data_is_small_enough_to_ship() -> None:

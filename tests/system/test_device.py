@@ -14,6 +14,7 @@ from distiltune.errors import RecipeError
 from distiltune.system import device
 from distiltune.system.device import (
     arithmetic,
+    check_trainable,
     choose_device,
     choose_precision,
     describe_machine,
@@ -24,6 +25,8 @@ from distiltune.system.device import (
     seed_everything,
     set_threads,
     usable_cores,
+    widest_float,
+    works_at_once,
 )
 
 CPU = torch.device("cpu")
@@ -110,12 +113,56 @@ def test_memory_that_ran_out_is_told_from_other_errors() -> None:
         assert not is_out_of_memory(other)
 
 
-@pytest.mark.parametrize("name", ["abacus", "", "mps", "meta", "cuda", "cuda:0", "cpu:x"])
+@pytest.mark.parametrize("name", ["abacus", "", "mps", "meta", "cuda", "cuda:0", "cpu:x", "mps:1"])
 def test_a_device_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     with pytest.raises(RecipeError) as caught:
         choose_device(name)
     assert caught.value.fix
+    assert caught.value.where
+
+
+APPLE = torch.device("mps")
+
+
+def test_apples_gpu_is_taken_where_it_is_named_and_never_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of it has run: there was no such machine."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    assert choose_device("mps") == APPLE
+    assert choose_device("auto") == CPU
+    assert describe_machine(APPLE).device == "Apple GPU"
+
+
+def test_what_apples_gpu_has(tmp_path: Path) -> None:
+    """Neither float64 nor, as far as is known, bfloat16; steps are taken plainly, as on a CPU."""
+    assert [widest_float(each) for each in (CPU, APPLE)] == [torch.float64, torch.float32]
+    assert works_at_once(CPU)
+    assert works_at_once(APPLE)
+    assert not works_at_once(torch.device("meta"))
+    assert choose_precision("auto", APPLE, 768) == "float32"
+    with pytest.raises(RecipeError, match="no bfloat16"):
+        choose_precision("bfloat16", APPLE, 768)
+
+
+def test_float16_is_for_models_in_use_on_a_gpu() -> None:
+    assert choose_precision("float16", APPLE, 160) == "float16"
+    with pytest.raises(RecipeError, match="slower than float32"):
+        choose_precision("float16", CPU, 768)
+    with pytest.raises(RecipeError, match="small gradients are 0") as caught:
+        check_trainable("float16")
+    assert "bfloat16" in caught.value.fix
+    for name in ("auto", "float32", "tf32", "bfloat16"):
+        check_trainable(name)
+
+
+def test_products_in_float16_are_what_they_say() -> None:
+    """On a CPU, which can do it, slowly: the way that a GPU takes."""
+    one = torch.randn(8, 8)
+    with arithmetic("float16", CPU):
+        assert (one @ one).dtype == torch.float16
+    assert (one @ one).dtype == torch.float32
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,8 @@ def _record(kind: type) -> str:
 
 def _members(kind: type) -> Iterator[tuple[str, Any]]:
     """Its own public methods and properties, and calling it, in the order of the code."""
-    for name, member in vars(kind).items():
+    same = [vars(each) for each in reversed(kind.__mro__) if each.__name__ == kind.__name__]  # see `in_python_class`
+    for name, member in {name: member for members in same for name, member in members.items()}.items():
         is_shown = name == "__call__" or not name.startswith("_")
         plain = member.__func__ if isinstance(member, classmethod | staticmethod) else member
         if is_shown and (isinstance(plain, property) or inspect.isfunction(plain)) and plain.__doc__:

@@ -16,7 +16,12 @@ from distiltune.system.device import Precision, allow_tf32
 from distiltune.system.workers import Workers, plan_workers
 
 _PROBE_SECONDS = 0.4
-_SHARE_OF_PROBE: Final[Mapping[Precision, float]] = {"float32": 0.8, "tf32": 0.7, "bfloat16": 0.7}
+_SHARE_OF_PROBE: Final[Mapping[Precision, float]] = {
+    "float32": 0.8,
+    "tf32": 0.7,
+    "bfloat16": 0.7,
+    "float16": 0.7,
+}
 """What a training step reaches of the products' own speed; the rest goes to attention, dropout, norms and Adam, which
 are no quicker in bfloat16. docs/performance.md has both on two cores: 78 to 87 % of the products in float32, and
 products for 73 % of the time in bfloat16. Not measured on a GPU."""
@@ -106,7 +111,7 @@ def training_bytes(config: EncoderConfig, tokens_in_batch: float, length: int) -
 
 def probe_products(config: EncoderConfig, device: torch.device, precision: Precision) -> float:
     """Floating-point operations a second of products of the model's own shapes, shared out as a training does."""
-    if device.type == "cuda":
+    if device.type != "cpu":
         allow_tf32(precision == "tf32")
         return _time_products(config, device, precision)
     with Workers(plan_workers(torch.get_num_threads())) as workers:
@@ -126,6 +131,8 @@ def _time_products(config: EncoderConfig, device: torch.device, precision: Preci
         product(left, right, out)
         if device.type == "cuda":
             torch.cuda.synchronize(device)
+        elif device.type == "mps":
+            torch.mps.synchronize()
 
     for _ in range(3):
         multiply()

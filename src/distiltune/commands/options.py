@@ -126,7 +126,7 @@ def _panel(name: str, field: FieldInfo) -> str:
 
 def _completion(name: str, field: FieldInfo) -> Callable[[str], list[str]] | None:
     """What a shell may complete a setting's value to; None: names of files, or nothing."""
-    words = {"task": (AUTO, *TASKS), "monitor": tuple(MONITORS), "device": (AUTO, "cpu", "cuda")}.get(name, ())
+    words = {"task": (AUTO, *TASKS), "monitor": tuple(MONITORS), "device": (AUTO, "cpu", "cuda", "mps")}.get(name, ())
     if not words and typing.get_origin(field.annotation) is typing.Literal:
         words = typing.get_args(field.annotation)
     return (lambda incomplete: [word for word in words if word.startswith(incomplete)]) if words else None

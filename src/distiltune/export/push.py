@@ -65,7 +65,7 @@ def push(model: str | Path, name: str, *, private: bool = False, message: str = 
 
     local = as_name(model, "model")
     if not Path(local).exists():
-        raise ModelError(f"There is no model {local!r} here.", fix="give a run or a model directory")
+        raise ModelError("There is no such model here.", where=local, fix="give a run or a model directory")
     directory = resolve_model(local)
     files = model_files(directory)
     check_card(directory / "README.md")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
 from torch import Tensor, nn
 
 from distiltune.data.packing import PackedBatch
@@ -13,22 +12,22 @@ from distiltune.inference.int8 import bytes_of, check_int8_can_be, to_int8
 from distiltune.inference.onnx_model import OnnxModel
 from distiltune.model.build import LoadedModel
 from distiltune.model.encoder import Linear, TaskModel, model_device, rows_of
-from distiltune.system.device import Precision, arithmetic, choose_precision, give_back_freed_memory
+from distiltune.system.device import HALVES, Precision, arithmetic, choose_precision, give_back_freed_memory
 
 
 class InPrecision(nn.Module):
     """Runs a model with its matrix products in that precision; everything else stays as it is."""
 
     def __init__(self, model: nn.Module, precision: Precision) -> None:
-        """Take a model over: where that is bfloat16, its weights are rounded now, and not again for every batch."""
+        """Take a model over: where that has 16 bits, its weights are rounded now, and not again for every batch."""
         super().__init__()
         self.model = model
         self.precision = precision
         self.rows = rows_of(model)
         # The head works in float32 in any case.
         for part in (model.encoder if isinstance(model, TaskModel) else model).modules():
-            if precision == "bfloat16" and isinstance(part, Linear):
-                part.to(torch.bfloat16)
+            if precision in HALVES and isinstance(part, Linear):
+                part.to(HALVES[precision])
 
     def forward(self, batch: PackedBatch) -> Tensor:
         """As the model's own; the output is in float32."""

@@ -13,13 +13,14 @@ from torch.nn import functional as F  # noqa: N812
 from distiltune.data.packing import token_positions
 from distiltune.model.dropout import keep_mask, keep_scale
 from distiltune.model.products import product
+from distiltune.system.device import works_at_once
 
 _HALF = (torch.bfloat16, torch.float16)
 
 
 def can_drop(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether attention weights are dropped there: PyTorch's flash attention for different lengths has no dropout."""
-    return device.type == "cpu" or dtype not in _HALF
+    return works_at_once(device) or dtype not in _HALF
 
 
 def packed_attention(

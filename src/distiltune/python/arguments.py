@@ -33,9 +33,9 @@ def held(settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def held_data(data: Data | None, what: str) -> Iterator[tuple[str, ...]]:
-    """The names of data given as an argument; none for None or an empty list."""
-    if data is None or _is_none(data):
+def held_data(data: Data, what: str) -> Iterator[tuple[str, ...]]:
+    """The names of data given as an argument; none for an empty list."""
+    if _is_none(data):
         yield ()
         return
     with holding(data, what) as names:

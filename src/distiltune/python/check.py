@@ -48,7 +48,8 @@ def check(
 
     """
     check_does_something(settings, FOR_CHECKING, "check", "", "the check")
-    with shown_here(), held_data(data, "data") as sources, held_data(against, "against") as others:
+    others_given = () if against is None else against
+    with shown_here(), held_data(data, "data") as sources, held_data(others_given, "against") as others:
         return checked(recipe_of(recipe, {**settings, "train": sources}), others, Path(fix) if fix else None)
 
 

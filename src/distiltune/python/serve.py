@@ -6,14 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Final, Unpack
 
 from distiltune.errors import DistiltuneError, RecipeError, install_extra
 from distiltune.python.settings import ServingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_SERVING, check_does_something
 from distiltune.recipe.recipe import Recipe
-from distiltune.system.names import as_name
+from distiltune.system.names import as_name, described
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,28 @@ class ServingLimits:
     answer_seconds: float = 60.0
     max_connections: int = 0
     corrections: str | Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST.items():
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not value >= least:
+                raise RecipeError(
+                    f"{name} is {described(value)}; it must be a number of at least {least:,}.",
+                    where=f"ServingLimits: {name}",
+                    fix=f"give {least:,} or more, or leave it out",
+                )
+
+
+_LEAST: Final = {
+    "max_body_mb": 0.001,
+    "max_requests": 1,
+    "max_queued_tokens": 1,
+    "answer_seconds": 0.1,
+    "max_connections": 0,
+}
+"""The least that each limit may be; the flags have the same bounds."""
+
+_MAX_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +110,8 @@ def serve(
 
     """
     check_does_something(settings, FOR_SERVING, "serve", "")
+    if not 0 <= port <= _MAX_PORT:
+        raise RecipeError(f"There is no port {port}.", where="port=", fix=f"give a number from 0 to {_MAX_PORT:,}")
     models = model if isinstance(model, Mapping) else {"": model}
     serve_until_stopped(
         {name: as_name(each, "model") for name, each in models.items()},

@@ -73,7 +73,7 @@ class Settings(TypedDict, total=False):
     min_change: float
     evaluation_tokens: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16", "int8"]
     threads: int
     log_every: int
     tracker: str | Sequence[str]
@@ -118,7 +118,7 @@ class UsingSettings(TypedDict, total=False):
     stride: int
     evaluation_tokens: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16", "int8"]
     threads: int
     validation_questions: int
     max_question_tokens: int
@@ -147,7 +147,7 @@ class CheckingSettings(TypedDict, total=False):
     epochs: int
     batch_size: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16", "int8"]
     threads: int
     max_question_tokens: int
     max_answer_tokens: int
@@ -213,7 +213,7 @@ class ServingSettings(TypedDict, total=False):
     max_length: int
     stride: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "float16", "int8"]
     threads: int
     max_question_tokens: int
     max_answer_tokens: int

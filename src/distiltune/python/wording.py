@@ -1,17 +1,20 @@
-"""Messages for who calls a function: a flag or a command that one names is said as the argument or the call."""
+"""Messages for who calls from Python: a flag or a command that one names is said as the argument or the call."""
 
 from __future__ import annotations
 
 import functools
+import inspect
 import re
 from collections.abc import Callable, Iterator
 from typing import Final, ParamSpec, TypeVar
 
 from distiltune.errors import DistiltuneError
+from distiltune.python.calls import check_call
 from distiltune.recipe.recipe import Recipe
 
 P = ParamSpec("P")
 R = TypeVar("R")
+C = TypeVar("C")
 
 FUNCTIONS: Final = {
     "train": "fine_tune",
@@ -36,7 +39,7 @@ _SWITCHES: Final = frozenset({"overwrite", "int8", "accept_loss", "private", "en
 
 _FLAG: Final = r"--(?P<flag>[a-z][a-z0-9-]*)"
 _VALUE: Final = (
-    r"""(?P<value>'[^']*'|"[^"]*"|[^\s;]*=[^\s;]*?(?=[,.;:]?(?:\s|$))|[A-Z]+\b|(?:auto|classic)\b|"""
+    r"""(?P<value>'[^']*'|"[^"]*"|[^\s;]*=[^\s;]*?(?=[,.;:]?(?:\s|$))|[A-Z]+\b|(?:auto|classic|cpu)\b|"""
     r"""\.\.\.|-?\d[\d.e-]*(?<![.]))"""
 )
 _ALONE: Final = re.compile(rf"{_FLAG}(?:[ ]{_VALUE})?")
@@ -48,11 +51,12 @@ _IN_CALL: Final = re.compile(r"--(?P<flag>[a-z][a-z0-9-]*)(?: (?P<value>(?!--)\S
 
 
 def in_python(function: Callable[P, R]) -> Callable[P, R]:
-    """The same function, whose errors name arguments and functions where they would name flags and commands."""
+    """The same function, which looks at its arguments first, and whose errors name arguments where they would flags."""
 
     @functools.wraps(function)
     def called(*given: P.args, **named: P.kwargs) -> R:
         try:
+            check_call(function, given, named)
             return function(*given, **named)
         except DistiltuneError as error:
             error.what, error.where, error.fix = map(in_python_terms, (error.what, error.where, error.fix))
@@ -60,6 +64,22 @@ def in_python(function: Callable[P, R]) -> Callable[P, R]:
             raise
 
     return called
+
+
+def in_python_class(kind: type[C], module: str) -> type[C]:
+    """The same class, of which making and calling one and its public methods are as `in_python` makes functions.
+
+    Args:
+        kind: the class.
+        module: the name of the module that it will be found in.
+
+    """
+    wrapped = {
+        name: in_python(member)
+        for name, member in vars(kind).items()
+        if inspect.isfunction(member) and (name in ("__init__", "__call__") or not name.startswith("_"))
+    }
+    return type(kind.__name__, (kind,), {**wrapped, "__doc__": kind.__doc__, "__module__": module})
 
 
 def in_python_terms(text: str) -> str:

@@ -25,7 +25,7 @@ from distiltune.settings.bounds import allowed_range, settings_error
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.settings.other_names import OTHER_NAMES
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
-from distiltune.system.names import did_you_mean, names_beside, nearly
+from distiltune.system.names import as_path, described, did_you_mean, names_beside, nearly
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.entry import Better
@@ -248,6 +248,10 @@ class Recipe(AllSettings):
             RecipeError: naming the setting, the value, and what is allowed.
 
         """
+        if not isinstance(settings, Mapping):
+            raise RecipeError(
+                f"settings is {described(settings)}, no dictionary.", where="recipe", fix="give settings by their names"
+            )
         for name in settings:
             if name not in cls.model_fields:
                 same = OTHER_NAMES.get(name.lower().replace("-", "_"), "")
@@ -296,7 +300,7 @@ class Recipe(AllSettings):
             RecipeError: if the file cannot be read, is not TOML, or holds a bad setting.
 
         """
-        return cls.build(read_settings(path))
+        return cls.build(read_settings(as_path(path, "recipe")))
 
     def to_toml(self) -> str:
         """The recipe as TOML, each setting that matters under the sentence that describes it.

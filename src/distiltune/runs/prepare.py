@@ -42,6 +42,7 @@ from distiltune.system.device import (
     Machine,
     Precision,
     allow_tf32,
+    check_trainable,
     choose_precision,
     describe_machine,
     give_back_freed_memory,
@@ -144,6 +145,7 @@ def prepare(
     ``model`` and ``precision_name``, if given, stand in place of the recipe's; ``own`` are the functions that it names.
     """
     began = time.perf_counter()
+    check_trainable(precision_name or recipe.precision)
     own.check(recipe.metrics, recipe.loss)
     _check_fold(recipe)
     _set_machine(recipe, here)

@@ -11,6 +11,13 @@ from pydantic.fields import FieldInfo
 from distiltune.errors import RecipeError
 from distiltune.system.names import described
 
+_KINDS = {
+    "finite": "give a number",
+    "float": "give a number",
+    "int": "give a whole number",
+    "bool": "give true or false",
+}
+_HELP = "see `distiltune train --help`"
 _WORDS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
@@ -67,7 +74,7 @@ def settings_error(error: ValidationError, settings: type[BaseModel], where: str
     if first["type"] == "literal_error":
         fix = f"give {first['ctx']['expected']}"
     else:
-        usual = "give a number" if first["type"] == "finite_number" else "see `distiltune train --help`"
+        usual = next((said for of, said in _KINDS.items() if first["type"].startswith(of)), _HELP)
         fix = f"give a value {expected}" if expected else usual
     return RecipeError(
         f"{name} is {first['input']!r}: {message[0].lower()}{message[1:]}", where=f"{where}: {name}", fix=fix

@@ -254,11 +254,11 @@ class EngineSettings(BaseModel):
     """Tokens in a batch of evaluation; changes speed and memory, not results."""
 
     device: Annotated[Text, MACHINE] = "auto"
-    """`auto`, `cpu` or `cuda`."""
-    precision: Annotated[Literal["auto", "float32", "tf32", "bfloat16", "int8"], MACHINE] = "auto"
+    """`auto`, `cpu`, `cuda` or `mps` (Apple's GPU, on which nothing has run yet: `auto` never takes it)."""
+    precision: Annotated[Literal["auto", "float32", "tf32", "bfloat16", "float16", "int8"], MACHINE] = "auto"
     """Of the matrix products; weights, sums and optimiser are float32 in any case. `auto` is bfloat16 on a GPU made for
-    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has. `int8` is
-    for trained models on a processor."""
+    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has. `float16`
+    on a GPU and `int8` on a processor are for using a model, never for training."""
     threads: Annotated[Count, MACHINE] = 0
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Annotated[Positive, MACHINE] = 10

@@ -8,6 +8,7 @@ from typing import Any
 
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import IN_PYTHON, Recipe
+from distiltune.system.names import as_text
 
 DEFAULT_SEARCH = ("learning_rate=1e-5:3e-4:log", "epochs=2,3,4", "batch_size=8,16,32", "warmup_share=0:0.2")
 _FIXED = frozenset({"task", "train", "validation", "device", "threads", "monitor", "patience", "tracker"}) | {
@@ -55,7 +56,9 @@ def parse_space(texts: Sequence[str], recipe: Recipe) -> SearchSpace:
         RecipeError: naming the setting, if there is none of that name or a value of it is not allowed.
 
     """
-    space = tuple(_parse(text, recipe) for text in texts)
+    space = tuple(_parse(as_text(text, "search", "--search"), recipe) for text in texts)
+    if not space:
+        raise RecipeError("Nothing is to be searched.", where="--search", fix=f"write {_FORMS}")
     names = [part.name for part in space]
     for name in names:
         if names.count(name) > 1:

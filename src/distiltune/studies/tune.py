@@ -76,10 +76,12 @@ def tune(
     """Try settings until ``n_trials`` were tried, those of an earlier search in ``output`` included.
 
     Raises:
-        DistiltuneError: if Optuna is missing, the directory holds another search or one that is under way, a training
-            cannot begin for a reason that holds for all of them, or every trial failed.
+        DistiltuneError: if Optuna is missing, no trial is asked for, the directory holds another search or one that is
+            under way, a training cannot begin for a reason that holds for all of them, or every trial failed.
 
     """
+    if n_trials < 1:
+        raise RecipeError(f"{n_trials} trials try nothing.", where="--trials", fix="give 1 or more")
     if not recipe.validation and recipe.validation_share == 0:
         raise RecipeError(
             "A search needs validation data to judge by.", where="recipe: validation", fix="name --validation data"

@@ -8,10 +8,10 @@ import os
 import platform
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 import torch
@@ -32,6 +32,8 @@ _LIMITS_OF_INSTRUCTIONS = (
     *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "OPENBLAS_CORETYPE"),
 )
 _BFLOAT16_MIN_HIDDEN = 256
+_WHERE = "recipe: device"
+_DEVICES = "use auto, cpu, cuda or mps"
 _NO_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "alloc_failed")
 """What a GPU's driver, PyTorch's allocator for the host, the system and NVIDIA's libraries say, in small letters."""
 
@@ -67,7 +69,9 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Turn ``auto``, ``cpu``, ``cuda`` or ``cuda:N`` into a device; ``auto`` takes a GPU if there is one.
+    """Turn ``auto``, ``cpu``, ``cuda``, ``cuda:N`` or ``mps`` into a device; ``auto`` takes one of NVIDIA if it can.
+
+    Apple's GPU, ``mps``, is taken only where it is named: nothing has run on one yet.
 
     Of several processes on a machine each takes the GPU of its number, ``local_rank``. A GPU becomes this thread's
     current one: what PyTorch does without being told where, such as NCCL's barrier, is then done there.
@@ -81,7 +85,7 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
         if device.index >= torch.cuda.device_count():
             raise RecipeError(
                 f"GPU {device.index} was asked for (they count from 0), and PyTorch sees {torch.cuda.device_count()}.",
-                where="recipe: device",
+                where=_WHERE,
                 fix="use another --device, or start as many processes on this machine as it has GPUs",
             )
         torch.cuda.set_device(device)
@@ -94,18 +98,64 @@ def _named_device(name: str, local_rank: int) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise RecipeError(f"No device is called {name!r}.", fix="use auto, cpu or cuda") from error
+        raise RecipeError(f"No device is called {name!r}.", where=_WHERE, fix=_DEVICES) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise RecipeError(
             "A CUDA device was asked for, and PyTorch sees none.",
+            where=_WHERE,
             fix="use --device cpu, or install a CUDA build of PyTorch",
         )
-    if device.type not in ("cpu", "cuda"):
-        raise RecipeError(f"Device {name!r} is not supported.", fix="use auto, cpu or cuda")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise RecipeError(
+            "Apple's GPU was asked for, and PyTorch sees none.",
+            where=_WHERE,
+            fix="use --device cpu; mps needs a Mac with Apple silicon and PyTorch's build for it",
+        )
+    if device.type not in ("cpu", "cuda", "mps"):
+        raise RecipeError(f"Device {name!r} is not supported.", where=_WHERE, fix=_DEVICES)
     return torch.device("cuda", local_rank) if device.type == "cuda" and device.index is None else device
 
 
-Precision = Literal["float32", "tf32", "bfloat16"]
+def works_at_once(device: torch.device) -> bool:
+    """Whether steps are taken plainly there, one operation after the other, as on a CPU: also on Apple's GPU.
+
+    On an NVIDIA GPU they are recorded and replayed, and the host hears later what came of them.
+    """
+    return device.type in ("cpu", "mps")
+
+
+def widest_float(device: torch.device) -> torch.dtype:
+    """The type to sum in: float64, which Apple's GPU does not have."""
+    return torch.float32 if device.type == "mps" else torch.float64
+
+
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
+
+HALVES: Final[Mapping[Precision, torch.dtype]] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+"""The precisions of 16 bits."""
+
+
+def check_trainable(precision: str) -> None:
+    """Refuse to train in float16 or int8.
+
+    Gradients under 6e-8 are 0 in float16, so that the loss would have to be scaled, by a factor that is sought while
+    steps are left out; bfloat16 has the range of float32 and needs none of it.
+
+    Raises:
+        RecipeError: if it is one of them.
+
+    """
+    why = {
+        "float16": "float16 is for trained models: small gradients are 0 in it, and would have to be scaled.",
+        "int8": "int8 is for trained models: a step is far smaller than what 8 bits can tell apart.",
+    }.get(precision)
+    if why is not None:
+        raise RecipeError(
+            why,
+            where="recipe: precision",
+            fix="train with --precision bfloat16 where there are instructions for it, else with --precision float32; "
+            f"the model can be used in {precision}",
+        )
 
 
 def choose_precision(name: str, device: torch.device, hidden_size: int) -> Precision:
@@ -116,8 +166,8 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
     that the same machine always takes the same way to the same bits.
 
     Args:
-        name: ``auto``, ``float32``, ``tf32`` or ``bfloat16``; ``int8`` is refused, which only trained models have
-            (``inference/int8.py``).
+        name: ``auto``, ``float32``, ``tf32``, ``bfloat16``, or ``float16`` on a GPU that has no bfloat16 or is Apple's;
+            ``int8`` is refused, which only trained models have (``inference/int8.py``).
         device: where the model is trained.
         hidden_size: width of the model.
 
@@ -125,7 +175,8 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
         RecipeError: if the device has no instructions for it: emulated, it would be slower than float32.
 
     """
-    check_can_be_trained(name)
+    if name == "int8":
+        check_trainable(name)
     if name == "auto":
         gains = device.type == "cuda" or hidden_size >= _BFLOAT16_MIN_HIDDEN
         return "bfloat16" if gains and has_bfloat16(device) else "float32"
@@ -133,6 +184,14 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
         if device.type != "cuda":
             raise RecipeError("tf32 is a format of NVIDIA GPUs.", where="recipe: precision", fix="use float32")
         return "tf32"
+    if name == "float16":
+        if device.type == "cpu":
+            raise RecipeError(
+                "Processors have no instructions for products in float16; it would be slower than float32.",
+                where="recipe: precision",
+                fix="use float32 or auto",
+            )
+        return "float16"
     if name == "bfloat16":
         if not has_bfloat16(device):
             raise RecipeError(
@@ -144,23 +203,13 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
     return "float32"
 
 
-def check_can_be_trained(name: str) -> None:
-    """Check that a precision is one for training.
-
-    Raises:
-        RecipeError: if it is for trained models only.
-
-    """
-    if name == "int8":
-        raise RecipeError(
-            "Nothing is trained in int8: a step is far smaller than what 8 bits can tell apart.",
-            where="recipe: precision",
-            fix="train in float32 or bfloat16, and use the model with --precision int8",
-        )
-
-
 def has_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
-    """Whether matrix products in bfloat16 run on instructions made for them: those of x86 processors, or a GPU's."""
+    """Whether matrix products in bfloat16 run on instructions made for them: those of x86 processors, or a GPU's.
+
+    Of Apple's GPUs this is not known, so they are taken to have none.
+    """
+    if device.type == "mps":
+        return False
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
     with contextlib.suppress(OSError):
@@ -176,8 +225,8 @@ def allow_tf32(allowed: bool) -> None:
 
 def arithmetic(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Within it, matrix products are taken in that precision; weights, sums and the optimiser stay in float32."""
-    if precision == "bfloat16":
-        return torch.autocast(device.type, torch.bfloat16)
+    if precision in HALVES:
+        return torch.autocast(device.type, HALVES[precision])
     if precision == "tf32":
         return _rounding_to_tf32()
     return contextlib.nullcontext()
@@ -293,7 +342,8 @@ def seed_dropout(device: torch.device, seed: int, rank: int, step: int = 0) -> N
 
 def describe_machine(device: torch.device) -> Machine:
     """What this run runs on."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    names = {"cuda": torch.cuda.get_device_name, "mps": lambda device: "Apple GPU"}
+    name = names.get(device.type, str)(device)
     return Machine(
         device=name,
         processor=_processor_name(),

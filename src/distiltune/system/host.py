@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 from threadpoolctl import ThreadpoolController
+from torch import Tensor
 
 from distiltune.errors import DistiltuneError, TrainingError
 
@@ -238,6 +239,7 @@ class _State:
     numpy: dict[str, Any]
     torch: torch.Tensor
     gpus: _Gpus | None
+    apple: Tensor | None
     matmul: str | None
     by_backend: tuple[str, ...]
     longest_cell: int
@@ -256,6 +258,7 @@ class _State:
             np.random.get_state(legacy=False),
             torch.get_rng_state(),
             gpus,
+            torch.mps.get_rng_state() if torch.backends.mps.is_available() else None,
             matmul,
             tuple(each.fp32_precision for each in FLOAT32_PRODUCTS),
             csv.field_size_limit(),
@@ -266,6 +269,8 @@ class _State:
         np.random.set_state(self.numpy)
         torch.set_rng_state(self.torch)
         csv.field_size_limit(self.longest_cell)
+        if self.apple is not None:
+            torch.mps.set_rng_state(self.apple)
         if self.matmul is not None:
             torch.set_float32_matmul_precision(self.matmul)
         for products, before in zip(FLOAT32_PRODUCTS, self.by_backend, strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Generic
+from typing import Any, Final, Generic
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +48,9 @@ def load_trained(name: str, spec: TaskSpec[D], device: str, precision: str = "fl
 
     """
     directory = resolve_model(name)
-    task, on = spec.open_model(model_config(str(directory))), choose_device(device)
+    config = model_config(str(directory))
+    task, on = spec.open_model(config), choose_device(device)
+    _check_head(name, task.name, task.architecture, config)
     if is_onnx(directory):
         loaded = load_onnx(directory, on)
     else:
@@ -59,7 +61,6 @@ def load_trained(name: str, spec: TaskSpec[D], device: str, precision: str = "fl
             where=f"{loaded.source.directory}: {', '.join(loaded.source.missing)}",
             fix=ways_to_a_head(name, task.head_rules),
         )
-    _check_head(name, task.name, task.architecture, loaded.source.config_hf)
     give_back_freed_memory()  # the files' tensors, which the model has copies of
     loaded.model.eval()
     loaded = in_precision(loaded, precision)
@@ -82,10 +83,14 @@ def _check_finite(name: str, model: nn.Module, given: object, output: Tensor) ->
         )
 
 
+_HEADS: Final = frozenset({"QuestionAnswering", "SequenceClassification", "TokenClassification", "MultipleChoice"})
+"""What follows ``For`` in the names of architectures with a task's head."""
+
+
 def _check_head(name: str, task: str, architecture: str, config: Mapping[str, object]) -> None:
-    """Check that a head is not another task's: those of texts and of words have tensors of the same names."""
+    """Check that a head is not another task's: some have tensors of the same names, and other shapes at most."""
     listed = config.get("architectures")
-    heads = {str(each).partition("For")[2] for each in (listed if isinstance(listed, list) else [])} - {""}
+    heads = {str(each).partition("For")[2] for each in (listed if isinstance(listed, list) else [])} & _HEADS
     if heads and architecture.partition("For")[2] not in heads:
         raise ModelError(
             f"The model is one with a head for {', '.join(sorted(heads))}, and {task} is asked of it.",
@@ -103,7 +108,11 @@ def texts_to_read(texts: object, *, or_pairs: bool = False) -> list[Any]:
 
     """
     if isinstance(texts, str | bytes):
-        raise DataError("One text was given where a list of texts is meant.", fix="put it into a list: [text]")
+        raise DataError(
+            "One text was given where a list of texts is meant.",
+            where="argument: texts",
+            fix="put it into a list: [text]",
+        )
     listed = as_list(texts, "texts", 'give a list of texts, or a column of them, as frame["text"]')
     for number, given in enumerate(listed, start=1):
         is_pair = or_pairs and isinstance(given, tuple | list) and len(given) == 2

@@ -124,6 +124,8 @@ def random_states(device: torch.device) -> dict[str, Any]:
     }
     if device.type == "cuda":
         states["cuda"] = torch.cuda.get_rng_state(device).numpy().tobytes().hex()
+    if device.type == "mps":
+        states["mps"] = torch.mps.get_rng_state().numpy().tobytes().hex()
     return states
 
 
@@ -136,6 +138,8 @@ def set_random_states(states: Mapping[str, Any], device: torch.device) -> None:
     random.setstate((version, tuple(numbers), gauss))
     if "cuda" in states and device.type == "cuda":
         torch.cuda.set_rng_state(_bytes(states["cuda"]), device)
+    if "mps" in states and device.type == "mps":
+        torch.mps.set_rng_state(_bytes(states["mps"]))
 
 
 def write_checkpoint(directory: Path, snapshot: Snapshot, files: Mapping[str, bytes] | None = None) -> None:

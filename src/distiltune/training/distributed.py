@@ -91,12 +91,17 @@ def joined(here: Processes, device_type: str) -> Iterator[None]:
     """Within it the processes can exchange tensors: over gloo those on CPUs, over NCCL those on GPUs.
 
     Raises:
-        TrainingError: if another process has ended or cannot be reached.
+        TrainingError: if another process has ended or cannot be reached, or they are to share an Apple GPU.
 
     """
     if here.world_size == 1:
         yield
         return
+    if device_type == "mps":
+        raise TrainingError(
+            f"{here.world_size} processes share a training, and Apple's GPU is one for all of them.",
+            fix="start one process, or use --device cpu",
+        )
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if device_type == "cuda" else "gloo")
         yield

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from distiltune.data.loader import FeatureIds
+from distiltune.system.device import works_at_once
 
 MAX_SKIPPED_IN_A_ROW = 10
 """Beyond these it is no single bad batch."""
@@ -60,7 +61,7 @@ class AdmittedSteps:
         on_bad_step: Callable[[BadStep], None],
     ) -> None:
         self._parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        self._at_once, self._on_bad_step = device.type == "cpu", on_bad_step
+        self._at_once, self._on_bad_step = works_at_once(device), on_bad_step
         self._norms: list[Tensor] = []
         self._waiting: list[tuple[BadStep, Tensor]] = []
         self._n_skipped = 0

@@ -41,12 +41,14 @@ class SharedOut:
         """Make the replicas; ``rank`` of ``world_size`` is this process among those that share a batch."""
         self._objective, self._workers, self._precision = objective, workers, precision
         self._rank, self._world_size = rank, world_size
-        self._replicas = [_replica(model) for _ in range(workers.plan.n_workers)]
+        self._device = model_device(model)
+        has_rows = self._device.type == "cpu"
+        self._replicas = [_replica(model, has_rows) for _ in range(workers.plan.n_workers)]
         self._parameters = list(model.parameters())
         self._dense = {
             index: torch.zeros_like(self._parameters[index])
             for index in _embedding_indices(model, self._parameters)
-            if self._parameters[index].requires_grad
+            if has_rows and self._parameters[index].requires_grad
         }
         self._rows: dict[int, list[Tensor]] = {index: [] for index in self._dense}
 
@@ -62,7 +64,9 @@ class SharedOut:
 
         def job(replica: nn.Module, part: PackedBatch, seed: int) -> Tensor:
             with dropout_seed(seed):
-                return backward.add_gradients(replica, self._objective, part, 1 / step_weight, self._precision)
+                return backward.add_gradients(
+                    replica, self._objective, part.to(self._device), 1 / step_weight, self._precision
+                )
 
         jobs = [
             lambda replica=replica, part=part, seed=seed: job(replica, part, seed)
@@ -147,12 +151,15 @@ def make_gradients(
     if model_device(model).type == "cuda":
         yield Replayed(model, objective, precision, max_length)
         return
-    with Workers(plan_workers(torch.get_num_threads())) as workers:
+    with Workers(plan_workers(torch.get_num_threads() if model_device(model).type == "cpu" else 1)) as workers:
         yield SharedOut(model, objective, workers, precision, rank, world_size)
 
 
-def _replica(model: nn.Module) -> nn.Module:
-    """A copy of the modules whose parameters share the model's memory and have gradients of their own."""
+def _replica(model: nn.Module, has_rows: bool) -> nn.Module:
+    """A copy of the modules whose parameters share the model's memory and have gradients of their own.
+
+    With ``has_rows`` those of embeddings are the rows touched, which a CPU knows how to keep.
+    """
     shared = {
         id(parameter): nn.Parameter(parameter.detach(), requires_grad=parameter.requires_grad)
         for parameter in model.parameters()
@@ -160,7 +167,7 @@ def _replica(model: nn.Module) -> nn.Module:
     replica = copy.deepcopy(model, shared).train()
     for module in replica.modules():
         if isinstance(module, nn.Embedding):
-            module.sparse = True
+            module.sparse = has_rows
     return replica
 
 

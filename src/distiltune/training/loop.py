@@ -18,7 +18,7 @@ from distiltune.data.loader import FeatureIds, packed_ahead, share, split_batche
 from distiltune.data.packing import PackedBatch
 from distiltune.errors import DivergedError
 from distiltune.model.encoder import model_device
-from distiltune.system.device import give_back_freed_memory
+from distiltune.system.device import give_back_freed_memory, widest_float
 from distiltune.training.finite import BadStep
 from distiltune.training.gradients import gradients_of
 from distiltune.training.setup import TrainingSetup
@@ -265,7 +265,7 @@ class _Clock:
 
     def __init__(self, n_metrics: int, device: torch.device, start: LoopState) -> None:
         def sums(values: tuple[float, ...]) -> Tensor:
-            return torch.tensor(values or (0.0,) * (n_metrics + 2), dtype=torch.float64, device=device)
+            return torch.tensor(values or (0.0,) * (n_metrics + 2), dtype=widest_float(device), device=device)
 
         self.step_sums, self.lap_sums, self.epoch_sums = sums(()), sums(start.lap_sums), sums(start.epoch_sums)
         self.step_tokens, self.lap_tokens, self.epoch_tokens = 0, start.lap_tokens, start.epoch_tokens

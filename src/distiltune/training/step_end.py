@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from distiltune.model.encoder import model_device
+from distiltune.system.device import works_at_once
 from distiltune.training.cuda_graphs import Record, Recorder, Run
 from distiltune.training.finite import AdmittedSteps, BadStep
 from distiltune.training.optimiser import Adam
@@ -58,7 +59,7 @@ class StepEnd:
         if self._max_norm > 0.0 and good is not False:
             self._admitted.clip(self._max_norm)
         self._optimiser.step(good)
-        if self._n_taken == PLAIN_STEPS and self._device.type != "cpu" and isinstance(self._optimiser, Adam):
+        if self._n_taken == PLAIN_STEPS and not works_at_once(self._device) and isinstance(self._optimiser, Adam):
             self._replay = self._recorded(self._optimiser, sums)
         return good
 

@@ -313,7 +313,7 @@ class EncoderDistillation:
         n_done = 0
         ids = np.arange(len(data.features))
         for batch, output in outputs(model, data.features, ids, self.spec.texts.evaluation_tokens):
-            sums += self.loss(output, batch).metrics.double().cpu()
+            sums += self.loss(output, batch).metrics.cpu().double()
             n_done += batch.n_features
             on_progress(n_done)
         return EncoderEvaluation(dict(zip(METRIC_NAMES, (sums / n_done).tolist(), strict=True)))

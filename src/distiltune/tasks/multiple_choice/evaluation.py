@@ -53,7 +53,7 @@ def shares_of(
     """
     scores, n_done = np.zeros(len(data.features)), 0
     for batch, output in outputs(model, data.features, np.arange(len(data.features)), batch_tokens):
-        scores[batch.feature_ids] = output[:, 0].double().cpu().numpy()
+        scores[batch.feature_ids] = output[:, 0].cpu().double().numpy()
         n_done += len(batch.feature_ids)
         on_progress(round(n_done / len(data.features) * data.n_examples))
     return shares_of_scores(data, scores)

@@ -156,11 +156,12 @@ class Answerer:
 
         Args:
             model: a model directory, a run, an exported ONNX directory, or a name on the Hugging Face hub.
-            device: ``auto``, ``cpu`` or ``cuda``.
+            device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
             threads: threads of tensor work on the CPU; 0 means as many as there are usable cores.
             precision: of the matrix products: ``float32``; ``bfloat16``, quicker on a processor or GPU made for it,
-                where few answers differ, nearly all of them close calls; ``int8``, quicker still on a processor and a
-                quarter of the memory; or ``auto``, bfloat16 where that gains. An exported ONNX model has its own.
+                where few answers differ, nearly all of them close calls; ``float16``, on a GPU without bfloat16 or
+                Apple's; ``int8``, quicker still on a processor and a quarter of the memory; or ``auto``, bfloat16 where
+                that gains. An exported ONNX model has its own.
             max_length: most tokens in a window; by default as the model was trained, 384 where that is not known. A
                 model with positions for fewer is asked in windows of what it has.
             stride: tokens that neighbouring windows share; by default as the model was trained, 128 where that is not

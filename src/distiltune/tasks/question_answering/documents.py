@@ -96,7 +96,7 @@ def as_documents(given: Documents) -> tuple[Document, ...]:
             where = f"text {number}{document.name and f', {document.name}'}"
             raise DataError(f"This is {described(text)}, no text.", where=where, fix="give texts to look in")
     if not any(document.text.strip() for document in documents):
-        raise DataError("The text is empty.", fix="give a text that may hold the answer")
+        raise DataError("The text is empty.", where="argument: documents", fix="give a text that may hold the answer")
     return documents
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from distiltune.coach.pairs import Losses
 from distiltune.data.packing import PackedBatch
 from distiltune.model.encoder import model_device
+from distiltune.system.device import widest_float
 from distiltune.system.durable import write_whole, writing_text
 from distiltune.tasks.question_answering.calibration import (
     POOL_SIZE,
@@ -196,12 +197,13 @@ class _FeatureSums:
 
     @classmethod
     def of(cls, model: nn.Module, n_examples: int, question_features: QuestionFeatures) -> Self:
-        zeros = torch.zeros(len(METRIC_NAMES), dtype=torch.float64, device=model_device(model))
+        device = model_device(model)
+        zeros = torch.zeros(len(METRIC_NAMES), dtype=widest_float(device), device=device)
         return cls(zeros, question_features.features.example_of, np.zeros(n_examples))
 
     def add(self, batch: PackedBatch, logits: Tensor) -> None:
         self.sums.add_(span_loss(logits, batch).metrics)
-        losses = span_losses(logits, batch).double().cpu().numpy()
+        losses = span_losses(logits, batch).cpu().double().numpy()
         np.add.at(self.by_example, self.example_of[batch.feature_ids], losses)
 
     def shares(self, n_features: int) -> Losses | None:

@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 from distiltune.data.values import text_problem
 from distiltune.errors import ArgumentError
 from distiltune.system.host import with_threads
+from distiltune.system.names import described
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.decode import Candidate, decode
 from distiltune.tasks.question_answering.examples import Example
@@ -207,6 +208,13 @@ def _as_inputs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
 def _pairs(question: Any, context: Any) -> list[Any]:
     if isinstance(question, str):
         return [{"question": question, "context": context}]
+    for name, given in (("question", question), ("context", context)):
+        if not isinstance(given, str | Sequence):
+            raise ArgumentError(
+                f"{name} is {described(given)}, neither a text nor a list of texts.",
+                where=f"argument: {name}",
+                fix=_GIVE,
+            )
     contexts = [context] * len(question) if isinstance(context, str) else list(context)
     if len(contexts) != len(question):
         raise ArgumentError(

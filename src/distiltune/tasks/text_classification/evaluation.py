@@ -105,7 +105,7 @@ def score_texts(
         for batch, output in outputs(model, features, chunk, batch_tokens):
             scores = output.float()
             ids = batch.feature_ids
-            np.add.at(values, example_of[ids], share[ids, None] * as_shown(scores).double().cpu().numpy())
+            np.add.at(values, example_of[ids], share[ids, None] * as_shown(scores).cpu().double().numpy())
             known = torch.from_numpy(has_gold[ids])
             if bool(known.any()):
                 labels = batch.labels.cpu()[known]

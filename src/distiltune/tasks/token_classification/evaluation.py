@@ -102,10 +102,10 @@ def mark_words(
             best = output.float().softmax(dim=1).max(dim=1)
             places = flat_positions(features.offsets, batch.feature_ids)
             tags[places] = best.indices.cpu().numpy()
-            confidence[places] = best.values.double().cpu().numpy()
+            confidence[places] = best.values.cpu().double().numpy()
             if features.token_labels is not None:
-                sums += token_loss(output, batch).metrics.double().cpu()
-                losses = token_losses(output, batch).double().cpu().numpy()
+                sums += token_loss(output, batch).metrics.cpu().double()
+                losses = token_losses(output, batch).cpu().double().numpy()
                 np.add.at(by_example, features.example_of[batch.feature_ids], losses)
             n_done += batch.n_features
             on_progress(round(n_done / len(features) * data.n_examples))
@@ -123,7 +123,7 @@ def word_probabilities(model: nn.Module, data: TokenData, batch_tokens: int) -> 
     rows = np.zeros(len(features.token_ids), dtype=np.int64)  # of each token in what is run, batch after batch
     n_run = 0
     for batch, output in outputs(model, features, np.arange(len(features)), batch_tokens):
-        shares.append(output.float().softmax(dim=1).double().cpu().numpy())
+        shares.append(output.float().softmax(dim=1).cpu().double().numpy())
         places = flat_positions(features.offsets, batch.feature_ids)
         rows[places] = n_run + np.arange(len(places))
         n_run += len(places)
