@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, cross_validate, find_lr, tune
-    from distiltune.python.training import distill, fine_tune, resume
+    from distiltune.python.training import adapt, distill, fine_tune, resume
     from distiltune.python.using import evaluate, predict
     from distiltune.recipe.recipe import Recipe
     from distiltune.tasks.multiple_choice.answerer import ChoiceAnswerer
@@ -48,6 +48,7 @@ __all__ = [
     "TextClassifier",
     "Watcher",
     "__version__",
+    "adapt",
     "check",
     "compare",
     "convert",
@@ -77,6 +78,7 @@ _HOMES = {
     "StepReport": "distiltune.training.loop",
     "TextClassifier": "distiltune.tasks.text_classification.classifier",
     "Watcher": "distiltune.training.loop",
+    "adapt": "distiltune.python.training",
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
     "convert": "distiltune.python.models",

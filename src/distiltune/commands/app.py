@@ -17,7 +17,7 @@ from distiltune.commands.making import make_questions
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.options import HELP_ALL
 from distiltune.commands.serving import ENVIRONMENT, serve
-from distiltune.commands.training import distill, train
+from distiltune.commands.training import adapt, distill, train
 from distiltune.commands.using import evaluate, predict
 from distiltune.version import __version__
 
@@ -49,7 +49,7 @@ def _distiltune(
 
 
 for _command in (
-    *(train, evaluate, predict, ask, serve, check, make_questions),
+    *(train, evaluate, predict, ask, serve, check, make_questions, adapt),
     *(find_lr, tune, compare, distill, convert, export, push),
     completion,
 ):

@@ -17,7 +17,7 @@ FUNCTIONS: Final = {
     "train": "fine_tune",
     **{
         name: name
-        for name in ("evaluate", "predict", "check", "tune", "compare", "distill", "convert", "push", "serve")
+        for name in ("evaluate", "predict", "check", "tune", "compare", "distill", "adapt", "convert", "push", "serve")
     },
     "find-lr": "find_lr",
     "make-questions": "make_questions",
