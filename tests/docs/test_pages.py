@@ -25,7 +25,16 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 NOT_RUN = ("serve", "push")  # they need a port or the hub, and have tests of their own
 
-HOW_TOS = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
+HOW_TOS = (
+    "csv",
+    "classify-texts",
+    "mark-entities",
+    "unanswerable",
+    "long-documents",
+    "onnx",
+    "from-pipelines",
+    "adapt",
+)
 RUN = {
     **{
         f"docs/{name}.md": {"distilbert-base-uncased": "./tiny"}

@@ -43,7 +43,8 @@ def test_the_loss_of_a_text_is_that_of_the_plain_way() -> None:
         cosines = {j: F.cosine_similarity(vectors[i], vectors[j], dim=0) for j in others}
         like = [(1 - cosines[j]) ** 2 for j in others if labels[j] == labels[i]]
         unlike = [cosines[j] ** 2 for j in others if labels[j] != labels[i]]
-        expected.append(sum(torch.stack(each).mean() for each in (like, unlike) if each) / 2)
+        halves = [torch.stack(each).mean() for each in (like, unlike) if each]
+        expected.append(torch.stack(halves).sum() / 2)
     assert torch.allclose(pair_losses(vectors, labels), torch.stack(expected), atol=1e-6)
     assert pair_losses(vectors[:1], labels[:1]).tolist() == [0.0]
 
