@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
@@ -53,11 +55,12 @@ class MaskedWordsModel(TaskModel):
 
     def logits(self, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
         """Scores of all words for every token, or for the tokens ``rows``: ``(n, vocab_size)``, in float32."""
-        hidden = self.encoder(batch, rows)
+        hidden: Tensor = self.encoder(batch, rows)
         words = self.encoder.embeddings.token.weight
-        with torch.autocast(hidden.device.type, enabled=False):
-            scores: Tensor = self.head(hidden.float(), words)
-        return scores
+        if torch.is_autocast_enabled(hidden.device.type):
+            with torch.autocast(hidden.device.type, enabled=False):
+                return cast(Tensor, self.head(hidden.float(), words))
+        return cast(Tensor, self.head(hidden, words))
 
     def forward(self, batch: PackedBatch) -> Tensor:
         """→ ``(total_tokens, 2)``: the loss in nats, and 1 if the word is found; zeros where none is asked for."""
