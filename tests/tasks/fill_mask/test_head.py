@@ -93,8 +93,8 @@ def test_logits_and_gradients_are_those_of_transformers(saved: Path) -> None:
         assert torch.allclose(mine.grad, other.grad, atol=1e-5)
 
 
-def test_on_a_gpu_all_tokens_are_scored_to_the_same_costs() -> None:
-    """There nothing may depend on how many words are asked for; taken here with the labels on another device."""
+def test_leaving_out_what_is_not_asked_for_changes_nothing() -> None:
+    """On a GPU, where nothing may depend on how many words there are, all are scored: tests/tasks/test_recording.py."""
     model = MaskedWordsModel(Encoder(SHAPE), MaskedWordsHead(SHAPE.hidden_size, SHAPE.vocab_size, "gelu"))
     initialise(model, 0.2)
     batch = features().batch(np.arange(len(LENGTHS)))

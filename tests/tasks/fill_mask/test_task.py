@@ -9,14 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from transformers import DistilBertForMaskedLM
 
 from distiltune import StepReport, Watcher, adapt, fine_tune, resume
 from distiltune.errors import DataError, RecipeError
+from distiltune.inference.predictor import outputs
+from distiltune.model.build import Dropouts
 from distiltune.model.source import load_source
 from distiltune.recipe.choose_task import task_of_model
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned
+from distiltune.tasks.fill_mask import task
 from distiltune.tasks.fill_mask.head import HEAD_RULES
 from distiltune.tasks.table import TASKS
 from tests.helpers import TINY, word_pieces, write_tiny_model
@@ -108,6 +112,27 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bits(places: dict[str, str],
     resume(tmp_path / "cut")
     ended = [run / "model" / "model.safetensors" for run in (tmp_path / "cut", whole.directory)]
     assert ended[0].read_bytes() == ended[1].read_bytes()
+
+
+def test_what_it_is_worth_before_is_measured_by_each_process_alone(
+    places: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They prepare one after the other: one that waited for the others to share it would wait for ever."""
+    asked: list[bool] = []
+
+    def spy(*given: Any, alone: bool) -> Any:
+        asked.append(alone)
+        return outputs(*given, alone=alone)
+
+    monkeypatch.setattr(task, "outputs", spy)
+    recipe = Recipe(task="fill-mask", train=places["texts"], max_length=16)
+    training = TASKS["fill-mask"](recipe).open_training(torch.device("cpu"))
+    loaded = training.load_model(places["model"], Dropouts())
+    lesson = training.lesson(loaded)
+    assert asked == [True]
+    assert lesson.validation is not None
+    lesson.task.evaluate(loaded.model, lesson.validation)
+    assert asked == [True, False]
 
 
 def test_what_cannot_be_is_refused(places: dict[str, str], tmp_path: Path) -> None:

@@ -159,7 +159,9 @@ class FillMaskTraining:
             validation = self.data(self.validation, loaded.tokenizer)
             drawn = masking(validation.features, np.random.default_rng(_VALIDATION_MASKS))
             validation = replace(validation, features=drawn)
-            notes = (before_note(task.evaluate(loaded.model, validation).metrics, validation.n_examples),)
+            # Alone: of several processes one prepares after the other, so that none could share it.
+            before = task.measure(loaded.model, validation, alone=True)
+            notes = (before_note(before.metrics, validation.n_examples),)
         return Lesson(task, training, validation, masked_words_loss, training.features, notes)
 
     def data(self, texts: Texts, tokenizer: Tokenizer) -> PlainTextData:
@@ -216,9 +218,15 @@ class FillMask:
         on_progress: OnProgress = ignore_progress,
     ) -> FillMaskEvaluation:
         """The loss and the share found over the words asked for, dropout off."""
+        return self.measure(model, data, on_progress)
+
+    def measure(
+        self, model: nn.Module, data: PlainTextData, on_progress: OnProgress = ignore_progress, *, alone: bool = False
+    ) -> FillMaskEvaluation:
+        """The same; ``alone`` where the other processes of a training do not take part."""
         sums = torch.zeros(len(METRIC_NAMES), dtype=torch.float64)
         n_done, ids = 0, np.arange(len(data.features))
-        for batch, output in outputs(model, data.features, ids, self.spec.batch_tokens):
+        for batch, output in outputs(model, data.features, ids, self.spec.batch_tokens, alone=alone):
             sums += masked_words_loss(output, batch).metrics.double().cpu()
             n_done += batch.n_features
             on_progress(n_done)
