@@ -20,9 +20,12 @@ from distiltune.model.source import load_source
 from distiltune.recipe.choose_task import task_of_model
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.fine_tune import FineTuned
+from distiltune.runs.prepare import prepare
+from distiltune.studies.rate_trials import RateTrials
 from distiltune.tasks.fill_mask import task
 from distiltune.tasks.fill_mask.head import HEAD_RULES
 from distiltune.tasks.table import TASKS
+from distiltune.training.distributed import ALONE
 from tests.helpers import TINY, word_pieces, write_tiny_model
 
 WORDS = [*"abcdefghijkl"]
@@ -133,6 +136,13 @@ def test_what_it_is_worth_before_is_measured_by_each_process_alone(
     assert lesson.validation is not None
     lesson.task.evaluate(loaded.model, lesson.validation)
     assert asked == [True, False]
+
+
+def test_no_loss_is_made_up_of_it_without_reading(places: dict[str, str]) -> None:
+    """Its rows are losses: fitted numbers in their place would be as low as one likes, and find-lr's bar with them."""
+    recipe = Recipe(task="fill-mask", train=places["texts"], model=places["model"], max_length=16, threads=1)
+    trials = RateTrials.of(prepare(recipe, ALONE, torch.device("cpu")))
+    assert trials.prior_losses() == (None, None)
 
 
 def test_what_cannot_be_is_refused(places: dict[str, str], tmp_path: Path) -> None:

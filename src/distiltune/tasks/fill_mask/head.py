@@ -53,6 +53,8 @@ class MaskedWordsModel(TaskModel):
     are left out, on a GPU, where a recorded step has one shape, they count nothing.
     """
 
+    gives_losses = True
+
     def logits(self, batch: PackedBatch, rows: Tensor | None = None) -> Tensor:
         """Scores of all words for every token, or for the tokens ``rows``: ``(n, vocab_size)``, in float32."""
         hidden: Tensor = self.encoder(batch, rows)
