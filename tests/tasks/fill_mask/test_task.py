@@ -128,7 +128,7 @@ def test_what_it_is_worth_before_is_measured_by_each_process_alone(
         return outputs(*given, alone=alone)
 
     monkeypatch.setattr(task, "outputs", spy)
-    recipe = Recipe(task="fill-mask", train=places["texts"], max_length=16)
+    recipe = Recipe(task="fill-mask", train=(places["texts"],), max_length=16)
     training = TASKS["fill-mask"](recipe).open_training(torch.device("cpu"))
     loaded = training.load_model(places["model"], Dropouts())
     lesson = training.lesson(loaded)
@@ -140,7 +140,7 @@ def test_what_it_is_worth_before_is_measured_by_each_process_alone(
 
 def test_no_loss_is_made_up_of_it_without_reading(places: dict[str, str]) -> None:
     """Its rows are losses: fitted numbers in their place would be as low as one likes, and find-lr's bar with them."""
-    recipe = Recipe(task="fill-mask", train=places["texts"], model=places["model"], max_length=16, threads=1)
+    recipe = Recipe(task="fill-mask", train=(places["texts"],), model=places["model"], max_length=16, threads=1)
     trials = RateTrials.of(prepare(recipe, ALONE, torch.device("cpu")))
     assert trials.prior_losses() == (None, None)
 
