@@ -71,6 +71,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "studies/test_learning_rate.py": ("studies/range_picture",),
     "studies/test_tune.py": ("studies/search",),
     "tasks/encoder/test_task.py": tuple(f"tasks/encoder/{name}" for name in ("entry", "guide", "names", "settings")),
+    "tasks/fill_mask/test_task.py": tuple(
+        f"tasks/fill_mask/{name}" for name in ("entry", "guide", "names", "settings")
+    ),
     "tasks/multiple_choice/test_read.py": tuple(
         f"tasks/multiple_choice/{name}" for name in ("choice_rows", "columns", "examples", "right_choices")
     ),

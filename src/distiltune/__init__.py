@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, cross_validate, find_lr, tune
-    from distiltune.python.training import distill, fine_tune, resume
+    from distiltune.python.training import adapt, distill, fine_tune, resume
     from distiltune.python.using import embed, evaluate, predict
     from distiltune.recipe.recipe import Recipe
     from distiltune.tasks.question_answering.search.folder import Folder
@@ -48,6 +48,7 @@ __all__ = [
     "TextClassifier",
     "Watcher",
     "__version__",
+    "adapt",
     "check",
     "compare",
     "convert",
@@ -81,6 +82,7 @@ _HOMES = {
     "StepReport": "distiltune.training.loop",
     "TextClassifier": "distiltune.python.asking",
     "Watcher": "distiltune.training.loop",
+    "adapt": "distiltune.python.training",
     "check": "distiltune.python.check",
     "compare": "distiltune.python.studies",
     "convert": "distiltune.python.models",

@@ -29,10 +29,12 @@ NOT_RUN = ("serve", "label", "push", "mcp")  # they need a port, the hub or an a
 
 HOW_TOS = (
     *("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines"),
+    "adapt",
     "my-model-is-bad",
 )
 TINY_MODEL = {
     **dict.fromkeys(("--model starter-qa", "--model starter"), "--model ./tiny"),
+    "distilbert-base-uncased": "./tiny",
     "--output runs/": "--train-examples 24 --validation-examples 8 --epochs 1 --output runs/",
 }
 """In place of the starter models, which take a minute to learn: what they print is looked at by the slow tests."""
@@ -46,6 +48,7 @@ IN_SMALL = {
     "my-model-is-bad": ("--model starter", "--output runs/"),
     "long-documents": (),  # nothing learns there
     "from-pipelines": (),
+    "adapt": ("distilbert-base-uncased",),
 }
 
 FOLDERS = "docs/how-to/search-a-folder.md"

@@ -20,7 +20,7 @@ SITUATION_OF_2022 = Situation("question-answering", 768, 5_533, 5_533, 10_570, "
 
 SITUATIONS = st.builds(
     Situation,
-    task=st.sampled_from([name for name in TASKS if name != "encoder"]),
+    task=st.sampled_from([name for name, entry in TASKS.items() if entry.reads_rows]),
     width=st.sampled_from([16, 160, 384, 768, 1_024]),
     batches=st.integers(1, 10**6),
     steps_per_epoch=st.integers(1, 10**6),

@@ -23,10 +23,12 @@ from distiltune.model import encoder
 from distiltune.model.encoder import Encoder, TaskModel
 from distiltune.model.lora import LoraSettings, adapt
 from distiltune.system.device import Precision
+from distiltune.tasks.fill_mask.head import MaskedWordsHead, MaskedWordsModel, masked_words_loss
 from distiltune.tasks.heads import TokenHead
 from distiltune.tasks.own import OwnLoss
 from distiltune.tasks.question_answering.head import OwnSpanLoss, SpanHead, span_divergence, span_loss
 from distiltune.tasks.text_classification.head import SequenceHead, TextDivergence, TextLoss
+from distiltune.tasks.text_classification.pairs import PairsFirst, PairsModel
 from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.token_classification.head import token_divergence, token_loss, weighed_token_loss
 from distiltune.training import rounded
@@ -86,6 +88,14 @@ def adapted_model() -> TaskModel:
     return model
 
 
+def pairs_model() -> TaskModel:
+    return PairsModel(Encoder(SHAPE), SequenceHead(SHAPE.hidden_size, N_LABELS, 0.1))
+
+
+def masked_model() -> TaskModel:
+    return MaskedWordsModel(Encoder(SHAPE), MaskedWordsHead(SHAPE.hidden_size, SHAPE.vocab_size, "gelu"))
+
+
 def _own_loss(scores: Tensor, labels: Tensor) -> Tensor:
     return cross_entropy(scores.transpose(1, 2), labels, reduction="none").mean(dim=1)
 
@@ -108,6 +118,8 @@ STEPS: dict[str, Step] = {
         for problem in ("single-label", "multi-label", "regression")
         for soft in (False, True)
     },
+    "pairs": Step(pairs_model, PairsFirst(TextLoss("single-label"), N_LABELS), 2),
+    "masked words": Step(masked_model, masked_words_loss, 0),
     "encoder": encoder_step(),
 }
 

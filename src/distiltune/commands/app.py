@@ -19,7 +19,7 @@ from distiltune.commands.models import convert, export, push
 from distiltune.commands.options import HELP_ALL
 from distiltune.commands.serving import ENVIRONMENT, serve
 from distiltune.commands.tool import mcp
-from distiltune.commands.training import distill, train
+from distiltune.commands.training import adapt, distill, train
 from distiltune.commands.using import embed, evaluate, predict
 from distiltune.version import __version__
 
@@ -51,7 +51,7 @@ def _distiltune(
 
 
 for _command in (
-    *(train, evaluate, predict, ask, serve, mcp, embed, label, check, make_questions),
+    *(train, evaluate, predict, ask, serve, mcp, embed, label, check, make_questions, adapt),
     *(find_lr, tune, compare, distill, convert, export, push),
     completion,
 ):

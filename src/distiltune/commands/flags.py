@@ -33,6 +33,7 @@ COMMON: Final[Mapping[str, Sequence[str]]] = {
         "resume",
     ),
     "distill": ("teacher", "model", "train", "validation", "output", "encoder", "task", "epochs", "recipe", "resume"),
+    "adapt": ("model", "output", "validation", "epochs", "learning-rate", "mask-share", "teacher", "recipe", "resume"),
     "evaluate": ("model", "data", "columns", "task", "max-length", "device", "threads", "json"),
     "predict": ("model", "data", "output", "columns", "task", "max-length", "device", "threads", "json"),
     "ask": (

@@ -1,4 +1,4 @@
-"""Commands that train: train, distill."""
+"""Commands that train: train, distill, adapt."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ from distiltune.commands.options import (
 )
 from distiltune.commands.output import error_console, make_console, say, say_json
 from distiltune.errors import RecipeError
-from distiltune.recipe.for_use import for_distilling
+from distiltune.recipe.for_use import FOR_ADAPTING, for_adapting, for_distilling
 from distiltune.recipe.recipe import NAMED, Recipe, named_settings
+from distiltune.system.names import as_names
 from distiltune.tasks.table import TASKS
 
 
@@ -67,6 +68,32 @@ def distill(
     given = {**(named_settings(recipe) if recipe is not None else {}), **said}
     if resume is None:
         given = for_distilling(given, encoder=encoder)
+    _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
+
+
+@settings_as_flags(*FOR_ADAPTING)
+def adapt(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Text files of one text a line, directories of them, or data files with a column `text`.",
+            metavar="TEXTS",
+        ),
+    ] = None,
+    output: RunOption = None,
+    recipe: RecipeOption = None,
+    overwrite: ReplaceRunOption = False,
+    resume: ResumeOption = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Let a model learn your own texts, without labels, before it is fine-tuned: by words that are masked.
+
+    Example: `distiltune adapt texts.txt --model distilbert-base-uncased --output runs/adapted`
+    """
+    given = {**(named_settings(recipe) if recipe is not None else {}), **used(settings)}
+    if resume is None:
+        given = for_adapting(given, as_names(texts or (), "TEXTS"))
     _run_training(resume, output, recipe, given, overwrite=overwrite, as_json=as_json)
 
 

@@ -13,7 +13,8 @@ from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
 from distiltune.data.feature_set import FeatureSet, no_labels
-from distiltune.data.files import iter_rows
+from distiltune.data.file_form import FileDecision, FileForm
+from distiltune.data.files import format_suffix, iter_rows
 from distiltune.data.held import held_under
 from distiltune.data.packing import cumulative_lengths, positions
 from distiltune.data.row_findings import RowFinding, RowFindings
@@ -64,7 +65,8 @@ class PlainTextData:
 def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
     """Read text files: each line that is not blank is a text; of equal ones the first is kept, the others are listed.
 
-    A source is a `.txt` or `.txt.gz` file or a directory of such; or rows in memory with a column ``text``.
+    A source is a `.txt` or `.txt.gz` file or a directory of such; or a data file, or rows in memory, with a column
+    ``text``, whose other columns are not looked at.
 
     Raises:
         DataError: if a source does not exist, cannot be read, or there is no text at all.
@@ -158,8 +160,10 @@ def _cut(tokens: TokenTable, room: int, stride: int) -> tuple[np.ndarray, np.nda
 
 def _texts_of(source: str, encoding: str) -> Iterator[tuple[str, str]]:
     """Where each text stands, and the text; none that are blank."""
-    if held_under(source) is not None:
-        for row in iter_rows(source):
+    if held_under(source) is not None or format_suffix(source) is not None:
+        for row in iter_rows(source, FileForm(encoding=encoding)):
+            if isinstance(row, FileDecision):
+                continue
             text = row.value.get("text") if isinstance(row, Row) else None
             if not isinstance(text, str):
                 where = getattr(row, "where", source)

@@ -144,7 +144,11 @@ class TaskModel(nn.Module):
 
     A head whose ``rows`` are "sequence" is given the vector of the first token of every feature, and no other is worked
     out in the last layer; else it is given every token's. It makes one row of each.
+
+    ``gives_losses``: its rows are losses already, so that no numbers in their place would say anything.
     """
+
+    gives_losses: bool = False
 
     def __init__(self, encoder: Encoder, head: nn.Module) -> None:
         """Put the two together.

@@ -232,8 +232,10 @@ def _weight_patterns(name: str, listed: Sequence[str]) -> tuple[str, ...]:
     return (best, _HUB_SHARDS[best]) if best in _HUB_SHARDS else (best,)
 
 
-def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSource:
+def load_source(name: str | Path, head_rules: Iterable[KeyRule] = (), leave_out: Sequence[str] = ()) -> ModelSource:
     """Find, read and check a model; ``head_rules`` say which tensors the task's head is made of.
+
+    Tensors named in ``leave_out`` are copies of others, and are not missed where they are not used.
 
     Raises:
         ModelError: if it is neither DistilBERT nor a BERT that fits; if its configuration is nonsense; if a
@@ -271,7 +273,9 @@ def load_source(name: str | Path, head_rules: Iterable[KeyRule] = ()) -> ModelSo
     _check_added(tokenizer, config, directory)
     _check_vocabulary(n_tokens, config, token_file)
     tensors = from_hf(hf_tensors, (*encoder, *head))
-    unexpected = tuple(key for key in unexpected_in_hf(hf_tensors, (*encoder, *head)) if not _is_counter(key))
+    unexpected = tuple(
+        key for key in unexpected_in_hf(hf_tensors, (*encoder, *head)) if not _is_counter(key) and key not in leave_out
+    )
     return ModelSource(
         directory=directory,
         config=config,

@@ -92,6 +92,8 @@ class Settings(TypedDict, total=False):
     label_separator: str
     class_weights: str | Mapping[str, float]
     label_smoothing: float
+    few_labels: Literal["off", "pairs"]
+    pair_epochs: int
     long_texts: Literal["windows", "truncate"]
     overlapping: Literal["outermost", "longest", "reject"]
     tag_names: str | Sequence[str]
@@ -101,6 +103,7 @@ class Settings(TypedDict, total=False):
     hidden_weight: float
     relation_weight: float
     relation_heads: int
+    mask_share: float
 
 
 class UsingSettings(TypedDict, total=False):

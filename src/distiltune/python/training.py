@@ -1,4 +1,4 @@
-"""Training: fine-tuning, distilling, going on."""
+"""Training: fine-tuning, distilling, adapting, going on."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from distiltune.coach.sickness import Advice
-from distiltune.python.arguments import RecipeLike, held
+from distiltune.data.held import Data
+from distiltune.python.arguments import RecipeLike, held, held_data
 from distiltune.python.settings import Settings
 from distiltune.python.showing import reporter_of_here
 from distiltune.python.wording import in_python, in_python_terms
-from distiltune.recipe.for_use import for_distilling
+from distiltune.recipe.for_use import for_adapting, for_distilling
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.runs import fine_tune as runs
 from distiltune.runs.fine_tune import FineTuned, GoOn
@@ -139,6 +140,39 @@ def distill(
     """
     with held(settings) as named:
         given = for_distilling({**_given(recipe), **named}, encoder=encoder)
+        shown = reporter or reporter_of_here()
+        return _advised(runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=shown))
+
+
+@in_python
+def adapt(
+    texts: Data,
+    *,
+    output: str | Path,
+    recipe: RecipeLike | None = None,
+    overwrite: bool = False,
+    reporter: Reporter | None = None,
+    **settings: Unpack[Settings],
+) -> FineTuned:
+    """Let a model learn texts, without labels, before it is fine-tuned: by masked words, or from a ``teacher``.
+
+    Args:
+        texts: text files of one text a line, directories of them, data files or rows in memory with a column ``text``.
+        output: the run directory to make; ``fine_tune(model=output, ...)`` goes on from it.
+        recipe: as in `fine_tune`.
+        overwrite: replace a run that is already there.
+        reporter: as in `fine_tune`.
+        **settings: settings that win over the recipe, such as ``model="distilbert-base-uncased"``, ``epochs=3``.
+
+    Returns:
+        The run, as `fine_tune` does: ``run.best.validation["loss"]`` is the masked loss on texts held out.
+
+    Raises:
+        DistiltuneError: naming what went wrong, where, and what to do.
+
+    """
+    with held_data(texts, "texts") as names, held(settings) as named:
+        given = for_adapting({**_given(recipe), **named}, names)
         shown = reporter or reporter_of_here()
         return _advised(runs.fine_tune(Recipe.build(given), output=output, overwrite=overwrite, reporter=shown))
 

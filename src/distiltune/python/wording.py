@@ -20,7 +20,10 @@ FUNCTIONS: Final = {
     "train": "fine_tune",
     **{
         name: name
-        for name in ("evaluate", "predict", "check", "tune", "compare", "distill", "convert", "push", "serve", "label")
+        for name in (
+            *("evaluate", "predict", "check", "tune", "compare", "distill", "adapt", "convert", "push", "serve"),
+            "label",
+        )
     },
     "find-lr": "find_lr",
     "make-questions": "make_questions",

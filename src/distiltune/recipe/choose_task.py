@@ -47,7 +47,7 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
         ModelError, DataError, HubError: if the model or the data cannot be found or read.
 
     """
-    if recipe.task != AUTO and not TASKS[recipe.task].columns:  # it reads no rows
+    if recipe.task != AUTO and not TASKS[recipe.task].reads_rows:
         return recipe
     if recipe.task == AUTO:
         check_fields(recipe.columns)
@@ -137,6 +137,8 @@ def task_of_model(config: Mapping[str, Any]) -> str:
     architectures = config.get("architectures")
     names = architectures if isinstance(architectures, list) else []
     for entry in TASKS.values():
+        if not entry.reads_rows:  # most published encoders have a head for masked words, which no fine-tuning uses
+            continue
         # A BERT's classes have other names before the "For"; an encoder alone is for no task.
         head = entry.architecture.partition("For")[2]
         if head and any(str(name).partition("For")[2] == head for name in names):

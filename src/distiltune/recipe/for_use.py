@@ -7,7 +7,10 @@ from typing import Any, Final
 
 from distiltune.errors import RecipeError
 from distiltune.recipe.recipe import Recipe
+from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.encoder.names import NAME as ENCODER
+from distiltune.tasks.fill_mask.names import NAME as FILL_MASK
+from distiltune.tasks.fill_mask.settings import WITHOUT_MEANING
 from distiltune.tasks.table import TASKS
 
 FOR_USE: Final[Sequence[str]] = (
@@ -63,6 +66,13 @@ FOR_SERVING: Final[Sequence[str]] = (
 )
 """Settings that matter for serving a model."""
 
+FOR_ADAPTING: Final[Sequence[str]] = (
+    *(name for name in EngineSettings.model_fields if name not in ("base", "task", "train", *WITHOUT_MEANING)),
+    "teacher",
+    *TASKS[FILL_MASK].own_settings,
+)
+"""Settings that matter where a model learns plain texts before a task, beside the texts."""
+
 
 def check_does_something(
     given: Iterable[str], used: Sequence[str], name: str, task: str, of: str = "a trained model"
@@ -102,3 +112,18 @@ def for_distilling(given: Mapping[str, Any], *, encoder: bool) -> dict[str, Any]
     if not given.get("teacher"):
         raise RecipeError("There is no teacher to learn from.", fix="name one, as --model is named: --teacher MODEL")
     return {**given, "task": ENCODER} if encoder else dict(given)
+
+
+def for_adapting(given: Mapping[str, Any], texts: Sequence[str]) -> dict[str, Any]:
+    """The settings ``given`` for a training on plain texts: by masked words, or if they name a teacher by what it says.
+
+    Raises:
+        RecipeError: if there are no texts.
+
+    """
+    if not texts:
+        raise RecipeError(
+            "There are no texts to learn from.",
+            fix="name files of one text a line: distiltune adapt TEXTS --model MODEL --output RUN",
+        )
+    return {**given, "train": tuple(texts), "task": ENCODER if given.get("teacher") else FILL_MASK}

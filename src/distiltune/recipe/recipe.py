@@ -27,7 +27,6 @@ from distiltune.settings.other_names import OTHER_NAMES
 from distiltune.settings.stored import fill_windows, stored_names, stored_settings
 from distiltune.system.names import as_path, described, did_you_mean, names_beside, nearly
 from distiltune.system.toml_text import parse_toml
-from distiltune.tasks.encoder.names import NAME as ENCODER
 from distiltune.tasks.entry import Better
 from distiltune.tasks.settings import AllSettings
 from distiltune.tasks.table import TASKS
@@ -148,6 +147,11 @@ class Recipe(AllSettings):
         if self.warm_up_order == "first" and self.warm_up_weight != 1.0:
             raise ValueError("warm_up_weight does nothing where warm_up_order is first; leave it out, or mix the data")
 
+    @property
+    def _reads_plain_text(self) -> bool:
+        """Whether its task is one before any task, with a recipe of its own."""
+        return self.task in TASKS and not TASKS[self.task].reads_rows
+
     def _adapts(self) -> None:
         if not self.lora_rank:
             for name in ("lora_alpha", "lora_dropout", "lora_targets"):
@@ -155,16 +159,16 @@ class Recipe(AllSettings):
                     raise ValueError(f"{name} is of LoRA, and lora_rank is 0")
         elif self.freeze:
             raise ValueError(f"lora_rank and freeze {self.freeze!r} exclude each other: LoRA freezes the encoder")
-        elif self.task == ENCODER:
-            raise ValueError(f"lora_rank and the task {ENCODER} exclude each other: what it makes is an encoder")
+        elif self._reads_plain_text:
+            raise ValueError(f"lora_rank and the task {self.task} exclude each other: what it makes is an encoder")
 
     def _has_parts(self) -> None:
         if self.folds == 1:
             raise ValueError("folds is 1, and something must be left to train on: 2 or more")
         if self.folds and self.validation:
             raise ValueError("folds and validation exclude each other: each part of the training data is validated on")
-        if self.folds and self.task == ENCODER:
-            raise ValueError(f"folds are of labelled data, and the task {ENCODER} has none")
+        if self.folds and self._reads_plain_text:
+            raise ValueError(f"folds are of labelled data, and the task {self.task} has none")
         if self.fold is not None and self.fold >= self.folds:
             raise ValueError(f"fold is {self.fold}, and folds is {self.folds}; they are counted from 0")
 
@@ -230,7 +234,7 @@ class Recipe(AllSettings):
     @property
     def open(self) -> tuple[str, ...]:
         """The settings that `recipe.auto` is to choose, once model and data are known."""
-        if self.base != AUTO or self.task == ENCODER:
+        if self.base != AUTO or self._reads_plain_text:
             return ()
         given = self.model_fields_set | ({"warmup_share"} if "warmup_steps" in self.model_fields_set else set())
         return tuple(name for name in BY_RULE if name not in given)

@@ -51,10 +51,11 @@ def warm_up_of(recipe: Recipe, lesson: Lesson[Any]) -> WarmUp | None:
     if lesson.warm_up is None:
         return None
     n_own = len(lesson.training.features)
+    order, n_passes = recipe.warm_up_order, recipe.warm_up_epochs
+    if lesson.warm_up_passes:
+        order, n_passes = "first", lesson.warm_up_passes
     try:
-        return plan_warm_up(
-            lesson.features, n_own, recipe.warm_up_order, recipe.warm_up_epochs, recipe.epochs, recipe.seed
-        )
+        return plan_warm_up(lesson.features, n_own, order, n_passes, recipe.epochs, recipe.seed)
     except ValueError as error:
         raise RecipeError(
             f"{error}.".capitalize(), where="recipe: warm_up_epochs", fix="take fewer, or --warm-up-order first"

@@ -19,7 +19,7 @@ from distiltune.studies.rate_trials import RateTrials
 from distiltune.studies.stretches import Bar, TriedRate, for_whole_run, try_rates
 from distiltune.system.device import choose_device
 from distiltune.system.host import alone_in_training, restored
-from distiltune.tasks.encoder.names import NAME as ENCODER
+from distiltune.tasks.table import TASKS
 from distiltune.training.distributed import as_the_first, joined, processes
 
 MOST_HELD_OUT: Final = 500
@@ -66,7 +66,7 @@ def _with_held_out(recipe: Recipe) -> Recipe:
     """The recipe with validation data, and not more of it than is needed."""
     changes: dict[str, Any] = {}
     recipe = with_task_of_training(recipe)
-    if recipe.task == ENCODER:  # which has validation data of its own
+    if not TASKS[recipe.task].reads_rows:  # which has validation data of its own
         return recipe
     if not recipe.validation and recipe.validation_share == 0.0:
         changes["validation_share"] = _SHARE_HELD_OUT
@@ -74,6 +74,8 @@ def _with_held_out(recipe: Recipe) -> Recipe:
         changes |= {
             name: Recipe.model_fields[name].default for name in Recipe.model_fields if name.startswith("warm_up_")
         }
+    if recipe.few_labels != "off":  # likewise
+        changes |= {name: Recipe.model_fields[name].default for name in ("few_labels", "pair_epochs")}
     name = "validation_questions" if recipe.validation_questions else "validation_examples"
     if not 0 < getattr(recipe, name) <= MOST_HELD_OUT:
         changes[name] = MOST_HELD_OUT

@@ -120,7 +120,7 @@ class RateTrials:
         """What is reached without reading: on the training rows, and on the held-out ones; None if it is not known."""
         model, setup = self.prepared.loaded.model, self.setup
         device = model_device(model)
-        if not isinstance(model, TaskModel):
+        if not isinstance(model, TaskModel) or model.gives_losses:
             return None, None
         model.eval()
         shown = setup.features.of_epoch(setup.loop.seed, 0).batch(np.arange(1)).to(device)

@@ -196,6 +196,7 @@ class Lesson(Generic[D]):
         notes: sentences for the user.
         warm_up: other data that is read before or among them, None if there is none; its features are behind those of
             ``training`` in ``features``.
+        warm_up_passes: how often the task itself has them read, before its own; 0: as the recipe says.
 
     """
 
@@ -206,6 +207,7 @@ class Lesson(Generic[D]):
     features: FeatureSet
     notes: tuple[str, ...] = ()
     warm_up: D | None = None
+    warm_up_passes: int = 0
 
     @property
     def sets(self) -> dict[str, D]:

@@ -111,6 +111,11 @@ class TaskEntry(Generic[S]):
         return {**self.monitors, **self.figures}
 
     @property
+    def reads_rows(self) -> bool:
+        """Whether it learns from rows that somebody labelled, and not from plain text."""
+        return bool(self.columns)
+
+    @property
     def package(self) -> str:
         """The package that the task is in, whose folder holds what files it has; empty if it is in none."""
         return sys.modules[self.spec.__module__].__package__ or ""

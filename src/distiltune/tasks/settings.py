@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.encoder.settings import EncoderSettings
+from distiltune.tasks.fill_mask.settings import FillMaskSettings
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.settings import TextClassificationSettings
@@ -14,7 +15,11 @@ from distiltune.tasks.token_classification.settings import TokenClassificationSe
 if TYPE_CHECKING:
 
     class AllSettings(
-        TokenClassificationSettings, TextClassificationSettings, QuestionAnsweringSettings, EncoderSettings
+        FillMaskSettings,
+        EncoderSettings,
+        TokenClassificationSettings,
+        TextClassificationSettings,
+        QuestionAnsweringSettings,
     ):
         """Every task's settings and each one's own."""
 

@@ -12,6 +12,7 @@ from distiltune.errors import InstallationError
 from distiltune.settings.engine import AUTO, EngineSettings
 from distiltune.tasks.encoder import entry as encoder
 from distiltune.tasks.entry import TaskEntry
+from distiltune.tasks.fill_mask import entry as fill_mask
 from distiltune.tasks.multiple_choice import entry as multiple_choice
 from distiltune.tasks.question_answering import entry as question_answering
 from distiltune.tasks.text_classification import entry as text_classification
@@ -26,6 +27,7 @@ BUILT_IN: tuple[TaskEntry[Any], ...] = (
     token_classification.TASK,
     multiple_choice.TASK,
     encoder.TASK,
+    fill_mask.TASK,
 )
 
 

@@ -48,6 +48,11 @@ class TextClassificationSettings(EngineSettings):
     or as a JSON object; all 1 if empty. With several labels a text, what its presence weighs against its absence."""
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     """Share of the label that is spread over all labels in the training loss."""
+    few_labels: Literal["off", "pairs"] = "off"
+    """For a few dozen texts a label: `pairs`, texts with the same label and with different ones are told apart first,
+    all pairs within a batch (as SetFit does), and the labels are learnt then; `off`, the labels from the start."""
+    pair_epochs: Annotated[int, Field(ge=1)] = 20
+    """Passes over the training data in which pairs are told apart."""
     long_texts: Annotated[Literal["windows", "truncate"], STORED] = "windows"
     """Texts longer than `max_length`: read in windows whose scores are averaged, or cut off. Pairs are always cut, the
     longer text first."""
@@ -62,6 +67,27 @@ def check(settings: TextClassificationSettings) -> None:
     """
     names_of_labels(settings.label_names)
     check_labels(settings.problem, settings.class_weights, settings.label_smoothing)
+    if settings.few_labels == "off":
+        if settings.pair_epochs != type(settings).model_fields["pair_epochs"].default:
+            raise ValueError("pair_epochs is of pairs, and few_labels is 'off'")
+        return
+    check_pairs(settings.problem)
+    for name in ("teacher", "loss", "warm_up_data"):
+        if getattr(settings, name):
+            raise ValueError(f"{name} and few_labels 'pairs' exclude each other")
+    if settings.freeze == "encoder":
+        raise ValueError("freeze 'encoder' and few_labels 'pairs' exclude each other: pairs teach the encoder")
+
+
+def check_pairs(problem: str) -> None:
+    """Check that pairs of texts can be like or unlike.
+
+    Raises:
+        ValueError: if texts have a number, or any number of labels.
+
+    """
+    if problem in ("regression", "multi-label"):
+        raise ValueError(f"few_labels 'pairs' is of texts with one label each, and problem is {problem}")
 
 
 def names_of_labels(text: str) -> tuple[str, ...]:

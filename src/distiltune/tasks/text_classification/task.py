@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,13 +15,14 @@ from torch import nn
 from distiltune.checks.concerns import Concern
 from distiltune.coach.scores import BlindScore
 from distiltune.data.example_set import DataSettings
-from distiltune.data.feature_set import FeatureSet
+from distiltune.data.feature_set import FeatureSet, joined
 from distiltune.data.hub import Split
 from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and_validation
 from distiltune.data.rejections import with_rejections
-from distiltune.data.row_findings import RowFinding
+from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.build import Dropouts, LoadedModel
+from distiltune.model.encoder import Encoder
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import model_config
 from distiltune.settings.stored import STORED_UNDER
@@ -56,10 +57,12 @@ from distiltune.tasks.text_classification.head import (
 from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.text_classification.pairs import PairsFirst, PairsModel, marked, two_by_two
 from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.settings import (
     TextClassificationSettings,
     check_labels,
+    check_pairs,
     names_of_labels,
 )
 from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling
@@ -105,6 +108,7 @@ class TextSpec:
         smoothing: of the labels.
         batch_tokens: most tokens in a batch of evaluation.
         label_settings: how labels are read.
+        pair_epochs: passes in which pairs of texts are told apart before labels are learnt; 0: none.
 
     """
 
@@ -116,6 +120,7 @@ class TextSpec:
     smoothing: float
     batch_tokens: int
     label_settings: LabelSettings = LabelSettings()  # noqa: RUF009 (frozen)
+    pair_epochs: int = 0
 
     def open_training(self, device: torch.device) -> TextTraining:
         """Read the texts; the labels are those of the training data, or the model's own if they hold all of these.
@@ -138,6 +143,8 @@ class TextSpec:
                 where=", ".join(train.sources),
                 fix="leave it out, or say --problem single-label if these numbers are names of classes",
             ) from None
+        if self.pair_epochs:
+            _check_pairs(targets, train.sources)
         share = self.data.max_rejected_share
         train = keep_known(train, targets, share)
         if validation is not None:
@@ -212,6 +219,9 @@ class TextTraining:
             head = loaded.model.get_submodule("head")
             assert isinstance(head, SequenceHead)  # make_head made it
             in_units_of(head, task.targets, is_trained=not loaded.source.missing)
+        if task.spec.pair_epochs:
+            parts = (loaded.model.get_submodule(part) for part in ("encoder", "head"))
+            return replace(loaded, model=PairsModel(*cast(tuple[Encoder, nn.Module], tuple(parts))))
         return loaded
 
     def data(self, tokenizer: Tokenizer) -> tuple[TextData, TextData | None]:
@@ -228,7 +238,30 @@ class TextTraining:
     def lesson(self, loaded: LoadedModel) -> Lesson[TextData]:
         """The texts in the model's tokens, and the loss of their labels."""
         training, validation = self.data(loaded.tokenizer)
-        return Lesson(self.task, training, validation, self.objective, training.features)
+        lesson = Lesson(self.task, training, validation, self.objective, training.features)
+        return self._with_pairs(lesson, loaded.tokenizer) if self.task.spec.pair_epochs else lesson
+
+    def _with_pairs(self, lesson: Lesson[TextData], tokenizer: Tokenizer) -> Lesson[TextData]:
+        """The lesson before which the same texts are told apart, two of one label side by side."""
+        spec, targets = self.task.spec, self.task.targets
+        examples, groups = two_by_two(self.train.examples, spec.data.sample_seed)
+        read = replace(self.train, examples=examples, findings=RowFindings())
+        pairs = featurise(read, tokenizer, spec.windows, targets, np.ones(len(targets.labels)))
+        own = lesson.training
+        first = marked(pairs.features, groups, of_pairs=True)
+        then = marked(own.features, np.arange(own.n_examples), of_pairs=False)
+        note = (
+            f"few labels: {len(examples):,} texts are told apart in pairs first, in {spec.pair_epochs} passes; "
+            "then their labels are learnt"
+        )
+        return replace(
+            lesson,
+            objective=PairsFirst(lesson.objective, len(targets.labels)),
+            features=joined(then, first, 1.0, own.n_examples),
+            notes=(*lesson.notes, note),
+            warm_up=replace(pairs, features=first),
+            warm_up_passes=spec.pair_epochs,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +406,18 @@ def _text_of(example: TextExample) -> tuple[str, str | None]:
     return example.text, example.pair
 
 
+def _check_pairs(targets: Targets, sources: Sequence[str]) -> None:
+    """Check that pairs of the training texts can be like or unlike."""
+    try:
+        check_pairs(targets.problem)
+    except ValueError as error:
+        raise RecipeError(
+            f"The training data cannot be told apart in pairs: {error}.",
+            where=", ".join(sources),
+            fix="leave --few-labels out",
+        ) from None
+
+
 def from_settings(settings: TextClassificationSettings) -> TextSpec:
     """The task's specification, with its settings."""
     return TextSpec(
@@ -386,4 +431,5 @@ def from_settings(settings: TextClassificationSettings) -> TextSpec:
         label_settings=LabelSettings(
             names_of_labels(settings.label_names), settings.label_separator, problem=settings.problem
         ),
+        pair_epochs=settings.pair_epochs if settings.few_labels == "pairs" else 0,
     )
