@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from dataclasses import replace
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -48,6 +49,39 @@ def test_a_training_does_not_wait_for_what_draws_its_curves() -> None:
     assert run(code) == "[]"
 
 
+ASKING = """
+import sys
+from distiltune import cli
+sys.argv = ["distiltune", "ask", "starter-qa", "--text", "Ada built the pier.", "Who built it?", "--threads", "1"]
+try:
+    cli.main()
+except SystemExit:
+    pass
+print("|".join(sys.modules))
+"""
+
+NOT_TO_ASK = (
+    *("matplotlib", "pyarrow", "huggingface_hub", "transformers", "onnxruntime", "sklearn", "scipy", "pandas"),
+    *("torch._dynamo", "torch._inductor", "sympy", "fastapi", "IPython"),
+)
+"""What takes long to import and has nothing to do with an answer."""
+
+MOST_MODULES_TO_ASK = {"distiltune": 230, "numpy": 120, "rich": 65, "pydantic": 55}
+"""Counted in 2026-11: 218, 100, 54, 42."""
+
+MOST_OTHERS_TO_ASK = 430
+"""Of neither these nor PyTorch, whose number is its own affair: 366."""
+
+
+def test_an_answer_waits_for_no_more_modules_than_it_needs() -> None:
+    loaded = run(ASKING).splitlines()[-1].split("|")
+    assert [name for name in NOT_TO_ASK if name in loaded] == []
+    counts = Counter(name.partition(".")[0] for name in loaded)
+    assert {name: counts[name] for name, most in MOST_MODULES_TO_ASK.items() if counts[name] > most} == {}
+    others = sum(counts.values()) - counts["torch"] - sum(counts[name] for name in MOST_MODULES_TO_ASK)
+    assert others <= MOST_OTHERS_TO_ASK
+
+
 def test_every_public_name_can_be_imported_without_a_network() -> None:
     code = "import distiltune\nprint([name for name in distiltune.__all__ if not hasattr(distiltune, name)])"
     assert run(code) == "[]"
@@ -79,6 +113,7 @@ except DistiltuneError as error:
 
 
 SERVING = {
+    "distiltune.labelling.service",
     *(f"distiltune.serving.{name}" for name in ("asking", "gate", "listening", "metrics", "server", "site", "texts")),
     *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
     *(f"distiltune.tasks.question_answering.serve.{name}" for name in ("forms", "service")),

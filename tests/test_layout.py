@@ -14,6 +14,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
     "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
+    "commands/test_asking_folders.py": ("commands/searching",),
     "commands/test_check_names_unused_columns.py": ("data/unused_columns",),
     "commands/test_flags.py": ("settings/other_names",),
     "commands/test_wrong_calls.py": ("commands/naming",),
@@ -38,6 +39,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "data/test_tokens.py": ("data/panics",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
+    "labelling/test_desk.py": ("labelling/items", "labelling/offered"),
+    "labelling/test_retraining.py": ("labelling/niced",),
+    "labelling/test_service.py": ("labelling/thinking",),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
     "model/test_strangers.py": ("model/tensor_bounds",),
     "model/test_source.py": ("model/small_json",),
@@ -56,6 +60,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "tasks/question_answering/guide",
     ),
     "report/test_stages.py": ("progress", "report/console"),
+    "runs/test_embed.py": ("model/sentence_transformers_form",),
     "runs/test_evaluate.py": ("recipe/for_use",),
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
@@ -90,6 +95,10 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "data/rejections",
         "data/values",
     ),
+    "tasks/question_answering/serve/test_tool.py": ("commands/tool",),
+    "tasks/question_answering/search/test_folder.py": tuple(
+        f"tasks/question_answering/search/{name}" for name in ("opening", "ranking", "refresh", "store")
+    ),
     "tasks/question_answering/making/test_make.py": ("python/making",),
     "tasks/question_answering/test_pipeline.py": ("tasks/question_answering/pipeline_arguments",),
     "tasks/question_answering/test_read.py": tuple(
@@ -105,6 +114,11 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "tasks/trained",
         *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
+    ),
+    "tasks/test_labelling.py": (
+        "tasks/label_sources",
+        *(f"tasks/{name}_{kind}/labelling" for name, kind in (("text", "classification"), ("token", "classification"))),
+        "tasks/question_answering/labelling",
     ),
     "tasks/text_classification/test_read.py": (
         "data/annotators",

@@ -10,9 +10,11 @@ LONGER_FUNCTIONS: dict[str, str] = {}
 LONGER_FILES: dict[str, str] = {}
 MORE_PARAMETERS: dict[str, str] = {
     "commands/asking.py:ask": "a parameter is a flag of the command",
+    "commands/labelling.py:label": "a parameter is a flag of the command",
     "commands/making.py:make_questions": "a parameter is a flag of the command",
     "commands/models.py:export": "a parameter is a flag of the command",
     "commands/serving.py:serve": "a parameter is a flag of the command",
+    "commands/tool.py:mcp": "a parameter is a flag of the command",
     "commands/training.py:distill": "a parameter is a flag of the command",
     "export/onnx.py:export_onnx": "public; all but two by keyword only, each a flag of `export`",
     "python/making.py:make_questions": "public; all but two by keyword only, each a flag of `make-questions`",

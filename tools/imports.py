@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "distiltune"
 
 LAYERS = (
     *("version", "errors", "progress", "system", "data", "model", "training", "inference", "checks", "distillation"),
-    *("coach", "serving", "settings", "tasks", "recipe", "report", "runs", "studies", "export"),
+    *("coach", "serving", "labelling", "settings", "tasks", "recipe", "report", "runs", "studies", "export"),
     *("python", "commands", "cli"),
 )
 """Every package and module at the root, each of which may import only those before it."""

@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
     from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
     from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
+    from distiltune.python.label import Labelling, label
     from distiltune.python.making import make_questions
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
     from distiltune.python.studies import compare, cross_validate, find_lr, tune
     from distiltune.python.training import distill, fine_tune, resume
-    from distiltune.python.using import evaluate, predict
+    from distiltune.python.using import embed, evaluate, predict
     from distiltune.recipe.recipe import Recipe
     from distiltune.tasks.multiple_choice.answerer import ChoiceAnswerer
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.pipeline import pipeline
+    from distiltune.tasks.question_answering.search.folder import Folder
     from distiltune.tasks.text_classification.classifier import TextClassifier
     from distiltune.tasks.token_classification.marker import EntityMarker
     from distiltune.training.loop import EpochReport, StepReport, Watcher
@@ -42,6 +44,8 @@ __all__ = [
     "DistiltuneError",
     "EntityMarker",
     "EpochReport",
+    "Folder",
+    "Labelling",
     "Recipe",
     "ServingLimits",
     "StepReport",
@@ -53,10 +57,12 @@ __all__ = [
     "convert",
     "cross_validate",
     "distill",
+    "embed",
     "evaluate",
     "export_onnx",
     "find_lr",
     "fine_tune",
+    "label",
     "make_questions",
     "pipeline",
     "predict",
@@ -72,6 +78,8 @@ _HOMES = {
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.tasks.token_classification.marker",
     "EpochReport": "distiltune.training.loop",
+    "Folder": "distiltune.tasks.question_answering.search.folder",
+    "Labelling": "distiltune.python.label",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
     "StepReport": "distiltune.training.loop",
@@ -82,10 +90,12 @@ _HOMES = {
     "convert": "distiltune.python.models",
     "cross_validate": "distiltune.python.studies",
     "distill": "distiltune.python.training",
+    "embed": "distiltune.python.using",
     "evaluate": "distiltune.python.using",
     "export_onnx": "distiltune.python.models",
     "find_lr": "distiltune.python.studies",
     "fine_tune": "distiltune.python.training",
+    "label": "distiltune.python.label",
     "make_questions": "distiltune.python.making",
     "pipeline": "distiltune.tasks.question_answering.pipeline",
     "predict": "distiltune.python.using",

@@ -136,6 +136,13 @@ def test_a_single_document_of_a_folder_is_named(
     assert "every question" not in capsys.readouterr().err
 
 
+def test_ask_takes_a_precision(run: Run, capsys: pytest.CaptureFixture[str], people_model: Path) -> None:
+    asked = ("ask", people_model, "--text", ADA, "what eats ada", "--threads", "1", "--precision")
+    assert run(*asked, "int8") == 0
+    assert "confidence" in capsys.readouterr().out
+    assert run(*asked, "int4") == 2
+
+
 def test_a_question_that_is_a_file_is_a_warning(
     run: Run, capsys: pytest.CaptureFixture[str], docs: Path, people_model: Path
 ) -> None:

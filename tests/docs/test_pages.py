@@ -23,9 +23,10 @@ from tests.helpers import TINY, people, write_squad, write_tiny_model
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
-NOT_RUN = ("serve", "push")  # they need a port or the hub, and have tests of their own
+NOT_RUN = ("serve", "label", "push", "mcp")  # they need a port, the hub or an assistant, and have tests of their own
 
 HOW_TOS = ("csv", "classify-texts", "mark-entities", "unanswerable", "long-documents", "onnx", "from-pipelines")
+FOLDERS = "docs/how-to/search-a-folder.md"
 RUN = {
     **{
         f"docs/{name}.md": {"distilbert-base-uncased": "./tiny"}
@@ -36,6 +37,7 @@ RUN = {
         "--output": "--epochs 1 --output",
         'output="runs/mine"': 'output="runs/in-python", epochs=1',
     },
+    FOLDERS: {"--model starter": "--model ./tiny", "convert starter": "convert ./tiny"},
     "docs/coach.md": {
         "distilbert-base-uncased": "./tiny",
         "--output lr": "--output lr --steps 30",
@@ -58,7 +60,7 @@ RUN = {
 }
 """The pages that are run, and what stands in for what in their commands and their Python."""
 
-BRING_THEIR_FILES = ("docs/tutorial.md", *(f"docs/how-to/{name}.md" for name in HOW_TOS))
+BRING_THEIR_FILES = ("docs/tutorial.md", FOLDERS, *(f"docs/how-to/{name}.md" for name in HOW_TOS))
 """The pages that begin in an empty place: every block that is neither commands nor Python is a file with a name."""
 
 EXTRAS = {
@@ -79,6 +81,7 @@ NOT_FOLLOWED = {
     "docs/reliability.md": "goes on with a run that was killed; tests/faults kills and resumes them",
     "docs/how-to/from-keras.md": "fetches SQuAD from the hub; tests/data/test_hub.py has a stand-in for it",
     "docs/how-to/hub.md": "needs the hub; tests/export/test_push.py and tests/test_hub_end_to_end.py have a stand-in",
+    "docs/how-to/label.md": "needs a port; tests/labelling and tests/commands/test_labelling.py have it",
     "docs/how-to/serve.md": "needs a port; its client is run by a test of its own here",
     "docs/how-to/serve-for-others.md": "needs a port; tests/commands/test_serving.py has its flags",
 }

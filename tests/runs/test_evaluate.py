@@ -28,7 +28,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 IDLE: list[dict[str, Any]] = [
-    {"precision": "bfloat16", "epochs": 7, "learning_rate": 0.5},
+    {"batch_size": 8, "epochs": 7, "learning_rate": 0.5},
     {"epochs": 5},
     {"train": "starter"},
     {"seed": 0},
@@ -71,6 +71,17 @@ def test_another_tasks_settings_are_refused_once_the_model_has_said_what_it_is_f
 def test_a_whole_recipe_may_be_that_of_a_training(model: Path, data: Path) -> None:
     recipe = Recipe(epochs=7, learning_rate=0.5, precision="bfloat16", seed=3)
     assert evaluate(model, data, recipe=recipe, threads=1).metrics == evaluate(model, data, threads=1).metrics
+
+
+def test_in_eight_bits_it_measures_and_predicts_and_says_so(model: Path, data: Path, tmp_path: Path) -> None:
+    exact, rounded = (evaluate(model, data, threads=1, precision=name) for name in ("float32", "int8"))
+    assert rounded.metrics["loss"] == pytest.approx(exact.metrics["loss"], rel=0.05)
+    assert rounded.metrics["loss"] != exact.metrics["loss"]
+    assert not any("int8" in note for note in exact.notes)
+    predicted = predict(model, data, tmp_path / "answers", threads=1, precision="int8")
+    assert predicted.metrics == rounded.metrics
+    for made in (rounded, predicted):
+        assert any("int8" in note and "MB of memory" in note for note in made.notes)
 
 
 def test_a_misspelt_setting_is_still_told_the_right_one() -> None:

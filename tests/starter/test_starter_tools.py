@@ -90,3 +90,11 @@ def test_a_log_that_is_shown_names_no_place_of_the_machine_that_made_it(tmp_path
         "model": "runs/starter/encoder",
     }
     assert str(tmp_path) not in "".join(told)
+
+
+def test_the_papers_of_the_tutorial_are_thirty_passages_of_the_starter() -> None:
+    from tools.starter_data.papers import FOLDER, N, papers
+
+    wanted = papers()
+    assert len(wanted) == N
+    assert {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()} == wanted

@@ -288,11 +288,12 @@ def test_what_cannot_be_read_is_told_with_what_to_do(made: Made) -> None:
         assert fix in caught.value.fix
 
 
-def test_half_precision_says_nearly_the_same(made: Made, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("precision", ["bfloat16", "int8"])
+def test_less_precision_says_nearly_the_same(made: Made, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: True)  # emulated where there is none
     texts = ["the likes rome in 3", "ada sees rome ."]
     kind: Any = TextClassifier if made.task == TASKS[0] else EntityMarker
-    exact, rounded = kind(made.run.model)(texts), kind(made.run.model, precision="bfloat16")(texts)
+    exact, rounded = kind(made.run.model)(texts), kind(made.run.model, precision=precision)(texts)
     if made.task == TASKS[0]:
         for one, other in zip(exact, rounded, strict=True):
             assert dict(other.scores) == pytest.approx(dict(one.scores), abs=0.05)

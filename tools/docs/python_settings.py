@@ -9,7 +9,14 @@ import typing
 from collections.abc import Iterable
 from pathlib import Path
 
-from distiltune.recipe.for_use import FOR_CHECKING, FOR_PREDICTING, FOR_READING_TEXTS, FOR_SERVING
+from distiltune.recipe.for_use import (
+    FOR_CHECKING,
+    FOR_EMBEDDING,
+    FOR_LABELLING,
+    FOR_PREDICTING,
+    FOR_READING_TEXTS,
+    FOR_SERVING,
+)
 from distiltune.recipe.recipe import IN_PYTHON, Recipe
 
 FILE = Path(__file__).parents[2] / "src" / "distiltune" / "python" / "settings.py"
@@ -48,6 +55,8 @@ _CLASSES = (
     ("UsingSettings", "The settings that matter where a trained model is used.", FOR_PREDICTING),
     ("CheckingSettings", "The settings that matter where data are checked.", FOR_CHECKING),
     ("ReadingSettings", "The settings that matter where plain texts are read.", FOR_READING_TEXTS),
+    ("EmbeddingSettings", "The settings that matter where texts are given vectors.", FOR_EMBEDDING),
+    ("LabellingSettings", "The settings that matter where texts are labelled.", FOR_LABELLING),
     ("ServingSettings", "The settings that matter where a model is served.", FOR_SERVING),
 )
 

@@ -13,12 +13,14 @@ from distiltune.commands.asking import ask
 from distiltune.commands.coaching import check, compare, find_lr, tune
 from distiltune.commands.completion import PROGRAM, VARIABLE, completion
 from distiltune.commands.flags import NARROW, check_flags, narrow_help, show_for_help, written_task
+from distiltune.commands.labelling import label
 from distiltune.commands.making import make_questions
 from distiltune.commands.models import convert, export, push
 from distiltune.commands.options import HELP_ALL
 from distiltune.commands.serving import ENVIRONMENT, serve
+from distiltune.commands.tool import mcp
 from distiltune.commands.training import distill, train
-from distiltune.commands.using import evaluate, predict
+from distiltune.commands.using import embed, evaluate, predict
 from distiltune.version import __version__
 
 app = typer.Typer(
@@ -49,7 +51,7 @@ def _distiltune(
 
 
 for _command in (
-    *(train, evaluate, predict, ask, serve, check, make_questions),
+    *(train, evaluate, predict, ask, serve, mcp, embed, label, check, make_questions),
     *(find_lr, tune, compare, distill, convert, export, push),
     completion,
 ):

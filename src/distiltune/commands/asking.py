@@ -14,11 +14,14 @@ import typer
 from distiltune.commands.naming import ModelOption, model_and_rest
 from distiltune.commands.options import JsonOption, place, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say, say_json
+from distiltune.commands.searching import EncoderOption, IndexOption, Searching, SearchOption
 from distiltune.errors import DataError, RecipeError
 from distiltune.recipe.recipe import Recipe
 
 if TYPE_CHECKING:
     from distiltune.tasks.question_answering.answerer import Reply
+    from distiltune.tasks.question_answering.search.folder import Folder
+
 
 _GIVE_A_TEXT = "give --document FILE, --text TEXT, or pipe a text in"
 _USAGE = 'distiltune ask MODEL --document FILE "A question?"'
@@ -43,7 +46,8 @@ _DocumentOption = Annotated[
 
 @settings_as_flags(
     *("max_length", "stride", "max_question_tokens", "max_answer_tokens", "null_threshold"),
-    *("encoding", "device", "threads"),
+    *("encoding", "device", "precision", "threads"),
+    precision="float32",
 )
 def ask(
     named: _ModelAndQuestions = None,
@@ -56,8 +60,12 @@ def ask(
     ] = None,
     n_best: Annotated[int, typer.Option(min=1, help="Candidates shown by --json and --show-others.")] = 5,
     passages: Annotated[
-        int, typer.Option(min=0, help="Read only this many passages, the likeliest by BM25 (0: read everything).")
+        int,
+        typer.Option(min=0, help="Read only this many passages, the likeliest (0: all, or 10 where it is searched)."),
     ] = 0,
+    search: SearchOption = "auto",
+    encoder: EncoderOption = None,
+    index: IndexOption = None,
     show_others: Annotated[bool, typer.Option("--show-others", help="Show the other candidates too.")] = False,
     as_json: JsonOption = False,
     **settings: Any,
@@ -79,8 +87,8 @@ def ask(
         raise RecipeError("No question was asked.", fix="give questions as arguments, or --questions-file FILE")
     for note in _notes_on_questions(questions, all_asked=len(asked), documents=document or []):
         say(error_console(), note)
-    documents = _read_documents(document or [], text, encoding)
-
+    how = Searching(search, encoder, index, given.get("threads", 0))
+    documents = _documents(document or [], text, encoding, passages, how)
     from distiltune.report.console import counting
     from distiltune.tasks.question_answering.answerer import Answerer
 
@@ -91,6 +99,16 @@ def ask(
         say_json([reply.as_json() for reply in replies])
         return
     _show(replies, show_others=show_others)
+
+
+def _documents(
+    documents: Sequence[str], text: str | None, encoding: str, passages: int, how: Searching
+) -> str | dict[str, str] | Folder:
+    """The text or the documents to ask about, or the folder to search in."""
+    how.check(documents, passages)
+    if how.is_wanted(documents, passages):
+        return how.open(documents, encoding)
+    return _read_documents(documents, text, encoding)
 
 
 def _show(replies: Sequence[Reply], *, show_others: bool) -> None:

@@ -43,6 +43,9 @@ COMMON: Final[Mapping[str, Sequence[str]]] = {
         *("model", "host", "port", "api-key", "allow-host", "answer-seconds", "max-body-mb", "device", "threads"),
         "json-logs",
     ),
+    "label": (
+        *("task", "output", "labels", "model", "order", "retrain-every", "port", "columns", "epochs", "threads"),
+    ),
     "check": ("data", "against", "fix", "model", "task", "columns", "recipe", "encoding", "json"),
     "find-lr": ("train", "validation", "model", "output", "task", "columns", "recipe", "steps", "threads", "json"),
     "tune": ("train", "validation", "model", "output", "search", "trials", "task", "columns", "recipe", "json"),

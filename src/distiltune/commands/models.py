@@ -22,6 +22,12 @@ def convert(
     named: OneModel = None,
     model: ModelOption = None,
     overwrite: ReplaceModelOption = False,
+    sentence_transformers: Annotated[
+        bool,
+        typer.Option(
+            "--sentence-transformers", help="Add the files by which that library reads it, with mean pooling."
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
@@ -31,7 +37,7 @@ def convert(
     model = only_model(named, model, "distiltune convert MODEL --output DIRECTORY")
     from distiltune.export.modernise import modernise
 
-    converted = modernise(model, output, overwrite=overwrite)
+    converted = modernise(model, output, overwrite=overwrite, sentence_transformers=sentence_transformers)
     if as_json:
         say_json(converted.as_json(), indent=None)
         return

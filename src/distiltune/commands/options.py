@@ -79,10 +79,11 @@ HELP_ALL = "--help-all"
 """Instead of ``--help``: it shows all flags, not only the common ones."""
 
 
-def settings_as_flags(*names: str) -> Callable[[Any], Any]:
+def settings_as_flags(*names: str, **other_defaults: str) -> Callable[[Any], Any]:
     """Give ``command(flags, **settings)`` a flag for each of these settings of the recipe, with its sentence as help.
 
-    A flag that is not used is None, so that what was said can be told from what was left to the recipe.
+    A flag that is not used is None, so that what was said can be told from what was left to the recipe. The help shows
+    the recipe's default, or that of ``other_defaults`` where the command has another.
     """
 
     def decorate(command: Any) -> Any:
@@ -91,7 +92,8 @@ def settings_as_flags(*names: str) -> Callable[[Any], Any]:
         for name, field in Recipe.model_fields.items():
             if name not in names:
                 continue
-            default = "" if field.default is None else f" [default: {_default(name, field)}]"
+            shown = other_defaults.get(name) or (_default(name, field) if field.default is not None else "")
+            default = f" [default: {shown}]" if shown else ""
             option = typer.Option(
                 f"--{name.replace('_', '-')}",
                 help=Recipe.describe(name) + default,

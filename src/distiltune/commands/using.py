@@ -1,4 +1,4 @@
-"""Commands that put a model to work: evaluate, predict."""
+"""Commands that put a model to work: evaluate, predict, embed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from distiltune.commands.naming import (
 )
 from distiltune.commands.options import JsonOption, place, settings_as_flags, used
 from distiltune.commands.output import error_console, make_console, say, say_json
-from distiltune.recipe.for_use import FOR_PREDICTING, FOR_USE
+from distiltune.recipe.for_use import FOR_EMBEDDING, FOR_PREDICTING, FOR_USE
 from distiltune.recipe.recipe import Recipe
+from distiltune.system.names import as_names
 from distiltune.tasks.table import TASKS
 
 
-@settings_as_flags(*FOR_USE)
+@settings_as_flags(*FOR_USE, precision="float32")
 def evaluate(
     named: ModelAndData = None,
     model: ModelOption = None,
@@ -56,7 +57,7 @@ def evaluate(
         )
 
 
-@settings_as_flags(*FOR_PREDICTING)
+@settings_as_flags(*FOR_PREDICTING, precision="float32")
 def predict(
     output: Annotated[
         Path,
@@ -96,3 +97,61 @@ def predict(
         say(console, note)
     written = ", ".join(map(str, result.written))
     say(console, f"{result.n_examples:,} {TASKS[result.task].examples_predicted}: {written}")
+
+
+@settings_as_flags(*FOR_EMBEDDING)
+def embed(
+    texts: Annotated[
+        list[str],
+        typer.Argument(
+            help="Files with a text a row, documents (a text each), folders of them, `starter`, or hub names.",
+            metavar="TEXTS",
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            parser=place("--output"),
+            metavar="PATH",
+            help="The file to write: .npy, an array with a row a text; or .parquet, with id and text beside each.",
+        ),
+    ],
+    model: Annotated[
+        str, typer.Option("--model", help="A model directory, a run, a packaged model, or a name on the hub.")
+    ],
+    normalise: Annotated[
+        bool, typer.Option("--normalise", help="Make each vector of length 1, so that a dot product is a cosine.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that is already there.")] = False,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Write a vector for each text, the mean of its tokens' vectors, as sentence-transformers pools them.
+
+    Example: `distiltune embed notes.csv --model runs/mine --output vectors.npy`
+    """
+    given = used(settings)
+    recipe = Recipe.build({name: value for name, value in given.items() if name != "max_length"})
+    from distiltune.report.console import working
+    from distiltune.runs.embed import embed as run
+
+    console = error_console() if as_json else make_console()
+    names = as_names(texts, "TEXTS")
+    with working(console):
+        made = run(
+            model,
+            names,
+            output,
+            normalise=normalise,
+            overwrite=overwrite,
+            recipe=recipe,
+            max_length=given.get("max_length"),
+        )
+    if as_json:
+        say_json(made.as_json())
+        return
+    for note in made.notes:
+        say(console, note)
+    say(console, f"{len(made):,} vectors of {made.vectors.shape[1]:,} numbers: {made.written}")

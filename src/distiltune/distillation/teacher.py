@@ -20,7 +20,7 @@ from distiltune.data.packing import TargetRows
 from distiltune.data.tokens import tokenise
 from distiltune.errors import ModelError
 from distiltune.inference.predictor import outputs
-from distiltune.model.encoder import Encoder, rows_of
+from distiltune.model.encoder import rows_of
 from distiltune.model.source import ModelSource, load_tokenizer
 from distiltune.progress import tell
 
@@ -184,24 +184,6 @@ class Chunks:
                 break
             start = self._ends[number]
         return parts[0] if len(parts) == 1 else np.concatenate([self._arrays[0][:0], *parts])
-
-
-def fingerprint(module: nn.Module) -> str:
-    """Hash of a module's weights."""
-    digest = hashlib.sha256()
-    for name, tensor in module.state_dict().items():
-        digest.update(name.encode())
-        digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def teacher_encoder(source: ModelSource, device: torch.device) -> Encoder:
-    """The teacher's encoder, frozen."""
-    encoder = Encoder(source.config)
-    encoder.load_state_dict(
-        {n.removeprefix("encoder."): t for n, t in source.tensors.items() if n.startswith("encoder.")}
-    )
-    return encoder.to(device).eval().requires_grad_(False)
 
 
 def check_same_tokens(teacher: ModelSource, student_tokenizer: Tokenizer) -> None:

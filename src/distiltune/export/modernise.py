@@ -13,13 +13,16 @@ from distiltune.system.names import as_name
 from distiltune.tasks.encoder.guide import bare_encoder_guide
 
 
-def modernise(model: str | Path, output: str | Path, *, overwrite: bool = False) -> Converted:
+def modernise(
+    model: str | Path, output: str | Path, *, overwrite: bool = False, sentence_transformers: bool = False
+) -> Converted:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
 
     Args:
         model: a model directory, or a name on the hub.
         output: the model directory to make.
         overwrite: replace a model that is already there.
+        sentence_transformers: add the files by which that library reads it too, with mean pooling.
 
     Raises:
         ModelError: if the model cannot be read, or ``output`` may not be written.
@@ -34,5 +37,11 @@ def modernise(model: str | Path, output: str | Path, *, overwrite: bool = False)
         return converted_card(converted, task.guide({}) if converted.has_head else bare_encoder_guide())
 
     return convert(
-        name, output, head_rules=task.head_rules, architectures=(task.architecture,), card=card, overwrite=overwrite
+        name,
+        output,
+        head_rules=task.head_rules,
+        architectures=(task.architecture,),
+        card=card,
+        overwrite=overwrite,
+        sentence_transformers=sentence_transformers,
     )

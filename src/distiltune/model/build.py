@@ -105,6 +105,15 @@ def build_model(
     return LoadedModel(model.to(device), load_tokenizer(source.directory), without_tensors, probability)
 
 
+def frozen_encoder(source: ModelSource, device: torch.device) -> Encoder:
+    """The encoder of a source that was read, alone and frozen."""
+    encoder = Encoder(source.config)
+    encoder.load_state_dict(
+        {n.removeprefix("encoder."): t for n, t in source.tensors.items() if n.startswith("encoder.")}
+    )
+    return encoder.to(device).eval().requires_grad_(False)
+
+
 def check_window(max_length: int, config: EncoderConfig) -> None:
     """Check that the model has positions for windows of that many tokens.
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from distiltune.errors import ModelError
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.save import ModelToWrite, check_output, told_of_kept, write_model_directory
+from distiltune.model.sentence_transformers_form import sentence_transformers_files
 from distiltune.model.source import load_source, load_tokenizer, resolve_model
 from distiltune.system.durable import writing_to
 from distiltune.system.names import as_name, as_path
@@ -59,6 +60,7 @@ def convert(
     architectures: Sequence[str] = ("DistilBertModel",),
     card: Callable[[Converted], str] | None = None,
     overwrite: bool = False,
+    sentence_transformers: bool = False,
 ) -> Converted:
     """Write the model ``name`` as a model directory in float32 safetensors.
 
@@ -67,7 +69,8 @@ def convert(
     ``name`` is anything that `load_source` takes: PyTorch or TensorFlow-era weights, sharded or not, BERT or
     DistilBERT. The head that ``head_rules`` describe is kept if it is there; ``architectures`` is then what
     ``config.json`` names, and ``DistilBertModel`` otherwise. ``card`` writes the model card; without it there is none.
-    ``overwrite`` replaces a model that is at ``output``.
+    ``overwrite`` replaces a model that is at ``output``. ``sentence_transformers`` adds what that library reads,
+    so that the directory is a model of its with mean pooling.
 
     Raises:
         ModelError: as `check_output` and `load_source`.
@@ -83,6 +86,9 @@ def convert(
     head_note = "The head is kept." if has_head else "There is no head for this task; the encoder is kept."
     n_parameters = sum(tensor.numel() for tensor in tensors.values())
     converted = Converted(name, output, has_head, n_parameters, (*source.notes, head_note))
+    extra_files = {"README.md": card(converted).encode()} if card is not None else {}
+    if sentence_transformers:
+        extra_files |= sentence_transformers_files(source.config)
     with writing_to(output, ModelError):
         kept = write_model_directory(
             output,
@@ -94,6 +100,6 @@ def convert(
                 architectures if has_head else ("DistilBertModel",),
                 {key: value for key, value in source.config_hf.items() if key not in _OF_THE_FILES},
             ),
-            extra_files={"README.md": card(converted).encode()} if card is not None else {},
+            extra_files=extra_files,
         )
     return replace(converted, notes=(*converted.notes, *told_of_kept(kept)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import get_args
 
 import torch
@@ -203,6 +204,15 @@ def initialise(module: nn.Module, standard_deviation: float) -> None:
 def count_parameters(module: nn.Module) -> int:
     """How many numbers a module has, trained or not."""
     return sum(parameter.numel() for parameter in module.parameters())
+
+
+def fingerprint(module: nn.Module) -> str:
+    """Hash of a module's weights."""
+    digest = hashlib.sha256()
+    for name, tensor in module.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def model_device(module: nn.Module) -> torch.device:

@@ -19,6 +19,7 @@ from torch import Tensor
 from distiltune.errors import ModelError
 from distiltune.model.config import EncoderConfig
 from distiltune.model.hf_keys import KeyRule, encoder_rules, to_hf
+from distiltune.model.sentence_transformers_form import MODULES, POOLING_FOLDER, SENTENCE_SETTINGS
 from distiltune.model.tokenizer import tokenizer_files
 from distiltune.system.durable import (
     alone_in,
@@ -47,6 +48,7 @@ _ABOUT: Final = frozenset(
     {
         *("config.json", "generation_config.json", _CARD, "example.py"),
         *("tokenizer.json", "tokenizer_config.json", "vocab.txt", "special_tokens_map.json", "added_tokens.json"),
+        *(MODULES, SENTENCE_SETTINGS, "config_sentence_transformers.json"),
     }
 )
 """Files of a model directory that ``transformers`` or we write, beside the weights."""
@@ -246,7 +248,9 @@ def _is_a_model(directory: Path) -> bool:
 
 def _is_of_a_model(entry: Path) -> bool:
     """Whether an entry of a model directory is a file of a model, and goes with it."""
-    return (entry.name in _ABOUT or _WEIGHTS.fullmatch(entry.name) is not None) and not entry.is_dir()
+    if entry.is_dir():
+        return entry.name == POOLING_FOLDER and [each.name for each in entry.iterdir()] == ["config.json"]
+    return entry.name in _ABOUT or _WEIGHTS.fullmatch(entry.name) is not None
 
 
 def _carry_over(before: Path, directory: Path) -> None:

@@ -17,13 +17,16 @@ from distiltune.python.wording import in_python
 
 
 @in_python
-def convert(model: str | Path, output: str | Path, *, overwrite: bool = False) -> Converted:
+def convert(
+    model: str | Path, output: str | Path, *, overwrite: bool = False, sentence_transformers: bool = False
+) -> Converted:
     """Write a modern model directory from an older checkpoint: TensorFlow, PyTorch, sharded, or BERT.
 
     Args:
         model: a model directory, also of the TensorFlow era, or a name on the hub.
         output: the model directory to make.
         overwrite: replace a model that is already there, weights and all.
+        sentence_transformers: add the files by which that library reads it too, with mean pooling.
 
     Returns:
         The directory, whether the head was there, and notes on what was done.
@@ -32,7 +35,7 @@ def convert(model: str | Path, output: str | Path, *, overwrite: bool = False) -
         DistiltuneError: naming what went wrong, where, and what to do.
 
     """
-    return modernise(model, output, overwrite=overwrite)
+    return modernise(model, output, overwrite=overwrite, sentence_transformers=sentence_transformers)
 
 
 @in_python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -114,7 +115,7 @@ def serve_until_stopped(
 
     """
     Recipe.build(settings)  # which says what is wrong with a value
-    _check_installed()
+    check_installed("Serving")
     from distiltune.serving.access import Access, is_loopback
     from distiltune.serving.corrections import CorrectionsFile
     from distiltune.serving.gate import Limits
@@ -147,14 +148,22 @@ def serve_until_stopped(
         corrections=corrections,
     )
 
-    def load() -> dict[str, Any]:
-        return {name: _load(name, model, gate, limits, settings) for name, model in models.items()}
-
+    load = partial(_load_all, models, gate, limits, settings)
     site = Site(load(), gate)
     for note in site.notes:
         on_note(note)
     names = ", ".join(f"{name}={model}" if name else _shown(model) for name, model in models.items())
-    run(site, address, lambda url: on_note(f"serving {names} at {url} (stop with Ctrl-C)"), load, on_note)
+
+    def say_ready(url: str) -> None:
+        on_note(f"serving {names} at {url} (stop with Ctrl-C)")
+
+    run(site, address, say_ready, lambda: site.exchange(load()), on_note)
+
+
+def _load_all(
+    models: Mapping[str, str], gate: Any, limits: ServingLimits, settings: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {name: _load(name, model, gate, limits, settings) for name, model in models.items()}
 
 
 def _load(name: str, model: str, gate: Any, limits: ServingLimits, settings: Mapping[str, Any]) -> Any:
@@ -178,14 +187,20 @@ def _shown(model: str) -> str:
     return (path.parent.name if path.name == "model" else path.name) if path.exists() else model
 
 
-def _check_installed() -> None:
+def check_installed(what: str) -> None:
+    """Check that the libraries of the extra `serve` are there.
+
+    Raises:
+        DistiltuneError: naming the one that is not, and who needs it.
+
+    """
     try:
         import fastapi  # noqa: F401
         import prometheus_client  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError as error:
         raise DistiltuneError(
-            f"Serving needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
+            f"{what} needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
         ) from error
 
 

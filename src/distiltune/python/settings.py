@@ -73,7 +73,7 @@ class Settings(TypedDict, total=False):
     min_change: float
     evaluation_tokens: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
     threads: int
     log_every: int
     tracker: str | Sequence[str]
@@ -118,6 +118,7 @@ class UsingSettings(TypedDict, total=False):
     stride: int
     evaluation_tokens: int
     device: str
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
     threads: int
     validation_questions: int
     max_question_tokens: int
@@ -146,7 +147,7 @@ class CheckingSettings(TypedDict, total=False):
     epochs: int
     batch_size: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
     threads: int
     max_question_tokens: int
     max_answer_tokens: int
@@ -168,13 +169,51 @@ class ReadingSettings(TypedDict, total=False):
     max_rejected_share: float
 
 
+class EmbeddingSettings(TypedDict, total=False):
+    """The settings that matter where texts are given vectors."""
+
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_length: int
+    device: str
+    threads: int
+
+
+class LabellingSettings(TypedDict, total=False):
+    """The settings that matter where texts are labelled."""
+
+    task: str
+    model: str | os.PathLike[str]
+    columns: str | Mapping[str, str]
+    quoting: Literal["auto", "csv", "none"]
+    no_header: bool
+    encoding: str
+    max_rejected_share: float
+    sample_seed: int
+    max_length: int
+    stride: int
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    device: str
+    threads: int
+    no_answer: str | Sequence[str]
+    problem: Literal["auto", "single-label", "multi-label", "regression"]
+    label_names: str | Sequence[str]
+    label_separator: str
+    overlapping: Literal["outermost", "longest", "reject"]
+    tag_names: str | Sequence[str]
+
+
 class ServingSettings(TypedDict, total=False):
     """The settings that matter where a model is served."""
 
     max_length: int
     stride: int
     device: str
-    precision: Literal["auto", "float32", "tf32", "bfloat16"]
+    precision: Literal["auto", "float32", "tf32", "bfloat16", "int8"]
     threads: int
     max_question_tokens: int
     max_answer_tokens: int

@@ -17,7 +17,7 @@ FUNCTIONS: Final = {
     "train": "fine_tune",
     **{
         name: name
-        for name in ("evaluate", "predict", "check", "tune", "compare", "distill", "convert", "push", "serve")
+        for name in ("evaluate", "predict", "check", "tune", "compare", "distill", "convert", "push", "serve", "label")
     },
     "find-lr": "find_lr",
     "make-questions": "make_questions",
@@ -27,6 +27,7 @@ FUNCTIONS: Final = {
 
 _OWN: Final = frozenset(
     {"output", "overwrite", "recipe", "resume", "against", "fix", "search", "trials", "steps", "int8", "data", "host"}
+    | {"labels", "order", "first", "retrain-every"}
     | {"rows", "unanswerable-share", "form", "passages"}
     | {"questions", "accept-loss", "picture", "private", "encoder", "port", "max-body-mb", "allow-host"}
 )

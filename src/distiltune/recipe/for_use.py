@@ -24,6 +24,7 @@ FOR_USE: Final[Sequence[str]] = (
     *(name for entry in TASKS.values() for name in entry.for_use),
     "evaluation_tokens",
     "device",
+    "precision",
     "threads",
 )
 """Settings that matter for measuring a trained model."""
@@ -41,6 +42,19 @@ FOR_CHECKING: Final[Sequence[str]] = (
 
 FOR_READING_TEXTS: Final[Sequence[str]] = ("columns", "quoting", "no_header", "encoding", "max_rejected_share")
 """Settings that matter where plain texts are read."""
+
+FOR_EMBEDDING: Final[Sequence[str]] = (
+    *("columns", "quoting", "no_header", "encoding"),
+    *("max_length", "device", "threads"),
+)
+"""Settings that matter where texts are given vectors."""
+
+FOR_LABELLING: Final[Sequence[str]] = (
+    *("task", "model", "columns", "quoting", "no_header", "encoding", "max_rejected_share", "max_length", "stride"),
+    *("epochs", "learning_rate", "batch_size", "sample_seed", "device", "threads"),
+    *(name for entry in TASKS.values() for name in entry.for_labelling),
+)
+"""Settings that matter where texts are labelled, and a model is trained beside."""
 
 FOR_SERVING: Final[Sequence[str]] = (
     *("max_length", "stride"),

@@ -113,7 +113,8 @@ def evaluate(
         on_progress: told how many examples are done, of how many.
         metrics: figures of one's own, by name.
         **settings: settings that win over the recipe, such as ``max_answer_tokens=15``; those that would do nothing
-            are refused. Products are taken in float32, whatever the precision of the training.
+            are refused. Products are taken in float32, whatever the precision of the training, unless ``precision`` is
+            among them.
 
     Raises:
         DistiltuneError: naming what went wrong, where, and what to do.
@@ -252,7 +253,8 @@ def _load(recipe: Recipe, given: Iterable[str], sources: Sequence[str]) -> Train
     set_threads(recipe.threads)
     recipe = with_task_of_model(recipe, sources)
     recipe.check_used(given)
-    trained = load_trained(recipe.model, TASKS[recipe.task](recipe), recipe.device)
+    precision = recipe.precision if "precision" in given else "float32"
+    trained = load_trained(recipe.model, TASKS[recipe.task](recipe), recipe.device, precision)
     check_window(recipe.max_length, trained.loaded.source.config)
     return trained
 

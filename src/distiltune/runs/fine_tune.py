@@ -26,7 +26,7 @@ from distiltune.runs.resume import check_recipe, clear_leftovers, find_resumable
 from distiltune.runs.safekeeping import make_again, make_bad_steps, tell_resumed
 from distiltune.runs.setup import make_optimiser, training_setup, with_average
 from distiltune.settings.engine import AUTO
-from distiltune.system.device import choose_device
+from distiltune.system.device import check_can_be_trained, choose_device
 from distiltune.system.host import alone_in_training, restored
 from distiltune.system.lock import RunLock
 from distiltune.system.names import as_path
@@ -225,6 +225,7 @@ def _fine_tune(recipe: Recipe, run: RunDirectory, reporter: Reporter | None, ask
         raise TrainingError("Several processes cannot ask whether to go on.", where="go_on", fix="train in one process")
     reporter = reporter if reporter is not None and here.writes else Quiet()
     check_installed(recipe.tracker)
+    check_can_be_trained((resumed_with or {}).get("precision", recipe.precision))
     lock = RunLock(run.path)
     try:
         device = choose_device(recipe.device, here.local_rank)

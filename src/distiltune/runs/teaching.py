@@ -13,10 +13,11 @@ from torch import nn
 
 from distiltune.data.feature_set import FeatureSet
 from distiltune.distillation.soft_labels import SoftLabels
-from distiltune.distillation.teacher import Teacher, TeacherSays, check_same_tokens, fingerprint, with_targets
+from distiltune.distillation.teacher import Teacher, TeacherSays, check_same_tokens, with_targets
 from distiltune.errors import ModelError, RecipeError
 from distiltune.inference.trained_model import ways_to_a_head
 from distiltune.model.build import LoadedModel, check_window, load_model
+from distiltune.model.encoder import fingerprint
 from distiltune.tasks.base import D, Lesson, Task, Teachable
 
 

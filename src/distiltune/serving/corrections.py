@@ -24,6 +24,10 @@ class NotKeptError(DistiltuneError):
     """A correction could not be written."""
 
 
+class ConflictError(DistiltuneError):
+    """What was to be changed is not any more what whoever changes it has seen."""
+
+
 class SavedOut(BaseModel):
     """How many rows were appended."""
 
@@ -78,17 +82,27 @@ class CorrectionsFile:
         lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
         with self._lock:
             try:
-                descriptor = os.open(self.path, _FLAGS, 0o666)
-                try:
-                    _append(descriptor, lines)
-                finally:
-                    os.close(descriptor)
+                append_lines(self.path, lines)
             except OSError as error:
                 raise NotKeptError(
                     f"The correction could not be kept: {error.strerror or type(error).__name__}.",
                     fix="have whoever runs this server make room or rights for the file of --corrections",
                 ) from error
         return len(rows)
+
+
+def append_lines(path: Path, lines: bytes) -> None:
+    """Append lines, all or none, and bring them to the disk; the file is made if it is not there.
+
+    Raises:
+        OSError: if that cannot be done; the file then is as it was.
+
+    """
+    descriptor = os.open(path, _FLAGS, 0o666)
+    try:
+        _append(descriptor, lines)
+    finally:
+        os.close(descriptor)
 
 
 def _append(descriptor: int, lines: bytes) -> None:

@@ -9,18 +9,17 @@ import json
 import logging
 import signal
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from http import HTTPStatus
 from socket import IPPROTO_TCP, TCP_NODELAY
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import uvicorn
-from fastapi import FastAPI
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from distiltune.errors import DistiltuneError
 from distiltune.serving.access import is_loopback
-from distiltune.serving.site import Site
+from distiltune.serving.gate import Limits, Receive, Send
 
 LOOPBACK: Final = ("127.0.0.1", "localhost", "[::1]")
 MOST_CONNECTIONS: Final = 1_000
@@ -145,11 +144,22 @@ def connections_that_fit(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else max(8, min(wanted, soft - _OWN_FILES))
 
 
+class Served(Protocol):
+    """An ASGI application with limits."""
+
+    @property
+    def limits(self) -> Limits:
+        """What it takes on."""
+
+    async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        """Handle one connection event."""
+
+
 def run(
-    site: Site,
+    site: Served,
     address: tuple[str, int],
     on_ready: Callable[[str], None],
-    load: Callable[[], Mapping[str, FastAPI]] | None = None,
+    exchange: Callable[[], None] | None = None,
     on_note: Callable[[str], None] = print,
 ) -> None:
     """Serve until SIGINT or SIGTERM; then take no more, finish what has begun, and return. In the main thread.
@@ -158,7 +168,7 @@ def run(
         site: what to serve.
         address: host and port.
         on_ready: told where.
-        load: makes the models anew, on SIGHUP, where the system has that; without it nothing happens.
+        exchange: makes the models anew, on SIGHUP, where the system has that; without it nothing happens.
         on_note: told how that went.
 
     Raises:
@@ -193,17 +203,14 @@ def run(
     socket.setsockopt(IPPROTO_TCP, TCP_NODELAY, 1)
     socket.listen(config.backlog)  # so that whoever reads the next line and connects at once is not refused
     server = uvicorn.Server(config)
-    _listen_to_signals(server, site, load, on_note)
+    _listen_to_signals(server, exchange, on_note)
     name = f"[{host}]" if ":" in host else host
     on_ready(f"http://{name}:{socket.getsockname()[1]}")
     server.run(sockets=[socket])
 
 
 def _listen_to_signals(
-    server: uvicorn.Server,
-    site: Site,
-    load: Callable[[], Mapping[str, FastAPI]] | None,
-    on_note: Callable[[str], None],
+    server: uvicorn.Server, exchange: Callable[[], None] | None, on_note: Callable[[str], None]
 ) -> None:
     """Have SIGTERM end the server, and SIGHUP exchange its models."""
 
@@ -212,13 +219,13 @@ def _listen_to_signals(
         server.should_exit = True
 
     signal.signal(signal.SIGTERM, stop)
-    if load is not None and hasattr(signal, "SIGHUP"):
+    if exchange is not None and hasattr(signal, "SIGHUP"):
         reloading = threading.Lock()
 
         def reload() -> None:
             with reloading:
                 try:
-                    site.exchange(load())
+                    exchange()
                 except Exception as error:
                     on_note(f"the models could not be loaded again, those of before go on: {error}")
                 else:

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from distiltune.errors import DistiltuneError
 from distiltune.serving.batching import DynamicBatcher, OverloadedError
-from distiltune.serving.corrections import NotKeptError
+from distiltune.serving.corrections import ConflictError, NotKeptError
 from distiltune.serving.reference import reference_page
 from distiltune.serving.wording import in_plain_words
 from distiltune.version import __version__
@@ -53,6 +53,7 @@ _STATUS: Final[dict[type[DistiltuneError], int]] = {
     TooMuchError: 413,
     WrongContentTypeError: 415,
     NotKeptError: 507,
+    ConflictError: 409,
 }
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
@@ -106,6 +107,15 @@ def make_app(
     Whoever calls it adds ``state.about``, what ``/api/model`` says, and ``state.sample``, which gives features to read
     before any others.
     """
+    app = bare_app(title, router)
+    app.state.notes, app.state.batcher = tuple(notes), batcher
+    add_page(app, page)
+    add_page(app, files("distiltune.serving").joinpath("static"))
+    return app
+
+
+def bare_app(title: str, router: APIRouter) -> FastAPI:
+    """An application with these routes, their description at ``/docs``, and errors in the one form."""
     # Newer versions can report every request to OpenTelemetry: nothing of the kind is wanted here.
     has_telemetry = "telemetry" in inspect.signature(FastAPI.__init__).parameters
     quiet: dict[str, Any] = {"telemetry": {"tracing": False, "metrics": False, "logs": False}} if has_telemetry else {}
@@ -118,16 +128,13 @@ def make_app(
         root_path_in_servers=False,  # which would be wrong behind a proxy that takes a part of the path off
         **quiet,
     )
-    app.state.notes, app.state.batcher = tuple(notes), batcher
     app.include_router(router)
-    _add_page(app, page)
-    _add_page(app, files("distiltune.serving").joinpath("static"))
     _add_reference(app)
     add_error_handlers(app)
     return app
 
 
-def _add_page(app: FastAPI, page: Traversable) -> None:
+def add_page(app: FastAPI, page: Traversable) -> None:
     """One route for each file of the page, its content held in memory: no request ever names a file."""
     for entry in page.iterdir():
         kind = mimetypes.guess_type(entry.name)[0]

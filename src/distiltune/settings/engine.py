@@ -255,9 +255,10 @@ class EngineSettings(BaseModel):
 
     device: Annotated[Text, MACHINE] = "auto"
     """`auto`, `cpu` or `cuda`."""
-    precision: Annotated[Literal["auto", "float32", "tf32", "bfloat16"], MACHINE] = "auto"
+    precision: Annotated[Literal["auto", "float32", "tf32", "bfloat16", "int8"], MACHINE] = "auto"
     """Of the matrix products; weights, sums and optimiser are float32 in any case. `auto` is bfloat16 on a GPU made for
-    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has."""
+    it, and on a processor made for it if the model is at least 256 wide; else float32, which `classic` has. `int8` is
+    for trained models on a processor."""
     threads: Annotated[Count, MACHINE] = 0
     """Threads of tensor work on the CPU (0: as many as there are usable cores)."""
     log_every: Annotated[Positive, MACHINE] = 10

@@ -116,7 +116,8 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
     that the same machine always takes the same way to the same bits.
 
     Args:
-        name: ``auto``, ``float32``, ``tf32`` or ``bfloat16``.
+        name: ``auto``, ``float32``, ``tf32`` or ``bfloat16``; ``int8`` is refused, which only trained models have
+            (``inference/int8.py``).
         device: where the model is trained.
         hidden_size: width of the model.
 
@@ -124,6 +125,7 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
         RecipeError: if the device has no instructions for it: emulated, it would be slower than float32.
 
     """
+    check_can_be_trained(name)
     if name == "auto":
         gains = device.type == "cuda" or hidden_size >= _BFLOAT16_MIN_HIDDEN
         return "bfloat16" if gains and has_bfloat16(device) else "float32"
@@ -140,6 +142,21 @@ def choose_precision(name: str, device: torch.device, hidden_size: int) -> Preci
             )
         return "bfloat16"
     return "float32"
+
+
+def check_can_be_trained(name: str) -> None:
+    """Check that a precision is one for training.
+
+    Raises:
+        RecipeError: if it is for trained models only.
+
+    """
+    if name == "int8":
+        raise RecipeError(
+            "Nothing is trained in int8: a step is far smaller than what 8 bits can tell apart.",
+            where="recipe: precision",
+            fix="train in float32 or bfloat16, and use the model with --precision int8",
+        )
 
 
 def has_bfloat16(device: torch.device, cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

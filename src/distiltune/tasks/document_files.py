@@ -30,18 +30,28 @@ _SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class DocumentFiles:
-    """The documents that were named, in reading order, and files beside them in folders that are none."""
+    """The documents that were named, in reading order, and what in their folders is passed over.
+
+    Attributes:
+        files: the documents' paths.
+        passed_over: files that are no documents.
+        elsewhere: links out of the folder that they are in, and what only has a document's name, such as a pipe.
+
+    """
 
     files: tuple[str, ...]
     passed_over: tuple[str, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a person should know."""
-        if not self.passed_over:
-            return ()
-        shown = ", ".join(self.passed_over[:_SHOWN]) + ", ..." * (len(self.passed_over) > _SHOWN)
-        return (f"passed over in folders, since they are no documents: {len(self.passed_over):,} ({shown})",)
+        reasons = {"are no documents": self.passed_over, "are links to elsewhere, or no files": self.elsewhere}
+        return tuple(
+            f"passed over in folders, since they {reason}: {len(names):,} ({_first_of(names)})"
+            for reason, names in reasons.items()
+            if names
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,8 @@ def is_document(path: str | Path) -> bool:
 def find_documents(names: Iterable[str]) -> DocumentFiles:
     """The documents that these stand for: a file as it is, of a folder all in it and below it, of a pattern its files.
 
-    Hidden files and folders are not looked at. ``-``, standard input, stands for itself.
+    Hidden files and folders are not looked at, nor is what is linked to from inside a folder and
+    lies elsewhere. ``-``, standard input, stands for itself.
 
     Raises:
         DataError: if there is no such file, or none in a folder.
@@ -73,12 +84,15 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
     """
     found: dict[str, None] = {}
     passed_over: dict[str, None] = {}
+    elsewhere: dict[str, None] = {}
     for name in names:
         for path in [Path(name)] if name == STANDARD_INPUT else matches(name) or [Path(name).expanduser()]:
             if name != STANDARD_INPUT and not path.exists():
                 raise not_found(path)
             inside = list(_below(path)) if path.is_dir() else []
-            documents = [each for each in inside if is_document(each)] if path.is_dir() else [path]
+            outside = {each for each in inside if is_document(each) and not _is_file_below(each, path)}
+            documents = [each for each in inside if is_document(each) and each not in outside]
+            documents = documents if path.is_dir() else [path]
             if not documents:
                 raise DataError(
                     "The folder holds no document.",
@@ -87,7 +101,20 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
                 )
             found |= dict.fromkeys(map(str, documents))
             passed_over |= dict.fromkeys(str(each) for each in inside if not is_document(each))
-    return DocumentFiles(tuple(found), tuple(passed_over))
+            elsewhere |= dict.fromkeys(str(each) for each in inside if each in outside)
+    return DocumentFiles(tuple(found), tuple(passed_over), tuple(elsewhere))
+
+
+def _first_of(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + ", ..." * (len(names) > _SHOWN)
+
+
+def _is_file_below(path: Path, folder: Path) -> bool:
+    """Whether it is a file, and lies in the folder also where it is a link: what a folder is given for is in it."""
+    try:
+        return path.is_file() and (not path.is_symlink() or path.resolve().is_relative_to(folder.resolve()))
+    except (OSError, RuntimeError):  # a link that goes round
+        return False
 
 
 def read_documents(names: Sequence[str], encoding: str = "") -> list[ReadDocument]:

@@ -15,6 +15,7 @@ from distiltune.settings.stored import fill_windows
 
 if TYPE_CHECKING:
     from distiltune.checks.data_check import Checked
+    from distiltune.labelling.offered import LabelTask
     from distiltune.tasks.base import TaskSpec
 
 Better = Literal["lower", "higher"]
@@ -52,6 +53,9 @@ class TaskEntry(Generic[S]):
         checker: gives what checks data for `distiltune check`; None: there is nothing.
         server: gives what makes the application for `distiltune serve`: model, its name on the page, limits, how
             requests are put together, settings → FastAPI; None: there is nothing.
+        labeller: gives what makes the `LabelTask` for `distiltune label`: sources, settings, names of labels;
+            None: there is nothing.
+        for_labelling: those of its own settings that `distiltune label` takes.
         for_serving: those of its own settings that `distiltune serve` takes.
         for_checking: those of its own settings that `distiltune check` takes.
         for_reading: those of its own settings that say how data are read.
@@ -82,6 +86,8 @@ class TaskEntry(Generic[S]):
     formats: Mapping[str, Reader] = field(default_factory=dict)
     checker: Callable[[], Checker[S]] | None = None
     server: Callable[[], Callable[..., Any]] | None = None
+    labeller: Callable[[], Callable[[Sequence[str], S, Sequence[str]], LabelTask]] | None = None
+    for_labelling: tuple[str, ...] = ()
     for_serving: tuple[str, ...] = ()
     for_checking: tuple[str, ...] = ()
     for_reading: tuple[str, ...] = ()

@@ -49,6 +49,17 @@ def test_bfloat16_is_told_and_answers_alike(model: Path, monkeypatch: pytest.Mon
     assert one.candidates[0].probability != other.candidates[0].probability
 
 
+def test_in_eight_bits_it_answers_alike_and_the_same_to_the_bit_whoever_else_asks(model: Path) -> None:
+    exact, rounded = Answerer(model, threads=1), Answerer(model, threads=1, precision="int8")
+    assert any("int8" in note for note in rounded.notes)
+    asked = people().examples[:8]
+    text = " ".join(each.context for each in asked)
+    questions = [each.question for each in asked]
+    together = rounded.ask(questions, text)
+    assert [rounded(question, text).candidates for question in questions] == [reply.candidates for reply in together]
+    assert sum(one.text == other.text for one, other in zip(exact.ask(questions, text), together, strict=True)) >= 7
+
+
 def test_a_precision_that_the_processor_lacks_is_refused(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("distiltune.system.device.has_bfloat16", lambda device: False)
     with pytest.raises(RecipeError, match="no bfloat16 instructions"):

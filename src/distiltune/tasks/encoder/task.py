@@ -26,17 +26,15 @@ from distiltune.distillation.student import StudentShape, shrink
 from distiltune.distillation.teacher import (
     Teacher,
     check_same_tokens,
-    fingerprint,
-    teacher_encoder,
     variances,
     with_targets,
 )
 from distiltune.distillation.text import PlainTextData, Texts, cached_features, part_texts, read_texts, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
-from distiltune.model.build import Dropouts, LoadedModel, build_model
+from distiltune.model.build import Dropouts, LoadedModel, build_model, frozen_encoder
 from distiltune.model.config import EncoderConfig
-from distiltune.model.encoder import Encoder
+from distiltune.model.encoder import Encoder, fingerprint
 from distiltune.model.hf_keys import KeyRule
 from distiltune.model.source import ModelSource, load_source, load_tokenizer
 from distiltune.progress import tell
@@ -125,7 +123,7 @@ class LoadedTeacher:
 
         """
         source = load_source(name)
-        encoder = teacher_encoder(source, device)
+        encoder = frozen_encoder(source, device)
         return LoadedTeacher(name, replace(source, tensors={}), encoder, fingerprint(encoder), device)
 
     @property

@@ -22,7 +22,14 @@ from distiltune.system.host import restored, with_threads
 from distiltune.system.names import as_name
 from distiltune.tasks.question_answering.calibration import POOL_SIZE
 from distiltune.tasks.question_answering.decode import WindowLogits, decode, weigh_together
-from distiltune.tasks.question_answering.documents import Document, DocumentPart, Documents, as_documents
+from distiltune.tasks.question_answering.documents import (
+    ChosenParts,
+    Document,
+    DocumentPart,
+    Documents,
+    Searchable,
+    as_documents,
+)
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
     QuestionFeatures,
@@ -105,6 +112,8 @@ class PreparedQuestions:
         questions: as asked.
         documents: the texts.
         parts: what is read of them for each example.
+        n_characters: of all texts, also of those that nothing is read of.
+        notes: of each question, on what is read for it.
         question_of: ``examples[i]`` asks ``questions[question_of[i]]``; ascending.
         examples: one for each question and part.
         features: their windows.
@@ -114,6 +123,8 @@ class PreparedQuestions:
     questions: tuple[str, ...]
     documents: tuple[Document, ...]
     parts: tuple[DocumentPart, ...]
+    n_characters: int
+    notes: tuple[tuple[str, ...], ...]
     question_of: tuple[int, ...]
     examples: tuple[Example, ...]
     features: QuestionFeatures
@@ -148,8 +159,8 @@ class Answerer:
             device: ``auto``, ``cpu`` or ``cuda``.
             threads: threads of tensor work on the CPU; 0 means as many as there are usable cores.
             precision: of the matrix products: ``float32``; ``bfloat16``, quicker on a processor or GPU made for it,
-                where few answers differ, nearly all of them close calls; or ``auto``, which is bfloat16 where it gains.
-                An exported ONNX model has its own.
+                where few answers differ, nearly all of them close calls; ``int8``, quicker still on a processor and a
+                quarter of the memory; or ``auto``, bfloat16 where that gains. An exported ONNX model has its own.
             max_length: most tokens in a window; by default as the model was trained, 384 where that is not known. A
                 model with positions for fewer is asked in windows of what it has.
             stride: tokens that neighbouring windows share; by default as the model was trained, 128 where that is not
@@ -205,8 +216,10 @@ class Answerer:
         """What was remarkable about the model when it was read."""
         return self._loaded.source.notes
 
-    def __call__(self, question: str, documents: Documents, *, n_best: int = 5, passages: int = 0) -> Reply:
-        """Answer one question from one text or several.
+    def __call__(
+        self, question: str, documents: Documents | Searchable, *, n_best: int = 5, passages: int = 0
+    ) -> Reply:
+        """Answer one question from one text or several, or from a `Folder`.
 
         Raises:
             DataError: if the question or the text is empty.
@@ -217,7 +230,7 @@ class Answerer:
     def ask(
         self,
         questions: Sequence[str],
-        documents: Documents,
+        documents: Documents | Searchable,
         *,
         n_best: int = 5,
         passages: int = 0,
@@ -227,9 +240,11 @@ class Answerer:
 
         Args:
             questions: what to ask.
-            documents: one text, several, or several by name; scores are comparable across them.
+            documents: one text, several, or several by name; scores are comparable across them. Or a `Folder`, of which
+                the likeliest passages are read.
             n_best: most candidates in a reply; no two share a character.
-            passages: read only this many passages, the likeliest for each question by BM25 (0: read everything).
+            passages: read only this many passages, the likeliest for each question by BM25 (0: read everything; of a
+                `Folder`: as it finds right).
             on_progress: told how many windows are read, of how many; counts restart every 64 questions.
 
         Raises:
@@ -243,14 +258,23 @@ class Answerer:
             return self._ask(questions, documents, n_best, passages, on_progress)
 
     def _ask(
-        self, questions: Sequence[str], documents: Documents, n_best: int, passages: int, on_progress: OnProgress
+        self,
+        questions: Sequence[str],
+        documents: Documents | Searchable,
+        n_best: int,
+        passages: int,
+        on_progress: OnProgress,
     ) -> list[Reply]:
-        texts = as_documents(documents)
-        index = PassageIndex(texts) if passages else None
+        texts = documents if isinstance(documents, Searchable) else as_documents(documents)
+        index = PassageIndex(texts) if passages and not isinstance(texts, Searchable) else None
         replies: list[Reply] = []
         for first in range(0, len(questions), QUESTIONS_AT_ONCE):
             some = questions[first : first + QUESTIONS_AT_ONCE]
-            prepared = self.prepare(some, texts, index=index, passages=passages, first_number=first + 1)
+            _check_questions(some, first + 1)
+            if isinstance(texts, Searchable):
+                prepared = self._prepare(some, texts.choose(some, passages))
+            else:
+                prepared = self.prepare(some, texts, index=index, passages=passages, first_number=first + 1)
             n_read, n_all = 0, len(prepared.features)
 
             def count(batch: Any, logits: Any, n_all: int = n_all) -> None:
@@ -279,10 +303,7 @@ class Answerer:
             DataError: if a question is empty, or a question or a text holds what is no character.
 
         """
-        for number, question in enumerate(questions, start=first_number):
-            problem = text_problem(question, "question")
-            if problem is not None:
-                raise DataError(problem.message, where=f"question {number}", fix="ask something")
+        _check_questions(questions, first_number)
         for number, document in enumerate(documents, start=1):
             if not is_encodable(document.text):
                 raise DataError(
@@ -290,22 +311,25 @@ class Answerer:
                     where=document.name or f"text {number}",
                     fix="read it in the encoding that it was written in",
                 )
-        whole = [DocumentPart(number, 0, document.text) for number, document in enumerate(documents)]
-        parts: list[DocumentPart] = []
-        question_of: list[int] = []
-        for number, question in enumerate(questions):
-            own = whole if index is None else index.parts(question, passages)
-            parts += own
-            question_of += [number] * len(own)
+        whole = tuple(DocumentPart(number, 0, document.text) for number, document in enumerate(documents))
+        parts = tuple(whole if index is None else tuple(index.parts(each, passages)) for each in questions)
+        n_characters = sum(len(document.text) for document in documents)
+        return self._prepare(questions, ChosenParts(tuple(documents), parts, n_characters, ((),) * len(questions)))
+
+    def _prepare(self, questions: Sequence[str], chosen: ChosenParts) -> PreparedQuestions:
+        question_of = tuple(number for number, own in enumerate(chosen.parts) for _ in own)
+        parts = tuple(part for own in chosen.parts for part in own)
         examples = tuple(
             Example(str(i), questions[number], part.text, ())
             for i, (number, part) in enumerate(zip(question_of, parts, strict=True))
         )
         return PreparedQuestions(
             questions=tuple(questions),
-            documents=tuple(documents),
-            parts=tuple(parts),
-            question_of=tuple(question_of),
+            documents=chosen.documents,
+            parts=parts,
+            n_characters=chosen.n_characters,
+            notes=chosen.notes,
+            question_of=question_of,
             examples=examples,
             features=make_features(examples, self._loaded.tokenizer, self._windows),
         )
@@ -329,7 +353,6 @@ class Answerer:
         found: list[list[ReadPart]] = [[] for _ in prepared.questions]
         is_whole = [True] * len(prepared.questions)
         replies = []
-        n_all = sum(len(document.text) for document in prepared.documents)
         cut = {prepared.question_of[i] for i in prepared.features.truncated_examples.tolist()}
         for i, (own, share) in enumerate(windows):
             number = prepared.question_of[i]
@@ -337,8 +360,9 @@ class Answerer:
             if own:
                 found[number].append(self._read(prepared.parts[i], own, share, n_best))
             if i + 1 == len(prepared.parts) or prepared.question_of[i + 1] != number:
-                reply = self._reply(prepared.questions[number], prepared.documents, found[number], n_best, n_all)
+                reply = self._reply(prepared, number, found[number], n_best)
                 notes = [
+                    *prepared.notes[number],
                     cut_note(self._windows.max_question_tokens) if number in cut else "",
                     "" if is_whole[number] else unread_note(reply.read_share),
                     uncovered_note(reply.question, self._loaded.tokenizer),
@@ -353,21 +377,32 @@ class Answerer:
         decoded = decode(part.text, windows, max_answer_tokens=self.max_answer_tokens, n_best=POOL_SIZE, n_apart=n_best)
         return ReadPart(part, decoded.apart, decoded.candidates, decoded.log_total, share * len(part.text))
 
-    def _reply(
-        self, question: str, documents: Sequence[Document], read: Sequence[ReadPart], n_best: int, n_all: int
-    ) -> Reply:
-        candidates, no_answer_confidence = found_answers(documents, read, n_best, self.temperature)
+    def _reply(self, prepared: PreparedQuestions, number: int, read: Sequence[ReadPart], n_best: int) -> Reply:
+        candidates, no_answer_confidence = found_answers(prepared.documents, read, n_best, self.temperature)
         best = max((each.best[0].score for each in read if each.best), default=-math.inf)
         says_none = best > -math.inf and self.null_threshold is not None and -best > self.null_threshold
         return Reply(
-            question=question,
+            question=prepared.questions[number],
             answer=None if says_none or not candidates else candidates[0],
             candidates=candidates,
             no_answer_confidence=no_answer_confidence if read else 0.0,
             no_answer_probability=math.exp(-weigh_together([each.log_total for each in read])) if read else 0.0,
-            read_share=sum(each.n_characters for each in read) / n_all,
+            read_share=sum(each.n_characters for each in read) / prepared.n_characters,
             can_decline=self.null_threshold is not None,
         )
+
+
+def _check_questions(questions: Sequence[str], first_number: int) -> None:
+    """Check that each asks something; they are counted from ``first_number``.
+
+    Raises:
+        DataError: if one does not, naming its number.
+
+    """
+    for number, question in enumerate(questions, start=first_number):
+        problem = text_problem(question, "question")
+        if problem is not None:
+            raise DataError(problem.message, where=f"question {number}", fix="ask something")
 
 
 class _Asking(BaseModel):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from distiltune.data.held import Column, as_list
 from distiltune.errors import DataError
@@ -37,6 +38,32 @@ class DocumentPart:
     document: int
     start: int
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenParts:
+    """What is read for some questions.
+
+    Attributes:
+        documents: those of which something is read.
+        parts: of these, for each question; never none.
+        n_characters: of all texts, also of those that nothing is read of.
+        notes: for each question what there is to say of the choice, in sentences.
+
+    """
+
+    documents: tuple[Document, ...]
+    parts: tuple[tuple[DocumentPart, ...], ...]
+    n_characters: int
+    notes: tuple[tuple[str, ...], ...]
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """Documents that are not all read for a question: it is looked up what of them is."""
+
+    def choose(self, questions: Sequence[str], passages: int) -> ChosenParts:
+        """What is read for each question: about so many passages, or as many as it finds right if that is 0."""
 
 
 @dataclass(frozen=True, slots=True)

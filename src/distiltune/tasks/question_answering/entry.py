@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distiltune.tasks.entry import Checker, TaskEntry
@@ -12,6 +12,7 @@ from distiltune.tasks.question_answering.question_rows import ColumnMap
 from distiltune.tasks.question_answering.settings import QuestionAnsweringSettings, check, fill_question_windows
 
 if TYPE_CHECKING:
+    from distiltune.labelling.offered import LabelTask
     from distiltune.tasks.base import TaskSpec
     from distiltune.tasks.question_answering.question_data import QuestionData
 
@@ -36,6 +37,12 @@ def _server() -> Callable[..., Any]:
     from distiltune.tasks.question_answering.serve.service import serve
 
     return serve
+
+
+def _labeller() -> Callable[[Sequence[str], QuestionAnsweringSettings, Sequence[str]], LabelTask]:
+    from distiltune.tasks.question_answering.labelling import label_task
+
+    return label_task
 
 
 def _defaults(given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -72,6 +79,8 @@ TASK = TaskEntry(
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',
     checker=_checker,
     server=_server,
+    labeller=_labeller,
+    for_labelling=("no_answer",),
     examples_predicted="questions answered",
     check=check,
     windows=fill_question_windows,

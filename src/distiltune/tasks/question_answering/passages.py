@@ -6,34 +6,16 @@ shares no word with the question is found only by reading everything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from distiltune.data.passages import PASSAGE_CHARACTERS, cut_passages
 from distiltune.errors import DataError, install_extra
 from distiltune.tasks.question_answering.documents import Document, DocumentPart
 
-PASSAGE_CHARACTERS = 1_000
 MARGIN_CHARACTERS = 200
 """Read beyond a passage's ends, so that an answer at its edge has its surroundings."""
-
-_CUTS = ("\n\n", "\n", ". ", " ")  # where to cut, the best first
-
-
-def cut_passages(text: str, max_characters: int = PASSAGE_CHARACTERS) -> list[tuple[int, int]]:
-    """Stretches of at most ``max_characters`` that make up the text, cut between paragraphs or words if possible."""
-    spans = []
-    start = 0
-    while start < len(text):
-        limit = start + max_characters
-        end = limit
-        if limit < len(text):
-            cuts = ((text.rfind(sign, start + max_characters // 2, limit), len(sign)) for sign in _CUTS)
-            end = next((at + length for at, length in cuts if at >= 0), limit)
-        end = min(end, len(text))
-        spans.append((start, end))
-        start = end
-    return spans
 
 
 class PassageIndex:
@@ -82,23 +64,35 @@ class PassageIndex:
 
     def parts(self, question: str, n: int) -> list[DocumentPart]:
         """The ``n`` likeliest passages with a margin, in the texts' order, neighbours joined."""
-        parts: list[DocumentPart] = []
-        low = high = document = -1
+        return joined_parts(
+            [document.text for document in self._documents], map(self._spans.__getitem__, self.best(question, n))
+        )
 
-        def close() -> None:
-            if document >= 0:
-                parts.append(DocumentPart(document, low, self._documents[document].text[low:high]))
 
-        for number in sorted(self.best(question, n)):
-            of, start, end = self._spans[number]
-            start, end = _widen(self._documents[of].text, start, end)
-            if of == document and start <= high:
-                high = max(high, end)
-                continue
-            close()
-            document, low, high = of, start, end
+def joined_parts(texts: Sequence[str], spans: Iterable[tuple[int, int, int]]) -> list[DocumentPart]:
+    """Passages with a margin, in the texts' order, neighbours joined.
+
+    Args:
+        texts: of the documents.
+        spans: of each passage the number of its text, and its first and last code point there.
+
+    """
+    parts: list[DocumentPart] = []
+    low = high = document = -1
+
+    def close() -> None:
+        if document >= 0:
+            parts.append(DocumentPart(document, low, texts[document][low:high]))
+
+    for of, first, last in sorted(spans):
+        start, end = _widen(texts[of], first, last)
+        if of == document and start <= high:
+            high = max(high, end)
+            continue
         close()
-        return parts
+        document, low, high = of, start, end
+    close()
+    return parts
 
 
 def _widen(text: str, start: int, end: int) -> tuple[int, int]:

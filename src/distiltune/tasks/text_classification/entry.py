@@ -13,6 +13,7 @@ from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDI
 from distiltune.tasks.text_classification.settings import TextClassificationSettings, check
 
 if TYPE_CHECKING:
+    from distiltune.labelling.offered import LabelTask
     from distiltune.tasks.base import TaskSpec
     from distiltune.tasks.text_classification.features import TextData
 
@@ -37,6 +38,12 @@ def _server() -> Callable[..., Any]:
     from distiltune.tasks.text_classification.service import serve
 
     return serve
+
+
+def _labeller() -> Callable[[Sequence[str], TextClassificationSettings, Sequence[str]], LabelTask]:
+    from distiltune.tasks.text_classification.labelling import label_task
+
+    return label_task
 
 
 def _is_label_studio(names: Iterable[str]) -> bool:
@@ -86,6 +93,8 @@ TASK = TaskEntry(
     after_training="predict: distiltune predict --model {model} --data TEXTS.jsonl --output labels",
     checker=_checker,
     server=_server,
+    labeller=_labeller,
+    for_labelling=("problem", "label_names", "label_separator"),
     examples_predicted="texts labelled",
     check=check,
     for_checking=("problem", "label_names", "label_separator"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distiltune.tasks.entry import Checker, TaskEntry
@@ -14,6 +14,7 @@ from distiltune.tasks.token_classification.settings import TokenClassificationSe
 from distiltune.tasks.token_classification.word_rows import word_columns
 
 if TYPE_CHECKING:
+    from distiltune.labelling.offered import LabelTask
     from distiltune.tasks.base import TaskSpec
     from distiltune.tasks.token_classification.features import TokenData
 
@@ -45,6 +46,12 @@ def _server() -> Callable[..., Any]:
     return serve
 
 
+def _labeller() -> Callable[[Sequence[str], TokenClassificationSettings, Sequence[str]], LabelTask]:
+    from distiltune.tasks.token_classification.labelling import label_task
+
+    return label_task
+
+
 TASK = TaskEntry(
     name=NAME,
     settings=TokenClassificationSettings,
@@ -65,6 +72,8 @@ TASK = TaskEntry(
     after_training="mark entities: distiltune predict --model {model} --data TEXTS.jsonl --output entities",
     checker=_checker,
     server=_server,
+    labeller=_labeller,
+    for_labelling=("overlapping", "tag_names"),
     examples_predicted="texts marked",
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),

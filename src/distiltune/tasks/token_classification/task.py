@@ -264,7 +264,11 @@ def from_settings(settings: TokenClassificationSettings) -> TokenSpec:
         labelled=settings.teacher or settings.model,
         windows=TokenWindows(settings.max_length, settings.stride),
         batch_tokens=settings.evaluation_tokens,
-        choices=Choices(
-            tuple(name.strip() for name in settings.tag_names.split(",") if name.strip()), settings.overlapping
-        ),
+        choices=choices_of(settings),
     )
+
+
+def choices_of(settings: TokenClassificationSettings) -> Choices:
+    """What the settings say where the data leaves it open."""
+    names = (name.strip() for name in settings.tag_names.split(","))
+    return Choices(tuple(name for name in names if name), settings.overlapping)

@@ -12,13 +12,13 @@ from distiltune.data.example_set import ExampleSet
 from distiltune.data.file_form import FileForm
 from distiltune.data.files import format_suffix
 from distiltune.data.held import is_held_name
+from distiltune.data.passages import cut_passages
 from distiltune.data.reading import Reading, ToRead, read_sources
 from distiltune.data.row_findings import RowFinding, RowFindings
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import read_text
 from distiltune.data.values import rejected, text_problem
 from distiltune.errors import DataError
-from distiltune.tasks.question_answering.passages import cut_passages
 
 TEXT_SUFFIXES: Final = (".txt", ".md", ".txt.gz", ".md.gz")
 _COLUMNS: Final = ("text", "context")

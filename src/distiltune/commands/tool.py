@@ -1,0 +1,40 @@
+"""The command that lets an assistant ask about documents: mcp."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from distiltune.commands.naming import ModelOption, OneModel, only_model
+from distiltune.commands.options import settings_as_flags, used
+from distiltune.commands.searching import EncoderOption, IndexOption, Searching, SearchOption
+from distiltune.recipe.recipe import Recipe
+
+
+@settings_as_flags("encoding", "null_threshold", "threads")
+def mcp(
+    documents: Annotated[
+        list[str], typer.Option("--documents", metavar="PATH", help="A folder, a file or a pattern; repeatable.")
+    ],
+    named: OneModel = None,
+    model: ModelOption = None,
+    search: SearchOption = "auto",
+    encoder: EncoderOption = None,
+    index: IndexOption = None,
+    passages: Annotated[int, typer.Option(min=0, help="Passages read for a question (0: as `ask` does).")] = 0,
+    **settings: Any,
+) -> None:
+    """Let an assistant ask about documents: a tool of the Model Context Protocol on standard input and output.
+
+    Example: `distiltune mcp starter-qa --documents handbooks`
+    """
+    given = used(settings)
+    Recipe.build(given)  # which says what is wrong with a value
+    encoding, threads = given.pop("encoding", ""), given.get("threads", 0)
+    model = only_model(named, model, "distiltune mcp MODEL --documents FOLDER")
+    from distiltune.tasks.question_answering.answerer import Answerer
+    from distiltune.tasks.question_answering.serve.tool import make_tool_server
+
+    folder = Searching(search, encoder, index, threads).open(documents, encoding)
+    make_tool_server(Answerer(model, **given), folder, passages).run("stdio")
