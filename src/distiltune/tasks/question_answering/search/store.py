@@ -19,7 +19,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from distiltune.tasks.question_answering.passages import cut_passages
+from distiltune.data.passages import cut_passages
 
 WAIT_S: Final = 20.0
 """How long another process may hold the index before it is done without."""
