@@ -29,6 +29,7 @@ def main() -> None:
     show_what_can_be_shown()
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    status: int | None = None
     try:
         with _cleaning_up_when_terminated():
             status = _status_of(arguments, debug=debug)
@@ -37,11 +38,12 @@ def main() -> None:
     # Here, as at its end Python itself would say so, in its own words and with its own status.
     if (failure := _failure_of_output()) is not None:
         status = _not_printed(failure)
-    sys.exit(status)
+    if status is not None:
+        sys.exit(status)
 
 
-def _status_of(arguments: Sequence[str], *, debug: bool) -> int:
-    """Run it, say what went wrong, and give the exit status.
+def _status_of(arguments: Sequence[str], *, debug: bool) -> int | None:
+    """Run it, say what went wrong, and give the exit status; None if it did not ask for any.
 
     Raises:
         KeyboardInterrupt: if it was stopped.
@@ -72,7 +74,7 @@ def _status_of(arguments: Sequence[str], *, debug: bool) -> int:
         with suppress(OSError):  # standard error may be as full
             say_error(said)
         return EXIT_USAGE if isinstance(error, RecipeError) else EXIT_FAILED
-    return 0
+    return None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
