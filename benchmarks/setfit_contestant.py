@@ -13,9 +13,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")
-
 
 def n_pairs(labels: list[str]) -> int:
     """Pairs of an epoch with its default, oversampling: twice the more numerous kind."""
@@ -25,6 +22,8 @@ def n_pairs(labels: list[str]) -> int:
 
 def turn(asked: dict[str, Any]) -> dict[str, Any]:
     """Train as SetFit's own example does, and score."""
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")  # before anything that reads it is imported
     import torch
     from datasets import Dataset
     from sentence_transformers import SentenceTransformer, models

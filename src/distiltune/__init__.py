@@ -18,12 +18,20 @@ from distiltune.version import __version__
 
 if TYPE_CHECKING:
     from distiltune.errors import DistiltuneError
-    from distiltune.python.asking import Answerer, ChoiceAnswerer, EntityMarker, TextClassifier, pipeline
+    from distiltune.python.asking import (
+        Answerer,
+        ChoiceAnswerer,
+        EntityMarker,
+        Folder,
+        Labelling,
+        TextClassifier,
+        pipeline,
+    )
     from distiltune.python.check import check
     from distiltune.python.estimators import DistilBertClassifier as DistilBertClassifier
     from distiltune.python.estimators import DistilBertRegressor as DistilBertRegressor
     from distiltune.python.estimators import DistilBertTagger as DistilBertTagger
-    from distiltune.python.label import Labelling, label
+    from distiltune.python.label import label
     from distiltune.python.making import make_questions
     from distiltune.python.models import convert, export_onnx, push
     from distiltune.python.serve import ServingLimits, serve
@@ -31,7 +39,6 @@ if TYPE_CHECKING:
     from distiltune.python.training import adapt, distill, fine_tune, resume
     from distiltune.python.using import embed, evaluate, predict
     from distiltune.recipe.recipe import Recipe
-    from distiltune.tasks.question_answering.search.folder import Folder
     from distiltune.training.loop import EpochReport, StepReport, Watcher
 
 __all__ = [
@@ -75,8 +82,8 @@ _HOMES = {
     "DistiltuneError": "distiltune.errors",
     "EntityMarker": "distiltune.python.asking",
     "EpochReport": "distiltune.training.loop",
-    "Folder": "distiltune.tasks.question_answering.search.folder",
-    "Labelling": "distiltune.python.label",
+    "Folder": "distiltune.python.asking",
+    "Labelling": "distiltune.python.asking",
     "Recipe": "distiltune.recipe.recipe",
     "ServingLimits": "distiltune.python.serve",
     "StepReport": "distiltune.training.loop",

@@ -65,11 +65,11 @@ def test_bash_itself_completes(tmp_path: Path) -> None:
     program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m distiltune "$@"\n')
     program.chmod(0o755)
     script = (
-        f'source "{tmp_path}/lines"; COMP_WORDS=(distiltune train --epo); COMP_CWORD=2; '
+        f'source "{tmp_path}/lines"; COMP_WORDS=(distiltune train --accum); COMP_CWORD=2; '
         '_distiltune_completion distiltune; echo "${COMPREPLY[@]}"'
     )
     environment = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
     done = subprocess.run(
         ["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True, env=environment
     )
-    assert done.stdout.strip() == "--epochs"
+    assert done.stdout.strip() == "--accumulation-steps"

@@ -26,7 +26,9 @@ def test_an_array_grows_in_memory_or_on_disk(most: int, monkeypatch: pytest.Monk
     assert LongArray(np.int32).done().tolist() == []
 
 
-def test_what_a_killed_process_leaves_is_cleared_in_time(own_cache: Path) -> None:
+def test_what_a_killed_process_leaves_is_cleared_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_cache = tmp_path / "cache"  # in which nothing of other tests lies
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(own_cache))
     file = Scratch()
     file.write(b"abc")
     (folder,) = own_cache.iterdir()

@@ -107,7 +107,9 @@ def test_long_texts_go_to_disk_before_they_are_many(monkeypatch: pytest.MonkeyPa
     assert isinstance(grown(rows), OnDisk)
 
 
-def test_nothing_lies_in_the_cache_by_name(own_cache: Path) -> None:
+def test_nothing_lies_in_the_cache_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own_cache = tmp_path / "cache"  # in which nothing of other tests lies
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(own_cache))
     kept = grown(examples(30))
     assert not list(own_cache.rglob("scratch"))
     assert len(list(kept)) == 30

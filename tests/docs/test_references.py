@@ -20,7 +20,7 @@ OF_THEIR_TIME = ("CHANGELOG.md", "docs/lab-notes.md")
 NOT_THERE = {
     "CONTRIBUTING.md": ("src/distiltune/a/b/c.py", "tests/a/b/test_c.py"),
     "docs/add-a-task.md": ("distiltune_odd_word/",),
-    "docs/how-to/onnx.md": ("example.py", "runs/small/onnx/example.py"),
+    "docs/how-to/onnx.md": ("example.py", "exported/example.py"),
 }
 """Page → what it names that a reader makes, or that stands for others."""
 PAGES = [

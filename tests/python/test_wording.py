@@ -38,7 +38,7 @@ def test_flags_and_commands_are_said_as_arguments_and_calls(text: str, expected:
 
 def test_every_command_has_its_function_or_class() -> None:
     names = {each.name or each.callback.__name__.replace("_", "-") for each in app.registered_commands if each.callback}
-    assert names - {"ask", "completion"} == FUNCTIONS.keys()
+    assert names - {"ask", "completion", "mcp"} == FUNCTIONS.keys()
     assert all(callable(getattr(distiltune, name)) for name in FUNCTIONS.values())
 
 

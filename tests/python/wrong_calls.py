@@ -2,9 +2,9 @@
 
 CALLS = {
     'fine_tune(train=ROWS, output="o", precision="int3")': (
-        "precision is 'int3': input should be 'auto', 'float32', 'tf32', 'bfloat16' or 'float16'\n"
+        "precision is 'int3': input should be 'auto', 'float32', 'tf32', 'bfloat16', 'float16' or 'int8'\n"
         "  where: recipe: precision\n"
-        "  what to do: give 'auto', 'float32', 'tf32', 'bfloat16' or 'float16'"
+        "  what to do: give 'auto', 'float32', 'tf32', 'bfloat16', 'float16' or 'int8'"
     ),
     'fine_tune(train=ROWS, output="o", threads=-1)': (
         "threads is -1: input should be greater than or equal to 0\n"
@@ -26,7 +26,7 @@ CALLS = {
     ),
     'fine_tune(train=ROWS, output="o", task="ner")': (
         "task is 'ner': there is 'auto', 'question-answering', 'text-classification', "
-        "'token-classification', 'multiple-choice' and 'encoder'; did you mean 'token-classification'?\n"
+        "'token-classification', 'multiple-choice', 'encoder' and 'fill-mask'; did you mean 'token-classification'?\n"
         "  where: recipe: task\n"
         "  what to do: see help(distiltune.fine_tune)"
     ),
@@ -145,7 +145,39 @@ CALLS = {
         "  where: argument: learning_rate\n"
         "  what to do: leave it out; of text-classification evaluate takes task, columns, quoting, "
         "no_header, encoding, max_rejected_share, validation_examples, sample_seed, max_length, stride, "
-        "long_texts, label_names, label_separator, evaluation_tokens, device, threads"
+        "long_texts, label_names, label_separator, evaluation_tokens, device, precision, threads"
+    ),
+    'embed(["a"], 3)': (
+        "model is 3 (of the type int), neither a string nor a path.\n"
+        "  where: argument: model\n"
+        "  what to do: give a path or a name"
+    ),
+    'embed(["a"], "starter", "v.txt")': (
+        "Vectors are written as an array or a table.\n"
+        "  where: output= v.txt\n"
+        "  what to do: name a file in .npy or .parquet"
+    ),
+    'adapt(["a"], output=None)': (
+        "output is None, neither a string nor a path.\n  where: argument: output\n  what to do: give a path or a name"
+    ),
+    'adapt(["a"], output="o", mask_share=2)': (
+        "mask_share is 2: input should be less than 1\n"
+        "  where: recipe: mask_share\n"
+        "  what to do: give a value above 0.0 and below 1.0"
+    ),
+    'label(["a"], "mine.jsonl", labelling=3)': (
+        "labelling is 3 (of the type int), no Labelling.\n"
+        "  where: argument: labelling\n"
+        "  what to do: give a Labelling, or leave it out"
+    ),
+    'Labelling(order="none")': ("order is 'none'.\n  where: order=\n  what to do: give one of doubt, random, file"),
+    "Folder(None)": (
+        "documents is None, neither a string nor a path.\n"
+        "  where: argument: documents\n"
+        "  what to do: give a path or a name"
+    ),
+    'Folder(".", search="some")': (
+        "There is no search 'some'.\n  where: search=\n  what to do: give one of auto, all, words, vectors, both"
     ),
     "predict(MODEL, ROWS, None)": (
         "predictions is None, neither a string nor a path.\n"
@@ -174,7 +206,7 @@ CALLS = {
     'convert(MODEL, "o", dtype="int3")': (
         "convert takes no argument 'dtype'.\n"
         "  where: convert: dtype=\n"
-        "  what to do: it takes model, output, overwrite; help(distiltune.convert) lists them"
+        "  what to do: it takes model, output, overwrite, sentence_transformers; help(distiltune.convert) lists them"
     ),
     'export_onnx(MODEL, "o", questions="all")': (
         "questions is 'all' (of the type str), no whole number.\n"
@@ -256,9 +288,9 @@ CALLS = {
         "distiltune.fine_tune(model=MODEL)"
     ),
     'Answerer("starter-qa", precision="int3")': (
-        "precision is 'int3': input should be 'auto', 'float32', 'tf32', 'bfloat16' or 'float16'\n"
+        "precision is 'int3': input should be 'auto', 'float32', 'tf32', 'bfloat16', 'float16' or 'int8'\n"
         "  where: argument: precision\n"
-        "  what to do: give 'auto', 'float32', 'tf32', 'bfloat16' or 'float16'"
+        "  what to do: give 'auto', 'float32', 'tf32', 'bfloat16', 'float16' or 'int8'"
     ),
     'Answerer("starter-qa", precision=None)': (
         "precision is None, no string.\n  where: argument: precision\n  what to do: give a string, or leave it out"

@@ -19,6 +19,7 @@ from distiltune.export.onnx import Exported
 from distiltune.export.push import Pushed
 from distiltune.model.convert import Converted
 from distiltune.python.wording import FUNCTIONS
+from distiltune.runs.embed import Embedded
 from distiltune.runs.evaluate import Evaluated
 from distiltune.runs.fine_tune import FineTuned
 from distiltune.studies.compare import RunComparison
@@ -49,13 +50,14 @@ FUNCTIONS_IN_ORDER = ("fine_tune", "resume", *_OTHERS, "pipeline")
 CLASSES = (
     *("Answerer", "TextClassifier", "EntityMarker", "ChoiceAnswerer"),
     *("DistilBertClassifier", "DistilBertRegressor", "DistilBertTagger"),
-    *("Recipe", "Watcher", "ServingLimits", "DistiltuneError"),
+    *("Folder", "Labelling", "Recipe", "Watcher", "ServingLimits", "DistiltuneError"),
 )
 """The public names, in the order of the page."""
 
 RECORDS: tuple[type, ...] = (
     *(FineTuned, StepReport, EpochReport, CrossValidated, Evaluated, Checked, FoundRate, Search, Trial, RunComparison),
     *(MadeQuestions, Converted, Exported, Pushed, Reply, FoundAnswer, Place, Classified, MarkedEntity, ChosenAnswer),
+    Embedded,
 )
 """What they give."""
 

@@ -105,6 +105,11 @@ def _documents(
     documents: Sequence[str], text: str | None, encoding: str, passages: int, how: Searching
 ) -> str | dict[str, str] | Folder:
     """The text or the documents to ask about, or the folder to search in."""
+    from distiltune.system.names import as_name
+
+    if text is not None and documents:
+        raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
+    documents = [as_name(name, "--document") for name in documents]
     how.check(documents, passages)
     if how.is_wanted(documents, passages):
         return how.open(documents, encoding)
@@ -175,8 +180,6 @@ def _read_questions(path: Path | None, encoding: str) -> list[str]:
 def _read_documents(names: Sequence[str], text: str | None, encoding: str) -> str | dict[str, str]:
     """The text given, or each document by its path."""
     if text is not None:
-        if names:
-            raise RecipeError("--document and --text exclude each other.", fix="give one of the two")
         if not text.strip():
             raise DataError("There is no text in it to look in.", where="--text", fix=_GIVE_A_TEXT)
         return text
@@ -185,11 +188,10 @@ def _read_documents(names: Sequence[str], text: str | None, encoding: str) -> st
             raise RecipeError("There is no text to look in.", fix=_GIVE_A_TEXT)
         names = ["-"]
     from distiltune.report.console import working
-    from distiltune.system.names import as_name
     from distiltune.tasks.document_files import find_documents, read_documents, said_of
 
     console = error_console()
-    found = find_documents([as_name(name, "--document") for name in names])
+    found = find_documents(names)
     with working(console):
         read = read_documents(found.files, encoding)
     for note in found.notes:

@@ -18,7 +18,7 @@ from distiltune.recipe.for_use import FOR_LABELLING, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.settings.engine import AUTO
 from distiltune.system.lock import RunLock
-from distiltune.system.names import as_path
+from distiltune.system.names import as_names, as_path
 
 if TYPE_CHECKING:
     from distiltune.labelling.offered import LabelTask
@@ -58,7 +58,8 @@ class Labelling:
         for name, value, least in (("first", self.first, 1), ("retrain-every", self.retrain_every, 0)):
             if value < least:
                 raise RecipeError(f"{name} is {value}.", where=f"--{name}", fix=f"give {least} or more")
-        if unusable := [label for label in self.labels if not label.strip() or len(label) > 200]:
+        labels = as_names(self.labels, "labels", "argument: labels")
+        if unusable := [label for label in labels if not label.strip() or len(label) > 200]:
             raise RecipeError(f"{unusable[0]!r} cannot be a label.", where="--labels", fix="give 1 to 200 signs")
 
 

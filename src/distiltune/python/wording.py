@@ -22,7 +22,7 @@ FUNCTIONS: Final = {
         name: name
         for name in (
             *("evaluate", "predict", "check", "tune", "compare", "distill", "adapt", "convert", "push", "serve"),
-            "label",
+            *("embed", "label"),
         )
     },
     "find-lr": "find_lr",

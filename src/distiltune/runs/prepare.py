@@ -147,9 +147,7 @@ def prepare(
     began = time.perf_counter()
     check_trainable(precision_name or recipe.precision)
     own.check(recipe.metrics, recipe.loss)
-    _check_fold(recipe)
-    _set_machine(recipe, here)
-    recipe = with_task_of_training(recipe)
+    recipe = _on_this_machine(recipe, here)
     spec = TASKS[recipe.task](recipe.with_changes(model=model) if model else recipe)
     opened = spec.open_training(device)
     dropouts = Dropouts(recipe.dropout, recipe.attention_dropout, recipe.head_dropout)
@@ -205,11 +203,13 @@ def _with_others(lesson: Lesson[Any], recipe: Recipe, loaded: LoadedModel, devic
     return lesson
 
 
-def _set_machine(recipe: Recipe, here: Processes) -> None:
-    """Memory, threads and the seed."""
+def _on_this_machine(recipe: Recipe, here: Processes) -> Recipe:
+    """Set memory, threads and the seed; → the recipe with the task of its data."""
+    _check_fold(recipe)
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
+    return with_task_of_training(recipe)
 
 
 def spreads_of(lesson: Lesson[Any]) -> dict[str, Spread]:

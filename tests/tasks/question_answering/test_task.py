@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from distiltune.errors import DataError
+from distiltune.errors import DataError, ModelError
 from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.question_answering.metrics import ScoreKeeper
 from distiltune.tasks.question_answering.question_data import QuestionData
@@ -251,7 +251,8 @@ def test_a_model_keeps_how_it_was_trained_to_read(train_file: str) -> None:
     assert spec_on().open_model(config).temperature == 1.5
     assert training_on(train=(train_file,)).task.temperature is None
     assert spec_on().open_model({}).temperature == 1.0
-    assert spec_on().open_model({"distiltune": {"confidence_temperature": -1}}).temperature == 1.0
+    with pytest.raises(ModelError, match="keeps confidence_temperature = -1, which no training writes"):
+        spec_on().open_model({"distiltune": {"confidence_temperature": -1}})
     used = Recipe(n_best=3).with_stored(config)
     assert {name: getattr(used, name) for name in reading} == reading
     assert used.n_best == 3
@@ -263,7 +264,8 @@ def test_a_model_keeps_how_it_was_trained_to_read(train_file: str) -> None:
     assert (short.task, short.max_length, short.stride, short.max_question_tokens) == ("question-answering", 30, 7, 10)
     other = Recipe(max_length=30).with_stored({"distiltune": {"stride": 7}}, "text-classification")
     assert (other.max_length, other.stride, other.max_question_tokens) == (30, 7, 0)
-    assert Recipe().with_stored({"distiltune": {"max_length": "long"}}) == Recipe()
+    with pytest.raises(ModelError, match="keeps max_length = long, which no training writes"):
+        Recipe().with_stored({"distiltune": {"max_length": "long"}})
 
 
 def test_the_threshold_is_that_of_the_recipe_then_of_the_model() -> None:
@@ -271,5 +273,6 @@ def test_the_threshold_is_that_of_the_recipe_then_of_the_model() -> None:
     assert task_on().null_threshold is None
     assert spec_on().open_model(config).null_threshold == 2.0
     assert spec_on().open_model({}).null_threshold is None
-    assert spec_on().open_model({"null_threshold": "high"}).null_threshold is None
+    with pytest.raises(ModelError, match="keeps null_threshold = high, which no training writes"):
+        spec_on().open_model({"null_threshold": "high"})
     assert spec_on(null_threshold=-1.5).open_model(config).null_threshold == -1.5
