@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from distiltune.distillation.text import PlainTextData, Texts, part_texts, read_texts, text_features
-from distiltune.errors import DataError
+from distiltune.errors import DataError, RecipeError
 from tests.helpers import word_pieces
 
 TOKENIZER = word_pieces([*"abcdefghij"])
@@ -64,6 +64,17 @@ def test_lines_are_texts_and_what_was_read_before_is_listed(tmp_path: Path) -> N
     assert texts.findings.n_rows == 4
     (left_out,) = texts.findings.of("rejected")
     assert left_out.where.endswith("c.txt.gz:2")
+
+
+def test_a_column_of_another_name_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "hotel.csv"
+    file.write_text("review,mood\na b,good\nc,bad\n")
+    assert read_texts((str(file),), columns="text=review").texts == ("a b", "c")
+    with pytest.raises(DataError, match="no text in the column `text`") as caught:
+        read_texts((str(file),))
+    assert caught.value.fix == "its columns are review, mood: --columns text=NAME names the texts'"
+    with pytest.raises(RecipeError, match="no field 'label'"):
+        read_texts((str(file),), columns="label=mood")
 
 
 def test_the_fingerprint_is_of_the_texts() -> None:

@@ -93,8 +93,14 @@ def test_a_directory_without_a_model(tmp_path: Path, no_hub: None) -> None:
 
 
 def test_a_file(directory: Path, no_hub: None) -> None:
-    with pytest.raises(ModelError, match="this is a file"):
+    with pytest.raises(ModelError, match="this is a file") as caught:
         resolve_model(str(directory / "config.json"))
+    assert caught.value.fix == f"give {directory}"
+    alone = directory.parent / "texts.csv"
+    alone.write_text("text")
+    with pytest.raises(ModelError, match="this is a file") as caught:
+        resolve_model(str(alone))
+    assert "give a model directory, a run" in caught.value.fix
 
 
 def test_starter_is_the_packaged_model(

@@ -12,6 +12,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
+from distiltune.data.column_names import parse_columns
 from distiltune.data.feature_set import FeatureSet, no_labels
 from distiltune.data.file_form import FileDecision, FileForm
 from distiltune.data.files import format_suffix, iter_rows
@@ -62,19 +63,28 @@ class PlainTextData:
         return f"text {self.numbers[index]}"
 
 
-def read_texts(sources: Sequence[str], encoding: str = "") -> Texts:
+@dataclass(frozen=True, slots=True)
+class TextColumn:
+    """The columns of plain texts in data files, as ``--columns text=NAME`` maps them."""
+
+    text: str = "text"
+
+
+def read_texts(sources: Sequence[str], encoding: str = "", columns: str = "") -> Texts:
     """Read text files: each line that is not blank is a text; of equal ones the first is kept, the others are listed.
 
     A source is a `.txt` or `.txt.gz` file or a directory of such; or a data file, or rows in memory, with a column
-    ``text``, whose other columns are not looked at.
+    ``text``, or the one that ``columns`` names as ``text=NAME``, whose other columns are not looked at.
 
     Raises:
+        RecipeError: if ``columns`` cannot be read or names anything but the text's.
         DataError: if a source does not exist, cannot be read, or there is no text at all.
 
     """
     findings = RowFindings()
     seen: dict[str, None] = {}
-    for where, text in (each for source in sources for each in _texts_of(source, encoding)):
+    column = parse_columns(TextColumn, columns).text
+    for where, text in (each for source in sources for each in _texts_of(source, encoding, column)):
         findings.count_row()
         if text in seen:
             findings.add(RowFinding("rejected", "duplicate", where, "", "the same text was read before"))
@@ -158,16 +168,21 @@ def _cut(tokens: TokenTable, room: int, stride: int) -> tuple[np.ndarray, np.nda
     return window_of, tokens.offsets[window_of] + within, np.minimum(room, lengths[window_of] - within)
 
 
-def _texts_of(source: str, encoding: str) -> Iterator[tuple[str, str]]:
+def _texts_of(source: str, encoding: str, column: str) -> Iterator[tuple[str, str]]:
     """Where each text stands, and the text; none that are blank."""
     if held_under(source) is not None or format_suffix(source) is not None:
         for row in iter_rows(source, FileForm(encoding=encoding)):
             if isinstance(row, FileDecision):
                 continue
-            text = row.value.get("text") if isinstance(row, Row) else None
+            text = row.value.get(column) if isinstance(row, Row) else None
             if not isinstance(text, str):
-                where = getattr(row, "where", source)
-                raise DataError("The row has no text in the column `text`.", where=where, fix="give each row one")
+                there = [name for name in row.value if isinstance(name, str)] if isinstance(row, Row) else []
+                named = f"its columns are {', '.join(there)}: --columns text=NAME names the texts'"
+                raise DataError(
+                    f"The row has no text in the column `{column}`.",
+                    where=getattr(row, "where", source),
+                    fix=named if there and column not in there else "give each row one",
+                )
             if text.strip():
                 yield row.where, text.strip()
         return

@@ -123,7 +123,7 @@ def resolve_model(name: str | Path) -> Path:
             fix="give a model directory, a run that has finished an epoch, `starter` or `starter-qa`.",
         )
     if path.exists():
-        raise ModelError("A model is a directory, and this is a file.", where=name, fix=f"give {path.parent}")
+        raise ModelError("A model is a directory, and this is a file.", where=name, fix=_instead_of(path))
     packaged = nearly(name, PACKAGED)
     if _looks_like_a_path(name) or packaged:
         raise _no_such_directory(name, path, packaged)
@@ -173,6 +173,13 @@ def model_config(name: str | Path) -> dict[str, Any]:
 def _local_model(path: Path) -> Path | None:
     """The directory itself if it is a model's, its ``model`` if it is a run's, else None."""
     return next((place for place in (path, path / "model") if (place / _CONFIG).is_file()), None)
+
+
+def _instead_of(file: Path) -> str:
+    """What to give in place of a file: the folder that it is in, if that holds a model."""
+    if (file.parent / _CONFIG).is_file():
+        return f"give {file.parent}"
+    return "give a model directory, a run, `starter` or `starter-qa`"
 
 
 def _looks_like_a_path(name: str) -> bool:

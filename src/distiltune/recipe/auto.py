@@ -146,7 +146,8 @@ def fitted(recipe: Recipe, situation: Situation) -> tuple[Recipe, Chosen]:
     """
     epochs = fitting_epochs(situation.task, situation.batches) if "epochs" in recipe.open else recipe.epochs
     n_steps = epochs * situation.steps_per_epoch
-    scored = situation.decisive and situation.n_validation >= ENOUGH_TO_SCORE
+    tells = situation.n_validation >= ENOUGH_TO_SCORE or (situation.task in KEEP_LATEST and situation.has_spread)
+    scored = situation.decisive and tells
     monitor = situation.decisive if scored and "monitor" in recipe.open else recipe.monitor
     by_score = situation.task in KEEP_LATEST and situation.has_spread and monitor == situation.decisive
     wanted: dict[str, Any] = {

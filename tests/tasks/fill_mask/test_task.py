@@ -148,9 +148,10 @@ def test_no_loss_is_made_up_of_it_without_reading(places: dict[str, str]) -> Non
 def test_what_cannot_be_is_refused(places: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no texts"):
         adapt([], model=places["model"], output=tmp_path / "run")
-    with pytest.raises(DataError, match="no text in the column `text`"):
+    with pytest.raises(DataError, match="no text in the column `text`") as caught:
         adapt([{"words": "a b"}], model=places["model"], output=tmp_path / "run")
-    for name, value in (("columns", "text=a"), ("folds", 2), ("lora_rank", 2), ("warm_up_data", "a.txt")):
+    assert 'its columns are words: columns="text=NAME"' in caught.value.fix
+    for name, value in (("quoting", "backslash"), ("folds", 2), ("lora_rank", 2), ("warm_up_data", "a.txt")):
         with pytest.raises(RecipeError, match=name):
             Recipe.build({"task": "fill-mask", name: value})
     with pytest.raises(RecipeError, match="where a fine-tuning starts"):

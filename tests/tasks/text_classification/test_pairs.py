@@ -179,6 +179,7 @@ def test_a_training_with_pairs_and_one_that_was_stopped_among_them(tiny: str, tm
         {"teacher": "starter"},
         {"warm_up_data": "more.csv"},
         {"freeze": "encoder"},
+        {"batch_size": 1},
         {"problem": "multi-label"},
         {"problem": "regression"},
         {"few_labels": "off", "pair_epochs": 3},

@@ -12,7 +12,7 @@ from distiltune.settings.engine import Count, EngineSettings
 Weight = Annotated[float, Field(ge=0.0)]
 
 _WITHOUT_MEANING = (
-    *("columns", "quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
+    *("quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
     *("warm_up_data", "warm_up_order", "warm_up_weight", "warm_up_epochs"),
     *("head_dropout", "temperature", "soft_weight"),
 )

@@ -77,6 +77,7 @@ class TextSettings:
     stride: int
     evaluation_tokens: int
     encoding: str = ""
+    columns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +178,10 @@ class EncoderSpec:
 
         """
         teacher, settings = LoadedTeacher.load(self.teacher, device), self.texts
-        texts = train = read_texts(settings.train, settings.encoding)
+        texts = train = read_texts(settings.train, settings.encoding, settings.columns)
         validation = None
         if settings.validation:
-            validation = read_texts(settings.validation, settings.encoding)
+            validation = read_texts(settings.validation, settings.encoding, settings.columns)
         elif settings.validation_share > 0:
             train, validation = part_texts(texts, settings.validation_share, settings.sample_seed)
         n_sampled = min(len(texts.texts), SAMPLE_TEXTS)
@@ -290,7 +291,7 @@ class EncoderDistillation:
 
     def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> PlainTextData:
         """Read texts and what the teacher says of them."""
-        texts = read_texts(sources, self.spec.texts.encoding)
+        texts = read_texts(sources, self.spec.texts.encoding, self.spec.texts.columns)
         return self.teacher.with_states(texts, tokenizer, self.heights.teacher, self.spec.texts)
 
     def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
@@ -426,6 +427,7 @@ def from_settings(settings: EncoderSettings) -> EncoderSpec:
             stride=settings.stride,
             evaluation_tokens=settings.evaluation_tokens,
             encoding=settings.encoding,
+            columns=settings.columns,
         ),
         weights=Weights(settings.hidden_weight, settings.relation_weight, settings.relation_heads),
     )

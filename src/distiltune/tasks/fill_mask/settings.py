@@ -10,7 +10,7 @@ from pydantic import Field
 from distiltune.settings.engine import EngineSettings
 
 WITHOUT_MEANING: Final = (
-    *("columns", "quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
+    *("quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
     *("warm_up_data", "warm_up_order", "warm_up_weight", "warm_up_epochs"),
     *("folds", "fold", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "freeze", "head_dropout"),
     *("teacher", "temperature", "soft_weight", "loss", "metrics", "monitor_better"),

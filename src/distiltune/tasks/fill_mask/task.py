@@ -57,6 +57,7 @@ class FillMaskSpec:
     validation_share: float
     sample_seed: int
     encoding: str
+    columns: str
     max_length: int
     stride: int
     mask_share: float
@@ -66,13 +67,14 @@ class FillMaskSpec:
         """Read the texts.
 
         Raises:
+            RecipeError: if ``columns`` names anything but the text.
             DataError: if a text cannot be read, or there is only one and some are to be set aside.
 
         """
-        texts = train = read_texts(self.train, self.encoding)
+        texts = train = read_texts(self.train, self.encoding, self.columns)
         validation = None
         if self.validation:
-            validation = read_texts(self.validation, self.encoding)
+            validation = read_texts(self.validation, self.encoding, self.columns)
         elif self.validation_share > 0:
             train, validation = part_texts(texts, self.validation_share, self.sample_seed)
         return FillMaskTraining(self, train, validation, device)
@@ -250,6 +252,7 @@ def from_settings(settings: FillMaskSettings) -> FillMaskSpec:
         validation_share=settings.validation_share,
         sample_seed=settings.sample_seed,
         encoding=settings.encoding,
+        columns=settings.columns,
         max_length=settings.max_length,
         stride=settings.stride,
         mask_share=settings.mask_share,

@@ -69,12 +69,14 @@ def check(settings: TextClassificationSettings) -> None:
     check_labels(settings.problem, settings.class_weights, settings.label_smoothing)
     if settings.few_labels == "off":
         if settings.pair_epochs != type(settings).model_fields["pair_epochs"].default:
-            raise ValueError("pair_epochs is of pairs, and few_labels is 'off'")
+            raise ValueError("pair_epochs is of pairs, and few_labels is 'off': give few_labels 'pairs' too")
         return
     check_pairs(settings.problem)
     for name in ("teacher", "loss", "warm_up_data"):
         if getattr(settings, name):
             raise ValueError(f"{name} and few_labels 'pairs' exclude each other")
+    if settings.batch_size < 2:
+        raise ValueError("few_labels 'pairs' and batch_size 1 exclude each other: a pair is of two texts of a batch")
     if settings.freeze == "encoder":
         raise ValueError("freeze 'encoder' and few_labels 'pairs' exclude each other: pairs teach the encoder")
 
