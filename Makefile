@@ -48,9 +48,9 @@ setup: $(VENV)/.user  ## set up .venv for use: commands, Python, the page and it
 
 setup-dev: $(VENV)/.dev  ## set up .venv for development
 
-quickstart: setup  ## fine-tune the starter model on the starter data and ask it about a text that it has not seen
-	@echo "1. Fine-tune: the starter model on the 416 questions of the starter data (no network needed)"
-	$(BIN)/distiltune train --train starter --model starter --output $(RUN) --overwrite
+quickstart: setup  ## fine-tune a packaged model on the starter data and ask it about a text that it has not seen
+	@echo "1. Fine-tune on the 416 questions of the starter data (no network needed)"
+	$(BIN)/distiltune train --train starter --output $(RUN) --overwrite
 	@echo
 	@echo "2. Ask it about a passage that it has not seen"
 	$(BIN)/distiltune ask --model $(RUN) --document docs/examples/stannick-bells.txt \
@@ -58,10 +58,10 @@ quickstart: setup  ## fine-tune the starter model on the starter data and ask it
 		"In what year was the foundry's heaviest bell made?"
 	@echo
 	@echo "The report of the run, with its curves: $(RUN)/report.html"
-	@echo "Next: a model that has seen far more questions, on your own text"
+	@echo "Next: the packaged model as it is, on your own text"
 	@echo "  $(BIN)/distiltune ask --model starter-qa --document YOURS.txt \"A question?\""
 	@echo "and your own questions, in CSV or SQuAD form (docs/data.md):"
-	@echo "  $(BIN)/distiltune train --train mine.csv --model starter --output runs/mine"
+	@echo "  $(BIN)/distiltune train --train mine.csv --output runs/mine"
 
 lint: setup-dev  ## ruff and strict mypy
 	$(BIN)/ruff check .

@@ -9,9 +9,10 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-from distiltune.report.curves import describe_curves, draw_curves, step_curve
+from distiltune.report.curves import _figure, describe_curves, draw_curves, step_curve
 from distiltune.report.run_summary import RunSummary
 from distiltune.training.loop import StepReport
+from distiltune.training.objective import TableColumn
 from distiltune.training.plan import StepPlan
 
 from .a_run import COLUMNS, a_run
@@ -45,6 +46,18 @@ def test_every_run_can_be_drawn(name: str, tmp_path: Path) -> None:
     draw_curves(RUNS[name], tmp_path / "curves.svg", tmp_path / "curves.png")
     assert "<svg" in (tmp_path / "curves.svg").read_text(encoding="utf-8")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_shares_have_an_axis_beside_that_of_percentages() -> None:
+    """On one axis to 70 accuracies of 0.4 and 0.6 both lie at 0."""
+    run = a_run(2)
+    epochs = tuple(replace(report, validation={**report.validation, "f1": 68.2}) for report in run.epochs)
+    columns = (*COLUMNS, TableColumn("Validation F1", "validation", "f1"))
+    loss, shares, percentages, _rate = _figure(replace(run, epochs=epochs, columns=columns)).axes
+    assert shares.get_ylim()[1] < 2
+    assert percentages.get_ylim()[1] > 60
+    assert len(_figure(run).axes) == 3
+    assert "Loss" in loss.get_ylabel()
 
 
 def test_the_same_run_gives_the_same_bytes_whatever_the_user_has_set(tmp_path: Path) -> None:

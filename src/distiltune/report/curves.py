@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import cycle, groupby, pairwise
 from pathlib import Path
 from statistics import median_low
@@ -99,8 +100,7 @@ def describe_curves(summary: RunSummary) -> str:
 def _figure(summary: RunSummary) -> Figure:
     others = [column for column in summary.columns if column.metric != _LOSS]
     draw: list[tuple[float, Callable[[Axes], None]]] = [(3.1, lambda axes: _draw_loss(axes, summary))]
-    if others:
-        draw.append((3.1, lambda axes: _draw_shares(axes, summary, others)))
+    draw += [(3.1, partial(_draw_others, summary=summary, columns=columns)) for columns in _by_scale(summary, others)]
     draw.append((1.15, lambda axes: _draw_learning_rate(axes, summary)))
 
     heights = [height for height, _ in draw]
@@ -135,7 +135,19 @@ def _draw_loss(axes: Axes, summary: RunSummary) -> None:
     _legend_above(axes, handles, n_columns=3)
 
 
-def _draw_shares(axes: Axes, summary: RunSummary, columns: Sequence[TableColumn]) -> None:
+def _by_scale(summary: RunSummary, columns: Sequence[TableColumn]) -> list[list[TableColumn]]:
+    """The columns of shares, and those of metrics that go beyond 1, as percentages do: on one axis no share is seen."""
+    beyond = {
+        column.metric
+        for column in columns
+        for report in summary.epochs
+        if (_finite(_metrics(report, column.of).get(column.metric)) or 0.0) > 1.0
+    }
+    parts = ([each for each in columns if (each.metric in beyond) == is_beyond] for is_beyond in (False, True))
+    return [part for part in parts if part]
+
+
+def _draw_others(axes: Axes, summary: RunSummary, columns: Sequence[TableColumn]) -> None:
     """Every other metric of the table: a look for each, training as level lines, validation as marks."""
     metrics = list(dict.fromkeys(column.metric for column in columns))
     handles: list[Line2D] = []
