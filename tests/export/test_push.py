@@ -122,7 +122,7 @@ def test_a_directory_that_is_not_whole_is_refused(hub: HubStandIn, model: Path) 
     (model / "tokenizer.json").unlink()
     with pytest.raises(ModelError, match=r"no tokenizer\.json, no model\.safetensors"):
         push(model, "me/people")
-    with pytest.raises(ModelError, match="no model"):
+    with pytest.raises(ModelError, match="no such model"):
         push("no/such/directory", "me/people")
     assert hub.requests == []
 

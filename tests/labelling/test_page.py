@@ -306,6 +306,7 @@ def test_data_are_reviewed(tmp_path: Path, context: BrowserContext) -> None:
 
 def test_html_in_texts_is_text(texts: tuple[Page, Labelled]) -> None:
     page, _ = texts
+    at_text(page, "paid Ada")
     press(page, "PageDown")
     at_text(page, "leaks <b>again</b> & again")
     assert page.locator("#reading b").count() == 0
