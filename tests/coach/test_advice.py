@@ -519,3 +519,10 @@ def test_too_few_examples_come_before_what_they_seem_to_show(n_validation: int, 
     small = {"n": float(n_validation), "score": 20.0, "score_margin": 12.0}
     case = evidence((3.9, 2.9, 2.1), (3.44, 3.52, 4.1), facts={"n_validation": n_validation}, answers=small)
     assert severe(advise(case))[0] == first
+
+
+def test_a_run_that_has_learned_everything_did_not_end_too_soon() -> None:
+    """Its losses still halve, of next to nothing."""
+    losses = (1.0, 0.4, 0.2), (0.9, 0.3, 0.02)
+    assert [each.sickness for each in advise(evidence(*losses, facts={"blind_loss": 2.0}))] == []
+    assert [each.sickness for each in advise(evidence(*losses, facts={"blind_loss": 0.3}))] == ["underfitting"]

@@ -37,6 +37,8 @@ MUCH_LEFT = 0.1
 """A fall of the validation loss in the last epoch, as a share, that means the run was broken off."""
 NO_GAP = 0.9
 """A training loss above this share of the validation loss, which has no dropout, leaves nothing learned by heart."""
+NOTHING_LEFT = 0.05
+"""Share of the blind loss below which all is learned that there is."""
 HALF_LEFT, MOST_LEFT = 0.5, 0.7
 """Shares of the blind loss that are left in a run which a better rate would bring further."""
 
@@ -245,6 +247,8 @@ def underfitting(evidence: Evidence) -> Iterable[Advice]:
     is_short = evidence.n_steps < FEW_STEPS and _loss_left(evidence) > HALF_LEFT
     if turn is None or turn.best_epoch != len(validation) - 1 or not (falling or is_short):
         return
+    if 0 < _loss_left(evidence) < NOTHING_LEFT:
+        return  # a loss that small goes on falling, and nothing is gained by it
     n = evidence.facts.planned_epochs or len(validation)
     much = is_short or (turn.last_gain >= MUCH_LEFT and train[-1] > validation[-1])
     more = _more_epochs(evidence, n) if much else n + max(1, n // 2)
