@@ -63,6 +63,31 @@ def test_two_windows_get_different_texts(tmp_path: Path) -> None:
     assert desk.next("one", besides=str(one)) not in (one, other)
 
 
+def test_what_other_windows_have_open_is_counted_and_given_back(tmp_path: Path) -> None:
+    desk = desk_of(["a b", "c d"], tmp_path)
+    first, second = desk.items
+    assert (desk.next("one"), desk.next("other"), desk.next("third")) == (first, second, None)
+    assert (desk.held_by_others("third"), desk.held_by_others("one")) == (2, 1)
+    desk.save(first, "0", Said({"start": 0, "end": 1}), "one")
+    assert desk.held_by_others("third") == 1, "of what is labelled nobody needs to be told"
+    desk.hold("other", "")
+    assert (desk.held_by_others("third"), desk.next("third")) == (0, second)
+    desk.hold("one", second)
+    assert desk.held_by_others("one") == 1, "what another has stays with it"
+    with pytest.raises(DataError, match="no such text"):
+        desk.hold("one", "nothing")
+
+
+def test_a_text_that_was_chosen_and_one_that_was_taken_back_are_held_too(tmp_path: Path) -> None:
+    desk = desk_of(TEXTS, tmp_path)
+    first, second = list(desk.items)[:2]
+    desk.hold("one", first)
+    assert desk.next("other") == second
+    said = desk.save(first, "0", Said({"start": 0, "end": 4}), "one")
+    desk.save(first, said.revision, Said(), "one")
+    assert desk.next("other") == second
+
+
 def test_all_are_handed_out_and_then_none(tmp_path: Path) -> None:
     desk = desk_of(TEXTS, tmp_path, "doubt")
     seen = []

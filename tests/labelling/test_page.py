@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ pytest.importorskip("fastapi", reason="needs the extra `serve`")
 
 from playwright.sync_api import expect
 
+from distiltune.labelling.curve import Point
+from distiltune.labelling.desk import Said
 from distiltune.labelling.service import LabelSite, Room, label_app
 from distiltune.python.label import Labelling, labelling_room
 from distiltune.serving.gate import Limits
@@ -92,21 +95,21 @@ def with_model(page: Page, here: Labelled, task: str) -> None:
 @pytest.fixture
 def texts(tmp_path: Path, context: BrowserContext) -> Iterator[tuple[Page, Labelled]]:
     with labelling(tmp_path, "text-classification", ("repair", "payment")) as here:
-        for page in opened(context, here.server.url, "texts"):
+        for page in opened(context, here.server.url, "distiltune 0"):
             yield page, here
 
 
 @pytest.fixture
 def entities(tmp_path: Path, context: BrowserContext) -> Iterator[tuple[Page, Labelled]]:
     with labelling(tmp_path, "token-classification", ("person", "place")) as here:
-        for page in opened(context, here.server.url, "texts"):
+        for page in opened(context, here.server.url, "distiltune 0"):
             yield page, here
 
 
 @pytest.fixture
 def questions(tmp_path: Path, context: BrowserContext) -> Iterator[tuple[Page, Labelled]]:
     with labelling(tmp_path, "question-answering") as here:
-        for page in opened(context, here.server.url, "texts"):
+        for page in opened(context, here.server.url, "distiltune 0"):
             yield page, here
 
 
@@ -182,7 +185,7 @@ def test_two_windows_get_two_texts_and_a_conflict_is_told(
 ) -> None:
     page, here = texts
     at_text(page, "paid Ada")
-    for other in opened(context, here.server.url, "texts"):
+    for other in opened(context, here.server.url, "distiltune 0"):
         at_text(other, "boiler")
         press(other, "PageUp")
         at_text(other, "paid Ada")
@@ -192,6 +195,7 @@ def test_two_windows_get_two_texts_and_a_conflict_is_told(
         expect(page.locator("#problem")).to_contain_text("it now says: repair")
         assert here.rows()[0]["label"] == "repair"
         press(page, "Enter")
+        expect(page.locator("#announcement")).to_contain_text("Saved.")
         expect(page.locator("#problem")).to_be_empty()
         assert [row["label"] for row in here.rows()] == ["payment"]
 
@@ -203,6 +207,74 @@ def test_the_place_is_kept_when_the_page_is_opened_again(texts: tuple[Page, Labe
     at_text(page, "Letter 1")
     page.reload()
     at_text(page, "Letter 1")
+
+
+@pytest.mark.parametrize("task", ["text-classification", "token-classification", "question-answering"])
+def test_a_page_that_is_opened_when_all_is_done_says_so(tmp_path: Path, context: BrowserContext, task: str) -> None:
+    with labelling(tmp_path, task, (), LETTERS[:2]) as here:
+        for key in here.room.desk.items:
+            here.room.desk.save(key, "0", Said(None, "skipped"))
+        for page in opened(context, here.server.url, "distiltune 0"):
+            expect(page.locator("#status")).to_have_text(
+                "All texts are labelled, skipped or kept as unsure. Any of them can be opened from the list."
+            )
+            at_text(page, "paid Ada")
+            expect(page.locator("#task-part")).not_to_be_empty()
+            expect(page.locator("#problem")).to_be_empty()
+            page.evaluate("doing(() => null.nothing)")
+            expect(page.locator("#problem")).not_to_be_empty()
+            expect(page.locator("#problem")).not_to_contain_text("cannot be reached")
+
+
+def test_texts_that_other_windows_have_open_are_told_and_come_back(tmp_path: Path, context: BrowserContext) -> None:
+    with labelling(tmp_path, "text-classification", ("repair",), LETTERS[:2]) as here:
+        first, _ = here.room.desk.items
+        assert here.room.desk.next("another") == first
+        for page in opened(context, here.server.url, "distiltune 0"):
+            at_text(page, "boiler")
+            press(page, "1", "Enter")
+            expect(page.locator("#status")).to_contain_text(
+                "All texts but 1 are labelled, skipped or kept as unsure; the other one is open in another window."
+            )
+            expect(page.locator("#announcement")).to_have_text("Saved.")
+            page.goto(here.server.url)
+            expect(page.locator("#status")).to_contain_text("the other one is open in another window")
+            at_text(page, "boiler")
+            here.room.desk.hold("another", "")
+            press(page, "Enter")
+            at_text(page, "paid Ada")
+            assert here.room.desk.held_by_others("another") == 1
+            page.goto("about:blank")  # a window that is closed gives its text back
+            until = time.monotonic() + 20
+            while here.room.desk.held_by_others("another"):
+                assert time.monotonic() < until
+                time.sleep(0.01)
+
+
+def test_a_text_that_is_chosen_from_the_list_has_the_keys(texts: tuple[Page, Labelled]) -> None:
+    page, here = texts
+    at_text(page, "paid Ada")
+    expect(page.locator("#model")).not_to_contain_text("texts")  # how far it is stands in the line above alone
+    page.locator("#list-part summary").click()
+    page.locator("#list button").nth(1).focus()
+    press(page, "Enter")
+    at_text(page, "boiler")
+    expect(page.locator("#reading")).to_be_focused()
+    press(page, "ArrowRight")
+    expect(page.locator("#reading .at")).to_have_text("The")
+    press(page, "1", "Enter")
+    at_text(page, "paid Ada")
+    assert [row["text"] for row in here.rows()] == [LETTERS[1]]
+
+
+def test_a_score_from_few_examples_is_told_and_not_drawn(texts: tuple[Page, Labelled]) -> None:
+    page, here = texts
+    here.room.retraining.points.append(Point(8, 2, "accuracy", 50.0, 9.0, 91.0))
+    expect(page.locator("#advice")).to_contain_text("so few tell nothing")
+    expect(page.locator("#curve")).to_be_hidden()
+    here.room.retraining.points.append(Point(40, 10, "accuracy", 60.0, 31.0, 83.0))
+    expect(page.locator("#curve-title")).to_contain_text("on 10 examples")
+    expect(page.locator("#curve-picture circle")).to_have_count(1)
 
 
 def test_entities_by_keyboard_alone(entities: tuple[Page, Labelled]) -> None:
@@ -279,6 +351,24 @@ def test_questions_by_keyboard_alone(questions: tuple[Page, Labelled]) -> None:
     assert len({row["id"] for row in rows}) == 3
 
 
+def test_a_suggestion_that_comes_while_a_question_is_typed_leaves_it(questions: tuple[Page, Labelled]) -> None:
+    page, here = questions
+    at_text(page, "Ada Byron")
+    expect(page.locator("#question")).to_be_focused()
+    with_model(page, here, "question-answering")
+    page.keyboard.type("Who paid?")
+    press(page, "Enter", "n")
+    page.keyboard.type("Wh")
+    page.evaluate("suggest('Who paid?')")  # the answer to which shows everything anew
+    expect(page.locator("#question")).to_have_value("Wh")
+    page.keyboard.type("y?")
+    press(page, "Enter", "0")
+    press(page, "z", "z")  # back to before it was typed: the field follows
+    expect(page.locator("#question")).to_have_value("")
+    press(page, "r", "r")
+    expect(page.locator("#question")).to_have_value("Why?")
+
+
 def test_an_unanswered_question_is_not_saved(questions: tuple[Page, Labelled]) -> None:
     page, here = questions
     at_text(page, "Ada Byron")
@@ -296,7 +386,7 @@ def test_data_are_reviewed(tmp_path: Path, context: BrowserContext) -> None:
         answers = {"text": ["Lima"], "answer_start": [text.index("Lima")]}
         rows.append({"id": f"q{i}", "question": f"Where, {i}?", "context": text, "answers": answers})
     with labelling(tmp_path, "question-answering", (), rows) as here:
-        for page in opened(context, here.server.url, "texts"):
+        for page in opened(context, here.server.url, "distiltune 0"):
             expect(page.locator("#prompt")).to_have_text("Where, 0?")
             expect(page.locator("#answer-part")).to_contain_text("The answer: Lima")
             press(page, "Enter", "0", "Enter")

@@ -38,7 +38,7 @@ def retraining_of(desk: Desk, folder: Path, every: int, arguments: Sequence[str]
         (run / "model").mkdir(parents=True)
         return arguments
 
-    how = How(every, made, lambda run: RunScore("F1", 60.0, 50.0, 70.0, 9), lambda run: run / "model")
+    how = How(every, made, lambda run: RunScore("F1", 60.0, 50.0, 70.0, 10), lambda run: run / "model")
     return Retraining(desk, folder, how, lambda model, n: models.append(model)), models
 
 

@@ -78,6 +78,15 @@ def test_a_second_window_is_told_and_overwrites_nothing(client: TestClient) -> N
     assert client.get(path).json()["answer"] == {"start": 0, "end": 3}
 
 
+def test_a_window_is_told_what_others_have_open_and_gives_its_own_back(client: TestClient) -> None:
+    for i in range(len(TEXTS)):
+        assert client.post("/api/next", json={"window": f"w{i}"}).json()["held"] == i
+    assert client.post("/api/next", json={"window": "late"}).json() == {"key": None, "held": len(TEXTS)}
+    assert client.post("/api/hold", json={"window": "w3"}).status_code == 204
+    assert client.post("/api/next", json={"window": "late"}).json()["key"] is not None
+    assert client.post("/api/hold", json={"window": "w4", "key": "nothing"}).status_code == 422
+
+
 def test_without_a_model_there_is_no_suggestion_and_with_one_there_is(client: TestClient, room: Room) -> None:
     item = first(client)
     path = f"/api/items/{item['key']}/suggestion"
@@ -122,7 +131,7 @@ def test_other_sites_write_nothing(client: TestClient, room: Room, headers: dict
     item = next(iter(room.desk.items))
     body = b'{"revision": "0", "answer": {"start": 0, "end": 1}}'
     given = {"content-type": "application/json", **headers}
-    for path in (f"/api/items/{item}", "/api/labels", "/api/training", "/api/next"):
+    for path in (f"/api/items/{item}", "/api/labels", "/api/training", "/api/next", "/api/hold"):
         assert client.post(path, content=body, headers=given).status_code == status
     assert room.desk.counts().labelled == 0
     assert room.desk.kept.path.read_bytes() == b""

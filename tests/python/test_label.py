@@ -28,10 +28,7 @@ def letters(tmp_path: Path) -> Path:
 def test_a_folder_is_labelled_and_gone_on_with(letters: Path, tmp_path: Path) -> None:
     output = tmp_path / "mine.jsonl"
     with labelling_room([str(letters)], output, HOW, SETTINGS) as room:
-        assert room.notes[-2:] == (
-            f"5 texts, 0 of them labelled in {output}",
-            "left out, as they stand there before: 1 texts",
-        )
+        assert room.notes == ("left out, as they stand there before: 1 texts",), "no count that the page outdates"
         key = room.desk.next("w")
         assert key is not None
         room.desk.save(key, "0", Said({"labels": ["repair"]}))

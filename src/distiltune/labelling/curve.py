@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 
 FEWEST_TO_SAY: Final = 3
+FEWEST_TO_MEASURE: Final = 10
+"""Examples measured on below which a score tells nothing."""
 _FEW_TO_MEASURE: Final = 20
 
 
@@ -34,6 +36,11 @@ class Point:
     high: float
 
 
+def telling(points: Sequence[Point]) -> list[Point]:
+    """The trainings whose scores tell something."""
+    return [each for each in points if each.n_validation >= FEWEST_TO_MEASURE]
+
+
 def advice(points: Sequence[Point]) -> str:
     """Whether more labels would help, in a sentence or two; from a power law through the errors of three or more.
 
@@ -43,6 +50,12 @@ def advice(points: Sequence[Point]) -> str:
     if not points:
         return ""
     last = points[-1]
+    if last.n_validation < FEWEST_TO_MEASURE:
+        return (
+            f"That cannot be said yet: the last training was measured on {last.n_validation} of the examples kept for "
+            f"validation, and so few tell nothing. Its score is not drawn; scores are from {FEWEST_TO_MEASURE} on."
+        )
+    points = telling(points)
     if len(points) < FEWEST_TO_SAY:
         left = FEWEST_TO_SAY - len(points)
         return f"Whether more labels would help can be said after {left} more training{'s' * (left > 1)}."

@@ -172,18 +172,12 @@ class Desk:
             else:
                 self._said[key] = said
             self._learn_labels(said.answer)
-            self._leases.pop(key, None)
             return said
 
     def next(self, window: str, besides: str = "") -> str | None:
         """The key of the item to label next; None if all are. No two windows get the same for some minutes."""
         with self._lock:
-            now = time.monotonic()
-            self._leases = {
-                key: (who, since)
-                for key, (who, since) in self._leases.items()
-                if now - since < _LEASE_S and who != window
-            }
+            self._give_back(window)
             there = {
                 key: item
                 for key, item in self.items.items()
@@ -194,8 +188,38 @@ class Desk:
             n_done, n_validation = self._n_done()
             key = self.choice.next(there, n_done, n_validation)
             if key is not None:
-                self._leases[key] = (window, now)
+                self._leases[key] = (window, time.monotonic())
             return key
+
+    def hold(self, window: str, key: str) -> None:
+        """Let a window have this item open, and no other; with an empty key none, as when it is closed.
+
+        What another window has stays with that one.
+
+        Raises:
+            DataError: if there is no such item.
+
+        """
+        with self._lock:
+            self._give_back(window)
+            if key:
+                self._leases.setdefault(self.item(key).key, (window, time.monotonic()))
+
+    def held_by_others(self, window: str) -> int:
+        """Of how many items nothing stands that other windows have open."""
+        with self._lock:
+            now = time.monotonic()
+            return sum(
+                who != window and now - since < _LEASE_S and key not in self._said
+                for key, (who, since) in self._leases.items()
+            )
+
+    def _give_back(self, window: str) -> None:
+        """Forget what that window has open, and what others have had for too long."""
+        now = time.monotonic()
+        self._leases = {
+            key: (who, since) for key, (who, since) in self._leases.items() if now - since < _LEASE_S and who != window
+        }
 
     def beside(self, key: str, step: int) -> str | None:
         """The key of the item before or after that one, in reading order."""

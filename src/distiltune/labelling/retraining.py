@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from distiltune.labelling.curve import Point, advice
+from distiltune.labelling.curve import Point, advice, telling
 from distiltune.labelling.desk import Desk
 from distiltune.labelling.offered import Row
 from distiltune.serving.corrections import append_lines
@@ -129,7 +129,7 @@ class Retraining:
             "next_in": max(0, self.how.every - (counts.labelled - self._begun_with)) if self.how.every else 0,
             "steps_done": done,
             "steps": of,
-            "points": [asdict(each) for each in self.points],
+            "points": [asdict(each) for each in telling(self.points)],
             "advice": advice(self.points),
         }
 

@@ -58,9 +58,19 @@ class NextIn(BaseModel):
 
 
 class NextOut(BaseModel):
-    """The key of the text to label next; null: all are."""
+    """The key of the text to label next; null: all are, besides those that other windows have open."""
 
     key: str | None
+    held: Annotated[int, Field(description="How many texts without an answer other windows have open.")]
+
+
+class HoldIn(BaseModel):
+    """Which text a window has open; an empty key: none, it is closed."""
+
+    model_config = _STRICT
+
+    window: Window
+    key: Annotated[str, Field(max_length=64)] = ""
 
 
 class SuggestionIn(BaseModel):
@@ -166,7 +176,17 @@ def _add_reading(router: APIRouter, room: Room) -> None:
 
     @router.post("/next", summary="The text to label next", responses=PROBLEMS, dependencies=[Depends(json_only)])
     def next_item(asked: NextIn) -> NextOut:
-        return NextOut(key=desk.next(asked.window, asked.besides))
+        return NextOut(key=desk.next(asked.window, asked.besides), held=desk.held_by_others(asked.window))
+
+    @router.post(
+        "/hold",
+        summary="Have a text open, so that no other window gets it next, or give it back",
+        status_code=204,
+        responses=PROBLEMS,
+        dependencies=[Depends(json_only)],
+    )
+    def hold(asked: HoldIn) -> None:
+        desk.hold(asked.window, asked.key)
 
     @router.get("/items", summary="Texts in reading order, and what stands of each")
     def items(first: Annotated[int, Field(ge=0)] = 0, n: Annotated[int, Field(ge=1, le=MOST_LISTED)] = 50) -> Response:

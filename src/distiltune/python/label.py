@@ -21,6 +21,7 @@ from distiltune.system.lock import RunLock
 from distiltune.system.names import as_names, as_path
 
 if TYPE_CHECKING:
+    from distiltune.labelling.desk import Desk
     from distiltune.labelling.offered import LabelTask
     from distiltune.labelling.retraining import How, RunScore
     from distiltune.labelling.service import Room
@@ -122,7 +123,7 @@ def label_until_stopped(
         access=Access(served_names(HOST, ())),
     )
     with labelling_room(sources, output, labelling, settings) as room:
-        for note in room.notes:
+        for note in (_begun(room.desk), *room.notes):
             on_note(note)
         site = LabelSite(label_app(room), limits)
         run(site, (HOST, port), lambda url: on_note(f"label at {url} (stop with Ctrl-C)"))
@@ -233,9 +234,14 @@ def furnished(task: LabelTask, output: Path, folder: Path, labelling: Labelling,
     return Room(desk, thinking, retraining, (*task.texts.notes, *_notes(desk, n_repeated)))
 
 
-def _notes(desk: Any, n_repeated: int) -> list[str]:
+def _begun(desk: Desk) -> str:
+    """How far it is at the start: for the terminal, as the page counts on."""
     counts = desk.counts()
-    notes = [f"{counts.items:,} texts, {counts.labelled:,} of them labelled in {desk.kept.path}"]
+    return f"{counts.items:,} texts, {counts.labelled:,} of them labelled in {desk.kept.path}"
+
+
+def _notes(desk: Desk, n_repeated: int) -> list[str]:
+    notes = []
     if n_repeated:
         notes.append(f"left out, as they stand there before: {n_repeated:,} texts")
     if desk.kept.n_cut:

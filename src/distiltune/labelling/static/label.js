@@ -16,16 +16,24 @@ let model = null;
 let listedFrom = 0;
 
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
+const reach = async (path, options) => {
+  try {
+    return await call(path, options);
+  } catch {
+    throw new Error(UNREACHABLE); // and nothing else is called so
+  }
+};
 const get = async (path) => {
-  const response = await call(path);
+  const response = await reach(path);
   if (!response.ok) throw new Error(await problemOf(response));
   return response.json();
 };
-const post = async (path, body, signal) => {
-  const response = await postJson(path, JSON.stringify(body), signal);
+const post = async (path, body, options = {}) => {
+  const response = await reach(path, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" }, ...options });
   if (!response.ok) throw Object.assign(new Error(await problemOf(response)), { status: response.status });
-  return response.json();
+  return response.status === 204 ? null : response.json();
 };
+const hold = (key, options) => post("api/hold", { window: WINDOW, key }, options);
 
 /** Do something that needs the server, one at a time; what goes wrong is told. */
 async function doing(work) {
@@ -35,7 +43,7 @@ async function doing(work) {
   try {
     return await work();
   } catch (error) {
-    complain(error instanceof TypeError ? UNREACHABLE : error.message);
+    complain(error.message);
     return undefined;
   } finally {
     isBusy = false;
@@ -47,7 +55,7 @@ async function doing(work) {
 
 /** Open a text; `draft` in place of what stands of it. */
 async function openText(key, draft) {
-  const item = await get(`api/items/${encodeURIComponent(key)}`);
+  const [item] = await Promise.all([get(`api/items/${encodeURIComponent(key)}`), hold(key)]);
   if (here && isUnsaved()) drafts.set(here.item.key, here.draft);
   const stands = item.answer ?? item.given;
   here = { item, revision: item.revision, said: { answer: item.answer, aside: item.aside }, suggestion: null, draft: null };
@@ -140,19 +148,27 @@ function save(aside = "") {
     const saved = here.item.key;
     here.draft = after.answer ? task.draftOf(after.answer) : task.blank();
     const word = { skipped: "Skipped.", unsure: "Kept as unsure." }[aside] ?? "Saved.";
-    await openNext(saved);
-    $("announcement").textContent = `${word} The next text is open.`;
+    const isOpen = await openNext(saved);
+    $("announcement").textContent = isOpen ? `${word} The next text is open.` : word;
     look();
   });
 }
 
+/** Open the next text; whether there is one. Where there is none a text stays open, or one that is done is opened. */
 async function openNext(besides = "") {
-  const { key } = await post("api/next", { window: WINDOW, besides });
-  if (key) await openText(key);
-  else {
-    show();
-    say("All texts are labelled, skipped or kept as unsure. Any of them can be opened from the list.");
+  const { key, held } = await post("api/next", { window: WINDOW, besides });
+  if (key) {
+    await openText(key);
+    return true;
   }
+  if (here) show();
+  else {
+    const items = await get(`api/items?n=${LISTED}`);
+    await openText((items.find((each) => each.state) ?? items[0]).key);
+  }
+  const others = held === 1 ? "the other one is open in another window" : `the other ${number(held)} are open in other windows`;
+  say(`All texts${held ? ` but ${number(held)}` : ""} are labelled, skipped or kept as unsure${held ? `; ${others}` : ""}. Any of them can be opened from the list.`);
+  return false;
 }
 
 function undo() {
@@ -264,7 +280,10 @@ function showCurve(points) {
 async function showList() {
   const items = await get(`api/items?first=${listedFrom}&n=${LISTED}`);
   $("list").replaceChildren(...items.map(({ key, text, state }) => {
-    const made = button("", () => doing(() => openText(key)));
+    const made = button("", () => doing(() => {
+      $("reading").focus(); // keys are for the text from here on; a task may have them begin in a field
+      return openText(key);
+    }));
     made.append(element("span", state || "open", { class: "quiet" }), element("bdi", text));
     return inItem(made);
   }));
@@ -294,7 +313,7 @@ function onKey(event) {
   else if (event.key === "PageUp" || event.key === "PageDown") goBeside(event.key === "PageUp" ? "before" : "after");
   else if (event.target === $("reading") && movingKey(event)) { /* done */ }
   else if (!isPlain || (isButton && ["Enter", " "].includes(event.key))) return;
-  else if (event.key === "Enter") save();
+  else if (event.key === "Enter") { if (!event.repeat) save(); }
   else if (!$("single-keys").checked || event.repeat) return;
   else if (task.key(event)) { /* done */ }
   else if (event.key === "s") save("skipped");
@@ -324,12 +343,14 @@ for (const [id, action] of [
 ]) $(id).addEventListener("click", action);
 $("list-part").addEventListener("toggle", () => { if ($("list-part").open) doing(showList); });
 
+window.addEventListener("pagehide", () => { hold("", { keepalive: true }).catch(() => {}); }); // its text is free again
+
 document.addEventListener("DOMContentLoaded", () => doing(async () => {
   server = { ...server, ...await get("api/label") };
   document.title = `${task.title} – distiltune`;
   $("title").textContent = task.title;
   $("reading-help").textContent = task.help;
-  $("model").textContent = server.notes.join(" \u00b7 ");
+  $("model").textContent = server.notes.join(" \u00b7 ") || `distiltune ${server.version}`;
   $("keys").replaceChildren(...[...task.keys, ...KEYS].flatMap(([keys, what]) => [element("dt", keys), element("dd", what)]));
   arrows($("list"));
   await look();

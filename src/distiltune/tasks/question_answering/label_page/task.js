@@ -5,6 +5,7 @@
 const question = () => here.draft.questions[here.draft.at];
 const isGiven = () => here.item.prompt !== "";
 let hinted = 0;
+let filledFor = "";
 
 const task = {
   title: "Ask and answer",
@@ -41,7 +42,7 @@ const task = {
   show() {
     if (!$("question")) buildPanel();
     $("question-part").hidden = isGiven();
-    if ($("question").value !== question().question) $("question").value = question().question;
+    fillQuestion();
     $("hints").hidden = isGiven();
     const hints = (here.item.hints?.questions ?? []).map((each, i) => inItem(button(each.question, () => takeHint(i))));
     $("hints").replaceChildren(...(hints.length ? [element("p", "Questions thought up of these texts, to take (t) and to mend:", { class: "quiet" }), listOf(hints, "Suggested questions")] : []));
@@ -110,6 +111,14 @@ function showAnswer() {
 }
 
 const withQuestion = (changes) => ({ ...here.draft, questions: here.draft.questions.map((each, i) => (i === here.draft.at ? { ...each, ...changes } : each)) });
+
+/** Have the field say what the draft asks; what is being typed there stays until it is the draft's, whatever else is shown meanwhile. */
+function fillQuestion() {
+  const asked = JSON.stringify([here.item.key, here.draft.at, question().question]);
+  if (filledFor === asked) return;
+  filledFor = asked;
+  $("question").value = question().question;
+}
 
 /** The question as it was typed is the question; the model is asked it. */
 function commit() {
