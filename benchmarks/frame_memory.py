@@ -49,7 +49,7 @@ def table_of(n_rows: int) -> Any:
     draw = random.Random(0)
     words = [f"{first}{second}" for first in ("ta", "no", "mi", "re") for second in ("la", "ko", "su", "pe", "vi")]
     texts = [" ".join(draw.choices(words, k=30)) for _ in range(n_rows)]
-    table = pa.table({"text": texts, "label": [("one", "two")[len(text) % 2] for text in texts]})
+    table = pa.table({"text": texts, "label": [("one", "two")[i % 2] for i in range(n_rows)]})
     try:
         return table.to_pandas()
     except ImportError:
