@@ -18,6 +18,7 @@ import gzip
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from safetensors.torch import load_file, save_file
 
 from distiltune.tasks.question_answering.metrics import score_answer
 from distiltune.tasks.token_classification.metrics import EntityCounts
@@ -62,6 +64,20 @@ def _some_of(articles: list[dict[str, Any]], n_questions: int) -> Iterator[dict[
         article = articles[number * 7 % len(articles)]
         passage = article["paragraphs"][number // len(articles) % len(article["paragraphs"])]
         yield {"title": article["title"], "paragraphs": [{**passage, "qas": passage["qas"][:1]}]}
+
+
+def write_float32(model: Path, folder: Path) -> Path:
+    """The model with weights of float32, as those on the hub are: in halves, `transformers` 5 would train in halves."""
+    folder.mkdir()
+    for file in model.iterdir():
+        if file.name not in ("model.safetensors", "config.json"):
+            shutil.copyfile(file, folder / file.name)
+    weights = {name: value.float() for name, value in load_file(model / "model.safetensors").items()}
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    settings = json.loads((model / "config.json").read_text(encoding="utf-8"))
+    settings |= {name: "float32" for name in ("dtype", "torch_dtype") if name in settings}
+    (folder / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
 
 
 def score(job: str, data: Path, predictions: Any) -> dict[str, float]:
@@ -144,13 +160,13 @@ def main() -> None:
     options = parser.parse_args()
     pythons = {"distiltune": sys.executable, **dict(each.split("=", 1) for each in options.python)}
     sizes = {"classify": options.texts, "mark": options.sentences, "answer": options.questions}
-    model = (options.shared / "models" / "minilm-l6-distilbert").resolve()
     is_there = options.output.exists()
     lines = options.output.read_text(encoding="utf-8").splitlines() if is_there else []
     done = {(each["job"], each["library"]) for each in map(json.loads, lines)}
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
         write_data(options.shared, data, sizes)
+        model = write_float32(options.shared / "models" / "minilm-l6-distilbert", Path(folder) / "minilm-l6-distilbert")
         for job in options.jobs:
             for library in (name for name in LIBRARIES if name in pythons and (job, name) not in done):
                 if not (PEERS / f"{job}_{library}.py").is_file():

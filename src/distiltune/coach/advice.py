@@ -121,7 +121,7 @@ def _turned(evidence: Evidence, turn: Turn, sure: bool) -> Advice:
     train, validation = evidence.losses()
     best, kept, n = turn.best_epoch, evidence.kept_epoch, len(validation)
     shown = (
-        f"best epoch {best} (validation loss {validation[best]:.4f}); by epoch {n - 1} it rose by "
+        f"lowest after epoch {best} (validation loss {validation[best]:.4f}); by epoch {n - 1} it rose by "
         f"{turn.rise:.0%} to {validation[-1]:.4f} while the training loss fell from {train[best]:.4f} "
         f"to {train[-1]:.4f}"
     )

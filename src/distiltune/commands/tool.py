@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -10,6 +11,9 @@ from distiltune.commands.naming import ModelOption, OneModel, only_model
 from distiltune.commands.options import settings_as_flags, used
 from distiltune.commands.searching import EncoderOption, IndexOption, Searching, SearchOption
 from distiltune.recipe.recipe import Recipe
+
+_PATIENCE_S: Final = 5.0
+"""What is wrong with model or documents ends the command if it shows so soon; later the first question is told."""
 
 
 @settings_as_flags("encoding", "null_threshold", "threads")
@@ -33,8 +37,12 @@ def mcp(
     Recipe.build(given)  # which says what is wrong with a value
     encoding, threads = given.pop("encoding", ""), given.get("threads", 0)
     model = only_model(named, model, "distiltune mcp MODEL --documents FOLDER")
+    from distiltune.system.background import in_background
     from distiltune.tasks.question_answering.answerer import Answerer
     from distiltune.tasks.question_answering.serve.tool import make_tool_server
 
-    folder = Searching(search, encoder, index, threads).open(documents, encoding)
-    make_tool_server(Answerer(model, **given), folder, passages).run("stdio")
+    searching = Searching(search, encoder, index, threads)
+    opened = in_background(lambda: (Answerer(model, **given), searching.open(documents, encoding)), "opening")
+    with suppress(TimeoutError):
+        opened.result(_PATIENCE_S)
+    make_tool_server(opened, passages).run("stdio")

@@ -9,12 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Literal, TypeVar
 
 from distiltune.errors import HubError
+from distiltune.system.background import in_background
 
 HubKind = Literal["model", "dataset"]
 T = TypeVar("T")
@@ -34,23 +34,13 @@ def within_deadline(call: Callable[[], T], seconds: float | None = None) -> T:
     Whatever the call raises is raised here.
     """
     seconds = HUB_DEADLINE_S if seconds is None else seconds
-    results: list[T] = []
-    errors: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            results.append(call())
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=run, name="distiltune-hub-lookup", daemon=True)
-    thread.start()
-    thread.join(seconds)
-    if errors:
-        raise errors[0]
-    if not results:
-        raise TimeoutError(f"no answer within {seconds:g} s")
-    return results[0]
+    called = in_background(call, "distiltune-hub-lookup")
+    try:
+        return called.result(seconds)
+    except TimeoutError:
+        if called.done():  # it is the call's own
+            raise
+        raise TimeoutError(f"no answer within {seconds:g} s") from None
 
 
 @contextmanager

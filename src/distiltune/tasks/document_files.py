@@ -20,6 +20,7 @@ from distiltune.errors import DataError, install_extra
 from distiltune.progress import tell
 from distiltune.serving.files_to_text import Turn, file_to_text
 from distiltune.serving.readers import KIND_OF_ENDING, FileText
+from distiltune.system.background import in_background
 
 STANDARD_INPUT: Final = "-"
 _LINES_OF_A_TABLE: Final = 5
@@ -125,7 +126,12 @@ def read_documents(names: Sequence[str], encoding: str = "") -> list[ReadDocumen
         encoding: of plain text that is not UTF-8.
 
     """
-    return asyncio.run(_read_all(names, encoding))
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(_read_all(names, encoding))
+    # In a notebook the thread has a loop already, and a loop runs only one thing to its end.
+    return in_background(lambda: asyncio.run(_read_all(names, encoding)), "reading documents").result()
 
 
 class Documents(list[dict[str, str | None]]):

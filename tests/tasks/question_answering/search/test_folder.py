@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import time
@@ -46,6 +47,13 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(refreshing, "read_documents", watched)
     return seen
+
+
+def test_a_notebook_whose_thread_has_a_loop_reads_documents(docs: Path, index: Path) -> None:
+    async def cell() -> int:
+        return len(Folder(docs, search="words", index=index).refresh().documents)
+
+    assert asyncio.run(cell()) == len(TEXTS)
 
 
 @pytest.fixture(scope="module")

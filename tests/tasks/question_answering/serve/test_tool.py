@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distiltune.errors import ModelError
+from distiltune.system.background import in_background
 from distiltune.tasks.question_answering.answerer import Answerer
 from distiltune.tasks.question_answering.search.folder import Folder
 from distiltune.tasks.question_answering.serve.tool import make_tool_server
@@ -38,7 +41,7 @@ async def asked(server: Any, *questions: str) -> list[Any]:
 
 def test_it_answers_from_the_folder_as_it_is_now(people_model: Path, docs: Path, tmp_path: Path) -> None:
     folder = Folder(docs, search="words", index=tmp_path / "index.sqlite")
-    server = make_tool_server(Answerer(people_model, threads=1), folder, passages=1)
+    server = make_tool_server(in_background(lambda: (Answerer(people_model, threads=1), folder), "opening"), passages=1)
     first, empty = asyncio.run(asked(server, "what likes ada", "  "))
     said = first.structured_content
     assert said["answer"]["text"] == "chess"
@@ -51,6 +54,27 @@ def test_it_answers_from_the_folder_as_it_is_now(people_model: Path, docs: Path,
     (again,) = asyncio.run(asked(server, "what likes cem"))
     assert again.structured_content["answer"]["text"] == "jazz"
     assert "index: 0 documents new, 1 changed, 0 gone, 1 as before" in again.structured_content["notes"]
+
+
+def test_it_introduces_itself_before_the_folder_is_open(people_model: Path, docs: Path, tmp_path: Path) -> None:
+    opened: Future[tuple[Answerer, Folder]] = Future()
+
+    async def spoken() -> Any:
+        async with mcp.Client(make_tool_server(opened)) as client:
+            assert [tool.name for tool in (await client.list_tools()).tools] == ["ask_documents"]
+            folder = Folder(docs, search="words", index=tmp_path / "index.sqlite")
+            opened.set_result((Answerer(people_model, threads=1), folder))
+            return await client.call_tool("ask_documents", {"question": "what likes bob"})
+
+    assert asyncio.run(spoken()).structured_content["answer"]["text"] == "golf"
+
+
+def test_what_is_wrong_with_the_model_is_the_answer() -> None:
+    opened: Future[tuple[Answerer, Folder]] = Future()
+    opened.set_exception(ModelError("No model lies there.", fix="train one"))
+    (reply,) = asyncio.run(asked(make_tool_server(opened), "who?"))
+    assert reply.is_error
+    assert "No model lies there." in reply.content[0].text
 
 
 def test_the_command_speaks_it_on_standard_input_and_output(people_model: Path, docs: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import Future
 from typing import TYPE_CHECKING, Final
 
 from pydantic import BaseModel, Field
@@ -42,8 +43,11 @@ class ToolReply(BaseModel):
     notes: list[str]
 
 
-def make_tool_server(answerer: Answerer, folder: Folder, passages: int = 0) -> MCPServer:
+def make_tool_server(opened: Future[tuple[Answerer, Folder]], passages: int = 0) -> MCPServer:
     """A server with the one tool ``ask_documents``; what has changed in the folder is indexed before each answer.
+
+    It can be spoken to while model and folder are still being opened, since assistants give up a server that does not
+    introduce itself: the first question waits for them, and has what was wrong with them for its answer.
 
     Raises:
         DistiltuneError: if the library is not installed.
@@ -62,6 +66,7 @@ def make_tool_server(answerer: Answerer, folder: Folder, passages: int = 0) -> M
     def ask_documents(question: str) -> ToolReply:
         try:
             with one_at_a_time:
+                answerer, folder = opened.result()
                 folder.refresh()
                 return _as_out(answerer(question, folder, n_best=1 + _OTHERS, passages=passages), folder.notes)
         except DistiltuneError as error:
