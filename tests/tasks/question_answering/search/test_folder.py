@@ -51,7 +51,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def test_a_notebook_whose_thread_has_a_loop_reads_documents(docs: Path, index: Path) -> None:
     async def cell() -> int:
-        return len(Folder(docs, search="words", index=index).refresh().documents)
+        return Folder(docs, search="words", index=index).refresh().n_kept
 
     assert asyncio.run(cell()) == len(TEXTS)
 
