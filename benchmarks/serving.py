@@ -196,7 +196,11 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of each stretch")
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    ways = [Served("distiltune", arguments.model, "auto"), Served("distiltune float32", arguments.model, "float32")]
+    ways = [
+        Served("distiltune", arguments.model, "auto"),
+        Served("distiltune float32", arguments.model, "float32"),
+        Served("distiltune int8", arguments.model, "int8"),
+    ]
     if arguments.onnx:
         ways.append(Served("distiltune ONNX", arguments.onnx, "auto"))
     with tempfile.TemporaryDirectory() as folder:

@@ -32,13 +32,15 @@ class LabelServer:
         while "http://" not in (line := self.process.stdout.readline()):
             assert line, self.said
             self.said += line
-        found = re.search(r"http://\S+", line)
+        found = re.search(r"(http://\S+)/#key=(\S+)", line)
         assert found
-        self.url = found.group()
+        self.page = found.group()
+        self.url, self.key = found.groups()
 
     def ask(self, path: str, body: Any = None) -> Any:
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})
+        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.key}"}
+        request = urllib.request.Request(self.url + path, data, headers)
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
@@ -49,6 +51,20 @@ class LabelServer:
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+def test_another_account_of_the_machine_gets_no_text(tmp_path: Path) -> None:
+    texts = tmp_path / "letters.csv"
+    texts.write_text("text\nprivate one\nprivate two\n", encoding="utf-8")
+    server = LabelServer(texts, "--task", "text-classification", "--labels", "a,b", "--output", tmp_path / "mine.jsonl")
+    assert [each["text"] for each in server.ask("/api/items")] == ["private one", "private two"]
+    for path in ("/api/items", "/api/label", "/api/progress", "/docs", "/openapi.json"):
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(server.url + path, timeout=20)
+        assert refused.value.code == 401
+    with urllib.request.urlopen(server.url, timeout=20) as page:
+        assert b"private" not in page.read()
+    server.kill()
 
 
 def test_killed_and_started_again_nothing_is_lost(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from distiltune.labelling.curve import Point
 from distiltune.labelling.desk import Said
 from distiltune.labelling.service import LabelSite, Room, label_app
 from distiltune.python.label import Labelling, labelling_room
+from distiltune.serving.access import Access
 from distiltune.serving.gate import Limits
 from tests.serving.in_browser import CHROMIUM, opened, violations
 from tests.serving.in_thread import InThread, serve_in_thread
@@ -72,14 +73,16 @@ class Labelled:
 
 
 @contextmanager
-def labelling(folder: Path, task: str, labels: tuple[str, ...] = (), letters: Any = LETTERS) -> Iterator[Labelled]:
+def labelling(
+    folder: Path, task: str, labels: tuple[str, ...] = (), letters: Any = LETTERS, key: str = ""
+) -> Iterator[Labelled]:
     data = folder / "letters.jsonl"
     lines = (each if isinstance(each, dict) else {"text": each} for each in letters)
     data.write_text("".join(json.dumps(each, ensure_ascii=False) + "\n" for each in lines), encoding="utf-8")
     output = folder / "mine.jsonl"
     how = Labelling(labels, "file", 5, 0)
     with labelling_room([str(data)], output, how, {"task": task, "model": "starter"}) as room:
-        server = serve_in_thread(LabelSite(label_app(room), Limits()))
+        server = serve_in_thread(LabelSite(label_app(room), Limits(access=Access(api_key=key))))
         yield Labelled(server, room, output)
         server.stop()
 
@@ -137,6 +140,26 @@ def test_texts_by_keyboard_alone(texts: tuple[Page, Labelled]) -> None:
     press(page, "Enter")  # which takes what is suggested
     at_text(page, "Letter 3")
     assert [row["label"] for row in here.rows()] == ["payment", "repair", "payment"]
+
+
+def test_the_key_of_the_address_opens_the_page_and_is_kept_for_the_window(
+    tmp_path: Path, context: BrowserContext
+) -> None:
+    with labelling(tmp_path, "text-classification", ("repair",), key="its-key") as here:
+        for page in opened(context, f"{here.server.url}/#key=its-key", "distiltune 0"):
+            at_text(page, "paid Ada")
+            assert "its-key" not in page.url
+            press(page, "1", "Enter")
+            at_text(page, "boiler")
+            page.reload()
+            at_text(page, "boiler")
+            expect(page.locator("#key-part")).to_be_hidden()
+        for page in opened(context, here.server.url, ""):
+            expect(page.locator("#key-help")).to_contain_text("wants its key")
+            expect(page.locator("#reading")).to_be_empty()
+            page.locator("#key").fill("its-key")
+            press(page, "Enter")
+            at_text(page, "Letter 0")
 
 
 def test_undo_and_redo_go_back_to_the_first_and_on_to_the_last(texts: tuple[Page, Labelled]) -> None:

@@ -162,7 +162,7 @@ def test_sixty_texts_by_keyboard_alone(task: str, tmp_path: Path, context: Brows
     figures: list[tuple[bool, int, float]] = []
     server = LabelServer(*arguments)
     for n_before, n_after in ((0, KILLED_AFTER), (KILLED_AFTER, N_ITEMS)):
-        for page in opened(context, server.url, "texts"):
+        for page in opened(context, server.page, "distiltune 0"):
             expect(page.locator("#counts-line")).to_contain_text(f"{n_before} of 120")
             person = Person(page)
             for number in range(n_before, n_after):

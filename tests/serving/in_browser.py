@@ -20,7 +20,8 @@ def opened(context: BrowserContext, url: str, name: str = "people") -> Iterator[
     page = context.new_page()
     elsewhere: list[str] = []
     broken: list[str] = []
-    own = (url, "blob:" + url)  # what is saved of the page is of its own making
+    site = url.partition("#")[0]
+    own = (site, "blob:" + site)  # what is saved of the page is of its own making
     page.on("request", lambda request: None if request.url.startswith(own) else elsewhere.append(request.url))
     page.on("pageerror", lambda error: broken.append(str(error)))
     page.on("console", lambda said: broken.append(said.text) if "Content Security Policy" in said.text else None)

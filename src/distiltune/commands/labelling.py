@@ -49,7 +49,8 @@ def label(
 ) -> None:
     """Label texts on a page: questions and answers, labels, or entities; a model learns beside and suggests.
 
-    Only this machine can reach the page. Stop it and start it again as you like: it goes on where it was.
+    Only this machine can reach the page, and only with the key in its address. Stop it and start it again as you like:
+    it goes on where it was.
 
     Example: `distiltune label letters --task text-classification --labels repair,payment,other --output mine.jsonl`
     """

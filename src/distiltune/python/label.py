@@ -83,7 +83,8 @@ def label(
         output: the `.jsonl` file to keep the labels in, which `fine_tune` reads as it is; one that is there is gone on
             with. What belongs to it besides lies beside in a folder of the same name that ends in ``.labelling``.
         labelling: names of labels, what comes next, how often a model is trained.
-        port: to listen on; 0: any that is free. Only this machine can reach it.
+        port: to listen on; 0: any that is free. Only this machine can reach it, and only with the key in the address
+            that is told does it show texts, so that its other accounts do not.
         on_note: told where the page is, and what there is to say.
         **settings: ``task``, where the data do not tell it; how data are read; the ``model`` to begin with and how it
             is trained.
@@ -112,21 +113,28 @@ def label_until_stopped(
 
     """
     check_installed("Labelling")
+    from distiltune.labelling.own_key import own_key
     from distiltune.labelling.service import LabelSite, label_app
     from distiltune.serving.access import Access
     from distiltune.serving.gate import Limits
     from distiltune.serving.listening import connections_that_fit, run, served_names
 
-    limits = Limits(
-        max_body_bytes=_MAX_BODY_BYTES,
-        max_connections=connections_that_fit(0),
-        access=Access(served_names(HOST, ())),
-    )
     with labelling_room(sources, output, labelling, settings) as room:
         for note in (_begun(room.desk), *room.notes):
             on_note(note)
+        key = own_key(_beside(output))
+        limits = Limits(
+            max_body_bytes=_MAX_BODY_BYTES,
+            max_connections=connections_that_fit(0),
+            access=Access(served_names(HOST, ()), api_key=key),
+        )
         site = LabelSite(label_app(room), limits)
-        run(site, (HOST, port), lambda url: on_note(f"label at {url} (stop with Ctrl-C)"))
+        run(site, (HOST, port), lambda url: on_note(f"label at {url}/#key={key} (stop with Ctrl-C)"))
+
+
+def _beside(output: Path) -> Path:
+    """The folder of what belongs to a file of labels."""
+    return output.with_suffix(".labelling")
 
 
 @contextmanager
@@ -143,7 +151,7 @@ def labelling_room(
     if output.suffix != ".jsonl":
         raise RecipeError("Labels are kept as JSON lines.", where=f"--output {output}", fix="name a file in .jsonl")
     task = _task(sources, recipe, labelling)
-    folder = output.with_suffix(".labelling")
+    folder = _beside(output)
     lock = RunLock(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)

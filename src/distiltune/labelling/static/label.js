@@ -15,6 +15,13 @@ const early = []; // keys that were pressed meanwhile
 let model = null;
 let listedFrom = 0;
 
+const [, keyGiven] = location.hash.match(/^#key=([\w-]+)$/) ?? [];
+if (keyGiven) { // the address that is shared or kept has it no more; this window does
+  sessionStorage.setItem("key", keyGiven);
+  history.replaceState(null, "", location.pathname);
+}
+apiKey = sessionStorage.getItem("key") ?? "";
+
 const same = (one, other) => JSON.stringify(one) === JSON.stringify(other);
 const reach = async (path, options) => {
   try {
@@ -347,6 +354,7 @@ window.addEventListener("pagehide", () => { hold("", { keepalive: true }).catch(
 
 document.addEventListener("DOMContentLoaded", () => doing(async () => {
   server = { ...server, ...await get("api/label") };
+  sessionStorage.setItem("key", apiKey);
   document.title = `${task.title} – distiltune`;
   $("title").textContent = task.title;
   $("reading-help").textContent = task.help;
