@@ -298,8 +298,10 @@ def test_a_trial_that_was_broken_off_leaves_no_checkpoints_and_does_not_come_aga
     space = parse_space(["learning_rate=0.1:0.9"], recipe)
     search = tmp_path / "search"
     monkeypatch.setattr(module, "fine_tune", interrupted)
+    notes = Notes()
     with pytest.raises(KeyboardInterrupt):
-        module.tune(recipe, space, search, n_trials=2)
+        module.tune(recipe, space, search, n_trials=2, make_reporter=lambda: notes)
+    assert notes.said[-1].startswith("the search goes on with the same command")
     assert left(search, "checkpoints") == ["000"]  # from which `train --resume` could go on
     monkeypatch.setattr(module, "fine_tune", pretended(lambda recipe, number: recipe.learning_rate))
     found = module.tune(recipe, space, search, n_trials=2)

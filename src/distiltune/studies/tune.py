@@ -205,6 +205,8 @@ def _run_trial(study: optuna.Study, recipe: Recipe, space: SearchSpace, output: 
         outcome, why = _went_wrong(error)
         if not outcome:
             study.tell(trial, state=optuna.trial.TrialState.FAIL)
+            if isinstance(error, KeyboardInterrupt):
+                reporter.note("the search goes on with the same command, and with another trial in place of this one")
             raise
         reporter.note(f"trial {trial.number} {outcome}: {why}")
     if outcome == "failed":
