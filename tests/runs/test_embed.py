@@ -58,6 +58,14 @@ def test_what_has_no_vector_and_what_is_cut_is_told(model: Path, tmp_path: Path)
         distiltune.embed([""], model)
 
 
+def test_documents_that_have_no_vector_are_named_as_files(model: Path, tmp_path: Path) -> None:
+    for name, content in {"a.txt": b"ada eats figs", "b.txt": b"\xff\xfe\x00", "c.txt": b""}.items():
+        (tmp_path / name).write_bytes(content)
+    made = distiltune.embed([tmp_path], model, threads=1)
+    assert made.ids == (str(tmp_path / "a.txt"),)
+    assert [each.where for each in made.rejected] == [str(tmp_path / "b.txt"), str(tmp_path / "c.txt")]
+
+
 def test_the_command_writes_both_forms(model: Path, tmp_path: Path, run: Run) -> None:
     (tmp_path / "docs").mkdir()
     for number, text in enumerate(TEXTS):

@@ -343,6 +343,8 @@ def _iter_held(held: Held) -> Iterator[Row | BadRow]:
     for row in _iter_batches(held.content.batches(), held.name):
         if isinstance(row, BadRow):
             yield row
+        elif held.is_of_files:
+            yield Row(row.value, row.value["id"])
         elif held.is_json:
             yield from _rows_of_json(plain(row.value), row.where)
         else:

@@ -172,6 +172,7 @@ class Held:
         content: that has its rows.
         is_json: whether its rows are such as a JSON file has, and not a table's.
         metadata: of the columns, as the hub's data sets have it.
+        is_of_files: whether each row is a file by itself, whose path is its ``id``.
 
     """
 
@@ -180,6 +181,11 @@ class Held:
     content: Content
     is_json: bool
     metadata: Mapping[bytes, bytes]
+    is_of_files: bool = False
+
+
+class Documents(list[dict[str, str | None]]):
+    """Documents as rows with ``id``, the path of the file, and ``text``: a list of its own name, for messages."""
 
 
 _held: dict[str, tuple[Held, int]] = {}
@@ -219,6 +225,12 @@ def holding(data: object, what: str) -> Iterator[tuple[str, ...]]:
 def is_held_name(source: object) -> bool:
     """Whether this is the name of data in memory, held or not."""
     return str(source).startswith(PREFIX)
+
+
+def holds_documents(source: object) -> bool:
+    """Whether this is the name of documents that are held as rows: nobody expects labels in them."""
+    held = held_under(source)
+    return held is not None and held.is_of_files
 
 
 def held_under(source: object) -> Held | None:
@@ -332,7 +344,7 @@ def _hold(source: object, what: str) -> Held | str:
 def _named(source: object, content: Content, *, is_json: bool, metadata: Mapping[bytes, bytes] | None = None) -> Held:
     digest = _digest(content)
     name = f"{PREFIX}{type(source).__name__}-{digest[:_DIGEST_CHARACTERS]}"
-    return Held(name, digest, content, is_json, metadata or {})
+    return Held(name, digest, content, is_json, metadata or {}, isinstance(source, Documents))
 
 
 def _digest(content: Content) -> str:

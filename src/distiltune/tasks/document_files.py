@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from distiltune.data.files import files_below, format_suffix
-from distiltune.data.held import holding, is_held_name
+from distiltune.data.held import Documents, holding, is_held_name
 from distiltune.data.sources import STARTER, matches, not_found
 from distiltune.data.streams import MAX_JSON_BYTES, open_bytes, read_text, reading
 from distiltune.data.unknown_files import way_to_name
@@ -132,10 +132,6 @@ def read_documents(names: Sequence[str], encoding: str = "") -> list[ReadDocumen
         return asyncio.run(_read_all(names, encoding))
     # In a notebook the thread has a loop already, and a loop runs only one thing to its end.
     return in_background(lambda: asyncio.run(_read_all(names, encoding)), "reading documents").result()
-
-
-class Documents(list[dict[str, str | None]]):
-    """Documents as rows with ``id`` and ``text``: a list by its own name, which such data go by in messages."""
 
 
 @contextmanager

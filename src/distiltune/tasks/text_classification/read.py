@@ -10,6 +10,7 @@ from pathlib import Path
 from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import table_class_names
+from distiltune.data.held import holds_documents
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
 from distiltune.data.plain_rows import ACCEPTED, ANSWER
@@ -133,10 +134,11 @@ def _read_file(
         kind, message = weights_told(columns.sample_weight)
         reading.findings.add(RowFinding("decided", kind, str(path), "", message))
     if len(rows) and all(cell is None for cell in cells) and "labels_not_read" not in decided:
-        message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
-        if len(bits := bit_columns(each.row or {} for each in rows)) > 1:
-            message += f" The columns {', '.join(bits)} hold 0 and 1: as labels {way_to_name_bits(bits)}."
-        reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
+        if not holds_documents(path):
+            message = f"No row has {columns.label!r} or {columns.labels!r}: there is nothing to compare with."
+            if len(bits := bit_columns(each.row or {} for each in rows)) > 1:
+                message += f" The columns {', '.join(bits)} hold 0 and 1: as labels {way_to_name_bits(bits)}."
+            reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
         use = "prediction"
     golds = [None if cell is None else labels_of_cell(cell, form) for cell in cells]
     for each, kind_number in zip(rows, kind_of or (each.kind for each in rows), strict=True):
