@@ -344,7 +344,7 @@ def _iter_held(held: Held) -> Iterator[Row | BadRow]:
         if isinstance(row, BadRow):
             yield row
         elif held.is_of_files:
-            yield Row(row.value, row.value["id"])
+            yield Row(row.value, str(row.value["id"]))
         elif held.is_json:
             yield from _rows_of_json(plain(row.value), row.where)
         else:

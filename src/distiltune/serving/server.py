@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from distiltune.errors import DistiltuneError
 from distiltune.serving.batching import DynamicBatcher, OverloadedError
 from distiltune.serving.corrections import ConflictError, NotKeptError
+from distiltune.serving.pages import rendered
 from distiltune.serving.reference import reference_page
 from distiltune.serving.wording import in_plain_words
 from distiltune.version import __version__
@@ -141,10 +142,11 @@ def add_page(app: FastAPI, page: Traversable) -> None:
         if kind is None or not entry.is_file():
             continue
         text = kind.startswith("text/") or kind.endswith(("javascript", "svg+xml"))
-        route = "/" if entry.name == "index.html" else f"/{entry.name}"
+        is_page = entry.name == "index.html"
+        content = rendered(entry.read_text(encoding="utf-8")).encode() if is_page else entry.read_bytes()
         app.add_api_route(
-            route,
-            _fixed(entry.read_bytes(), f"{kind}; charset=utf-8" if text else kind),
+            "/" if is_page else f"/{entry.name}",
+            _fixed(content, f"{kind}; charset=utf-8" if text else kind),
             methods=["GET", "HEAD"],
             include_in_schema=False,
         )
