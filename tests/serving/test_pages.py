@@ -44,7 +44,7 @@ def test_every_page_is_whole(name: str) -> None:
     assert page.title.text.endswith(" – distiltune")
     assert page.title.text != " – distiltune"
     assert page.h1 is not None
-    assert all(tag.get("src") for tag in page.find_all("script")), "nothing runs that stands in the page: its policy forbids it"
+    assert all(tag.get("src") for tag in page.find_all("script")), "its policy forbids what stands in the page"
 
 
 @pytest.mark.parametrize("name", PAGES)

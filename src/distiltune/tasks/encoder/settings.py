@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from distiltune.settings.engine import Count, EngineSettings
+from distiltune.settings.of_texts import check_of_texts
 
 Weight = Annotated[float, Field(ge=0.0)]
 
@@ -67,11 +68,4 @@ def check(settings: EncoderSettings) -> None:
         raise ValueError("the task encoder learns from a teacher, and teacher names no model")
     if not settings.hidden_weight and not settings.relation_weight:
         raise ValueError("hidden_weight and relation_weight are both 0, so there is nothing to learn")
-    if settings.stride + 3 > settings.max_length:
-        raise ValueError(
-            f"max_length ({settings.max_length}) must be at least stride ({settings.stride}) + 3, "
-            "or windows cannot move on"
-        )
-    for name in _WITHOUT_MEANING:
-        if getattr(settings, name) != type(settings).model_fields[name].default:
-            raise ValueError(f"{name} has no meaning for the task encoder; leave it out")
+    check_of_texts(settings, "encoder", _WITHOUT_MEANING)

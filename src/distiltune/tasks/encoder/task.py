@@ -29,7 +29,7 @@ from distiltune.distillation.teacher import (
     variances,
     with_targets,
 )
-from distiltune.distillation.text import PlainTextData, Texts, cached_features, part_texts, read_texts, text_features
+from distiltune.distillation.text import PlainTextData, Texts, cached_features, text_features
 from distiltune.errors import RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model, frozen_encoder
@@ -43,6 +43,7 @@ from distiltune.tasks.encoder.guide import encoder_guide
 from distiltune.tasks.encoder.names import ARCHITECTURE, NAME
 from distiltune.tasks.encoder.settings import EncoderSettings
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.plain_texts import TextSettings
 from distiltune.training.objective import TableColumn
 
 MAX_RELATION_HEADS = 12
@@ -63,21 +64,6 @@ EPOCH_COLUMNS = (
     TableColumn("Validation Hidden", "validation", "hidden"),
     TableColumn("Validation Relations", "validation", "relations"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class TextSettings:
-    """Which texts, read how; the recipe says what each means."""
-
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    validation_share: float
-    sample_seed: int
-    max_length: int
-    stride: int
-    evaluation_tokens: int
-    encoding: str = ""
-    columns: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,15 +163,10 @@ class EncoderSpec:
             DataError: if a text cannot be read.
 
         """
-        teacher, settings = LoadedTeacher.load(self.teacher, device), self.texts
-        texts = train = read_texts(settings.train, settings.encoding, settings.columns)
-        validation = None
-        if settings.validation:
-            validation = read_texts(settings.validation, settings.encoding, settings.columns)
-        elif settings.validation_share > 0:
-            train, validation = part_texts(texts, settings.validation_share, settings.sample_seed)
+        teacher = LoadedTeacher.load(self.teacher, device)
+        texts, train, validation = self.texts.open()
         n_sampled = min(len(texts.texts), SAMPLE_TEXTS)
-        sample = random.Random(settings.sample_seed).sample(texts.texts, n_sampled)
+        sample = random.Random(self.texts.sample_seed).sample(texts.texts, n_sampled)
         return EncoderTraining(self, teacher, train, validation, tuple(sample))
 
     def open_model(self, config: Mapping[str, Any]) -> EncoderDistillation:
@@ -291,7 +272,7 @@ class EncoderDistillation:
 
     def load_data(self, sources: Sequence[str], tokenizer: Tokenizer, use: Use = "evaluation") -> PlainTextData:
         """Read texts and what the teacher says of them."""
-        texts = read_texts(sources, self.spec.texts.encoding, self.spec.texts.columns)
+        texts = self.spec.texts.read(sources)
         return self.teacher.with_states(texts, tokenizer, self.heights.teacher, self.spec.texts)
 
     def model_config(self, head_dropout: float, metrics: Mapping[str, float]) -> dict[str, object]:
@@ -418,16 +399,6 @@ def from_settings(settings: EncoderSettings) -> EncoderSpec:
     return EncoderSpec(
         teacher=settings.teacher,
         shape=StudentShape(settings.student_layers, settings.student_width, settings.student_heads),
-        texts=TextSettings(
-            train=settings.train,
-            validation=settings.validation,
-            validation_share=settings.validation_share,
-            sample_seed=settings.sample_seed,
-            max_length=settings.max_length,
-            stride=settings.stride,
-            evaluation_tokens=settings.evaluation_tokens,
-            encoding=settings.encoding,
-            columns=settings.columns,
-        ),
+        texts=TextSettings.of(settings),
         weights=Weights(settings.hidden_weight, settings.relation_weight, settings.relation_heads),
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field
 
 from distiltune.settings.engine import EngineSettings
+from distiltune.settings.of_texts import check_of_texts
 
 WITHOUT_MEANING: Final = (
     *("quoting", "no_header", "max_rejected_share", "train_examples", "validation_examples"),
@@ -50,11 +51,4 @@ def check(settings: FillMaskSettings) -> None:
         ValueError: naming the settings.
 
     """
-    if settings.stride + 3 > settings.max_length:
-        raise ValueError(
-            f"max_length ({settings.max_length}) must be at least stride ({settings.stride}) + 3, "
-            "or windows cannot move on"
-        )
-    for name in WITHOUT_MEANING:
-        if getattr(settings, name) != type(settings).model_fields[name].default:
-            raise ValueError(f"{name} has no meaning for the task fill-mask; leave it out")
+    check_of_texts(settings, "fill-mask", WITHOUT_MEANING)

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer
 from torch import nn
 
 from distiltune.data.reading import Use
-from distiltune.distillation.text import PlainTextData, Texts, cached_features, part_texts, read_texts
+from distiltune.distillation.text import PlainTextData, Texts, cached_features
 from distiltune.errors import ModelError, RecipeError
 from distiltune.inference.predictor import outputs
 from distiltune.model.build import Dropouts, LoadedModel, build_model
@@ -32,6 +32,7 @@ from distiltune.tasks.fill_mask.masking import Masking, Vocabulary
 from distiltune.tasks.fill_mask.names import ARCHITECTURE, NAME
 from distiltune.tasks.fill_mask.settings import FillMaskSettings
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.plain_texts import TextSettings
 from distiltune.training.objective import TableColumn
 
 TIED = "vocab_projector.weight"
@@ -52,16 +53,8 @@ EPOCH_COLUMNS = (
 class FillMaskSpec:
     """The settings that this task goes by; the recipe says what each means."""
 
-    train: tuple[str, ...]
-    validation: tuple[str, ...]
-    validation_share: float
-    sample_seed: int
-    encoding: str
-    columns: str
-    max_length: int
-    stride: int
+    texts: TextSettings
     mask_share: float
-    batch_tokens: int
 
     def open_training(self, device: torch.device) -> FillMaskTraining:
         """Read the texts.
@@ -71,12 +64,7 @@ class FillMaskSpec:
             DataError: if a text cannot be read, or there is only one and some are to be set aside.
 
         """
-        texts = train = read_texts(self.train, self.encoding, self.columns)
-        validation = None
-        if self.validation:
-            validation = read_texts(self.validation, self.encoding, self.columns)
-        elif self.validation_share > 0:
-            train, validation = part_texts(texts, self.validation_share, self.sample_seed)
+        _, train, validation = self.texts.open()
         return FillMaskTraining(self, train, validation, device)
 
     def open_model(self, config: Mapping[str, Any]) -> FillMask:
@@ -168,7 +156,7 @@ class FillMaskTraining:
 
     def data(self, texts: Texts, tokenizer: Tokenizer) -> PlainTextData:
         """Texts with their features, of which nothing is masked yet."""
-        features = cached_features(texts, tokenizer, self.spec.max_length, self.spec.stride)
+        features = cached_features(texts, tokenizer, self.spec.texts.max_length, self.spec.texts.stride)
         return PlainTextData(features, texts.findings, texts.fingerprint, texts.sources, texts.numbers)
 
 
@@ -228,7 +216,7 @@ class FillMask:
         """The same; ``alone`` where the other processes of a training do not take part."""
         sums = torch.zeros(len(METRIC_NAMES), dtype=torch.float64)
         n_done, ids = 0, np.arange(len(data.features))
-        for batch, output in outputs(model, data.features, ids, self.spec.batch_tokens, alone=alone):
+        for batch, output in outputs(model, data.features, ids, self.spec.texts.evaluation_tokens, alone=alone):
             sums += masked_words_loss(output, batch).metrics.double().cpu()
             n_done += batch.n_features
             on_progress(n_done)
@@ -246,15 +234,4 @@ def before_note(metrics: Mapping[str, float], n_texts: int) -> str:
 
 def from_settings(settings: FillMaskSettings) -> FillMaskSpec:
     """The task's specification, with its settings."""
-    return FillMaskSpec(
-        train=settings.train,
-        validation=settings.validation,
-        validation_share=settings.validation_share,
-        sample_seed=settings.sample_seed,
-        encoding=settings.encoding,
-        columns=settings.columns,
-        max_length=settings.max_length,
-        stride=settings.stride,
-        mask_share=settings.mask_share,
-        batch_tokens=settings.evaluation_tokens,
-    )
+    return FillMaskSpec(TextSettings.of(settings), settings.mask_share)
