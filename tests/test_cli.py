@@ -19,6 +19,7 @@ import pytest
 
 from distiltune import cli
 from distiltune.commands.output import say_json, show_what_can_be_shown
+from distiltune.errors import with_controls_shown
 from distiltune.export.push import check_card, model_files
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
@@ -397,6 +398,19 @@ def test_json_is_the_same_value_in_any_encoding(monkeypatch: pytest.MonkeyPatch,
     assert json.loads(written.decode(encoding)) == value
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_json_moves_no_terminal_and_is_the_same_value(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """The json module escapes the control characters of ASCII alone."""
+    value = {"\x9b31m": ["\x1b[2J\x07", "\x7f\u202e\u2066\u200e", "\n\t é → \\u202e"]}
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    say_json(value)
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    assert json.loads(written) == value
+    assert with_controls_shown(written) == written
+
+
 def test_what_cannot_be_shown_is_written_as_its_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     monkeypatch.setattr(sys, "stderr", stream)
@@ -558,6 +572,18 @@ def test_what_cannot_be_printed_is_told(command: str) -> None:
         1,
         "distiltune: what was printed cannot be written: No space left on device",
     )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors")
+@pytest.mark.parametrize("command", ["--version", "train --help-all"])
+def test_a_reader_that_has_left_ends_a_command_quietly(command: str) -> None:
+    """As ``| head -1`` does, of what is printed at the end and of what fills a buffer before."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-m", "distiltune", *command.split()]
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="descriptors")
