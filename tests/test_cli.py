@@ -528,9 +528,10 @@ def test_an_unexpected_error_is_named_as_ours(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_interruption_before_anything_is_begun_shows_no_traceback(tmp_path: Path) -> None:
-    """A module that sends it as the command line is imported, at which moment nothing of ours runs yet."""
-    (tmp_path / "typer.py").write_text(
+@pytest.mark.parametrize("module", ["shlex", "typer"])
+def test_an_interruption_before_anything_is_begun_shows_no_traceback(tmp_path: Path, module: str) -> None:
+    """A module that sends it as the command line is imported, or what that imports: nothing of ours runs yet."""
+    (tmp_path / f"{module}.py").write_text(
         "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)\n"
     )
     paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
