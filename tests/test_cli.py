@@ -575,16 +575,41 @@ def test_what_cannot_be_printed_is_told(command: str) -> None:
     )
 
 
+WITH_ANOTHER_COMMAND = """
+import os, signal, sys, tempfile, time
+import distiltune.__main__ as program
+from distiltune.commands import app
+
+def run(arguments):
+    {}
+
+app.run = run
+program.main()
+"""
+
+
 @pytest.mark.skipif(os.name != "posix", reason="descriptors")
-@pytest.mark.parametrize("command", ["--version", "train --help-all"])
-def test_a_reader_that_has_left_ends_a_command_quietly(command: str) -> None:
-    """As ``| head -1`` does, of what is printed at the end and of what fills a buffer before."""
+@pytest.mark.parametrize("work", ["print('a line')", "print('a line', flush=True)"], ids=["at its end", "before"])
+def test_a_reader_that_has_left_ends_a_command_quietly(work: str) -> None:
+    """As ``| head -1`` does."""
     reader, writer = os.pipe()
     os.close(reader)
-    words = [sys.executable, "-m", "distiltune", *command.split()]
+    words = [sys.executable, "-c", WITH_ANOTHER_COMMAND.format(work)]
     done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_of_the_program_lets_a_command_clean_up(tmp_path: Path) -> None:
+    """What ends it at once while modules are imported does so no longer when a command is under way."""
+    work = (
+        f"with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}): os.kill(os.getpid(), signal.SIGINT); time.sleep(9)"
+    )
+    words = [sys.executable, "-c", WITH_ANOTHER_COMMAND.format(work)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "distiltune: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="descriptors")
