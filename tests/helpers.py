@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import json
+import os
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 import torch
 from tokenizers import Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
@@ -42,6 +46,27 @@ TINY = EncoderConfig(
     attention_dropout=0.0,
 )
 """A shape that takes milliseconds, without dropout."""
+
+
+@contextlib.contextmanager
+def pipe_of(content: bytes, seconds: float = 0.0) -> Iterator[str]:
+    """A name such as a shell gives for ``<(command)``, whose command begins to write so much later."""
+    if not Path("/dev/fd").is_dir():
+        pytest.skip("this system has no names for pipes")
+    reader, writer = os.pipe()
+
+    def write() -> None:
+        time.sleep(seconds)
+        with os.fdopen(writer, "wb") as file:
+            file.write(content)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    try:
+        yield f"/dev/fd/{reader}"
+    finally:
+        os.close(reader)
+        thread.join(10)
 
 
 def feature_set(

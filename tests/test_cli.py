@@ -19,6 +19,7 @@ import pytest
 
 from distiltune import cli
 from distiltune.commands.output import say_json, show_what_can_be_shown
+from distiltune.errors import with_controls_shown
 from distiltune.export.push import check_card, model_files
 from tests.helpers import TINY, people, write_squad, write_tiny_model
 
@@ -397,6 +398,19 @@ def test_json_is_the_same_value_in_any_encoding(monkeypatch: pytest.MonkeyPatch,
     assert json.loads(written.decode(encoding)) == value
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_json_moves_no_terminal_and_is_the_same_value(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """The json module escapes the control characters of ASCII alone."""
+    value = {"\x9b31m": ["\x1b[2J\x07", "\x7f\u202e\u2066\u200e", "\n\t é → \\u202e"]}
+    stream = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+    monkeypatch.setattr(sys, "stdout", stream)
+    say_json(value)
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    assert json.loads(written) == value
+    assert with_controls_shown(written) == written
+
+
 def test_what_cannot_be_shown_is_written_as_its_escape(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
     monkeypatch.setattr(sys, "stderr", stream)
@@ -514,9 +528,10 @@ def test_an_unexpected_error_is_named_as_ours(
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_an_interruption_before_anything_is_begun_shows_no_traceback(tmp_path: Path) -> None:
-    """A module that sends it as the command line is imported, at which moment nothing of ours runs yet."""
-    (tmp_path / "typer.py").write_text(
+@pytest.mark.parametrize("module", ["shlex", "typer"])
+def test_an_interruption_before_anything_is_begun_shows_no_traceback(tmp_path: Path, module: str) -> None:
+    """A module that sends it as the command line is imported, or what that imports: nothing of ours runs yet."""
+    (tmp_path / f"{module}.py").write_text(
         "import os, signal\nos.kill(os.getpid(), signal.SIGINT)\nimport time\ntime.sleep(9)\n"
     )
     paths = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -558,6 +573,43 @@ def test_what_cannot_be_printed_is_told(command: str) -> None:
         1,
         "distiltune: what was printed cannot be written: No space left on device",
     )
+
+
+WITH_ANOTHER_COMMAND = """
+import os, signal, sys, tempfile, time
+import distiltune.__main__ as program
+from distiltune.commands import app
+
+def run(arguments):
+    {}
+
+app.run = run
+program.main()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors")
+@pytest.mark.parametrize("work", ["print('a line')", "print('a line', flush=True)"], ids=["at its end", "before"])
+def test_a_reader_that_has_left_ends_a_command_quietly(work: str) -> None:
+    """As ``| head -1`` does."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    words = [sys.executable, "-c", WITH_ANOTHER_COMMAND.format(work)]
+    done = subprocess.run(words, stdout=writer, stderr=subprocess.PIPE, text=True, check=False, timeout=60)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_an_interruption_of_the_program_lets_a_command_clean_up(tmp_path: Path) -> None:
+    """What ends it at once while modules are imported does so no longer when a command is under way."""
+    work = (
+        f"with tempfile.TemporaryDirectory(dir={str(tmp_path)!r}): os.kill(os.getpid(), signal.SIGINT); time.sleep(9)"
+    )
+    words = [sys.executable, "-c", WITH_ANOTHER_COMMAND.format(work)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (130, "distiltune: interrupted\n")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.skipif(os.name != "posix", reason="descriptors")

@@ -10,7 +10,8 @@ import traceback
 from pathlib import Path
 from typing import Final
 
-_CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+CONTROLS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""What moves a terminal's cursor, names its window or turns the direction of its text, but for line ends and tabs."""
 
 
 def with_controls_shown(text: str) -> str:
@@ -19,7 +20,7 @@ def with_controls_shown(text: str) -> str:
     What documents, names of tensors and of files hold would move a terminal's cursor, name its window or turn the
     direction of its text otherwise.
     """
-    return _CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
+    return CONTROLS.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 class DistiltuneError(Exception):

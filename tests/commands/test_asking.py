@@ -15,7 +15,7 @@ import distiltune
 from distiltune import cli
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.document_files import document_sources, find_documents, read_documents
-from tests.helpers import TINY, people, write_tiny_model
+from tests.helpers import TINY, people, pipe_of, write_tiny_model
 
 Run = Callable[..., int]
 
@@ -134,6 +134,17 @@ def test_a_single_document_of_a_folder_is_named(
     assert said.err.count("gives an answer to every question") == 1
     assert run("ask", people_model, "--text", ADA, "what eats ada", "--null-threshold", "0", "--threads", "1") == 0
     assert "every question" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.2])
+def test_pipes_are_read_once(run: Run, capsys: pytest.CaptureFixture[str], people_model: Path, seconds: float) -> None:
+    """As a shell names them: ``--document <(command) --questions-file <(command)``."""
+    asked = ("--model", people_model, "--threads", "1", "--json")
+    assert run("ask", *asked, "--text", ADA, "what eats ada", "what drives ada") == 0
+    plain = json.loads(capsys.readouterr().out)
+    with pipe_of(ADA.encode(), seconds) as text, pipe_of(b"what eats ada\nwhat drives ada\n", seconds) as questions:
+        assert run("ask", *asked, "--document", text, "--questions-file", questions) == 0
+    assert json.loads(capsys.readouterr().out) == plain
 
 
 def test_ask_takes_a_precision(run: Run, capsys: pytest.CaptureFixture[str], people_model: Path) -> None:

@@ -350,7 +350,7 @@ def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix" or not hasattr(os, "geteuid"), reason="rights")
-@pytest.mark.parametrize("kind", ["others may write", "another user"])
+@pytest.mark.parametrize("kind", ["others may write", "a group may write", "another user"])
 def test_a_cache_that_others_may_write_is_not_trusted(
     tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -359,6 +359,10 @@ def test_a_cache_that_others_may_write_is_not_trusted(
     before = {path.name: path.stat().st_mtime_ns for path in entry.iterdir()}
     if kind == "others may write":
         tmp_path.chmod(0o777)
+    elif kind == "a group may write":  # which is not the user's own
+        group = tmp_path.stat().st_gid
+        tmp_path.chmod(0o770)
+        monkeypatch.setattr(os, "getegid", lambda: group + 1)
     else:
         own = os.geteuid()
         monkeypatch.setattr(os, "geteuid", lambda: own + 1)
@@ -366,9 +370,20 @@ def test_a_cache_that_others_may_write_is_not_trusted(
     _, from_cache = load_or_make(PARTS, maker, on_problem=maker.problems.append)
     map_or_fill(PARTS, FORM, lambda array: array.fill(1), on_problem=maker.problems.append)
     assert (from_cache, maker.n_made) == (False, 2)
-    assert [kind in told for told in maker.problems] == [True, True]
+    said = "another user" if kind == "another user" else "others may write"
+    assert [said in told for told in maker.problems] == [True, True]
     assert {path.name: path.stat().st_mtime_ns for path in entry.iterdir()} == before
     assert [path.name for path in tmp_path.iterdir()] == [entry.name]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights")
+@pytest.mark.parametrize("how", ["load", "map"])
+def test_a_new_cache_is_its_users_alone(
+    tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv("DISTILTUNE_CACHE", str(tmp_path / "cache"))
+    getattr(maker, how)()
+    assert (tmp_path / "cache").stat().st_mode & 0o077 == 0
 
 
 def test_what_a_killed_process_left_goes_at_the_next_write(tmp_path: Path, maker: Maker) -> None:

@@ -98,6 +98,15 @@ def test_beginnings_that_repeat_are_read_a_few_rows_at_once(tmp_path: Path, monk
     assert most < 20 * _MIB  # all of it has 60 MB
 
 
+def test_batches_are_small_once_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that all rows share is in the file once, and in a batch as often as it has rows."""
+    monkeypatch.setattr(columnar, "_BATCH_BYTES", _MIB)
+    path = _write(tmp_path / "a.parquet", pa.table({"context": _dictionary("a" * 65_536, 200)}))
+    sizes = [(batch.num_rows, unpacked_bytes(batch)) for batch in parquet_batches(path)]
+    assert sum(n_rows for n_rows, _ in sizes) == 200
+    assert max(n_bytes for _, n_bytes in sizes) <= _MIB + 200 * 8  # and the places of the texts
+
+
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "gzip"])
 @pytest.mark.parametrize("version", ["1.0", "2.0"])
 def test_rows_are_those_that_pyarrow_reads(version: str, packed: bool, tmp_path: Path) -> None:

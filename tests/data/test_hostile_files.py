@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import gzip
 import json
 import os
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +20,7 @@ from distiltune.data.sources import find_source
 from distiltune.data.streams import read_text
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.read import QuestionSet, read_examples
+from tests.helpers import pipe_of
 
 CONTEXT = "ada eats plums ."
 ROW: dict[str, Any] = {"question": "what", "context": CONTEXT, "answer_text": "plums", "answer_start": 9}
@@ -95,26 +93,6 @@ def test_a_pipe_is_no_file(tmp_path: Path) -> None:
         list(iter_rows(path))
 
 
-@contextlib.contextmanager
-def pipe_of(content: bytes, seconds: float = 0.0) -> Iterator[str]:
-    """A name such as a shell gives for ``<(command)``, whose command begins to write so much later."""
-    reader, writer = os.pipe()
-
-    def write() -> None:
-        time.sleep(seconds)
-        with os.fdopen(writer, "wb") as file:
-            file.write(content)
-
-    thread = threading.Thread(target=write, daemon=True)
-    thread.start()
-    try:
-        yield f"/dev/fd/{reader}"
-    finally:
-        os.close(reader)
-        thread.join(10)
-
-
-@pytest.mark.skipif(not Path("/dev/fd").is_dir(), reason="this system has no names for pipes")
 @pytest.mark.parametrize("seconds", [0.0, 0.2])
 @pytest.mark.parametrize("text", ["a", "ada eats plums .\r\n", "é" * 300_000])
 def test_a_pipe_is_read_from_its_beginning(text: str, seconds: float) -> None:

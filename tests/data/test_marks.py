@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 import unicodedata
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, normalizers, pre_tokenizers
 from tokenizers.models import WordLevel
 
+import distiltune
 from distiltune.data.marks import in_form, over_marks
 from distiltune.data.tokens import tokenise
 
@@ -63,3 +66,11 @@ def test_a_text_is_in_a_form_as_python_has_it_and_in_bounded_time(form: Literal[
     began = time.process_time()
     in_form(form, "a" + "\u0315\u0300" * 200_000)
     assert time.process_time() - began < 10
+
+
+def test_nothing_else_brings_a_text_into_a_form() -> None:
+    """`unicodedata.normalize` by itself takes minutes for a text of many marks."""
+    package = Path(distiltune.__file__).parent
+    own = re.compile(r"unicodedata.*\bnormalize\(", re.DOTALL)
+    found = [str(path.relative_to(package)) for path in package.rglob("*.py") if own.search(path.read_text("utf-8"))]
+    assert found == [str(Path("data", "marks.py"))]

@@ -194,6 +194,14 @@ def test_a_config_of_something_else_does_not_make_a_model(source: ModelSource, t
     assert {name: (app / name).read_text() for name in names(app)} == {"config.json": config, "firmware.bin": "mine"}
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.timeout(20)
+def test_a_pipe_called_config_is_not_waited_for(source: ModelSource, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "config.json")
+    with pytest.raises(ModelError, match="other than a model"):
+        convert(str(source.directory), tmp_path, overwrite=True)
+
+
 def test_only_what_is_of_a_model_is_replaced_and_the_rest_is_named(source: ModelSource, tmp_path: Path) -> None:
     saved = write(tmp_path / "model", source)
     theirs = ("firmware.bin", "data.h5", "lora.safetensors", "packages.index.json", "voice.onnx", "tokenizer.txt")

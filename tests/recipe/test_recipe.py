@@ -19,6 +19,7 @@ from distiltune.recipe.recipe import (
 )
 from distiltune.settings.stored import stored_settings
 from distiltune.tasks.question_answering.settings import fill_question_windows, question_limit
+from tests.helpers import pipe_of
 
 WORDS = st.text(max_size=12)
 NAMES = st.text(min_size=1, max_size=12).filter(lambda text: bool(text.strip()))
@@ -263,6 +264,11 @@ def test_a_file_that_is_no_recipe(tmp_path: Path, content: bytes | None, message
         path.write_bytes(content)
     with pytest.raises(RecipeError, match=message):
         Recipe.from_toml(path)
+
+
+def test_a_recipe_may_come_from_a_pipe() -> None:
+    with pipe_of(b"epochs = 7\n", 0.1) as path:
+        assert Recipe.from_toml(path).epochs == 7
 
 
 def test_the_dropouts_of_the_packaged_models_are_what_the_recipe_s_page_says() -> None:

@@ -76,3 +76,9 @@ def test_of_a_list_the_first_word_is_coloured() -> None:
     line = SevereLine.of("warning  2 of 6: repeated", "warning")
     assert printed(line, terminal=True) == "\x1b[33mwarning\x1b[0m  2 of 6: repeated\n"
     assert printed("[bold]x[/] 12", terminal=True) == "[bold]x[/] 12\n", "no markup, no colours of numbers"
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_control_characters_of_a_line_are_shown(terminal: bool) -> None:
+    said = printed("note: a\x1b]0;x\x07\x9b31m\u202eb\nc", terminal=terminal)
+    assert said == "note: a\\x1b]0;x\\x07\\x9b31m\\u202eb\nc\n"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from distiltune.errors import TrainingError
 from distiltune.runs.directory import RunDirectory, default_run_path
+from distiltune.runs.record import read_run
 
 
 def test_a_new_run_has_its_place(tmp_path: Path) -> None:
@@ -98,6 +100,26 @@ def test_a_link_where_a_run_writes_is_refused(tmp_path: Path, name: str) -> None
     with pytest.raises(TrainingError, match="a link where a run writes") as caught:
         run.check_links()
     assert caught.value.where == str(link)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("name", ["recipe.toml", "log.jsonl", "checkpoints/step-00000001-epochs-1", ".lock"])
+def test_a_pipe_where_a_run_writes_is_refused_at_once(tmp_path: Path, name: str) -> None:
+    """By whoever begins, goes on with or reads it: nobody may ever write into it."""
+    run = a_run(tmp_path / "run")
+    place = run.path / name
+    if place.is_dir():
+        shutil.rmtree(place)
+    place.unlink(missing_ok=True)
+    place.parent.mkdir(exist_ok=True)
+    os.mkfifo(place)
+    with pytest.raises(TrainingError, match="a pipe or a device where a run writes") as caught:
+        run.check_links()
+    assert caught.value.where == str(place)
+    assert run.is_run() is (name not in ("recipe.toml", "log.jsonl"))
+    with pytest.raises(TrainingError):
+        read_run(run.path)
 
 
 def test_a_run_directory_may_be_a_link_itself(tmp_path: Path) -> None:

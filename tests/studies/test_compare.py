@@ -291,6 +291,12 @@ def test_a_picture_that_cannot_be_drawn_is_refused_before_the_work(tmp_path: Pat
         check_picture(tmp_path / name)
 
 
+def test_a_runs_name_is_no_formula_in_the_picture(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:
+    """Such a one as would end the drawing."""
+    named = replace(read_run(runs[0].directory), name="$\\frac$")
+    draw_comparison(RunComparison((named,), {}, (), ()), tmp_path / "x.svg")
+
+
 def test_a_picture_that_cannot_be_written_is_said(runs: tuple[FineTuned, FineTuned], tmp_path: Path) -> None:
     (tmp_path / "x.svg").mkdir()
     alone = RunComparison((read_run(runs[0].directory),), {}, (), ())

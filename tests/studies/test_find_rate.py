@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 import torch
 
-from distiltune.errors import RecipeError
+from distiltune.errors import RecipeError, TrainingError
 from distiltune.recipe.recipe import Recipe
 from distiltune.runs.prepare import prepare
 from distiltune.studies.find_rate import MOST_HELD_OUT, _suggested, _with_held_out, find_learning_rate
-from distiltune.studies.found_rate import FoundRate, rate_lines
+from distiltune.studies.found_rate import FoundRate, rate_lines, write_rate
+from distiltune.studies.learning_rate import RangeTest
 from distiltune.studies.rate_trials import RateTrials
 from distiltune.studies.stretches import TriedRate
 from distiltune.training.distributed import ALONE
@@ -164,6 +165,22 @@ def test_several_labels_and_numbers_have_a_prior_too(folder: Path, tmp_path: Pat
     assert found.best is not None
     assert found.best.loss < 0.8 * found.prior_loss
     json.dumps(found.as_json(), allow_nan=False)
+
+
+def test_rates_and_their_picture_are_written_both_or_neither(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    test = RangeTest((1e-5, 1e-4), (0.7, 0.6), (0.7, 0.6))
+    found = FoundRate(None, "", "", 1e-3, False, test, (), None, 1.0, "", 100, 1_000, 300, 1.0, 1.0)
+    written = write_rate(found, tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {path.name for path in written}
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("distiltune.studies.found_rate.draw_range", full)
+    with pytest.raises(TrainingError, match="cannot be written: No space left"):
+        write_rate(replace(found, n_steps=9), tmp_path)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 @pytest.mark.parametrize(("others", "is_edge"), [([5e-4], True), ([5e-4, 2e-3], False)])

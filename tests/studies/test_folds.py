@@ -17,6 +17,7 @@ from distiltune.data.parts import leave_out
 from distiltune.data.row_findings import RowFindings
 from distiltune.errors import DataError, RecipeError, TrainingError
 from distiltune.recipe.recipe import Recipe
+from distiltune.studies import folds
 from distiltune.studies.folds import t_interval
 from distiltune.tasks.own import Own
 from distiltune.tasks.text_classification.examples import TextExample
@@ -93,7 +94,7 @@ def test_the_interval_is_students() -> None:
     assert t_interval([2.0]).low == -math.inf
 
 
-def test_a_cross_validation(texts: dict[str, Any], tmp_path: Path) -> None:
+def test_a_cross_validation(texts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = distiltune.cross_validate(
         output=tmp_path / "cv", folds=3, metrics={"same": lambda gold, given: 1.0}, **texts
     )
@@ -112,6 +113,20 @@ def test_a_cross_validation(texts: dict[str, Any], tmp_path: Path) -> None:
         output=tmp_path / "alone", folds=3, fold=1, metrics={"same": lambda gold, given: 1.0}, **texts
     )
     assert alone.best.validation == found.folds[1].best.validation
+    before = _files(tmp_path / "cv")
+    assert {"folds.json", "predictions.jsonl", "recipe.toml"} <= set(before)
+
+    def full(path: Path, content: bytes | str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(folds, "write_whole", full)
+    with pytest.raises(OSError, match="No space left"):
+        folds._summed_up(tmp_path / "cv", found.folds[0].recipe, found.folds[:1])
+    assert _files(tmp_path / "cv") == before, "never the answers of some beside the figures of others"
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 class Interrupts(Quiet):

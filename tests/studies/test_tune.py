@@ -40,7 +40,9 @@ def recipe(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
     return Recipe.build(settings)
 
 
-def test_a_search_goes_on_where_it_was_broken_off(recipe: Recipe, tmp_path: Path) -> None:
+def test_a_search_goes_on_where_it_was_broken_off(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("optuna", reason="the extra tune is not installed")
     from distiltune.studies.tune import search_lines, tune, write_search
 
@@ -65,6 +67,15 @@ def test_a_search_goes_on_where_it_was_broken_off(recipe: Recipe, tmp_path: Path
     assert picture.stat().st_size > 5_000
     assert Recipe.from_toml(best) == recipe.with_changes(task="question-answering", **found.best.settings)
     assert "6 trials" in search_lines(found)[0]
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    before = {path: path.read_bytes() for path in (data, picture, best)}
+    monkeypatch.setattr("distiltune.studies.search_picture.draw_search", full)
+    with pytest.raises(TrainingError, match="cannot be written: No space left"):
+        write_search(replace(found, trials=found.trials[:1]), tmp_path / "search")
+    assert {path: path.read_bytes() for path in (data, picture, best)} == before, "all of one state of the search"
 
     with pytest.raises(TrainingError, match="other settings"):
         tune(recipe, space[:1], tmp_path / "search", n_trials=8)

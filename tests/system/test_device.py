@@ -19,6 +19,7 @@ from distiltune.system.device import (
     choose_precision,
     describe_machine,
     has_bfloat16,
+    instructions,
     is_out_of_memory,
     keep_freed_memory,
     seed_dropout,
@@ -264,6 +265,20 @@ def test_half_precision_is_of_products_alone() -> None:
         assert torch.nn.functional.layer_norm(weight, (4,)).dtype == torch.float32
     with arithmetic("float32", CPU):
         assert (weight @ weight).dtype == torch.float32
+
+
+def test_instructions_are_those_that_torch_takes_and_what_limits_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = (
+        *("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE"),
+        *("MKL_ENABLE_INSTRUCTIONS", "MKL_CBWR", "OPENBLAS_CORETYPE"),
+    )
+    for name in limits:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT")  # by ATEN_CPU_CAPABILITY
+    assert instructions() == "DEFAULT"
+    for name in limits:
+        monkeypatch.setenv(name, "AVX2")
+    assert instructions() == ", ".join(["DEFAULT", *(f"{name}=AVX2" for name in limits)])
 
 
 @pytest.mark.parametrize("n_threads", [-1, 1_025, 100_000])

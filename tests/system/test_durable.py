@@ -17,6 +17,7 @@ from distiltune.system.durable import (
     find_link,
     left_over_of,
     open_own,
+    read_file,
     try_writing,
     write_whole,
     writing_directory,
@@ -152,6 +153,18 @@ def test_links_among_what_is_ours_are_found(tmp_path: Path) -> None:
     (run / "ours" / "deep" / "link").symlink_to("nowhere")
     assert find_link(run, lambda name: name == "ours") == run / "ours" / "deep" / "link"
     assert find_link(run, lambda name: True) == run / "ours" / "deep" / "link"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes here")
+@pytest.mark.timeout(20)
+def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    assert find_link(tmp_path, lambda name: True) == tmp_path / "pipe"
+    for name in ("pipe", ".", "none"):
+        with pytest.raises(OSError, match=r"no file|No such"):
+            read_file(tmp_path / name)
+    (tmp_path / "file").write_bytes(b"ours")
+    assert read_file(tmp_path / "file") == b"ours"
 
 
 @pytest.mark.parametrize("error", [OSError("no room"), Killed()])

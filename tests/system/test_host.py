@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ import torch
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from distiltune.errors import TrainingError
+from distiltune.recipe.recipe import Recipe
+from distiltune.runs.fine_tune import fine_tune
+from distiltune.studies.find_rate import find_learning_rate
 from distiltune.system.device import arithmetic, seed_everything, set_threads
 from distiltune.system.host import alone_in_training, restored, with_threads
 
@@ -222,3 +226,16 @@ def test_a_second_training_at_the_same_time_is_refused() -> None:
         assert "each in a process of its own" in second.fix
     with alone_in_training(), alone_in_training():
         pass
+
+
+@pytest.mark.parametrize("train", [fine_tune, lambda recipe, output: find_learning_rate(recipe, n_steps=100)])
+def test_whatever_trains_is_refused_while_another_training_is_under_way(
+    train: Callable[..., object], tmp_path: Path
+) -> None:
+    """Before anything is read or written: there is no such data."""
+    recipe = Recipe.build({"train": str(tmp_path / "none.json"), "threads": 1})
+    with alone_in_training(), ThreadPoolExecutor(1) as threads:
+        second = threads.submit(train, recipe, output=tmp_path / "run").exception()
+    assert isinstance(second, TrainingError)
+    assert "Another training" in second.what
+    assert list(tmp_path.iterdir()) == []

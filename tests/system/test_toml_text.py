@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
+import distiltune
 from distiltune.system.toml_text import MAX_DOTS, parse_toml
 
 
@@ -29,3 +31,9 @@ def test_the_longest_key_that_may_be_takes_little_time() -> None:
     began = time.process_time()
     parse_toml("a." * MAX_DOTS + "a = 1")
     assert time.process_time() - began < 2
+
+
+def test_nothing_else_reads_toml() -> None:
+    package = Path(distiltune.__file__).parent
+    found = [path.name for path in package.rglob("*.py") if "tomllib" in path.read_text("utf-8")]
+    assert found == ["toml_text.py"]

@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from distiltune.errors import DistiltuneError
+from distiltune.errors import CONTROLS, DistiltuneError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,10 +41,14 @@ def show_what_can_be_shown() -> None:
 
 
 def say_json(value: object, *, indent: int | None = 2, allow_nan: bool = True) -> None:
-    """Print one JSON value, in ASCII where standard output could not hold its characters: it stays the same value."""
+    """Print one JSON value, in ASCII where standard output could not hold its characters: it stays the same value.
+
+    Control characters are escaped, those beyond ASCII too, which the json module leaves: it may be a terminal.
+    """
     encoding = getattr(sys.stdout, "encoding", None) or "ascii"
     is_unicode = codecs.lookup(encoding).name.startswith("utf")
-    print(json.dumps(value, indent=indent, ensure_ascii=not is_unicode, allow_nan=allow_nan))
+    text = json.dumps(value, indent=indent, ensure_ascii=not is_unicode, allow_nan=allow_nan)
+    print(CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def say(console: Console, line: str) -> None:

@@ -24,6 +24,7 @@ from distiltune.model.tokenizer import tokenizer_files
 from distiltune.system.durable import (
     alone_in,
     clear_leftovers,
+    read_file,
     try_writing,
     write_synced,
     writing_directory,
@@ -238,7 +239,7 @@ def _check_not_lived_in(directory: Path) -> None:
 def _is_a_model(directory: Path) -> bool:
     """Whether a directory is what `transformers` or we write: its config.json is of a model, and not of anything."""
     try:
-        config = json.loads((directory / "config.json").read_text(encoding="utf-8"))
+        config = json.loads(read_file(directory / "config.json").decode())
     except (OSError, ValueError, RecursionError):
         return False
     folders = [entry for entry in directory.iterdir() if entry.name in _ABOUT and not entry.is_file()]

@@ -10,7 +10,7 @@ from typing import Final
 
 from distiltune.errors import TrainingError
 from distiltune.system import lock
-from distiltune.system.durable import find_link, left_over_of, write_whole
+from distiltune.system.durable import find_link, left_over_of, read_file, write_whole
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.table import TASKS
 
@@ -53,7 +53,7 @@ class RunDirectory:
         """Check that nothing that a run writes, replaces or removes here leads out of the directory.
 
         Raises:
-            TrainingError: if there is a link among it, or it cannot be listed.
+            TrainingError: if there is a link among it, or what is neither a file nor a folder, or it cannot be listed.
 
         """
         try:
@@ -66,7 +66,9 @@ class RunDirectory:
             ) from error
         if link is not None:
             raise TrainingError(
-                "There is a link where a run writes: what lies elsewhere would be overwritten or removed.",
+                "There is a link where a run writes: what lies elsewhere would be overwritten or removed."
+                if link.is_symlink()
+                else "There is a pipe or a device where a run writes.",
                 where=str(link),
                 fix="remove it, or put what it leads to in its place; the run directory itself may be a link",
             )
@@ -74,7 +76,7 @@ class RunDirectory:
     def is_run(self) -> bool:
         """Whether a run was begun here: its recipe as run is there, and its log or nothing yet that comes after it."""
         try:
-            table = parse_toml(self.recipe.read_text(encoding="utf-8"))
+            table = parse_toml(read_file(self.recipe).decode())
         except (OSError, ValueError):
             return False
         begun = _BEFORE_A_RUN | {self.recipe.name, self.checkpoints.name}

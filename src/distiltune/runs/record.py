@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from distiltune.errors import TrainingError
 from distiltune.recipe.choose_task import USUAL
 from distiltune.runs.directory import RunDirectory
+from distiltune.system.durable import read_file
 from distiltune.system.names import did_you_mean, names_beside
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.analysis import Counts, ScoredAnswer
@@ -70,7 +71,7 @@ def read_run(path: Path) -> RunRecord:
     """
     run = RunDirectory(path)
     try:
-        surroundings = parse_toml(run.recipe.read_text(encoding="utf-8"))
+        surroundings = parse_toml(read_file(run.recipe).decode())
         data = surroundings.get("data", {})
         fingerprints = {name: each.get("fingerprint", "") for name, each in data.items()}
     except (OSError, ValueError, AttributeError) as error:  # the last where a table is none
@@ -118,7 +119,7 @@ def _read_lines(path: Path, read: Callable[[dict[str, Any]], R], *, may_end_earl
     """
     try:
         # Not str.splitlines: texts may hold other line separators, which JSON leaves as they are.
-        *lines, unfinished = path.read_bytes().split(b"\n")
+        *lines, unfinished = read_file(path).split(b"\n")
     except OSError as error:
         raise TrainingError(
             f"The file cannot be read: {error.strerror}.", where=str(path), fix="give a run directory that is whole"

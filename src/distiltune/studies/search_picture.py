@@ -14,7 +14,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from distiltune.report.curves import STYLE
 from distiltune.studies.search import Search, Trial
-from distiltune.system.figures import save_figure
+from distiltune.system.figures import literal, save_figure
 
 _LOOKS = {"done": ("#0072b2", "o", "Ran to its end"), "pruned": ("#e69f00", "x", "Stopped early")}
 _COLUMNS = 2
@@ -63,4 +63,4 @@ def _draw(axes: Axes, trials: Sequence[Trial], name: str, search: Search) -> Non
 
 
 def _place(value: Any) -> Any:
-    return value if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else literal(str(value))

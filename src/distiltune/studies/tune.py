@@ -118,13 +118,15 @@ def _check_links(output: Path) -> None:
     """Check that nothing that a search goes on writing, or removes from, leads out of its directory.
 
     Raises:
-        TrainingError: if there is a link among it.
+        TrainingError: if there is a link among it, or what is neither a file nor a folder.
         OSError: if it cannot be listed.
 
     """
     if (link := find_link(output, _WRITTEN.__contains__)) is not None:
         raise TrainingError(
-            "There is a link where a search writes: what lies elsewhere would be changed or removed.",
+            "There is a link where a search writes: what lies elsewhere would be changed or removed."
+            if link.is_symlink()
+            else "There is a pipe or a device where a search writes.",
             where=str(link),
             fix="remove it, or choose another --output",
         )

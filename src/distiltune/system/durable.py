@@ -173,8 +173,27 @@ def open_own(path: Path, flags: int) -> int:
     return descriptor
 
 
+def read_file(path: Path) -> bytes:
+    """What a file of somebody else's folder holds.
+
+    Raises:
+        OSError: if it cannot be read, or is no file: a pipe would be waited for for ever.
+
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read()
+    finally:
+        os.close(descriptor)
+
+
 def find_link(directory: Path, is_ours: Callable[[str], bool]) -> Path | None:
-    """The first link among what is ours in a directory, at any depth; None if there is none.
+    """The first among what is ours in a directory, at any depth, that leads elsewhere: a link, a pipe, a device.
+
+    None if there is none such.
 
     Args:
         directory: the directory, which may be a link itself: the user named it.
@@ -187,7 +206,7 @@ def find_link(directory: Path, is_ours: Callable[[str], bool]) -> Path | None:
     for entry in sorted(directory.iterdir()):
         if not is_ours(entry.name):
             continue
-        if entry.is_symlink():
+        if entry.is_symlink() or not (entry.is_file() or entry.is_dir()):
             return entry
         if entry.is_dir() and (found := find_link(entry, lambda name: True)) is not None:
             return found

@@ -203,6 +203,29 @@ def test_cleaned_data_is_not_written_where_nothing_is_left_of_it(tmp_path: Path)
     assert not (tmp_path / "clean.json").exists()
 
 
+def test_cleaned_data_and_its_list_of_changes_are_written_both_or_neither(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    report = check(tmp_path, rows())
+    fixed, folder = fix(report.examples, report.repeats), tmp_path / "out"
+    write_fixed(fixed, folder / "clean.json")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(before) == {"clean.json", "clean.changes.jsonl"}
+    written: list[str] = []
+
+    def full(path: Path, content: str) -> None:
+        written.append(path.name)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        path.write_text(content)
+
+    monkeypatch.setattr("distiltune.tasks.question_answering.check.fix.write_whole", full)
+    with pytest.raises(DataError, match="cannot be written: No space left"):
+        write_fixed(replace(fixed, examples=fixed.examples[:1]), folder / "clean.json")
+    assert len(written) == 2
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 def test_what_windows_cut(tmp_path: Path) -> None:
     found = kinds(check(tmp_path, rows(), max_length=128))
     assert "answer_in_no_window" not in found
