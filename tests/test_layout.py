@@ -10,7 +10,7 @@ TESTS = Path(__file__).parent
 
 TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "test_cli.py": (
-        *("version", "report/answers"),
+        "version",
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
     "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
@@ -28,7 +28,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             "checks/vocabulary",
             "checks/windows",
             "studies/search_picture",
-            "system/figures",
         ),
         "tasks/checking",
     ),

@@ -255,6 +255,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (TABLE["text"], "(of the type ChunkedArray), no data.", "train=(texts, labels), or (texts, None)"),
     ([TEXTS[:2], LABELS[:2]], "(of the type list), no data.", "texts and labels are a tuple: train=(texts, labels)"),
     ([], "train is an empty list.", "give a path"),
+    (["It is late.", "Where is it?"], "train is a list of 2 strings that are texts, no names", "train=(texts, labels)"),
     (["a.json", 7], "train is 7 (of the type int), no data.", "give a path"),
     ((TEXTS, LABELS[:-1]), "There are 5,000 texts and 4,999 labels.", "one label for each"),
     (pa.table({}), "The table has no column.", "holds rows"),

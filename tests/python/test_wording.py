@@ -27,6 +27,9 @@ SAID = {
     "a command of others, hf auth --login, stays": "a command of others, hf auth --login, stays",
     "distiltune ask --text TEXT": "distiltune ask --text TEXT",
     "what is wrong: distiltune check memory:list-48db5053e9f54f50": "what is wrong: distiltune.check(DATA)",
+    "distiltune.fine_tune('a.toml', output='b', train=TRAIN) with --epochs 24 --learning-rate 1e-4; or": (
+        "distiltune.fine_tune('a.toml', output='b', train=TRAIN, epochs=24, learning_rate=1e-4); or"
+    ),
     "nothing to say": "nothing to say",
 }
 

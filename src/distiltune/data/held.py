@@ -10,6 +10,7 @@ No library of tables is imported: what was given is known by its protocol. pyarr
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import math
@@ -17,6 +18,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 PREFIX: Final = "memory:"
 BATCH_ROWS: Final = 2_048
 _DIGEST_CHARACTERS: Final = 16
+_LOOKED_AT: Final = 20
 _WAYS_TO_LIST: Final = ("to_pylist", "to_list", "tolist")
 _TAKEN: Final = (
     "give a path, a name, a DataFrame, a `datasets.Dataset`, an Arrow table, a list of dictionaries, "
@@ -299,7 +302,26 @@ def _sources(data: object, what: str) -> Sequence[object]:
         raise DataError(f"{what} is an empty {type(data).__name__}.", where=f"argument: {what}", fix=_TAKEN)
     if isinstance(data[0], Mapping) or _is_pair(data):
         return (data,)
+    if _are_texts(data):
+        raise DataError(
+            f"{what} is a {type(data).__name__} of {len(data):,} strings that are texts, no names of files.",
+            where=f"argument: {what}",
+            fix=f"texts and labels are a tuple: {what}=(texts, labels), or (texts, None) to predict; or {_TAKEN}",
+        )
     return data
+
+
+def _are_texts(data: Sequence[object]) -> bool:
+    """Whether these are words of somebody, where names of files would be: several words each, and none is there."""
+    texts = [each for each in data[:_LOOKED_AT] if isinstance(each, str) and len(each.split()) > 1]
+    return len(texts) == len(data[:_LOOKED_AT]) and not any(map(_is_there, texts))
+
+
+def _is_there(name: str) -> bool:
+    try:
+        return bool(glob.has_magic(name)) or os.path.lexists(Path(name).expanduser())
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _is_pair(data: object) -> bool:

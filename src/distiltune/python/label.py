@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Unpack
 from distiltune.data.held import Data
 from distiltune.errors import DataError, RecipeError, TrainingError
 from distiltune.python.arguments import held_data
-from distiltune.python.serve import check_installed
+from distiltune.python.serve import check_installed, check_no_loop
 from distiltune.python.settings import LabellingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_LABELLING, check_does_something
@@ -113,6 +113,7 @@ def label_until_stopped(
 
     """
     check_installed("Labelling")
+    check_no_loop("Labelling")
     from distiltune.labelling.own_key import own_key
     from distiltune.labelling.service import LabelSite, label_app
     from distiltune.serving.access import Access

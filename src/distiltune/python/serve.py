@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -140,6 +141,7 @@ def serve_until_stopped(
     """
     Recipe.build(settings)  # which says what is wrong with a value
     check_installed("Serving")
+    check_no_loop("Serving")
     from distiltune.serving.access import Access, is_loopback
     from distiltune.serving.corrections import CorrectionsFile
     from distiltune.serving.gate import Limits
@@ -226,6 +228,23 @@ def check_installed(what: str) -> None:
         raise DistiltuneError(
             f"{what} needs the library {error.name}.", fix=f"install it: {install_extra('serve')}"
         ) from error
+
+
+def check_no_loop(what: str) -> None:
+    """Check that the thread has no event loop that runs, as a notebook's has: a server needs its own.
+
+    Raises:
+        DistiltuneError: if it has one.
+
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    raise DistiltuneError(
+        f"{what} needs an event loop of its own, and one runs here already, as in a notebook.",
+        fix="start it in a terminal, or in a process of its own; in a cell the model itself can be asked",
+    )
 
 
 def _check_one_task(models: Mapping[str, str]) -> None:

@@ -50,6 +50,7 @@ _CALL: Final = re.compile(
     rf"`?\bdistiltune (?P<command>{'|'.join(FUNCTIONS)})\b(?P<data>(?: memory:[\w-]+)*)"
     r"(?P<rest>(?: --[a-z][a-z0-9-]*(?: (?!--|or\b|and\b)[^\s;,`]+)?)*)`?"
 )
+_WITH_MORE: Final = re.compile(r"(?P<call>\bdistiltune\.\w+\([^()\n]*)\) with (?P<more>\w+=[^\s,;]+(?: \w+=[^\s,;]+)*)")
 _IN_CALL: Final = re.compile(r"--(?P<flag>[a-z][a-z0-9-]*)(?: (?P<value>(?!--)\S+))?")
 
 
@@ -87,7 +88,12 @@ def in_python_class(kind: type[C], module: str) -> type[C]:
 
 def in_python_terms(text: str) -> str:
     """``--no-header --columns text=1`` is ``no_header=True columns="text=1"``, ``distiltune train`` a call."""
-    return _ALONE.sub(_argument, _CALL.sub(_call, text))
+    return _WITH_MORE.sub(_with_more, _ALONE.sub(_argument, _CALL.sub(_call, text)))
+
+
+def _with_more(found: re.Match[str]) -> str:
+    """The arguments that are named behind a call are among its own."""
+    return ", ".join([found["call"], *found["more"].split()]) + ")"
 
 
 def _call(found: re.Match[str]) -> str:

@@ -94,6 +94,14 @@ def _other_command(recipe: Recipe, name: str, function: str, run: RunDirectory, 
     return f"distiltune.{function}({', '.join(arguments)}) with"
 
 
+def resume_command(recipe: Recipe, run: RunDirectory) -> str:
+    """How a run that was stopped goes on; data that were in memory have to be handed over again."""
+    held = [each for each in ("train", "validation", "warm_up_data") if any(map(is_held_name, getattr(recipe, each)))]
+    if not held:
+        return f"distiltune train --resume {run.path}"
+    return f"distiltune.resume({', '.join([repr(str(run.path)), *(f'{each}={each.upper()}' for each in held)])})"
+
+
 def _check_command(recipe: Recipe, run: RunDirectory) -> str:
     """Check what the run trains on; what was set aside of it has no name to be checked against."""
     if any(map(is_held_name, (*recipe.train, *recipe.validation))):

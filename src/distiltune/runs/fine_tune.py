@@ -16,7 +16,7 @@ from distiltune.errors import RecipeError, TrainingError, is_of_printing
 from distiltune.progress import heard_by
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.report.short_html import advice_list, block, epochs_table, line, loss_curve
-from distiltune.runs.coaching import training_facts
+from distiltune.runs.coaching import resume_command, training_facts
 from distiltune.runs.directory import RunDirectory
 from distiltune.runs.keeper import Files, Follower, Judgement, RunKeeper
 from distiltune.runs.prepare import PreparedRun, prepare, prepare_again, tell
@@ -317,7 +317,7 @@ def _run(writing: _Writing) -> FineTuned:
                     _train(prepared, optimiser, partial(_evaluate, writing, coach), keeper, watchers)
             checkpoints.wait()
     except KeyboardInterrupt as stopped:
-        reporter.note(f"stopped; go on with: distiltune train --resume {run.path}")
+        reporter.note(f"stopped; go on with: {resume_command(prepared.recipe, run)}")
         if keeper.has_best and not isinstance(stopped, Terminated):
             write_results(run, prepared, keeper, coach, may_probe=False)
             reporter.note(

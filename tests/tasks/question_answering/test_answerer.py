@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from distiltune.errors import DataError, ModelError, RecipeError
 from distiltune.report.answers import answer_lines
 from distiltune.tasks.question_answering.answerer import Answerer
-from distiltune.tasks.question_answering.documents import as_documents, sentence_around
+from distiltune.tasks.question_answering.documents import as_documents, check_is_no_path, sentence_around
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.reply_notes import ALWAYS_ANSWERS
 from tests.helpers import TINY, people, write_tiny_model
@@ -373,3 +373,15 @@ def test_weights_that_overflow_are_told(model: Path, tmp_path: Path) -> None:
     save_file(tensors, file)
     with pytest.raises(ModelError, match="gives NaN or infinity"):
         Answerer(tmp_path / "model", threads=1)("who", "Ada lives in Bern")
+
+
+def test_the_name_of_a_file_is_no_text(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "handbook" / "lease.md").write_text("The treasurer signs.")
+    for name, kind in (("handbook", "folder"), ("handbook/", "folder"), ("handbook/lease.md", "file")):
+        with pytest.raises(DataError, match=f"the name of a {kind}") as raised:
+            check_is_no_path(name)
+        assert f"Folder({name!r})" in raised.value.fix
+    for text in ("handbook is a folder", "lease.md", "", "\0", "a" * 300, "handbook\n"):
+        check_is_no_path(text)

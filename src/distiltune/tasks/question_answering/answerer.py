@@ -29,6 +29,7 @@ from distiltune.tasks.question_answering.documents import (
     Documents,
     Searchable,
     as_documents,
+    check_is_no_path,
 )
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import (
@@ -255,6 +256,8 @@ class Answerer:
         """
         check_values(_Asking, {"n_best": n_best, "passages": passages})
         questions = as_list(questions, "questions", "put it into a list: [question]")
+        if isinstance(documents, str):
+            check_is_no_path(documents)
         with with_threads(self.n_threads):
             return self._ask(questions, documents, n_best, passages, on_progress)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from distiltune.data.held import Column, as_list
@@ -19,6 +21,9 @@ Documents = str | Column | Mapping[str, str]
 # those of Chinese and Japanese need no white space.
 _SENTENCE_END = re.compile(r"[.!?…؟۔।॥։።፧።។៕၊။།༎][\"'”’»)\]]*\s+|[。！？｡．][\"'”’»」』）)\]]*\s*|\n\s*\n")
 
+
+_LONGEST_NAME = 255
+"""Characters; what is longer is no file's name."""
 
 _SPACE = re.compile(r"\s")
 
@@ -98,6 +103,29 @@ def as_documents(given: Documents) -> tuple[Document, ...]:
     if not any(document.text.strip() for document in documents):
         raise DataError("The text is empty.", where="argument: documents", fix="give a text that may hold the answer")
     return documents
+
+
+def check_is_no_path(text: str) -> None:
+    """Check that what was given as the one text to look in is not the name of a file or a folder.
+
+    Raises:
+        DataError: if there is one of that name.
+
+    """
+    if len(text) > _LONGEST_NAME or "\n" in text or not text.strip():
+        return
+    try:
+        path = Path(text).expanduser()
+        is_folder, is_there = path.is_dir(), path.exists()
+    except (OSError, ValueError, RuntimeError):
+        return
+    if is_there:
+        what = "folder" if is_folder else "file"
+        raise DataError(
+            f"{text!r} is the name of a {what} here, and was given as the text to look in.",
+            where="argument: documents",
+            fix=f"distiltune.Folder({text!r}) reads what is in it, in the terminal --document {shlex.quote(text)}",
+        )
 
 
 def position_of(text: str, start: int, end: int) -> TextPosition:
