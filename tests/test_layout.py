@@ -10,7 +10,7 @@ TESTS = Path(__file__).parent
 
 TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "test_cli.py": (
-        *("version", "report/answers"),
+        "version",
         *(f"commands/{name}" for name in ("app", "models", "options", "output", "training", "using")),
     ),
     "commands/test_asking.py": ("tasks/document_check", "tasks/document_files"),
@@ -27,8 +27,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             "checks/reading",
             "checks/vocabulary",
             "checks/windows",
-            "studies/search_picture",
-            "system/figures",
         ),
         "tasks/checking",
     ),
@@ -116,7 +114,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("inference/trained_model", "runs/coaching", "serving/texts"),
         *(f"tasks/{name}" for name in ("entry", "guide", "heads", "labelled_model", "labels")),
         "tasks/trained",
-        *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
+        *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
     ),
     "tasks/test_labelling.py": (
