@@ -27,7 +27,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
             "checks/reading",
             "checks/vocabulary",
             "checks/windows",
-            "studies/search_picture",
         ),
         "tasks/checking",
     ),
@@ -115,7 +114,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("inference/trained_model", "runs/coaching", "serving/texts"),
         *(f"tasks/{name}" for name in ("entry", "guide", "heads", "labelled_model", "labels")),
         "tasks/trained",
-        *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "picture", "service")),
+        *(f"tasks/text_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
         *(f"tasks/token_classification/{name}" for name in ("check", "evaluation", "labelled", "service")),
     ),
     "tasks/test_labelling.py": (
