@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import sys
@@ -14,9 +15,10 @@ from typer.testing import CliRunner
 
 pytest.importorskip("fastapi", reason="needs the extra `serve`")
 
+import distiltune
 from distiltune.commands import serving
 from distiltune.commands.app import app
-from distiltune.errors import RecipeError
+from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.python import serve as python_serve
 from distiltune.python.serve import ServingAccess, ServingLimits
 
@@ -116,3 +118,16 @@ def test_json_logs_say_everything_as_json(
     assert (first["level"], first["message"]) == ("info", "ready “now”")
     assert first["time"].endswith("Z")
     assert {"message": "request", **said}.items() <= second.items()
+
+
+@pytest.mark.parametrize("what", ["serve", "label"])
+def test_in_a_notebook_whose_loop_runs_it_is_refused(what: str, tmp_path: Path) -> None:
+    async def cell() -> None:
+        if what == "serve":
+            distiltune.serve("starter-qa", port=0)
+        else:
+            distiltune.label([{"text": "one"}], tmp_path / "mine.jsonl", port=0, task="text-classification")
+
+    with pytest.raises(DistiltuneError, match="one runs here already") as raised:
+        asyncio.run(cell())
+    assert "terminal" in raised.value.fix

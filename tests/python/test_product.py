@@ -21,6 +21,8 @@ import distiltune
 from distiltune import cli
 from distiltune.errors import DistiltuneError
 from distiltune.recipe.recipe import Recipe
+from distiltune.runs.coaching import resume_command
+from distiltune.runs.directory import RunDirectory
 from distiltune.runs.fine_tune import FineTuned
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.training.loop import EpochReport
@@ -124,6 +126,13 @@ def test_a_table_is_trained_on_without_an_object_for_each_row(model: str, tmp_pa
     ((alive, n_bytes),) = held
     assert alive - before < 10
     assert n_bytes < 700 * n_rows  # half of it is what does not grow with the rows; as objects they are 900 each
+
+
+def test_how_it_goes_on_names_what_is_handed_over_again(run: FineTuned, tmp_path: Path) -> None:
+    directory = RunDirectory(run.directory)
+    assert resume_command(run.recipe, directory) == f"distiltune.resume({str(run.directory)!r}, train=TRAIN)"
+    from_a_file = run.recipe.with_changes(train=(str(tmp_path / "a.csv"),))
+    assert resume_command(from_a_file, directory) == f"distiltune train --resume {run.directory}"
 
 
 def test_it_is_resumed_with_the_same_rows_only(

@@ -10,7 +10,6 @@ No library of tables is imported: what was given is known by its protocol. pyarr
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 import math
@@ -312,14 +311,14 @@ def _sources(data: object, what: str) -> Sequence[object]:
 
 
 def _are_texts(data: Sequence[object]) -> bool:
-    """Whether these are words of somebody, where names of files would be: several words each, and none is there."""
+    """Whether these are texts where names of files would be: of several words each, no patterns, and none is there."""
     texts = [each for each in data[:_LOOKED_AT] if isinstance(each, str) and len(each.split()) > 1]
     return len(texts) == len(data[:_LOOKED_AT]) and not any(map(_is_there, texts))
 
 
 def _is_there(name: str) -> bool:
     try:
-        return bool(glob.has_magic(name)) or os.path.lexists(Path(name).expanduser())
+        return "*" in name or os.path.lexists(Path(name).expanduser())
     except (OSError, ValueError, RuntimeError):
         return False
 
