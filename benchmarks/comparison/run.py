@@ -17,6 +17,7 @@ import csv
 import gzip
 import json
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -38,6 +39,7 @@ PEERS = Path(__file__).parent / "peers"
 JOBS = ("classify", "mark", "answer")
 LIBRARIES = ("distiltune", "sklearn", "transformers", "simpletransformers", "setfit")
 SECONDS = 3_600
+_ERROR = re.compile(r"[\w.]*(Error|Exception)\b")
 
 
 def write_data(shared: Path, folder: Path, sizes: Mapping[str, int]) -> None:
@@ -134,7 +136,8 @@ def turn(job: str, library: str, python: str, data: Path, model: Path) -> dict[s
             "seconds": round(time.perf_counter() - began, 1),
         }
         if done.returncode:
-            return {**found, "failed": (done.stderr.strip().splitlines() or ["?"])[-1][:300]}
+            said = done.stderr.strip().splitlines() or ["?"]
+            return {**found, "failed": next((line for line in said[::-1] if _ERROR.match(line)), said[-1])[:300]}
         predictions = json.loads((Path(output) / "predictions.json").read_text(encoding="utf-8"))
     return {**found, **score(job, data / job, predictions)}
 
