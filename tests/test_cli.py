@@ -575,6 +575,20 @@ def test_what_cannot_be_printed_is_told(command: str) -> None:
     )
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_what_is_still_in_the_buffer_at_the_end_is_told_as_well() -> None:
+    part = "app.run = lambda said: sys.stdout.write('a part of a line')"
+    code = f"import sys; import distiltune.commands.app as app; from distiltune import cli; {part}; cli.main()"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-c", code]
+        buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=60, env=buffered
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith("distiltune: what was printed cannot be written: No space left on device")
+
+
 WITH_ANOTHER_COMMAND = """
 import os, signal, sys, tempfile, time
 import distiltune.__main__ as program

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from distiltune.data.column_names import mapping_text
 from distiltune.data.file_form import Quoting, known_encoding
+from distiltune.errors import RecipeError
 from distiltune.settings.marks import STORED, Panel
-from distiltune.system.names import as_name, as_names, as_text
+from distiltune.system.names import as_name, as_names, as_text, described
 
 
 def _name(value: object, info: ValidationInfo) -> str:
@@ -33,6 +34,12 @@ def _text(value: object, info: ValidationInfo) -> str:
 def _columns(value: object, info: ValidationInfo) -> str:
     if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
         return mapping_text(value)
+    if not isinstance(value, str):
+        raise RecipeError(
+            f"columns is {described(value)}, and names no columns by strings.",
+            where="recipe: columns",
+            fix='give them as {"text": "NAME", "label": "NAME"}; a column that a number names by that, as "0"',
+        )
     return _text(value, info)
 
 
