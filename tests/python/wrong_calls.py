@@ -46,6 +46,11 @@ CALLS = {
         "  where: clasic\n"
         "  what to do: did you mean classic? check the path, and that you may read it"
     ),
+    'fine_tune(ROWS[:1], output="o")': (
+        "recipe is [{'label': 'warm', 'text': 'see rose'}] (of the type list), neither a string nor a "
+        "path.\n  where: argument: recipe\n  what to do: data are given by name, as train=DATA; a recipe is a path, a "
+        "name or a Recipe, or leave it out"
+    ),
     'fine_tune(3, train=ROWS, output="o")': (
         "recipe is 3 (of the type int), neither a string nor a path.\n"
         "  where: argument: recipe\n"
@@ -242,6 +247,11 @@ CALLS = {
         "The recipe cannot be read: No such file or directory.\n"
         "  where: nope.toml\n"
         "  what to do: check the path, and that you may read it"
+    ),
+    'pipeline("ner", model="runs/mine")': (
+        "distiltune has no pipeline for 'ner', only for 'question-answering'.\n"
+        "  where: argument: task\n"
+        "  what to do: there is a class for that: distiltune.EntityMarker('runs/mine')"
     ),
     'pipeline("qa", model="starter-qa")': (
         "distiltune has no pipeline for 'qa', only for 'question-answering'.\n"

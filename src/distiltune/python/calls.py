@@ -61,6 +61,8 @@ def check_call(function: Callable[..., Any], given: Sequence[Any], named: Mappin
             wrong, fix = words or (f"no {kinds[0].__name__}", f"give a {kinds[0].__name__}")
             if fix == "give a string" and isinstance(value, list | tuple):
                 fix = f"give one string; how several are given: help(distiltune.{name.partition('.')[0]})"
+            if argument == "recipe" and not isinstance(value, str | int | float):
+                fix = "data are given by name, as train=DATA; a recipe is a path, a name or a Recipe"
             fix += ", or leave it out" if signature.parameters[argument].default is not inspect.Parameter.empty else ""
             raise CallError(f"{argument} is {described(value)}, {wrong}.", where=f"argument: {argument}", fix=fix)
 

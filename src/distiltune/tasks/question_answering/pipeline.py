@@ -58,6 +58,14 @@ _GIVE: Final = "give question= and context=, or dictionaries with these two"
 _WORD_REACH = 100  # characters to either side in which the words around an answer are looked for
 
 
+_INSTEAD: Final = {
+    **dict.fromkeys(("text-classification", "sentiment-analysis"), "TextClassifier"),
+    **dict.fromkeys(("token-classification", "ner"), "EntityMarker"),
+    "multiple-choice": "ChoiceAnswerer",
+}
+"""Other tasks by the names that `transformers` has for them, and what does them here."""
+
+
 def pipeline(
     task: Literal["question-answering"] = "question-answering", model: str | Path = "", **settings: Any
 ) -> QuestionAnsweringPipeline:
@@ -78,10 +86,13 @@ def pipeline(
 
     """
     if task != "question-answering":
+        instead = _INSTEAD.get(str(task))
         raise ArgumentError(
             f"distiltune has no pipeline for {str(task)!r}, only for 'question-answering'.",
             where="argument: task",
-            fix=f"the model is named second: pipeline('question-answering', {str(model or task)!r})",
+            fix=f"there is a class for that: distiltune.{instead}({str(model)!r})"
+            if instead
+            else f"the model is named second: pipeline('question-answering', {str(model or task)!r})",
         )
     if not str(model):
         raise ArgumentError(
