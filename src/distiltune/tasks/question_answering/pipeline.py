@@ -66,6 +66,15 @@ _INSTEAD: Final = {
 """Other tasks by the names that `transformers` has for them, and what does them here."""
 
 
+def _other_task(task: object, model: str) -> ArgumentError:
+    """What to do instead of a pipeline for another task."""
+    fix = f"the model is named second: pipeline('question-answering', {model or str(task)!r})"
+    if instead := _INSTEAD.get(str(task)):
+        fix = f"there is a class for that: distiltune.{instead}({model!r})"
+    what = f"distiltune has no pipeline for {str(task)!r}, only for 'question-answering'."
+    return ArgumentError(what, where="argument: task", fix=fix)
+
+
 def pipeline(
     task: Literal["question-answering"] = "question-answering", model: str | Path = "", **settings: Any
 ) -> QuestionAnsweringPipeline:
@@ -86,14 +95,7 @@ def pipeline(
 
     """
     if task != "question-answering":
-        instead = _INSTEAD.get(str(task))
-        raise ArgumentError(
-            f"distiltune has no pipeline for {str(task)!r}, only for 'question-answering'.",
-            where="argument: task",
-            fix=f"there is a class for that: distiltune.{instead}({str(model)!r})"
-            if instead
-            else f"the model is named second: pipeline('question-answering', {str(model or task)!r})",
-        )
+        raise _other_task(task, str(model))
     if not str(model):
         raise ArgumentError(
             "No model is named.", where="argument: model", fix="pipeline('question-answering', model='runs/squad')"
