@@ -255,7 +255,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (TABLE["text"], "(of the type ChunkedArray), no data.", "train=(texts, labels), or (texts, None)"),
     ([TEXTS[:2], LABELS[:2]], "(of the type list), no data.", "texts and labels are a tuple: train=(texts, labels)"),
     ([], "train is an empty list.", "give a path"),
-    (["It is late.", "Where is it?"], "train is a list of 2 strings that are texts, no names", "train=(texts, labels)"),
+    (["It is late.", "Where is it?"], "train is a list of texts, no names of files.", "train=(texts, labels)"),
     (["a.json", 7], "train is 7 (of the type int), no data.", "give a path"),
     ((TEXTS, LABELS[:-1]), "There are 5,000 texts and 4,999 labels.", "one label for each"),
     (pa.table({}), "The table has no column.", "holds rows"),
@@ -329,3 +329,9 @@ def test_the_data_set_itself() -> None:
         path = Path(names[0])
         assert [row.value["text"] for row in iter_rows(path) if isinstance(row, Row)] == given["text"][:]
         assert table_class_names(path, "label") == ("down", "up")
+
+
+def test_names_of_files_with_blanks_are_no_texts() -> None:
+    for names in (["my train.csv", "my other.csv"], ["all my data/*"], ["one"]):
+        with holding(names, "train") as given:
+            assert given == tuple(names)

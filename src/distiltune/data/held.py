@@ -14,6 +14,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ PREFIX: Final = "memory:"
 BATCH_ROWS: Final = 2_048
 _DIGEST_CHARACTERS: Final = 16
 _LOOKED_AT: Final = 20
+_ENDING: Final = re.compile(r"\.[A-Za-z]\w{0,8}$")
 _WAYS_TO_LIST: Final = ("to_pylist", "to_list", "tolist")
 _TAKEN: Final = (
     "give a path, a name, a DataFrame, a `datasets.Dataset`, an Arrow table, a list of dictionaries, "
@@ -303,7 +305,7 @@ def _sources(data: object, what: str) -> Sequence[object]:
         return (data,)
     if _are_texts(data):
         raise DataError(
-            f"{what} is a {type(data).__name__} of {len(data):,} strings that are texts, no names of files.",
+            f"{what} is a {type(data).__name__} of texts, no names of files.",
             where=f"argument: {what}",
             fix=f"texts and labels are a tuple: {what}=(texts, labels), or (texts, None) to predict; or {_TAKEN}",
         )
@@ -311,14 +313,14 @@ def _sources(data: object, what: str) -> Sequence[object]:
 
 
 def _are_texts(data: Sequence[object]) -> bool:
-    """Whether these are texts where names of files would be: of several words each, no patterns, and none is there."""
+    """Whether these are texts where names of files would be: several words each, no ending, and none is there."""
     texts = [each for each in data[:_LOOKED_AT] if isinstance(each, str) and len(each.split()) > 1]
-    return len(texts) == len(data[:_LOOKED_AT]) and not any(map(_is_there, texts))
+    return len(texts) == len(data[:_LOOKED_AT]) and not any(map(_may_be_a_file, texts))
 
 
-def _is_there(name: str) -> bool:
+def _may_be_a_file(name: str) -> bool:
     try:
-        return "*" in name or os.path.lexists(Path(name).expanduser())
+        return "*" in name or bool(_ENDING.search(name)) or os.path.lexists(Path(name).expanduser())
     except (OSError, ValueError, RuntimeError):
         return False
 

@@ -86,20 +86,26 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
 
 def _other_command(recipe: Recipe, name: str, function: str, run: RunDirectory, *more: str) -> str:
     """Another command on the same recipe; where its data were in memory, the function to hand them to again."""
-    held = [each for each in ("train", "validation", "warm_up_data") if any(map(is_held_name, getattr(recipe, each)))]
+    held = _held_data(recipe)
     if not held:
         return shlex.join(("distiltune", name, "--recipe", str(run.recipe), *more))
     output = [f"output={more[1]!r}"] if more else []
-    arguments = [repr(str(run.recipe)), *output, *(f"{each}={each.upper()}" for each in held)]
+    arguments = [repr(str(run.recipe)), *output, *held]
     return f"distiltune.{function}({', '.join(arguments)}) with"
 
 
 def resume_command(recipe: Recipe, run: RunDirectory) -> str:
     """How a run that was stopped goes on; data that were in memory have to be handed over again."""
-    held = [each for each in ("train", "validation", "warm_up_data") if any(map(is_held_name, getattr(recipe, each)))]
+    held = _held_data(recipe)
     if not held:
         return f"distiltune train --resume {run.path}"
-    return f"distiltune.resume({', '.join([repr(str(run.path)), *(f'{each}={each.upper()}' for each in held)])})"
+    return f"distiltune.resume({', '.join([repr(str(run.path)), *held])})"
+
+
+def _held_data(recipe: Recipe) -> list[str]:
+    """The arguments by which data that were in memory are handed over again."""
+    names = ("train", "validation", "warm_up_data")
+    return [f"{name}={name.upper()}" for name in names if any(map(is_held_name, getattr(recipe, name)))]
 
 
 def _check_command(recipe: Recipe, run: RunDirectory) -> str:

@@ -31,7 +31,7 @@ def _text(value: object, info: ValidationInfo) -> str:
     return as_text(value, str(info.field_name), f"recipe: {info.field_name}")
 
 
-def _columns(value: object, info: ValidationInfo) -> str:
+def _columns(value: object) -> str:
     if isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair):
         return mapping_text(value)
     if not isinstance(value, str):
@@ -40,7 +40,7 @@ def _columns(value: object, info: ValidationInfo) -> str:
             where="recipe: columns",
             fix='give them as {"text": "NAME", "label": "NAME"}; a column that a number names by that, as "0"',
         )
-    return _text(value, info)
+    return value
 
 
 def _freeze(value: object) -> object:
