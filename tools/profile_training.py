@@ -16,13 +16,13 @@ from distiltune.commands.app import app
 N_SHOWN = 15
 
 
-def run(arguments: list[str]) -> str:
-    """Run the command; returns the table, the costliest operation first."""
+def run(arguments: list[str], n_shown: int = N_SHOWN) -> str:
+    """Run the command; returns the table of `n_shown` operations (-1: all of them), the costliest first."""
     config = torch._C._profiler._ExperimentalConfig(profile_all_threads=True)
     with profile(activities=[ProfilerActivity.CPU], experimental_config=config) as profiler:
         app(arguments, standalone_mode=False)
     table: str = profiler.key_averages().table(
-        sort_by="self_cpu_time_total", row_limit=N_SHOWN, max_name_column_width=40
+        sort_by="self_cpu_time_total", row_limit=n_shown, max_name_column_width=40
     )
     return table
 
