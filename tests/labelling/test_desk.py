@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -125,3 +126,19 @@ def test_equal_texts_are_labelled_once_and_ids_are_unique(tmp_path: Path) -> Non
     ids = [item.id for item in desk.items.values()]
     assert len(ids) == len(set(ids)) == 2
     assert ids[0] == "1"
+
+
+def test_what_no_other_text_is_labelled_is_trained_on_and_not_measured_on(tmp_path: Path) -> None:
+    desk = desk_of(TEXTS, tmp_path)
+    desk.task = replace(desk.task, labels_in=lambda answer: (str(answer["end"]),))
+    kept = next(key for key, item in desk.items.items() if item.for_validation)
+    plain = [key for key, item in desk.items.items() if not item.for_validation]
+    desk.save(plain[0], "0", Said({"start": 0, "end": 4}))
+    desk.save(kept, "0", Said({"start": 0, "end": 5}))
+    assert [row["end"] for row in desk.rows(for_validation=False)] == [4, 5]
+    assert desk.rows(for_validation=True) == []
+    assert (desk.counts().for_training, desk.counts().for_validation) == (2, 0)
+    desk.save(plain[1], "0", Said({"start": 0, "end": 5}))
+    assert [row["end"] for row in desk.rows(for_validation=False)] == [4, 5]
+    assert [row["text"] for row in desk.rows(for_validation=True)] == [desk.items[kept].text]
+    assert (desk.counts().for_training, desk.counts().for_validation) == (2, 1)

@@ -250,13 +250,28 @@ class Desk:
             return {key: said for key, said in self._said.items() if not said.aside and said.answer is not None}
 
     def rows(self, *, for_validation: bool) -> list[Row]:
-        """The rows to train on, or to measure on."""
+        """The rows to train on, or to measure on.
+
+        What is kept for measuring is trained on as long as no other text has its labels: a training cannot be measured
+        on a label that it has never seen, and a rare one would be learnt from nothing.
+        """
+        labelled = self.labelled()
+        known = self._labels_trained_on(labelled)
         return [
             row
-            for key, said in self.labelled().items()
-            if (item := self.items[key]).for_validation == for_validation
+            for key, said in labelled.items()
+            if self._is_measured(key, said, known) == for_validation and (item := self.items[key])
             for row in self.task.rows(item.text, item.prompt, item.id, said.answer)
         ]
+
+    def _labels_trained_on(self, labelled: Mapping[str, Said]) -> set[str]:
+        answers = [said.answer for key, said in labelled.items() if not self.items[key].for_validation]
+        return {label for answer in answers if answer is not None for label in self.task.labels_in(answer)}
+
+    def _is_measured(self, key: str, said: Said, known: set[str]) -> bool:
+        if not self.items[key].for_validation:
+            return False
+        return said.answer is None or known.issuperset(self.task.labels_in(said.answer))
 
     def unlabelled(self, *, for_validation: bool | None = False) -> list[Item]:
         """Items of which nothing stands, as drawn."""
@@ -265,5 +280,6 @@ class Desk:
             return [item for item in items if for_validation is None or item.for_validation == for_validation]
 
     def _n_done(self) -> tuple[int, int]:
-        done = [key for key, said in self._said.items() if not said.aside]
-        return len(done), sum(self.items[key].for_validation for key in done)
+        done = {key: said for key, said in self._said.items() if not said.aside}
+        known = self._labels_trained_on(done)
+        return len(done), sum(self._is_measured(key, said, known) for key, said in done.items())
