@@ -96,7 +96,8 @@ def _trained(
         return evaluate(settings["model"], test, **measuring).metrics[score], settings["model"]
     files: dict[str, Any] = {}
     for name, for_validation in (("train", False), ("validation", True)):
-        rows = room.desk.rows(for_validation=for_validation)
+        if not (rows := room.desk.rows(for_validation=for_validation)):
+            continue  # of the few first ones none may be measured on; `train` keeps some of the others then
         path = folder / f"{name}-{n}.jsonl"
         path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
         files[name] = str(path)
