@@ -6,7 +6,7 @@ import math
 import os
 import queue
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,13 +20,15 @@ from distiltune.labelling.choosing import most_typical
 from distiltune.labelling.desk import Desk
 from distiltune.labelling.offered import Suggester
 
-Vectors = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+Vectors = Callable[[Sequence[str], int], Iterable[npt.NDArray[np.float32]]]
+"""Texts, and how many are read at once → of each so many ``(n_texts, hidden)``."""
 
 MOST_TEXTS_SPREAD: Final = 1_000
 """Of more texts so many, drawn by the seed, are looked at for what is typical."""
 MOST_TEXTS_DOUBTED: Final = 1_000
 """Of more texts so many are read by each new model for what it doubts."""
 _AT_ONCE: Final = 8
+"""Texts that a model reads at once: so long whoever wants a suggestion waits at most, and the end of the process."""
 _ENOUGH_DOUBTS: Final = 64
 """Fewer are not chosen from while those of the model before are there."""
 _NICENESS: Final = 10
@@ -46,7 +48,7 @@ class Thinking:
 
     Attributes:
         desk: for which it thinks; it is told what comes next.
-        vectors: texts → ``(n_texts, hidden)``; None: what is typical is not looked for.
+        vectors: what says how like texts are; None: what is typical is not looked for.
         n_first: how many are chosen as typical.
         problem: why there is no suggestion, in a sentence; empty: nothing is wrong.
 
@@ -60,6 +62,7 @@ class Thinking:
     _jobs: queue.Queue[Callable[[], None] | None] = field(default_factory=queue.Queue)
     _model: _Model | None = None
     _asking: threading.Lock = field(default_factory=threading.Lock)
+    _closed: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,7 +77,8 @@ class Thinking:
         self._thread.start()
 
     def close(self) -> None:
-        """Finish what is being done, and do nothing more: a thread amid tensors would spoil the end of the process."""
+        """Do nothing more than the few texts being read: a thread amid tensors would spoil the end of the process."""
+        self._closed.set()
         self._jobs.put(None)
         if self._thread.is_alive():
             self._thread.join(_STOP_S)
@@ -111,12 +115,17 @@ class Thinking:
                 self.problem = f"Something failed that only suggestions need: {type(error).__name__}: {error}"
 
     def find_typical(self) -> None:
-        """Look for what is typical, and have that come next."""
+        """Look for what is typical, a few texts at once, and have that come next."""
         assert self.vectors is not None
         items = self.desk.unlabelled()[:MOST_TEXTS_SPREAD]
         if len(items) > self.n_first:
-            vectors = self.vectors([f"{item.prompt} {item.text}".strip() for item in items])
-            self.desk.choice.spread = [items[i].key for i in most_typical(vectors, self.n_first)]
+            texts = [f"{item.prompt} {item.text}".strip() for item in items]
+            parts = []
+            for part in self.vectors(texts, _AT_ONCE):
+                if self._closed.is_set():
+                    return
+                parts.append(part)
+            self.desk.choice.spread = [items[i].key for i in most_typical(np.concatenate(parts), self.n_first)]
 
     def _find_hints(self) -> None:
         assert self.desk.task.hints is not None

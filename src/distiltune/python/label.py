@@ -277,14 +277,16 @@ _MOST_TOKENS = 256
 def _vectors(recipe: Recipe) -> Vectors:
     """Texts → the mean vectors of the model to begin with, which is loaded when it is first needed."""
 
-    def vectors(texts: Sequence[str]) -> Any:
+    def vectors(texts: Sequence[str], n_at_once: int) -> Iterator[Any]:
         import torch
 
         from distiltune.inference.sentence_vectors import load_sentence_encoder, sentence_vectors
 
         loaded = load_sentence_encoder(recipe.model, torch.device("cpu"))
         length = min(_MOST_TOKENS, loaded.max_length)
-        return sentence_vectors(loaded.encoder, loaded.tokenizer, texts, max_length=length)
+        for first in range(0, len(texts), n_at_once):
+            some = texts[first : first + n_at_once]
+            yield sentence_vectors(loaded.encoder, loaded.tokenizer, some, max_length=length)
 
     return vectors
 
