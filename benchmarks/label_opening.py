@@ -37,7 +37,22 @@ FLAGS: Final = {
 }
 PAGE_CHARACTERS: Final = 4_300
 DOCUMENT_CHARACTERS: Final = 1_000_000
-WORDS: Final = "the lamp harbour keeper paid rent for a boat in old town and left his key at noon with her".split()
+WORDS: Final = (
+    "the",
+    "lamp",
+    "harbour",
+    "keeper",
+    "paid",
+    "rent",
+    "for",
+    "a",
+    "boat",
+    "in",
+    "old",
+    "town",
+    "at",
+    "noon",
+)
 # Until there is a text, looked for at every drawing; milliseconds since the page was asked for.
 OPENED: Final = """() => new Promise(done => {
     const look = () => document.querySelector('#reading')?.textContent.trim()
@@ -58,12 +73,13 @@ def write_texts(folder: Path, n_texts: int) -> dict[str, Path]:
     with pages.open("w", encoding="utf-8") as file:
         for number in range(n_texts):
             file.write(json.dumps({"text": f"Page {number}. {_prose(draw, PAGE_CHARACTERS)}"}) + "\n")
-    long.write_text(_prose(draw, DOCUMENT_CHARACTERS), encoding="utf-8")
+    long.write_text(_prose(draw, DOCUMENT_CHARACTERS)[:DOCUMENT_CHARACTERS], encoding="utf-8")
     return {"10,000 pages" if n_texts == 10_000 else f"{n_texts:,} pages": pages, "a text of 1 MB": long}
 
 
 def _prose(draw: random.Random, n_characters: int) -> str:
-    sentences, length = [], 0
+    sentences: list[str] = []
+    length = 0
     while length < n_characters:
         sentences.append(f"{' '.join(draw.choices(WORDS, k=12)).capitalize()} {len(sentences)}.")
         length += len(sentences[-1]) + 1

@@ -154,6 +154,17 @@ def test_what_cannot_be_is_refused(task: str, answer: Any, tmp_path: Path) -> No
         found.rows("A bc.", "", "1", answer)
 
 
+def test_a_text_that_is_too_long_is_told_of_alone_and_among_others(tmp_path: Path) -> None:
+    long, short = tmp_path / "long.txt", tmp_path / "short.txt"
+    long.write_text("word " * 200_001, encoding="utf-8")
+    short.write_text("a few words", encoding="utf-8")
+    with pytest.raises(DataError, match=r"no text to label\. long\.txt: The text has 1,000,004 characters"):
+        offered(TEXT, [long])
+    both = offered(TEXT, [long, short])
+    assert [each.document for each in both.texts.texts] == ["short.txt"]
+    assert any("left out: long.txt" in note for note in both.texts.notes)
+
+
 def test_another_question_than_the_one_asked_is_refused(tmp_path: Path) -> None:
     found = offered(QA, [written(tmp_path / "a.jsonl", [{"question": "Who?", "context": "It was Ada."}])])
     (text,) = found.texts.texts

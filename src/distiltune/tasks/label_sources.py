@@ -15,6 +15,8 @@ from distiltune.tasks.document_files import document_sources, find_documents, re
 
 _WITHOUT_LABELS: Final = frozenset({"nothing_marked", "no_label_column", "no_answer_column"})
 
+_N_SHOWN: Final = 3
+
 ReadRows = Callable[[Sequence[str]], ReadTexts]
 
 
@@ -37,6 +39,7 @@ def read_to_label(sources: Sequence[str], encoding: str, read_rows: ReadRows, *,
     found = find_documents(named)
     read = read_documents(found.files, encoding)
     texts: list[ReadText] = []
+    left_out: list[str] = []
     notes = [*found.notes, *(note for each in read for note in said_of(each))]
     for each in read:
         name, text = Path(each.name).name, each.text or ""
@@ -44,13 +47,17 @@ def read_to_label(sources: Sequence[str], encoding: str, read_rows: ReadRows, *,
         parts = [part for start, end in spans if (part := text[start:end].strip())]
         for part in parts:
             if problem := text_problem(part, "text"):
-                notes.append(f"left out: {name}: {problem.message}")
+                left_out.append(f"{name}: {problem.message}")
             else:
                 texts.append(ReadText(part, document=name))
     if not texts:
         first = next((each.problem for each in read if each.problem is not None), None)
-        raise first or DataError("There is no text to label.", where=", ".join(sources), fix="give files with text")
-    return ReadTexts(tuple(texts), tuple(notes))
+        raise first or DataError(
+            " ".join(("There is no text to label.", *left_out[:_N_SHOWN])),
+            where=", ".join(sources),
+            fix="give texts that can be used" if left_out else "give files with text",
+        )
+    return ReadTexts(tuple(texts), (*notes, *(f"left out: {each}" for each in left_out)))
 
 
 def notes_of(findings: RowFindings) -> tuple[str, ...]:
