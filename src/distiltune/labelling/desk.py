@@ -260,9 +260,13 @@ class Desk:
         return [
             row
             for key, said in labelled.items()
-            if self._is_measured(key, said, known) == for_validation and (item := self.items[key])
-            for row in self.task.rows(item.text, item.prompt, item.id, said.answer)
+            if self._is_measured(key, said, known) == for_validation
+            for row in self._rows_of(key, said)
         ]
+
+    def _rows_of(self, key: str, said: Said) -> list[Row]:
+        item = self.items[key]
+        return self.task.rows(item.text, item.prompt, item.id, said.answer)
 
     def _labels_trained_on(self, labelled: Mapping[str, Said]) -> set[str]:
         answers = [said.answer for key, said in labelled.items() if not self.items[key].for_validation]
