@@ -526,3 +526,13 @@ def test_a_run_that_has_learned_everything_did_not_end_too_soon() -> None:
     losses = (1.0, 0.4, 0.2), (0.9, 0.3, 0.02)
     assert [each.sickness for each in advise(evidence(*losses, facts={"blind_loss": 2.0}))] == []
     assert [each.sickness for each in advise(evidence(*losses, facts={"blind_loss": 0.3}))] == ["underfitting"]
+
+
+def test_a_training_score_beyond_chance_is_something_learned_where_there_are_no_validation_data() -> None:
+    known = {"n_validation": 0, "n_train": 48, "blind_loss": 0.693, "uniform_loss": 0.693, "steps_per_epoch": 3}
+    blind = BlindScore("accuracy", 0.5, 48)
+    for accuracy, is_blamed in ((1.0, False), (0.56, True)):
+        case = evidence((0.685, 0.64), (None, None), facts={**known, "blind_in_training": (blind,)})
+        first, last = case.epochs
+        case = replace(case, epochs=(first, replace(last, train={**last.train, "accuracy": accuracy})))
+        assert any("nothing is learned" in each.message for each in advise(case)) == is_blamed

@@ -32,6 +32,7 @@ class TrainingFacts:
         still_parts: the parts that are not trained since that was asked for.
         fitting_rate: the learning rate that fits this model, data and number of steps; None if that is not known.
         blind_scores: what scores of the validation data come to without reading, the main one first.
+        blind_in_training: the same of the training data, where there are no validation data.
         from_scratch: whether the whole model started from random weights.
         is_fine_tuned: whether the model had a trained head of the task before.
         concerns: what is wrong with the data.
@@ -55,6 +56,7 @@ class TrainingFacts:
     still_parts: tuple[str, ...] = ()
     fitting_rate: float | None = None
     blind_scores: tuple[BlindScore, ...] = ()
+    blind_in_training: tuple[BlindScore, ...] = ()
     from_scratch: bool = False
     is_fine_tuned: bool = False
     concerns: tuple[Concern, ...] = ()
@@ -155,7 +157,9 @@ class Evidence:
 
     @property
     def scores(self) -> list[tuple[BlindScore, float]]:
-        """The best of each score over the epochs, beside what knowing nothing gets."""
+        """The best of each score over the epochs, beside what knowing nothing gets; without validation of training."""
+        if not self.facts.n_validation:
+            return best_scores(self.facts.blind_in_training, [epoch.train for epoch in self.epochs])
         return best_scores(self.facts.blind_scores, [epoch.validation for epoch in self.epochs])
 
     def losses(self) -> tuple[list[float], list[float]]:
@@ -167,13 +171,13 @@ class Evidence:
     def has_learned(self) -> bool:
         """Whether anything was learned that carries over: a score beyond chance, or a loss clearly below blindness.
 
-        Without validation data the training loss says it, which learning by heart lowers too. Where there are scores
-        and none of them says so, the loss has to say it clearly: that signs are never names lowers it too.
+        Without validation data the training's own loss and scores say it, which learning by heart betters too. Where
+        there are scores and none says so, the loss has to say it clearly: that signs are never names lowers it too.
         """
         scores = self.scores
         if any(blind.is_beaten_by(score) for blind, score in scores):
             return True
         validation = [epoch.validation.get("loss", epoch.train["loss"]) for epoch in self.epochs]
         finite = [loss for loss in validation if math.isfinite(loss)]
-        share = CLEARLY_LEARNING if scores else NOT_LEARNING
+        share = CLEARLY_LEARNING if scores and self.facts.n_validation else NOT_LEARNING
         return bool(finite) and min(finite) < share * self.facts.blind_loss

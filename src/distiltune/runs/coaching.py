@@ -46,13 +46,17 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     uniform, blind = 0.0, 0.0
     concerns: tuple[Concern, ...] = ()
     blind_scores: tuple[BlindScore, ...] = ()
+    blind_in_training: tuple[BlindScore, ...] = ()
     is_fine_tuned = bool(task.head_rules) and prepared.surroundings["is_fine_tuned"]
     if isinstance(task, Coached):
         uniform, blind = task.chance_losses(training.features)
         read_so = {name: getattr(recipe, name) for name in (*stored_names(Recipe), "max_rejected_share")}
         tell("checking the data")
         concerns = for_model(concerns_of(task, training, validation, loaded.tokenizer, read_so), is_fine_tuned)
-        blind_scores = task.blind_scores(training, validation) if validation is not None else ()
+        if validation is not None:
+            blind_scores = task.blind_scores(training, validation)
+        else:
+            blind_in_training = task.blind_scores(training, training)
     return TrainingFacts(
         planned_epochs=recipe.epochs,
         steps_per_epoch=prepared.plan.usual,
@@ -73,6 +77,7 @@ def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
         if uniform or blind
         else None,
         blind_scores=blind_scores,
+        blind_in_training=blind_in_training,
         from_scratch=prepared.surroundings["from_scratch"],
         is_fine_tuned=is_fine_tuned,
         concerns=concerns,
