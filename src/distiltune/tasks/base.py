@@ -212,7 +212,8 @@ class Lesson(Generic[D]):
     @property
     def sets(self) -> dict[str, D]:
         """The data that there are, by what they are for."""
-        found = {"train": self.training, "warm-up": self.warm_up, "validation": self.validation}
+        before = "pairs" if self.warm_up_passes else "warm-up"
+        found = {"train": self.training, before: self.warm_up, "validation": self.validation}
         return {name: data for name, data in found.items() if data is not None}
 
 
