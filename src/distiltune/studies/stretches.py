@@ -70,6 +70,12 @@ class Bar:
         return max(_LEAST_LOSS_NOISE, _LOSS_NOISE / math.sqrt(max(1, self.n_rows)))
 
     @property
+    def least_loss(self) -> float:
+        """A loss that so few rows do not tell from a lower one: of n that are all right the next is wrong with a
+        chance of about 1 / (n + 1) (Laplace's rule of succession), and then costs about what knowing nothing does."""
+        return (self.loss or 0.0) / (self.n_rows + 1)
+
+    @property
     def score_noise(self) -> float:
         """By how much two scores from 0 to 1 may differ by chance."""
         return 1.0 / math.sqrt(max(1, self.n_rows))
@@ -182,7 +188,7 @@ def _farther(
 
 def _as_good(tried: Sequence[TriedRate], bar: Bar) -> list[TriedRate]:
     """Those that are as good as the best, but for chance."""
-    lowest = min(each.loss for each in tried)
+    lowest = max(bar.least_loss, min(each.loss for each in tried))
     return [each for each in tried if each.loss <= (1 + bar.noise) * lowest]
 
 
