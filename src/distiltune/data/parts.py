@@ -26,6 +26,9 @@ from distiltune.errors import DataError
 
 E = TypeVar("E")
 
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+
 
 def keep_if(
     read: ExampleSet[E], reason_against: Callable[[E], str], kind: str, max_rejected_share: float, fix: str
@@ -97,6 +100,9 @@ def set_aside(
 ) -> tuple[ExampleSet[E], ExampleSet[E]]:
     """Set aside about ``share`` of the examples for validation so that no group is on both sides.
 
+    Groups are taken in the order of a shuffled list; where examples differ in their labels, so that each label has its
+    share on both sides, as far as its groups let it.
+
     Args:
         read: all of them.
         share: 0 to 1.
@@ -116,24 +122,73 @@ def set_aside(
             where=", ".join(read.sources),
             fix="name a validation set with --validation, or train without one: --validation-share 0",
         )
-    is_aside = np.zeros(len(counts), dtype=bool)
-    n_aside = 0
-    for number in _shuffled(len(counts), seed)[:-1]:
-        if n_aside and n_aside >= share * len(read.examples):
-            break
-        is_aside[number] = True
-        n_aside += int(counts[number])
+    strata = _strata(read.examples, group_of)
+    order = _shuffled(len(counts), seed)
+    is_balanced = len(np.unique(strata)) > 1
+    is_aside = _balanced_groups(counts, strata, order, share) if is_balanced else _first_groups(counts, order, share)
     aside = is_aside[group_of]
+
+    how = " by label" if is_balanced else ""
 
     def part(inside: bool) -> ExampleSet[E]:
         return replace(
             read,
             examples=chosen(read.examples, np.flatnonzero(aside == inside)),
-            fingerprint=f"{read.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}",
+            fingerprint=f"{read.fingerprint}/{'aside' if inside else 'rest'}-{share}-seed-{seed}{how}",
             findings=RowFindings() if inside else read.findings,
         )
 
     return part(False), part(True)
+
+
+def _first_groups(counts: Numbers, order: Sequence[int], share: float) -> Flags:
+    """``(n_groups,)`` the first groups of that order that have the share of the examples, at least one, never all."""
+    is_aside = np.zeros(len(counts), dtype=bool)
+    n_aside, wanted = 0, share * int(counts.sum())
+    for number in order[:-1]:
+        if n_aside and n_aside >= wanted:
+            break
+        is_aside[number] = True
+        n_aside += int(counts[number])
+    return is_aside
+
+
+def _balanced_groups(counts: Numbers, strata: Numbers, order: Sequence[int], share: float) -> Flags:
+    """``(n_groups,)`` groups that have the share of the examples, and of those of each stratum about as much.
+
+    A group that would bring its stratum above its share is passed over. A stratum of which none was taken then gives
+    its smallest group, if that leaves as many examples to learn from; one of a single group gives none. Where that is
+    too little in all, as of labels of which each is rare, the rest comes in the order given.
+    """
+    is_aside = np.zeros(len(counts), dtype=bool)
+    rows_of, groups_of = np.bincount(strata, weights=counts), np.bincount(strata)
+    most = np.ceil(np.round(share * rows_of, 6))
+    most[groups_of < 2] = 0
+    taken = np.zeros(len(rows_of), dtype=np.int64)
+    n_aside, wanted = 0, share * int(counts.sum())
+
+    def take(number: int) -> None:
+        nonlocal n_aside
+        is_aside[number] = True
+        taken[strata[number]] += counts[number]
+        n_aside += int(counts[number])
+
+    for number in order:
+        if n_aside >= wanted:
+            break
+        if taken[strata[number]] + counts[number] <= most[strata[number]]:
+            take(number)
+    for number in sorted(order, key=counts.__getitem__):
+        stratum = strata[number]
+        if most[stratum] >= 1 and not taken[stratum] and 2 * counts[number] <= rows_of[stratum] and share > 0:
+            take(number)
+    for is_single in (False, True):
+        for number in order[:-1]:
+            if n_aside and n_aside >= wanted:
+                break
+            if not is_aside[number] and (groups_of[strata[number]] < 2) == is_single:
+                take(number)
+    return is_aside
 
 
 def leave_out(
@@ -163,10 +218,7 @@ def leave_out(
             where=", ".join(read.sources),
             fix=f"take at most --folds {len(counts)}, or more data",
         )
-    strata: list[str] = []
-    for number, example in zip(group_of.tolist(), read.examples, strict=True):
-        if number == len(strata):  # the first of its group, as groups are numbered
-            strata.append(sys.intern(_stratum(example)))
+    strata = _strata(read.examples, group_of)
     groups = sorted(_shuffled(len(counts), seed), key=strata.__getitem__)
     sizes, part_of = [0] * n_folds, np.zeros(len(counts), dtype=np.int64)
     for number in groups:
@@ -193,7 +245,7 @@ def _shuffled(n: int, seed: int) -> array[int]:
     return numbers
 
 
-def _group_numbers(examples: Sequence[E], group: Callable[[E], Hashable]) -> npt.NDArray[np.int64]:
+def _group_numbers(examples: Sequence[E], group: Callable[[E], Hashable]) -> Numbers:
     """The number of each example's group, ``(n_examples,)``, in order of first appearance.
 
     Of examples on disk the groups are told apart by 8 bytes of a hash; should two be taken for one, which of ten
@@ -208,6 +260,21 @@ def _group_numbers(examples: Sequence[E], group: Callable[[E], Hashable]) -> npt
     rank = np.empty(len(firsts), dtype=np.int64)
     rank[np.argsort(firsts)] = np.arange(len(firsts))
     return rank[of_sorted]
+
+
+def _strata(examples: Sequence[object], group_of: Numbers) -> Numbers:
+    """``(n_groups,)`` by what each group is dealt out, as a number: of its first example's labels, in their order."""
+    firsts = np.unique(group_of, return_index=True)[1]
+    if isinstance(examples, OnDisk) and examples.form.kind:
+        of_kinds = _ranks([_stratum(first) for first in examples.kinds.firsts])
+        return np.take(of_kinds, examples.kinds.of[firsts])
+    return _ranks([sys.intern(_stratum(examples[first])) for first in firsts.tolist()])
+
+
+def _ranks(names: Sequence[str]) -> Numbers:
+    """Each name's number in alphabetical order."""
+    number = {name: i for i, name in enumerate(sorted(set(names)))}
+    return np.fromiter(map(number.__getitem__, names), dtype=np.int64, count=len(names))
 
 
 def _stratum(example: object) -> str:
