@@ -59,13 +59,14 @@ class DocumentFiles:
 class ReadDocument:
     """A document's path and its text; the text is None where it cannot be read, and ``problem`` says why.
 
-    What was left out or guessed in reading it stands in ``notes``.
+    What was left out or guessed in reading it stands in ``notes``, the code points that pages begin at in ``pages``.
     """
 
     name: str
     text: str | None
     problem: DataError | None = None
     notes: tuple[str, ...] = ()
+    pages: tuple[int, ...] = ()
 
 
 def is_document(path: str | Path) -> bool:
@@ -247,7 +248,7 @@ async def _read_all(names: Sequence[str], encoding: str) -> list[ReadDocument]:
     async def read(number: int, name: str) -> None:
         try:
             found = await _text_of(name, encoding, turn)
-            done[number] = ReadDocument(name, found.text, None, found.notes)
+            done[number] = ReadDocument(name, found.text, None, found.notes, found.pages)
         except DataError as error:
             done[number] = ReadDocument(name, None, error)
         tell("reading documents", "files", len(done), len(names))
