@@ -92,8 +92,9 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
             if name != STANDARD_INPUT and not path.exists():
                 raise not_found(path)
             inside = list(_below(path)) if path.is_dir() else []
-            outside = {each for each in inside if is_document(each) and not _is_file_below(each, path)}
-            documents = [each for each in inside if is_document(each) and each not in outside]
+            by_suffix = {each: is_document(each) for each in inside}
+            outside = {each for each, is_one in by_suffix.items() if is_one and not _is_file_below(each, path)}
+            documents = [each for each, is_one in by_suffix.items() if is_one and each not in outside]
             documents = documents if path.is_dir() else [path]
             if not documents:
                 raise DataError(
@@ -102,7 +103,7 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
                     fix=f"it should have files that end in one of: {', '.join(readable_suffixes())}",
                 )
             found |= dict.fromkeys(map(str, documents))
-            passed_over |= dict.fromkeys(str(each) for each in inside if not is_document(each))
+            passed_over |= dict.fromkeys(str(each) for each, is_one in by_suffix.items() if not is_one)
             elsewhere |= dict.fromkeys(str(each) for each in inside if each in outside)
     return DocumentFiles(tuple(found), tuple(passed_over), tuple(elsewhere))
 
@@ -220,7 +221,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _suffix(path: str | Path) -> str:
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 

@@ -194,7 +194,8 @@ class Folder:
 
         Args:
             questions: what is asked.
-            passages: how many passages at most; 0: `PASSAGES_READ`.
+            passages: how many passages at most, of small folders too, and where all is read otherwise; 0:
+                `PASSAGES_READ`.
 
         """
         return self._unless_damaged(lambda store: self._choose(store, questions, passages))
@@ -256,12 +257,12 @@ class Folder:
         return self._document(self._store, self._store.passage(passage).document).name
 
     def _way(self) -> str:
-        return "words" if self._search == "auto" else self._search
+        return "words" if self._search in ("auto", "all") else self._search
 
     def _choose(self, store: PassageStore, questions: Sequence[str], passages: int) -> ChosenParts:
         _, _, n_characters = store.counts()
-        small = self._search == "auto" and n_characters <= READ_WHOLE_CHARACTERS and not passages
-        if small or self._search == "all":
+        small = self._search == "auto" and n_characters <= READ_WHOLE_CHARACTERS
+        if (small or self._search == "all") and not passages:
             return self._all_of_it(store, questions)
         vectors = self._vectors(store, questions)
         with store.reading():
@@ -319,7 +320,7 @@ class Folder:
 
     def _vectors(self, store: PassageStore, questions: Sequence[str]) -> Vectors | None:
         """Those of the questions, where vectors are compared; the index then has those of this model too."""
-        if self._way() in ("words", "all") or self._encoder is None:
+        if self._way() == "words" or self._encoder is None:
             return None
         if store.about("model") != self._model:
             self._fill_vectors(store, self._encoder)
