@@ -282,6 +282,7 @@ def test_a_folder_that_is_gone_is_said_and_comes_back(
     assert own["answer"]["text"] == "golf"
     shutil.move(tmp_path / "away", docs)
     assert ask(client, "what likes ada", passages=1)["answer"]["text"] == "chess"
+    assert notes[1:] == ["the documents are there again"]
 
 
 def test_who_runs_it_is_told_of_files_once(docs: Path, tmp_path: Path, always_new: None) -> None:

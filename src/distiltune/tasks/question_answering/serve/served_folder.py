@@ -172,6 +172,8 @@ class ServedFolder:
                 self._on_note(f"the documents are not there: {error}")
             self._is_ready = False
         else:
+            if not self._is_ready:
+                self._on_note("the documents are there again")
             self._is_ready = True
             self._n_documents, self._n_characters = self._folder.n_documents, self._folder.n_characters
             notes = self._folder.notes
