@@ -116,7 +116,7 @@ SERVING = {
     "distiltune.labelling.service",
     *(f"distiltune.serving.{name}" for name in ("asking", "gate", "listening", "metrics", "server", "site", "texts")),
     *(f"distiltune.tasks.{name}_classification.service" for name in ("text", "token")),
-    *(f"distiltune.tasks.question_answering.serve.{name}" for name in ("forms", "service")),
+    *(f"distiltune.tasks.question_answering.serve.{name}" for name in ("forms", "service", "served_folder")),
 }
 """The modules that cannot be imported without an extra: `serve`, all of them, and the command asks for it first."""
 

@@ -21,6 +21,7 @@ MORE_PARAMETERS: dict[str, str] = {
     "python/models.py:export_onnx": "the same, with data in memory",
     "python/estimators.py:DistilBertClassifier.__init__": "scikit-learn reads the parameters off this signature",
     "python/estimators.py:_Trained.__init__": "the same",
+    "python/serve.py:serve": "public; all but the model by keyword only",
     "python/studies.py:cross_validate": "public; all but the recipe by keyword only",
     "python/training.py:fine_tune": "public; all but the recipe by keyword only",
     "runs/fine_tune.py:fine_tune": "the same, with data under names",

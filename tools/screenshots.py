@@ -1,7 +1,7 @@
 """Take pictures of a page that is served, at four widths, light and dark: for a look by eye, and for the documentation.
 
 Start a server with a trained model first, then: ``python tools/screenshots.py http://127.0.0.1:8000 FOLDER``. What is
-done on the page is chosen by the task of the model.
+done on the page is chosen by the task of the model; of a served folder, which is to be docs/examples/papers, its own.
 """
 
 from __future__ import annotations
@@ -90,6 +90,13 @@ def nothing(page: Page) -> None:
     """The page as it opens."""
 
 
+def folder_question(page: Page) -> None:
+    """A question that one of the folder's documents answers."""
+    page.locator("#question").fill("Who had the stone pier put up?")
+    page.locator("#ask").click()
+    page.locator("#reading mark.shown").wait_for()
+
+
 VIEWS: Final[dict[str, dict[str, Callable[[Page], None]]]] = {
     "question-answering": {
         "empty": nothing,
@@ -98,10 +105,11 @@ VIEWS: Final[dict[str, dict[str, Callable[[Page], None]]]] = {
         "mixed": mixed_scripts,
         "correct": correcting,
     },
+    "folder": {"documents": nothing, "folder": folder_question},
     "text-classification": {"empty": nothing, "one": example, "table": table, "correct": correct_example},
     "token-classification": {"empty": nothing, "one": example, "correct": correct_example},
 }
-"""Task → name of a view → what brings it about."""
+"""Task, or what else decides → name of a view → what brings it about."""
 
 
 def main() -> None:
@@ -109,7 +117,8 @@ def main() -> None:
     url, folder = sys.argv[1], Path(sys.argv[2])
     folder.mkdir(parents=True, exist_ok=True)
     with urllib.request.urlopen(f"{url}/api/model") as response:
-        task = json.load(response)["task"]
+        about = json.load(response)
+    task = "folder" if about.get("folder_documents") is not None else about["task"]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         for name, bring_about in VIEWS[task].items():

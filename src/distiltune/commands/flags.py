@@ -41,8 +41,8 @@ COMMON: Final[Mapping[str, Sequence[str]]] = {
         *("threads", "json"),
     ),
     "serve": (
-        *("model", "host", "port", "api-key", "allow-host", "answer-seconds", "max-body-mb", "device", "threads"),
-        "json-logs",
+        *("model", "documents", "host", "port", "api-key", "allow-host", "answer-seconds", "max-body-mb"),
+        *("device", "threads"),
     ),
     "label": (
         *("task", "output", "labels", "model", "order", "retrain-every", "port", "columns", "epochs", "threads"),

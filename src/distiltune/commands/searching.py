@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +46,11 @@ class Searching:
     index: Path | None
     threads: int
 
+    def given(self) -> set[str]:
+        """The flags among them that somebody gave."""
+        flags = {"--search": self.search != "auto", "--encoder": self.encoder, "--index": self.index}
+        return {flag for flag, value in flags.items() if value}
+
     def check(self, documents: Sequence[str], passages: int) -> None:
         """Check that the flags of searching go together, and that there is something to search in.
 
@@ -82,8 +87,8 @@ class Searching:
         sizes = (Path(name).stat().st_size for name in found if Path(name).is_file())
         return not set(documents).issuperset(found) and sum(sizes) > READ_WHOLE_CHARACTERS
 
-    def open(self, documents: Sequence[str], encoding: str) -> Folder:
-        """The documents with their index, brought up to date; what there is to say is said."""
+    def open(self, documents: Sequence[str], encoding: str, on_note: Callable[[str], None] | None = None) -> Folder:
+        """The documents with their index, brought up to date; what there is to say is said, or told to ``on_note``."""
         from distiltune.report.console import working
         from distiltune.system.names import as_name
         from distiltune.tasks.question_answering.search.folder import Folder
@@ -99,5 +104,9 @@ class Searching:
                 threads=self.threads,
             )
         for note in folder.notes:
-            say(console, f"warning: {note}" if note.startswith("not read") else f"note: {note}")
+            said = f"warning: {note}" if note.startswith("not read") else f"note: {note}"
+            if on_note is None:
+                say(console, said)
+            else:
+                on_note(said)
         return folder

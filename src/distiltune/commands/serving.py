@@ -8,17 +8,22 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from distiltune.commands.naming import ModelOption
 from distiltune.commands.options import place, settings_as_flags, used
 from distiltune.commands.output import make_console, say
+from distiltune.commands.searching import EncoderOption, IndexOption, Searching, SearchOption
 from distiltune.errors import RecipeError
 from distiltune.recipe.for_use import FOR_SERVING
+from distiltune.recipe.recipe import Recipe
+
+if TYPE_CHECKING:
+    from distiltune.python.serve import ServingDocuments
 
 ENVIRONMENT = "DISTILTUNE_SERVE"
 """Each flag can be given as an environment variable that begins so, as ``DISTILTUNE_SERVE_PORT``."""
@@ -63,6 +68,16 @@ LogsOption = Annotated[
 ]
 
 
+DocumentsOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATH",
+        help="Let a folder, a file or a pattern be asked, with nothing to paste; repeatable.",
+    ),
+]
+PassagesOption = Annotated[
+    int, typer.Option(min=0, help="Passages of it read for a question (0: all of a small folder, 10 of others).")
+]
 CorrectionsOption = Annotated[
     Path | None,
     typer.Option(
@@ -74,7 +89,7 @@ CorrectionsOption = Annotated[
 ]
 
 
-@settings_as_flags(*FOR_SERVING)
+@settings_as_flags(*FOR_SERVING, "encoding")
 def serve(
     context: typer.Context,
     models: ModelsArgument = None,
@@ -92,6 +107,11 @@ def serve(
     answer_seconds: AnswerOption = 60.0,
     json_logs: LogsOption = False,
     corrections: CorrectionsOption = None,
+    documents: DocumentsOption = None,
+    search: SearchOption = "auto",
+    encoder: EncoderOption = None,
+    index: IndexOption = None,
+    passages: PassagesOption = 0,
     **settings: Any,
 ) -> None:
     """Serve a page and a JSON API: questions about texts answered, texts classified, or entities marked in them.
@@ -119,7 +139,31 @@ def serve(
         note(f"no flag has these environment variables, which do nothing: {', '.join(unknown)}")
     limits = ServingLimits(max_body_mb, max_requests, max_queued_tokens, answer_seconds, max_connections, corrections)
     access = ServingAccess(tuple(allow_host or ()), api_key, no_api_key, metrics_on_loopback)
-    serve_until_stopped(by_name(named), (host, port), limits, access, note, used(settings))
+    given = used(settings)
+    Recipe.build(given)  # which says what is wrong with a value
+    searching = Searching(search, encoder, index, given.get("threads", 0))
+    asked = _documents(documents or [], passages, given.pop("encoding", ""), searching, note)
+    serve_until_stopped(by_name(named), (host, port), limits, access, note, given, asked)
+
+
+def _documents(
+    documents: list[str], passages: int, encoding: str, searching: Searching, note: Callable[[str], None]
+) -> ServingDocuments | None:
+    """What opens the documents, once all else is known to be right.
+
+    Raises:
+        RecipeError: if flags do not go together, or say how documents are read where there are none.
+
+    """
+    from distiltune.python.serve import ServingDocuments
+
+    idle = searching.given() | ({"--passages"} if passages else set()) | ({"--encoding"} if encoding else set())
+    if not documents and idle:
+        raise RecipeError(
+            "There are no documents to search.", where=", ".join(sorted(idle)), fix="name them: --documents FOLDER"
+        )
+    searching.check(documents, passages)
+    return ServingDocuments(lambda: searching.open(documents, encoding, note), passages) if documents else None
 
 
 def by_name(models: Iterable[str]) -> dict[str, str]:

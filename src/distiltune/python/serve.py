@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, Unpack
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 from distiltune.errors import DistiltuneError, RecipeError, install_extra
+from distiltune.progress import counted
 from distiltune.python.settings import ServingSettings
 from distiltune.python.wording import in_python
 from distiltune.recipe.for_use import FOR_SERVING, check_does_something
 from distiltune.recipe.recipe import Recipe
 from distiltune.system.names import as_name, described
+
+if TYPE_CHECKING:
+    from distiltune.serving.gate import Limits
+    from distiltune.tasks.question_answering.search.folder import Folder
+    from distiltune.tasks.question_answering.serve.served_folder import ServedFolder
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,20 @@ class ServingAccess:
     metrics_on_loopback: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class ServingDocuments:
+    """Documents that are asked where a request brings none.
+
+    Attributes:
+        open: what finds them and brings their index up to date, which is done when all else is known to be right.
+        passages: how many are read for a question; 0: as the folder finds right.
+
+    """
+
+    open: Callable[[], Folder]
+    passages: int = 0
+
+
 @in_python
 def serve(
     model: str | Path | Mapping[str, str | Path],
@@ -89,6 +109,8 @@ def serve(
     port: int = 8_000,
     limits: ServingLimits | None = None,
     access: ServingAccess | None = None,
+    documents: str | Path | Sequence[str | Path] | Folder | None = None,
+    passages: int = 0,
     on_note: Callable[[str], None] = print,
     **settings: Unpack[ServingSettings],
 ) -> None:
@@ -103,6 +125,10 @@ def serve(
         port: port to listen on (0: any that is free).
         limits: what it takes.
         access: who may ask.
+        documents: a `Folder`, or what one is made of: a folder, a file, a pattern or several. They are asked where a
+            request brings no texts, and the page opens with them; of several models each asks them that answers
+            questions.
+        passages: how many of their passages are read for a question; 0: all of a small folder, 10 of others.
         on_note: told where it is served, and what is remarkable about the model.
         **settings: how texts are read; those that would do nothing are refused.
 
@@ -114,6 +140,8 @@ def serve(
     if not 0 <= port <= _MAX_PORT:
         raise RecipeError(f"There is no port {port}.", where="port=", fix=f"give a number from 0 to {_MAX_PORT:,}")
     models = model if isinstance(model, Mapping) else {"": model}
+    if documents is None and passages:
+        raise RecipeError("Nothing is searched.", where="--passages", fix="name what is: documents=FOLDER")
     serve_until_stopped(
         {name: as_name(each, "model") for name, each in models.items()},
         (host, port),
@@ -121,6 +149,7 @@ def serve(
         access or ServingAccess(),
         on_note,
         settings,
+        None if documents is None else ServingDocuments(partial(_opened, documents, on_note), passages),
     )
 
 
@@ -131,6 +160,7 @@ def serve_until_stopped(
     access: ServingAccess,
     on_note: Callable[[str], None],
     settings: Mapping[str, Any],
+    documents: ServingDocuments | None = None,
 ) -> None:
     """Serve models, by the paths that they are below, at ``(host, port)``; ``settings`` are those that somebody gave.
 
@@ -142,39 +172,23 @@ def serve_until_stopped(
     Recipe.build(settings)  # which says what is wrong with a value
     check_installed("Serving")
     check_no_loop("Serving")
-    from distiltune.serving.access import Access, is_loopback
-    from distiltune.serving.corrections import CorrectionsFile
-    from distiltune.serving.gate import Limits
-    from distiltune.serving.listening import connections_that_fit, run, served_names
+    from distiltune.serving.access import is_loopback
+    from distiltune.serving.listening import run
     from distiltune.serving.site import Site, check_paths
 
     check_paths(models)
-    corrections = None if limits.corrections is None else CorrectionsFile(Path(limits.corrections))
-    if corrections is not None:
+    if documents is not None:
+        _check_who_asks(models, on_note)
+    if limits.corrections is not None:
         _check_one_task(models)
-        corrections.check()
-        on_note(f"answers set right on the page are appended to {corrections.path}, with the texts that they are of")
     host = address[0]
     if not is_loopback(host):
         _check_said_who_may_ask(host, access)
         if not access.allow_hosts:
             on_note("it answers by any name; --allow-host names those that it is to answer by")
-    max_body_bytes = int(limits.max_body_mb * 1e6)
-    n_connections = connections_that_fit(limits.max_connections)
-    n_requests = min(limits.max_requests, max(1, n_connections * 3 // 4))
-    if n_requests < limits.max_requests:
-        on_note(f"{n_requests} requests at once are taken, as the system allows {n_connections} connections")
-    gate = Limits(
-        max_body_bytes=max_body_bytes,
-        max_requests=n_requests,
-        max_bytes=max(64_000_000, max_body_bytes),
-        answer_s=limits.answer_seconds,
-        max_connections=n_connections,
-        access=Access(served_names(host, access.allow_hosts), access.api_key, access.metrics_on_loopback),
-        corrections=corrections,
-    )
-
-    load = partial(_load_all, models, gate, limits, settings)
+    gate = _gate(host, limits, access, on_note)
+    folder = None if documents is None else _served(documents, on_note)
+    load = partial(_load_all, models, gate, limits, settings, folder)
     site = Site(load(), gate)
     for note in site.notes:
         on_note(note)
@@ -186,13 +200,105 @@ def serve_until_stopped(
     run(site, address, say_ready, lambda: site.exchange(load()), on_note)
 
 
+def _gate(host: str, limits: ServingLimits, access: ServingAccess, on_note: Callable[[str], None]) -> Limits:
+    """What the server takes on and from whom; a file for corrections is tried."""
+    from distiltune.serving.access import Access
+    from distiltune.serving.corrections import CorrectionsFile
+    from distiltune.serving.gate import Limits
+    from distiltune.serving.listening import connections_that_fit, served_names
+
+    corrections = None if limits.corrections is None else CorrectionsFile(Path(limits.corrections))
+    if corrections is not None:
+        corrections.check()
+        on_note(f"answers set right on the page are appended to {corrections.path}, with the texts that they are of")
+    max_body_bytes = int(limits.max_body_mb * 1e6)
+    n_connections = connections_that_fit(limits.max_connections)
+    n_requests = min(limits.max_requests, max(1, n_connections * 3 // 4))
+    if n_requests < limits.max_requests:
+        on_note(f"{n_requests} requests at once are taken, as the system allows {n_connections} connections")
+    return Limits(
+        max_body_bytes=max_body_bytes,
+        max_requests=n_requests,
+        max_bytes=max(64_000_000, max_body_bytes),
+        answer_s=limits.answer_seconds,
+        max_connections=n_connections,
+        access=Access(served_names(host, access.allow_hosts), access.api_key, access.metrics_on_loopback),
+        corrections=corrections,
+    )
+
+
+def _opened(documents: str | Path | Sequence[str | Path] | Folder, on_note: Callable[[str], None]) -> Folder:
+    """The folder, with what there is to say of its files said; one that is open already has told whoever opened it."""
+    from distiltune.tasks.question_answering.search.folder import Folder
+
+    if isinstance(documents, Folder):
+        return documents
+    folder = Folder(documents)
+    for note in folder.notes:
+        on_note(note)
+    return folder
+
+
+def _check_who_asks(models: Mapping[str, str], on_note: Callable[[str], None]) -> None:
+    """Check that one of the models asks documents; of those that do not it is said.
+
+    Raises:
+        RecipeError: if none does.
+
+    """
+    from distiltune.recipe.choose_task import entry_of_model
+
+    entries = {name: entry_of_model(model) for name, model in models.items()}
+    others = {name: entry.name for name, entry in entries.items() if not entry.asks_documents}
+    if len(others) == len(models):
+        raise RecipeError(
+            f"Documents are asked by models that answer questions, and this is one for {', '.join(others.values())}.",
+            where="--documents",
+            fix="leave it out, or serve a model that answers questions, such as starter-qa",
+        )
+    for name, task in others.items():
+        on_note(f"{name}: does not ask the documents, as it is for {task}; it is served as without them")
+
+
+def _served(documents: ServingDocuments, on_note: Callable[[str], None]) -> ServedFolder:
+    """The folder, ready to be asked; how much there is of it is said.
+
+    Raises:
+        RecipeError: if everything is to be read for each question, and that is more than a request may ask for.
+
+    """
+    from distiltune.tasks.question_answering.serve.served_folder import ServedFolder
+    from distiltune.tasks.question_answering.serve.service import MOST_CHARACTERS
+
+    folder = documents.open()
+    if folder.way == "all" and folder.n_characters > MOST_CHARACTERS:
+        raise RecipeError(
+            f"The documents have {folder.n_characters:,} characters, and at most {MOST_CHARACTERS:,} are read at once.",
+            where="--search",
+            fix="leave it out, so that the likeliest passages are read",
+        )
+    on_note(f"{counted(folder.n_documents, 'document')} can be asked, of {folder.n_characters:,} characters")
+    return ServedFolder(folder, documents.passages, on_note)
+
+
 def _load_all(
-    models: Mapping[str, str], gate: Any, limits: ServingLimits, settings: Mapping[str, Any]
+    models: Mapping[str, str],
+    gate: Any,
+    limits: ServingLimits,
+    settings: Mapping[str, Any],
+    folder: ServedFolder | None,
 ) -> dict[str, Any]:
-    return {name: _load(name, model, gate, limits, settings) for name, model in models.items()}
+    return {name: _load(name, model, gate, limits, settings, folder) for name, model in models.items()}
 
 
-def _load(name: str, model: str, gate: Any, limits: ServingLimits, settings: Mapping[str, Any]) -> Any:
+def _load(
+    name: str,
+    model: str,
+    gate: Any,
+    limits: ServingLimits,
+    settings: Mapping[str, Any],
+    folder: ServedFolder | None,
+) -> Any:
     """The application of a model, which has read a little, so that it is known how fast that is."""
     from distiltune.recipe.choose_task import entry_of_model
     from distiltune.serving.batching import RECKONED_SHARE, BatchSettings
@@ -202,7 +308,8 @@ def _load(name: str, model: str, gate: Any, limits: ServingLimits, settings: Map
     batches = BatchSettings(
         max_queued_tokens=limits.max_queued_tokens, max_reckoned_s=RECKONED_SHARE * limits.answer_seconds
     )
-    app = entry.needed(entry.server)(model, name or _shown(model), gate, batches, {"precision": "auto", **settings})
+    given = (model, name or _shown(model), gate, batches, {"precision": "auto", **settings})
+    app = entry.needed(entry.server)(*given, *((folder,) if entry.asks_documents else ()))
     app.state.batcher.warm_up(app.state.sample())
     return app
 

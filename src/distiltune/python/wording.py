@@ -34,7 +34,7 @@ FUNCTIONS: Final = {
 _OWN: Final = frozenset(
     {"output", "overwrite", "recipe", "resume", "against", "fix", "search", "trials", "steps", "int8", "data", "host"}
     | {"labels", "order", "first", "retrain-every"}
-    | {"rows", "unanswerable-share", "form", "passages"}
+    | {"rows", "unanswerable-share", "form", "passages", "documents"}
     | {"questions", "accept-loss", "picture", "private", "encoder", "port", "max-body-mb", "allow-host"}
 )
 """Flags of commands that functions have as arguments."""

@@ -44,6 +44,14 @@ class TooMuchError(DistiltuneError):
     """A request asks for more work than the server takes on at once."""
 
 
+class NotThereError(DistiltuneError):
+    """What a request names is not there, or not any more."""
+
+
+class NotReadyError(DistiltuneError):
+    """What requests are answered from is not there at the moment."""
+
+
 class WrongContentTypeError(DistiltuneError):
     """A body is said to be something that the route does not read."""
 
@@ -53,6 +61,8 @@ _STATUS: Final[dict[type[DistiltuneError], int]] = {
     AnswerTimeoutError: 504,
     TooMuchError: 413,
     WrongContentTypeError: 415,
+    NotThereError: 404,
+    NotReadyError: 503,
     NotKeptError: 507,
     ConflictError: 409,
 }

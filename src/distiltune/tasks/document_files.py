@@ -59,13 +59,14 @@ class DocumentFiles:
 class ReadDocument:
     """A document's path and its text; the text is None where it cannot be read, and ``problem`` says why.
 
-    What was left out or guessed in reading it stands in ``notes``.
+    What was left out or guessed in reading it stands in ``notes``, the code points that pages begin at in ``pages``.
     """
 
     name: str
     text: str | None
     problem: DataError | None = None
     notes: tuple[str, ...] = ()
+    pages: tuple[int, ...] = ()
 
 
 def is_document(path: str | Path) -> bool:
@@ -91,8 +92,9 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
             if name != STANDARD_INPUT and not path.exists():
                 raise not_found(path)
             inside = list(_below(path)) if path.is_dir() else []
-            outside = {each for each in inside if is_document(each) and not _is_file_below(each, path)}
-            documents = [each for each in inside if is_document(each) and each not in outside]
+            by_suffix = {each: is_document(each) for each in inside}
+            outside = {each for each, is_one in by_suffix.items() if is_one and not _is_file_below(each, path)}
+            documents = [each for each, is_one in by_suffix.items() if is_one and each not in outside]
             documents = documents if path.is_dir() else [path]
             if not documents:
                 raise DataError(
@@ -101,7 +103,7 @@ def find_documents(names: Iterable[str]) -> DocumentFiles:
                     fix=f"it should have files that end in one of: {', '.join(readable_suffixes())}",
                 )
             found |= dict.fromkeys(map(str, documents))
-            passed_over |= dict.fromkeys(str(each) for each in inside if not is_document(each))
+            passed_over |= dict.fromkeys(str(each) for each, is_one in by_suffix.items() if not is_one)
             elsewhere |= dict.fromkeys(str(each) for each in inside if each in outside)
     return DocumentFiles(tuple(found), tuple(passed_over), tuple(elsewhere))
 
@@ -219,7 +221,7 @@ def _below(folder: Path) -> Iterator[Path]:
 
 
 def _suffix(path: str | Path) -> str:
-    path = Path(path)
+    path = path if isinstance(path, Path) else Path(path)
     return (path.with_suffix("") if path.suffix.lower() == ".gz" else path).suffix.lower()
 
 
@@ -247,7 +249,7 @@ async def _read_all(names: Sequence[str], encoding: str) -> list[ReadDocument]:
     async def read(number: int, name: str) -> None:
         try:
             found = await _text_of(name, encoding, turn)
-            done[number] = ReadDocument(name, found.text, None, found.notes)
+            done[number] = ReadDocument(name, found.text, None, found.notes, found.pages)
         except DataError as error:
             done[number] = ReadDocument(name, None, error)
         tell("reading documents", "files", len(done), len(names))

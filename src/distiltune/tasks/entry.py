@@ -53,6 +53,8 @@ class TaskEntry(Generic[S]):
         checker: gives what checks data for `distiltune check`; None: there is nothing.
         server: gives what makes the application for `distiltune serve`: model, its name on the page, limits, how
             requests are put together, settings → FastAPI; None: there is nothing.
+        asks_documents: whether that takes a folder too that is asked where a request brings no text: what Python's
+            ``serve`` calls documents, as a `ServedFolder`.
         labeller: gives what makes the `LabelTask` for `distiltune label`: sources, settings, names of labels;
             None: there is nothing.
         for_labelling: those of its own settings that `distiltune label` takes.
@@ -86,6 +88,7 @@ class TaskEntry(Generic[S]):
     formats: Mapping[str, Reader] = field(default_factory=dict)
     checker: Callable[[], Checker[S]] | None = None
     server: Callable[[], Callable[..., Any]] | None = None
+    asks_documents: bool = False
     labeller: Callable[[], Callable[[Sequence[str], S, Sequence[str]], LabelTask]] | None = None
     for_labelling: tuple[str, ...] = ()
     for_serving: tuple[str, ...] = ()

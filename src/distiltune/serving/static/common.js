@@ -9,6 +9,7 @@ const percent = (share) => (share > 0 && share < 0.01 ? "under 1\u00a0%" : `${Ma
 const megabytes = (bytes) => `${(bytes / 1e6).toFixed(1)} MB`;
 const number = (n) => n.toLocaleString("en");
 const counted = (n, one, many = `${one}s`) => `${number(n)} ${n === 1 ? one : many}`;
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const oneLine = (text) => text.replace(/\s+/g, " ").trim();
 const shortened = (text, most = 80) => (text.length > most ? `${text.slice(0, most)}…` : text);
 const UNREACHABLE = "The server cannot be reached. Is it still running?";

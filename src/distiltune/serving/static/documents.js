@@ -5,7 +5,12 @@ const texts = { all: [newText()], at: 0 };
 let whenTextShown = () => {}; // what a page does after another text was put on show
 let whenTextChanged = () => {}; // and after something was typed or opened
 
+let showBlank = editText; // what a page shows where there is nothing to read
+
 function newText(name = "", text = "", pages = []) { return { name, text, pages }; }
+
+/** Whether a text is one of the folder that is served: it has a version, is not written in, and is not sent. */
+const isOfFolder = (text) => text.version !== undefined;
 
 /** The text as a text box holds it: with bare line feeds; `pages` are moved with it. */
 function withLineFeeds({ text, pages = [], ...others }) {
@@ -24,6 +29,7 @@ function withLineFeeds({ text, pages = [], ...others }) {
 function keepText() {
   if ($("text").readOnly) return; // a part of it is being marked, or that of another text
   const shown = texts.all[texts.at];
+  if (isOfFolder(shown)) return;
   const text = wellFormed($("text").value);
   if (shown.text === text) return;
   shown.text = text;
@@ -33,7 +39,7 @@ function keepText() {
 /** All texts in which there is something, as they are sent. */
 function textsToSend() {
   keepText();
-  return texts.all.filter(({ text }) => text.trim()).map((each) => ({ ...each }));
+  return texts.all.filter((each) => !isOfFolder(each) && each.text.trim()).map((each) => ({ ...each }));
 }
 
 const areSame = (some, others) => some.length === others.length
@@ -54,10 +60,15 @@ function showText(at) {
 
 /** The text box, to write into. */
 function editText() {
+  hideFolder();
   $("reading").hidden = true;
   $("text").hidden = false;
   endMarking();
   $("change").hidden = true;
+}
+
+function hideFolder() {
+  if ($("folder-part")) $("folder-part").hidden = true;
 }
 
 function endMarking() {
@@ -69,10 +80,11 @@ function endMarking() {
 /** The text without a box around it, marked by whoever calls this. */
 function readText(...content) {
   endMarking();
+  hideFolder();
   $("reading").replaceChildren(...content);
   $("reading").hidden = false;
   $("text").hidden = true;
-  $("change").hidden = false;
+  $("change").hidden = isOfFolder(texts.all[texts.at]);
 }
 
 function showSize() {
@@ -81,12 +93,13 @@ function showSize() {
 }
 
 function showTabs() {
-  $("tabs").hidden = texts.all.length < 2;
-  $("tabs").replaceChildren(...texts.all.map(({ name, text }, i) => {
+  $("tabs").hidden = texts.all.length < 2 && !isOfFolder(texts.all[0]);
+  $("tabs").replaceChildren(...texts.all.map((each, i) => {
+    const { name, text } = each;
     const called = name || shortened(oneLine(text), 20) || `Text ${i + 1}`;
     const choose = button(called, () => { keepText(); showText(i); $("tabs").querySelectorAll("li")[i].firstChild.focus(); });
     if (i === texts.at) choose.setAttribute("aria-current", "true");
-    return inItem(choose, button("×", () => removeText(i), { "aria-label": `Leave out ${called}`, class: "slim" }));
+    return isOfFolder(each) ? inItem(choose) : inItem(choose, button("×", () => removeText(i), { "aria-label": `Leave out ${called}`, class: "slim" }));
   }));
 }
 
@@ -95,7 +108,7 @@ function removeText(i) {
   texts.all.splice(i, 1);
   if (!texts.all.length) texts.all.push(newText());
   showText(Math.min(texts.at > i ? texts.at - 1 : texts.at, texts.all.length - 1));
-  editText();
+  showBlank();
   whenTextChanged();
   ($("tabs").querySelector("[aria-current]") ?? $("text")).focus();
 }
@@ -103,7 +116,7 @@ function removeText(i) {
 /** Add texts beside those that are there; an empty one gives way. The first of them is put on show. */
 function addTexts(some) {
   keepText();
-  const kept = texts.all.filter(({ text, name }) => text.trim() || name);
+  const kept = texts.all.filter((each) => !isOfFolder(each) && (each.text.trim() || each.name));
   const room = Math.max(0, (server.max_documents ?? Infinity) - kept.length);
   if (some.length > room) complain(`This page takes ${number(server.max_documents)} texts at once: ${counted(some.length - room, "text")} left out.`);
   const added = some.slice(0, room);
@@ -216,6 +229,7 @@ function takeFiles() {
   });
   $("add").addEventListener("click", () => {
     keepText();
+    if (isOfFolder(texts.all[0])) putTexts([]);
     if (texts.all.every((each) => each.text.trim())) { texts.all.push(newText()); showText(texts.all.length - 1); }
     editText();
     $("text").focus();

@@ -4,6 +4,7 @@
 const MAX_LINKED_QUESTIONS = 32;
 const sitting = []; // entries { documents, question, title, said, show, ... }; those without a `show` were not asked
 let shown = null; // the entry that is on the page
+let whenMet = () => {}; // what a page does when it knows what the server takes, before a link is restored
 
 /** What is typed now. */
 const typed = () => ({ documents: textsToSend(), question: $("question")?.value ?? "" });
@@ -32,7 +33,7 @@ function showEntry(entry) {
   putTexts(entry.documents);
   if ($("question")) { $("question").value = entry.question; }
   if (entry.show) entry.show(entry);
-  else { editText(); $("reply").hidden = true; }
+  else { showBlank(); $("reply").hidden = true; }
   showStale();
   showHistory();
 }
@@ -42,7 +43,7 @@ function clearReply() {
   shown = null;
   $("reply").hidden = true;
   $("correct-part").hidden = true;
-  if ($("reading").hidden) { editText(); $("reading").replaceChildren(); } else readText(texts.all[texts.at].text);
+  if ($("reading").hidden) { showBlank(); $("reading").replaceChildren(); } else readText(texts.all[texts.at].text);
   showStale();
 }
 
@@ -76,7 +77,8 @@ async function makeLink() {
   history.replaceState(null, "", `#${fragment}`);
   $("link-text").value = location.href;
   $("link-part").hidden = false;
-  const holds = $("question") ? "It holds the text and the questions themselves." : "It holds the text itself.";
+  const ofText = $("question") ? "It holds the text and the questions themselves." : "It holds the text itself.";
+  const holds = documents.length ? ofText : "It holds the questions themselves, for people who can reach this page.";
   try {
     await navigator.clipboard.writeText(location.href);
     say(`The link is copied. ${holds}`);
@@ -96,7 +98,7 @@ async function linkedSitting() {
   keepDraft();
   clearReply();
   putTexts(found.documents.map(({ name, text }) => withLineFeeds(newText(name, text))));
-  editText();
+  showBlank();
   return found;
 }
 
@@ -112,6 +114,7 @@ async function startSitting({ send, stop, restore, example }) {
   whenTextChanged = showStale;
   window.addEventListener("hashchange", restore);
   await meetServer();
+  whenMet();
   await restore();
 }
 

@@ -276,7 +276,7 @@ class Answerer:
             some = questions[first : first + QUESTIONS_AT_ONCE]
             _check_questions(some, first + 1)
             if isinstance(texts, Searchable):
-                prepared = self._prepare(some, texts.choose(some, passages))
+                prepared = self.prepare_chosen(some, texts.choose(some, passages))
             else:
                 prepared = self.prepare(some, texts, index=index, passages=passages, first_number=first + 1)
             n_read, n_all = 0, len(prepared.features)
@@ -307,7 +307,6 @@ class Answerer:
             DataError: if a question is empty, or a question or a text holds what is no character.
 
         """
-        _check_questions(questions, first_number)
         for number, document in enumerate(documents, start=1):
             if not is_encodable(document.text):
                 raise DataError(
@@ -318,9 +317,17 @@ class Answerer:
         whole = tuple(DocumentPart(number, 0, document.text) for number, document in enumerate(documents))
         parts = tuple(whole if index is None else tuple(index.parts(each, passages)) for each in questions)
         n_characters = sum(len(document.text) for document in documents)
-        return self._prepare(questions, ChosenParts(tuple(documents), parts, n_characters, ((),) * len(questions)))
+        chosen = ChosenParts(tuple(documents), parts, n_characters, ((),) * len(questions))
+        return self.prepare_chosen(questions, chosen, first_number)
 
-    def _prepare(self, questions: Sequence[str], chosen: ChosenParts) -> PreparedQuestions:
+    def prepare_chosen(self, questions: Sequence[str], chosen: ChosenParts, first_number: int = 1) -> PreparedQuestions:
+        """The same of parts that were chosen already, as `Searchable.choose` does, of texts that were checked.
+
+        Raises:
+            DataError: if a question is empty.
+
+        """
+        _check_questions(questions, first_number)
         question_of = tuple(number for number, own in enumerate(chosen.parts) for _ in own)
         parts = tuple(part for own in chosen.parts for part in own)
         examples = tuple(

@@ -30,10 +30,11 @@ _SPACE = re.compile(r"\s")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A text and what it is called; the name is empty if it has none."""
+    """A text, what it is called (empty: nothing), and at which code points its pages begin, if it has any."""
 
     name: str
     text: str
+    pages: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ TASK = TaskEntry(
     after_training='ask it: distiltune ask --model {model} --document TEXT.txt "A question?"',
     checker=_checker,
     server=_server,
+    asks_documents=True,
     labeller=_labeller,
     for_labelling=("no_answer",),
     examples_predicted="questions answered",

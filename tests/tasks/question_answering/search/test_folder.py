@@ -6,6 +6,7 @@ import asyncio
 import os
 import sqlite3
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks import document_files
+from distiltune.tasks.question_answering.documents import Document
 from distiltune.tasks.question_answering.search import refresh as refreshing
 from distiltune.tasks.question_answering.search.folder import Folder
 from distiltune.tasks.question_answering.search.ranking import fused
@@ -264,6 +266,98 @@ def test_another_encoding_is_read_anew(docs: Path, index: Path, read: list[str])
     read.clear()
     Folder(docs, index=index, encoding="latin-1")
     assert len(read) == 3
+
+
+def test_what_could_not_be_read_is_not_tried_again_until_it_is_another(
+    docs: Path, index: Path, read: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "binary.txt").write_bytes(b"\x7fELF\x00\x01\xff\xfe" * 100)
+    folder = Folder(docs, index=index, search="words")
+    said = [note for note in folder.notes if "binary.txt" in note]
+    assert len(said) == 1
+    read.clear()
+    folder.refresh()
+    assert read == []
+    assert [note for note in folder.notes if "binary.txt" in note] == said
+    monkeypatch.setattr(refreshing, "_TRIED_AGAIN_S", -1.0)
+    (docs / "binary.txt").chmod(0o600)  # who may read it is another matter now, its time is as it was
+    folder.refresh()
+    folder.refresh()  # and what is too long ago is tried again
+    assert read == ["binary.txt"] * 2
+    (docs / "binary.txt").write_text("dee likes chess .")
+    assert folder.refresh().n_new == 1
+    assert found(folder, "dee chess") == ["binary.txt"]
+    assert not [note for note in folder.notes if "binary.txt" in note]
+
+
+def test_a_file_whose_name_is_no_text_is_indexed_too(docs: Path, index: Path, read: list[str]) -> None:
+    odd = docs / os.fsdecode(b"\xff\\00e4.txt")
+    write(odd, "dee likes chess .")
+    folder = Folder(docs, index=index, search="words")
+    assert found(folder, "dee chess") == [odd.name]
+    assert folder.document(str(odd)) == Document(str(odd), "dee likes chess .")
+    read.clear()
+    assert folder.refresh().in_words == ""
+    assert read == []
+    odd.unlink()
+    assert folder.refresh().n_gone == 1
+
+
+def test_pages_are_kept_with_the_text(docs: Path, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        refreshing,
+        "read_documents",
+        lambda names, encoding: [document_files.ReadDocument(each, "one . two .", None, (), (0, 6)) for each in names],
+    )
+    Folder(docs, index=index).close()
+    folder = Folder(docs, index=index, search="words")
+    assert {each.pages for each in folder.choose(["two"], 2).documents} == {(0, 6)}
+    other = sqlite3.connect(index)
+    other.execute("UPDATE documents SET pages = '[0, \"6\"]'")
+    other.commit()
+    other.close()
+    assert folder.choose(["two"], 2).documents[0].pages == (0, 6)
+    assert "where pages begin" in noted(folder)
+
+
+def test_sixteen_threads_ask_while_it_is_brought_up_to_date(docs: Path, index: Path) -> None:
+    folder = Folder(docs, index=index, search="words")
+    likes = [f"ada eats figs {number} ." for number in range(20)]
+
+    def ask(number: int) -> None:
+        for _ in range(15):
+            (part,) = folder.choose(["who eats figs"], 1).parts[0]
+            assert part.text in (TEXTS["a.txt"], *likes)
+            whole = folder.document(str(docs / "a.txt"))
+            assert whole is not None
+            assert whole.text in (TEXTS["a.txt"], *likes)
+            assert 3 <= folder.n_documents <= 3 + len(likes)
+
+    with ThreadPoolExecutor(16) as pool:
+        asking = [pool.submit(ask, number) for number in range(16)]
+        for number, text in enumerate(likes):
+            write(docs / "a.txt", text, LONG_AGO + number + 1)
+            write(docs / f"new-{number}.txt", "dee likes chess .")
+            folder.refresh()
+        for each in asking:
+            each.result()
+    assert folder.choose(["who eats figs"], 1).parts[0][0].text == likes[-1]
+    assert "damaged" not in noted(folder)
+
+
+def test_an_index_damaged_under_many_threads_is_made_anew_once_and_never_seen_half_full(
+    docs: Path, index: Path
+) -> None:
+    folder = Folder(docs, index=index, search="words")
+    other = sqlite3.connect(index)
+    other.execute("UPDATE passages SET text = replace(text, 'figs', 'nuts')")
+    other.commit()
+    other.close()
+    with ThreadPoolExecutor(16) as pool:
+        chosen = list(pool.map(lambda _: folder.choose(["who eats figs"], 1), range(32)))
+    assert {each.parts[0][0].text for each in chosen} == {TEXTS["a.txt"]}
+    assert {each.n_characters for each in chosen} == {sum(map(len, TEXTS.values()))}
+    assert sum("is damaged" in note for note in folder.notes) == 1
 
 
 @pytest.fixture

@@ -10,16 +10,18 @@ const PROGRAM = { questions: ["Who signs the lease?"], documents: [{ text: "The 
 
 let asking = null; // the AbortController of the request on its way
 let pinned = -1; // the candidate that stays marked, where one was chosen by a click
+let pointed = -1; // the one that is marked now
 
 // The text
 
 /** Show the text that is on show with the candidates in it marked. */
 function readMarked() {
   if (!shown) return;
-  const at = texts.at;
-  const candidates = worthShowing(shown.reply).filter(({ document }) => document === at);
-  const { text } = texts.all[at];
-  if (shown.documents[at]?.text !== text) { editText(); return; } // one that was not asked about
+  const here = texts.all[texts.at];
+  const { text } = here;
+  if (isOfFolder(here) ? !here.isHere : isAboutFolder(shown)) return; // it is on its way
+  if (!isOfFolder(here) && shown.documents[texts.at]?.text !== text) { editText(); return; } // one that was not asked about
+  const candidates = here.isOther ? [] : worthShowing(shown.reply).filter((each) => placeOnPage(shown, each) === texts.at);
   const places = utf16Places(text, candidates.flatMap(({ start, end }) => [start, end]));
   const content = [];
   let last = 0;
@@ -29,13 +31,24 @@ function readMarked() {
     last = to;
   }
   readText(...content, text.slice(last));
-  highlight(pinned);
+  highlight(pointed);
+}
+
+/** Show a document of the folder, which has come, or one that was open before. */
+function showHere() {
+  if (!$("correct-part").hidden) markAnswer();
+  else if (shown) readMarked();
+  else readText(texts.all[texts.at].text);
+  showAsks();
 }
 
 /** Mark one candidate strongly, and put its text on show; -1 marks none. */
 function point(rank) {
-  const { document } = shown?.reply.candidates[rank] ?? {};
-  if (document !== undefined && document !== texts.at && !$("reading").hidden) showText(document); // which marks its candidates
+  pointed = rank;
+  const candidate = shown?.reply.candidates[rank];
+  const at = candidate ? placeOnPage(shown, candidate) : texts.at;
+  if (at === -1) putTextsOf(shown, candidate); // which marks its candidates
+  else if (at !== texts.at && !$("reading").hidden) showText(at);
   highlight(rank);
 }
 
@@ -59,10 +72,10 @@ async function ask(questions, documents, passages) {
   complain("");
   say("");
   $("announcement").textContent = "";
-  if (!documents.length) { complain("There is no text to look in yet."); $("text").focus(); return null; }
+  if (!documents.length && !hasFolder()) { complain("There is no text to look in yet."); $("text").focus(); return null; }
   if (!questions.length) { complain("Type a question first."); $("question").focus(); return null; }
   if (questions.length > server.max_questions) { complain(`This server takes ${server.max_questions} questions at once; these are ${questions.length}.`); return null; }
-  const asked = { questions, documents };
+  const asked = documents.length ? { questions, documents } : { questions };
   if (passages !== undefined) asked.passages = passages;
   const body = new Blob([JSON.stringify(asked)]);
   if (body.size > server.max_body_bytes) { complain(tooLarge(body.size)); return null; }
@@ -119,13 +132,14 @@ function add(questions, documents, found) {
     ...batch,
     reply,
     title: oneLine(reply.question),
-    said: saidOf(reply),
+    said: saidOf(reply, documents),
     show: showReply,
   })));
 }
 
 const wasRead = (reply) => reply.read_share > 0;
-const saidOf = (reply) => (reply.answer ? oneLine(reply.answer.text) : wasRead(reply) ? "the text does not tell" : "not read in time");
+const doNotTell = (documents) => (documents.length ? "the text does not tell" : "the documents do not tell");
+const saidOf = (reply, documents) => (reply.answer ? oneLine(reply.answer.text) : wasRead(reply) ? doNotTell(documents) : "not read in time");
 const confidenceOf = (reply) => (reply.answer ? reply.answer.confidence : reply.no_answer_confidence);
 const placeOf = ({ document, document_name: name, page, line }) => [name || (shown?.documents.length > 1 && `text ${document + 1}`), page ? `page ${number(page)}` : `line ${number(line)}`].filter(Boolean).join(", ");
 
@@ -135,23 +149,26 @@ function showReply(entry) {
   const { reply, found } = entry;
   const { answer } = reply;
   pinned = answer ? 0 : -1;
+  pointed = pinned;
   $("reply").hidden = false;
   $("correct-part").hidden = true;
   $("correct").hidden = !server.takes_corrections;
   showMany(entry);
   $("asked").hidden = found.replies.length < 2;
   $("asked").textContent = reply.question;
-  $("answer").replaceChildren(element("bdi", answer ? oneLine(answer.text) : wasRead(reply) ? "The text does not tell." : "Nothing was read in time."));
+  $("answer").replaceChildren(element("bdi", answer ? oneLine(answer.text) : wasRead(reply) ? `${capital(doNotTell(entry.documents))}.` : "Nothing was read in time."));
   $("answer").classList.toggle("none", !answer);
   $("confidence").hidden = !wasRead(reply);
   $("confidence").replaceChildren(confidenceMark(confidenceOf(reply)), ...(answer ? [element("span", placeOf(answer))] : []));
   showSentence(answer);
-  $("remark").textContent = remarks(reply, found).join(" ");
+  $("remark").textContent = remarks(entry).join(" ");
   const seconds = found.seconds_for_all;
-  $("everything").hidden = reply.read_share >= 1;
-  $("everything").textContent = seconds ? `Read the whole text (about ${shownSeconds(seconds)})` : "Read the whole text";
+  const all = isAboutFolder(entry) ? "Read all documents" : "Read the whole text";
+  $("everything").hidden = reply.read_share >= 1 || (isAboutFolder(entry) && seconds > server.max_answer_seconds);
+  $("everything").textContent = seconds ? `${all} (about ${shownSeconds(seconds)})` : all;
   showOthers(reply);
-  putTexts(entry.documents, answer?.document ?? 0);
+  if (isAboutFolder(entry) && !answer) showFolder();
+  else putTextsOf(entry, answer);
   readMarked();
   const said = answer ? `Answer: ${oneLine(answer.text)}.` : $("answer").textContent;
   $("announcement").textContent = `${said} ${certainty(confidenceOf(reply))}, confidence ${percent(confidenceOf(reply))}. ${countOthers(reply)}`;
@@ -169,9 +186,9 @@ function showSentence(answer) {
   );
 }
 
-function remarks(reply, found) {
+function remarks({ documents, reply, found }) {
   const said = [...reply.notes];
-  if (reply.read_share < 1 && found.complete) said.push(`Only the likeliest ${percent(reply.read_share)} of this long text was read.`);
+  if (reply.read_share < 1 && found.complete && documents.length) said.push(`Only the likeliest ${percent(reply.read_share)} of this long text was read.`);
   const limit = server.max_answer_seconds;
   if (found.seconds_for_all > limit) said.push(`Reading all of it takes longer than the ${shownSeconds(limit)} that this server gives an answer: you would get the best of what is read by then.`);
   if (!server.calibrated) said.push("How sure it says it is was not fitted to validation data.");
@@ -227,7 +244,7 @@ function showMany(entry) {
       $("many-body").querySelector("[aria-current]").focus();
     }, { class: "plain" });
     if (reply === entry.reply) choose.setAttribute("aria-current", "true");
-    for (const content of [choose, element("bdi", saidOf(reply)), wasRead(reply) ? confidenceMark(confidenceOf(reply)) : ""]) {
+    for (const content of [choose, element("bdi", saidOf(reply, entry.documents)), wasRead(reply) ? confidenceMark(confidenceOf(reply)) : ""]) {
       const cell = document.createElement("td");
       cell.append(content);
       row.append(cell);
@@ -241,15 +258,25 @@ function showMany(entry) {
 function correctIt() {
   const { answer } = shown.reply;
   $("correct-part").hidden = false;
-  if (answer && answer.document !== texts.at) putTexts(shown.documents, answer.document);
-  const isHere = answer && answer.document === texts.at;
-  const places = utf16Places(texts.all[texts.at].text, isHere ? [answer.start, answer.end] : []);
-  markText(...(isHere ? [places.get(answer.start), places.get(answer.end)] : [0, 0]));
+  if (answer && placeOnPage(shown, answer) !== texts.at) putTextsOf(shown, answer);
+  if (isAboutFolder(shown) && !texts.all[texts.at].isHere) { showMarked(); return; } // none is open yet
+  markAnswer();
+}
+
+/** Mark the answer in the text that is on show, if it stands there, to be set right. */
+function markAnswer() {
+  const { answer } = shown.reply;
+  const here = texts.all[texts.at];
+  const isHere = answer && !here.isOther && placeOnPage(shown, answer) === texts.at;
+  const places = utf16Places(here.text, isHere ? [answer.start, answer.end] : []);
+  const inBox = (place) => withLineFeeds({ text: here.text.slice(0, place) }).text.length; // which has bare line feeds
+  markText(...(isHere ? [places.get(answer.start), places.get(answer.end)].map(inBox) : [0, 0]));
   showMarked();
 }
 
 function showMarked() {
   if ($("correct-part").hidden) return;
+  $("correct-none").disabled = isAboutFolder(shown) && !texts.all[texts.at].isHere;
   const part = markedPart();
   $("marked").textContent = part ? shortened(oneLine(part.text), 200) : "nothing yet";
   $("correct-span").disabled = !part;
@@ -257,9 +284,11 @@ function showMarked() {
 
 async function keepCorrection(answer) {
   const entry = shown;
-  const documents = entry.documents.map(({ name, text }) => ({ name, text }));
+  const sent = isAboutFolder(entry) ? [withLineFeeds(texts.all[texts.at])] : entry.documents;
+  const documents = sent.map(({ name, text }) => ({ name, text }));
   if (!await sendCorrection({ question: entry.reply.question, documents, answer })) return;
-  entry.said = answer ? `right: ${oneLine(markedPart()?.text ?? "")}` : "right: the text does not tell";
+  const none = isAboutFolder(entry) ? `it is not in ${documents[0].name}` : "the text does not tell";
+  entry.said = `right: ${answer ? oneLine(markedPart()?.text ?? "") : none}`;
   showEntry(entry);
   $("correct").focus();
 }
@@ -272,7 +301,7 @@ async function restore() {
   const questions = found.questions.filter((question) => question.trim());
   $("question").value = questions.join("\n");
   showHistory();
-  if (questions.length && found.documents.length) await askFromForm();
+  if (questions.length && (found.documents.length || hasFolder())) await askFromForm();
 }
 
 function enterAsks(event) {
@@ -288,18 +317,22 @@ async function start() {
   $("correct").addEventListener("click", correctIt);
   $("correct-span").addEventListener("click", () => {
     const { start: from, end } = markedPart();
-    keepCorrection({ document: texts.at, start: from, end });
+    keepCorrection({ document: isAboutFolder(shown) ? 0 : texts.at, start: from, end });
   });
   $("correct-none").addEventListener("click", () => keepCorrection(null));
   $("correct-cancel").addEventListener("click", () => { showEntry(shown); $("correct").focus(); });
   document.addEventListener("selectionchange", showMarked);
   $("text").addEventListener("select", showMarked);
-  $("program").addEventListener("toggle", () => showPrograms("api/answers", PROGRAM));
+  $("program").addEventListener("toggle", () => showPrograms("api/answers", hasFolder() ? { questions: PROGRAM.questions } : PROGRAM));
   whenTextShown = () => {
-    if (!$("correct-part").hidden) showMarked();
+    const here = texts.all[texts.at];
+    if (isOfFolder(here)) { if (here.isHere) showHere(); else fetchText(showHere); }
+    else if (!$("correct-part").hidden) showMarked();
     else if (!$("reading").hidden) readMarked();
+    showAsks();
   };
   arrows($("others"));
+  whenMet = () => { if (hasFolder()) { beginWithFolder(); showFolder(); $("question").focus(); } };
   await startSitting({
     send: () => askFromForm(),
     stop: () => asking?.abort(),

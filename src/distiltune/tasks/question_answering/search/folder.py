@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final, Literal, TypeVar, get_args
 
 from distiltune.errors import DataError, RecipeError
 from distiltune.inference.sentence_vectors import SentenceEncoder, Vectors, load_sentence_encoder, sentence_vectors
@@ -19,10 +21,11 @@ from distiltune.tasks.question_answering.documents import ChosenParts, Document,
 from distiltune.tasks.question_answering.passages import joined_parts
 from distiltune.tasks.question_answering.search.opening import IndexPlace, place_of
 from distiltune.tasks.question_answering.search.ranking import fused
-from distiltune.tasks.question_answering.search.refresh import Refreshed, refresh
+from distiltune.tasks.question_answering.search.refresh import Refreshed, Unreadable, refresh
 from distiltune.tasks.question_answering.search.store import (
     WAIT_S,
     DamagedIndexError,
+    PassageStore,
     is_other_file,
 )
 
@@ -35,12 +38,17 @@ READ_WHOLE_CHARACTERS: Final = 200_000
 PASSAGES_READ: Final = 10
 """Passages read for a question where their number is not said."""
 
+T = TypeVar("T")
+
 _CANDIDATES: Final = 50
 _VECTORS_AT_ONCE: Final = 256
 
 
 class Folder:
     """Documents in files that questions are asked about, with an index of their passages beside or in the cache.
+
+    Several threads may use it, also while one of them brings it up to date: files are read aside, and what was indexed
+    before is answered from until they are in.
 
     >>> folder = Folder("handbooks")
     >>> answerer("Who signs the lease?", folder).answer.document_name
@@ -97,8 +105,10 @@ class Folder:
         self._model = fingerprint(self._encoder.encoder) if self._encoder is not None else ""
         self._store, said = self._place.open()
         self._opening = [said] if said else []
-        self._names: dict[str, str] = {}
+        self._names: Mapping[str, str] = {}
+        self._unreadable: dict[str, Unreadable] = {}
         self._notes: tuple[str, ...] = ()
+        self._refreshing = threading.RLock()
         self.refresh()
 
     @property
@@ -110,6 +120,26 @@ class Folder:
     def place(self) -> Path | None:
         """The file of the index; None if it is in memory only."""
         return self._place.path
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """What was given as documents."""
+        return tuple(map(str, self._named))
+
+    @property
+    def names(self) -> Mapping[str, str]:
+        """Absolute path → what the document is called, of all files that there are to read; it is never changed."""
+        return self._names
+
+    @property
+    def way(self) -> Search:
+        """How it is chosen what is read."""
+        return self._search
+
+    @property
+    def n_characters(self) -> int:
+        """Code points of all documents."""
+        return self._store.counts()[2]
 
     @property
     def n_documents(self) -> int:
@@ -132,14 +162,24 @@ class Folder:
             DataError: if there is no document, or none can be read.
 
         """
+        with self._refreshing:
+            return self._refresh(None)
+
+    def _refresh(self, failed: Exception | None) -> Refreshed:
+        """The same; into a new index if one ``failed``, which is answered from only when it is filled."""
         found = find_documents(map(str, self._named))
-        self._names = {str(Path(name).absolute()): name for name in found.files}
+        names = {str(Path(name).absolute()): name for name in found.files}
+        self._names = names if names == self._names else {**self._names, **names}  # what is gone is there until it goes
+        store = self._store if failed is None else self._started_anew(failed)
         try:
-            done = self._refreshed()
+            done = self._refreshed(store, names)
         except (DamagedIndexError, sqlite3.OperationalError) as error:
-            self._start_anew(error)
-            done = self._refreshed()
-        if not self._store.counts()[0]:
+            store = self._started_anew(error)
+            done = self._refreshed(store, names)
+        self._store = store
+        if names != self._names:
+            self._names = names
+        if not store.counts()[0]:
             raise DataError(
                 "None of the documents can be read.",
                 where=", ".join(map(str, self._named)),
@@ -154,64 +194,97 @@ class Folder:
 
         Args:
             questions: what is asked.
-            passages: how many passages at most; 0: `PASSAGES_READ`.
+            passages: how many passages at most, of small folders too, and where all is read otherwise; 0:
+                `PASSAGES_READ`.
 
         """
+        return self._unless_damaged(lambda store: self._choose(store, questions, passages))
+
+    def all_of_it(self, questions: Sequence[str]) -> ChosenParts:
+        """Everything, for each question."""
+        return self._unless_damaged(lambda store: self._all_of_it(store, questions))
+
+    def document(self, path: str) -> Document | None:
+        """The document of that absolute path, as it is indexed; None if it is not."""
+
+        def look_up(store: PassageStore) -> Document | None:
+            with store.reading():
+                number = store.number_of(path)
+                return None if number is None else self._document(store, number)
+
+        return self._unless_damaged(look_up)
+
+    def paths(self) -> list[str]:
+        """The absolute paths of the documents that can be asked about, in order."""
+        return self._unless_damaged(lambda store: [path for _, path in store.numbers()])
+
+    def _unless_damaged(self, look_up: Callable[[PassageStore], T]) -> T:
+        """What is looked up in the index; in one that is made anew if it is damaged or cannot be had."""
+        store = self._store
         try:
-            return self._choose(questions, passages)
+            return look_up(store)
         except (DamagedIndexError, sqlite3.OperationalError) as error:
-            self._start_anew(error)
-            self.refresh()
-            return self._choose(questions, passages)
+            with self._refreshing:
+                if self._store is store:  # and no other thread has made it anew meanwhile
+                    self._refresh(error)
+            return look_up(self._store)
 
     def ranked(self, questions: Sequence[str], n: int) -> list[list[int]]:
         """The numbers of the ``n`` likeliest passages for each question, best first; none if nothing is alike."""
-        vectors = self._vectors(questions)
-        with self._store.reading():
-            return self._ranked(questions, vectors, n)
+        store = self._store
+        vectors = self._vectors(store, questions)
+        with store.reading():
+            return self._ranked(store, questions, vectors, n)
 
-    def _ranked(self, questions: Sequence[str], vectors: Vectors | None, n: int) -> list[list[int]]:
+    def _ranked(
+        self, store: PassageStore, questions: Sequence[str], vectors: Vectors | None, n: int
+    ) -> list[list[int]]:
         n_looked = max(n, _CANDIDATES)
-        by_words = [self._store.by_words(each, n_looked) if self._way() != "vectors" else [] for each in questions]
+        by_words = [store.by_words(each, n_looked) if self._way() != "vectors" else [] for each in questions]
         if vectors is None:
             return [each[:n] for each in by_words]
-        if self._store.about("model") != self._model:
+        if store.about("model") != self._model:
             raise DataError(
                 "Another process gives the same index the vectors of another model.",
                 where=str(self.place),
                 fix="give each its own index: --index FILE",
             )
-        by_vector = [self._store.by_vector(each, n_looked) for each in vectors]
+        by_vector = [store.by_vector(each, n_looked) for each in vectors]
         return [fused(each)[:n] for each in zip(by_words, by_vector, strict=True)]
 
     def document_of(self, passage: int) -> str:
         """What the document of a passage is called."""
-        path, _ = self._store.text_of(self._store.passage(passage).document)
-        return self._names.get(path, path)
+        return self._document(self._store, self._store.passage(passage).document).name
 
     def _way(self) -> str:
-        return "words" if self._search == "auto" else self._search
+        return "words" if self._search in ("auto", "all") else self._search
 
-    def _choose(self, questions: Sequence[str], passages: int) -> ChosenParts:
-        _, _, n_characters = self._store.counts()
-        small = self._search == "auto" and n_characters <= READ_WHOLE_CHARACTERS and not passages
-        if small or self._search == "all":
-            with self._store.reading():
-                documents = [self._document(number) for number, _ in self._store.numbers()]
-            whole = tuple(DocumentPart(i, 0, each.text) for i, each in enumerate(documents))
-            return ChosenParts(tuple(documents), (whole,) * len(questions), n_characters, ((),) * len(questions))
-        vectors = self._vectors(questions)
-        with self._store.reading():
-            return self._searched(questions, vectors, passages)
+    def _choose(self, store: PassageStore, questions: Sequence[str], passages: int) -> ChosenParts:
+        _, _, n_characters = store.counts()
+        small = self._search == "auto" and n_characters <= READ_WHOLE_CHARACTERS
+        if (small or self._search == "all") and not passages:
+            return self._all_of_it(store, questions)
+        vectors = self._vectors(store, questions)
+        with store.reading():
+            return self._searched(store, questions, vectors, passages)
 
-    def _searched(self, questions: Sequence[str], vectors: Vectors | None, passages: int) -> ChosenParts:
-        _, n_passages, n_characters = self._store.counts()
+    def _all_of_it(self, store: PassageStore, questions: Sequence[str]) -> ChosenParts:
+        with store.reading():
+            documents = [self._document(store, number) for number, _ in store.numbers()]
+        whole = tuple(DocumentPart(i, 0, each.text) for i, each in enumerate(documents))
+        n_characters = sum(len(each.text) for each in documents)
+        return ChosenParts(tuple(documents), (whole,) * len(questions), n_characters, ((),) * len(questions))
+
+    def _searched(
+        self, store: PassageStore, questions: Sequence[str], vectors: Vectors | None, passages: int
+    ) -> ChosenParts:
+        _, n_passages, n_characters = store.counts()
         n = min(passages or PASSAGES_READ, n_passages)
-        ranked = self._ranked(questions, vectors, n)
-        found = [numbers or self._store.first(n) for numbers in ranked]
-        stand = {number: self._store.passage(number) for numbers in found for number in numbers}
+        ranked = self._ranked(store, questions, vectors, n)
+        found = [numbers or store.first(n) for numbers in ranked]
+        stand = {number: store.passage(number) for numbers in found for number in numbers}
         order = {number: i for i, number in enumerate(dict.fromkeys(each.document for each in stand.values()))}
-        documents = [self._document(number) for number in order]
+        documents = [self._document(store, number) for number in order]
         texts = [each.text for each in documents]
         parts = [
             tuple(joined_parts(texts, ((order[stand[i].document], stand[i].start, stand[i].end) for i in numbers)))
@@ -226,31 +299,31 @@ class Folder:
         ways = {"words": "words", "vectors": "vectors", "both": "words and vectors"}
         return f"{n_read:,} of {n_all:,} passages were read, the likeliest by {ways[self._way()]}."
 
-    def _document(self, number: int) -> Document:
-        path, text = self._store.text_of(number)
-        return Document(self._names.get(path, path), text)
+    def _document(self, store: PassageStore, number: int) -> Document:
+        found = store.document(number)
+        return replace(found, name=self._names.get(found.name, found.name))
 
-    def _refreshed(self) -> Refreshed:
-        done = refresh(self._store, self._names, self._encoding)
+    def _refreshed(self, store: PassageStore, names: Mapping[str, str]) -> Refreshed:
+        done = refresh(store, names, self._encoding, self._unreadable)
         if self._way() in ("vectors", "both") and self._encoder is not None:
-            self._fill_vectors(self._encoder)
+            self._fill_vectors(store, self._encoder)
         return done
 
-    def _fill_vectors(self, encoder: SentenceEncoder) -> None:
+    def _fill_vectors(self, store: PassageStore, encoder: SentenceEncoder) -> None:
         """Give every passage a vector, some at a time: what is done is kept if the rest is broken off."""
-        n_done, n_all = 0, self._store.counts()[1]
-        while missing := self._store.without_vectors(self._model, _VECTORS_AT_ONCE):
+        n_done, n_all = 0, store.counts()[1]
+        while missing := store.without_vectors(self._model, _VECTORS_AT_ONCE):
             texts = [text for _, text in missing]
-            self._store.put_vectors(self._model, [number for number, _ in missing], self._vectors_of(encoder, texts))
+            store.put_vectors(self._model, [number for number, _ in missing], self._vectors_of(encoder, texts))
             n_done += len(missing)
             tell("embedding", "passages", n_done, n_all)
 
-    def _vectors(self, questions: Sequence[str]) -> Vectors | None:
+    def _vectors(self, store: PassageStore, questions: Sequence[str]) -> Vectors | None:
         """Those of the questions, where vectors are compared; the index then has those of this model too."""
-        if self._way() in ("words", "all") or self._encoder is None:
+        if self._way() == "words" or self._encoder is None:
             return None
-        if self._store.about("model") != self._model:
-            self._fill_vectors(self._encoder)
+        if store.about("model") != self._model:
+            self._fill_vectors(store, self._encoder)
         return self._vectors_of(self._encoder, questions)
 
     def _vectors_of(self, encoder: SentenceEncoder, texts: Sequence[str]) -> Vectors:
@@ -259,7 +332,9 @@ class Folder:
                 encoder.encoder, encoder.tokenizer, texts, max_length=encoder.max_length, normalise=True
             )
 
-    def _start_anew(self, error: Exception) -> None:
+    def _started_anew(self, error: Exception) -> PassageStore:
+        """A new index, in the place of the one that is closed; threads that still look into that wait for this one."""
         self._store.close()
-        self._store, said = self._place.replace(error)
+        store, said = self._place.replace(error)
         self._opening.append(said)
+        return store

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from distiltune.data.values import is_encodable
 from distiltune.progress import counted, tell
 from distiltune.tasks.document_files import ReadDocument, read_documents, said_of
+from distiltune.tasks.question_answering.documents import Document
 from distiltune.tasks.question_answering.search.store import FileState, PassageStore
 
 _FILES_AT_ONCE: Final = 64
@@ -21,6 +22,8 @@ _TICK_NS: Final = 2_000_000_000
 
 _ATTEMPTS: Final = 2
 _UNKNOWN: Final = ""
+_TRIED_AGAIN_S: Final = 600.0
+"""After so long a file that could not be read is tried again though it is as it was: its parser may have been slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,30 @@ class Refreshed:
         )
 
 
-def refresh(store: PassageStore, names: Mapping[str, str], encoding: str = "") -> Refreshed:
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A file that could not be read: how it was then, until when it is not tried again, and what there was to say."""
+
+    stamp: tuple[int, ...]
+    until: float
+    notes: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """What became of files that were to be read."""
+
+    found: dict[str, tuple[FileState, Document]] = field(default_factory=dict)
+    failed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def refresh(
+    store: PassageStore,
+    names: Mapping[str, str],
+    encoding: str = "",
+    unreadable: MutableMapping[str, Unreadable] | None = None,
+) -> Refreshed:
     """Bring an index up to date.
 
     A file of the same size and time is the same; if only its time is another, its hash says whether it is.
@@ -62,6 +88,8 @@ def refresh(store: PassageStore, names: Mapping[str, str], encoding: str = "") -
         store: the index.
         names: absolute path → what the document is called in messages, for all documents that it is to have.
         encoding: of plain text that is not UTF-8; what was read in another is read anew.
+        unreadable: the files that could not be read at the last look, which are not tried again while they are as they
+            were; those of this look take their place.
 
     Raises:
         DamagedIndexError, sqlite3.OperationalError: as `PassageStore`.
@@ -71,19 +99,40 @@ def refresh(store: PassageStore, names: Mapping[str, str], encoding: str = "") -
     if store.about("encoding") != encoding:
         known = {path: FileState(0, 0, 0, _UNKNOWN) for path in known}
         store.note("encoding", encoding)
-    stale = [path for path in names if not _is_same(store, path, known.get(path))]
-    new, changed, unreadable, notes = 0, 0, set[str](), list[str]()
+    unreadable = {} if unreadable is None else unreadable
+    failed = {path: each for path, each in unreadable.items() if path in names and _is_as_it_was(path, each)}
+    stale = [path for path in names if path not in failed and not _is_same(store, path, known.get(path))]
+    new, changed, n_looked = 0, 0, 0
+    notes = [note for each in failed.values() for note in each.notes]
     for some in _chunks(stale):
-        read, said = _read(some, names, encoding)
-        notes += said
-        store.put((path, state, text) for path, (state, text) in read.items())
-        new += sum(path not in known for path in read)
-        changed += sum(path in known for path in read)
-        unreadable |= {path for path in some if path not in read}
-        tell("indexing", "files", new + changed + len(unreadable), len(stale))
-    gone = [path for path in known if path not in names or path in unreadable]
+        stamps = {path: _stamp(path) for path in some}
+        read = _read(some, names, encoding)
+        notes += read.notes
+        store.put(read.found.values())
+        new += sum(path not in known for path in read.found)
+        changed += sum(path in known for path in read.found)
+        until = time.monotonic() + _TRIED_AGAIN_S
+        failed |= {path: Unreadable(stamps[path], until, said) for path, said in read.failed.items()}
+        n_looked += len(some)
+        tell("indexing", "files", n_looked, len(stale))
+    unreadable.clear()
+    unreadable.update(failed)
+    gone = [path for path in known if path not in names or path in failed]
     store.drop(gone)
     return Refreshed(new, changed, len(gone), len(known) - changed - len(gone), tuple(notes))
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    """What of a file is another when it, or who may read it, has changed; empty if it is not there."""
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_as_it_was(path: str, known: Unreadable) -> bool:
+    return bool(known.stamp) and time.monotonic() < known.until and _stamp(path) == known.stamp
 
 
 def _is_same(store: PassageStore, path: str, known: FileState | None) -> bool:
@@ -120,16 +169,13 @@ def _hashed(path: str, state: FileState) -> FileState | None:
     return FileState(state.size, state.changed, state.looked, digest)
 
 
-def _read(
-    paths: Sequence[str], names: Mapping[str, str], encoding: str
-) -> tuple[dict[str, tuple[FileState, str]], list[str]]:
-    """State and text of the files that can be read, and what there is to say of all.
+def _read(paths: Sequence[str], names: Mapping[str, str], encoding: str) -> _Reading:
+    """The files that can be read, those that cannot, and what there is to say of all.
 
     One that changes while it is read is read again; if it does so once more, what was read then counts, and it is
     looked at again next time.
     """
-    found: dict[str, tuple[FileState, str]] = {}
-    notes: list[str] = []
+    done = _Reading()
     waiting = list(paths)
     for attempt in range(1, _ATTEMPTS + 1):
         before = {path: _state(path) for path in waiting}
@@ -141,15 +187,18 @@ def _read(
             if moved and attempt < _ATTEMPTS and after is not None:
                 restless.append(path)
                 continue
-            notes += _said(document, names[path])
+            said = _said(document, names[path])
+            done.notes += said
             if document.text is None or not document.text.strip() or not is_encodable(document.text):
+                done.failed[path] = tuple(said)
                 continue
             if moved or state is None:
-                notes.append(f"{names[path]} changes while it is read; it is answered from as it was at one moment")
+                moment = "it is answered from as it was at one moment"
+                done.notes.append(f"{names[path]} changes while it is read; {moment}")
                 state = FileState(0, 0, 0, _UNKNOWN)
-            found[path] = state, document.text
+            done.found[path] = state, Document(path, document.text, document.pages)
         waiting = restless
-    return found, notes
+    return done
 
 
 def _said(document: ReadDocument, name: str) -> list[str]:

@@ -8,8 +8,10 @@ forms (Porter 1980), accents make no difference; where a script has no gaps betw
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import sqlite3
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.data.passages import cut_passages
+from distiltune.tasks.question_answering.documents import Document
 
 WAIT_S: Final = 20.0
 """How long another process may hold the index before it is done without."""
@@ -33,7 +36,7 @@ _SCHEMA: Final = (
     "CREATE TABLE about (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     "CREATE TABLE documents (id INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE, size INTEGER NOT NULL, "
     "changed INTEGER NOT NULL, looked INTEGER NOT NULL, sha256 TEXT NOT NULL, text_sha256 TEXT NOT NULL, "
-    "n_characters INTEGER NOT NULL) STRICT",
+    "n_characters INTEGER NOT NULL, pages TEXT NOT NULL) STRICT",
     "CREATE TABLE passages (id INTEGER PRIMARY KEY, document INTEGER NOT NULL, start INTEGER NOT NULL, "
     "text TEXT NOT NULL) STRICT",
     "CREATE INDEX passages_of ON passages (document, start)",
@@ -42,6 +45,8 @@ _SCHEMA: Final = (
 )
 
 _WORD: Final = re.compile(r"\w+")
+_NOT_WRITTEN: Final = re.compile(r"[\\\ud800-\udfff]")
+_ESCAPED: Final = re.compile(r"\\([0-9a-f]{4})")
 # Chinese, Japanese; Thai, Lao, Burmese, Khmer: a letter is a word here, as it is (the first two) for BERT.
 _GAPLESS: Final = re.compile(
     "([\u2e80-\u9fff\uf900-\ufaff\U00020000-\U0003ffff\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff])"
@@ -82,7 +87,10 @@ class StoredPassage:
 
 
 class PassageStore:
-    """The passages of documents by the documents' paths. All methods may raise `DamagedIndexError`."""
+    """The passages of documents by the documents' paths. All methods may raise `DamagedIndexError`.
+
+    Several threads may use it: each call, and all within `reading` or `writing`, is one thread's alone.
+    """
 
     def __init__(self, path: Path | None = None, wait_s: float = WAIT_S) -> None:
         """Open the index in that file, or a new one; None: in memory.
@@ -94,7 +102,7 @@ class PassageStore:
         """
         self._vectors: tuple[npt.NDArray[np.int64], npt.NDArray[np.float16]] | None = None
         self._version = 0
-        # An answer may be looked for in another thread than the one that opened it, but never in two at once.
+        self._lock = threading.RLock()
         self._connection = sqlite3.connect(
             ":memory:" if path is None else path, timeout=wait_s, isolation_level=None, check_same_thread=False
         )
@@ -122,12 +130,13 @@ class PassageStore:
 
     def close(self) -> None:
         """Let go of the file."""
-        self._connection.close()
+        with self._lock:
+            self._connection.close()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """All that is written within it, or nothing."""
-        with _damage_told():
+        with self._lock, _damage_told():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -138,8 +147,8 @@ class PassageStore:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """All that is read within it is of one moment, whatever other processes write meanwhile."""
-        with _damage_told():
+        """All that is read within it is of one moment, whatever others write meanwhile."""
+        with self._lock, _damage_told():
             self._connection.execute("BEGIN")
             try:
                 yield
@@ -153,37 +162,38 @@ class PassageStore:
 
     def note(self, name: str, value: str) -> None:
         """Note something about the whole index."""
-        with _damage_told():
+        with self._lock, _damage_told():
             self._connection.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
 
     def states(self) -> dict[str, FileState]:
         """How each document's file was when it was read."""
         rows = self._rows("SELECT path, size, changed, looked, sha256 FROM documents")
-        return {path: FileState(*state) for path, *state in rows}
+        return {_named(path): FileState(*state) for path, *state in rows}
 
-    def put(self, documents: Iterable[tuple[str, FileState, str]]) -> None:
-        """Put documents, by path, state and text, in the place of what there is of them: all of them or none."""
+    def put(self, documents: Iterable[tuple[FileState, Document]]) -> None:
+        """Put documents, named by their paths, in the place of what there is of them: all of them or none."""
         with self.writing():
-            for path, state, text in documents:
-                self._drop(path)
-                self._put(path, state, text)
+            for state, document in documents:
+                self._drop(document.name)
+                self._put(state, document)
 
-    def _put(self, path: str, state: FileState, text: str) -> None:
+    def _put(self, state: FileState, given: Document) -> None:
         run = self._connection.execute
-        columns = "path, size, changed, looked, sha256, text_sha256, n_characters"
-        row = (path, state.size, state.changed, state.looked, state.sha256, _hash(text), len(text))
-        document = run(f"INSERT INTO documents ({columns}) VALUES (?,?,?,?,?,?,?)", row).lastrowid
-        for start, end in cut_passages(text):
-            part = text[start:end]
+        columns = "path, size, changed, looked, sha256, text_sha256, n_characters, pages"
+        of_text = (_hash(given.text), len(given.text), json.dumps(given.pages))
+        row = (_written(given.name), state.size, state.changed, state.looked, state.sha256, *of_text)
+        document = run(f"INSERT INTO documents ({columns}) VALUES (?,?,?,?,?,?,?,?)", row).lastrowid
+        for start, end in cut_passages(given.text):
+            part = given.text[start:end]
             passage = run("INSERT INTO passages (document, start, text) VALUES (?,?,?)", (document, start, part))
             run("INSERT INTO words (rowid, text) VALUES (?,?)", (passage.lastrowid, _spaced(part)))
 
     def touch(self, path: str, state: FileState) -> None:
         """Note that a document's file is another in its times only."""
-        with _damage_told():
+        with self._lock, _damage_told():
             self._connection.execute(
                 "UPDATE documents SET size=?, changed=?, looked=?, sha256=? WHERE path=?",
-                (state.size, state.changed, state.looked, state.sha256, path),
+                (state.size, state.changed, state.looked, state.sha256, _written(path)),
             )
 
     def drop(self, paths: Iterable[str]) -> None:
@@ -194,7 +204,7 @@ class PassageStore:
 
     def _drop(self, path: str) -> None:
         self._vectors = None
-        found = self._rows("SELECT id FROM documents WHERE path=?", (path,))
+        found = self._rows("SELECT id FROM documents WHERE path=?", (_written(path),))
         for (number,) in found:
             for passage, text in self._rows("SELECT id, text FROM passages WHERE document=?", (number,)):
                 self._connection.execute(
@@ -213,23 +223,28 @@ class PassageStore:
 
     def numbers(self) -> list[tuple[int, str]]:
         """Number and path of every document, in the order of their paths."""
-        return [(number, path) for number, path in self._rows("SELECT id, path FROM documents ORDER BY path")]
+        return [(number, _named(path)) for number, path in self._rows("SELECT id, path FROM documents ORDER BY path")]
 
-    def text_of(self, document: int) -> tuple[str, str]:
-        """Path and text of a document.
+    def number_of(self, path: str) -> int | None:
+        """The number of the document of that path; None if there is none."""
+        rows = self._rows("SELECT id FROM documents WHERE path=?", (_written(path),))
+        return int(rows[0][0]) if rows else None
+
+    def document(self, number: int) -> Document:
+        """A document, named by its path.
 
         Raises:
-            DamagedIndexError: if it is not the text that was put there.
+            DamagedIndexError: if its text is not the one that was put there.
 
         """
-        ((path, expected),) = self._rows("SELECT path, text_sha256 FROM documents WHERE id=?", (document,)) or [
-            ("", "")
-        ]
-        parts = self._rows("SELECT text FROM passages WHERE document=? ORDER BY start", (document,))
+        ((path, expected, pages),) = self._rows(
+            "SELECT path, text_sha256, pages FROM documents WHERE id=?", (number,)
+        ) or [("", "", "[]")]
+        parts = self._rows("SELECT text FROM passages WHERE document=? ORDER BY start", (number,))
         text = "".join(part for (part,) in parts)
         if _hash(text) != expected:
             raise DamagedIndexError(f"the text of {path or 'a document'} is not what was written")
-        return path, text
+        return Document(_named(path), text, _pages(pages))
 
     def passage(self, number: int) -> StoredPassage:
         """Where a passage stands."""
@@ -248,7 +263,10 @@ class PassageStore:
 
         Words that more than half of the passages have count for nothing, as long as there are others.
         """
-        words = list(dict.fromkeys(_WORD.findall(_spaced(question.casefold()))))
+        with self._lock:
+            return self._by_words(list(dict.fromkeys(_WORD.findall(_spaced(question.casefold())))), n)
+
+    def _by_words(self, words: Sequence[str], n: int) -> list[int]:
         count = "SELECT count(*) FROM words WHERE words MATCH ?"
         n_having = {word: int(self._rows(count, (f'"{word}"',))[0][0]) for word in words}
         known = [word for word in words if n_having[word]]
@@ -280,6 +298,10 @@ class PassageStore:
 
     def by_vector(self, vector: npt.NDArray[np.float32], n: int) -> list[int]:
         """The ``n`` passages whose vectors have the largest dot product with this one, best first."""
+        with self._lock:
+            return self._by_vector(vector, n)
+
+    def _by_vector(self, vector: npt.NDArray[np.float32], n: int) -> list[int]:
         ((version,),) = self._rows("PRAGMA data_version")  # another one after another process has written
         if self._vectors is None or version != self._version:
             self._version = version
@@ -294,7 +316,7 @@ class PassageStore:
         return [int(number) for number in numbers[np.argsort(-likeness, kind="stable")[:n]]]
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
-        with _damage_told():
+        with self._lock, _damage_told():
             return self._connection.execute(sql, values).fetchall()
 
 
@@ -328,6 +350,31 @@ _NOT_NOW: Final = frozenset(
         *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR),
     }
 )
+
+
+def _written(path: str) -> str:
+    """A path as SQLite can hold it, where a name that is no UTF-8 has halves of surrogate pairs; `_named` reads it."""
+    return _NOT_WRITTEN.sub(lambda found: f"\\{ord(found[0]):04x}", path)
+
+
+def _named(written: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), written)
+
+
+def _pages(written: str) -> tuple[int, ...]:
+    """Where the pages begin, as it was written.
+
+    Raises:
+        DamagedIndexError: if it is something else.
+
+    """
+    try:
+        pages = json.loads(written)
+    except (ValueError, RecursionError) as error:
+        raise DamagedIndexError("it is not written where pages begin") from error
+    if not isinstance(pages, list) or not all(type(each) is int for each in pages):
+        raise DamagedIndexError("it is not written where pages begin")
+    return tuple(pages)
 
 
 def _hash(text: str) -> str:

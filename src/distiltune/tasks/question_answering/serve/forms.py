@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Final
@@ -14,11 +15,19 @@ from distiltune.serving.asking import NOT_BLANK, AboutOut
 from distiltune.serving.corrections import Correctable
 from distiltune.serving.server import TAGS
 from distiltune.tasks.question_answering.answerer import Reply
+from distiltune.tasks.question_answering.documents import Document
 from distiltune.tasks.question_answering.found_answers import FoundAnswer
 
 MAX_QUESTIONS: Final = 32
 MAX_DOCUMENTS: Final = 64
 MAX_PAGES: Final = 20_000
+MAX_NAME: Final = 5_000
+"""Characters of a document's name: its path in the folder, of which systems take 4,096 bytes."""
+
+MAX_NAMES: Final = 1_000
+"""Names of the folder's documents in one list."""
+
+_VERSION_DIGITS: Final = 16
 
 AUTOMATIC_CHARACTERS: Final = 60_000
 """Longer texts are read passage-wise unless the request says otherwise."""
@@ -50,25 +59,39 @@ class DocumentIn(BaseModel):
     ] = Field(default=[])
 
 
+_Questions = Annotated[list[_Question], Field(min_length=1, max_length=MAX_QUESTIONS)]
+_OwnDocuments = Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
+_Best = Annotated[int, Field(ge=1, le=20, description="Most candidates in a reply."), _AS_WHOLE]
+_PASSAGES: Final = (
+    "Read only so many passages, the likeliest for each question by BM25; 0: read everything. "
+    f"Left out: everything, but {AUTOMATIC_PASSAGES} passages of over {AUTOMATIC_CHARACTERS:,} characters"
+)
+
+
 class AskIn(BaseModel):
     """Questions and the texts to look in."""
 
     model_config = ConfigDict(strict=True, extra="forbid")
 
-    questions: Annotated[
-        list[_Question],
-        Field(min_length=1, max_length=MAX_QUESTIONS),
-    ]
-    documents: Annotated[list[DocumentIn], Field(min_length=1, max_length=MAX_DOCUMENTS)]
-    n_best: Annotated[int, Field(ge=1, le=20, description="Most candidates in a reply."), _AS_WHOLE] = 5
+    questions: _Questions
+    documents: _OwnDocuments
+    n_best: _Best = 5
+    passages: Annotated[int | None, Field(ge=0, le=1_000, description=f"{_PASSAGES}."), _AS_WHOLE] = None
+
+
+class AskFolderIn(BaseModel):
+    """Questions, and the texts to look in where it is not the folder that is served."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    questions: _Questions
+    documents: Annotated[
+        _OwnDocuments | None, Field(description="Left out: the documents of the folder, as /api/documents names them.")
+    ] = None
+    n_best: _Best = 5
     passages: Annotated[
         int | None,
-        Field(
-            ge=0,
-            le=1_000,
-            description="Read only so many passages, the likeliest for each question by BM25; 0: read everything. "
-            f"Left out: everything, but {AUTOMATIC_PASSAGES} passages of over {AUTOMATIC_CHARACTERS:,} characters.",
-        ),
+        Field(ge=0, le=1_000, description=f"{_PASSAGES}; of the folder as it is served."),
         _AS_WHOLE,
     ] = None
 
@@ -86,9 +109,34 @@ class AnswerOut(BaseModel):
     column: int
     sentence: str
     sentence_start: int
-    document: Annotated[int, Field(ge=0, description="Which of the documents, counted from 0.")]
+    document: Annotated[
+        int,
+        Field(ge=0, description="Which of the request's documents, or of the reply's if it brought none; from 0."),
+    ]
     document_name: str
     page: Annotated[int | None, Field(description="The page that it starts on, from 1; None without pages.")]
+
+
+class DocumentOut(BaseModel):
+    """A document of the folder."""
+
+    name: Annotated[str, Field(description="Its place in the folder; /api/document gives its text.")]
+    version: Annotated[str, Field(description="Another one if its text is another.")]
+
+
+class DocumentTextOut(DocumentOut):
+    """A document of the folder with its text, as answers count in it."""
+
+    text: str
+    characters: int
+    pages: Annotated[list[int], Field(description="Where each page begins, in code points; empty without pages.")]
+
+
+class DocumentsOut(BaseModel):
+    """Documents of the folder, in order."""
+
+    total: Annotated[int, Field(description="How many there are.")]
+    names: list[str]
 
 
 class ReplyOut(BaseModel):
@@ -104,6 +152,10 @@ class ReplyOut(BaseModel):
         float, Field(ge=0, le=1, description="Share of the characters that were read; 0: none in time.")
     ]
     notes: Annotated[list[str], Field(description="What is remarkable, such as that the question was cut.")]
+    documents: Annotated[
+        list[DocumentOut],
+        Field(description="The folder's documents that candidates are in; empty if the request brought its own."),
+    ]
 
 
 class RepliesOut(BaseModel):
@@ -127,6 +179,10 @@ class ModelOut(AboutOut):
     max_window_tokens: int
     max_questions: int = MAX_QUESTIONS
     max_documents: int = MAX_DOCUMENTS
+    folder_documents: Annotated[
+        int | None,
+        Field(description="Documents of the folder that is asked where a request brings none."),
+    ] = None
     automatic_characters: Annotated[int, Field(description="Longer texts are read passage-wise unless told.")] = (
         AUTOMATIC_CHARACTERS
     )
@@ -169,17 +225,19 @@ def _form(value: object) -> str:
     return TAGS[1] if is_theirs else TAGS[0]
 
 
-Asked = Annotated[
-    Annotated[AskIn, Tag(TAGS[0])] | Annotated[HuggingFaceIn, Tag(TAGS[1])],
-    Discriminator(_form),
-    BeforeValidator(_unwrapped),
-]
+_Theirs = Annotated[HuggingFaceIn, Tag(TAGS[1])]
+Asked = Annotated[Annotated[AskIn, Tag(TAGS[0])] | _Theirs, Discriminator(_form), BeforeValidator(_unwrapped)]
 """A body in either form."""
 
+AskedOfFolder = Annotated[
+    Annotated[AskFolderIn, Tag(TAGS[0])] | _Theirs, Discriminator(_form), BeforeValidator(_unwrapped)
+]
+"""The same where there is a folder."""
 
-def as_ours(asked: AskIn | HuggingFaceIn) -> AskIn:
+
+def as_ours(asked: AskIn | AskFolderIn | HuggingFaceIn) -> AskIn | AskFolderIn:
     """The same in our form."""
-    if isinstance(asked, AskIn):
+    if isinstance(asked, AskIn | AskFolderIn):
         return asked
     return AskIn(questions=[asked.question], documents=[DocumentIn(text=asked.context)], n_best=1)
 
@@ -192,20 +250,45 @@ def hugging_face_out(reply: Reply) -> HuggingFaceOut:
     return HuggingFaceOut(answer=answer.text, score=min(1.0, answer.confidence), start=answer.start, end=answer.end)
 
 
-def reply_out(reply: Reply, documents: Sequence[DocumentIn]) -> ReplyOut:
-    """A reply as JSON."""
+def reply_out(reply: Reply, documents: Sequence[Document], *, of_folder: bool) -> ReplyOut:
+    """A reply as JSON; ``documents`` are those that it counts, of the folder or of the request."""
+    named = list(dict.fromkeys(each.document for each in reply.candidates)) if of_folder else range(len(documents))
+    order = {number: i for i, number in enumerate(named)}
+
+    def out(answer: FoundAnswer) -> AnswerOut:
+        return _answer_out(answer, order[answer.document], documents[answer.document].pages)
+
     return ReplyOut(
         question=reply.question,
-        answer=_answer_out(reply.answer, documents) if reply.answer is not None else None,
-        candidates=[_answer_out(candidate, documents) for candidate in reply.candidates],
+        answer=out(reply.answer) if reply.answer is not None else None,
+        candidates=[out(candidate) for candidate in reply.candidates],
         no_answer_confidence=reply.no_answer_confidence,
         read_share=min(1.0, reply.read_share),
         notes=list(reply.notes),
+        documents=[
+            DocumentOut(name=documents[number].name, version=_version(documents[number].text))
+            for number in (named if of_folder else ())
+        ],
     )
 
 
-def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerOut:
-    page = sum(start <= answer.start for start in documents[answer.document].pages)
+def document_out(document: Document) -> DocumentTextOut:
+    """A document of the folder as JSON."""
+    return DocumentTextOut(
+        name=document.name,
+        version=_version(document.text),
+        text=document.text,
+        characters=len(document.text),
+        pages=list(document.pages),
+    )
+
+
+def _version(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_VERSION_DIGITS]
+
+
+def _answer_out(answer: FoundAnswer, document: int, pages: Sequence[int]) -> AnswerOut:
+    page = sum(start <= answer.start for start in pages)
     return AnswerOut(
         text=answer.text,
         start=answer.start,
@@ -217,7 +300,7 @@ def _answer_out(answer: FoundAnswer, documents: Sequence[DocumentIn]) -> AnswerO
         column=answer.column,
         sentence=answer.sentence,
         sentence_start=answer.sentence_start,
-        document=answer.document,
+        document=document,
         document_name=answer.document_name,
         page=page or None,
     )
