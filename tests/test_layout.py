@@ -136,8 +136,9 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     ),
     "tasks/token_classification/test_forms.py": (
         *("data/plain_rows", "data/spacy_forms", "data/standoff"),
-        "tasks/token_classification/word_rows",
+        *(f"tasks/token_classification/{name}" for name in ("word_columns", "word_rows")),
     ),
+    "tasks/token_classification/test_on_disk.py": ("tasks/token_classification/drafts",),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),
         *(f"tasks/token_classification/{name}" for name in ("columns", "spans", "settings")),

@@ -220,7 +220,7 @@ class OnDisk(Sequence[E], Generic[E]):
         n_kinds = int(of.max(initial=-1)) + 1
         firsts = np.zeros(n_kinds, dtype=np.int64)
         firsts[of[::-1]] = np.arange(len(of) - 1, -1, -1)
-        return Kinds([self[int(first)] for first in firsts], np.bincount(of, minlength=n_kinds), of)
+        return Kinds(Mapped(firsts.tolist(), lambda first: self[first]), np.bincount(of, minlength=n_kinds), of)
 
 
 class Mapped(Sequence[R], Generic[E, R]):
