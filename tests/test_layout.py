@@ -138,6 +138,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("data/plain_rows", "data/spacy_forms", "data/standoff"),
         *(f"tasks/token_classification/{name}" for name in ("word_columns", "word_rows")),
     ),
+    "tasks/question_answering/test_on_disk.py": ("tasks/question_answering/contexts",),
     "tasks/token_classification/test_on_disk.py": ("tasks/token_classification/drafts",),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),

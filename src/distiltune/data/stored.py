@@ -8,6 +8,7 @@ stays in memory of ten million examples is some kilobytes. pyarrow is imported w
 from __future__ import annotations
 
 import hashlib
+import itertools
 import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -322,6 +323,37 @@ class Mapped(Sequence[R], Generic[E, R]):
 
     def __iter__(self) -> Iterator[R]:
         return map(self._make, self._examples)
+
+
+class Beside(Sequence[E], Generic[E]):
+    """Two sets of examples as one, the other behind the one."""
+
+    def __init__(self, one: Sequence[E], other: Sequence[E]) -> None:
+        """Copy nothing."""
+        self.one, self.other = one, other
+
+    def __len__(self) -> int:
+        return len(self.one) + len(self.other)
+
+    @overload
+    def __getitem__(self, index: int) -> E: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[E]: ...
+    def __getitem__(self, index: int | slice) -> E | Sequence[E]:
+        """One example, or some in a list."""
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        return self.one[place] if place < len(self.one) else self.other[place - len(self.one)]
+
+    def __iter__(self) -> Iterator[E]:
+        return itertools.chain(self.one, self.other)
+
+
+def both(one: Sequence[E], other: Sequence[E]) -> Sequence[E]:
+    """All examples of two sets; a tuple where both are in memory."""
+    on_disk = isinstance(one, OnDisk) or isinstance(other, OnDisk)
+    return Beside(one, other) if on_disk else (*one, *other)
 
 
 def kinds_in_memory(examples: Sequence[E], kind_of: Callable[[E], Hashable]) -> Kinds[E]:
