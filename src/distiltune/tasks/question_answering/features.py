@@ -27,7 +27,7 @@ from distiltune.tasks.question_answering.locate_answer import inner
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1
-_QUESTIONS_AT_ONCE = 16_384
+_QUESTIONS_AT_ONCE = 4_096
 _CHARACTERS_AT_ONCE = 16_000_000
 _BESIDE_FEATURES = ("first_context_token", "window_start", "char_starts", "char_ends", "truncated_examples")
 

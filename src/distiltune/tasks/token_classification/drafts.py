@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from distiltune.data.stored import Form, Growing
 from distiltune.data.words import Spans
 from distiltune.progress import counted
-from distiltune.tasks.token_classification.examples import Entity, packed_words, unpacked_words
+from distiltune.tasks.token_classification.examples import CHARACTERS_A_WORD, Entity, packed_words, unpacked_words
 from distiltune.tasks.token_classification.spans import Notes
 
 _LONG_SENTENCE = 100
@@ -72,7 +72,7 @@ DRAFT_FORM = Form(
     {"where": "string", "text": "large_string", "words": "large_binary", "weight": "float64", "rest": "large_string"},
     _pack,
     _unpack,
-    lambda draft: len(draft.text),
+    lambda draft: len(draft.text) + CHARACTERS_A_WORD * len(draft.words),
 )
 """How such rows lie on disk, where there are many; the rest is JSON."""
 
