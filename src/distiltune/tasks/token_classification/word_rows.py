@@ -13,9 +13,8 @@ from distiltune.data.rows import BadRow, Row
 from distiltune.data.stored import Form, Growing
 from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
-from distiltune.tasks.token_classification.columns import TokenColumns
+from distiltune.tasks.token_classification.columns import TAGS, TokenColumns, WordColumns, word_columns
 from distiltune.tasks.token_classification.sentence_cells import are_sentences
-from distiltune.tasks.token_classification.word_columns import TAGS, WordColumns, word_columns
 
 _ROWS_LOOKED_AT = 100
 _CHARACTERS_A_CELL = 8
