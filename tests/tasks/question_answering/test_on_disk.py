@@ -17,6 +17,7 @@ from distiltune.data.reading import Use
 from distiltune.data.stored import Growing, OnDisk, changed, chosen
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering import features
+from distiltune.tasks.question_answering import read as reading
 from distiltune.tasks.question_answering.check.data_check import CheckSettings, list_concerns, statistics
 from distiltune.tasks.question_answering.check.repeats import find_repeats
 from distiltune.tasks.question_answering.examples import QUESTION_FORM, Answer, Example
@@ -62,7 +63,11 @@ DATA: dict[str, list[dict[str, object]]] = {
     "weights, ids, titles": altered(lambda i: {"id": i // 2, "sample_weight": i / 7, "title": f"t{i % 3}"}),
     "unanswerable": altered(lambda i: {"answer_text": ""} if i % 3 == 0 else {}),
     "answers of another form": [
-        {**row, "answers": "[" if i % 6 == 0 else {"text": [row["answer_text"]], "answer_start": [0]}}
+        {
+            "question": row["question"],
+            "context": row["context"],
+            "answer": "perhaps" if i % 6 == 0 else {"text": row["answer_text"]},
+        }
         for i, row in enumerate(rows())
     ],
     "no answers": without_answers(),
@@ -141,6 +146,24 @@ def test_many_are_checked_as_few(data: str, tmp_path: Path, own_cache: Path, mon
     assert statistics(few, TOKENIZER) == statistics(many, TOKENIZER)
 
 
+def test_what_was_read_is_not_read_again(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk(monkeypatch)
+    once = read("far apart", tmp_path)
+    monkeypatch.setattr(reading, "_read_file", lambda *arguments: pytest.fail("it is read again"))
+    again = read("far apart", tmp_path)
+    assert isinstance(again.examples, OnDisk)
+    assert again.examples.shared is not None
+    assert list(again.examples) == list(once.examples)
+
+
+def test_answers_that_are_not_read_cost_their_questions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk(monkeypatch)
+    found = read("answers of another form", tmp_path)
+    rejected = [each for each in found.findings.items if each.kind == "answers_malformed"]
+    assert len(rejected) == 10
+    assert len(found.examples) == found.findings.n_rows - len(found.findings.of("rejected"))
+
+
 def test_parts_of_many_are_those_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     few = read("far apart", tmp_path)
     on_disk(monkeypatch)
@@ -194,6 +217,8 @@ def test_questions_come_back_as_they_were(monkeypatch: pytest.MonkeyPatch) -> No
     other = [*examples[:-1], replace(examples[-1], context="é b !")]
     assert kept.fingerprint(["question"]) == grown(other).fingerprint(["question"])
     assert kept.fingerprint(["context"]) != grown(other).fingerprint(["context"])
+    renamed = [replace(each, context=f"{each.context}!") for each in examples]  # whose contexts have the same numbers
+    assert kept.fingerprint(["context"]) != grown(renamed).fingerprint(["context"])
 
 
 @pytest.mark.parametrize(("n_characters", "n_texts"), [(1 << 20, 7), (20, 21)])

@@ -7,6 +7,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from distiltune.data.stored import Growing, OnDisk, chosen
 from distiltune.errors import DataError
 from distiltune.tasks.labelled_check import labelled_concerns
 from distiltune.tasks.token_classification import analysis, features
+from distiltune.tasks.token_classification import read as reading
 from distiltune.tasks.token_classification.analysis import chance_losses
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.drafts import DRAFT_FORM, Draft
@@ -142,6 +144,23 @@ def test_many_are_read_and_featurised_as_few(
         guessed = [chance_losses(each.features, 5) for each in made]
         monkeypatch.setattr(analysis, "_FEATURES_AT_ONCE", 3)
         assert chance_losses(made[0].features, 5) == pytest.approx(guessed[1])
+
+
+def test_what_was_read_is_not_read_again(tmp_path: Path, own_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk(monkeypatch)
+    once = read("spans", tmp_path)
+    monkeypatch.setattr(reading, "_read_file", lambda *arguments: pytest.fail("it is read again"))
+    assert list(read("spans", tmp_path).examples) == list(once.examples)
+
+
+def test_sentences_of_many_words_go_to_disk_before_they_are_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_words = sum(len(cast(list[str], row["tokens"])) for row in sentences())
+    monkeypatch.setattr(stored, "CHARACTERS_IN_MEMORY", 512 * n_words + 100_000)
+    assert isinstance(read("tokens", tmp_path).examples, tuple)
+    monkeypatch.setattr(stored, "CHARACTERS_IN_MEMORY", 512 * n_words)
+    assert isinstance(read("tokens", tmp_path).examples, OnDisk)
 
 
 def test_parts_of_many_are_those_of_few(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
