@@ -153,6 +153,22 @@ def test_what_was_read_is_not_read_again(tmp_path: Path, own_cache: Path, monkey
     assert list(read("spans", tmp_path).examples) == list(once.examples)
 
 
+def test_rows_accepted_without_marks_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_disk(monkeypatch)
+    said = [each.message for each in read("spans", tmp_path).findings.items if each.kind == "accepted_unmarked"]
+    assert said == ["In 6 rows without spans, accepted or submitted by somebody, nothing is marked."]
+
+
+def test_words_met_before_are_forgotten_where_they_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(features, "_WORDS_KNOWN", 3)
+    table = features._WordTable(TOKENIZER)
+    for word in "abcdefgh":
+        pieces, n_pieces, _ = table.pieces([word, "a"], 9)
+        assert pieces.tolist() == TOKENIZER.encode(f"{word} a", add_special_tokens=False).ids
+        assert n_pieces.tolist() == [1, 1]
+        assert len(table._numbers) <= 5
+
+
 def test_sentences_of_many_words_go_to_disk_before_they_are_many(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
