@@ -1,9 +1,11 @@
-"""How reading, featurising and checking grow with the rows: seconds, peak memory and disk of 10^5, 10^6, 10^7 texts.
+"""How reading, featurising and checking grow with the rows: seconds, peak memory and disk of 10^5, 10^6, 10^7 rows.
 
-    python -m benchmarks.scale --rows 100000 1000000 --folder /var/tmp [--threads 2] [--before CHECKOUT]
+    python -m benchmarks.scale --rows 100000 1000000 --folder /var/tmp [--task TASK] [--threads 2] [--before CHECKOUT]
 
-Texts are drawn with a seed, one label of six each, about 300 bytes a row of JSON lines (3 GB of ten million), and are
-learnt with the small model that ships with the package. Of each size, in processes of their own:
+Texts are drawn with a seed, about 300 bytes a row of JSON lines (3 GB of ten million), and are learnt with the small
+model that ships with the package: of `text-classification` with one label of six each, of `token-classification` as
+words with their tags, of `question-answering` as questions, five on a text of some 160 words (1.1 KB a row). Of each
+size, in processes of their own:
 
 first   `train` until its first step, with an empty cache; and how long that was after the last row was read
 again   the same command, until its first step
@@ -18,6 +20,7 @@ Disk is what the cache holds in the end, and the most that lies there while it r
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import random
@@ -26,11 +29,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LABELS = ("anger", "fear", "joy", "love", "sadness", "surprise")
+ENTITIES = ("person", "place", "product")
+QUESTIONS_A_TEXT = 5
 N_WORDS = 20_000
 WORDS_A_TEXT = (30, 50)
 N_VALIDATION = 500
@@ -68,25 +73,69 @@ class Measured:
     version: str
 
 
-def write_rows(path: Path, n_rows: int, seed: int) -> None:
-    """Texts of common and rare words, a label each, as JSON lines; the same for the same numbers."""
+def _text_rows(draw: random.Random, texts: Iterator[list[str]]) -> Iterator[dict[str, object]]:
+    """A text and one of six labels each."""
+    for words in texts:
+        yield {"text": f"{' '.join(words)}.", "label": draw.choice(LABELS)}
+
+
+def _marked_rows(draw: random.Random, texts: Iterator[list[str]]) -> Iterator[dict[str, object]]:
+    """Words and their tags; two stretches of one to three words are marked in each."""
+    for words in texts:
+        tags = ["O"] * len(words)
+        for first in (draw.randrange(0, 12), draw.randrange(15, 27)):
+            label = draw.choice(ENTITIES)
+            for place in range(first, first + draw.randint(1, 3)):
+                tags[place] = f"{'B' if place == first else 'I'}-{label}"
+        yield {"tokens": words, "tags": tags}
+
+
+def _question_rows(draw: random.Random, texts: Iterator[list[str]]) -> Iterator[dict[str, object]]:
+    """Questions on texts of four drawn ones, `QUESTIONS_A_TEXT` each; answers of one to three words."""
+    context: list[str] = []
+    for number, words in enumerate(texts):
+        if number % QUESTIONS_A_TEXT == 0:
+            context = [word for part in (words, *itertools.islice(texts, 3)) for word in part]
+        first = draw.randrange(len(context) - 3)
+        answer = " ".join(context[first : first + draw.randint(1, 3)])
+        yield {
+            "question": f"what {' '.join(draw.sample(words, 6))}?",
+            "context": " ".join(context),
+            "answer_text": answer,
+            "answer_start": len(" ".join(context[:first])) + (first > 0),
+        }
+
+
+ROWS: dict[str, Callable[[random.Random, Iterator[list[str]]], Iterator[dict[str, object]]]] = {
+    "text-classification": _text_rows,
+    "token-classification": _marked_rows,
+    "question-answering": _question_rows,
+}
+
+
+def write_rows(path: Path, n_rows: int, seed: int, task: str = "text-classification") -> None:
+    """Rows of common and rare words for a task, as JSON lines; the same for the same numbers."""
     draw = random.Random(seed)
     syllables = ["ba", "co", "di", "fe", "gu", "la", "mi", "no", "pe", "ru", "sa", "ti", "vo", "we"]
     words = ["".join(draw.choices(syllables, k=draw.randint(1, 4))) for _ in range(N_WORDS)]
     frequent = [1 / (rank + 2) for rank in range(N_WORDS)]
     # Drawn once and cut anew: drawing each word of ten million texts would take an hour.
     stock = draw.choices(words, frequent, k=1 << 20)
-    with path.open("w", encoding="utf-8") as file:
-        for _ in range(n_rows):
+
+    def texts() -> Iterator[list[str]]:
+        while True:
             first, n_words = draw.randrange(len(stock) - WORDS_A_TEXT[1]), draw.randint(*WORDS_A_TEXT)
-            text = f"{draw.choice(words)} {' '.join(stock[first : first + n_words])}."
-            file.write(json.dumps({"text": text, "label": draw.choice(LABELS)}) + "\n")
+            yield [draw.choice(words), *stock[first : first + n_words]]
+
+    with path.open("w", encoding="utf-8") as file:
+        for row in itertools.islice(ROWS[task](draw, texts()), n_rows):
+            file.write(json.dumps(row) + "\n")
 
 
-def commands(folder: Path, threads: int) -> Iterator[tuple[str, list[str], Path | None]]:
+def commands(folder: Path, task: str, threads: int) -> Iterator[tuple[str, list[str], Path | None]]:
     """Each stage, its command, and the log whose first step ends it; None: the command ends by itself."""
     data = [str(folder / "train.jsonl")]
-    common = ["--task", "text-classification", "--model", "starter", "--threads", str(threads)]
+    common = ["--task", task, "--model", "starter", "--threads", str(threads)]
     for stage in STAGES[:2]:
         output = folder / stage
         train = ["train", "--train", *data, "--validation", str(folder / "validation.jsonl"), *common]
@@ -208,6 +257,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print and keep."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--task", choices=ROWS, default="text-classification")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--stages", nargs="+", choices=STAGES, default=STAGES)
     parser.add_argument("--folder", type=Path, help="where the data, the cache and the runs lie; not in memory")
@@ -220,10 +270,10 @@ def main(arguments: list[str] | None = None) -> None:
     measured = []
     for n_rows in options.rows:
         with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-            write_rows(Path(folder) / "train.jsonl", n_rows, seed=1)
-            write_rows(Path(folder) / "validation.jsonl", N_VALIDATION, seed=2)
+            write_rows(Path(folder) / "train.jsonl", n_rows, 1, options.task)
+            write_rows(Path(folder) / "validation.jsonl", N_VALIDATION, 2, options.task)
             for version, source in versions:
-                for stage, command, log in commands(Path(folder), options.threads):
+                for stage, command, log in commands(Path(folder), options.task, options.threads):
                     if stage not in options.stages:
                         continue
                     measured.append(measure(stage, command, log, Path(folder), source, version, n_rows))

@@ -33,6 +33,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "data/test_columnar.py": ("data/parquet_pages",),
     "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
+    "data/test_held.py": ("data/streamed",),
     "data/test_hub.py": ("system/hub",),
     "data/test_tokens.py": ("data/panics",),
     "distillation/test_student.py": ("distillation/narrowing", "distillation/states"),
@@ -138,6 +139,8 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         *("data/plain_rows", "data/spacy_forms", "data/standoff"),
         "tasks/token_classification/word_rows",
     ),
+    "tasks/question_answering/test_on_disk.py": ("tasks/question_answering/contexts",),
+    "tasks/token_classification/test_on_disk.py": ("tasks/token_classification/drafts",),
     "tasks/token_classification/test_read.py": (
         *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),
         *(f"tasks/token_classification/{name}" for name in ("columns", "spans", "settings")),

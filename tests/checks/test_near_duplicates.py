@@ -5,7 +5,17 @@ import random
 import numpy as np
 import pytest
 
-from distiltune.checks.near_duplicates import character_shingles, group, near_pairs, signatures, word_shingles
+from distiltune.checks import near_duplicates
+from distiltune.checks.near_duplicates import (
+    character_shingles,
+    character_signatures,
+    group,
+    near_pairs,
+    signatures,
+    word_shingles,
+    word_signatures,
+)
+from distiltune.data import scratch
 
 WORDS = [f"w{i}" for i in range(500)]
 
@@ -57,3 +67,17 @@ def test_short_and_empty_texts_do_not_stumble() -> None:
 
 def test_groups_are_named_by_their_first_text() -> None:
     assert group(6, np.array([[1, 4], [4, 5], [0, 2]])).tolist() == [0, 1, 0, 3, 1, 1]
+
+
+def test_signatures_made_part_by_part_and_laid_on_disk_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [*texts_of(20), "", "w1", "new words, New"]
+    whole = signatures(word_shingles(texts)), signatures(character_shingles(texts))
+    monkeypatch.setattr(near_duplicates, "_TEXTS_AT_ONCE", 3)
+    monkeypatch.setattr(scratch, "_BYTES_IN_MEMORY", 1_000)
+    np.testing.assert_array_equal(word_signatures(texts), whole[0])
+    np.testing.assert_array_equal(character_signatures(texts), whole[1])
+    assert isinstance(word_signatures(texts).base, np.memmap)
+    assert word_signatures([]).shape == (0, near_duplicates.N_HASHES)
+    copies = [*texts, *texts]
+    pairs = near_pairs(word_signatures(copies), 0.9)
+    assert {(i, i + len(texts)) for i in range(len(texts))} <= set(map(tuple, pairs.tolist()))

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from distiltune.data import columnar
-from distiltune.data.columnar import parquet_batches, unpacked_bytes
+from distiltune.data.columnar import SharedTexts, parquet_batches, unpacked_bytes
 from distiltune.data.files import iter_rows
 from distiltune.data.parquet_pages import DamagedError, read_footer, read_page
 from distiltune.data.rows import Row
@@ -129,6 +129,21 @@ def test_rows_are_those_that_pyarrow_reads(version: str, packed: bool, tmp_path:
     assert [row.value for row in rows if isinstance(row, Row)] == table.to_pylist()
     contexts = {id(row.value["context"]) for row in rows if isinstance(row, Row)}
     assert len(contexts) == 1, "a long text that all rows share is there once"
+
+
+def test_long_texts_are_known_again_while_few_others_are_between_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columnar, "_SHARED_IN_MEMORY", 1_000)
+
+    def fresh(sign: str) -> str:
+        return "".join([sign] * 300)
+
+    shared = SharedTexts()
+    texts = [str(shared.row({"a": fresh(sign)})["a"]) for sign in "abbacdefga"]
+    assert texts[0] is texts[3]
+    assert texts[1] is texts[2]
+    assert texts[0] is not texts[9]
+    assert texts == [fresh(sign) for sign in "abbacdefga"]
+    assert sum(map(len, shared._known)) <= 1_000
 
 
 def test_bytes_are_those_of_every_value_as_often_as_it_is_there() -> None:

@@ -13,12 +13,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from distiltune.data import hub
+from distiltune.data import hub, stored
 from distiltune.data.files import file_digest, iter_rows, table_class_names
 from distiltune.data.first_columns import first_columns
-from distiltune.data.held import Held, held_under, holding, is_held_name, plain
+from distiltune.data.held import Held, _Rows, held_under, holding, is_held_name, plain
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.sources import find_source, has_splits
+from distiltune.data.stored import OnDisk
 from distiltune.errors import DataError
 
 ROWS = [{"text": f"text {i}", "label": "up" if i % 2 else "down"} for i in range(5_000)]
@@ -76,6 +77,22 @@ class HubSet:
             yield pa.table({"text": [f"text {number}"], "label": [number % 2]})
 
 
+class HubStreamed:
+    """As a ``datasets.IterableDataset`` is: rows that come as they are asked for, each time anew."""
+
+    n_read = 0
+
+    def __init__(self, features: _Features | None = None, breaks_after: int = 10_000) -> None:
+        self.features, self._breaks_after = features, breaks_after
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        self.n_read += 1
+        for number, row in enumerate(ROWS):
+            if number == self._breaks_after:
+                raise ConnectionError("reset by peer")
+            yield dict(row)
+
+
 class Column:
     """As a data frame's column is: positions by ``iloc``, and a way to a list."""
 
@@ -105,6 +122,7 @@ SAME: dict[str, Any] = {
     "batch": TABLE.combine_chunks().to_batches()[0],
     "stream": TABLE.to_reader(),
     "drawn": TABLE.append_column("__index_level_0__", pa.array(range(5_000))),
+    "rows that come": HubStreamed(),
     "list": ROWS,
     "tuple of rows": tuple(ROWS),
     "texts and labels": (TEXTS, LABELS),
@@ -225,6 +243,29 @@ def test_text_that_is_not_utf8_costs_its_row() -> None:
     assert kinds == [Row, BadRow, Row]
 
 
+def test_rows_that_come_lie_on_disk_where_they_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stored, "ROWS_IN_MEMORY", 100)
+    given = HubStreamed(_Features())
+    with holding(given, "train") as (name,), holding(ROWS, "train") as (listed,):
+        held = held_under(name)
+        assert held is not None
+        assert isinstance(held.content, _Rows)
+        assert isinstance(held.content.rows, OnDisk)
+        assert name.rpartition("-")[2] == listed.rpartition("-")[2]
+        for _ in range(2):
+            assert [row.value for row in iter_rows(Path(name)) if isinstance(row, Row)] == ROWS
+        assert table_class_names(Path(name), "label") == ("down", "up")
+    assert given.n_read == 1
+
+
+def test_a_stream_that_breaks_off_is_no_data() -> None:
+    with (
+        pytest.raises(DataError, match="broke off after 7 of them: reset by peer"),
+        holding(HubStreamed(breaks_after=7), "train"),
+    ):
+        pass
+
+
 class Lazy:
     """As a polars ``LazyFrame`` is."""
 
@@ -232,8 +273,8 @@ class Lazy:
         return TABLE
 
 
-class Streaming:
-    """As a ``datasets.IterableDataset`` is."""
+class Iterating:
+    """What gives rows and is nothing else that is known."""
 
     def __iter__(self) -> Iterator[Any]:
         return iter(ROWS)
@@ -244,7 +285,7 @@ WRONG: list[tuple[Any, str, str]] = [
     (None, "train is None (of the type NoneType), no data.", "give a path"),
     ((row for row in ROWS), "(of the type generator), no data.", "make a list of it: list(train)"),
     (iter(ROWS), "(of the type list_iterator), no data.", "make a list of it: list(train)"),
-    (Streaming(), "(of the type Streaming), no data.", "make a list of it: list(train)"),
+    (Iterating(), "(of the type Iterating), no data.", "make a list of it: list(train)"),
     (Lazy(), "(of the type Lazy), no data.", "read it first: .collect()"),
     ({"train": TABLE, "test": TABLE}, "(of the type dict), no data.", "train=data['train'] or train=data['test']"),
     ({"text": ["a"], "label": ["b"]}, "(of the type dict), no data.", "a dictionary for each row"),
@@ -329,6 +370,9 @@ def test_the_data_set_itself() -> None:
         path = Path(names[0])
         assert [row.value["text"] for row in iter_rows(path) if isinstance(row, Row)] == given["text"][:]
         assert table_class_names(path, "label") == ("down", "up")
+        with holding(given.to_iterable_dataset(), "train") as streamed:
+            assert file_digest(path) == file_digest(Path(streamed[0]))
+            assert table_class_names(Path(streamed[0]), "label") == ("down", "up")
 
 
 def test_names_of_files_with_blanks_are_no_texts() -> None:

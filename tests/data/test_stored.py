@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from distiltune.data import stored
-from distiltune.data.stored import Growing, Mapped, OnDisk, all_but, changed, chosen, kinds_in_memory
+from distiltune.data.stored import Beside, Growing, Mapped, OnDisk, all_but, both, changed, chosen, kinds_in_memory
 from distiltune.tasks.text_classification.examples import TEXT_FORM, TextExample
 
 LABELS: tuple[tuple[str, ...] | None, ...] = (("joy",), ("fear", "joy"), None, ())
@@ -132,6 +132,17 @@ def test_a_mapped_set_is_made_when_it_is_looked_at() -> None:
     mapped = Mapped([1, 2, 3], make)
     assert (len(mapped), made) == (3, [])
     assert (mapped[1], list(mapped[:2]), list(mapped)) == ("2", ["1", "2"], ["1", "2", "3"])
+
+
+@pytest.mark.parametrize(("n", "others"), [(5, []), (23, []), (23, [3]), (5, list(range(20))), (0, [1])])
+def test_two_sets_as_one(n: int, others: list[int]) -> None:
+    rows, more = examples(n), [examples(23)[i] for i in others]
+    found = both(grown(rows), grown(more))
+    assert isinstance(found, Beside if n > 8 or len(others) > 8 else tuple)
+    assert list(found) == [*rows, *more] == [found[i] for i in range(len(found))]
+    assert list(found[n - 2 : n + 1]) == [*rows, *more][n - 2 : n + 1]
+    with pytest.raises(IndexError):
+        found[len(rows) + len(more)]
 
 
 def test_all_but_some() -> None:

@@ -7,12 +7,16 @@ that a band proposes checked against the signatures. All of it is arithmetic on 
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Sequence
+from array import array
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+
+from distiltune.data.scratch import LongArray
 
 N_HASHES = 64
 N_BANDS = 16  # of four hashes: a pair with a resemblance of 0.8 shares a band in 99.98 % of cases
@@ -30,9 +34,12 @@ class Shingles:
     offsets: npt.NDArray[np.int64]
 
 
-def word_shingles(texts: Sequence[str], width: int = 3) -> Shingles:
-    """Runs of ``width`` words, case and punctuation aside; a shorter text is one piece."""
-    ids: dict[str, int] = {}
+def word_shingles(texts: Sequence[str], width: int = 3, ids: dict[str, int] | None = None) -> Shingles:
+    """Runs of ``width`` words, case and punctuation aside; a shorter text is one piece.
+
+    ``ids`` are the numbers of words met before, to which those of these texts are added.
+    """
+    ids = {} if ids is None else ids
     rows = [[ids.setdefault(word, len(ids)) for word in _WORD.findall(text.lower())] or [-1] for text in texts]
     return _shingles(rows, width)
 
@@ -86,6 +93,24 @@ def signatures(shingles: Shingles, seed: int = 0) -> npt.NDArray[np.uint32]:
     return out
 
 
+def word_signatures(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
+    """The signatures of the `word_shingles` of texts, some of these at a time: of many they lie on disk."""
+    ids: dict[str, int] = {}
+    return _signatures_of(texts, lambda some: word_shingles(some, ids=ids))
+
+
+def character_signatures(texts: Sequence[str]) -> npt.NDArray[np.uint32]:
+    """The same of the `character_shingles`."""
+    return _signatures_of(texts, character_shingles)
+
+
+def _signatures_of(texts: Sequence[str], cut: Callable[[Sequence[str]], Shingles]) -> npt.NDArray[np.uint32]:
+    laid, some = LongArray(np.uint32), iter(texts)
+    while part := list(itertools.islice(some, _TEXTS_AT_ONCE)):
+        laid.append(signatures(cut(part)).reshape(-1))
+    return laid.done().reshape(-1, N_HASHES)
+
+
 def near_pairs(
     signature: npt.NDArray[np.uint32], threshold: float, within: npt.NDArray[np.int64] | None = None
 ) -> npt.NDArray[np.int64]:
@@ -112,7 +137,10 @@ def near_pairs(
     pairs = np.unique(np.concatenate(proposed), axis=0) if proposed else np.zeros((0, 2), np.int64)
     if len(pairs) == 0:
         return pairs
-    alike = (signature[pairs[:, 0]] == signature[pairs[:, 1]]).mean(axis=1)
+    alike = np.empty(len(pairs))
+    for first in range(0, len(pairs), _TEXTS_AT_ONCE):
+        some = pairs[first : first + _TEXTS_AT_ONCE]
+        alike[first : first + len(some)] = (signature[some[:, 0]] == signature[some[:, 1]]).mean(axis=1)
     if within is not None:
         alike = np.where(within[pairs[:, 0]] == within[pairs[:, 1]], alike, 0.0)
     return np.asarray(pairs[alike >= threshold])
@@ -134,7 +162,7 @@ def _pairs_of_equal(key: Hashes) -> npt.NDArray[np.int64]:
 
 def group(n_texts: int, pairs: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """For each text the first text that it hangs together with through pairs, itself if none; ``(n_texts,)``."""
-    parent = list(range(n_texts))
+    parent = array("q", range(n_texts))
 
     def root(text: int) -> int:
         while parent[text] != text:

@@ -27,6 +27,7 @@ _CELL_BYTES: Final = 32
 """What a value costs beside its bytes, also where a run of a million nulls is four bytes of the file."""
 _PAGE_BYTES: Final = 1_024
 _SHARED_CHARACTERS: Final = 256
+_SHARED_IN_MEMORY: Final = 1 << 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,14 +202,26 @@ def _decoded(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 class SharedTexts:
-    """Gives equal long texts of rows as one, which a file holds once and Python would for each row."""
+    """Gives equal long texts of rows as one, which a file holds once and Python would for each row.
+
+    As long as those between them have at most `_SHARED_IN_MEMORY` characters: of a large file all would be in memory.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, str] = {}
+        self._n_characters = 0
 
     def row(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row, its long texts those that were met before."""
         for name, value in row.items():
             if isinstance(value, str) and len(value) > _SHARED_CHARACTERS:
-                row[name] = self._known.setdefault(value, value)
+                row[name] = self._shared(value)
         return row
+
+    def _shared(self, text: str) -> str:
+        if text not in self._known:
+            self._n_characters += len(text)
+            if self._n_characters > _SHARED_IN_MEMORY:
+                self._known.clear()
+                self._n_characters = len(text)
+        return self._known.setdefault(text, text)

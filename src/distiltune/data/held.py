@@ -11,6 +11,7 @@ No library of tables is imported: what was given is known by its protocol. pyarr
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -35,8 +36,8 @@ _LOOKED_AT: Final = 20
 _ENDING: Final = re.compile(r"\.[A-Za-z]\w{0,8}$")
 _WAYS_TO_LIST: Final = ("to_pylist", "to_list", "tolist")
 _TAKEN: Final = (
-    "give a path, a name, a DataFrame, a `datasets.Dataset`, an Arrow table, a list of dictionaries, "
-    "or a tuple (texts, labels)"
+    "give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, "
+    "a list of dictionaries, or a tuple (texts, labels)"
 )
 
 
@@ -70,7 +71,19 @@ class HubDataset(Protocol):
         """The same, read as this type."""
 
 
-Data = str | os.PathLike[str] | ArrowStream | Interchange | HubDataset | Sequence[Any]
+@runtime_checkable
+class HubStream(Protocol):
+    """A ``datasets.IterableDataset``, as a data set of the hub is in streaming form."""
+
+    @property
+    def features(self) -> Any:
+        """Its columns and their types; None where they are not known."""
+
+    def __iter__(self) -> Iterator[Any]:
+        """Its rows, as they come."""
+
+
+Data = str | os.PathLike[str] | ArrowStream | Interchange | HubDataset | HubStream | Sequence[Any]
 """What functions take as data: a name, a path, a table, a list of dictionaries, a tuple of texts and labels; or a list
 of several of them, which are mixed."""
 
@@ -148,8 +161,9 @@ class _Rows:
         return _Rows(self.rows[offset : None if length is None else offset + length])
 
     def batches(self) -> Iterator[Batch]:
-        for first in range(0, len(self.rows), BATCH_ROWS):
-            yield self.slice(first, BATCH_ROWS)
+        rows = iter(self.rows)
+        while some := list(itertools.islice(rows, BATCH_ROWS)):
+            yield _Rows(some)
 
 
 @dataclass(frozen=True, slots=True)
@@ -361,6 +375,12 @@ def _hold(source: object, what: str) -> Held | str:
     if _is_table(source):
         table = _arrow_table(source, what)
         return _named(source, _Table(table), is_json=False, metadata=table.schema.metadata or {})
+    if isinstance(source, HubStream):
+        from distiltune.data.streamed import kept_rows
+
+        schema = None if source.features is None else source.features.arrow_schema
+        metadata = None if schema is None else schema.metadata
+        return _named(source, _Rows(kept_rows(source, what)), is_json=False, metadata=metadata)
     raise DataError(f"{_typed(what, source)}, no data.", where=f"argument: {what}", fix=_way(source, what))
 
 

@@ -48,6 +48,47 @@ class Ids:
         return True
 
 
+class FirstOf:
+    """The first number that came with each of many hashes of 64 bits: open addressing in two flat arrays."""
+
+    def __init__(self) -> None:
+        """Know none."""
+        self._keys, self._numbers = array("Q", [0]) * (1 << 12), array("q", [0]) * (1 << 12)
+        self._n = 0
+
+    def add(self, key: int, number: int) -> None:
+        """Remember the number, if none came with this key before."""
+        key = key or 1
+        place = self._place(key)
+        if self._keys[place]:
+            return
+        self._keys[place], self._numbers[place] = key, number
+        self._n += 1
+        if self._n > _FULL * len(self._keys):
+            self._grow()
+
+    def get(self, key: int) -> int | None:
+        """The number that came first with this key; None if it never came."""
+        place = self._place(key or 1)
+        return self._numbers[place] if self._keys[place] else None
+
+    def _place(self, key: int) -> int:
+        """Where the key stands, or would."""
+        keys, mask = self._keys, len(self._keys) - 1
+        place = key & mask
+        while keys[place] not in (0, key):
+            place = (place + 1) & mask
+        return place
+
+    def _grow(self) -> None:
+        before = zip(self._keys, self._numbers, strict=True)
+        size = 2 * len(self._keys)
+        self._keys, self._numbers, self._n = array("Q", [0]) * size, array("q", [0]) * size, 0
+        for key, number in before:
+            if key:
+                self.add(key, number)
+
+
 class HashSet:
     """Numbers of 64 bits, 0 among them at most by chance as 1: open addressing in one flat array."""
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from distiltune.data.row_findings import RowFinding, RowFindings
-from distiltune.data.stored import Form, OnDisk
+from distiltune.data.stored import Form, OnDisk, from_files
 from distiltune.system.code_fingerprint import module_of
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class KeptReading(Generic[E]):
 
     def _examples(self, arrays: Arrays, kept: Mapping[str, Any]) -> Sequence[E]:
         if "examples" in arrays and self._keeping.form is not None:
-            return OnDisk(arrays["examples"], self._keeping.form)
+            return from_files(arrays, self._keeping.form)
         if self._keeping.unpack is None:
             raise ValueError("the examples are kept in another form")
         return tuple(self._keeping.unpack(kept["examples"]))
@@ -126,5 +126,5 @@ class KeptReading(Generic[E]):
         text = json.dumps(kept, separators=(",", ":")).encode()
         arrays: Arrays = {"read": np.frombuffer(text, dtype=np.uint8)}
         if isinstance(read.examples, OnDisk):
-            arrays["examples"] = read.examples.file
+            arrays |= read.examples.files
         self._entry.keep(arrays)

@@ -8,6 +8,7 @@ stays in memory of ten million examples is some kilobytes. pyarrow is imported w
 from __future__ import annotations
 
 import hashlib
+import itertools
 import operator
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,9 @@ ROWS_IN_MEMORY: Final = 16 * BATCH_ROWS
 CHARACTERS_IN_MEMORY: Final = 1 << 28
 """Of longer texts, which are fewer; a batch has a quarter of these at most, and one text."""
 
+SHARED_IN_MEMORY: Final = 1 << 25
+"""Characters of texts that are known again when a later row has them too."""
+
 Ids = npt.NDArray[np.int64]
 FileBytes = npt.NDArray[np.uint8]
 
@@ -46,6 +50,8 @@ class Form(Generic[E]):
         unpack: the way back.
         n_characters: how long an example is, about.
         kind: the column that says all that rows of one kind have in common, see `OnDisk.kinds`.
+        shared: a column of texts that many rows have, ``int64`` here: each lies in a file of its own, once as long as
+            `SHARED_IN_MEMORY` characters of others are between its rows, and rows have its number there.
 
     """
 
@@ -54,6 +60,12 @@ class Form(Generic[E]):
     unpack: Callable[..., E]
     n_characters: Callable[[E], int]
     kind: str = ""
+    shared: str = ""
+
+    @property
+    def shared_place(self) -> int:
+        """Where among the columns the shared one is."""
+        return list(self.columns).index(self.shared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,7 @@ class Growing(Generic[E]):
         self._newest: list[E] = []
         self._n_characters = 0
         self._writer: _Writer | None = None
+        self._shared = _SharedTexts() if form.shared else None
 
     def __len__(self) -> int:
         return len(self._newest) + (self._writer.n_rows if self._writer is not None else 0)
@@ -100,18 +113,58 @@ class Growing(Generic[E]):
 
     def done(self) -> Sequence[E]:
         """All of them; nothing can be added any more."""
-        if self._writer is None:
-            return tuple(self._newest)
-        if self._newest:
+        return tuple(self._newest) if self._writer is None else self.on_disk()
+
+    def on_disk(self) -> OnDisk[E]:
+        """The same, on disk however few they are."""
+        if self._newest or self._writer is None:
             self._write()
-        return OnDisk(self._writer.mapped(), self._form)
+        assert self._writer is not None  # _write has made it
+        return OnDisk(self._writer.mapped(), self._form, self._shared.on_disk() if self._shared is not None else None)
 
     def _write(self) -> None:
         self._writer = self._writer or _Writer(self._form.columns)
         for first in range(0, len(self._newest), BATCH_ROWS):
-            self._writer.write(list(map(self._form.pack, self._newest[first : first + BATCH_ROWS])))
+            rows = list(map(self._form.pack, self._newest[first : first + BATCH_ROWS]))
+            if self._shared is not None:
+                place = self._form.shared_place
+                rows = [(*row[:place], self._shared.number_of(row[place]), *row[place + 1 :]) for row in rows]
+            self._writer.write(rows)
         self._newest.clear()
         self._n_characters = 0
+
+
+class _SharedTexts:
+    """Texts that many rows have, and their numbers."""
+
+    def __init__(self) -> None:
+        self._texts: Growing[str] = Growing(_TEXT_FORM)
+        self._numbers: dict[str, int] = {}
+        self._n_characters = 0
+
+    def number_of(self, text: str) -> int:
+        """The text's number, the one that it has already if that is known."""
+        number = self._numbers.get(text)
+        if number is None:
+            if self._n_characters > SHARED_IN_MEMORY:
+                self._numbers.clear()
+                self._n_characters = 0
+            number = self._numbers[text] = len(self._texts)
+            self._texts.append(text)
+            self._n_characters += len(text)
+        return number
+
+    def on_disk(self) -> OnDisk[str]:
+        """All of them by their numbers; none can be added any more."""
+        self._numbers.clear()
+        return self._texts.on_disk()
+
+
+def _text_alone(text: str) -> str:
+    return text
+
+
+_TEXT_FORM: Final = Form({"text": "large_string"}, lambda text: (text,), _text_alone, len)
 
 
 class _Writer:
@@ -146,14 +199,19 @@ class _Writer:
 class OnDisk(Sequence[E], Generic[E]):
     """Examples in Arrow record batches, all or some of them in their order; what is taken out is made then."""
 
-    def __init__(self, file: FileBytes, form: Form[E]) -> None:
-        """Look into an Arrow file, which may be mapped; raises `ValueError` if it is none with the form's columns."""
+    def __init__(self, file: FileBytes, form: Form[E], shared: OnDisk[str] | None = None) -> None:
+        """Look into an Arrow file, which may be mapped; raises `ValueError` if it is none with the form's columns.
+
+        ``shared`` are the texts of the column that has them by their numbers.
+        """
         import pyarrow as pa
 
         reader = pa.ipc.open_file(pa.py_buffer(file))
         if reader.schema.names != list(form.columns):
             raise ValueError(f"the columns are {reader.schema.names}")
-        self.file, self.form = file, form
+        if bool(form.shared) != (shared is not None):
+            raise ValueError("the texts that rows share are missing, or none are shared")
+        self.file, self.form, self.shared = file, form, shared
         self.batches = [reader.get_batch(number) for number in range(reader.num_record_batches)]
         self._bounds = np.cumsum([0, *(batch.num_rows for batch in self.batches)])
 
@@ -171,11 +229,19 @@ class OnDisk(Sequence[E], Generic[E]):
         place = range(len(self))[index]
         number = int(np.searchsorted(self._bounds, place, side="right")) - 1
         row = place - int(self._bounds[number])
-        return self.form.unpack(*(column[row].as_py() for column in self.batches[number].columns))
+        values = [column[row].as_py() for column in self.batches[number].columns]
+        if self.shared is not None:
+            values[self.form.shared_place] = self.shared[values[self.form.shared_place]]
+        return self.form.unpack(*values)
 
     def __iter__(self) -> Iterator[E]:
         for batch in self.batches:
-            yield from map(self.form.unpack, *(column.to_pylist() for column in batch.columns))
+            columns = [column.to_pylist() for column in batch.columns]
+            if self.shared is not None:
+                numbers = columns[self.form.shared_place]
+                texts = {number: self.shared[number] for number in dict.fromkeys(numbers)}
+                columns[self.form.shared_place] = [texts[number] for number in numbers]
+            yield from map(self.form.unpack, *columns)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and len(self) == len(other) and all(map(operator.eq, self, other))
@@ -194,12 +260,19 @@ class OnDisk(Sequence[E], Generic[E]):
     def fingerprint(self, names: Sequence[str]) -> str:
         """Hash of these columns."""
         digest = hashlib.sha256()
+        if self.shared is not None and self.form.shared in names:
+            digest.update(self.shared.fingerprint(("text",)).encode())
         for batch in self.batches:
             digest.update(f"{batch.num_rows} ".encode())
             for name in names:
                 for part in batch.column(name).buffers():
                     digest.update(b"-" if part is None else part)
         return digest.hexdigest()
+
+    @property
+    def files(self) -> dict[str, FileBytes]:
+        """All that it lies in, see `from_files`."""
+        return {"examples": self.file, **({} if self.shared is None else {"shared": self.shared.file})}
 
     def chosen(self, ids: Ids) -> OnDisk[E]:
         """The examples of these numbers, ascending; copied on disk."""
@@ -210,7 +283,7 @@ class OnDisk(Sequence[E], Generic[E]):
         for batch, first, (low, high) in zip(self.batches, self._bounds, pairwise(cuts), strict=False):
             if high > low:
                 writer.add(batch.take(pa.array(ids[low:high] - first)))
-        return OnDisk(writer.mapped(), self.form)
+        return OnDisk(writer.mapped(), self.form, self.shared)
 
     @cached_property
     def kinds(self) -> Kinds[E]:
@@ -220,7 +293,12 @@ class OnDisk(Sequence[E], Generic[E]):
         n_kinds = int(of.max(initial=-1)) + 1
         firsts = np.zeros(n_kinds, dtype=np.int64)
         firsts[of[::-1]] = np.arange(len(of) - 1, -1, -1)
-        return Kinds([self[int(first)] for first in firsts], np.bincount(of, minlength=n_kinds), of)
+        return Kinds(Mapped(firsts.tolist(), lambda first: self[first]), np.bincount(of, minlength=n_kinds), of)
+
+
+def from_files(files: Mapping[str, FileBytes], form: Form[E]) -> OnDisk[E]:
+    """The examples that lie in these files; raises `ValueError` or `KeyError` if they do not fit the form."""
+    return OnDisk(files["examples"], form, OnDisk(files["shared"], _TEXT_FORM) if form.shared else None)
 
 
 class Mapped(Sequence[R], Generic[E, R]):
@@ -245,6 +323,37 @@ class Mapped(Sequence[R], Generic[E, R]):
 
     def __iter__(self) -> Iterator[R]:
         return map(self._make, self._examples)
+
+
+class Beside(Sequence[E], Generic[E]):
+    """Two sets of examples as one, the other behind the one."""
+
+    def __init__(self, one: Sequence[E], other: Sequence[E]) -> None:
+        """Copy nothing."""
+        self.one, self.other = one, other
+
+    def __len__(self) -> int:
+        return len(self.one) + len(self.other)
+
+    @overload
+    def __getitem__(self, index: int) -> E: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[E]: ...
+    def __getitem__(self, index: int | slice) -> E | Sequence[E]:
+        """One example, or some in a list."""
+        if isinstance(index, slice):
+            return [self[place] for place in range(*index.indices(len(self)))]
+        place = range(len(self))[index]
+        return self.one[place] if place < len(self.one) else self.other[place - len(self.one)]
+
+    def __iter__(self) -> Iterator[E]:
+        return itertools.chain(self.one, self.other)
+
+
+def both(one: Sequence[E], other: Sequence[E]) -> Sequence[E]:
+    """All examples of two sets; a tuple where both are in memory."""
+    on_disk = isinstance(one, OnDisk) or isinstance(other, OnDisk)
+    return Beside(one, other) if on_disk else (*one, *other)
 
 
 def kinds_in_memory(examples: Sequence[E], kind_of: Callable[[E], Hashable]) -> Kinds[E]:

@@ -85,7 +85,7 @@ def labelled(
         offsets=arrays["offsets"],
         example_of=arrays["example_of"],
         labels=no_labels(len(arrays["example_of"])) if labels is None else as_labels(labels),
-        token_labels=None if token_labels is None else token_labels.astype(np.int32),
+        token_labels=None if token_labels is None else token_labels.astype(np.int32, copy=False),
         weights=None if weights is None else weights.astype(np.float32),
     )
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from distiltune.data.stored import Form, OnDisk
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +60,49 @@ class Example:
     def is_unanswerable(self) -> bool:
         """Whether it is known that the context does not answer the question."""
         return self.has_gold and not self.gold_texts
+
+
+_AFTER_START = "\x1f"
+"""Between the place of a question's only answer and its text; JSON, which others are kept as, cannot have it."""
+
+
+def weights_of(examples: Sequence[Example]) -> npt.NDArray[np.float64]:
+    """``(n_examples,)`` what each weighs in the training loss."""
+    if isinstance(examples, OnDisk):
+        return np.asarray(examples.column("weight"), dtype=np.float64)
+    return np.fromiter((each.weight for each in examples), dtype=np.float64, count=len(examples))
+
+
+def _pack(example: Example) -> tuple[object, ...]:
+    answers = [(answer.text, answer.start) for answer in example.answers]
+    if len(answers) == 1 and not example.unplaced and example.has_gold:
+        gold = f"{answers[0][1]}{_AFTER_START}{answers[0][0]}"
+    else:
+        gold = json.dumps([answers, example.unplaced, example.has_gold])
+    return example.id, example.question, example.context, gold, example.title, example.weight
+
+
+def _unpack(row_id: str, question: str, context: str, gold: str, title: str, weight: float) -> Example:
+    start, is_plain, text = gold.partition(_AFTER_START)
+    if is_plain:
+        return Example(row_id, question, context, (Answer(text, int(start)),), title, (), True, weight)
+    answers, unplaced, has_gold = json.loads(gold)
+    placed = tuple([Answer(text, start) for text, start in answers])
+    return Example(row_id, question, context, placed, title, tuple(unplaced), has_gold, weight)
+
+
+QUESTION_FORM = Form(
+    {
+        "id": "string",
+        "question": "large_string",
+        "context": "int64",
+        "gold": "large_string",
+        "title": "string",
+        "weight": "float64",
+    },
+    _pack,
+    _unpack,
+    lambda example: len(example.question) + len(example.context),
+    shared="context",
+)
+"""How questions lie on disk; a context that many share lies in a file of its own."""

@@ -2,20 +2,24 @@
 
 The reference is the pair-by-pair way of the ``transformers`` question-answering examples: the tokenizer truncates
 only the context, with an overlap of ``stride`` tokens between windows. Here every distinct context and question is
-tokenised once and the windows are cut from arrays, which gives the same ids and labels in a third of the time.
+tokenised once (of many on disk, once in some thousand neighbouring questions) and the windows are cut from arrays,
+which gives the same ids and labels in a third of the time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.feature_set import FeatureSet
-from distiltune.data.packing import NO_LABEL
+from distiltune.data.packing import NO_LABEL, cumulative_lengths
+from distiltune.data.scratch import LongArray
+from distiltune.data.stored import OnDisk
 from distiltune.data.tokens import SpecialTokens, TokenTable, distinct, tokenise
 from distiltune.data.windows import SequencePart, Windows, cut_windows, lay_out
 from distiltune.tasks.question_answering.examples import Example
@@ -23,6 +27,9 @@ from distiltune.tasks.question_answering.locate_answer import inner
 
 N_SPECIAL_TOKENS = 3  # [CLS] question [SEP] context [SEP]
 NO_ANSWER = -1
+_QUESTIONS_AT_ONCE = 4_096
+_CHARACTERS_AT_ONCE = 16_000_000
+_BESIDE_FEATURES = ("first_context_token", "window_start", "char_starts", "char_ends", "truncated_examples")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +97,62 @@ class QuestionFeatures:
 
 
 def make_features(examples: Sequence[Example], tokenizer: Tokenizer, settings: WindowSettings) -> QuestionFeatures:
-    """Cut every example into windows and label them.
+    """Cut every example into windows and label them; of examples on disk some at a time.
 
     Raises:
         ModelError: if the tokenizer lacks the special tokens.
 
     """
+    if not isinstance(examples, OnDisk):
+        return _make_part(examples, tokenizer, settings)
+    laid: dict[str, LongArray] = {}
+    n_examples = n_context_tokens = 0
+    for part in _parts(examples):
+        made = _make_part(part, tokenizer, settings)
+        columns: dict[str, npt.NDArray[Any]] = {
+            "token_ids": made.features.token_ids,
+            "lengths": made.features.lengths,
+            "labels": made.features.labels.reshape(-1),
+            "example_of": made.features.example_of + n_examples,
+            "first_context_token": made.first_context_token,
+            "window_start": made.window_start + n_context_tokens,
+            "char_starts": made.char_starts,
+            "char_ends": made.char_ends,
+            "truncated_examples": made.truncated_examples + n_examples,
+        }
+        for name, values in columns.items():
+            laid.setdefault(name, LongArray(values.dtype)).append(values)
+        n_examples, n_context_tokens = n_examples + len(part), n_context_tokens + len(made.char_starts)
+    done = {name: array.done() for name, array in laid.items()}
+    return QuestionFeatures(
+        features=FeatureSet(
+            token_ids=done["token_ids"],
+            offsets=cumulative_lengths(done["lengths"]),
+            labels=done["labels"].reshape(-1, 2),
+            example_of=done["example_of"],
+        ),
+        **{name: done[name] for name in _BESIDE_FEATURES},
+    )
+
+
+def _parts(examples: Sequence[Example]) -> Iterator[list[Example]]:
+    """The examples in their order, `_QUESTIONS_AT_ONCE` or so many characters at a time; neighbours share a context."""
+    part: list[Example] = []
+    n_characters = 0
+    for example in examples:
+        n_characters += len(example.question)
+        if not part or example.context != part[-1].context:
+            n_characters += len(example.context)
+        part.append(example)
+        if len(part) == _QUESTIONS_AT_ONCE or n_characters >= _CHARACTERS_AT_ONCE:
+            yield part
+            part, n_characters = [], 0
+    if part:
+        yield part
+
+
+def _make_part(examples: Sequence[Example], tokenizer: Tokenizer, settings: WindowSettings) -> QuestionFeatures:
+    """The same of some examples, of which each different context and question is tokenised once."""
     special = SpecialTokens.of(tokenizer)
     contexts, context_of = distinct([example.context for example in examples])
     questions, question_of = distinct([example.question for example in examples])

@@ -15,8 +15,9 @@ from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.hub import Split
 from distiltune.data.reading import Use
 from distiltune.data.row_findings import RowFinding, RowFindings
+from distiltune.data.stored import OnDisk
 from distiltune.tasks.dataset import with_sample_weights
-from distiltune.tasks.question_answering.examples import Example
+from distiltune.tasks.question_answering.examples import Example, weights_of
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings, make_features
 from distiltune.tasks.question_answering.read import ColumnMap, QuestionSet, read_examples
 
@@ -97,12 +98,14 @@ def featurise(examples: QuestionSet, tokenizer: Tokenizer, settings: WindowSetti
 def weighed(data: QuestionData) -> QuestionData:
     """The same for a training, in which a question weighs what its row says."""
     made = data.question_features
-    features = with_sample_weights(made.features, [example.weight for example in data.examples])
+    features = with_sample_weights(made.features, weights_of(data.examples))
     return replace(data, question_features=replace(made, features=features))
 
 
 def _fingerprint(examples: Sequence[Example]) -> str:
     """Hash of everything about the examples that features depend on, which the reading code decides too."""
+    if isinstance(examples, OnDisk):
+        return examples.fingerprint(("question", "context", "gold"))
     digest = hashlib.sha256()
     hashes: dict[str, str] = {}  # contexts repeat; each is hashed once
     for example in examples:
@@ -135,7 +138,7 @@ def _with_truncations(examples: QuestionSet, features: QuestionFeatures, limit: 
 
 def _as_arrays(features: QuestionFeatures) -> Arrays:
     return {
-        "token_ids": features.features.token_ids.astype(np.int32),
+        "token_ids": features.features.token_ids.astype(np.int32, copy=False),
         "offsets": features.features.offsets,
         "labels": features.features.labels,
         "example_of": features.features.example_of,

@@ -5,7 +5,8 @@ No context is ever changed; what else holds of reading, `distiltune.data.reading
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from distiltune.data.kept_reading import Keeping
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import Outcome, RowFinding
 from distiltune.data.rows import Row
+from distiltune.data.stored import SHARED_IN_MEMORY, Growing
 from distiltune.data.values import (
     Problem,
     generated_id,
@@ -31,7 +33,7 @@ from distiltune.data.values import (
     weights_told,
 )
 from distiltune.errors import DataError
-from distiltune.tasks.question_answering.examples import Answer, Example
+from distiltune.tasks.question_answering.examples import QUESTION_FORM, Answer, Example
 from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, locate_answer
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none
 from distiltune.tasks.question_answering.question_rows import ColumnMap, columns_read, is_nested, questions_of
@@ -105,7 +107,9 @@ def read_examples(
     """
     unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
     mapped = mapped_columns(columns, without=unneeded)
-    reading = _Reading(form=form, mapped=mapped, use=use, no_answer=NoAnswer.parse(no_answer))
+    reading = _Reading(
+        form=form, mapped=mapped, use=use, no_answer=NoAnswer.parse(no_answer), grown=Growing(QUESTION_FORM)
+    )
     reading.used.update(columns_read(columns) if use == "training" else ())
     kept_by = {"split": split, "use": use, "no_answer": no_answer}
     read = read_sources(
@@ -118,7 +122,7 @@ def read_examples(
         ),
         reading,
         lambda path: _read_file(path, columns, reading),
-        Keeping({**kept_by, "columns": asdict(columns), "form": asdict(form)}, _pack, _unpack),
+        Keeping({**kept_by, "columns": asdict(columns), "form": asdict(form)}, _pack, _unpack, QUESTION_FORM),
     )
     if use != "evaluation":
         return read
@@ -166,14 +170,34 @@ def _unpack(kept: Any) -> list[Example]:
 class _Reading(Reading[Example]):
     """What has been read so far, and for what use.
 
-    ``contexts`` maps each context to the one object that all its examples share; ``decided`` is what was said of the
-    file that is being read.
+    ``contexts`` maps each context to the one object that its examples share, as long as these have at most
+    `SHARED_IN_MEMORY` characters; ``decided`` is what was said of the file that is being read.
     """
 
     use: Use = "training"
     no_answer: NoAnswer = field(default_factory=NoAnswer)
     contexts: dict[str, str] = field(default_factory=dict)
     decided: set[str] = field(default_factory=set)
+    n_characters: int = 0
+
+    def shared(self, context: str) -> str:
+        """The object that this context has."""
+        known = self.contexts.get(context)
+        if known is not None:
+            return known
+        self.n_characters += len(context)
+        if self.n_characters > SHARED_IN_MEMORY:
+            self.contexts.clear()
+            self.n_characters = len(context)
+        self.contexts[context] = context
+        return context
+
+    def change(self, change: Callable[[int, Example], Example | None]) -> None:
+        """Make each example read so far another one, by its place, or leave it out."""
+        assert self.grown is not None  # as `read_examples` makes it
+        changed: Growing[Example] = Growing(QUESTION_FORM)
+        changed.extend(filter(None, map(change, itertools.count(), self.grown.done())))
+        self.grown = changed
 
     def say_once(self, decisions: Sequence[Decision], file: str) -> None:
         """Note how something in a file is understood, each kind once."""
@@ -188,8 +212,8 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
     file = str(path)
     first_flat_row: Row | None = None
     has_gold = False
-    n_before, without = len(reading.examples), []
-    unread: list[tuple[int, RawQuestion]] = []
+    n_before = reading.n_examples
+    unread: dict[int, RowFinding] = {}
     reading.decided.clear()
     for row in reading.rows(path, is_flat=lambda row: not is_nested(row) and row.value.keys() != {"header"}):
         if isinstance(row, Row) and row.value.keys() == {"header"}:
@@ -203,41 +227,40 @@ def _read_file(path: Path, columns: ColumnMap, reading: _Reading) -> None:
             first_flat_row = row
         for question in questions_of(row, file, columns):
             reading.findings.count_row()
-            is_unread = isinstance(question, RawQuestion) and not question.has_gold
-            if isinstance(question, RawQuestion) and is_unread and isinstance(question.answers, str):
-                unread.append((len(reading.examples), question))
+            if isinstance(question, RowFinding):
+                reading.findings.add(question)
+                continue
+            has_gold = has_gold or question.has_gold
+            malformed = question.answers if not question.has_gold and isinstance(question.answers, str) else ""
+            if malformed:
                 question = replace(question, answers=RawAnswers())
-            result = question if isinstance(question, RowFinding) else _example_of(question, reading)
-            has_gold = has_gold or (isinstance(question, RawQuestion) and question.has_gold)
+            result = _example_of(question, reading)
             if isinstance(result, RowFinding):
                 reading.findings.add(result)
                 continue
-            if isinstance(question, RawQuestion):
-                reading.say_once(question.decisions, file)
-                reading.say_once(question.answers.decisions if isinstance(question.answers, RawAnswers) else (), file)
-                if question.weight is not None and reading.use == "training":
-                    name = columns.sample_weight if columns.sample_weight in reading.columns[path] else "sample_weight"
-                    reading.say_once((Decision(*weights_told(name)),), file)
-            if is_unread:
-                without.append(len(reading.examples))
-            reading.examples.append(result)
+            if malformed:
+                unread[reading.n_examples] = rejected("answers_malformed", question.where, question.id, malformed)
+            _say_of(question, path, columns, reading)
+            reading.add(result)
     if first_flat_row is not None:
         reading.columns_seen = reading.columns_seen or tuple(map(str, first_flat_row.value))
-    if not has_gold and (first_flat_row is not None or len(reading.examples) > n_before):
+    if not has_gold and (first_flat_row is not None or reading.n_examples > n_before):
         reading.findings.add(_no_answer_column(file, first_flat_row, columns, reading.use))
-    if has_gold and reading.use != "prediction":
-        _reject_unread(unread, reading)
-    if not has_gold and reading.use != "training":
-        for i in without:
-            reading.examples[i] = replace(reading.examples[i], has_gold=False)
+    if has_gold and reading.use != "prediction" and unread:
+        reading.findings.extend(reversed(unread.values()))
+        reading.change(lambda place, example: None if place in unread else example)
+    if not has_gold and reading.use != "training" and reading.n_examples > n_before:
+        reading.change(lambda place, example: example if place < n_before else replace(example, has_gold=False))
 
 
-def _reject_unread(unread: Sequence[tuple[int, RawQuestion]], reading: _Reading) -> None:
-    """Reject the questions of a file whose answers are not read where those of others are; each with its place."""
-    for place, question in reversed(unread):
-        if place < len(reading.examples) and reading.examples[place].question == question.question:
-            del reading.examples[place]
-            reading.findings.add(rejected("answers_malformed", question.where, question.id, str(question.answers)))
+def _say_of(question: RawQuestion, path: Path, columns: ColumnMap, reading: _Reading) -> None:
+    """Note how a question's row is understood, each kind of it once a file."""
+    file = str(path)
+    reading.say_once(question.decisions, file)
+    reading.say_once(question.answers.decisions if isinstance(question.answers, RawAnswers) else (), file)
+    if question.weight is not None and reading.use == "training":
+        name = columns.sample_weight if columns.sample_weight in reading.columns[path] else "sample_weight"
+        reading.say_once((Decision(*weights_told(name)),), file)
 
 
 def _no_answer_column(file: str, row: Row | None, columns: ColumnMap, use: Use) -> RowFinding:
@@ -303,7 +326,7 @@ def _example_of(raw: RawQuestion, reading: _Reading) -> Example | RowFinding:
         return rejected(problem.kind, raw.where, raw.id, problem.message)
     assert isinstance(raw.question, str)  # text_problem has looked
     assert isinstance(raw.context, str)
-    context = reading.contexts.setdefault(raw.context, raw.context)
+    context = reading.shared(raw.context)
     wanted_id = id_text(raw.id) or generated_id(context, raw.question)
     golds = _locate_golds(raw, context, wanted_id, reading)
     if golds.rejection is not None:

@@ -40,6 +40,7 @@ N_WRONG = 8
 N_MISSED = 4
 N_RIGHT = 5
 NOTHING = "nothing"
+_FEATURES_AT_ONCE = 1 << 16
 _TITLE_CHARACTERS = 80
 _WORDS = ((10, "up to 10 words"), (20, "11 to 20 words"), (40, "21 to 40 words"), (10**9, "over 40 words"))
 
@@ -108,11 +109,15 @@ def analyse(predictions: Path) -> tuple[Analysis, tuple[ScoredAnswer, ...]]:
 
 def chance_losses(features: FeatureSet, n_tags: int) -> tuple[float, float]:
     """The loss of guessing evenly among the tags, and that of knowing how often each occurs."""
-    labels = required(features.token_labels, "token_labels")
-    is_labelled = labels != NO_LABEL
-    n_labels = np.add.reduceat(np.append(is_labelled, False), features.offsets[:-1], dtype=np.int64)
-    each = required(features.weights, "weights") / np.maximum(n_labels, 1)
-    counts = np.bincount(labels[is_labelled], np.repeat(each, n_labels), minlength=n_tags)
+    labels, weights = required(features.token_labels, "token_labels"), required(features.weights, "weights")
+    counts = np.zeros(n_tags)
+    for first in range(0, len(features), _FEATURES_AT_ONCE):
+        bounds = features.offsets[first : first + _FEATURES_AT_ONCE + 1]
+        there = labels[bounds[0] : bounds[-1]]
+        is_labelled = there != NO_LABEL
+        n_labels = np.add.reduceat(np.append(is_labelled, False), bounds[:-1] - bounds[0], dtype=np.int64)
+        each = weights[first : first + _FEATURES_AT_ONCE] / np.maximum(n_labels, 1)
+        counts += np.bincount(there[is_labelled], np.repeat(each, n_labels), minlength=n_tags)
     shares = counts / (counts.sum() or 1.0)
     return math.log(n_tags), float(-(shares * np.log(np.where(shares > 0, shares, 1.0))).sum())
 

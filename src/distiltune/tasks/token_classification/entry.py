@@ -7,11 +7,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from distiltune.tasks.entry import Checker, TaskEntry
-from distiltune.tasks.token_classification.columns import TokenColumns
+from distiltune.tasks.token_classification.columns import TokenColumns, word_columns
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.token_classification.sentence_cells import has_tagged_sentences
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
-from distiltune.tasks.token_classification.word_rows import word_columns
 
 if TYPE_CHECKING:
     from distiltune.labelling.offered import LabelTask

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from distiltune.data.column_files import SUFFIXES, column_file
@@ -14,11 +13,13 @@ from distiltune.data.column_names import mapped_columns
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, table_class_names
 from distiltune.data.hub import Split
+from distiltune.data.kept_reading import Keeping
 from distiltune.data.literals import literal
 from distiltune.data.plain_rows import ACCEPTED, ANSWER, ANSWERS, DIFFERING
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.stored import Growing
 from distiltune.data.streams import reading as reading_file
 from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
 from distiltune.data.values import (
@@ -35,11 +36,12 @@ from distiltune.data.values import (
     text_problem,
     weights_told,
 )
-from distiltune.data.words import Spans, markable_spans
+from distiltune.data.words import markable_spans
 from distiltune.errors import DataError
 from distiltune.progress import counted
 from distiltune.tasks.token_classification.columns import TokenColumns
-from distiltune.tasks.token_classification.examples import Entity, TokenExample, TokenSet
+from distiltune.tasks.token_classification.drafts import Draft, DraftFile
+from distiltune.tasks.token_classification.examples import TOKEN_FORM, Entity, TokenExample, TokenSet
 from distiltune.tasks.token_classification.sentence_cells import TOLD as TOLD_OF_SENTENCES
 from distiltune.tasks.token_classification.sentence_cells import tags_in, words_in
 from distiltune.tasks.token_classification.settings import Overlapping
@@ -54,10 +56,6 @@ _TO_TRAIN = ("sample_weight",)
 
 _LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
 _NUMBER = re.compile("[0-9]{1,6}")
-_LONG_SENTENCE = 100
-"""More words than a sentence usually has."""
-_ENDS_OF_SENTENCES = frozenset(".!?。！？؟।")
-_SEVERAL = 3
 _EMPTY_MARKS = ("label", "labels", "entities")
 """The columns of other tools that say by an empty list that nothing is marked."""
 
@@ -99,7 +97,7 @@ def read_marked(
     """
     unneeded = (*(_GOLD if use == "prediction" else ()), *(_TO_TRAIN if use != "training" else ()))
     mapped = mapped_columns(columns, without=unneeded)
-    reading: Reading[TokenExample] = Reading(form=form, mapped=mapped)
+    reading = Reading[TokenExample](form=form, mapped=mapped, grown=Growing(TOKEN_FORM))
     reading.used.update(columns.all if use == "training" else ())
     read = read_sources(
         ToRead(
@@ -111,74 +109,46 @@ def read_marked(
         ),
         reading,
         lambda path: _read_file(path, columns, reading, use, choices),
+        Keeping({"split": split, "use": use, **_as_values(columns, choices, form)}, form=TOKEN_FORM),
     )
     if use != "evaluation":
         return read
     return need_gold(read, lambda example: example.gold is not None, " or ".join(map(repr, columns.marks)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Draft:
-    """A row that can be used, before it is known what its file's tags mean; of ``tags`` and ``gold`` one is None.
-
-    ``is_accepted``: somebody looked at it and said so.
-    """
-
-    row_id: object
-    where: str
-    text: str
-    words: Spans
-    tags: tuple[str, ...] | None = None
-    gold: tuple[Entity, ...] | None = None
-    notes: Notes = ()
-    weight: float | None = None
-    is_accepted: bool = False
+def _as_values(columns: TokenColumns, choices: Choices, form: FileForm) -> dict[str, object]:
+    """What reading depends on, for the cache."""
+    return {"columns": asdict(columns), "choices": asdict(choices), "form": asdict(form)}
 
 
 def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use, choices: Choices) -> None:
     if format_suffix(path) in SUFFIXES:
         _settle_columns(path, columns, reading, use)
     names = {column: table_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
-    drafts: list[_Draft] = []
-    told: dict[str, None] = {}
+    file = DraftFile()
     for row in as_sentences(reading.rows(path), path, columns, reading.used.update if reading.used else None):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
-        told.update({row.decision: None} if row.told else {})
+        file.told.update({row.decision: None} if row.told else {})
         if reading.used:
             reading.used.update(name for name in (ANSWER, *_EMPTY_MARKS) if row.value.get(name) in (ACCEPTED, []))
         draft = _draft_of(row, columns, names, reading, use, choices)
         if isinstance(draft, RowFinding):
             reading.findings.add(draft)
-            continue
-        drafts.append(draft)
-        told.update(dict.fromkeys(message for outcome, _, message in draft.notes if outcome == "decided"))
-    for sentence in told:
+        else:
+            file.add(draft)
+    for sentence in file.told:
         _decide(reading, path, "form_read", sentence)
-    if any(draft.weight is not None for draft in drafts):
+    if file.is_weighed:
         _decide(reading, path, *weights_told(columns.sample_weight))
     if format_suffix(path) in SUFFIXES:
         reading.flat.pop(path, None)  # what is read of its columns the layout has told
-        if joined := _joined(drafts):
-            reading.findings.add(RowFinding("noted", "sentences_not_parted", str(path), "", joined))
-    _add_examples(path, drafts, reading, use)
-
-
-def _joined(drafts: Sequence[_Draft]) -> str:
-    """That most of a file's words stand in sentences that are several by their signs; empty where they do not."""
-    long = [draft for draft in drafts if len(draft.words) > _LONG_SENTENCE]
-    ends = [sum(draft.text[slice(*word)] in _ENDS_OF_SENTENCES for word in draft.words) for draft in long]
-    n_words = sum(len(draft.words) for draft, n in zip(long, ends, strict=True) if n >= _SEVERAL)
-    if n_words <= sum(len(draft.words) for draft in drafts) / 2:
-        return ""
-    longest = max(len(draft.words) for draft in long)
-    return (
-        f"The file has {counted(len(drafts), 'sentence')} with {longest:,} words in the longest and up to {max(ends)} "
-        "full stops in one: no empty lines part the sentences."
-    )
+        if file.joined:
+            reading.findings.add(RowFinding("noted", "sentences_not_parted", str(path), "", file.joined))
+    _add_examples(path, file, reading, use)
 
 
 def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use) -> None:
@@ -201,23 +171,24 @@ def _decide(reading: Reading[TokenExample], path: Path, kind: str, message: str)
     reading.findings.add(RowFinding("decided", kind, str(path), "", message))
 
 
-def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenExample], use: Use) -> None:
+def _add_examples(path: Path, file: DraftFile, reading: Reading[TokenExample], use: Use) -> None:
     """Add the examples of a file, whose tags are understood together."""
-    scheme = read_scheme(Counter(tag for draft in drafts for tag in draft.tags or ()))
+    scheme = read_scheme(file.tags)
     if scheme.told:
         _decide(reading, path, "tags_read", scheme.told)
-    understood = [_understood(draft, scheme) for draft in drafts]
-    is_marked = any(isinstance(each, Problem) or each is not None for each in understood)
-    if is_marked and use != "prediction" and (n := sum(map(_is_bare, drafts, understood))):
-        message = f"In {counted(n, 'row')} without spans, accepted or submitted by somebody, nothing is marked."
+    takes_bare = file.is_marked and use != "prediction"
+    if takes_bare and file.n_bare:
+        rows = counted(file.n_bare, "row")
+        message = f"In {rows} without spans, accepted or submitted by somebody, nothing is marked."
         _decide(reading, path, "accepted_unmarked", message)
-        understood = [() if _is_bare(*each) else each[1] for each in zip(drafts, understood, strict=True)]
     labels: set[str] = set()
-    for draft, gold in zip(drafts, understood, strict=True):
+    drafts = file.rows.done()
+    for draft in drafts:
+        gold = () if takes_bare and draft.is_bare else _understood(draft, scheme)
         if isinstance(gold, Problem) and use == "prediction":
             reading.findings.add(gold_ignored(gold.kind, draft.where, draft.row_id, gold.message))
             gold = None
-        elif is_marked and gold is None and use != "prediction":
+        elif takes_bare and gold is None:
             gold = Problem("tags_missing", "There are no tags or spans.")
         if isinstance(gold, Problem):
             reading.findings.add(rejected(gold.kind, draft.where, draft.row_id, gold.message))
@@ -225,7 +196,7 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
         wanted = id_text(draft.row_id) or generated_id(draft.text)
         example_id = reading.unique_id(draft.row_id, wanted, draft.where)
         weight = 1.0 if draft.weight is None else draft.weight
-        reading.examples.append(TokenExample(example_id, draft.text, draft.words, gold, draft.where, weight))
+        reading.add(TokenExample(example_id, draft.text, draft.words, gold, draft.where, weight))
         labels |= {entity.label for entity in gold or ()}
         for outcome, kind, message in draft.notes:
             if outcome != "decided":
@@ -234,17 +205,12 @@ def _add_examples(path: Path, drafts: Sequence[_Draft], reading: Reading[TokenEx
         listed = ", ".join(map(repr, group))
         message = f"The labels {listed} differ in case or unseen signs alone and are kept apart."
         _decide(reading, path, "labels_spelt_alike", message)
-    if drafts and not is_marked:
+    if len(drafts) and not file.is_marked:
         message = "No row has tags or spans: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "nothing_marked", str(path), "", message))
 
 
-def _is_bare(draft: _Draft, gold: tuple[Entity, ...] | Problem | None) -> bool:
-    """Whether a row was accepted and has no marks, so that there are none to be found in it."""
-    return draft.is_accepted and gold is None
-
-
-def _understood(draft: _Draft, scheme: Scheme) -> tuple[Entity, ...] | Problem | None:
+def _understood(draft: Draft, scheme: Scheme) -> tuple[Entity, ...] | Problem | None:
     """The entities of a row; None if it has neither tags nor spans."""
     if draft.tags is None:
         return draft.gold
@@ -263,7 +229,7 @@ def _draft_of(
     reading: Reading[TokenExample],
     use: Use,
     choices: Choices,
-) -> _Draft | RowFinding:
+) -> Draft | RowFinding:
     row_id = row.value.get(columns.id)
     unmarked = {name: cell for name, cell in row.value.items() if name not in columns.marks}
     answer = row.value.get(ANSWER)
@@ -287,7 +253,7 @@ def _draft_of(
 
 def _marked(
     value: Mapping[str, object], columns: TokenColumns, names: Mapping[str, Sequence[str]], choices: Choices
-) -> _Draft | Problem:
+) -> Draft | Problem:
     """The text of a row with its words and, if there are some, tags or entities."""
     tokens, spans = value.get(columns.tokens), value.get(columns.spans)
     column = columns.tags if value.get(columns.tags) is not None else columns.ner_tags
@@ -313,7 +279,7 @@ def _listed(cell: object) -> object:
     return cell if spelled is None else spelled
 
 
-def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) -> _Draft | Problem:
+def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) -> Draft | Problem:
     """Words and, if there are tags, these; ``told`` is how they were got, if that is to be said."""
     if not isinstance(tokens, list) or not tokens:
         return Problem("tokens_not_a_list", f"The tokens are {shown(tokens)}, not a list of words.")
@@ -322,7 +288,7 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) ->
     ends = list(itertools.accumulate(map(len, tokens), lambda end, length: end + 1 + length))
     words = tuple((end - len(token), end) for token, end in zip(tokens, ends, strict=True))
     notes: Notes = (("decided", "form_read", told),) if told else ()
-    draft = _Draft(None, "", " ".join(tokens), words, notes=notes)
+    draft = Draft(None, "", " ".join(tokens), words, notes=notes)
     if tags is None:
         return draft
     if not isinstance(tags, list) or len(tags) != len(tokens):
@@ -361,14 +327,14 @@ def _tag(tag: object, names: Sequence[str]) -> str | Problem:
     return text_problem(tag, "tag") or tag.strip()
 
 
-def _of_text(text: object, spans: object, overlapping: Overlapping) -> _Draft | Problem:
+def _of_text(text: object, spans: object, overlapping: Overlapping) -> Draft | Problem:
     """A text cut into words and, if there are spans, entities."""
     problem = text_problem(text, "text")
     if problem is not None:
         return problem
     assert isinstance(text, str)  # text_problem has looked
     if spans is None:
-        return _Draft(None, "", text, markable_spans(text))
+        return Draft(None, "", text, markable_spans(text))
     if spans == DIFFERING:
         return Problem("annotations_differ", "Several annotators marked the text, and differently; keep one of them.")
     spans = _listed(spans)
@@ -377,7 +343,7 @@ def _of_text(text: object, spans: object, overlapping: Overlapping) -> _Draft | 
     marked = mark_text(text, spans, overlapping)
     if isinstance(marked, Problem):
         return marked
-    return _Draft(None, "", text, marked.words, gold=marked.entities, notes=marked.notes)
+    return Draft(None, "", text, marked.words, gold=marked.entities, notes=marked.notes)
 
 
 def gold_tags(example: TokenExample) -> list[str]:

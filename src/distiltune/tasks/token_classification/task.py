@@ -40,7 +40,7 @@ from distiltune.tasks.token_classification.evaluation import (
     mark_words,
     write_predictions,
 )
-from distiltune.tasks.token_classification.examples import TokenExample, TokenSet
+from distiltune.tasks.token_classification.examples import TokenExample, TokenSet, of_all_labels, weights_of
 from distiltune.tasks.token_classification.features import TokenData, TokenWindows, featurise
 from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import (
@@ -95,7 +95,7 @@ class TokenSpec:
 
         """
         train, validation = train_and_validation(self.read, self.data, _text_of, "text")
-        labels = {entity.label for example in train.examples for entity in example.gold or ()}
+        labels = {entity.label for first in of_all_labels(train.examples) for entity in first.gold or ()}
         if not labels:
             raise DataError(
                 "Nothing is marked in the training data.",
@@ -139,16 +139,14 @@ class TokenTraining:
         """The texts to train on and those to validate on with their features."""
         windows, tags, validation = self.task.spec.windows, self.task.tags, self.validation
         return (
-            featurise(self.train, tokenizer, windows, tags).weighed(
-                [example.weight for example in self.train.examples]
-            ),
+            featurise(self.train, tokenizer, windows, tags).weighed(weights_of(self.train.examples)),
             featurise(validation, tokenizer, windows, tags) if validation is not None else None,
         )
 
     def lesson(self, loaded: LoadedModel) -> Lesson[TokenData]:
         """The texts in the model's tokens, and the loss of their tags."""
         training, validation = self.data(loaded.tokenizer)
-        is_weighed = any(example.weight != 1.0 for example in self.train.examples)
+        is_weighed = (weights_of(self.train.examples) != 1.0).any()
         loss = weighed_token_loss if is_weighed else token_loss
         return Lesson(self.task, training, validation, loss, training.features)
 

@@ -3,56 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.stored import Form, Growing
 from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
-from distiltune.tasks.token_classification.columns import TokenColumns
+from distiltune.tasks.token_classification.columns import TAGS, TokenColumns, WordColumns, word_columns
 from distiltune.tasks.token_classification.sentence_cells import are_sentences
 
-_WORDS = ("word", "words", "token", "tokens")
-_TAGS = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels", "iob", "bio")
-_SENTENCES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence id", "sentence_idx", "sent")
 _ROWS_LOOKED_AT = 100
+_CHARACTERS_A_CELL = 8
+"""About."""
 _NAN = ("nan", "NaN")
 """How a table's writer may have put that a cell is empty."""
-
-
-@dataclass(frozen=True, slots=True)
-class WordColumns:
-    """What the columns of such a table are called; ``sentence`` is empty where empty lines part the sentences.
-
-    ``weight`` says what a sentence weighs; empty if nothing does.
-    """
-
-    word: str
-    tag: str
-    sentence: str
-    weight: str = ""
-
-    @property
-    def told(self) -> str:
-        """How the table is read."""
-        ends = f"`{self.sentence}` says" if self.sentence else "empty lines say"
-        return f"`{self.word}` is taken for one word a row, `{self.tag}` for its tag; {ends} where a sentence begins"
-
-
-def word_columns(names: Iterable[str], columns: TokenColumns = TokenColumns()) -> WordColumns | None:  # noqa: B008
-    """The columns of a table of one word a row, as mapped or by their usual names; None if it is none."""
-    seen = {name.casefold(): name for name in reversed(list(names))}
-    if columns.text.casefold() in seen and not columns.word:
-        return None
-
-    def named(mapped: str, usual: Sequence[str]) -> str:
-        return mapped or next((seen[name] for name in usual if name in seen), "")
-
-    word, tag = named(columns.word, _WORDS), named(columns.tag, _TAGS)
-    weight = columns.sample_weight if columns.sample_weight in seen.values() else ""
-    return WordColumns(word, tag, named(columns.sentence, _SENTENCES), weight) if word and tag else None
 
 
 def as_sentences(
@@ -74,21 +42,43 @@ def as_sentences(
     if found is None or not _is_word(good[0].get(found.word)) or are_sentences(good, found.word, found.tag):
         yield from rows
         return
-    listed = list(rows)
+    kept = Growing(_ROW_FORM)
+    kept.extend(rows)
+    listed = kept.done()
     if not columns.tag:
         found = replace(found, tag=_tag_column(listed, found, path))
     if say_used is not None:
         say_used((found.word, found.tag, found.sentence))
-    parts = list(_parts(listed, found))
-    told = f"{found.told}{_oddities(parts, found)}"
-    sentences = [_sentence(words, found, told) for words in parts]
-    if not found.sentence and len(sentences) == 1 and not isinstance(sentences[0], BadRow):
+    told = f"{found.told}{_oddities(_parts(listed, found), found)}"
+    sentences = (_sentence(words, found, told) for words in _parts(listed, found))
+    first = list(itertools.islice(sentences, 2))
+    if not found.sentence and len(first) == 1 and not isinstance(first[0], BadRow):
         raise DataError(
             f"`{found.word}` has one word a row, and nothing says where a sentence ends.",
             where=str(path),
             fix="number the sentences in a column and name it: --columns sentence=COLUMN; or part them by empty lines",
         )
-    yield from sentences
+    yield from itertools.chain(first, sentences)
+
+
+def _pack(row: Row | BadRow) -> tuple[object, ...]:
+    if isinstance(row, BadRow):
+        return row.where, None, row.reason
+    # What JSON has no form for is neither a word nor a tag, and must not become the text that would be one.
+    return row.where, json.dumps(row.value, default=lambda value: {type(value).__name__: str(value)}), row.told
+
+
+def _unpack(where: str, value: str | None, told: str) -> Row | BadRow:
+    return BadRow(where, told) if value is None else Row(json.loads(value), where, told)
+
+
+_ROW_FORM = Form(
+    {"where": "string", "value": "large_string", "told": "string"},
+    _pack,
+    _unpack,
+    lambda row: len(row.value) * _CHARACTERS_A_CELL if isinstance(row, Row) else 0,
+)
+"""How the rows of such a table lie on disk, where there are many: what it means is known once all are read."""
 
 
 def _tag_column(rows: Sequence[Row | BadRow], found: WordColumns, path: Path) -> str:
@@ -98,18 +88,22 @@ def _tag_column(rows: Sequence[Row | BadRow], found: WordColumns, path: Path) ->
         DataError: if several may be meant.
 
     """
-    good = [row.value for row in rows if isinstance(row, Row)]
-    names = [str(name) for name in good[0] if name not in (found.word, found.sentence)]
-    plain = []
-    for name in names:
-        held = Counter(cell.strip() for row in good if isinstance(cell := row.get(name), str) and cell.strip())
-        if held and looks_like_tags(held):
-            plain.append(name)
-    usual = [name for name in names if name.casefold() in _TAGS]
+
+    def good() -> Iterator[dict[str, object]]:
+        return (row.value for row in rows if isinstance(row, Row))
+
+    names = [str(name) for name in next(good()) if name not in (found.word, found.sentence)]
+    held: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for row in good():
+        for name, counts in held.items():
+            if isinstance(cell := row.get(name), str) and cell.strip():
+                counts[cell.strip()] += 1
+    plain = [name for name, counts in held.items() if counts and looks_like_tags(counts)]
+    usual = [name for name in names if name.casefold() in TAGS]
     fitting = [name for name in usual if name in plain] or plain or usual
     if len(fitting) == 1:
         return fitting[0]
-    if all(row.get(name) == row.get(fitting[0]) for row in good for name in fitting):
+    if all(row.get(name) == row.get(fitting[0]) for row in good() for name in fitting):
         return found.tag
     raise DataError(
         f"Any of the columns {', '.join(f'`{name}`' for name in fitting)} may hold the tags.",
@@ -118,21 +112,23 @@ def _tag_column(rows: Sequence[Row | BadRow], found: WordColumns, path: Path) ->
     )
 
 
-def _oddities(parts: Sequence[Sequence[Row | BadRow]], columns: WordColumns) -> str:
+def _oddities(parts: Iterable[Sequence[Row | BadRow]], columns: WordColumns) -> str:
     """What makes it doubtful that the sentences are sentences, to go on with after how the table is read."""
+    n_parts, longest, n_nan = 0, 0, 0
+    ids: Counter[str] = Counter()
+    for part in parts:
+        n_parts, longest = n_parts + 1, max(longest, len(part))
+        if columns.sentence:
+            ids.update(filter(None, [_number(part[0], columns)]))
+            n_nan += sum(isinstance(row, Row) and _text(row.value.get(columns.sentence)) in _NAN for row in part)
     said = []
-    if len(parts) > 1 and all(len(part) == 1 for part in parts):
+    if n_parts > 1 and longest == 1:
         said.append("every sentence is one word")
-    if columns.sentence:
-        ids = [number for part in parts if (number := _number(part[0], columns))]
-        again = [number for number, n in Counter(ids).items() if n > 1]
-        if again:
-            come_back = f"{len(again):,} of its values come back after others, as {again[0]!r}"
-            said.append(f"{come_back}, and begin a new sentence each time")
-        rows = itertools.chain.from_iterable(parts)
-        n_nan = sum(isinstance(row, Row) and _text(row.value.get(columns.sentence)) in _NAN for row in rows)
-        if n_nan:
-            said.append(f"{n_nan:,} nan there {'is' if n_nan == 1 else 'are'} taken for empty cells")
+    if again := [number for number, n in ids.items() if n > 1]:
+        come_back = f"{len(again):,} of its values come back after others, as {again[0]!r}"
+        said.append(f"{come_back}, and begin a new sentence each time")
+    if n_nan:
+        said.append(f"{n_nan:,} nan there {'is' if n_nan == 1 else 'are'} taken for empty cells")
     return "".join(f"; {each}" for each in said)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -34,6 +35,7 @@ from distiltune.tasks.question_answering.check.fix import fix as mend
 from distiltune.tasks.question_answering.check.repeats import Repeats, find_repeats, repeat_concerns
 from distiltune.tasks.question_answering.check.training import in_training
 from distiltune.tasks.question_answering.check.windows import pieces_per_word, window_concerns
+from distiltune.tasks.question_answering.contexts import contexts_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import WindowSettings
 from distiltune.tasks.question_answering.names import ARCHITECTURE
@@ -172,9 +174,12 @@ def list_concerns(
 
 
 def _spoilt_concerns(examples: Sequence[Example]) -> list[Concern]:
-    """What is doubtful in passages, each once, with the id of its first question."""
-    first = {context: example.id for example in reversed(examples) for context in (example.context,)}
-    return spoilt_concerns(((row_id, context) for context, row_id in first.items()), len(first))
+    """What is doubtful in passages, each once, with the id of its first question; those asked of last come first."""
+    contexts = contexts_of(examples)
+    last = np.zeros(len(contexts.firsts), dtype=np.int64)
+    last[contexts.of] = np.arange(len(examples))
+    firsts = (examples[first] for first in contexts.firsts[np.argsort(-last)].tolist())
+    return spoilt_concerns(((first.id, first.context) for first in firsts), len(contexts.firsts))
 
 
 def _between_sets(examples: Sequence[Example], others: Sequence[Example]) -> list[Concern]:
@@ -194,18 +199,24 @@ def _between_sets(examples: Sequence[Example], others: Sequence[Example]) -> lis
 def statistics(data: QuestionData, tokenizer: Tokenizer) -> dict[str, Any]:
     """Figures on a set: sizes, answers, questions, windows, vocabulary."""
     examples = data.examples
-    answered = [example for example in examples if example.answers]
-    answer_words = [len(example.answers[0].text.split()) for example in answered]
-    tenths = Counter(map(answer_tenth, answered))
-    classes = Counter(question_class(example.question) for example in examples)
+    question_words, answer_words = array("q"), array("q")
+    tenths: Counter[int] = Counter()
+    classes: Counter[str] = Counter()
+    for example in examples:
+        question_words.append(len(example.question.split()))
+        classes[question_class(example.question)] += 1
+        if example.answers:
+            answer_words.append(len(example.answers[0].text.split()))
+            tenths[answer_tenth(example)] += 1
+    contexts, n_answered = contexts_of(examples).texts, len(answer_words)
     return {
         "questions": len(examples),
-        "passages": len({example.context for example in examples}),
-        "unanswerable_share": round(1 - len(answered) / len(examples), 4),
-        "question_words": spread([len(example.question.split()) for example in examples]),
+        "passages": len(contexts),
+        "unanswerable_share": round(1 - n_answered / len(examples), 4),
+        "question_words": spread(question_words),
         "answer_words": spread(answer_words),
-        "passage_words": spread([len(context.split()) for context in {example.context for example in examples}]),
-        "answer_position_tenths": [round(tenths[i] / len(answered), 4) if answered else 0.0 for i in range(10)],
+        "passage_words": spread([len(context.split()) for context in contexts]),
+        "answer_position_tenths": [round(tenths[i] / n_answered, 4) if n_answered else 0.0 for i in range(10)],
         "question_classes": {name: classes[name] for name in QUESTION_CLASSES if classes[name]},
         **window_statistics(data.features, len(examples), tokenizer, "question"),
         "pieces_a_word": round(float(np.mean(pieces_per_word(examples, data.question_features))), 3),

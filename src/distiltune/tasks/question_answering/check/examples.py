@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import re
+from array import array
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from distiltune.checks.concerns import Case, Concern, Severity, concern_of
 from distiltune.checks.reading import MANY_SHARE, Noted, ReadingWords
 from distiltune.data.marks import end_over_marks, ends_in_mark
+from distiltune.data.values import short_hash
 from distiltune.tasks.question_answering.check.scripts import weighed_letters
 from distiltune.tasks.question_answering.check.spans import slipped_span
 from distiltune.tasks.question_answering.examples import Example
@@ -133,10 +138,10 @@ def asks_nothing(question: str) -> bool:
 
 def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
     """What the answers as a set show: none at all, few, always the same, always in the same place."""
-    n, answered = len(examples), [example for example in examples if example.answers]
+    n, answered = len(examples), _answered(examples)
     concerns: list[Concern] = []
-    share_without = 1 - len(answered) / n
-    if not answered:
+    share_without = 1 - answered.n / n
+    if not answered.n:
         concerns.append(
             Concern(
                 "error",
@@ -154,46 +159,81 @@ def answer_concerns(examples: Sequence[Example]) -> list[Concern]:
         or_else = ", or start from a model that is fine-tuned already: --model RUN"
         concerns.append(Concern("warning", "few_questions", message, "add questions", repair_of_fresh=or_else))
     concerns += _whole_texts(answered)
-    if len(answered) >= _FEW_FOR_SHARES:
+    if answered.n >= _FEW_FOR_SHARES:
         concerns += _same_answer(answered)
         concerns += _position_bias(answered)
     return concerns
 
 
-def _whole_texts(answered: Sequence[Example]) -> list[Concern]:
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """What the questions that have an answer come to.
+
+    Attributes:
+        n: how many they are.
+        whole: those whose answer is all of their text.
+        answer: the answer that most have, as scoring compares answers.
+        n_alike: how many have it.
+        tenths: in which tenth of its text how many answers begin; of short texts it is not asked.
+
+    """
+
+    n: int
+    whole: list[Case]
+    answer: str
+    n_alike: int
+    tenths: Counter[int]
+
+
+def _answered(examples: Sequence[Example]) -> _Answered:
+    whole: list[Case] = []
+    tenths: Counter[int] = Counter()
+    hashes, places = array("Q"), array("q")
+    for place, example in enumerate(examples):
+        if not example.answers:
+            continue
+        text = example.answers[0].text
+        if text.strip() == example.context.strip():
+            whole.append(Case(example.id, repr(_short(example.context))))
+        if len(example.context) >= _SHORTEST_FOR_POSITION:
+            tenths[answer_tenth(example)] += 1
+        hashes.append(short_hash(normalise_answer(text)))
+        places.append(place)
+    if not hashes:
+        return _Answered(0, whole, "", 0, tenths)
+    _, firsts, counts = np.unique(np.asarray(hashes), return_index=True, return_counts=True)
+    first = int(firsts[counts == counts.max()].min())
+    answer = normalise_answer(examples[places[first]].answers[0].text)
+    return _Answered(len(hashes), whole, answer, int(counts.max()), tenths)
+
+
+def _whole_texts(answered: _Answered) -> list[Concern]:
     """Answers that are all of their text, from which nothing can be learnt about where an answer is."""
-    cases = [
-        Case(example.id, repr(_short(example.context)))
-        for example in answered
-        if example.answers[0].text.strip() == example.context.strip()
-    ]
     return concern_of(
-        "error" if len(cases) > MANY_SHARE * len(answered) else "warning",
+        "error" if len(answered.whole) > MANY_SHARE * answered.n else "warning",
         "answer_is_whole_text",
         "the answer is the whole text",
-        cases,
-        len(answered),
+        answered.whole,
+        answered.n,
         "mark the words that answer the question, or name the right column: --columns answer_text=NAME",
     )
 
 
-def _same_answer(answered: Sequence[Example]) -> list[Concern]:
-    text, count = Counter(normalise_answer(example.answers[0].text) for example in answered).most_common(1)[0]
-    if count < 0.3 * len(answered):
+def _same_answer(answered: _Answered) -> list[Concern]:
+    if answered.n_alike < 0.3 * answered.n:
         return []
-    message = f"{count / len(answered):.0%} of the answers are {_short(text)!r}"
+    message = f"{answered.n_alike / answered.n:.0%} of the answers are {_short(answered.answer)!r}"
     repair = "a model can do well without reading; balance the answers"
-    return [Concern("warning", "one_answer", message, repair, count, len(answered))]
+    return [Concern("warning", "one_answer", message, repair, answered.n_alike, answered.n)]
 
 
-def _position_bias(answered: Sequence[Example]) -> list[Concern]:
+def _position_bias(answered: _Answered) -> list[Concern]:
     """Whether answers crowd in one tenth of their texts."""
-    placed = [example for example in answered if len(example.context) >= _SHORTEST_FOR_POSITION]
-    if len(placed) < _FEW_FOR_SHARES:
+    n_placed = answered.tenths.total()
+    if n_placed < _FEW_FOR_SHARES:
         return []
-    tenths = Counter(answer_tenth(example) for example in placed)
-    tenth, count = tenths.most_common(1)[0]
-    share = count / len(placed)
+    tenth, count = answered.tenths.most_common(1)[0]
+    share = count / n_placed
     if share < _MUCH_OF_ONE_TENTH:
         return []
     severity: Severity = "error" if share >= _ALL_OF_ONE_TENTH else "warning" if share >= _MOST_OF_ONE_TENTH else "note"
@@ -201,7 +241,7 @@ def _position_bias(answered: Sequence[Example]) -> list[Concern]:
     if severity == "error":
         message += "; a model can learn the place in place of the question"
     repair = "" if severity == "note" else "add questions that are answered elsewhere, or cut the texts differently"
-    return [Concern(severity, "position_bias", message, repair, count, len(placed))]
+    return [Concern(severity, "position_bias", message, repair, count, n_placed)]
 
 
 def answer_tenth(example: Example) -> int:

@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.checks.concerns import Case, Concern, concern_of, leak_concern
-from distiltune.checks.near_duplicates import character_shingles, group, near_pairs, signatures, word_shingles
-from distiltune.data.tokens import distinct
+from distiltune.checks.near_duplicates import character_signatures, group, near_pairs, word_signatures
+from distiltune.data.ids import FirstOf
+from distiltune.data.stored import Mapped, both
+from distiltune.data.values import short_hash
+from distiltune.tasks.question_answering.contexts import contexts_of, first_and_number, hashes_of
 from distiltune.tasks.question_answering.examples import Answer, Example
 from distiltune.tasks.question_answering.metrics import f1, normalise_answer
 
@@ -24,6 +27,7 @@ SMALL_EDIT = 0.965
 """Share of characters in common (Ratcliff & Obershelp) from which on two such questions with one answer are copies: a
 typing error in a question of usual length. One word more or less than that may be another question."""
 
+_ODD = np.uint64(0x9E3779B97F4A7C15)
 _WORD = re.compile(r"\w+")
 _NUMBER = re.compile(r"\d+")
 
@@ -66,13 +70,13 @@ class Repeats:
 
 def find_repeats(examples: Sequence[Example], against: Sequence[Example] = ()) -> Repeats:
     """Look for copies inside ``examples`` and between it and ``against``."""
-    everything = [*examples, *against]
-    contexts, context_of = distinct([example.context for example in everything])
-    pairs = near_pairs(signatures(word_shingles(contexts)), NEARLY_SAME_PASSAGE)
-    passage_of = group(len(contexts), pairs)[context_of]
-    copies, contradictions, leaks = _exact(everything, len(examples), passage_of)
-    near_copies, near_leaks = _near(everything, len(examples), passage_of)
-    same_of = same_passage_of(contexts)[context_of]
+    everything, n = both(examples, against), len(examples)
+    contexts = contexts_of(everything)
+    pairs = near_pairs(word_signatures(contexts.texts), NEARLY_SAME_PASSAGE)
+    passage_of = group(len(contexts.texts), pairs)[contexts.of]
+    same_of = same_passage_of(contexts.texts)[contexts.of]
+    copies, contradictions, leaks = _exact(examples, everything, same_of, passage_of)
+    near_copies, near_leaks = _near(everything, n, passage_of)
     known = {repeat.index for repeat in (*copies, *contradictions)}
     leaked = {repeat.index for repeat in leaks}
     leaks += [repeat for repeat in near_leaks if repeat.index not in leaked]
@@ -82,41 +86,60 @@ def find_repeats(examples: Sequence[Example], against: Sequence[Example] = ()) -
         near_copies=tuple(repeat for repeat in near_copies if repeat.index not in known),
         contradictions=tuple(contradictions),
         leaks=tuple(sorted(leaks, key=lambda repeat: repeat.index)),
-        leaked_passages=tuple(_leaked_passages(len(examples), same_of, leaked)),
-        near_leaked_passages=tuple(_near_leaked_passages(len(examples), same_of, passage_of, leaked)),
-        near_passages=tuple(_near_passages(len(examples), context_of, passage_of)),
+        leaked_passages=tuple(_leaked_passages(n, same_of, leaked)),
+        near_leaked_passages=tuple(_near_leaked_passages(n, same_of, passage_of, leaked)),
+        near_passages=tuple(_near_passages(n, contexts.of, passage_of)),
     )
 
 
 def _exact(
-    everything: Sequence[Example], n: int, passage_of: npt.NDArray[np.int64]
+    examples: Sequence[Example],
+    everything: Sequence[Example],
+    same_of: npt.NDArray[np.int64],
+    passage_of: npt.NDArray[np.int64],
 ) -> tuple[list[Repeat], list[Repeat], list[Repeat]]:
     """Copies, contradictions and leaks by questions that are equal once case, punctuation and articles are dropped."""
-    keys = [
-        (passage, normalise_answer(example.question))
-        for passage, example in zip(passage_of.tolist(), everything, strict=True)
-    ]
-    here, there = _Earlier(everything), _Earlier(everything)
+    n = len(examples)
+    asked = _asked(everything)
+    keys = _Keys(asked + same_of.astype(np.uint64) * _ODD, asked + passage_of.astype(np.uint64) * _ODD)
+    here, there = _Earlier(everything, keys), _Earlier(everything, keys)
     for index in range(n, len(everything)):
-        there.add(keys[index], index)
+        there.add(everything[index], index)
     copies: list[Repeat] = []
     contradictions: list[Repeat] = []
     leaks: list[Repeat] = []
-    for index in range(n):
-        key = keys[index]
-        if not key[1]:
+    for index, example in enumerate(examples):
+        if not asked[index]:
             continue
-        earlier = here.like(key, index)
+        earlier = here.like(example, index)
         if earlier is None:
-            here.add(key, index)
-        elif not _answers_agree(everything[earlier], everything[index]):
+            here.add(example, index)
+        elif not _answers_agree(everything[earlier], example):
             contradictions.append(Repeat(index, earlier))
-        elif _nothing_is_lost(everything[earlier], everything[index]):
+        elif _nothing_is_lost(everything[earlier], example):
             copies.append(Repeat(index, earlier))
-        leaked = there.like(key, index)
+        leaked = there.like(example, index)
         if leaked is not None:
             leaks.append(Repeat(index, leaked - n))
     return copies, contradictions, leaks
+
+
+def _asked(examples: Sequence[Example]) -> npt.NDArray[np.uint64]:
+    """``(n_examples,)`` a hash of what each asks; 0 where nothing is left of the question."""
+    asked = (normalise_answer(example.question) for example in examples)
+    hashes = (short_hash(question) if question else 0 for question in asked)
+    return np.fromiter(hashes, dtype=np.uint64, count=len(examples))
+
+
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """``(n_examples,)`` hashes, each equal for equal questions on passages that are one but for white space, or nearly.
+
+    With 64 bits two of ten million that differ are taken for equal once in 400,000 times.
+    """
+
+    on_same: npt.NDArray[np.uint64]
+    on_near: npt.NDArray[np.uint64]
 
 
 class _Earlier:
@@ -126,27 +149,27 @@ class _Earlier:
     the other.
     """
 
-    def __init__(self, everything: Sequence[Example]) -> None:
-        self._everything = everything
-        self._of_context: dict[object, int] = {}
-        self._of_answer: dict[object, int] = {}
+    def __init__(self, everything: Sequence[Example], keys: _Keys) -> None:
+        self._everything, self._keys = everything, keys
+        self._of_context, self._of_answer = FirstOf(), FirstOf()
 
-    def add(self, key: tuple[int, str], index: int) -> None:
+    def add(self, example: Example, index: int) -> None:
         """Remember a question, the first of its kind."""
-        example = self._everything[index]
-        self._of_context.setdefault((key[1], _spaced(example.context)), index)
+        self._of_context.add(int(self._keys.on_same[index]), index)
         for answer in example.answers:
-            self._of_answer.setdefault((key, answer), index)
+            self._of_answer.add(self._of(index, answer), index)
 
-    def like(self, key: tuple[int, str], index: int) -> int | None:
+    def like(self, example: Example, index: int) -> int | None:
         """The first question remembered that this one repeats."""
-        example = self._everything[index]
-        found = self._of_context.get((key[1], _spaced(example.context)))
+        found = self._of_context.get(int(self._keys.on_same[index]))
         if found is None and example.answers:
-            found = self._of_answer.get((key, example.answers[0]))
+            found = self._of_answer.get(self._of(index, example.answers[0]))
             if found is not None and not is_held(self._everything[found], example):
                 return None
         return found
+
+    def _of(self, index: int, answer: Answer) -> int:
+        return short_hash(f"{self._keys.on_near[index]} {answer.start} {answer.text}")
 
 
 def _nothing_is_lost(earlier: Example, example: Example) -> bool:
@@ -169,7 +192,7 @@ def fits(example: Example, answer: Answer) -> bool:
 
 def same_passage_of(contexts: Sequence[str]) -> npt.NDArray[np.int64]:
     """``(n_contexts,)`` a number for each, equal where the contexts are equal but for white space."""
-    return distinct([_spaced(context) for context in contexts])[1]
+    return first_and_number(hashes_of(Mapped(contexts, _spaced)))[1]
 
 
 def _spaced(context: str) -> str:
@@ -180,7 +203,7 @@ def _near(
     everything: Sequence[Example], n: int, passage_of: npt.NDArray[np.int64]
 ) -> tuple[list[Repeat], list[Repeat]]:
     """Copies and leaks by questions that are nearly equal and have the same answer in the same place."""
-    signature = signatures(character_shingles([example.question for example in everything]))
+    signature = character_signatures(Mapped(everything, lambda example: example.question))
     copies: dict[int, int] = {}
     leaks: dict[int, int] = {}
     for one, other in near_pairs(signature, NEARLY_SAME_QUESTION, within=passage_of).tolist():
@@ -230,42 +253,31 @@ def _answers_agree(one: Example, other: Example) -> bool:
 
 def _leaked_passages(n: int, same_of: npt.NDArray[np.int64], leaked: set[int]) -> list[Repeat]:
     in_other = _first_of(same_of[n:])
-    return [
-        Repeat(index, in_other[passage])
-        for index, passage in enumerate(same_of[:n].tolist())
-        if passage in in_other and index not in leaked
-    ]
+    there = np.flatnonzero(np.isin(same_of[:n], same_of[n:])).tolist()
+    return [Repeat(index, in_other[int(same_of[index])]) for index in there if index not in leaked]
 
 
 def _near_leaked_passages(
     n: int, same_of: npt.NDArray[np.int64], passage_of: npt.NDArray[np.int64], leaked: set[int]
 ) -> list[Repeat]:
-    there, near = set(same_of[n:].tolist()), _first_of(passage_of[n:])
-    return [
-        Repeat(index, near[passage])
-        for index, (same, passage) in enumerate(zip(same_of[:n].tolist(), passage_of[:n].tolist(), strict=True))
-        if passage in near and same not in there and index not in leaked
-    ]
+    near = _first_of(passage_of[n:])
+    is_near = np.isin(passage_of[:n], passage_of[n:]) & ~np.isin(same_of[:n], same_of[n:])
+    there = np.flatnonzero(is_near).tolist()
+    return [Repeat(index, near[int(passage_of[index])]) for index in there if index not in leaked]
 
 
 def _first_of(passages: npt.NDArray[np.int64]) -> dict[int, int]:
-    first: dict[int, int] = {}
-    for index, passage in enumerate(passages.tolist()):
-        first.setdefault(passage, index)
-    return first
+    different, firsts = np.unique(passages, return_index=True)
+    return dict(zip(different.tolist(), firsts.tolist(), strict=True))
 
 
 def _near_passages(n: int, context_of: npt.NDArray[np.int64], passage_of: npt.NDArray[np.int64]) -> list[Repeat]:
-    first_of_context: dict[int, int] = {}
-    first_of_passage: dict[int, int] = {}
-    found = []
-    for index, (context, passage) in enumerate(zip(context_of[:n].tolist(), passage_of[:n].tolist(), strict=True)):
-        if first_of_context.setdefault(context, index) != index:
-            continue
-        earlier = first_of_passage.setdefault(passage, index)
-        if earlier != index:
-            found.append(Repeat(index, earlier))
-    return found
+    """The first question on each context that is not the first on its passage, and that one."""
+    of_contexts = np.sort(np.unique(context_of[:n], return_index=True)[1])
+    _, firsts, number = np.unique(passage_of[:n], return_index=True, return_inverse=True)
+    earlier = firsts[number[of_contexts]]
+    is_later = earlier != of_contexts
+    return list(map(Repeat, of_contexts[is_later].tolist(), earlier[is_later].tolist()))
 
 
 def repeat_concerns(repeats: Repeats, examples: Sequence[Example], against: Sequence[Example]) -> list[Concern]:

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 from distiltune.checks.concerns import Case, Concern, concern_of
 from distiltune.checks.windows import hardly_covered, unknown_of_examples
 from distiltune.data.words import word_spans
+from distiltune.tasks.question_answering.contexts import contexts_of
 from distiltune.tasks.question_answering.examples import Example
 from distiltune.tasks.question_answering.features import QuestionFeatures, WindowSettings
 
@@ -30,11 +31,9 @@ def pieces_per_word(examples: Sequence[Example], features: QuestionFeatures) -> 
     high = np.zeros(n, dtype=np.int64)
     np.minimum.at(low, example_of, features.window_start)
     np.maximum.at(high, example_of, last)
-    words: dict[str, int] = {}
-    for example in examples:
-        if example.context not in words:
-            words[example.context] = max(1, len(word_spans(example.context)))
-    return np.asarray((high - low) / np.array([words[example.context] for example in examples]))
+    contexts = contexts_of(examples)
+    words = np.array([max(1, len(word_spans(text))) for text in contexts.texts])
+    return np.asarray((high - low) / words[contexts.of])
 
 
 def examples_without_window(examples: Sequence[Example], features: QuestionFeatures) -> npt.NDArray[np.int64]:
