@@ -40,7 +40,6 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "export/test_onnx.py": ("export/onnx_graph", "export/quantise", "inference/onnx_model"),
     "labelling/test_desk.py": ("labelling/items", "labelling/offered"),
     "labelling/test_retraining.py": ("labelling/niced",),
-    "labelling/test_service.py": ("labelling/thinking",),
     "model/test_save.py": ("model/tokenizer", "system/tensor_file"),
     "model/test_strangers.py": ("model/tensor_bounds",),
     "model/test_source.py": ("model/small_json",),
