@@ -8,7 +8,7 @@ the two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from distiltune.data.label_studio import studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
@@ -104,17 +104,36 @@ def _doccano(value: Value) -> Iterator[Plain]:
             yield Plain(row, f"`{name}` is taken for spans with start_offset, end_offset and label")
             return
     names = [name for name in ("entities", "annotations", "label", "labels") if name in value]
-    if len(names) == 1 and "spans" not in value and _are_spans(value[names[0]]):
-        row = {**without(value, names[0], text), "text": value[text], "spans": value[names[0]]}
-        yield Plain(row, f"`{names[0]}` is taken for spans with start, end and label")
+    if len(names) == 1 and "spans" not in value and _are_spans(given := value[names[0]]):
+        row = {**without(value, names[0], text), "text": value[text], "spans": given}
+        label = next(key for key in SPAN_LABELS if key in given[0])
+        yield Plain(row, f"`{names[0]}` is taken for spans with start, end and {label}")
+    elif names == ["entities"] and "spans" not in value and _lack_places(value["entities"]):
+        # Refused as spans, by what each lacks: as no spans at all they would be told of as texts without any.
+        yield Plain({**without(value, "entities", text), "text": value[text], "spans": value["entities"]}, "")
 
 
-def _are_spans(value: object) -> bool:
-    """Whether it is a list of ``{"start", "end", "label"}`` that is not empty."""
+SPAN_LABELS: Final = ("label", "entity_group", "entity_type", "type", "tag", "category", "entity")
+"""What the label of a span is called, the likeliest first: ``entity_group`` by pipelines of `transformers`."""
+
+
+def _are_spans(value: object) -> TypeGuard[list[dict[str, object]]]:
+    """Whether it is a list of ``{"start", "end", "label"}`` that is not empty; the label by any of its names."""
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(each, dict) and {"start", "end", "label"} <= each.keys() for each in value)
+        and all(isinstance(each, dict) and {"start", "end"} <= each.keys() for each in value)
+        and all(any(name in each for name in SPAN_LABELS) for each in value)
+    )
+
+
+def _lack_places(value: object) -> bool:
+    """Whether it is a list of entities by their texts, which do not say where these stand."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) and isinstance(each.get("text"), str) for each in value)
+        and all(any(name in each for name in SPAN_LABELS) for each in value)
     )
 
 

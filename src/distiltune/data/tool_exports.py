@@ -215,7 +215,9 @@ def rasa(value: Value) -> Iterator[Plain]:
         return
     if not all(isinstance(each, dict) and "entity" in each for each in given):
         return
-    spans = [{"start": each.get("start"), "end": each.get("end"), "label": each["entity"]} for each in given]
+    spans = [
+        {**{name: each.get(name) for name in ("start", "end", "value")}, "label": each["entity"]} for each in given
+    ]
     row = {"text": value["text"], "label": value["intent"], **({"spans": spans} if "entities" in value else {})}
     yield Plain(row, "rows are Rasa's; the label is `intent`, the spans are `entities`")
 

@@ -200,6 +200,49 @@ def test_a_model_can_mark_a_part_of_a_run_of_such_characters() -> None:
     assert marked.words == words
 
 
+RHINE = "Anna wohnt in Köln am Rhein"
+
+
+@pytest.mark.parametrize(
+    "span",
+    [
+        {"start": 5, "end": 10, "label": "LOC", "entity": "Köln"},
+        {"start": 5, "end": 10, "entity": "LOC", "value": "Köln"},
+        {"start": 5, "end": 10, "entity_group": "LOC", "word": "Köln", "score": 0.9},
+        {"start": 5, "end": 10, "type": "LOC", "text": "Köln"},
+    ],
+)
+@pytest.mark.parametrize("column", ["spans", "entities"])
+def test_the_own_text_of_a_span_is_compared_whatever_it_is_called(
+    span: dict[str, Any], column: str, tmp_path: Path
+) -> None:
+    found = read_rows(tmp_path, {"text": RHINE, column: [span]})
+    (example,) = found.examples
+    assert example.gold is not None
+    assert [(example.words[each.start][0], each.label) for each in example.gold] == [(14, "LOC")]
+    assert [each.kind for each in found.findings.items if each.outcome == "repaired"] == ["span_moved"]
+
+
+@pytest.mark.parametrize("span", [{"word": "köln"}, {"value": "Cologne"}, {"name": "Köln"}])
+def test_a_name_of_another_spelling_says_nothing_of_the_offsets(span: dict[str, Any], tmp_path: Path) -> None:
+    found = read_rows(tmp_path, {"text": RHINE, "spans": [{"start": 14, "end": 18, "label": "LOC", **span}]})
+    (example,) = found.examples
+    assert example.gold is not None
+    assert [example.words[each.start][0] for each in example.gold] == [14]
+    assert [each.kind for each in found.findings.items if each.outcome == "repaired"] == []
+
+
+def test_entities_that_do_not_say_where_they_stand_are_refused_by_what_they_lack(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no start and no end"):
+        read_rows(tmp_path, {"text": RHINE, "entities": [{"text": "Köln", "type": "LOC"}]})
+
+
+def test_word_pieces_of_a_pipeline_are_no_spans(tmp_path: Path) -> None:
+    piece = {"entity": "B-LOC", "index": 4, "word": "Köln", "start": 14, "end": 18}
+    with pytest.raises(DataError, match="aggregation_strategy"):
+        read_rows(tmp_path, {"text": RHINE, "spans": [piece]})
+
+
 def test_no_cut_parts_a_letter_from_its_combining_mark(tmp_path: Path) -> None:
     text = "\u0e41\u0e25\u0e49\u0e27"  # the mark ends between a consonant and its tone
     found = read_rows(tmp_path, {"text": text, "spans": [{"start": 0, "end": 2, "label": "X"}]})

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from distiltune.data.offsets import TOLD, locate, other_units
+from distiltune.data.annotation_forms import SPAN_LABELS
+from distiltune.data.offsets import TOLD, Located, locate, other_units
 from distiltune.data.plain_rows import whole_number
 from distiltune.data.row_findings import Outcome
 from distiltune.data.values import Problem, shown, text_problem
@@ -15,6 +16,7 @@ from distiltune.data.words import Spans, edges, markable_spans
 from distiltune.tasks.token_classification.examples import Entity
 from distiltune.tasks.token_classification.settings import Overlapping
 
+_OWN_TEXT = ("word", "surface", "mention", "value", "name", "entity")
 _WRITTEN_OFFSETS = "Offsets that are written as text or with a decimal point are read as whole numbers."
 
 Notes = tuple[tuple[Outcome, str, str], ...]
@@ -107,13 +109,19 @@ def _hint(text: str, words: Spans, mark: Mark) -> str:
 def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mark | Problem:
     """A span as the file has it → its place in the text, without white space at its ends."""
     if not isinstance(span, dict):
-        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
-    given, label = (span.get("start"), span.get("end")), span.get("label")
+        return Problem("span_malformed", f"The span {shown(span)} is no object with start, end and label.")
+    given, named = (span.get("start"), span.get("end")), next((name for name in SPAN_LABELS if name in span), "label")
+    label = span.get(named)
     start, end = map(whole_number, given)
     if start is None or end is None or text_problem(label, "label") is not None:
         in_page = any(isinstance(each, str) and each.startswith("/") for each in given)
-        what = "a place in a page: export it with `globalOffsets`" if in_page else "no start, end and label"
+        lacks = [name for name, value in (("start", start), ("end", end)) if value is None]
+        lacks += ["label"] if text_problem(label, "label") is not None else []
+        what = "a place in a page: export it with `globalOffsets`" if in_page else f"no {' and no '.join(lacks)}"
         return Problem("span_malformed", f"The span {shown(span)} has {what}.")
+    if named == "entity" and "index" in span:
+        what = "is of a word piece: have the pipeline put them together, with aggregation_strategy='simple'"
+        return Problem("span_malformed", f"The span {shown(span)} {what}.")
     if any(type(each) is not int for each in given):
         notes.append(("decided", "form_read", _WRITTEN_OFFSETS))
     wanted = span.get("text")
@@ -126,6 +134,11 @@ def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mar
             where = f"is at {found.start} to {found.end} in characters"
             notes.append(("repaired", found.repair, f"The span {shown(wanted)} {where}: {TOLD[found.repair]}."))
         start, end = found.start, found.end
+    elif elsewhere := _by_another_name(text, span, named, start, end):
+        name, place = elsewhere
+        message = f"The span's `{name}`, {shown(span[name])}, is at {place.start} to {place.end}: {TOLD[place.repair]}."
+        notes.append(("repaired", place.repair, message))
+        start, end = place.start, place.end
     if not 0 <= start < end <= len(text):
         return Problem("span_outside", f"The span {shown(span)} is not inside the text of {len(text)} characters.")
     if n_parts := span.get("n_parts"):
@@ -136,6 +149,21 @@ def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mar
     if start >= end:
         return Problem("span_without_words", f"The span {shown(span)} holds no word.")
     return Mark(start, end, str(label).strip(), offsets)
+
+
+def _by_another_name(
+    text: str, span: Mapping[str, object], label_name: str, start: int, end: int
+) -> tuple[str, Located] | None:
+    """The name of the span's own text and where it stands, if that is elsewhere than the offsets say.
+
+    Only ``text`` is sure to be one. Others may be in another spelling, such as lower case, or a normal form, and then
+    stand nowhere in the text: these say nothing of the offsets.
+    """
+    for name in _OWN_TEXT:
+        wanted = span.get(name)
+        if name != label_name and isinstance(wanted, str) and (found := locate(text, wanted, start, end)):
+            return (name, found) if found.repair else None
+    return None
 
 
 def _choose(

@@ -18,6 +18,7 @@ from distiltune.data.feature_set import FeatureSet
 from distiltune.data.hub import Split
 from distiltune.data.parts import forget_gold, keep_if
 from distiltune.data.reading import USE_OF, Use, examples_to_evaluate, train_and_validation
+from distiltune.data.rejections import with_rejections
 from distiltune.errors import DataError
 from distiltune.model.build import Dropouts, HeadDropout, LoadedModel
 from distiltune.model.hf_keys import KeyRule
@@ -97,11 +98,12 @@ class TokenSpec:
         train, validation = train_and_validation(self.read, self.data, _text_of, "text")
         labels = {entity.label for first in of_all_labels(train.examples) for entity in first.gold or ()}
         if not labels:
-            raise DataError(
+            error = DataError(
                 "Nothing is marked in the training data.",
                 where=", ".join(train.sources),
                 fix="give tags beside the tokens, or spans beside the text",
             )
+            raise with_rejections(error, train.findings)
         task = TokenClassification(self, keep_labels_of(model_config(self.labelled), tag_names(labels)))
         try:
             return TokenTraining(task, train, task.known(validation) if validation is not None else None, device)
