@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from distiltune.errors import DataError, RecipeError
 from distiltune.labelling.offered import LabelTask
 from distiltune.recipe.recipe import Recipe
+from distiltune.tasks.question_answering.labelling import _Suggester
 from distiltune.tasks.question_answering.read import read_examples
 from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.columns import TextColumns
@@ -201,6 +203,19 @@ def test_questions_are_thought_up_for_passages(tmp_path: Path) -> None:
         for each in hint["questions"]:
             assert all(text[a["start"] : a["end"]] for a in each["answers"])
     assert found.hints(["Nothing in common with any other text here at all."]) == {}
+
+
+def test_a_mark_of_punctuation_is_no_suggested_answer() -> None:
+    text = "Ada, Ben, Cleo, Dan; Eva: Finn!"
+
+    class Answers:
+        def ask(self, questions: Sequence[str], document: str, *, n_best: int) -> list[SimpleNamespace]:
+            places = [(3, 4), (0, 3), (8, 9), (5, 8), (10, 14), (16, 19)]
+            found = [SimpleNamespace(start=a, end=b, text=text[a:b], confidence=0.1) for a, b in places[:n_best]]
+            return [SimpleNamespace(candidates=found, can_decline=False, answer=found[0], no_answer_confidence=0.0)]
+
+    said = _Suggester(Answers()).suggest(text, "Who?")  # type: ignore[arg-type]
+    assert [text[each["start"] : each["end"]] for each in said["answers"]] == ["Ada", "Ben", "Cleo"]
 
 
 def test_multiple_choice_says_that_it_cannot_be_done_yet() -> None:

@@ -195,11 +195,12 @@ class _Suggester:
         """The model's three likeliest answers to the question, and how likely it is that there is none."""
         if not prompt.strip():
             return {"answers": [], "none": 0.0}
-        reply = self.answerer.ask([prompt], text, n_best=N_SUGGESTED)[0]
+        reply = self.answerer.ask([prompt], text, n_best=2 * N_SUGGESTED)[0]
         places = [
             {"start": each.start, "end": each.end, "score": round(min(1.0, each.confidence), 4)}
             for each in reply.candidates
-        ]
+            if any(map(str.isalnum, each.text))  # a mark of punctuation alone is nobody's answer
+        ][:N_SUGGESTED]
         return {
             "answers": places,
             "none": round(min(1.0, reply.no_answer_confidence), 4) if reply.can_decline else 0.0,
