@@ -271,6 +271,14 @@ def test_one_class_in_several_spellings_of_a_file_is_told() -> None:
     assert none.startswith("'N/A' (1 times, first ")
 
 
+def test_labels_that_look_the_same_are_told_to_differ_in_unicode_form(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,K\u00fcndigung\nb,Ku\u0308ndigung\nc,PER\nd,Per\n", encoding="utf-8")
+    umlaut, case = [item.message for item in one_spelling(read(path)).findings.items]
+    assert "Unicode form (NFC, NFD)" in umlaut
+    assert "Unicode form" not in case
+
+
 def test_across_files_spellings_of_a_class_are_one(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("text,label\na,1\nb,true\nc,PER\n")
     (tmp_path / "2.csv").write_text("text,label\nd,1.0\ne,True\nf,per\n")
