@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,6 +90,14 @@ def test_one_of_many_such_names_is_told(tmp_path: Path) -> None:
     )
 
 
+def test_signs_at_the_ends(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="parted by ','"):
+        read(tmp_path, ["rude", "sad", "rude, sad,"])
+    with pytest.raises(DataError, match="parted by blanks"):
+        read(tmp_path, ["#rude", "#sad", "#rude #sad"])
+    assert gold(read(tmp_path, ["C", "C#", "C++", "F#"])) == [("C",), ("C#",), ("C++",), ("F#",)]
+
+
 def test_case_is_no_reason_to_take_labels_whole(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="parted by '/'"):
         read(tmp_path, ["rude", "sad", "Rude/Sad"])
@@ -123,3 +132,15 @@ def test_empty_cells_of_any_number_of_labels_are_told(tmp_path: Path) -> None:
     assert told(many)["many_without_labels"].startswith("2 of 3 texts have an empty cell")
     assert [finding.outcome for finding in many.findings.items if finding.kind == "many_without_labels"] == ["noted"]
     assert "without_labels" not in told(read(tmp_path, ["slow|rude", "[]", "kind"], column="labels"))
+
+
+def test_null_says_that_nobody_has_labelled_a_text(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    rows = [{"text": f"text {i}", "labels": each} for i, each in enumerate((["a", "b"], ["a"], None, "", []))]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read_texts([path], "train", TextColumns(), 1.0)
+    assert gold(found) == [("a", "b"), ("a",), (), ()]
+    assert "write an empty list" in told(found)["label_missing"]
+    assert told(found)["many_without_labels"].startswith("1 of 4 texts")
+    path.write_text("".join(json.dumps(row | {"labels": "b" if row["labels"] else None}) + "\n" for row in rows))
+    assert told(read_texts([path], "train", TextColumns(), 1.0))["label_missing"] == "There is no label."

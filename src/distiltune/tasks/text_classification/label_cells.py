@@ -73,6 +73,7 @@ class LabelForm:
         decisions: kind and sentence for each thing that could be meant otherwise.
         scored: whether lists of numbers hold one for each class, as probabilities do, and so are no labels.
         numbers: how the labels are written that are numbers, if not plainly.
+        several: whether a text may have any number of them by name, none too.
 
     """
 
@@ -81,6 +82,7 @@ class LabelForm:
     decisions: tuple[tuple[str, str], ...] = ()
     scored: bool = False
     numbers: NumberForm | None = None
+    several: bool = False
 
 
 def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
@@ -148,7 +150,7 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
         decisions += look_for_several(texts, {str(value) for cell in lists for value in cell.values})
     decisions += _said_of_blanks(cells)
     scored = any(_are_scores(cell.values) for cell in lists)
-    return LabelForm(False, names, tuple(decisions), scored, numbers)
+    return LabelForm(False, names, tuple(decisions), scored, numbers, any(len(cell.values) > 1 for cell in lists))
 
 
 def rows_in_text(cells: Sequence[Cell | None], settings: LabelSettings) -> list[Cell | None]:

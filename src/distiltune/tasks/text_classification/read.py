@@ -230,7 +230,8 @@ def _labelled(
     row_id, where = each.row_id, each.where
     wanted = id_text(row_id) or generated_id(each.text, each.pair or "")
     if gold is None and use != "prediction":
-        return rejected("label_missing", where, row_id, "There is no label.")
+        none = " If none applies, leave the cell empty or write an empty list." if form.several else ""
+        return rejected("label_missing", where, row_id, f"There is no label.{none}")
     if isinstance(gold, Problem) and use != "prediction":
         return rejected(gold.kind, where, row_id, gold.message)
     if isinstance(gold, Problem):

@@ -63,7 +63,8 @@ def look_for_several(texts: Mapping[str, str], listed: Collection[str]) -> Told:
     told: Told = []
     alone = {text.casefold() for text in (*texts, *listed)}
     for separator in OTHER_SEPARATORS:
-        parted = {text: [part.strip() for part in text.strip(f"{separator} ").split(separator)] for text in texts}
+        around = f"{separator} " if separator != "#" else " "  # of #late #rude each has its own
+        parted = {text: [part.strip() for part in text.strip(around).split(separator)] for text in texts}
         counts = Counter(part for parts in parted.values() for part in set(parts))
         several = {text: parts for text, parts in parted.items() if len(parts) > 1 and all(parts)}
         sure = [
