@@ -70,6 +70,7 @@ def test_whatever_parts_labels_each_of_which_stands_alone_is_refused(
         ["very good", "good", "bad", "very bad"],
         ["hardware/network", "software/network", "hardware/printer", "software/printer"],
         ["data science", "data", "science", "machine learning", "deep learning"],
+        ["data science", "data", "science", "machine learning"],
         ["neutral", "positive", "negative", "neutral-positive", "neutral-negative"],
         ["Service > Billing", "Service > Tech", "Sales"],
     ],

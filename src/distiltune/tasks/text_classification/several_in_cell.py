@@ -79,9 +79,7 @@ def look_for_several(texts: Mapping[str, str], listed: Collection[str]) -> Told:
         _refuse(separator, sure, several, texts)
         told += _taken_whole(separator, sure)
     several, sure = _of_labels(texts, " ", alone)
-    if (
-        len(sure) > 1 or len(several) == 1
-    ):  # one of many names with blanks may be a name: data science, machine learning
+    if len(sure) > 1 or len(several) == 1:  # beside machine learning, data science may well be a name
         _refuse(" ", sure, several, texts)
     return told + _taken_whole(" ", sure) + _digits(list(texts))
 
