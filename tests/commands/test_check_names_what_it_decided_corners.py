@@ -468,3 +468,16 @@ def test_the_first_of_several_files_need_not_tell(run: Run, model: Path, tmp_pat
     (tmp_path / "b.jsonl").write_text(lines(rows), encoding="utf-8")
     _, told = run("check", tmp_path, "--model", model, "--threads", "1")
     assert "labels: PER 12, LOC 12" in told
+
+
+def test_folders_of_texts_that_may_be_classes_are_told(tmp_path: Path, check: Run) -> None:
+    for name in ("glad", "sad"):
+        (tmp_path / "moods" / name).mkdir(parents=True)
+        (tmp_path / "moods" / name / "1.txt").write_text(f"We were {name} all day.")
+    said = check(tmp_path / "moods")
+    assert "2 documents" in said
+    assert "[folders_like_classes]" in said
+    assert "moods.csv" in said
+    refused = check(tmp_path / "moods", "--task", "text-classification")
+    assert "2 folders with texts (glad, sad)" in refused
+    assert "documents" not in refused

@@ -259,3 +259,21 @@ def test_columns_by_number_need_no_header(tmp_path: Path, check: Run) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("".join(f"The kettle sang {i} times,{'good' if i % 2 else 'bad'}\n" for i in range(N)))
     assert "--no-header --columns text=1,label=2" in check(path, "--columns", "text=1,label=2")
+
+
+def test_a_score_in_whole_numbers_is_a_warning_until_it_is_said(tmp_path: Path, check: Run) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(table(lambda i: f"{i * 7 % 101 // 4 * 4}", "label", n=60))
+    said = check(path)
+    assert "[numbers_as_classes]" in said
+    assert "--problem regression" in said
+    for problem in ("regression", "single-label"):
+        assert "[numbers_as_classes]" not in check(path, "--problem", problem)
+
+
+def test_many_empty_cells_of_labels_are_a_warning(tmp_path: Path, check: Run) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(table(in_turn("late|rude", "", "late", "")))
+    said = check(path)
+    assert "10 of 20 texts have an empty cell" in said
+    assert "[many_without_labels]" in said

@@ -87,3 +87,28 @@ def test_files_without_labels_beside_others_are_named(tmp_path: Path) -> None:
         check(tmp_path, model="starter")
     assert caught.value.where.endswith("test.csv")
     assert "name the files that have some" in caught.value.fix
+
+
+TOPICS = ("billing, refund", "praise", "billing, bug, praise", "bug", "refund")
+
+
+@pytest.mark.parametrize("task", ["auto", "text-classification"])
+def test_tags_of_whole_texts_are_no_tags_of_words(tmp_path: Path, task: str) -> None:
+    table, listed = tmp_path / "a.csv", tmp_path / "b.jsonl"
+    table.write_text("id,text,tags\n" + "".join(f'{i},day {i} was too long,"{TOPICS[i % 5]}"\n' for i in range(10)))
+    rows = [{"text": f"day {i} was too long", "tags": TOPICS[i % 5].split(", ")} for i in range(10)]
+    listed.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    way = "--task text-classification --columns text=text,labels=tags"
+    for path, flags in ((table, f"{way} --label-separator ','"), (listed, way)):
+        with pytest.raises(RecipeError, match="values of most rows cannot be") as caught:
+            settled(path, task=task)
+        assert caught.value.fix.startswith(f"{flags}; ")
+        assert settled(path, columns="text=text,labels=tags") == "text-classification"
+        assert settled(path, task="token-classification") == "token-classification"
+
+
+def test_tags_of_words_stay_so_where_some_rows_are_wrong(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    for tags in ("B-PER O", "B-PER O O O", "PER - -"):  # of the first none fits, and yet they are tags of words
+        path.write_text("text,tags\n" + f"Ada sang today,{tags}\n" * 10)
+        assert settled(path) == "token-classification"

@@ -143,3 +143,25 @@ def test_an_encoding_that_does_not_exist() -> None:
     for name in ("klingon", "base64", "rot13"):
         with pytest.raises(RecipeError, match="no encoding of text"):
             Recipe.build({"encoding": name})
+
+
+TITLE = "Requests 2024;;\nAs of July;;\n;;\nNo.;Area;Request\n1;Bill;It came twice\n2;Praise;All is well\n"
+
+
+def test_names_below_a_title_are_found(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(TITLE)
+    below = "line 4 of rows.csv has it: delete the lines above it"
+    with pytest.raises(DataError) as caught:
+        settled(path, "text=Request,label=Area")
+    assert below in caught.value.fix
+    with pytest.raises(DataError) as caught:
+        read_texts([path], "train", TextColumns(text="Request", label="Area"), 1.0)
+    assert below in caught.value.fix
+    with pytest.raises(RecipeError) as refused:
+        settled(path, "")
+    assert "Line 4 may be the one with the names (No., Area, Request)" in refused.value.fix
+    path.write_text(TITLE.replace("Request\n", "x\n"))
+    with pytest.raises(DataError) as caught:
+        settled(path, "text=Request,label=Area")
+    assert "delete the lines" not in caught.value.fix

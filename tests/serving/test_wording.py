@@ -66,3 +66,22 @@ def test_a_kind_of_error_that_is_new_has_words_too() -> None:
     assert in_plain_words({"type": "unheard_of", "loc": ("query", "kind")})[:2] == (
         *("The parameter kind is not as described.", "query.kind"),
     )
+
+
+def test_a_place_in_one_of_several_types_names_fields_alone() -> None:
+    class Short(BaseModel):
+        text: Annotated[str, Field(min_length=1)]
+
+    class Several(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+
+        texts: list[Annotated[str, Field(min_length=1)] | Short]
+
+    def all_said(value: Any) -> set[str]:
+        with pytest.raises(ValidationError) as caught:
+            TypeAdapter(Several).validate_python(value)
+        return {in_plain_words({**each, "loc": ("body", *each["loc"])})[0] for each in caught.value.errors()}
+
+    assert "The field texts.1 is empty." in all_said({"texts": ["a", ""]})
+    assert "The field texts.0.text is empty." in all_said({"texts": [{"text": ""}]})
+    assert all_said({"texts": ["a"], "max-Length": 1}) == {"The field max-Length is not known here."}

@@ -222,3 +222,13 @@ def test_multiple_choice_says_that_it_cannot_be_done_yet() -> None:
     entry = TASKS["multiple-choice"]
     with pytest.raises(RecipeError, match="cannot be done yet"):
         entry.needed(entry.labeller)
+
+
+@pytest.mark.parametrize("task", [TEXT, TOKEN, QA])
+def test_a_document_without_text_is_named(task: str, tmp_path: Path) -> None:
+    (tmp_path / "full.txt").write_text(OTHER)
+    (tmp_path / "empty.txt").write_bytes(b"")
+    (tmp_path / "blank.txt").write_text(" \n\n")
+    found = offered(task, [tmp_path])
+    assert [each.document for each in found.texts.texts] == ["full.txt"]
+    assert {"empty.txt: it holds no text", "blank.txt: it holds no text"} <= set(found.texts.notes)

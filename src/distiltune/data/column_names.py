@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from distiltune.data.lines_below import lines_below
 from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
 
@@ -149,7 +150,9 @@ def unknown_field(name: str, fields: Mapping[str, str], where: str) -> RecipeErr
     return RecipeError(f"There is no field {name!r} to map.", where=where, fix=f"{asked}Fields: {', '.join(fields)}.")
 
 
-def absent_column(field: str, mapped: Mapping[str, str], seen: Collection[str], where: str) -> DataError:
+def absent_column(
+    field: str, mapped: Mapping[str, str], seen: Collection[str], where: str, paths: Sequence[Path] = ()
+) -> DataError:
     """The error for a column that no row has.
 
     Args:
@@ -157,6 +160,7 @@ def absent_column(field: str, mapped: Mapping[str, str], seen: Collection[str], 
         mapped: all fields that are mapped, each with its column.
         seen: the columns that there are.
         where: for the message.
+        paths: the files, whose names of columns may stand further down, below a title.
 
     """
     column = mapped[field]
@@ -170,6 +174,11 @@ def absent_column(field: str, mapped: Mapping[str, str], seen: Collection[str], 
         way = (
             f"if the first line is a row: --no-header --columns {columns_text(mapped)}; otherwise {way or 'name it. '}"
         )
+    for path in paths:
+        below = next((line for line in lines_below(path) if column in line.fields), None)
+        if below is not None:
+            way = f"line {below.number} of {path.name} has it: delete the lines above it. {way}"
+            break
     more = f" and {len(names) - _SHOWN_COLUMNS} more" if len(names) > _SHOWN_COLUMNS else ""
     return DataError(
         f"No row has the column {column!r}, which --columns names for {field}.",
@@ -195,7 +204,7 @@ def check_mapped(mapped: Mapping[str, str], seen: Mapping[Path, Mapping[str, Non
         lacking = [path for path, columns in files.items() if not _has(columns, column)]
         if lacking and len(lacking) == len(files):
             every = dict.fromkeys(name for columns in files.values() for name in columns)
-            raise absent_column(field, mapped, every, ", ".join(map(str, files)))
+            raise absent_column(field, mapped, every, ", ".join(map(str, files)), list(files))
         message = f"No row has the column {column!r}, which --columns names for {field}; rows of other files have."
         findings += [RowFinding("decided", "column_absent", str(path), "", message) for path in lacking]
     return findings

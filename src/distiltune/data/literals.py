@@ -15,17 +15,19 @@ MAX_CHARACTERS = 1_000_000
 _NO_COMMA: Final = re.compile(r"""['"\d.]\s+['"\d.]|['"]{2}""")
 """Where NumPy may have printed two elements of an array, which it does without a comma."""
 _BRACKETS = {"[": "]", "{": "}", "(": ")"}
+_OF_SETS: Final = ("set", "frozenset")
 _NAMES: Final[dict[str, object]] = {"nan": None, "null": None, "true": True, "false": False}
 
 
 def literal(text: str) -> list[object] | dict[object, object] | None:
-    """The list or dictionary that a text spells, tuples and arrays as lists; None if it spells neither.
+    """The list or dictionary that a text spells, tuples, sets and arrays as lists; None if it spells neither.
 
     ``['a', 'b']``, ``["a", "b"]``, ``(3, 7)`` and ``{'text': array(['a'], dtype=object), 'answer_start': array([3])}``
     are all read, and ``[1 0 1]`` and ``['a' 'b']``, as NumPy prints an array. Nothing is run.
     """
     stripped = text.strip()
-    if len(stripped) > MAX_CHARACTERS or _BRACKETS.get(stripped[:1]) != stripped[-1:]:
+    opened = next((name for name in _OF_SETS if stripped.startswith(f"{name}(")), "")
+    if len(stripped) > MAX_CHARACTERS or _BRACKETS.get(stripped[len(opened) :][:1]) != stripped[-1:]:
         return None
     try:
         value: object = json.loads(stripped)
@@ -58,7 +60,7 @@ def _value(node: ast.expr) -> object:
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str | int | float | bool | None):
             return node.value
-    elif isinstance(node, ast.List | ast.Tuple):
+    elif isinstance(node, ast.List | ast.Tuple | ast.Set):
         return [_value(each) for each in node.elts]
     elif isinstance(node, ast.Dict):
         keys = [_value(key) if key is not None else None for key in node.keys]
@@ -71,6 +73,9 @@ def _value(node: ast.expr) -> object:
             return -number
     elif isinstance(node, ast.Name) and node.id in _NAMES:
         return _NAMES[node.id]
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "array" and node.args:
-        return _value(node.args[0])
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        if node.func.id == "array" and node.args:
+            return _value(node.args[0])
+        if node.func.id in _OF_SETS and len(node.args) < 2:
+            return _value(node.args[0]) if node.args else []
     raise ValueError(f"no plain value: {type(node).__name__}")

@@ -78,7 +78,7 @@ def _belongs_to_what_precedes(character: str) -> bool:
     return character in _JOINERS or unicodedata.category(character).startswith("M")
 
 
-def in_form(form: Literal["NFKC", "NFKD"], text: str) -> str:
+def in_form(form: Literal["NFC", "NFKC", "NFKD"], text: str) -> str:
     """The text in one of Unicode's forms; of more than `MAX_MARKS` marks on one character, each so many by themselves.
 
     Marks are sorted, and the time for that grows with the square of their number: 200,000 pairs take two minutes. No

@@ -45,7 +45,8 @@ _SEVEN: Final = OtherKind("a 7-Zip archive", _unpack("7z x"))
 _TAR: Final = OtherKind("a tar archive", _unpack("tar -xf"))
 _ARROW: Final = OtherKind(
     "an Arrow file, as a data set's save_to_disk writes it",
-    "write Parquet: datasets.load_from_disk(FOLDER)['train'].to_parquet('train.parquet').",
+    "write Parquet: datasets.load_from_disk(FOLDER).to_parquet('train.parquet'), where FOLDER is the one that has this "
+    "file in it.",
 )
 _PAGE: Final = OtherKind(
     "a web page, not data", "it is perhaps what a server said instead of the file: fetch it again, by its raw address."

@@ -278,6 +278,11 @@ def _ranks(names: Sequence[str]) -> Numbers:
 
 
 def _stratum(example: object) -> str:
-    """What an example is to be dealt out by: its labels; of spans and answers, whether there are any."""
+    """What an example is to be dealt out by: its labels; of spans and answers, whether there are any; of choices none.
+
+    Which of its choices is the right one says nothing of a question.
+    """
     gold = getattr(example, "gold", getattr(example, "answers", ()))
-    return "|".join(gold) if gold and all(isinstance(each, str) for each in gold) else str(bool(gold))
+    if isinstance(gold, tuple) and gold and all(isinstance(each, str) for each in gold):
+        return "|".join(gold)
+    return str(bool(gold)) if gold is None or isinstance(gold, tuple) else ""

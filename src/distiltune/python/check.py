@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
+from distiltune.data.class_folders import check_no_classes
 from distiltune.data.held import Data
 from distiltune.errors import DistiltuneError, RecipeError
 from distiltune.progress import tell
@@ -64,6 +65,9 @@ def checked(recipe: Recipe, against: Sequence[str], fix: Path | None) -> Checked
     from distiltune.tasks.document_files import document_sources
 
     if document_sources(recipe.train) is not None:
+        if recipe.task == "text-classification":
+            for source in recipe.train:
+                check_no_classes(Path(source).expanduser())
         return _of_documents(recipe, against, fix)
     recipe = with_task_of_training(recipe)
     check_task_of(recipe, against)

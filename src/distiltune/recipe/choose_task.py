@@ -13,6 +13,7 @@ from distiltune.data.column_names import columns_text
 from distiltune.data.files import format_suffix
 from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
+from distiltune.data.lines_below import lines_below
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
@@ -74,7 +75,7 @@ def with_task_of_training(recipe: Recipe) -> Recipe:
             )
     if not task:
         if not fitting and seen:
-            check_seen(recipe.columns, seen, ", ".join(recipe.train))
+            check_seen(recipe.columns, seen, ", ".join(recipe.train), [file.path for file in files])
         raise _cannot_tell(recipe, fitting, seen)
     TASKS[task].renamed(recipe.columns)
     recipe = recipe.with_changes(task=task)
@@ -155,11 +156,25 @@ def _files_seen(recipe: Recipe, sources: Sequence[str], split: Split) -> list[_S
         for file in find_source(source, split, Path()).files[:_FILES_LOOKED_AT]:
             columns = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns)))
             tasks = _fitting(columns, recipe.columns)
+            _check_meant(recipe, file, columns, tasks)
             if not tasks:
                 rows = [row.value for row in first_rows(file, file_form(recipe))]
                 tasks = frozenset(name for name in TASKS if _fits_by_values(name, rows, recipe.columns))
             found.append(_Seen(file, tuple(columns), tasks))
     return found
+
+
+def _check_meant(recipe: Recipe, file: Path, columns: Sequence[str], tasks: frozenset[str]) -> None:
+    """Check that a file which fits one task by its columns alone is not plainly meant for another by their values."""
+    if len(tasks) != 1 or recipe.columns or (task := next(iter(tasks))) == recipe.task:
+        return
+    way = TASKS[task].meant_otherwise(columns, lambda: [row.value for row in first_rows(file, file_form(recipe))])
+    if way:
+        raise RecipeError(
+            f"The columns {_listed(columns)} would be for {task}, and the values of most rows cannot be.",
+            where=str(file),
+            fix=f"{way}; if they are for {task} all the same: --task {task}",
+        )
 
 
 def _tasks_of_data(files: Sequence[_Seen]) -> tuple[frozenset[str], tuple[str, ...]]:
@@ -247,6 +262,7 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
     )
     files = _files(sources) if not fitting else []
     rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
+    advice += "".join(_names_below(file, seen) for file in files[:1])
     others = "".join(f" {said}" for entry in TASKS.values() if not fitting and (said := entry.other_columns(rows)))
     return RecipeError(
         f"What the data is for cannot be told from its columns, {_listed(seen)}.",
@@ -274,3 +290,11 @@ def _files(sources: Iterable[str]) -> list[Path]:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(re.sub(r"\s+", " ", str(name)) for name in names)
+
+
+def _names_below(table: Path, seen: Sequence[str]) -> str:
+    """The line of a table below its first that may name the columns, where the first may be a title; else empty."""
+    for line in lines_below(table):
+        if len(seen) == 1 or _fitting(line.fields, "") or ready_columns("", line.fields):
+            return f" Line {line.number} may be the one with the names ({_listed(line.fields)}): delete those above it."
+    return ""

@@ -36,7 +36,7 @@ def check_fields(columns: str) -> None:
         raise RecipeError(f"No task has all of these fields: {', '.join(mapped)}.", where=where, fix=of)
 
 
-def check_seen(columns: str, seen: Collection[str], where: str) -> None:
+def check_seen(columns: str, seen: Collection[str], where: str, paths: Sequence[Path] = ()) -> None:
     """Check that the columns that are mapped are among those seen.
 
     Raises:
@@ -46,7 +46,7 @@ def check_seen(columns: str, seen: Collection[str], where: str) -> None:
     mapped = dict(split_columns(columns))
     for field, column in mapped.items():
         if column not in seen and not all(part in seen for part in column.split("+")):
-            raise absent_column(field, mapped, seen, where)
+            raise absent_column(field, mapped, seen, where, paths)
 
 
 def ready_columns(columns: str, seen: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -35,6 +36,15 @@ _RULES: Final = {
 """For each of pydantic's kinds of error what is said, and what to do."""
 
 
+_FIELD: Final = re.compile(r"[a-z][a-z0-9_]*")
+_TYPES: Final = frozenset({"str", "int", "float", "bool", "dict", "list", "tuple", "none"})
+
+
+def _is_of_a_type(part: object) -> bool:
+    """Whether a part of a place is pydantic's name for one of several types: ``constrained-str``, ``list[Text]``."""
+    return isinstance(part, str) and (part in _TYPES or not _FIELD.fullmatch(part))
+
+
 def in_plain_words(error: Mapping[str, Any], tags: Sequence[str] = ()) -> tuple[str, str, str]:
     """What, where and what to do, of one of pydantic's errors; its input is left out: it may be a whole document.
 
@@ -43,8 +53,10 @@ def in_plain_words(error: Mapping[str, Any], tags: Sequence[str] = ()) -> tuple[
         tags: parts of the place that name a form of the request and no field.
 
     """
-    path = [str(part) for part in error["loc"] if part not in tags]
     kind = str(error["type"])
+    parts = [part for part in error["loc"] if part not in tags]
+    last = len(parts) - 1 if kind == "extra_forbidden" else len(parts)  # a name that was sent, whatever it is
+    path = [str(part) for i, part in enumerate(parts) if not (0 < i < last and _is_of_a_type(part))]
     where = "body" if kind == "json_invalid" else ".".join(path)
     rule = _RULES.get(kind)
     if rule is None and kind.endswith("_type") and kind.removesuffix("_type") in _KINDS:

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from distiltune.checks.concerns import Case, Concern, concern_lines, concern_of, ranked
 from distiltune.checks.data_check import Checked
+from distiltune.data.class_folders import way_to_table
 from distiltune.model.source import load_tokenizer, resolve_model
 from distiltune.progress import counted, shown_seconds
 from distiltune.tasks.document_files import find_documents, read_documents
@@ -62,6 +63,7 @@ def check_documents(sources: Sequence[str], model: str, encoding: str = "") -> C
                 "take a model of that language",
             ),
             *(Concern("note", "file_ignored", note) for note in found.notes),
+            *(_classes(way) for source in sources if (way := way_to_table(Path(source).expanduser()))),
         ]
     )
     n_characters = sum(map(len, texts.values()))
@@ -78,6 +80,11 @@ def check_documents(sources: Sequence[str], model: str, encoding: str = "") -> C
     nothing = "nothing is wrong that can be seen"
     lines = [head, "", *(concern_lines(concerns) or [nothing]), "", f"checked in {shown_seconds(seconds)}"]
     return Checked(lines, values)
+
+
+def _classes(way: str) -> Concern:
+    message = "each document lies in one of several folders, which may be classes; they are taken as documents alone"
+    return Concern("note", "folders_like_classes", message, f"to learn the classes, {way}")
 
 
 def _empty(texts: Mapping[str, str]) -> list[Case]:

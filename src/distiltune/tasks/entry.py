@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Better = Literal["lower", "higher"]
 
+FirstRows = Callable[[], Sequence[Mapping[str, object]]]
+"""Reads the first rows of a file."""
 S = TypeVar("S", bound=EngineSettings)
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -64,6 +66,8 @@ class TaskEntry(Generic[S]):
         instead_of: other tasks that rows which fit this one are not of, though their columns would do for these.
         by_values: the first rows of a file whose names tell no task, the columns as they are renamed → whether their
             values tell that they are its own.
+        meant_otherwise: the columns of a file that fit this task, and what reads its first rows → the flags with which
+            they are another's, whose values these can only be; empty if they are its own.
         other_columns: such rows → how their columns are named to it, in a sentence; empty if there is nothing to say.
         also_called: field → what people also call its column, the usual names first, to propose a `--columns`.
 
@@ -96,6 +100,7 @@ class TaskEntry(Generic[S]):
     for_reading: tuple[str, ...] = ()
     instead_of: tuple[str, ...] = ()
     by_values: Callable[[Sequence[Mapping[str, object]], Mapping[str, str]], bool] = lambda rows, names: False
+    meant_otherwise: Callable[[Iterable[str], FirstRows], str] = lambda names, rows: ""
     other_columns: Callable[[Sequence[Mapping[str, object]]], str] = lambda rows: ""
     also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 

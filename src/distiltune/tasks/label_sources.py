@@ -50,6 +50,8 @@ def read_to_label(sources: Sequence[str], encoding: str, read_rows: ReadRows, *,
                 left_out.append(f"{name}: {problem.message}")
             else:
                 texts.append(ReadText(part, document=name))
+        if not parts and each.problem is None:
+            notes.append(f"{name}: it holds no text")
     if not texts:
         first = next((each.problem for each in read if each.problem is not None), None)
         raise first or DataError(

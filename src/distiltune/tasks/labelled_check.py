@@ -65,6 +65,16 @@ _READING = ReadingWords(
         "label_not_parted": Noted(
             "warning", "labels are taken whole that may be several", "if they are several: --label-separator"
         ),
+        "many_without_labels": Noted(
+            "warning",
+            "many texts are learnt as ones to which no label applies",
+            "if nobody labelled them, leave them out",
+        ),
+        "numbers_as_classes": Noted(
+            "warning",
+            "numbers that may be a measure are taken as classes, of which none is near another",
+            "if they are a measure: --problem regression",
+        ),
         "labels_by_number": Noted(
             "warning", "the labels are numbers whose names the file does not have", "export it with the labels' names"
         ),

@@ -18,7 +18,7 @@ from distiltune.tasks.text_classification.examples import TextSet
 from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.spellings import as_spelled, one_spelling, spelling_key
-from distiltune.tasks.text_classification.targets import find_problem, find_targets
+from distiltune.tasks.text_classification.targets import Targets, find_problem, find_targets, numbers_as_classes
 
 FORMS = Path(__file__).parents[2] / "data" / "label_forms"
 Gold = tuple[str, ...] | None
@@ -70,7 +70,12 @@ def of_two(*names: str) -> list[Gold]:
             [("insult",), ("insult", "toxic"), (), ("toxic",), (), ("toxic",)],
             set(),
         ),
-        ("lists.csv", "", [("old", "slow"), ("bright",), ("cold", "slow"), ("kind",), ()], {"labels_in_a_cell"}),
+        (
+            "lists.csv",
+            "",
+            [("old", "slow"), ("bright",), ("cold", "slow"), ("kind",), ()],
+            {"labels_in_a_cell", "without_labels"},
+        ),
         ("one-a-row.csv", "", of_two("bad", "good"), {"label_missing"}),
         ("comma-names.csv", "", [("no, never",), ("yes, gladly",), ("no, never",)], {"label_not_parted"}),
         ("doccano.jsonl", "", of_two("bad", "good"), {"columns_unused"}),
@@ -234,6 +239,27 @@ def test_what_the_labels_are_by_one_rule() -> None:
     assert (targets.mean, round(targets.spread)) == (550_000 + 137 * 29.5, 2373)
 
 
+@pytest.mark.parametrize(
+    ("labels", "shown"),
+    [
+        ([str(n) for n in range(101) if n % 14], "93 classes are whole numbers from 1 to 100"),
+        ([f"{n}%" for n in range(101) if n % 14], "93 classes are whole numbers from 1% to 100%"),
+        ([str(n) for n in range(101)], "101 classes are whole numbers from 0 to 100"),
+        ([str(n) for n in range(-30, 30, 2)], "from -30 to 28"),
+        ([str(n) for n in range(77)], ""),  # numbered classes
+        ([str(n) for n in range(1, 31)], ""),
+        ([f"{n:05d}" for n in range(1000, 60_000, 1999)], ""),  # codes
+        ([str(n) for n in (0, 25, 50, 100)], ""),
+        ([*(f"class {n}" for n in range(30)), "7"], ""),
+    ],
+)
+def test_dozens_of_whole_numbers_may_be_a_measure(labels: list[str], shown: str) -> None:
+    said = numbers_as_classes(Targets("single-label", tuple(labels)))
+    assert shown in said if shown else not said
+    assert ("--problem regression" in said) is bool(shown)
+    assert not numbers_as_classes(Targets("multi-label", tuple(labels)))
+
+
 def test_one_class_in_several_spellings_of_a_file_is_told() -> None:
     found = one_spelling(read(FORMS / "spellings.csv"))
     assert gold(found) == gold(read(FORMS / "spellings.csv"))
@@ -243,6 +269,14 @@ def test_one_class_in_several_spellings_of_a_file_is_told() -> None:
     assert "'1' (1 times" in told[1]
     (none,) = [finding.message for finding in found.findings.items if finding.kind == "label_like_none"]
     assert none.startswith("'N/A' (1 times, first ")
+
+
+def test_labels_that_look_the_same_are_told_to_differ_in_unicode_form(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("text,label\na,K\u00fcndigung\nb,Ku\u0308ndigung\nc,PER\nd,Per\n", encoding="utf-8")
+    umlaut, case = [item.message for item in one_spelling(read(path)).findings.items]
+    assert "Unicode form (NFC, NFD)" in umlaut
+    assert "Unicode form" not in case
 
 
 def test_across_files_spellings_of_a_class_are_one(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -13,15 +13,16 @@ from distiltune.data.literals import literal
 from distiltune.data.values import Problem, shown, text_problem
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.text_classification.bit_columns import bit_of
+from distiltune.tasks.text_classification.several_in_cell import OTHER_SEPARATORS, look_for_several, separator_of
 from distiltune.tasks.text_classification.written_numbers import Doubt, NumberForm, number_form
 
 LABELS_APART: Final = "|"
 """What parts several labels in one cell of a table, unless the recipe says otherwise."""
 
-_OTHER_SEPARATORS: Final = (",", ";", "#", "|")
 _BETWEEN_NUMBERS: Final = re.compile(r"\s*[,;|]\s*|\s+")
-_BITS_AS_TEXT: Final = re.compile(r"[01]{3,}")
-_MOST_SHOWN: Final = 3
+_MANY_BLANK: Final = 0.2
+_IN_BRACKETS: Final = re.compile(r"\[[^\[\]]*\]|\{[^{}:]*\}")
+"""A list whose elements stand in no quotation marks, as people and some databases write it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Cell:
 
     Attributes:
         values: the label, or the elements of the list.
-        form: one value, a list, or one value of each of several columns.
+        form: one value, a list, one value of each of several columns, or nothing in a column of any number of labels.
         spelled: whether the list was written into a text.
         where: the row's place.
         n_rows: in how many rows there is the same, where one stands for all of them.
@@ -56,7 +57,7 @@ class Cell:
     """
 
     values: tuple[object, ...]
-    form: Literal["one", "list", "columns"]
+    form: Literal["one", "list", "columns", "blank"]
     spelled: bool
     where: str
     n_rows: int = 1
@@ -72,6 +73,7 @@ class LabelForm:
         decisions: kind and sentence for each thing that could be meant otherwise.
         scored: whether lists of numbers hold one for each class, as probabilities do, and so are no labels.
         numbers: how the labels are written that are numbers, if not plainly.
+        several: whether a text may have any number of them by name, none too.
 
     """
 
@@ -80,6 +82,7 @@ class LabelForm:
     decisions: tuple[tuple[str, str], ...] = ()
     scored: bool = False
     numbers: NumberForm | None = None
+    several: bool = False
 
 
 def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
@@ -96,12 +99,17 @@ def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -
     if isinstance(spelled, list):
         return Cell(tuple(spelled), "list", True, where)
     if not value.strip():
-        return Cell((), "list", True, where) if many else None
-    separator = settings.separator or (LABELS_APART if many else "")
-    if separator and separator in value:
-        parts = (part.strip() for part in value.split(separator))
-        return Cell(tuple(part for part in parts if part), "list", True, where)
+        return Cell((), "blank", True, where) if many else None
+    separator = separator_of(settings.separator) or (LABELS_APART if many else "")
+    if separator and separator in value and not _IN_BRACKETS.fullmatch(value.strip()):
+        return Cell(_parted(value, separator), "list", True, where)
     return Cell((value.strip(),), "one", False, where)
+
+
+def _parted(text: str, separator: str) -> tuple[str, ...]:
+    """The labels that a text holds; what is empty between two separators is none."""
+    parts = (part.strip() for part in text.split(separator))
+    return tuple(part for part in parts if part)
 
 
 def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings) -> LabelForm:
@@ -136,10 +144,13 @@ def decide(cells: Sequence[Cell], given: Sequence[str], settings: LabelSettings)
         return LabelForm(True, names, (*decisions, ("labels_multi_hot", message)))
     names = settings.names or tuple(given)
     numbers = None if lists or names else _numbers_as_written(cells, settings, decisions)
-    if numbers is None:
-        _look_for_separators([cell for cell in cells if cell.form == "one"], settings, decisions)
+    if numbers is None and not settings.separator and settings.problem not in ("single-label", "regression"):
+        alone = (cell for cell in reversed(cells) if cell.form == "one")
+        texts = {cell.values[0]: cell.where for cell in alone if isinstance(cell.values[0], str)}
+        decisions += look_for_several(texts, {str(value) for cell in lists for value in cell.values})
+    decisions += _said_of_blanks(cells)
     scored = any(_are_scores(cell.values) for cell in lists)
-    return LabelForm(False, names, tuple(decisions), scored, numbers)
+    return LabelForm(False, names, tuple(decisions), scored, numbers, any(len(cell.values) > 1 for cell in lists))
 
 
 def rows_in_text(cells: Sequence[Cell | None], settings: LabelSettings) -> list[Cell | None]:
@@ -159,12 +170,45 @@ def rows_in_text(cells: Sequence[Cell | None], settings: LabelSettings) -> list[
     return [cell and replace(cell, values=next(parted), form="list", spelled=True) for cell in cells]
 
 
+def lists_in_brackets(cells: Sequence[Cell | None], settings: LabelSettings) -> list[Cell | None]:
+    """The cells of all rows; ``[slow, rude]`` and ``{slow,rude}`` as the lists that they are meant as.
+
+    Where no cell has several elements, brackets are taken for a list's only if all cells have them.
+    """
+    texts = {str(cell.values[0]) for cell in cells if cell is not None and cell.form == "one"}
+    inside = {text: text[1:-1] for text in texts if _IN_BRACKETS.fullmatch(text)}
+    separator = separator_of(settings.separator) or ","
+    if len(inside) < len(texts) and not any(separator in text for text in inside.values()):
+        return list(cells)
+    lists = {
+        text: tuple(each.strip("'\"") for each in _parted(elements, separator)) for text, elements in inside.items()
+    }
+    return [
+        replace(cell, values=lists[str(cell.values[0])], form="list", spelled=True)
+        if cell is not None and cell.form == "one" and str(cell.values[0]) in lists
+        else cell
+        for cell in cells
+    ]
+
+
 def blanks_are_missing(cells: Sequence[Cell | None]) -> list[Cell | None]:
     """Where no row has a list, a blank cell is a label that is missing, not a text without labels."""
     filled = [cell for cell in cells if cell is not None and cell.values]
     if not filled or any(cell.form != "one" for cell in filled):
         return list(cells)
     return [cell if cell is not None and cell.values else None for cell in cells]
+
+
+def _said_of_blanks(cells: Sequence[Cell]) -> list[tuple[str, str]]:
+    """What is said of empty cells in a column of any number of labels: a text without labels, or one not labelled."""
+    n_blank, n_cells = sum(cell.n_rows for cell in cells if cell.form == "blank"), sum(cell.n_rows for cell in cells)
+    if not n_blank:
+        return []
+    message = (
+        f"{n_blank:,} of {n_cells:,} texts have an empty cell for their labels, and are taken as texts to which none "
+        "applies; if nobody has labelled them, leave these rows out."
+    )
+    return [("many_without_labels" if n_blank > _MANY_BLANK * n_cells else "without_labels", message)]
 
 
 def _row_in_text(cell: Cell) -> tuple[str, ...]:
@@ -187,7 +231,7 @@ def _numbers_as_written(
         written_as[str(cell.values[0])] += cell.n_rows
     form = number_form(written_as, are_numbers=settings.problem == "regression")
     if isinstance(form, Doubt):
-        separator = next((sign for sign in (*_OTHER_SEPARATORS, " ") if sign in form.examples[0]), "")
+        separator = next((sign for sign in (*OTHER_SEPARATORS, " ") if sign in form.examples[0]), "")
         parted = f"if they are several: --label-separator {separator!r}; " if separator and form.may_be_several else ""
         raise DataError(form.what, where=texts[form.examples[0]], fix=f"{parted}{form.fix}")
     if form is not None:
@@ -260,53 +304,6 @@ def _names(names: tuple[str, ...], width: int) -> tuple[str, ...]:
             fix="give one name for each place",
         )
     return names
-
-
-def _look_for_separators(cells: Sequence[Cell], settings: LabelSettings, decisions: list[tuple[str, str]]) -> None:
-    """Refuse cells that look like several labels; say where a cell with a comma is taken as one."""
-    if settings.separator or settings.problem in ("single-label", "regression"):
-        return
-    texts = {cell.values[0]: cell.where for cell in reversed(cells) if isinstance(cell.values[0], str)}
-    for separator in _OTHER_SEPARATORS:
-        parted = {text: [part.strip() for part in text.split(separator)] for text in texts}
-        counts = Counter(part for parts in parted.values() for part in set(parts))
-        several = {text: parts for text, parts in parted.items() if len(parts) > 1 and all(parts)}
-        if not several:
-            continue
-        sure = [text for text, parts in several.items() if all(counts[part] > 1 or part.isdecimal() for part in parts)]
-        shown_some = ", ".join(repr(text) for text in (sure or list(several))[:_MOST_SHOWN])
-        if 2 * len(sure) >= len(several):
-            raise DataError(
-                f"Labels such as {shown_some} look like several labels in one cell, parted by {separator!r}.",
-                where=texts[sure[0]],
-                fix=f"part them: --label-separator {separator!r}; or, if each is one label: "
-                f"--label-separator {'|' if separator != '|' else ','!r}",
-            )
-        message = (
-            f"Labels such as {shown_some} are taken as one label each; if they are several: "
-            f"--label-separator {separator!r}."
-        )
-        decisions.append(("label_not_parted", message))
-    _look_for_blanks(texts)
-    if len(texts) > 2 and len({len(text) for text in texts}) == 1 and all(map(_BITS_AS_TEXT.fullmatch, texts)):
-        message = (
-            f"Labels such as {next(iter(texts))!r} are taken as one label each; if each digit is a label of its own"
-        )
-        decisions.append(("label_not_parted", f"{message}, part them, as in {' '.join(next(iter(texts)))!r}."))
-
-
-def _look_for_blanks(texts: Mapping[str, str]) -> None:
-    """Refuse labels that are several others with blanks between them; a blank in a name alone says nothing."""
-    several = {text: text.split() for text in texts if " " in text}
-    sure = [text for text, parts in several.items() if all(part in texts for part in parts)]
-    if len(sure) < 2 or 2 * len(sure) < len(several):
-        return
-    raise DataError(
-        f"Labels such as {', '.join(map(repr, sure[:_MOST_SHOWN]))} look like several labels in one cell, parted by "
-        "blanks: each part is a label by itself.",
-        where=texts[sure[0]],
-        fix="part them: --label-separator ' '; or, if each is one label: --label-separator '|'",
-    )
 
 
 def labels_of_cell(cell: Cell, form: LabelForm) -> tuple[str, ...] | Problem:

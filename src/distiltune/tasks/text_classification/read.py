@@ -41,6 +41,7 @@ from distiltune.tasks.text_classification.label_cells import (
     cell_of,
     decide,
     labels_of_cell,
+    lists_in_brackets,
     rows_in_text,
 )
 from distiltune.tasks.text_classification.text_layouts import flat_row
@@ -52,7 +53,7 @@ _TO_TRAIN = ("sample_weight",)
 """Those that only a training needs."""
 
 
-_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number", "labels_not_read"})
+_DOUBTFUL = frozenset({"label_not_parted", "labels_by_number", "labels_not_read", "many_without_labels"})
 """Kinds of decisions that are for a person to look at."""
 
 
@@ -122,7 +123,7 @@ def _read_file(
         kind_of.extend(file.kinds.number_of(_cell_of_columns(each, names)) for each in rows)
     cells: list[Cell | None] = [*file.kinds.cells()]
     if not names:
-        cells = blanks_are_missing(rows_in_text(cells, settings))
+        cells = blanks_are_missing(rows_in_text(lists_in_brackets(cells, settings), settings))
         classes = (table_class_names(path, column) for column in (columns.label, columns.labels))
         names = next(filter(None, classes), ())
     form = _decided([cell for cell in cells if cell is not None], names, settings, use, decided)
@@ -229,7 +230,8 @@ def _labelled(
     row_id, where = each.row_id, each.where
     wanted = id_text(row_id) or generated_id(each.text, each.pair or "")
     if gold is None and use != "prediction":
-        return rejected("label_missing", where, row_id, "There is no label.")
+        none = " If none applies, leave the cell empty or write an empty list." if form.several else ""
+        return rejected("label_missing", where, row_id, f"There is no label.{none}")
     if isinstance(gold, Problem) and use != "prediction":
         return rejected(gold.kind, where, row_id, gold.message)
     if isinstance(gold, Problem):

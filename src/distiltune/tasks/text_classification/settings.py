@@ -42,7 +42,8 @@ class TextClassificationSettings(EngineSettings):
     label_names: Annotated[Text, BeforeValidator(_label_names)] = ""
     """Names of the labels in rows of 0 and 1, or of the classes 0, 1, ...: `toxic,insult`, or as a JSON list."""
     label_separator: Text = ""
-    """What parts several labels in one cell of a table; by default `|`, and in the column `labels` only."""
+    """What parts several labels in one cell of a table, `\\n` where each stands in a line; by default `|`, and in the
+    column `labels` only."""
     class_weights: Annotated[Text, BeforeValidator(_class_weights)] = ""
     """What each label weighs in the training loss: `balanced` (the rarer the heavier), or `joy=2,anger=1.5` (others 1),
     or as a JSON object; all 1 if empty. With several labels a text, what its presence weighs against its absence."""

@@ -51,7 +51,9 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
             spelled[key].update(dict.fromkeys(names))
             if len(names) > 1:
                 mixed.add(key)
-                message = f"Labels that differ in spelling only are different labels: {listed(names)}."
+                same = len({in_form("NFC", name) for name in names}) < len(names)
+                form = " Some look the same and differ in Unicode form (NFC, NFD): write all in one." if same else ""
+                message = f"Labels that differ in spelling only are different labels: {listed(names)}.{form}"
                 findings.add(RowFinding("noted", "label_spelled_differently", file, "", message))
         if odd := [name for name in counts if spelling_key(name) in _LIKE_NONE]:
             message = f"{listed(odd)}: taken as a label; if it means that there is none, leave these cells empty."

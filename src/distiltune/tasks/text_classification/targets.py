@@ -21,7 +21,9 @@ from distiltune.tasks.text_classification.written_numbers import (
     FEW_NUMBERS,
     MANY_CLASSES,
     MOST_NUMBERS,
+    Doubt,
     is_plain_number,
+    number_form,
 )
 
 NUMBER = "number"
@@ -29,6 +31,9 @@ NUMBER = "number"
 
 SCALE_NAMES: Final = ("number_mean", "number_spread")
 """Names in config.json of the mean and the standard deviation of the numbers that were trained on."""
+
+MANY_WHOLE_NUMBERS = 20
+"""Classes by number of which a person asks whether they are a measure."""
 
 _SHOWN_LABELS = 10
 
@@ -161,6 +166,34 @@ def find_problem(examples: Sequence[TextExample], model: Mapping[str, Any] | Non
             fix="say which: --problem regression, or --problem single-label",
         )
     return "single-label"
+
+
+def numbers_as_classes(targets: Targets) -> str:
+    """What to say of classes that are whole numbers such as a measure has, scores from 0 to 100; else empty.
+
+    Dozens of them that leave gaps, or go from 0 or 1 to just 100. Numbers without gaps from 0 or 1 on are how data sets
+    number their classes, and a code may begin with 0, as a zip code does.
+    """
+    form = number_form(targets.labels, are_numbers=True)
+    if targets.problem != "single-label" or len(targets.labels) < MANY_WHOLE_NUMBERS or isinstance(form, Doubt):
+        return ""
+    plain = [name if form is None else form.plain(name) or "" for name in targets.labels]
+    if not all(map(_is_whole, plain)):
+        return ""
+    numbers = sorted(float(each) for each in plain)
+    has_gaps = numbers[-1] - numbers[0] >= len(numbers)
+    if not has_gaps and numbers[0] in (0, 1) and numbers[-1] != 100:
+        return ""
+    return (
+        f"The {len(numbers)} classes are whole numbers from {targets.labels[plain.index(f'{numbers[0]:.0f}')]} to "
+        f"{targets.labels[plain.index(f'{numbers[-1]:.0f}')]}. If they are a measure, such as a score, where 70 is "
+        "nearer to 71 than to 7: --problem regression; if each is a class by itself: --problem single-label."
+    )
+
+
+def _is_whole(text: str) -> bool:
+    """Whether it is a whole number, and no code that begins with 0."""
+    return is_plain_number(text) and f"{float(text):.0f}" == text
 
 
 def problem_sentence(targets: Targets) -> str:

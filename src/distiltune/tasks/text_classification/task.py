@@ -75,6 +75,7 @@ from distiltune.tasks.text_classification.targets import (
     find_targets,
     forget_unknown,
     keep_known,
+    numbers_as_classes,
     problem_sentence,
     targets_of,
 )
@@ -180,6 +181,8 @@ class TextSpec:
         targets = find_targets(train.examples, problem, model)
         findings = replace(train.findings, items=list(train.findings.items))
         findings.add(RowFinding("decided", "problem", ", ".join(train.sources), "", problem_sentence(targets)))
+        if self.problem == "auto" and (message := numbers_as_classes(targets)):
+            findings.add(RowFinding("noted", "numbers_as_classes", ", ".join(train.sources), "", message))
         return replace(train, findings=findings), targets
 
 

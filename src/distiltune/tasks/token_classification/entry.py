@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from distiltune.tasks.entry import Checker, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns, word_columns
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.token_classification.sentence_cells import has_tagged_sentences
+from distiltune.tasks.token_classification.sentence_cells import has_tagged_sentences, way_to_topics
 from distiltune.tasks.token_classification.settings import TokenClassificationSettings
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ TASK = TaskEntry(
     examples_predicted="texts marked",
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
+    meant_otherwise=way_to_topics,
     other_columns=lambda rows: "A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
     also_called={
         "tokens": ("words", "token", "sentence"),

@@ -109,7 +109,7 @@ def _hint(text: str, words: Spans, mark: Mark) -> str:
 def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mark | Problem:
     """A span as the file has it → its place in the text, without white space at its ends."""
     if not isinstance(span, dict):
-        return Problem("span_malformed", f"The span {shown(span)} is no object with start, end and label.")
+        return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
     given, named = (span.get("start"), span.get("end")), next((name for name in SPAN_LABELS if name in span), "label")
     label = span.get(named)
     start, end = map(whole_number, given)

@@ -111,7 +111,7 @@ def _short_questions(examples: Sequence[Example]) -> list[Concern]:
         if sum(map(str.isalpha, example.question)) < FEW_LETTERS and len(example.question.split()) < 2
         if not asks_nothing(example.question)
     ]
-    message = "the question is one short word, which asks something if it is a question word, and is kept"
+    message = "the question is one short word, or few letters without a blank: taken as asking something, and kept"
     return concern_of("note", "question_short", message, cases, len(examples), "")
 
 

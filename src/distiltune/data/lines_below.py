@@ -1,0 +1,53 @@
+"""The first lines of a table below its first one, among which the names of its columns may stand, under a title."""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from distiltune.data.streams import bounded_lines, open_text
+from distiltune.errors import DataError
+
+_LINES_LOOKED_AT: Final = 20
+_DELIMITERS: Final = ",;\t|"
+
+
+class LineBelow(NamedTuple):
+    """A line of a table that has two fields or more, all of them filled and different.
+
+    Attributes:
+        number: from 1.
+        fields: without blanks around them.
+
+    """
+
+    number: int
+    fields: list[str]
+
+
+def lines_below(path: Path) -> Iterator[LineBelow]:
+    """Such lines near the start of a file, the first line excepted, parted by what gives most fields.
+
+    None of a file that is no table, or that cannot be read: only a message wants to know.
+    """
+    if not {".csv", ".tsv"} & set(path.suffixes[-2:]):
+        return
+    try:
+        with open_text(path, newline="", encoding="") as stream:
+            lines = list(itertools.islice(bounded_lines(stream, path), _LINES_LOOKED_AT))
+    except (DataError, OSError, UnicodeError):
+        return
+    for number, line in enumerate(lines[1:], 2):
+        fields = max((_fields(line, delimiter) for delimiter in _DELIMITERS), key=len)
+        if len(fields) > 1 and all(fields) and len(set(fields)) == len(fields):
+            yield LineBelow(number, fields)
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    try:
+        return [each.strip() for each in next(csv.reader([line.rstrip("\r\n")], delimiter=delimiter), ())]
+    except csv.Error:
+        return []
