@@ -59,8 +59,8 @@ CALLS = {
     'fine_tune(train=b"moods.csv", output="o")': (
         "train is b'moods.csv' (of the type bytes), no data.\n"
         "  where: argument: train\n"
-        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, a list of "
-        "dictionaries, or a tuple (texts, labels)"
+        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, "
+        "a list of dictionaries, or a tuple (texts, labels)"
     ),
     "fine_tune(train=ROWS)": (
         "fine_tune needs output=, and it is not given.\n"
@@ -114,15 +114,15 @@ CALLS = {
     "check(None)": (
         "data is None (of the type NoneType), no data.\n"
         "  where: argument: data\n"
-        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, a list of "
-        "dictionaries, or a tuple (texts, labels)"
+        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, "
+        "a list of dictionaries, or a tuple (texts, labels)"
     ),
     'check("nope.csv")': ("The file does not exist.\n  where: nope.csv\n  what to do: look into HERE"),
     "check(ROWS, against=3)": (
         "against is 3 (of the type int), no data.\n"
         "  where: argument: against\n"
-        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, a list of "
-        "dictionaries, or a tuple (texts, labels)"
+        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, "
+        "a list of dictionaries, or a tuple (texts, labels)"
     ),
     "check(ROWS, fix=3)": (
         "fix is 3 (of the type int), neither a string nor a path.\n"
@@ -137,8 +137,8 @@ CALLS = {
     "evaluate(MODEL, None)": (
         "data is None (of the type NoneType), no data.\n"
         "  where: argument: data\n"
-        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, a list of "
-        "dictionaries, or a tuple (texts, labels)"
+        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, "
+        "a list of dictionaries, or a tuple (texts, labels)"
     ),
     'evaluate(MODEL, ROWS, recipe="classic")': (
         "recipe is 'classic' (of the type str), no Recipe.\n"
@@ -237,8 +237,8 @@ CALLS = {
     'make_questions(None, "o.jsonl")': (
         "texts is None (of the type NoneType), no data.\n"
         "  where: argument: texts\n"
-        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, a list of "
-        "dictionaries, or a tuple (texts, labels)"
+        "  what to do: give a path, a name, a DataFrame, a `datasets.Dataset` or `IterableDataset`, an Arrow table, "
+        "a list of dictionaries, or a tuple (texts, labels)"
     ),
     "Recipe.build(None)": (
         "settings is None, no dictionary.\n  where: recipe\n  what to do: give settings by their names"
