@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from distiltune.data.lines_below import lines_below
 from distiltune.data.row_findings import RowFinding
 from distiltune.errors import DataError, RecipeError
 
@@ -174,6 +173,8 @@ def absent_column(
         way = (
             f"if the first line is a row: --no-header --columns {columns_text(mapped)}; otherwise {way or 'name it. '}"
         )
+    from distiltune.data.lines_below import lines_below  # of a mistake alone
+
     for path in paths:
         below = next((line for line in lines_below(path) if column in line.fields), None)
         if below is not None:

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.annotation_forms import pairs_or_none, plain_rows, rows_of_document
-from distiltune.data.class_folders import check_no_classes
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.columnar import SharedTexts, parquet_batches, parquet_metadata
 from distiltune.data.encodings import doubtful_encoding
@@ -80,6 +79,8 @@ def data_files(path: str | Path) -> DataFiles:
         files = tuple(each for each in inside if _is_data(each))
         if not files:
             if not folders:
+                from distiltune.data.class_folders import check_no_classes  # no answer has to wait for it
+
                 check_no_classes(path)
             raise DataError(
                 "The directory holds no data file.",

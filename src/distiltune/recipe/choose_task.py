@@ -13,7 +13,6 @@ from distiltune.data.column_names import columns_text
 from distiltune.data.files import format_suffix
 from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
-from distiltune.data.lines_below import lines_below
 from distiltune.data.sources import STARTER, find_source
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
@@ -294,6 +293,8 @@ def _listed(names: Iterable[str]) -> str:
 
 def _names_below(table: Path, seen: Sequence[str]) -> str:
     """The line of a table below its first that may name the columns, where the first may be a title; else empty."""
+    from distiltune.data.lines_below import lines_below  # of a mistake alone
+
     for line in lines_below(table):
         if len(seen) == 1 or _fitting(line.fields, "") or ready_columns("", line.fields):
             return f" Line {line.number} may be the one with the names ({_listed(line.fields)}): delete those above it."

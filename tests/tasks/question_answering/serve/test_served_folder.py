@@ -86,9 +86,12 @@ def serve(answerer: Answerer, docs: Path, tmp_path: Path) -> Iterator[Serve]:
 
 
 def write(path: Path, text: str, at: float = LONG_AGO) -> None:
+    """Write it as a whole: a folder that is looked at meanwhile is never seen with half a document."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    os.utime(path, (at, at))
+    beside = path.parent.parent / f".{path.name}.new"
+    beside.write_text(text, encoding="utf-8")
+    os.utime(beside, (at, at))
+    beside.replace(path)
 
 
 def ask(client: TestClient, question: str, **more: Any) -> dict[str, Any]:
