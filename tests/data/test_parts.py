@@ -118,3 +118,13 @@ def test_where_every_label_stands_there_once_some_are_set_aside_all_the_same() -
     read = labelled(*((f"label {i}", [1]) for i in range(20)))
     rest, aside = set_aside(read, 0.1, 0, text_of, "text")
     assert (len(rest.examples), len(aside.examples)) == (18, 2)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_numbers_that_stand_there_once_are_set_aside_like_others(seed: int) -> None:
+    """A tenth of each kind, and not of the numbers that many share alone."""
+    read = labelled(*((f"{i}.5", [1]) for i in range(300)), *((f"{i}", [1] * 4) for i in range(50)))
+    _, aside = set_aside(read, 0.1, seed, text_of, "text")
+    n_once = sum(label.endswith(".5") for label in labels_of(aside).elements())
+    assert len(aside.examples) == 50
+    assert 18 <= n_once <= 42, "30 of 300 are expected"

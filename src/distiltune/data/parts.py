@@ -158,9 +158,10 @@ def _balanced_groups(counts: Numbers, strata: Numbers, order: Sequence[int], sha
 
     A group that would bring its stratum above its share is passed over. A stratum of which none was taken then gives
     its smallest group, if that leaves as many examples to learn from; one of a single group gives none. Where that is
-    too little in all, as of labels of which each is rare, the rest comes in the order given.
+    too little in all the rest comes in the order given.
     """
     is_aside = np.zeros(len(counts), dtype=bool)
+    strata = _rare_together(counts, strata, share)
     rows_of, groups_of = np.bincount(strata, weights=counts), np.bincount(strata)
     most = np.ceil(np.round(share * rows_of, 6))
     most[groups_of < 2] = 0
@@ -189,6 +190,18 @@ def _balanced_groups(counts: Numbers, strata: Numbers, order: Sequence[int], sha
             if not is_aside[number] and (groups_of[strata[number]] < 2) == is_single:
                 take(number)
     return is_aside
+
+
+def _rare_together(counts: Numbers, strata: Numbers, share: float) -> Numbers:
+    """The strata, those that are too small for a share of their own as one, if many of them are of a single group.
+
+    So it is with numbers, and with several labels a text, nearly all of which stand together once: what is set aside is
+    to have of these too, and not of the frequent ones alone.
+    """
+    rows_of, groups_of = np.bincount(strata, weights=counts), np.bincount(strata)
+    if rows_of[groups_of == 1].sum() <= share * counts.sum():
+        return strata
+    return np.where(share * rows_of[strata] < 1, len(rows_of), strata)
 
 
 def leave_out(
