@@ -128,3 +128,8 @@ def test_numbers_that_stand_there_once_are_set_aside_like_others(seed: int) -> N
     n_once = sum(label.endswith(".5") for label in labels_of(aside).elements())
     assert len(aside.examples) == 50
     assert 18 <= n_once <= 42, "30 of 300 are expected"
+
+
+def test_many_small_labels_take_no_more_than_the_share() -> None:
+    rest, aside = set_aside(labelled(*((f"label {i}", [1, 1, 1]) for i in range(100))), 0.1, 0, text_of, "text")
+    assert (len(rest.examples), len(aside.examples)) == (270, 30)

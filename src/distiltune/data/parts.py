@@ -157,8 +157,8 @@ def _balanced_groups(counts: Numbers, strata: Numbers, order: Sequence[int], sha
     """``(n_groups,)`` groups that have the share of the examples, and of those of each stratum about as much.
 
     A group that would bring its stratum above its share is passed over. A stratum of which none was taken then gives
-    its smallest group, if that leaves as many examples to learn from; one of a single group gives none. Where that is
-    too little in all the rest comes in the order given.
+    its smallest group, if it is due one example and keeps as many; one of a single group gives none. Where that is too
+    little in all the rest comes in the order given.
     """
     is_aside = np.zeros(len(counts), dtype=bool)
     strata = _rare_together(counts, strata, share)
@@ -181,7 +181,7 @@ def _balanced_groups(counts: Numbers, strata: Numbers, order: Sequence[int], sha
             take(number)
     for number in sorted(order, key=counts.__getitem__):
         stratum = strata[number]
-        if most[stratum] >= 1 and not taken[stratum] and 2 * counts[number] <= rows_of[stratum] and share > 0:
+        if share * rows_of[stratum] >= 1 and not taken[stratum] and 2 * counts[number] <= rows_of[stratum]:
             take(number)
     for is_single in (False, True):
         for number in order[:-1]:
