@@ -179,9 +179,10 @@ def _balanced_groups(counts: Numbers, strata: Numbers, order: Sequence[int], sha
             break
         if taken[strata[number]] + counts[number] <= most[strata[number]]:
             take(number)
-    for number in sorted(order, key=counts.__getitem__):
+    is_due = (share * rows_of >= 1) & (taken == 0)
+    for number in sorted(order, key=counts.__getitem__) if is_due.any() else ():
         stratum = strata[number]
-        if share * rows_of[stratum] >= 1 and not taken[stratum] and 2 * counts[number] <= rows_of[stratum]:
+        if is_due[stratum] and not taken[stratum] and 2 * counts[number] <= rows_of[stratum]:
             take(number)
     for is_single in (False, True):
         for number in order[:-1]:

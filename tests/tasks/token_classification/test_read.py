@@ -221,6 +221,8 @@ def test_the_own_text_of_a_span_is_compared_whatever_it_is_called(
     assert example.gold is not None
     assert [(example.words[each.start][0], each.label) for each in example.gold] == [(14, "LOC")]
     assert [each.kind for each in found.findings.items if each.outcome == "repaired"] == ["span_moved"]
+    told = [each.message for each in found.findings.items if each.outcome == "decided"]
+    assert "label" in span or any("The label of a span is its" in each for each in told)
 
 
 @pytest.mark.parametrize("span", [{"word": "köln"}, {"value": "Cologne"}, {"name": "Köln"}])

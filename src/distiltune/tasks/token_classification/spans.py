@@ -122,6 +122,8 @@ def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mar
     if named == "entity" and "index" in span:
         what = "is of a word piece: have the pipeline put them together, with aggregation_strategy='simple'"
         return Problem("span_malformed", f"The span {shown(span)} {what}.")
+    if named != "label":
+        notes.append(("decided", "form_read", f"The label of a span is its `{named}`."))
     if any(type(each) is not int for each in given):
         notes.append(("decided", "form_read", _WRITTEN_OFFSETS))
     wanted = span.get("text")
