@@ -108,6 +108,10 @@ def test_commands_are_of_the_runs_own_recipe_and_data(settings: dict[str, Any], 
     leak = advise(Evidence(found))[0]
     assert (leak.sickness, leak.command) == ("question_leaked", f"train on what this leaves: {named} --fix clean.json")
     assert "--against" not in facts(validation=(), validation_share=0.2).check
+    alone = facts(validation=(), validation_share=0.0)
+    assert not alone.blind_scores
+    assert [blind.metric for blind in alone.blind_in_training] == ["f1"]
+    assert not found.blind_in_training
 
 
 def test_terminal_log_and_report_have_one_epoch_table(settings: dict[str, Any], tmp_path: Path) -> None:

@@ -157,7 +157,11 @@ def test_a_training_with_pairs_and_one_that_was_stopped_among_them(tiny: str, tm
         "pair_epochs": 5,
     }
     whole = fine_tune(output=tmp_path / "whole", log_every=1, **settings)
-    steps = [line for line in read_log(tmp_path / "whole" / "log.jsonl") if line["kind"] == "step"]
+    log = read_log(tmp_path / "whole" / "log.jsonl")
+    data = next(line["data"] for line in log if line["kind"] == "start")
+    assert isinstance(data, dict)
+    assert set(data) == {"train", "pairs"}
+    steps = [line for line in log if line["kind"] == "step"]
     assert len(steps) == (5 + 2) * 3  # 9 texts in batches of 4
     rates = [float(str(line["learning_rate"])) for line in steps]
     assert rates[14] < rates[15] or rates[15] > rates[13], "the rate rises again for the labels"

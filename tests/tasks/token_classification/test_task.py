@@ -55,6 +55,23 @@ def write_columns(path: Path) -> str:
     return str(path)
 
 
+def test_where_nothing_is_marked_what_was_left_out_is_told(tmp_path: Path) -> None:
+    """As of entities by their texts alone, all of which are refused: the row without any is what is left."""
+    rows = [
+        {"text": "Ada in Rome", "entities": [{"text": "Ada", "type": "PER"}]},
+        {"text": "None here", "entities": []},
+    ]
+    with pytest.raises(DataError, match=r"(?s)Nothing is marked.*1 of 2 rows were left out.*has no start and no end"):
+        fine_tune(
+            train=rows,
+            task="token-classification",
+            model="starter",
+            output=tmp_path / "run",
+            max_rejected_share=1.0,
+            validation_share=0.0,
+        )
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> FineTuned:
     folder = tmp_path_factory.mktemp("tokens")
