@@ -1,7 +1,10 @@
-"""One contestant in a process of its own, that works when told to: `python -m benchmarks.contestant NAME MODEL SEED`.
+"""One contestant in a process of its own, that works when told to.
+
+    python -m benchmarks.contestant NAME MODEL SEED DATA
 
 It reads `run N` lines from its input, works through N batches, and answers with one line of JSON: seconds, features
-and real tokens of that stretch, and its peak memory so far. While the others have their turn it waits.
+and real tokens of that stretch, its peak memory so far, and how long after its start that stretch ended. While the
+others have their turn it waits.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TextIO
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +27,30 @@ from benchmarks import workload
 from distiltune.data.feature_set import FeatureSet
 from distiltune.system.device import choose_precision, keep_freed_memory, set_threads
 
+if TYPE_CHECKING:  # what a contestant imports counts as its own
+    from distiltune.model.build import LoadedModel
+    from distiltune.training.objective import Objective
+
+BEGAN = time.perf_counter()
 CPU = torch.device("cpu")
 TRAINING_FEATURES = 8_000
 INFERENCE_FEATURES = 1_020  # about what 1,000 validation questions make
 INFERENCE_PARTS = 8  # a stretch is a part of them, so that more turns are taken
+SPAN = ("start_positions", "end_positions")
+MODELS = {
+    "question-answering": "DistilBertForQuestionAnswering",
+    "text-classification": "DistilBertForSequenceClassification",
+    "token-classification": "DistilBertForTokenClassification",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a contestant is given: a model directory, the seed of the round, and the kind of data."""
+
+    model: str
+    seed: int
+    data: workload.Data
 
 
 class Turns:
@@ -65,16 +89,34 @@ class Turns:
             "tokens": self._tokens,
             "peak_mib": usage.ru_maxrss / 1024,
             "system_share": system / (system + user),
+            "since_start": time.perf_counter() - BEGAN,
         }
         self._answers.write(json.dumps(line) + "\n")
         self._answers.flush()
 
 
-def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: str) -> None:
-    """The loop of `distiltune train`, as `fine_tune` calls it; ``auto`` precision is what a user gets."""
+def load_distiltune(work: Work) -> tuple[LoadedModel, Objective, tuple[str, ...]]:
+    """The model with the head of the data's task, its loss, and what that sums."""
     from distiltune.model.build import load_model
+    from distiltune.tasks.heads import TokenHead
     from distiltune.tasks.question_answering.head import METRIC_NAMES, span_loss
     from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
+    from distiltune.tasks.text_classification.head import SequenceHead, TextLoss, metric_names
+    from distiltune.tasks.token_classification.head import METRIC_NAMES as WORD_METRICS
+    from distiltune.tasks.token_classification.head import token_loss
+
+    n_labels = work.data.n_labels
+    if work.data.task == "question-answering":
+        return load_model(work.model, HEAD_RULES, make_span_head, CPU), span_loss, METRIC_NAMES
+    if work.data.task == "text-classification":
+        loaded = load_model(work.model, (), lambda width, dropout: SequenceHead(width, n_labels, dropout), CPU)
+        return loaded, TextLoss("single-label"), metric_names("single-label")
+    loaded = load_model(work.model, (), lambda width, dropout: TokenHead(width, dropout, n_labels), CPU)
+    return loaded, token_loss, WORD_METRICS
+
+
+def train_distiltune(work: Work, turns: Turns, precision: str) -> None:
+    """The loop of `distiltune train`, as `fine_tune` calls it; ``auto`` precision is what a user gets."""
     from distiltune.training.loop import NothingKept, StepReport, train
     from distiltune.training.optimiser import Adam
     from distiltune.training.schedule import PolynomialDecay
@@ -82,8 +124,8 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
 
     keep_freed_memory()
     set_threads(0)
-    features = workload.features(TRAINING_FEATURES, seed)
-    loaded = load_model(model_directory, HEAD_RULES, make_span_head, CPU)
+    features = workload.features(TRAINING_FEATURES, work.seed, work.data)
+    loaded, objective, metrics = load_distiltune(work)
     model = loaded.model
 
     class Watcher(NothingKept):
@@ -98,14 +140,14 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     from distiltune.data.loader import epoch_order, split_batches
 
     lengths = features.lengths
-    batches = split_batches(epoch_order(len(features), seed, 0), workload.BATCH_SIZE)
+    batches = split_batches(epoch_order(len(features), work.seed, 0), workload.BATCH_SIZE)
     optimiser = Adam(model, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0)
-    settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, seed, 1)
+    settings = LoopSettings(1, workload.BATCH_SIZE, 1, 0.0, work.seed, 1)
     setup = TrainingSetup(
         model,
         features,
-        span_loss,
-        METRIC_NAMES,
+        objective,
+        metrics,
         optimiser,
         PolynomialDecay(2e-5, 0.0, 1.0, 0, len(batches)),
         settings,
@@ -115,18 +157,18 @@ def train_distiltune(model_directory: str, seed: int, turns: Turns, precision: s
     train(setup, dict, Watcher())
 
 
-def train_transformers(model_directory: str, seed: int, turns: Turns, batching: str) -> None:
+def train_transformers(work: Work, turns: Turns, batching: str) -> None:
     """`transformers` Trainer: padded to the window, to the longest of the batch, or that with like lengths together."""
     import transformers
     from torch.utils.data import Sampler
     from transformers.trainer_pt_utils import get_length_grouped_indices
 
-    features = workload.features(TRAINING_FEATURES, seed)
+    features = workload.features(TRAINING_FEATURES, work.seed, work.data)
     n_tokens: list[int] = []
 
     def collate(rows: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         n_tokens.append(sum(len(row["input_ids"]) for row in rows))
-        return padded(rows, workload.MAX_LENGTH if batching == "padded" else 0)
+        return padded(rows, work.data.max_length if batching == "padded" else 0)
 
     class Callback(transformers.TrainerCallback):  # type: ignore[misc]
         def on_step_end(self, *args: Any, **kwargs: Any) -> None:
@@ -138,7 +180,7 @@ def train_transformers(model_directory: str, seed: int, turns: Turns, batching: 
         def __iter__(self) -> Iterator[int]:
             order = get_length_grouped_indices(features.lengths.tolist(), workload.BATCH_SIZE)
             batches = np.array(order).reshape(-1, workload.BATCH_SIZE)
-            yield from np.random.default_rng(seed).permutation(batches).ravel().tolist()
+            yield from np.random.default_rng(work.seed).permutation(batches).ravel().tolist()
 
         def __len__(self) -> int:
             return len(features)
@@ -148,11 +190,11 @@ def train_transformers(model_directory: str, seed: int, turns: Turns, batching: 
             return Order() if "grouped" in batching else super()._get_train_sampler(*args)
 
     arguments = transformers.TrainingArguments(
-        output_dir=f"{model_directory}/out",
+        output_dir=f"{work.model}/out",
         per_device_train_batch_size=workload.BATCH_SIZE,
         learning_rate=2e-5,
         num_train_epochs=1,
-        seed=seed,
+        seed=work.seed,
         max_grad_norm=0.0,
         lr_scheduler_type="linear",
         logging_strategy="no",
@@ -162,7 +204,9 @@ def train_transformers(model_directory: str, seed: int, turns: Turns, batching: 
         bf16="bfloat16" in batching,
         disable_tqdm=True,
     )
-    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory, dtype=torch.float32)
+    kind = getattr(transformers, MODELS[work.data.task])
+    labels = {} if work.data.task == "question-answering" else {"num_labels": work.data.n_labels}
+    model = kind.from_pretrained(work.model, dtype=torch.float32, **labels)
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -174,32 +218,31 @@ def train_transformers(model_directory: str, seed: int, turns: Turns, batching: 
     trainer.train()
 
 
-def infer_distiltune(model_directory: str, seed: int, turns: Turns, _: str) -> None:
+def infer_distiltune(work: Work, turns: Turns, _: str) -> None:
     """The model's part of `distiltune evaluate`."""
     from distiltune.inference.predictor import outputs
-    from distiltune.model.build import load_model
-    from distiltune.tasks.question_answering.task import HEAD_RULES, make_span_head
 
     keep_freed_memory()
     set_threads(0)
-    features = workload.features(INFERENCE_FEATURES)
-    model = load_model(model_directory, HEAD_RULES, make_span_head, CPU).model
+    features = workload.features(INFERENCE_FEATURES, data=work.data)
+    model = load_distiltune(work)[0].model
     turns.wait()
-    for part in inference_parts(seed):
+    for part in inference_parts(work.seed):
         for _batch, _output in outputs(model, features, part, 4_096):
             pass
         turns.batch_done(len(part), int(features.lengths[part].sum()))
 
 
-def infer_transformers(model_directory: str, seed: int, turns: Turns, batching: str) -> None:
+def infer_transformers(work: Work, turns: Turns, batching: str) -> None:
     """`transformers`, padded to the longest of the batch; in file order, or longest first."""
     import transformers
 
-    features = workload.features(INFERENCE_FEATURES)
+    features = workload.features(INFERENCE_FEATURES, data=work.data)
     rows = Rows(features)
-    model = transformers.DistilBertForQuestionAnswering.from_pretrained(model_directory, dtype=torch.float32).eval()
+    kind = getattr(transformers, MODELS[work.data.task])
+    model = kind.from_pretrained(work.model, dtype=torch.float32).eval()
     turns.wait()
-    for part in inference_parts(seed):
+    for part in inference_parts(work.seed):
         order = part if batching == "dynamic" else part[np.argsort(-features.lengths[part])]
         with torch.inference_mode():
             for first in range(0, len(order), workload.BATCH_SIZE):
@@ -224,30 +267,34 @@ class Rows(torch.utils.data.Dataset[dict[str, Any]]):
         return len(self._features)
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        first, after = self._features.offsets[index : index + 2]
-        start, end = self._features.labels[index].tolist()
-        tokens = self._features.token_ids[first:after].tolist()
-        return {"input_ids": tokens, "start_positions": start, "end_positions": end}
+        features = self._features
+        first, after = features.offsets[index : index + 2]
+        row: dict[str, Any] = {"input_ids": features.token_ids[first:after].tolist()}
+        if features.token_labels is not None:
+            return {**row, "labels": features.token_labels[first:after].tolist()}
+        labels = features.labels[index].tolist()
+        return {**row, **dict(zip(("labels",) if len(labels) == 1 else SPAN, labels, strict=True))}
 
 
 def padded(rows: list[dict[str, Any]], length: int) -> dict[str, torch.Tensor]:
     """A padded batch, to the longest row if ``length`` is 0."""
     length = length or max(len(row["input_ids"]) for row in rows)
-    input_ids = torch.zeros(len(rows), length, dtype=torch.long)
-    mask = torch.zeros(len(rows), length, dtype=torch.long)
+    shape = len(rows), length
+    batch = {"input_ids": torch.zeros(shape, dtype=torch.long), "attention_mask": torch.zeros(shape, dtype=torch.long)}
+    of_tokens = isinstance(rows[0].get("labels"), list)
+    if of_tokens:
+        batch["labels"] = torch.full(shape, -100, dtype=torch.long)
     for i, row in enumerate(rows):
         n = len(row["input_ids"])
-        input_ids[i, :n] = torch.tensor(row["input_ids"])
-        mask[i, :n] = 1
-    return {
-        "input_ids": input_ids,
-        "attention_mask": mask,
-        "start_positions": torch.tensor([row["start_positions"] for row in rows]),
-        "end_positions": torch.tensor([row["end_positions"] for row in rows]),
-    }
+        batch["input_ids"][i, :n] = torch.tensor(row["input_ids"])
+        batch["attention_mask"][i, :n] = 1
+        if of_tokens:
+            batch["labels"][i, :n] = torch.tensor(row["labels"])
+    one_each = () if of_tokens else [name for name in rows[0] if name != "input_ids"]
+    return {**batch, **{name: torch.tensor([row[name] for row in rows]) for name in one_each}}
 
 
-CONTESTANTS: dict[str, tuple[Callable[[str, int, Turns, str], None], str]] = {
+CONTESTANTS: dict[str, tuple[Callable[[Work, Turns, str], None], str]] = {
     "training/distiltune": (train_distiltune, "auto"),
     "training/distiltune float32": (train_distiltune, "float32"),
     "training/Trainer padded": (train_transformers, "padded"),
@@ -262,11 +309,11 @@ CONTESTANTS: dict[str, tuple[Callable[[str, int, Turns, str], None], str]] = {
 
 def main() -> None:
     """Take the turns that the referee gives."""
-    name, model_directory, seed = sys.argv[1:4]
+    name, model, seed, data = sys.argv[1:5]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not get between the answers
     function, variant = CONTESTANTS[name]
-    function(model_directory, int(seed), Turns(sys.stdin, answers), variant)
+    function(Work(model, int(seed), workload.DATA[data]), Turns(sys.stdin, answers), variant)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The referee: `python -m benchmarks.run [--short]`. Contestants take turns in one run: noise hits all alike.
 
+`--data squad emotion wnut long pairs` takes other kinds of data, with one more table of all of them at the end.
 `--before CHECKOUT` lets another version of distiltune, as that directory holds it, take its turns too.
 """
 
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ import torch
 
 from benchmarks import ceiling, workload
 from benchmarks.contestant import CONTESTANTS
-from benchmarks.workload import SHAPES, Shape, forward_flops, training_flops
+from benchmarks.workload import DATA, SHAPES, SQUAD, Data, Shape, forward_flops, training_flops
 from distiltune.system.device import describe_machine
 
 RESULTS = Path("benchmarks/results")
@@ -43,7 +44,7 @@ PACKAGES = ("distiltune", "torch", "numpy", "transformers", "accelerate")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is timed: in every round a stretch of so many batches, after a warm-up.
+    """How much is timed, and of which data: in every round a stretch of so many batches, after a warm-up.
 
     So many contestants as ``side_by_side`` load and warm up at once; no two are ever timed at once.
     """
@@ -55,11 +56,12 @@ class Plan:
     batches: Mapping[str, int]
     before: Path | None = None
     side_by_side: int = 1
+    data: str = "squad"
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a contestant reached: medians over its stretches."""
+    """What a contestant reached: medians over its stretches; ``first_step`` in seconds from its start."""
 
     name: str
     examples_per_second: float
@@ -68,6 +70,7 @@ class Row:
     share_of_ceiling: float
     peak_mib: float
     system_share: float
+    first_step: float
     stretches: tuple[float, ...]
 
 
@@ -80,6 +83,7 @@ class Stretch:
     tokens: int
     peak_mib: float
     system_share: float
+    since_start: float
 
     @property
     def rate(self) -> float:
@@ -87,14 +91,20 @@ class Stretch:
         return self.tokens / self.seconds
 
 
+Turn = tuple[Stretch, Stretch]
+"""A contestant's warm-up, and the stretch that counts."""
+
+
 class Contestant:
     """A contestant's process, and the line to it."""
 
-    def __init__(self, name: str, model_directory: Path, seed: int, before: Path | None) -> None:
+    def __init__(self, name: str, model_directory: Path, seed: int, plan: Plan) -> None:
         self.name = name
+        before = plan.before
         checkout = before.resolve() if before is not None and name.endswith(BEFORE) else Path.cwd()
+        asked = [name.removesuffix(BEFORE), str(model_directory), str(seed), plan.data]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.contestant", name.removesuffix(BEFORE), str(model_directory), str(seed)],
+            [sys.executable, "-m", "benchmarks.contestant", *asked],
             cwd=checkout,
             env={**os.environ, "PYTHONPATH": str(checkout / "src")},
             stdin=subprocess.PIPE,
@@ -117,7 +127,7 @@ class Contestant:
             status = self._process.wait()
             reason = "killed, most likely for want of memory" if status == -9 else f"exit status {status}"
             raise SystemExit(
-                f"{self.name} broke down ({reason}): python -m benchmarks.contestant {self.name!r} MODEL 0"
+                f"{self.name} broke down ({reason}): python -m benchmarks.contestant {self.name!r} MODEL 0 DATA"
             )
         return Stretch(**json.loads(line))
 
@@ -127,7 +137,7 @@ class Contestant:
         self._process.wait()
 
 
-def plan(short: bool, kind: str, names: Sequence[str], before: Path | None = None) -> Plan:
+def plan(short: bool, kind: str, names: Sequence[str], before: Path | None = None, data: str = "squad") -> Plan:
     """The whole benchmark, or one under three minutes on two cores; with the version of ``before``, if there is one."""
     contestants = tuple(name for name in CONTESTANTS if name.startswith(f"{kind}/"))
     contestants = tuple(name for name in contestants if not names or any(part in name for part in names))
@@ -136,13 +146,20 @@ def plan(short: bool, kind: str, names: Sequence[str], before: Path | None = Non
     if kind == "inference":
         n_batches = dict.fromkeys(contestants, 1)  # of an eighth of the questions
         if short:
-            return Plan(SHAPES["small"], contestants, 1, 1, n_batches, before, SIDE_BY_SIDE)
-        return Plan(SHAPES["full"], contestants, 5, 1, n_batches, before)
-    # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable.
-    n_batches = {name: 6 if "distiltune" in name else 1 if short else 2 for name in contestants}
+            return Plan(SHAPES["small"], contestants, 1, 1, n_batches, before, SIDE_BY_SIDE, data)
+        return Plan(SHAPES["full"], contestants, 5, 1, n_batches, before, data=data)
+    # The slow ones get shorter stretches: all of them are long against a clock tick, and the run stays bearable. Of
+    # short texts there are more.
+    times = max(1, round(mean_length(SQUAD) / mean_length(DATA[data])))
+    n_batches = {name: times * (6 if "distiltune" in name else 1 if short else 2) for name in contestants}
     if short:
-        return Plan(SHAPES["small"], contestants, 1, 1, n_batches, before, SIDE_BY_SIDE)
-    return Plan(SHAPES["full"], contestants, 5, 1, n_batches, before)
+        return Plan(SHAPES["small"], contestants, 1, 1, n_batches, before, SIDE_BY_SIDE, data)
+    return Plan(SHAPES["full"], contestants, 5, 1, n_batches, before, data=data)
+
+
+def mean_length(data: Data) -> float:
+    """In tokens."""
+    return float(workload.features(8_000, data=data).lengths.mean())
 
 
 def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
@@ -152,16 +169,16 @@ def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
     is held at a time.
     """
     rounds: list[ceiling.Ceiling] = []
-    stretches: dict[str, list[Stretch]] = {name: [] for name in plan.contestants}
+    stretches: dict[str, list[Turn]] = {name: [] for name in plan.contestants}
     with tempfile.TemporaryDirectory() as folder:
         workload.write_model(plan.shape, Path(folder))
         for number in range(plan.stretches):
             rounds.append(ceiling.measure(plan.shape, repeats=3))
             for first in range(0, len(plan.contestants), plan.side_by_side):
                 names = plan.contestants[first : first + plan.side_by_side]
-                for name, stretch in take_turns(names, Path(folder), number, plan).items():
-                    stretches[name].append(stretch)
-                    print(f"round {number + 1}/{plan.stretches}  {name:32} {stretch.rate:8.0f} tokens/s", flush=True)
+                for name, turn in take_turns(names, Path(folder), number, plan).items():
+                    stretches[name].append(turn)
+                    print(f"round {number + 1}/{plan.stretches}  {name:32} {turn[1].rate:8.0f} tokens/s", flush=True)
         after = ceiling.measure(plan.shape, repeats=3)
     best = statistics.median(each.best_gflops for each in rounds)
     measured = {
@@ -169,21 +186,20 @@ def compete(plan: Plan) -> tuple[list[Row], dict[str, Any]]:
         "copy_gb_per_second": statistics.median(each.copy_gb_per_second for each in rounds),
         "quiet": quiet_line([*(each.best_gflops for each in rounds), after.best_gflops]),
     }
-    return [_row(name, stretches[name], plan.shape, best) for name in plan.contestants], measured
+    return [_row(name, stretches[name], plan, best) for name in plan.contestants], measured
 
 
-def take_turns(names: Sequence[str], model_directory: Path, seed: int, plan: Plan) -> dict[str, Stretch]:
+def take_turns(names: Sequence[str], model_directory: Path, seed: int, plan: Plan) -> dict[str, Turn]:
     """The warm-ups of some contestants at once, then the timed stretch of each, on the features of that seed."""
-    contestants = [Contestant(name, model_directory, seed, plan.before) for name in names]
+    contestants = [Contestant(name, model_directory, seed, plan) for name in names]
     stretches = {}
     try:
         for each in contestants:
             each.begin(plan.warm_up)
-        for each in contestants:
-            each.end()
-        for each in contestants:
+        warm_ups = [each.end() for each in contestants]
+        for each, warm_up in zip(contestants, warm_ups, strict=True):
             each.begin(plan.batches[each.name])
-            stretches[each.name] = each.end()
+            stretches[each.name] = warm_up, each.end()
             each.stop()
     finally:
         for each in contestants:
@@ -208,11 +224,12 @@ def quiet_line(ceilings: Sequence[float]) -> str:
     )
 
 
-def _row(name: str, stretches: Sequence[Stretch], shape: Shape, best_gflops: float) -> Row:
-    """Rates follow from real tokens, so that stretches of other batches compare; a feature has a mean of 170 tokens."""
-    lengths = workload.features(8_000).lengths
+def _row(name: str, turns: Sequence[Turn], plan: Plan, best_gflops: float) -> Row:
+    """Rates follow from real tokens, so that stretches of other batches compare: by the mean length of a feature."""
+    stretches = [stretch for _, stretch in turns]
+    lengths = workload.features(8_000, data=DATA[plan.data]).lengths
     flops = training_flops if name.startswith("training/") else forward_flops
-    flops_per_token = flops(shape, lengths) / float(lengths.sum())
+    flops_per_token = flops(plan.shape, lengths) / float(lengths.sum())
     rates = [stretch.rate for stretch in stretches]
     tokens_per_second = statistics.median(rates)
     gflops = tokens_per_second * flops_per_token / 1e9
@@ -224,8 +241,28 @@ def _row(name: str, stretches: Sequence[Stretch], shape: Shape, best_gflops: flo
         gflops / best_gflops,
         max(stretch.peak_mib for stretch in stretches),
         statistics.median(stretch.system_share for stretch in stretches),
+        statistics.median(warm_up.since_start for warm_up, _ in turns),
         tuple(rates),
     )
+
+
+def overview(tables: Mapping[str, Sequence[Row]]) -> str:
+    """One table of all kinds of data, with how many times the others' rates distiltune's are."""
+    others = [_short(row.name) for row in next(iter(tables.values())) if "distiltune" not in row.name]
+    head = "".join(f" over {name} |" for name in others)
+    lines = [
+        f"| data | | examples/s | of the float32 ceiling | peak MiB | first step after |{head}",
+        "|---" * (6 + len(others)) + "|",
+    ]
+    for data, rows in tables.items():
+        theirs = [row for row in rows if "distiltune" not in row.name]
+        for row in rows:
+            ratios = [f" {_paired_ratio(row, each):.2f}x |" if "distiltune" in row.name else " |" for each in theirs]
+            lines.append(
+                f"| {DATA[data].name} | {_short(row.name)} | {row.examples_per_second:.2f} "
+                f"| {row.share_of_ceiling:.0%} | {row.peak_mib:,.0f} | {row.first_step:.1f} s |{''.join(ratios)}"
+            )
+    return "\n".join(lines)
 
 
 def table(rows: Sequence[Row]) -> str:
@@ -260,6 +297,8 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a smaller model and one round: under three minutes")
     parser.add_argument("--only", choices=["training", "inference"], help="one of the two")
     parser.add_argument("--contestants", nargs="*", default=[], help="only those whose names hold one of these")
+    parser.add_argument("--data", nargs="+", choices=DATA, default=["squad"], help="kinds of data, by their lengths")
+    parser.add_argument("--rounds", type=int, default=0, help="so many (0: five, of the short one 1)")
     parser.add_argument("--before", type=Path, help="a checkout of another version, which takes its turns too")
     arguments = parser.parse_args()
     results: dict[str, Any] = {
@@ -267,29 +306,32 @@ def main() -> None:
         "python": platform.python_version(),
         "versions": {name: version(name) for name in PACKAGES},
         "batch_size": workload.BATCH_SIZE,
-        "max_length": workload.MAX_LENGTH,
     }
-    for kind in ("training", "inference"):
-        if arguments.only in (None, kind):
-            chosen = plan(arguments.short, kind, arguments.contestants, arguments.before)
+    kinds = [kind for kind in ("training", "inference") if arguments.only in (None, kind)]
+    tables: dict[str, dict[str, Sequence[Row]]] = {kind: {} for kind in kinds}
+    for data in arguments.data:
+        for kind in kinds:
+            chosen = plan(arguments.short, kind, arguments.contestants, arguments.before, data)
+            chosen = replace(chosen, stretches=arguments.rounds or chosen.stretches)
             rows, measured = compete(chosen)
-            shape = asdict(chosen.shape)
-            results[kind] = {"model": shape, "ceiling": measured, "rows": [asdict(row) for row in rows]}
-            print(f"\n{kind}, {chosen.shape.name} model, {workload.BATCH_SIZE} features a batch\n")
+            tables[kind][data] = rows
+            kept = {"model": asdict(chosen.shape), "ceiling": measured, "rows": [asdict(row) for row in rows]}
+            results.setdefault(kind, {})[data] = kept
+            about = f"{kind}, {DATA[data].name}, {chosen.shape.name} model, {workload.BATCH_SIZE} features a batch"
+            print(f"\n{about}\n")
             for library, rate in measured["gflops"].items():
                 print(f"  matrix products: {rate:5.0f} GFLOP/s  {library}")
             print(f"  memory: {measured['copy_gb_per_second']:.0f} GB/s copied")
             print(f"  {measured['quiet']}\n\n{table(rows)}\n", flush=True)
+    if len(arguments.data) > 1:
+        for kind, by_data in tables.items():
+            print(f"{kind}, all data\n\n{overview(by_data)}\n")
     RESULTS.mkdir(parents=True, exist_ok=True)
-    name = "short" if arguments.short else "full"
+    name = ("short" if arguments.short else "full") if arguments.data == ["squad"] else "five"
     path = RESULTS / (f"{name}.json" if arguments.before is None else f"{name}-before-and-after.json")
     path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print(f"written: {path}")
-    assert all(
-        math.isfinite(row["gflops"])
-        for kind in ("training", "inference")
-        for row in results.get(kind, {"rows": []})["rows"]
-    )
+    assert all(math.isfinite(row.gflops) for by_data in tables.values() for rows in by_data.values() for row in rows)
 
 
 if __name__ == "__main__":

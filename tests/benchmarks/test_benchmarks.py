@@ -22,6 +22,31 @@ def test_lengths_are_those_of_squad() -> None:
     assert (batches.max(1) * workload.BATCH_SIZE).sum() / lengths.sum() == pytest.approx(1.795, abs=0.03)
 
 
+@pytest.mark.parametrize(("name", "mean"), [("emotion", 22.3), ("wnut", 31.3), ("long", 370.0), ("pairs", 61.6)])
+def test_lengths_of_other_data_are_theirs(name: str, mean: float) -> None:
+    data = workload.DATA[name]
+    features = workload.features(20_000, data=data)
+    assert features.lengths.mean() == pytest.approx(mean, rel=0.03)
+    assert features.lengths.max() <= data.max_length
+    has_one_each = features.token_labels is None
+    assert has_one_each == (data.task != "token-classification")
+
+
+def test_a_table_of_all_data_has_each_ratio_and_none_for_the_others() -> None:
+    rates = {"training/distiltune": (100.0, 50.0, 80.0), "training/Trainer": (50.0, 10.0, 20.0)}
+    rows = [Row(name, 8.0, 1.0, 1.0, 0.5, 1.0, 0.0, 2.0, values) for name, values in rates.items()]
+    lines = run.overview({"emotion": rows, "long": rows}).splitlines()
+    assert lines[0].endswith("| first step after | over Trainer |")
+    assert lines[2] == "| emotion | distiltune | 8.00 | 50% | 1 | 2.0 s | 4.00x |"
+    assert lines[5] == "| long documents | Trainer | 8.00 | 50% | 1 | 2.0 s | |"
+
+
+def test_of_short_texts_a_stretch_has_more_batches() -> None:
+    by_data = {data: plan(False, "training", ["float32"], data=data) for data in workload.DATA}
+    batches = {data: each.batches["training/distiltune float32"] for data, each in by_data.items()}
+    assert batches == {"squad": 6, "emotion": 48, "wnut": 30, "long": 6, "pairs": 18}
+
+
 def test_operations_of_a_small_case_by_hand() -> None:
     shape = workload.Shape("tiny", hidden=4, n_layers=2, n_heads=2, intermediate=8)
     lengths = np.array([3, 1])
@@ -52,7 +77,7 @@ def test_no_two_contestants_are_timed_at_once(monkeypatch: pytest.MonkeyPatch) -
 
         def end(self) -> Stretch:
             said.append(f"{self.name} ends")
-            return Stretch(1.0, 1, 1, 1.0, 0.0)
+            return Stretch(1.0, 1, 1, 1.0, 0.0, 1.0)
 
         def stop(self) -> None:
             return
@@ -76,7 +101,7 @@ def test_a_machine_that_was_busy_is_told() -> None:
 
 def test_ratios_are_taken_within_a_round() -> None:
     rates = {"training/distiltune": (100.0, 50.0, 80.0), "training/other": (50.0, 10.0, 20.0)}
-    rows = [Row(name, 1.0, 1.0, 1.0, 0.5, 1.0, 0.0, values) for name, values in rates.items()]
+    rows = [Row(name, 1.0, 1.0, 1.0, 0.5, 1.0, 0.0, 2.0, values) for name, values in rates.items()]
     assert table(rows).splitlines()[-1].endswith("| 4.00x |")
 
 
