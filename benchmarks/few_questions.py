@@ -83,7 +83,12 @@ def one(job: Job, options: argparse.Namespace) -> dict[str, Any]:
         if job.way != "labels":
             few = N_PASSAGES if job.domain == "squad" else 0
             n_made = len(make_questions(str(train), made, rows=N_MADE, seed=job.seed, passages=few).rows)
-        labelled: dict[str, Any] = {"train": str(train), "train_examples": job.size, "sample_seed": job.seed}
+        labelled: dict[str, Any] = {
+            "train": str(train),
+            "train_examples": job.size,
+            "validation_examples": max(1, job.size // 10),  # what a user with no more questions would set aside
+            "sample_seed": job.seed,
+        }
         if job.way != "labels":
             labelled["warm_up_data"] = (str(made),)
         data = labelled if job.size else {"train": str(made)}

@@ -84,6 +84,12 @@ def test_in_eight_bits_it_measures_and_predicts_and_says_so(model: Path, data: P
         assert any("int8" in note and "MB of memory" in note for note in made.notes)
 
 
+def test_earlier_predictions_that_are_replaced_are_told(model: Path, data: Path, tmp_path: Path) -> None:
+    first, second = (predict(model, data, tmp_path / "answers", threads=1) for _ in range(2))
+    assert not any("replaced" in note for note in first.notes)
+    assert f"what {tmp_path / 'answers'} had of earlier predictions is replaced" in second.notes
+
+
 def test_a_misspelt_setting_is_still_told_the_right_one() -> None:
     with pytest.raises(RecipeError, match="did you mean 'max_length'"):
         evaluate("no-model", "no-data.json", max_lenght=64)

@@ -217,6 +217,7 @@ def _run_on(
     trained = _load(recipe, given, sources)
     task, loaded = trained.task, trained.loaded
     dataset = task.load_data(sources, loaded.tokenizer, use)
+    had = _written(directory, task.prediction_files)
     with _predictions(directory, task.prediction_files, dataset) as beside:
         evaluation = task.evaluate(
             loaded.model,
@@ -233,7 +234,10 @@ def _run_on(
         metrics=own.figures(evaluation),
         rejected=tuple(dataset.findings.unused()),
         noted=(*dataset.findings.of("decided"), *dataset.findings.of("noted")),
-        notes=_notes(loaded, dataset),
+        notes=(
+            *_notes(loaded, dataset),
+            *((f"what {directory} had of earlier predictions is replaced",) if had else ()),
+        ),
         written=_written(directory, task.prediction_files),
         guide=task.guide(evaluation.metrics),
     )

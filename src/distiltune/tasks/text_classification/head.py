@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import PackedBatch, Rows, required
 from distiltune.model.dropout import dropout
 from distiltune.model.encoder import Linear
+from distiltune.tasks.heads import FloatArray, log_odds, log_shares
 from distiltune.tasks.own import Loss, checked
 from distiltune.tasks.text_classification.settings import ProblemType
 from distiltune.tasks.text_classification.targets import Targets
@@ -142,6 +145,23 @@ class OwnTextLoss:
             labels = labels[:, 0]
         losses = checked(self.loss(scores, labels), batch.n_features)
         return (required(batch.weights, "weights") * losses).sum()
+
+
+def how_common(features: FeatureSet, targets: Targets, weights: Tensor | None) -> FloatArray:
+    """``(n_labels,)`` logits that say of every text how common the labels are.
+
+    Args:
+        features: to be trained on; of one label a text their weights hold what labels weigh.
+        targets: of labels, not numbers.
+        weights: ``(n_labels,)``: of several labels a text, what the presence of each weighs; None: 1.
+
+    """
+    heavy = np.ones(len(features)) if features.weights is None else features.weights.astype(np.float64)
+    if targets.problem == "single-label":
+        return log_shares(np.bincount(features.labels[:, 0], heavy, len(targets.labels)).astype(np.float64))
+    there = heavy @ features.labels
+    odds = log_odds(there, float(heavy.sum()))
+    return odds if weights is None else odds + np.log(weights.double().numpy())
 
 
 def metric_names(problem: ProblemType) -> tuple[str, ...]:

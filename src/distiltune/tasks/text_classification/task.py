@@ -30,6 +30,7 @@ from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
+from distiltune.tasks.heads import begin_at
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import HEAD_DROPOUT, INNER_RULES, load_labelled_model, output_rules
 from distiltune.tasks.labels import labels_config
@@ -50,6 +51,7 @@ from distiltune.tasks.text_classification.head import (
     SequenceHead,
     TextDivergence,
     TextLoss,
+    how_common,
     in_own_units,
     in_units_of,
     metric_names,
@@ -241,6 +243,10 @@ class TextTraining:
     def lesson(self, loaded: LoadedModel) -> Lesson[TextData]:
         """The texts in the model's tokens, and the loss of their labels."""
         training, validation = self.data(loaded.tokenizer)
+        if "head.output.bias" in loaded.source.missing and not self.task.targets.is_regression:
+            head = loaded.model.get_submodule("head")
+            assert isinstance(head, SequenceHead)  # make_head made it
+            begin_at(head.output, how_common(training.features, self.task.targets, self.objective.label_weights))
         lesson = Lesson(self.task, training, validation, self.objective, training.features)
         return self._with_pairs(lesson, loaded.tokenizer) if self.task.spec.pair_epochs else lesson
 

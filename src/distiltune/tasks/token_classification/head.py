@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from distiltune.data.feature_set import FeatureSet
 from distiltune.data.packing import NO_LABEL, PackedBatch, required, token_positions
+from distiltune.tasks.heads import FloatArray
 from distiltune.tasks.own import Loss, checked
 from distiltune.training.objective import StepSums
 
 METRIC_NAMES = ("loss", "accuracy")
+_AT_ONCE: Final = 65_536
+
+
+def counts_of_tags(features: FeatureSet, n_tags: int) -> FloatArray:
+    """``(n_tags,)`` how often the labelled tokens have each, as heavy as they are in the loss.
+
+    It goes through some features at once, since all may lie on disk.
+    """
+    counts = np.zeros(n_tags)
+    for first in range(0, len(features), _AT_ONCE):
+        last = min(first + _AT_ONCE, len(features))
+        tags = required(features.token_labels, "token_labels")[features.offsets[first] : features.offsets[last]]
+        feature_of = np.repeat(np.arange(last - first), np.diff(features.offsets[first : last + 1]))[tags != NO_LABEL]
+        n_labels = np.bincount(feature_of, minlength=last - first)
+        heavy = n_labels if features.weights is None else features.weights[first:last]
+        each = (heavy / np.maximum(n_labels, 1))[feature_of]
+        counts += np.bincount(tags[tags != NO_LABEL], each, n_tags)
+    return counts
 
 
 def token_loss(logits: Tensor, batch: PackedBatch) -> StepSums:

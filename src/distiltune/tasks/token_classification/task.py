@@ -28,7 +28,7 @@ from distiltune.tasks.analysis import Analysis, ScoredAnswer
 from distiltune.tasks.base import Lesson, OnProgress, ignore_progress
 from distiltune.tasks.dataset import data_settings, of_validation
 from distiltune.tasks.guide import TaskGuide
-from distiltune.tasks.heads import TokenHead
+from distiltune.tasks.heads import TokenHead, begin_at, log_shares
 from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import load_labelled_model, output_rules
 from distiltune.tasks.labels import keep_labels_of, labels_config, labels_of
@@ -47,6 +47,7 @@ from distiltune.tasks.token_classification.guide import token_guide
 from distiltune.tasks.token_classification.head import (
     METRIC_NAMES,
     OwnTokenLoss,
+    counts_of_tags,
     token_divergence,
     token_loss,
     weighed_token_loss,
@@ -150,6 +151,10 @@ class TokenTraining:
         training, validation = self.data(loaded.tokenizer)
         is_weighed = (weights_of(self.train.examples) != 1.0).any()
         loss = weighed_token_loss if is_weighed else token_loss
+        if "head.output.bias" in loaded.source.missing:
+            head = loaded.model.get_submodule("head")
+            assert isinstance(head, TokenHead)  # make_head made it
+            begin_at(head.output, log_shares(counts_of_tags(training.features, len(self.task.tags))))
         return Lesson(self.task, training, validation, loss, training.features)
 
 
