@@ -72,6 +72,19 @@ def test_before_none_is_suggested_rates_farther_off_are_tried(best: float) -> No
     assert found.rate == pytest.approx(best)
 
 
+@pytest.mark.parametrize("up", [True, False])
+def test_a_rate_far_off_that_learns_at_last_is_gone_beyond_while_the_next_is_better(up: bool) -> None:
+    by_place = [1.6, 1.6, 1.6, 1.2, 0.8, 0.9]  # the third is the end of what lies about the start
+
+    def try_at(rate: float, n_steps: int) -> TriedRate:
+        place = round(math.log(rate / 3e-4, 3.0)) * (1 if up else -1) + 1
+        return TriedRate(rate, n_steps, by_place[place] if 0 <= place < len(by_place) else 1.6, None, 0.0)
+
+    found = try_rates(try_at, 3e-4, 3.0, 100, BAR).best
+    assert found is not None
+    assert found.loss == 0.8
+
+
 def test_a_diverged_start_is_left_downwards() -> None:
     tried = try_rates(valley(1e-4), 2e-2, 10.0, 400, BAR)
     assert tried.best is not None

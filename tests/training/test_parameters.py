@@ -48,4 +48,7 @@ def test_depths_and_factors() -> None:
     assert by_name["encoder.layers.0.attention.qkv.weight"] == 0.25
     assert by_name["encoder.embeddings.token.weight"] == 0.125
     assert len(by_name) == len(list(model.parameters()))
+    quick = rate_factors(model, 0.5, 10.0)
+    assert {quick[parameter] for name, parameter in model.named_parameters() if name.startswith("head.")} == {10.0}
+    assert all(quick[parameter] == factors[parameter] for name, parameter in model.named_parameters() if name[0] == "e")
     assert all(isinstance(each, torch.nn.Parameter) for each in factors)

@@ -296,7 +296,7 @@ def _run(writing: _Writing) -> FineTuned:
     prepared, run, log, reporter = writing.prepared, writing.run, writing.log, writing.reporter
     _begin(writing)
     model, resumed = prepared.loaded.model, prepared.resumed
-    optimiser = with_average(make_optimiser(prepared.recipe, model), prepared.recipe)
+    optimiser = with_average(make_optimiser(prepared.recipe, model, prepared.lesson.head_rate), prepared.recipe)
     coach = Coach(training_facts(prepared, run), model, optimiser, log, reporter.note)
     checkpoints = _checkpoints(writing, optimiser)
     keeper = _keeper(writing, checkpoints, coach)
@@ -448,7 +448,7 @@ def _follow(prepared: PreparedRun, run: RunDirectory, interruption: Interruption
             return prepared.own.figures(task.evaluate(model, prepared.validation))
 
     if not follower.is_finished:
-        optimiser = with_average(make_optimiser(recipe, model), recipe)
+        optimiser = with_average(make_optimiser(recipe, model, prepared.lesson.head_rate), recipe)
         _put_back(prepared, optimiser)
         with interruption.deferred():
             _train(prepared, optimiser, evaluate, follower)

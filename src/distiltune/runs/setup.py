@@ -13,15 +13,15 @@ from distiltune.training.parameters import rate_factors
 from distiltune.training.setup import TrainingSetup
 
 
-def make_optimiser(recipe: Recipe, model: nn.Module) -> Adam:
-    """The recipe's optimiser of the model's parameters, before its first step."""
+def make_optimiser(recipe: Recipe, model: nn.Module, head_rate: float) -> Adam:
+    """The recipe's optimiser of the model's parameters, before its first step; ``head_rate`` is the lesson's."""
     return Adam(
         model,
         beta1=recipe.adam_beta1,
         beta2=recipe.adam_beta2,
         epsilon=recipe.adam_epsilon,
         weight_decay=recipe.weight_decay,
-        rate_factors=rate_factors(model, recipe.layer_rate_decay),
+        rate_factors=rate_factors(model, recipe.layer_rate_decay, head_rate),
     )
 
 

@@ -78,7 +78,7 @@ class RateTrials:
         guide = task.guide({})
         name = guide.decisive if MONITORS.get(guide.decisive) == "higher" else ""
         in_percent = bool(name) and guide.label(name).unit == "percent"
-        setup = training_setup(prepared, make_optimiser(prepared.recipe, model))
+        setup = training_setup(prepared, make_optimiser(prepared.recipe, model, prepared.lesson.head_rate))
         return RateTrials(prepared, setup, fresh, name, in_percent)
 
     @property
@@ -109,7 +109,7 @@ class RateTrials:
         schedule = PolynomialDecay(rate, 0.0, 1.0, round(WARMUP_SHARE * n_steps), n_steps)
         log_every = math.gcd(_LOG_EVERY, n_steps)  # so that the last step is told
         loop = replace(setup.loop, epochs=-(-n_steps // setup.steps_per_epoch), log_every=log_every)
-        optimiser = make_optimiser(recipe, model)
+        optimiser = make_optimiser(recipe, model, self.prepared.lesson.head_rate)
         stopper = _Stopper(n_steps, f"trying {rate:.1e}")
         with suppress(_Enough):
             train(replace(setup, optimiser=optimiser, learning_rate_at=schedule, loop=loop), dict, stopper)

@@ -175,13 +175,19 @@ def _around(
 def _farther(
     try_at: Callable[[float, int], TriedRate], tried: Sequence[TriedRate], factor: float, most: int, bar: Bar
 ) -> list[TriedRate]:
-    """Rates beyond both ends, by turns, until one learns: the last that is done before none is suggested."""
+    """Rates beyond both ends, by turns, until one learns, and on in its direction as long as the next is better.
+
+    The last that is done before none is suggested.
+    """
     farther: list[TriedRate] = []
-    for number in range(most):
+    goes_up = True
+    while len(farther) < most:
         rates = [each.rate for each in (*tried, *farther)]
-        rate = max(rates) * factor if number % 2 == 0 else min(rates) / factor
-        farther.append(try_at(rate, tried[0].n_steps))
-        if choose(farther, bar) is not None:
+        farther.append(try_at(max(rates) * factor if goes_up else min(rates) / factor, tried[0].n_steps))
+        best = choose(farther, bar)
+        if best is None:
+            goes_up = not goes_up
+        elif best is not farther[-1]:
             break
     return farther
 

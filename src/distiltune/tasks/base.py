@@ -197,6 +197,7 @@ class Lesson(Generic[D]):
         warm_up: other data that is read before or among them, None if there is none; its features are behind those of
             ``training`` in ``features``.
         warm_up_passes: how often the task itself has them read, before its own; 0: as the recipe says.
+        head_rate: what the head's learning rate is multiplied by.
 
     """
 
@@ -208,6 +209,7 @@ class Lesson(Generic[D]):
     notes: tuple[str, ...] = ()
     warm_up: D | None = None
     warm_up_passes: int = 0
+    head_rate: float = 1.0
 
     @property
     def sets(self) -> dict[str, D]:

@@ -59,12 +59,11 @@ def n_layers_of(model: nn.Module) -> int:
     return len(numbers)
 
 
-def rate_factors(model: nn.Module, decay: float) -> dict[nn.Parameter, float]:
-    """What each parameter's learning rate is multiplied by: 1 for the head, and ``decay`` once more a layer below.
+def rate_factors(model: nn.Module, decay: float, of_head: float = 1.0) -> dict[nn.Parameter, float]:
+    """What each parameter's learning rate is multiplied by: that of the head, and 1 times ``decay`` once more a layer.
 
     As Clark et al. 2020 (ELECTRA) and Zhang et al. 2021 (arXiv:2006.05987) fine-tune.
     """
     n_layers = n_layers_of(model)
-    return {
-        parameter: decay ** (n_layers + 1 - depth_of(name, n_layers)) for name, parameter in model.named_parameters()
-    }
+    above = {name: n_layers + 1 - depth_of(name, n_layers) for name, _ in model.named_parameters()}
+    return {parameter: decay ** above[name] if above[name] else of_head for name, parameter in model.named_parameters()}

@@ -102,32 +102,42 @@ def test_each_text_is_learnt_as_it_is_marked() -> None:
 
     first = both.batch(np.arange(6, 12))
     output = made(first)
+    scores, mean, of_first = output[:, :N_LABELS], *output[:, N_LABELS:].chunk(2, dim=1)
+    labels = plain.labels[:, 0]
+    apart = pair_losses(torch.cat([mean, of_first]), torch.cat([labels, labels])).sum() / 2
     sums = objective(output, first)
-    assert sums.loss.item() == pytest.approx(pair_losses(output[:, N_LABELS:], plain.labels[:, 0]).sum().item())
-    assert torch.allclose(sums.metrics, usual(output[:, :N_LABELS].detach(), plain).metrics)
-    sums.loss.backward()  # type: ignore[no-untyped-call]
-    assert float(made.head.get_parameter("output.weight").grad.abs().max()) == 0.0  # type: ignore[union-attr]
-    assert float(made.encoder.get_parameter("embeddings.token.weight").grad.abs().max()) > 0.0  # type: ignore[union-attr]
+    assert sums.loss.item() == pytest.approx((usual(scores, plain).loss + apart).item())
+    assert torch.allclose(sums.metrics, usual(scores.detach(), plain).metrics)
+    token = made.encoder.get_parameter("embeddings.token.weight")
+    (by_pairs,) = torch.autograd.grad(apart, token, retain_graph=True)
+    (by_all,) = torch.autograd.grad(sums.loss, token)
+    assert float(by_pairs.abs().max()) > 0.0
+    assert torch.equal(by_all, by_pairs)  # the labels move the head alone
 
     then = both.batch(np.arange(6))
     output = made(then)
-    expected = usual(output[:, :N_LABELS], plain).loss.item()
-    assert objective(output, then).loss.item() == pytest.approx(expected)
-    assert objective(made.eval()(then), then).loss.item() == pytest.approx(expected)
+    sums = objective(output, then)
+    assert sums.loss.item() == pytest.approx(usual(output[:, :N_LABELS], plain).loss.item())
+    sums.loss.backward()  # type: ignore[no-untyped-call]
+    assert float(token.grad.abs().max()) == 0.0  # type: ignore[union-attr]
+    assert float(made.head.get_parameter("output.weight").grad.abs().max()) > 0.0  # type: ignore[union-attr]
+    assert objective(made.eval()(then), then).loss.item() == pytest.approx(
+        usual(output[:, :N_LABELS], plain).loss.item()
+    )
 
 
-def test_texts_are_told_apart() -> None:
+def test_texts_are_told_apart_by_both_vectors() -> None:
     pairs = marked(features_of(), np.array([0, 0, 0, 1, 1, 1]), of_pairs=True)
     made, objective, batch = model().train(), PairsFirst(TextLoss("single-label"), N_LABELS), pairs.batch(np.arange(6))
     optimiser = torch.optim.Adam(made.parameters(), lr=3e-3)
-    losses = []
-    for _ in range(30):
-        loss = objective(made(batch), batch).loss / 6
-        losses.append(loss.item())
+    labels = batch.labels[:, 0]
+    before = [float(pair_losses(each, labels).mean()) for each in made(batch)[:, N_LABELS:].detach().chunk(2, dim=1)]
+    for _ in range(40):
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        (objective(made(batch), batch).loss / 6).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-    assert losses[-1] < 0.05 < 0.2 < losses[0]
+    after = [float(pair_losses(each, labels).mean()) for each in made(batch)[:, N_LABELS:].detach().chunk(2, dim=1)]
+    assert max(after) < 0.05 < 0.2 < min(before)
 
 
 PLACES: dict[str, Any] = {"max_length": 16, "batch_size": 4, "learning_rate": 3e-3, "epochs": 2, "threads": 1}

@@ -1,9 +1,13 @@
 """Pairs of like and unlike texts, learnt before the labels, where these are few (SetFit, Tunstall et al. 2022).
 
-A text's vector is the mean of its tokens'. That of two texts with one label is to point the same way, that of two with
-different labels to be at right angles: the squared error of their cosine against 1 and 0, as SetFit has it. SetFit
-draws pairs and encodes both texts of each; here all pairs within a batch are taken, so that of 16 texts, each encoded
-once, there are 120. After it the labels are learnt as they always are.
+A text has two vectors: the mean of its tokens', which is what a sentence encoder knows texts by, and that of its first
+token, which is all that the head reads. Vectors of one label are to point the same way, of different labels to be at
+right angles: the squared error of their cosine against 1 and 0, as SetFit has it. Taken together, the first token's
+learn to be what the mean's are. SetFit draws pairs and encodes both texts of each; here all pairs within a batch are
+taken, so that of 16 texts, each encoded once, there are 496.
+
+The encoder learns from pairs alone. The head learns the labels all the while, from vectors that it does not move, and
+goes on after the pairs: a few dozen texts that moved the encoder by their labels undid what it had learnt.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,18 +32,21 @@ from distiltune.training.objective import Objective, StepSums
 LABEL, OF_PAIRS = 0, 1
 """Columns of a feature's labels: its label's id, and 1 if it is read to be told apart, 0 to learn its label."""
 
+HEAD_RATE: Final = 10.0
+"""Times the learning rate of the encoder: the head begins from nothing, and moves nothing else."""
+
 
 class PairsModel(TaskModel):
-    """A model that in training gives, behind its scores, the vector of the whole text; otherwise its scores alone."""
+    """A model that in training gives, behind its scores, both vectors of the text; otherwise its scores alone."""
 
     def forward(self, batch: PackedBatch) -> Tensor:
-        """→ ``(n_features, n_labels + hidden)``, or ``(n_features, n_labels)``."""
+        """→ ``(n_features, n_labels + 2 * hidden)``, or ``(n_features, n_labels)``."""
         if not self.training:
             return super().forward(batch)
         hidden: Tensor = self.encoder(batch)
-        firsts = batch.cu_seqlens[: batch.n_features].long()
-        scores = self._apply_head(hidden.index_select(0, firsts))
-        return torch.cat([scores, mean_vectors(hidden, batch)], dim=1)
+        first = hidden.index_select(0, batch.cu_seqlens[: batch.n_features].long())
+        scores = self._apply_head(first.detach())
+        return torch.cat([scores, mean_vectors(hidden, batch), first.float()], dim=1)
 
 
 def mean_vectors(hidden: Tensor, batch: PackedBatch) -> Tensor:
@@ -52,7 +60,7 @@ def mean_vectors(hidden: Tensor, batch: PackedBatch) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class PairsFirst:
-    """The loss of features that are read to be told apart, and the usual one of the others.
+    """The usual loss, and of features that are read to be told apart that of their pairs too.
 
     The figures are the usual ones of all, so that they mean the same in every epoch and in every run.
 
@@ -72,13 +80,14 @@ class PairsFirst:
             return self.usual(scores, batch)
         heavy = required(batch.weights, "weights")
         apart = heavy * batch.labels[:, OF_PAIRS].to(heavy.dtype)
-        learnt = self.usual(scores, batch.with_tensors({"weights": heavy - apart})).loss
-        shown = self.usual(scores.detach(), batch).metrics
-        return StepSums(learnt + (apart * pair_losses(vectors, batch.labels[:, LABEL])).sum(), shown)
+        both = torch.cat(vectors.chunk(2, dim=1))
+        of_mean, of_first = pair_losses(both, batch.labels[:, LABEL].repeat(2)).chunk(2)
+        learnt = self.usual(scores, batch)
+        return StepSums(learnt.loss + (apart * (of_mean + of_first) / 2).sum(), learnt.metrics)
 
 
 def pair_losses(vectors: Tensor, labels: Tensor) -> Tensor:
-    """``(n, hidden)`` and the ids of their labels ``(n,)`` → ``(n,)``, a text's loss against all others.
+    """``(n, hidden)`` and the ids of their labels ``(n,)`` → ``(n,)``, a vector's loss against all others.
 
     It is half the mean over those with its label, and half the mean over those with another; where there are none of
     a kind, that half is 0.

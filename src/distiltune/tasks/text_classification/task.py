@@ -59,7 +59,7 @@ from distiltune.tasks.text_classification.head import (
 from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
-from distiltune.tasks.text_classification.pairs import PairsFirst, PairsModel, marked, two_by_two
+from distiltune.tasks.text_classification.pairs import HEAD_RATE, PairsFirst, PairsModel, marked, two_by_two
 from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.settings import (
     TextClassificationSettings,
@@ -261,7 +261,7 @@ class TextTraining:
         then = marked(own.features, np.arange(own.n_examples), of_pairs=False)
         note = (
             f"few labels: {len(examples):,} texts are told apart in pairs first, in {spec.pair_epochs} passes; "
-            "then their labels are learnt"
+            "then the head alone goes on learning their labels"
         )
         return replace(
             lesson,
@@ -270,6 +270,7 @@ class TextTraining:
             notes=(*lesson.notes, note),
             warm_up=replace(pairs, features=first),
             warm_up_passes=spec.pair_epochs,
+            head_rate=HEAD_RATE,
         )
 
 
