@@ -109,7 +109,7 @@ def resume_command(recipe: Recipe, run: RunDirectory) -> str:
 
 def _held_data(recipe: Recipe) -> list[str]:
     """The arguments by which data that were in memory are handed over again."""
-    names = ("train", "validation", "warm_up_data")
+    names = ("train", "validation", "warm_up_data", "unlabelled")
     return [f"{name}={name.upper()}" for name in names if any(map(is_held_name, getattr(recipe, name)))]
 
 
