@@ -41,6 +41,7 @@ class CoachFindings:
 def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
     recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
+    run = run.stage_of or run  # what is to be run is always the whole
     training, validation = prepared.training, prepared.validation
     config, meant = loaded.source.config, bool(recipe.freeze or recipe.lora_rank)
     uniform, blind = 0.0, 0.0

@@ -339,7 +339,7 @@ def _with_own_labels(recipe: Recipe, run: RunDirectory, choice: TextChoice, epoc
         epochs: that the labels are read.
 
     """
-    passes = max(1, epochs * choice.n_training // choice.n_kept)
+    passes = min(epochs, max(1, epochs * choice.n_training // choice.n_kept))
     return recipe.with_changes(warm_up_data=(str(run.own_labels),), warm_up_epochs=passes)
 
 
@@ -357,9 +357,9 @@ def _publish(run: RunDirectory, recipe: Recipe, stage: Stage, trained: FineTuned
                 if card.is_file():
                     write_whole(card, done.on_card(card.read_text(encoding="utf-8")))
     tables = {name: table for name, table in parse_toml(read_file(source.recipe).decode()).items() if name != "recipe"}
-    chosen = {name: getattr(trained.recipe, name) for name in recipe.open}
+    recipe = recipe.with_changes(**{name: getattr(trained.recipe, name) for name in recipe.open})
     said = {"data": _begun_with(run), "kept": stage, **_no_none(done.as_json())}
-    write_whole(run.recipe, _toml(recipe.with_changes(**chosen), {**tables, _TABLE: said}))
+    write_whole(run.recipe, _toml(recipe, {**tables, _TABLE: said}))
     *lines, _ = read_file(source.log).splitlines(keepends=True)  # the last says that it is done
     write_whole(run.log, b"".join(lines))
     with RunLog(run.log) as log:

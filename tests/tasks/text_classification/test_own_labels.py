@@ -11,7 +11,13 @@ from distiltune.data.row_findings import RowFindings
 from distiltune.tasks.self_taught import OfLabel
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
-from distiltune.tasks.text_classification.own_labels import choose, kept_of, read_unlabelled
+from distiltune.tasks.text_classification.own_labels import (
+    MOST_OVER,
+    choose,
+    in_proportion,
+    kept_of,
+    read_unlabelled,
+)
 
 
 def plainly(values: np.ndarray, allowed: list[int], confidence: float) -> list[int]:
@@ -35,16 +41,36 @@ def test_of_each_label_the_surest_are_kept(confidence: float) -> None:
 
 def test_a_label_that_is_taken_for_all_others_does_not_crowd_them_out() -> None:
     values = np.array([[0.99, 0.01]] * 50 + [[0.4, 0.6]] * 3)
-    said = choose([f"text {i}" for i in range(53)], (values, 1.0, 0), np.array([4, 2]), 3.0, 0.0)
+    said = choose([f"text {i}" for i in range(53)], (values, 1.0, 0), np.array([4, 4]), 3.0, 0.0)
     made = said.as_labels(("a", "b"), TextColumns())
-    assert made.of_label == {"a": OfLabel(4, 50, 12, 12), "b": OfLabel(2, 3, 6, 3)}
-    assert [row["label"] for row in made.rows] == ["a"] * 12 + ["b"] * 3
-    assert made.rows[13] == {
+    # Of twelve that may be kept so many that they are at most three quarters of all: half of the labels are `a`.
+    assert made.of_label == {"a": OfLabel(4, 50, 12, 9), "b": OfLabel(4, 3, 12, 3)}
+    assert [row["label"] for row in made.rows] == ["a"] * 9 + ["b"] * 3
+    assert made.rows[10] == {
         "text": "text 51",
         "label": "b",
         "confidence": 0.6,
-        "why": "number 2 by confidence of the 3 texts that were given this label, 6 of which may be kept",
+        "why": "number 2 by confidence of the 3 texts that were given this label, 12 of which may be kept",
     }
+
+
+def test_of_a_model_that_knows_one_label_only_nothing_is_kept() -> None:
+    values = np.array([[0.99, 0.01, 0.0]] * 50 + [[0.1, 0.6, 0.3]])
+    texts, counts = [f"text {i}" for i in range(51)], np.array([8, 8, 8])
+    assert not len(choose(texts[:50], (values[:50], 1.0, 0), counts, 3.0, 0.0).kept)
+    # One of each, beside one of the other label.
+    assert choose(texts, (values, 1.0, 0), counts, 3.0, 0.0).kept.tolist() == [0, 50]
+
+
+def test_shares_are_those_of_the_labels_within_bounds() -> None:
+    random = np.random.default_rng(1)
+    for _ in range(50):
+        there, counts = random.integers(0, 40, 4), random.integers(1, 30, 4)
+        kept = in_proportion(there, counts)
+        assert (kept <= there).all()
+        assert (kept <= MOST_OVER * counts / counts.sum() * kept.sum()).all()
+    alike = np.array([30, 20, 10])
+    assert in_proportion(alike, np.array([3, 2, 1])).tolist() == alike.tolist()
 
 
 @pytest.mark.parametrize(
@@ -57,8 +83,8 @@ def test_a_label_that_is_taken_for_all_others_does_not_crowd_them_out() -> None:
     ],
 )
 def test_rows_have_the_columns_of_the_training_data(columns: TextColumns, expected: set[str]) -> None:
-    made = choose(["one"], (np.array([[0.2, 0.8]]), 1.0, 0), np.array([1, 1]), 1.0, 0.0)
-    (row,) = made.as_labels(("a", "b"), columns).rows
+    made = choose(["one", "two"], (np.array([[0.2, 0.8], [0.7, 0.3]]), 1.0, 0), np.array([1, 1]), 1.0, 0.0)
+    row, _ = made.as_labels(("a", "b"), columns).rows
     assert set(row) == expected | {"confidence", "why"}
     assert row[columns.text] == "one"
     assert "b" in row.values()

@@ -1,9 +1,9 @@
 """Texts without labels, and the labels that a model gives them: for a second training on both (self-training).
 
 Which texts are kept decides whether it helps. A model that takes a class for another gives that label to ever more
-texts (it drifts); so no label is kept more often, beside the labelled texts, than these have it among themselves, and
-of each the texts that the model is surest of (as self-training has been guarded since Yarowsky 1995; the share of each
-class as Zhu and Goldberg 2009, "Introduction to Semi-Supervised Learning", section 2.5, count it among its heuristics).
+texts (it drifts). So the labels of the texts that are kept have about the shares that they have in the training data,
+and of each label it is the texts that the model is surest of (the surest first: Yarowsky 1995; of each class its share:
+Zou et al. 2018, "Class-Balanced Self-Training").
 """
 
 from __future__ import annotations
@@ -33,6 +33,9 @@ from distiltune.tasks.trained import Trained
 Values = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
+MOST_OVER: Final = 1.5
+"""A label's share among the texts that are kept over its share among the training texts, at most."""
+
 _DECIMALS: Final = 6
 
 
@@ -60,6 +63,25 @@ def read_unlabelled(
     n_known = len(read.texts) - len(texts)
     prints = {**{name: each.fingerprint for name, each in known.items()}, "unlabelled texts": fingerprint_of(texts)}
     return UnlabelledTexts(texts, read.findings.n_rows, n_repeated, n_known, prints)
+
+
+def in_proportion(there: Ids, counts: Ids) -> Ids:
+    """``(n_labels,)`` how many texts of each label are kept of those that are there and allowed.
+
+    As many as there are, but no label has more than `MOST_OVER` times the share among all that are kept that it has
+    among the training texts; of a model that gives one label to everything, hardly anything is left.
+
+    Args:
+        there: ``(n_labels,)``.
+        counts: ``(n_labels,)`` training texts with each label.
+
+    """
+    shares = counts / counts.sum()
+    while True:
+        fewer = np.minimum(there, np.floor(MOST_OVER * shares * there.sum()).astype(np.int64))
+        if (fewer == there).all():
+            return there
+        there = fewer
 
 
 def kept_of(values: Values, allowed: Ids, confidence: float) -> Ids:
@@ -155,9 +177,9 @@ def choose(
     """
     values, temperature, n_calibrated = said
     allowed = np.floor(most * counts).astype(np.int64)
-    return KeptTexts(
-        tuple(texts), values, counts, allowed, kept_of(values, allowed, confidence), temperature, n_calibrated
-    )
+    of_each = np.bincount(values.argmax(axis=1)[kept_of(values, allowed, confidence)], minlength=len(counts))
+    kept = kept_of(values, in_proportion(of_each, counts), confidence)
+    return KeptTexts(tuple(texts), values, counts, allowed, kept, temperature, n_calibrated)
 
 
 @dataclass(frozen=True, slots=True)
