@@ -22,6 +22,7 @@ from distiltune.runs.fine_tune import FineTuned
 from distiltune.runs.fine_tune import fine_tune as one_training
 from distiltune.tasks.self_taught import Rights
 from distiltune.tasks.text_classification.task import TextTraining
+from distiltune.training.distributed import Processes
 from distiltune.training.reporter import Quiet
 from tests.helpers import TINY, read_log, word_pieces, write_tiny_model
 
@@ -317,6 +318,13 @@ def test_what_trains_once_refuses_it(desk: Path, tmp_path: Path) -> None:
         one_training(Recipe.build(named(desk)), output=tmp_path / "run")
     with pytest.raises(RecipeError, match="go_on and unlabelled"):
         fine_tune(output=tmp_path / "run", go_on=lambda report: True, **named(desk))
+
+
+def test_several_processes_are_refused(desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(self_training, "processes", lambda: Processes(0, 2, 0, 2))
+    with pytest.raises(TrainingError, match="Several processes"):
+        fine_tune(output=tmp_path / "run", **named(desk))
+    assert not (tmp_path / "run").exists()
 
 
 def test_an_ordinary_run_takes_the_place_of_one_in_stages(desk: Path, whole: FineTuned, tmp_path: Path) -> None:

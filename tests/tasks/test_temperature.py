@@ -29,6 +29,7 @@ def test_the_order_of_the_labels_stays() -> None:
         changed = sharpened(honest, temperature)
         assert np.allclose(changed.sum(axis=1), 1.0)
         assert (changed.argsort(axis=1) == honest.argsort(axis=1)).all()
+        assert ((changed.max(axis=1) >= honest.max(axis=1)) == (temperature < 1)).all()
     assert sharpened(np.array([[1.0, 0.0]]), 2.0)[0, 0] > 0.99, "also of what is said to be impossible"
 
 
