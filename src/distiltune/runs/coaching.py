@@ -41,6 +41,7 @@ class CoachFindings:
 def training_facts(prepared: PreparedRun, run: RunDirectory) -> TrainingFacts:
     """What is known before the first step."""
     recipe, task, loaded = prepared.recipe, prepared.task, prepared.loaded
+    run = run.stage_of or run  # what is to be run is always the whole
     training, validation = prepared.training, prepared.validation
     config, meant = loaded.source.config, bool(recipe.freeze or recipe.lora_rank)
     uniform, blind = 0.0, 0.0
@@ -109,7 +110,7 @@ def resume_command(recipe: Recipe, run: RunDirectory) -> str:
 
 def _held_data(recipe: Recipe) -> list[str]:
     """The arguments by which data that were in memory are handed over again."""
-    names = ("train", "validation", "warm_up_data")
+    names = ("train", "validation", "warm_up_data", "unlabelled")
     return [f"{name}={name.upper()}" for name in names if any(map(is_held_name, getattr(recipe, name)))]
 
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, get_args
 
 from distiltune.errors import TrainingError
 from distiltune.system import lock
@@ -14,15 +14,36 @@ from distiltune.system.durable import find_link, left_over_of, read_file, write_
 from distiltune.system.toml_text import parse_toml
 from distiltune.tasks.table import TASKS
 
+Stage = Literal["first-training", "second-training"]
+"""The trainings of a run that learns from texts without labels too: on the labels alone, then on both."""
+
+STAGES: Final[tuple[Stage, ...]] = get_args(Stage)
+
 _BEFORE_A_RUN: Final = frozenset({lock.NAME, ".recipe.toml.new"})
 """What a run that was stopped before its recipe was written leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The places in a run directory."""
+    """The places in a run directory.
+
+    Attributes:
+        path: of the directory.
+        stage_of: the run whose stage this one is, in a folder of it; None: it is a run by itself.
+
+    """
 
     path: Path
+    stage_of: RunDirectory | None = None
+
+    @property
+    def name(self) -> str:
+        """What the run is called: a stage as its whole."""
+        return (self.stage_of or self).path.resolve().name
+
+    def stage(self, name: Stage) -> RunDirectory:
+        """A training that is a stage of this run, which is a run in a folder of it."""
+        return RunDirectory(self.path / name, stage_of=self)
 
     def check_free(self, *, overwrite: bool) -> None:
         """Check that a new run may be made here.
@@ -138,7 +159,8 @@ class RunDirectory:
     def _writes(self, name: str) -> bool:
         """Whether a run writes something of this name, or of this name before it is whole."""
         places = (self.recipe, self.log, self.checkpoints, self.model, self.rejected, self.answers, self.report)
-        names = {path.name for path in (*places, self.adapter, self.events, self.curves_svg, self.curves_png)}
+        more = (self.adapter, self.events, self.curves_svg, self.curves_png, self.own_labels, self.self_training)
+        names = {path.name for path in (*places, *more)} | set(STAGES)
         names |= _prediction_files()
         begun = {f".{each}.new" for each in names}
         return name in names | begun or left_over_of(Path(name)) in names
@@ -218,9 +240,24 @@ class RunDirectory:
         return self.path / "curves.png"
 
     @property
+    def own_labels(self) -> Path:
+        """The texts without labels that a second training learns from, with the labels that the first gave them."""
+        return self.path / "self-labels.jsonl"
+
+    @property
+    def self_training(self) -> Path:
+        """How those were chosen, counted."""
+        return self.path / "self-training.json"
+
+    @property
     def new_predictions(self) -> Path:
         """Where an evaluation's answers lie until it is known whether they are the best."""
         return self.checkpoints / "predictions"
+
+    def results(self) -> list[Path]:
+        """The files that the best epoch came to, beside the model and the report."""
+        names = {self.rejected.name, self.answers.name, self.curves_svg.name, self.curves_png.name}
+        return [path for path in self._entries() if path.name in names | _prediction_files()]
 
     def new_prediction_files(self) -> dict[str, bytes]:
         """The last evaluation's answers, by file name."""

@@ -59,6 +59,7 @@ class FineTuned:
         scores: the best epoch's main scores in words, empty without validation data.
         advice: what the coach says, the first thing to do first.
         columns: of the epoch table.
+        self_training: where it learnt from texts without labels, which, and which of both models was kept; else None.
 
     """
 
@@ -70,6 +71,7 @@ class FineTuned:
     scores: str = ""
     advice: tuple[Advice, ...] = ()
     columns: tuple[TableColumn, ...] = ()
+    self_training: Mapping[str, Any] | None = None
 
     def __repr__(self) -> str:
         scores = f" ({self.scores})" if self.scores else ""
@@ -102,6 +104,7 @@ class FineTuned:
             "epochs_done": len(self.epochs),
             "metrics": plain_values(self.best.validation),
             "outcome": "done",
+            **({} if self.self_training is None else {"self_training": dict(self.self_training)}),
         }
 
 
@@ -109,7 +112,7 @@ class FineTuned:
 def fine_tune(
     recipe: Recipe | str | Path | None = None,
     *,
-    output: str | Path,
+    output: str | Path | RunDirectory,
     overwrite: bool = False,
     reporter: Reporter | None = None,
     go_on: GoOn | None = None,
@@ -136,7 +139,7 @@ def fine_tune(
     """
     recipe = recipe if isinstance(recipe, Recipe) else Recipe.build(named_settings(recipe or AUTO))
     recipe = recipe.with_changes(**settings, **own.settings)
-    run = RunDirectory(as_path(output, "output"))
+    run = output if isinstance(output, RunDirectory) else RunDirectory(as_path(output, "output"))
     if processes().writes:
         run.check_free(overwrite=overwrite)
     asked = _Asked(checked_callbacks(callbacks), own, go_on, overwrite=overwrite)
@@ -145,7 +148,7 @@ def fine_tune(
 
 @restored()
 def resume(
-    run: str | Path,
+    run: str | Path | RunDirectory,
     *,
     reporter: Reporter | None = None,
     callbacks: Sequence[Watcher] = (),
@@ -167,7 +170,7 @@ def resume(
             are others than it was begun with.
 
     """
-    directory = RunDirectory(as_path(run, "run"))
+    directory = run if isinstance(run, RunDirectory) else RunDirectory(as_path(run, "run"))
     if not directory.recipe.is_file():
         find_resumable(directory)  # which says so
     begun = Recipe.from_toml(directory.recipe)
@@ -317,7 +320,8 @@ def _run(writing: _Writing) -> FineTuned:
                     _train(prepared, optimiser, partial(_evaluate, writing, coach), keeper, watchers)
             checkpoints.wait()
     except KeyboardInterrupt as stopped:
-        reporter.note(f"stopped; go on with: {resume_command(prepared.recipe, run)}")
+        if run.stage_of is None:  # else its whole says so
+            reporter.note(f"stopped; go on with: {resume_command(prepared.recipe, run)}")
         if keeper.has_best and not isinstance(stopped, Terminated):
             write_results(run, prepared, keeper, coach, may_probe=False)
             reporter.note(

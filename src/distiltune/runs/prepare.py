@@ -205,7 +205,7 @@ def _with_others(lesson: Lesson[Any], recipe: Recipe, loaded: LoadedModel, devic
 
 def _on_this_machine(recipe: Recipe, here: Processes) -> Recipe:
     """Set memory, threads and the seed; → the recipe with the task of its data."""
-    _check_fold(recipe)
+    _check_single(recipe)
     keep_freed_memory()
     set_threads(recipe.threads or max(1, usable_cores() // here.local_world_size))
     seed_everything(recipe.seed)
@@ -321,7 +321,14 @@ def _check_weights(features: FeatureSet) -> None:
         )
 
 
-def _check_fold(recipe: Recipe) -> None:
+def _check_single(recipe: Recipe) -> None:
+    """Check that a recipe is of one training, and not of several."""
+    if recipe.unlabelled:
+        raise RecipeError(
+            "Texts without labels take two trainings, and this is one.",
+            where="recipe: unlabelled",
+            fix="leave it out here; distiltune train makes both",
+        )
     if recipe.folds and recipe.fold is None:
         raise RecipeError(
             f"{recipe.folds} folds are {recipe.folds} trainings, and this is one.",

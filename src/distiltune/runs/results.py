@@ -107,7 +107,7 @@ def _summary(
     found = versions()
     values = recipe.model_dump(mode="json")
     return RunSummary(
-        name=run.path.resolve().name,
+        name=run.name,
         task=prepared.task.name,
         guide=prepared.task.guide(epochs[best].validation),
         architecture=prepared.task.architecture,

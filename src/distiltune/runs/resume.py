@@ -40,7 +40,7 @@ MAY_CHANGE: Final = frozenset(
 _IF_NAMED: Final = frozenset({"precision"})
 """What does decide what is learnt, and is another if whoever resumes the run says so, and only then."""
 
-BY_CONTENT: Final = frozenset({"train", "validation", "teacher", "warm_up_data"})
+BY_CONTENT: Final = frozenset({"train", "validation", "teacher", "warm_up_data", "unlabelled"})
 """Settings that name files: the files may have moved as long as they hold the same."""
 
 _BEGIN_AGAIN: Final = "begin again: distiltune train --recipe {run.recipe} --output {run.path} --overwrite"

@@ -76,6 +76,10 @@ def _with_held_out(recipe: Recipe) -> Recipe:
         }
     if recipe.few_labels != "off":  # likewise
         changes |= {name: Recipe.model_fields[name].default for name in ("few_labels", "pair_epochs")}
+    if recipe.unlabelled:  # which a second training reads
+        changes |= {
+            name: Recipe.model_fields[name].default for name in Recipe.model_fields if name.startswith("unlabelled")
+        }
     name = "validation_questions" if recipe.validation_questions else "validation_examples"
     if not 0 < getattr(recipe, name) <= MOST_HELD_OUT:
         changes[name] = MOST_HELD_OUT

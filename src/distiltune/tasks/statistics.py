@@ -18,6 +18,19 @@ N_BINS = 15
 _Z95 = 1.959964
 _CONTEXT_CHARACTERS = 160  # shown on either side of a marked answer
 _LONG_SPAN = 400
+_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+_N_CUTS = 40  # leaves a bracket of 5e-9 of the first one
+
+
+def where_least(function: Callable[[float], float], low: float, high: float) -> float:
+    """Where a function that falls and then rises is least between two numbers: golden-section search."""
+    for _ in range(_N_CUTS):
+        step = _GOLDEN * (high - low)
+        if function(high - step) <= function(low + step):
+            high = low + step
+        else:
+            low = high - step
+    return (low + high) / 2.0
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

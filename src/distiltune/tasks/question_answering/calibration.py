@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.tasks.held_out import first_half, is_calibrated_better
-from distiltune.tasks.statistics import calibration_in_bins
+from distiltune.tasks.statistics import calibration_in_bins, where_least
 
 POOL_SIZE = 20
 """Candidates that a confidence is taken over; fixed, so that it does not change with how many are shown."""
@@ -25,8 +25,6 @@ MIN_QUESTIONS = 30
 """Fewer validation questions than this say too little to fit a temperature to."""
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
-_GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
-_N_CUTS = 40  # leaves a bracket of 2e-8 of the first one
 
 Scores = npt.NDArray[np.float64]
 
@@ -117,14 +115,7 @@ def fit_temperature(pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDA
         given = np.clip(given, 1e-12, 1.0 - 1e-12)
         return float(-np.where(right, np.log(given), np.log1p(-given)).mean())
 
-    low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
-    for _ in range(_N_CUTS):
-        step = _GOLDEN * (high - low)
-        if loss(high - step) <= loss(low + step):
-            high = low + step
-        else:
-            low = high - step
-    return math.exp((low + high) / 2.0)
+    return math.exp(where_least(loss, math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)))
 
 
 def calibrate(

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from distiltune.settings.engine import EngineSettings, Text
+from distiltune.settings.engine import EngineSettings, Names, Text
 from distiltune.settings.marks import STORED
 
 ProblemType = Literal["single-label", "multi-label", "regression"]
@@ -54,6 +54,14 @@ class TextClassificationSettings(EngineSettings):
     all pairs within a batch (as SetFit does), and the labels are learnt then; `off`, the labels from the start."""
     pair_epochs: Annotated[int, Field(ge=1)] = 20
     """Passes over the training data in which pairs are told apart."""
+    unlabelled: Names = ()
+    """Texts without labels to learn from too (self-training): a model trained on the labels labels them, and a second
+    one learns from those of which it was surest and then from the labels; it is kept unless it is worse. Text files of
+    one text a line, directories of them, or data with a column `text`; none if empty."""
+    unlabelled_most: Annotated[float, Field(gt=0.0, le=100.0)] = 3.0
+    """Of these texts so many are kept at most for each training text with the same label."""
+    unlabelled_confidence: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
+    """The least confidence of a text that is kept, calibrated where there is enough validation data."""
     long_texts: Annotated[Literal["windows", "truncate"], STORED] = "windows"
     """Texts longer than `max_length`: read in windows whose scores are averaged, or cut off. Pairs are always cut, the
     longer text first."""
@@ -68,6 +76,7 @@ def check(settings: TextClassificationSettings) -> None:
     """
     names_of_labels(settings.label_names)
     check_labels(settings.problem, settings.class_weights, settings.label_smoothing)
+    _check_unlabelled(settings)
     if settings.few_labels == "off":
         if settings.pair_epochs != type(settings).model_fields["pair_epochs"].default:
             raise ValueError("pair_epochs is of pairs, and few_labels is 'off': give few_labels 'pairs' too")
@@ -80,6 +89,31 @@ def check(settings: TextClassificationSettings) -> None:
         raise ValueError("few_labels 'pairs' and batch_size 1 exclude each other: a pair is of two texts of a batch")
     if settings.freeze == "encoder":
         raise ValueError("freeze 'encoder' and few_labels 'pairs' exclude each other: pairs teach the encoder")
+
+
+def _check_unlabelled(settings: TextClassificationSettings) -> None:
+    if not settings.unlabelled:
+        for name in ("unlabelled_most", "unlabelled_confidence"):
+            if getattr(settings, name) != type(settings).model_fields[name].default:
+                raise ValueError(f"{name} is of texts without labels, and unlabelled names none")
+        return
+    if settings.few_labels != "off":
+        raise ValueError(f"few_labels {settings.few_labels!r} and unlabelled exclude each other")
+    for name in ("teacher", "loss", "warm_up_data", "folds"):
+        if getattr(settings, name):
+            raise ValueError(f"{name} and unlabelled exclude each other")
+    check_one_label(settings.problem)
+
+
+def check_one_label(problem: str) -> None:
+    """Check that a model can label texts for a second training.
+
+    Raises:
+        ValueError: if texts have a number, or any number of labels.
+
+    """
+    if problem in ("regression", "multi-label"):
+        raise ValueError(f"unlabelled texts are given one label each, and problem is {problem}")
 
 
 def check_pairs(problem: str) -> None:

@@ -35,6 +35,7 @@ from distiltune.tasks.labelled_check import in_training, labelled_concerns
 from distiltune.tasks.labelled_model import HEAD_DROPOUT, INNER_RULES, load_labelled_model, output_rules
 from distiltune.tasks.labels import labels_config
 from distiltune.tasks.own import Loss
+from distiltune.tasks.self_taught import OwnLabels, Rights, UnlabelledTexts
 from distiltune.tasks.text_classification.analysis import analyse, blind_scores, chance_losses
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.evaluation import (
@@ -59,11 +60,13 @@ from distiltune.tasks.text_classification.head import (
 from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.labelled import labelled_texts
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
+from distiltune.tasks.text_classification.own_labels import Labeller, choose, ids_of, read_unlabelled
 from distiltune.tasks.text_classification.pairs import HEAD_RATE, PairsFirst, PairsModel, marked, two_by_two
 from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.settings import (
     TextClassificationSettings,
     check_labels,
+    check_one_label,
     check_pairs,
     names_of_labels,
 )
@@ -81,6 +84,7 @@ from distiltune.tasks.text_classification.targets import (
     problem_sentence,
     targets_of,
 )
+from distiltune.tasks.trained import load_trained
 from distiltune.training.objective import TableColumn
 
 _LABEL_COLUMNS = (
@@ -249,6 +253,32 @@ class TextTraining:
             begin_at(head.output, how_common(training.features, self.task.targets, self.objective.label_weights))
         lesson = Lesson(self.task, training, validation, self.objective, training.features)
         return self._with_pairs(lesson, loaded.tokenizer) if self.task.spec.pair_epochs else lesson
+
+    def unlabelled(self, sources: Sequence[str], encoding: str) -> UnlabelledTexts:
+        """See `SelfTaught`."""
+        _check_one_label(self.task.targets, self.train)
+        return read_unlabelled(sources, encoding, self._columns, self.train, self.validation)
+
+    def own_labels(self, model: str, texts: Sequence[str], most: float, confidence: float) -> OwnLabels:
+        """See `SelfTaught`."""
+        targets = self.task.targets
+        said = self._labeller(model).said_of(texts, self.validation)
+        counts = np.bincount(ids_of(self.train, targets), minlength=len(targets.labels))
+        return choose(texts, said, counts, most, confidence).as_labels(targets.labels, self._columns)
+
+    def rights(self, model: str) -> Rights:
+        """See `SelfTaught`."""
+        held_out = self.validation is not None
+        return Rights(self._labeller(model).right(self.validation or self.train), held_out)
+
+    def _labeller(self, model: str) -> Labeller:
+        spec = self.task.spec
+        trained = load_trained(model, spec, self.device.type)
+        return Labeller(trained, self.task.targets, spec.windows, spec.batch_tokens)
+
+    @property
+    def _columns(self) -> TextColumns:
+        return TextColumns.parse(self.task.spec.data.columns)
 
     def _with_pairs(self, lesson: Lesson[TextData], tokenizer: Tokenizer) -> Lesson[TextData]:
         """The lesson before which the same texts are told apart, two of one label side by side."""
@@ -426,6 +456,19 @@ def _check_pairs(targets: Targets, sources: Sequence[str]) -> None:
             where=", ".join(sources),
             fix="leave --few-labels out",
         ) from None
+
+
+def _check_one_label(targets: Targets, train: TextSet) -> None:
+    """Check that a model can label texts for a second training: one label each, and no second text."""
+    where, fix = ", ".join(train.sources), "leave --unlabelled out"
+    try:
+        check_one_label(targets.problem)
+    except ValueError as error:
+        raise RecipeError(f"Texts without labels cannot be learnt from: {error}.", where=where, fix=fix) from None
+    if any(example.pair is not None for example in train.examples):
+        raise RecipeError(
+            "The training data has pairs of texts, and texts without labels are single ones.", where=where, fix=fix
+        )
 
 
 def from_settings(settings: TextClassificationSettings) -> TextSpec:
