@@ -102,9 +102,9 @@ def test_each_text_is_learnt_as_it_is_marked() -> None:
 
     first = both.batch(np.arange(6, 12))
     output = made(first)
-    scores, mean, of_first = output[:, :N_LABELS], *output[:, N_LABELS:].chunk(2, dim=1)
-    labels = plain.labels[:, 0]
-    apart = pair_losses(torch.cat([mean, of_first]), torch.cat([labels, labels])).sum() / 2
+    scores, labels = output[:, :N_LABELS], plain.labels[:, 0]
+    vectors = torch.cat(output[:, N_LABELS:].chunk(2, dim=1))
+    apart = pair_losses(vectors, torch.cat([labels, labels])).sum() / 2
     sums = objective(output, first)
     assert sums.loss.item() == pytest.approx((usual(scores, plain).loss + apart).item())
     assert torch.allclose(sums.metrics, usual(scores.detach(), plain).metrics)
