@@ -345,6 +345,19 @@ def test_a_rate_far_from_the_fitting_one_is_named_with_that_one(
         assert "always 'joy' gets 0.34" in each.evidence
 
 
+def test_a_low_rate_is_named_before_the_nothing_that_comes_of_it() -> None:
+    """Words at a third of the rate: the head begins at the shares of the tags, so the loss is soon below the blind."""
+    train, validation = (0.98, 0.77, 0.6, 0.53, 0.46, 0.42), (0.87, 0.68, 0.58, 0.54, 0.52, 0.5)
+    low = {"blind_loss": 0.975, "fitting_rate": 2.2e-4, "learning_rate": 4.4e-5}
+    case = scored(train, validation, (0.05,) * 6, BlindScore("f1", 0.0, 75), **low)
+    nothing = {**GOOD, "n_given": 5.0, "n_wanted": 75.0}
+    found = advise(replace(case, answers=nothing))
+    assert (found[0].severity, found[0].sickness) == ("error", "learning_rate_too_low")
+    assert found[0].message == "the model gives nothing to speak of: the learning rate is too low"
+    assert "5 are given, and 75 are wanted" in found[0].evidence
+    assert "--learning-rate 2.2e-04" in found[0].command
+
+
 @pytest.mark.parametrize(("loss", "first"), [(0.69, "wrong_labels"), (0.55, "predicts_nothing")])
 def test_a_loss_alone_has_to_say_clearly_that_something_was_learned(loss: float, first: str) -> None:
     """Entities moved to words drawn by lot: the loss falls to 0.87 of the blind one, since signs are never names."""
@@ -362,6 +375,17 @@ def test_one_label_for_all_is_named_where_nothing_was_learned() -> None:
     assert severe(advise(case)) == ["one_class"]
     assert needs_probe(case)
     assert severe(advise(replace(case, probe=PROBE_BADLY))) == ["cannot_learn"]
+
+
+def test_one_label_for_all_is_named_before_the_labels_are_doubted() -> None:
+    """Nearly all training texts have one label, and the head begins at that: the loss falls by a sixth, to no use."""
+    train, validation = (0.26, 0.25, 0.24, 0.23, 0.22, 0.217), (2.59, 2.59, 2.67, 2.75, 2.82, 2.83)
+    case = scored(train, validation, (0.39,) * 6, BlindScore("accuracy", 0.39, 67), blind_loss=0.257, fitting_rate=2e-5)
+    case = replace(case, probe=ProbeResult(32, (0.26, *([0.01] * 40))))
+    doubted = {**GOOD, "one_label_share": 0.5, "one_label_wanted": 0.39}
+    assert severe(advise(replace(case, answers=doubted)))[0] == "wrong_labels"
+    alike = {**GOOD, "one_label_share": 1.0, "one_label_wanted": 0.39}
+    assert severe(advise(replace(case, answers=alike)))[0] == "one_class"
 
 
 def test_a_training_that_came_apart_is_no_question_of_the_epoch() -> None:

@@ -98,6 +98,10 @@ def learning_rate(evidence: Evidence) -> Iterable[Advice]:
         if not learned:
             message = "nothing is learned: the learning rate is too low"
             yield Advice("error", "learning_rate_too_low", message, shown, command)
+        elif nothing := next(iter(predicts_nothing(evidence)), None):
+            # A head that begins at how common the labels are has a loss below that soon, and says nothing for long.
+            message = f"{nothing.message}: the learning rate is too low"
+            yield Advice("error", "learning_rate_too_low", message, joined(nothing.evidence, shown), command)
         elif falling or (left > HALF_LEFT and _has_no_gap(evidence)):
             message = "the learning rate is low for this model and so few steps: a higher one would bring it further"
             yield Advice("warning", "learning_rate_too_low", message, shown, command)
@@ -224,6 +228,10 @@ def memorising(evidence: Evidence) -> Iterable[Advice]:
         yield Advice("error", "no_pretraining", message, shown, "start from a pretrained model: --model")
     elif evidence.ended and (evidence.n_steps < FEW_STEPS or fall_of_validation(evidence.epochs)):
         yield _too_few_steps(evidence, shown)
+    elif alike := next((each for each in predicts_nothing(evidence) if each.sickness == "one_class"), None):
+        yield replace(
+            alike, evidence=joined(alike.evidence, shown)
+        )  # what is learned by heart differs from text to text
     elif facts.n_train >= FEW_EXAMPLES:  # fewer can only be learned by heart, which overfitting says
         message = (
             "what is learned does not carry over: either the labels do not follow from the texts, or this model would "
