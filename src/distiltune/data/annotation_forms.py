@@ -224,7 +224,17 @@ def _dataturks(value: Value) -> Iterator[Plain]:
     yield Plain({**without(value, "content", "annotation"), "text": text, "spans": spans}, told)
 
 
+def _stem(value: Value) -> Iterator[Plain]:
+    """Questions as ARC, OpenBookQA and CommonsenseQA publish them: ``question`` with its ``stem`` and its choices."""
+    question = value.get("question")
+    if not isinstance(question, dict) or "choices" in value:
+        return
+    if isinstance(question.get("stem"), str) and isinstance(question.get("choices"), list):
+        row = {**value, "question": question["stem"], "choices": question["choices"]}
+        yield Plain(row, "`question` holds the question as its `stem`, and its choices")
+
+
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
     *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, _doccano),
-    *(_gliner, _spert, _cluener, _dataturks, *EXPORTS),
+    *(_gliner, _spert, _cluener, _dataturks, _stem, *EXPORTS),
 )

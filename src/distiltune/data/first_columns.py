@@ -19,7 +19,7 @@ from distiltune.data.streams import MAX_JSON_BYTES, open_text, reading
 _START_CHARACTERS = 1 << 16
 _ROWS_NEAR_START = 32
 _MOST_ROWS_LOOKED_AT = 10_000
-_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label", "labels", "answers"})
+_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label", "labels", "answers", "choices"})
 """Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 

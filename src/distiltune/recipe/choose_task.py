@@ -154,13 +154,26 @@ def _files_seen(recipe: Recipe, sources: Sequence[str], split: Split) -> list[_S
             continue
         for file in find_source(source, split, Path()).files[:_FILES_LOOKED_AT]:
             columns = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns)))
-            tasks = _fitting(columns, recipe.columns)
+            tasks = _fitting_by_values(recipe, file, columns, _fitting(columns, recipe.columns))
             _check_meant(recipe, file, columns, tasks)
             if not tasks:
                 rows = [row.value for row in first_rows(file, file_form(recipe))]
                 tasks = frozenset(name for name in TASKS if _fits_by_values(name, rows, recipe.columns))
             found.append(_Seen(file, tuple(columns), tasks))
     return found
+
+
+def _fitting_by_values(recipe: Recipe, file: Path, columns: Sequence[str], tasks: frozenset[str]) -> frozenset[str]:
+    """The tasks that a file fits by its columns; of one whose rows' values are plainly another's, that instead."""
+
+    def rows() -> list[Mapping[str, object]]:
+        return [row.value for row in first_rows(file, file_form(recipe))]
+
+    for entry in TASKS.values() if not recipe.columns else ():
+        is_instead = tasks & set(entry.instead_of) and entry.name not in tasks
+        if is_instead and entry.instead_by_values(columns, rows):
+            return frozenset({entry.name}) | (tasks - set(entry.instead_of))
+    return tasks
 
 
 def _check_meant(recipe: Recipe, file: Path, columns: Sequence[str], tasks: frozenset[str]) -> None:
