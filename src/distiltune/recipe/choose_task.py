@@ -257,6 +257,15 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
+    files = _files(sources) if not fitting else []
+    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
+    meant = [entry.meant_otherwise(seen, lambda: rows) for entry in TASKS.values() if not recipe.columns]
+    if way := next(filter(None, meant), ""):
+        return RecipeError(
+            f"What the data is for cannot be told from its columns, {_listed(seen)}, but by its values.",
+            where=", ".join(sources),
+            fix=f"did you mean {way}?",
+        )
     ready = ready_columns(recipe.columns, seen) if not fitting else {}
     if len(ready) == 1:
         return RecipeError(
@@ -272,8 +281,6 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
-    files = _files(sources) if not fitting else []
-    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
     advice += "".join(_names_below(file, seen) for file in files[:1])
     others = "".join(f" {said}" for entry in TASKS.values() if not fitting and (said := entry.other_columns(rows)))
     return RecipeError(
