@@ -243,7 +243,7 @@ def test_spans_in_other_forms(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("columns", ["", "spans=entities"])
 def test_what_a_form_reads_may_be_named_too(columns: str, tmp_path: Path) -> None:
-    rows = [{"text": ADA, "entities": [[0, 8, "PER"]]}, {"text": ADA, "entities": []}]
+    rows: list[dict[str, Any]] = [{"text": ADA, "entities": [[0, 8, "PER"]]}, {"text": ADA, "entities": []}]
     assert marked(read_rows(tmp_path, *rows, columns=columns)) == [["Ada Venn/PER"], []]
     recipe = Recipe.build({"train": (str(tmp_path / "rows.jsonl"),), "columns": columns})
     assert with_task_of_training(recipe).task == "token-classification"
