@@ -112,6 +112,13 @@ def test_answers_that_are_all_right_stay_questions_on_a_text(answers: object, la
     assert with_task_of_training(recipe).task == "question-answering"
 
 
+def test_answers_in_any_number_stay_questions_on_a_text(tmp_path: Path) -> None:
+    row = {"question": "Where?", "context": "Fish in water.", "label": 1}
+    rows = [{**row, "answers": ["water", "in water", "Fish"][:n]} for n in (2, 3)]
+    recipe = Recipe.build({"train": (write(tmp_path / "a.jsonl", *rows),)})
+    assert with_task_of_training(recipe).task == "question-answering"
+
+
 def test_questions_with_answers_in_columns_stay_questions_on_a_text() -> None:
     assert not has_choices(["question", "context", "answer1", "answer2"])
     assert not has_choices(["text", "label"])
