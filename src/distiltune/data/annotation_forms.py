@@ -7,12 +7,14 @@ the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
 from distiltune.data.label_studio import studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
+    ACCEPTED,
     ANSWER,
+    PARTIAL,
     Plain,
     Value,
     is_triple,
@@ -38,6 +40,28 @@ def plain_rows(value: object) -> Iterator[Plain]:
         if rows:
             yield from rows
             return
+
+
+def rows_by_name(value: object, mapped: Sequence[tuple[str, str]]) -> list[Plain]:
+    """The same rows, in which what a form has renamed is also called as ``mapped`` calls the tool's own column.
+
+    ``("spans", "entities")`` of rows whose ``entities`` became ``spans`` is heeded, though there was no need to say it.
+    """
+    plain = list(plain_rows(value))
+    if not mapped or not isinstance(value, dict):
+        return plain
+    return [
+        Plain(
+            each.value
+            | {
+                column: each.value[field]
+                for field, column in mapped
+                if column in value and column not in each.value and field in each.value
+            },
+            each.told,
+        )
+        for each in plain
+    ]
 
 
 _OF_NO_TOOL: Final = frozenset(
@@ -82,6 +106,22 @@ def _prodigy(value: Value) -> Iterator[Plain]:
         yield Plain({"spans": [], **without(value, "tokens")}, told)
 
 
+def _prodigy_suggestion(value: Value) -> Iterator[Plain]:
+    """Prodigy's ``ner.teach``: somebody accepted a model's one suggestion, and nobody marked the rest.
+
+    Of rows that were rejected the verdict says enough.
+    """
+    spans, meta = value.get("spans"), value.get("meta")
+    if value.get(ANSWER) != ACCEPTED or not isinstance(value.get("text"), str) or not isinstance(spans, list):
+        return
+    if len(spans) != 1 or not isinstance(spans[0], dict):
+        return
+    is_scored = "score" in spans[0] or (isinstance(meta, dict) and "score" in meta)
+    if is_scored and (value.get("_view_id") == "ner" or {"score", "rank"} <= spans[0].keys()):
+        row = {**without(value, *_tokens(value)), "spans": PARTIAL}
+        yield Plain(row, "rows are Prodigy's, with one suggestion each")
+
+
 def _doccano(value: Value) -> Iterator[Plain]:
     """doccano's rows: ``label`` as lists of start, end and label, or ``entities`` with offsets; and what is like them.
 
@@ -92,7 +132,11 @@ def _doccano(value: Value) -> Iterator[Plain]:
         return
     for name in ("label", "labels", "entities"):
         if triples := triples_of(value.get(name)) or label_first_of(value.get(name)):
-            row = {**without(value, name, text), "text": value[text], "spans": spans_of_triples(triples)}
+            row = {
+                **without(value, name, text, *_tokens(value)),
+                "text": value[text],
+                "spans": spans_of_triples(triples),
+            }
             order = "[start, end, label]" if triples is value[name] else "[label, start, end]"
             yield Plain(row, f"`{name}` is taken for spans, {order}")
             return
@@ -100,14 +144,16 @@ def _doccano(value: Value) -> Iterator[Plain]:
         given = value.get(name)
         if isinstance(given, list) and given and all(map(_has_offsets, given)):
             spans = [{"start": e["start_offset"], "end": e["end_offset"], "label": e.get("label")} for e in given]
-            row = {**without(value, name, text), "text": value[text], "spans": spans}
+            row = {**without(value, name, text, *_tokens(value)), "text": value[text], "spans": spans}
             yield Plain(row, f"`{name}` is taken for spans with start_offset, end_offset and label")
             return
     names = [name for name in ("entities", "annotations", "label", "labels") if name in value]
     if len(names) == 1 and "spans" not in value and _are_spans(given := value[names[0]]):
-        row = {**without(value, names[0], text), "text": value[text], "spans": given}
+        row = {**without(value, names[0], text, *_tokens(value)), "text": value[text], "spans": given}
         label = next(key for key in SPAN_LABELS if key in given[0])
         yield Plain(row, f"`{names[0]}` is taken for spans with start, end and {label}")
+    elif names == ["entities"] and value["entities"] == [] and _tokens(value) and "tokens" in value:
+        yield Plain({**without(value, "entities", text, "tokens"), "text": value[text], "spans": []}, "")
     elif names == ["entities"] and "spans" not in value and _lack_places(value["entities"]):
         # Refused as spans, by what each lacks: as no spans at all they would be told of as texts without any.
         yield Plain({**without(value, "entities", text), "text": value[text], "spans": value["entities"]}, "")
@@ -115,6 +161,11 @@ def _doccano(value: Value) -> Iterator[Plain]:
 
 SPAN_LABELS: Final = ("label", "entity_group", "entity_type", "type", "tag", "category", "entity")
 """What the label of a span is called, the likeliest first: ``entity_group`` by pipelines of `transformers`."""
+
+
+def _tokens(value: Value) -> tuple[str, ...]:
+    """The column of tokens that say nothing more beside spans of the text: they have no tags."""
+    return () if "tags" in value or "ner_tags" in value else ("tokens",)
 
 
 def _are_spans(value: object) -> TypeGuard[list[dict[str, object]]]:
@@ -204,7 +255,11 @@ def _cluener(value: Value) -> Iterator[Plain]:
 
 def _dataturks(value: Value) -> Iterator[Plain]:
     """Dataturks' rows: ``content`` and ``annotation`` with points, whose ends are the last character."""
-    text, given = value.get("content"), value.get("annotation")
+    text, given, about = value.get("content"), value.get("annotation"), value.get("metadata")
+    told = "rows are Dataturks'; the text is `content`, the ends of points are the last character"
+    if isinstance(text, str) and "annotation" in value and given is None and isinstance(about, dict):
+        row = {**without(value, "content", "annotation"), "text": text}
+        yield Plain({**row, **({"spans": []} if about.get("status") == "done" else {ANSWER: "ignore"})}, told)
     if not (isinstance(text, str) and isinstance(given, list)):
         return
     spans: list[dict[str, object]] = []
@@ -220,11 +275,20 @@ def _dataturks(value: Value) -> Iterator[Plain]:
                 return
             span = {"start": point["start"], "end": _number(point["end"]) + 1, "label": label}
             spans.append(span | ({"text": point["text"]} if isinstance(point.get("text"), str) else {}))
-    told = "rows are Dataturks'; the text is `content`, the ends of points are the last character"
     yield Plain({**without(value, "content", "annotation"), "text": text, "spans": spans}, told)
 
 
+def _stem(value: Value) -> Iterator[Plain]:
+    """Questions as ARC, OpenBookQA and CommonsenseQA publish them: ``question`` with its ``stem`` and its choices."""
+    question = value.get("question")
+    if not isinstance(question, dict) or "choices" in value:
+        return
+    if isinstance(question.get("stem"), str) and isinstance(question.get("choices"), list):
+        row = {**value, "question": question["stem"], "choices": question["choices"]}
+        yield Plain(row, "`question` holds the question as its `stem`, and its choices")
+
+
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
-    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, _doccano),
-    *(_gliner, _spert, _cluener, _dataturks, *EXPORTS),
+    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy_suggestion, _prodigy, _doccano),
+    *(_gliner, _spert, _cluener, _dataturks, _stem, *EXPORTS),
 )

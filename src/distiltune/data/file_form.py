@@ -22,12 +22,14 @@ class FileForm:
         quoting: of tables.
         has_header: whether a table's first line has the names of its columns; else they are ``1``, ``2``, ...
         encoding: of all text without a byte order mark, as Python names it; empty: UTF-8.
+        mapped: field and column of each that ``--columns`` names, by which a tool's own columns may be called too.
 
     """
 
     quoting: Quoting = "auto"
     has_header: bool = True
     encoding: str = ""
+    mapped: tuple[tuple[str, str], ...] = ()
 
 
 AS_USUAL: Final = FileForm()

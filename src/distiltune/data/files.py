@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.annotation_forms import pairs_or_none, plain_rows, rows_of_document
+from distiltune.data.annotation_forms import pairs_or_none, rows_by_name, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.columnar import SharedTexts, parquet_batches, parquet_metadata
 from distiltune.data.encodings import doubtful_encoding
@@ -201,7 +201,7 @@ def _known() -> str:
 def _iter_file(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of one file; turns whatever goes wrong with reading it into a `DataError`."""
     if (held := held_under(path)) is not None:
-        yield from _iter_held(held)
+        yield from _iter_held(held, form)
         return
     suffix = format_suffix(path)
     assert suffix is not None  # data_files has looked
@@ -245,7 +245,7 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
             fix=apart or _FORMS_OF_JSON,
         )
     for index, value in enumerate(pairs_or_none(rows) or rows):
-        yield from _rows_of_json(value, f"{path}#{index}")
+        yield from _rows_of_json(value, f"{path}#{index}", form)
 
 
 def _of_table(reader: Reader) -> Reader:
@@ -273,9 +273,9 @@ def _first_line_is_json(text: str) -> bool:
         return False
 
 
-def _rows_of_json(value: object, where: str) -> Iterator[Row | BadRow]:
+def _rows_of_json(value: object, where: str, form: FileForm) -> Iterator[Row | BadRow]:
     """The row that a value is, or those that it stands for where it is an annotation tool's."""
-    plain = list(plain_rows(value))
+    plain = rows_by_name(value, form.mapped)
     for each in plain:
         yield Row(each.value, where, each.told)
     if plain:
@@ -299,7 +299,7 @@ def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
                 raise DataError("The file is a JSON list, not JSON lines.", where=where, fix=_as_json(path))
             is_first = False
             try:
-                yield from _rows_of_json(json.loads(line), where)
+                yield from _rows_of_json(json.loads(line), where, form)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:
@@ -342,7 +342,7 @@ def table_class_names(path: Path, column: str) -> tuple[str, ...]:
     return tuple(map(str, names)) if isinstance(names, list) else ()
 
 
-def _iter_held(held: Held) -> Iterator[Row | BadRow]:
+def _iter_held(held: Held, form: FileForm) -> Iterator[Row | BadRow]:
     """The rows of what is in memory, a batch at a time; dictionaries are read as those of a JSON file are."""
     for row in _iter_batches(held.content.batches(), held.name):
         if isinstance(row, BadRow):
@@ -350,7 +350,7 @@ def _iter_held(held: Held) -> Iterator[Row | BadRow]:
         elif held.is_of_files:
             yield Row(row.value, str(row.value["id"]))
         elif held.is_json:
-            yield from _rows_of_json(plain(row.value), row.where)
+            yield from _rows_of_json(plain(row.value), row.where, form)
         else:
             yield from _plain_of_table(Row(plain(row.value), row.where))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from distiltune.data.annotation_forms import plain_rows
+from distiltune.data.annotation_forms import rows_by_name
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, iter_rows
 from distiltune.data.rows import BadRow, Row
@@ -19,7 +19,7 @@ from distiltune.data.streams import MAX_JSON_BYTES, open_text, reading
 _START_CHARACTERS = 1 << 16
 _ROWS_NEAR_START = 32
 _MOST_ROWS_LOOKED_AT = 10_000
-_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label", "labels", "answers"})
+_SAY_WHAT_IS_RIGHT = frozenset({"spans", "tags", "cats", "label", "labels", "answers", "choices"})
 """Columns of an annotation tool's row, made plain, that tell what it is for; one that was passed over has none."""
 _JSON_MARK = re.compile(r"[ \t\n\r]*([\[{,:])[ \t\n\r]*")
 
@@ -110,7 +110,7 @@ def _columns_near_start(path: Path, form: FileForm, is_enough: Callable[[list[st
             rows: list[Row] = []
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
-                    rows += _rows_that_tell(row)
+                    rows += _rows_that_tell(row, form)
             columns = _names_of(rows)
             if columns and (is_enough(columns) or len(rows) > _MOST_ROWS_LOOKED_AT):
                 return columns
@@ -119,9 +119,9 @@ def _columns_near_start(path: Path, form: FileForm, is_enough: Callable[[list[st
     return columns
 
 
-def _rows_that_tell(value: object) -> list[Row]:
+def _rows_that_tell(value: object, form: FileForm) -> list[Row]:
     """The rows that a value stands for, as they are plain; itself where none of these says what it is for."""
-    plain = [Row(each.value, "", each.told) for each in plain_rows(value)]
+    plain = [Row(each.value, "", each.told) for each in rows_by_name(value, form.mapped)]
     telling = [row for row in plain if not row.told or _SAY_WHAT_IS_RIGHT & row.value.keys()]
     return telling or ([Row(value, "")] if isinstance(value, dict) else [])
 

@@ -39,6 +39,12 @@ def literal(text: str) -> list[object] | dict[object, object] | None:
     return value if isinstance(value, list | dict) else None
 
 
+def listed(cell: object) -> object:
+    """A list that is written into a cell as text; anything else as it is."""
+    spelled = literal(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else None
+    return cell if spelled is None else spelled
+
+
 def _with_commas(text: str) -> str:
     """The text with a comma between elements that have none: Python would join two texts that stand side by side."""
     if not _NO_COMMA.search(text):

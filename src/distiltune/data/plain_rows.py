@@ -23,6 +23,8 @@ ANSWERS: Final = {
 """What `ANSWER` may say against a row, and what that means."""
 ACCEPTED: Final = "accept"
 """What `ANSWER` says of a row that was looked at: what it does not mark is not to be marked."""
+PARTIAL: Final = "a suggestion that was accepted"
+"""Instead of the spans of a text of which one was judged, and all else that may be in it was not looked for."""
 DIFFERING: Final = "annotations that differ"
 """Instead of the spans of a text that several people marked, and not alike."""
 

@@ -9,16 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from distiltune.data.marks import without_unseen
 
 OUTSIDE = "O"
+TAG_COLUMNS: Final = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels", "iob", "bio")
+"""What a column of tags is usually called."""
+SENTENCE_COLUMNS: Final = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence id", "sentence_idx", "sent")
+"""What a column is usually called that says where a sentence begins."""
 NO_TYPE = "entity"
 """The label of what is marked by B and I alone."""
 
 _STRICT = re.compile(r"[BIESLU]-.+", re.DOTALL)
 _PREFIX = re.compile(r"([BIESLUMWbieslumw])([-_:/|])(.+)", re.DOTALL)
 _SUFFIX = re.compile(r"(.+)([-_:/|])([BIESLUMWbieslumw])", re.DOTALL)
+_NUMBER = re.compile(r"-?\d+")
 _BARE_PREFIX = re.compile(r"([BIESLUMW])[-_:/|]?")
 _SECOND = re.compile(r".+(?:[|,;+ ][BIESLU]-.+|[|,; ]O)|\w+[=:](?:[BIESLU]-.+|O)", re.DOTALL)
 """Two tags of one word, or a tag behind its name."""
@@ -70,7 +76,7 @@ def read_scheme(counts: Mapping[str, int]) -> Scheme:
     usual = {tag: tag for tag in tags - rest}
     if not rest:
         return Scheme(usual)
-    if all(tag.isdecimal() for tag in tags) and len(tags) > 1:
+    if all(_NUMBER.fullmatch(tag) for tag in tags) and (len(tags) > 1 or any(tag.startswith("-") for tag in tags)):
         numbers = sorted(tags, key=int)
         return Scheme(
             {},
@@ -88,6 +94,11 @@ def read_scheme(counts: Mapping[str, int]) -> Scheme:
     fix = "write them as B-LABEL and I-LABEL, or O outside" if unknown else ""
     changed = {tag: meaning for tag, meaning in written.items() if tag != meaning}
     return Scheme(usual | written, tuple(sorted(unknown)), _told(changed), fix)
+
+
+def has_prefix(tag: str) -> bool:
+    """Whether it is a usual prefix and a label, as ``B-person``."""
+    return _STRICT.fullmatch(tag) is not None
 
 
 def looks_like_tags(counts: Mapping[str, int]) -> bool:

@@ -154,13 +154,26 @@ def _files_seen(recipe: Recipe, sources: Sequence[str], split: Split) -> list[_S
             continue
         for file in find_source(source, split, Path()).files[:_FILES_LOOKED_AT]:
             columns = first_columns(file, file_form(recipe), lambda names: bool(_fitting(names, recipe.columns)))
-            tasks = _fitting(columns, recipe.columns)
+            tasks = _fitting_by_values(recipe, file, columns, _fitting(columns, recipe.columns))
             _check_meant(recipe, file, columns, tasks)
             if not tasks:
                 rows = [row.value for row in first_rows(file, file_form(recipe))]
                 tasks = frozenset(name for name in TASKS if _fits_by_values(name, rows, recipe.columns))
             found.append(_Seen(file, tuple(columns), tasks))
     return found
+
+
+def _fitting_by_values(recipe: Recipe, file: Path, columns: Sequence[str], tasks: frozenset[str]) -> frozenset[str]:
+    """The tasks that a file fits by its columns; of one whose rows' values are plainly another's, that instead."""
+
+    def rows() -> list[Mapping[str, object]]:
+        return [row.value for row in first_rows(file, file_form(recipe))]
+
+    for entry in TASKS.values() if not recipe.columns else ():
+        is_instead = tasks & set(entry.instead_of) and entry.name not in tasks
+        if is_instead and entry.instead_by_values(columns, rows):
+            return frozenset({entry.name}) | (tasks - set(entry.instead_of))
+    return tasks
 
 
 def _check_meant(recipe: Recipe, file: Path, columns: Sequence[str], tasks: frozenset[str]) -> None:
@@ -244,6 +257,15 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
+    files = _files(sources) if not fitting else []
+    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
+    meant = [entry.meant_otherwise(seen, lambda: rows) for entry in TASKS.values() if not recipe.columns]
+    if way := next(filter(None, meant), ""):
+        return RecipeError(
+            f"What the data is for cannot be told from its columns, {_listed(seen)}, but by its values.",
+            where=", ".join(sources),
+            fix=f"did you mean {way}?",
+        )
     ready = ready_columns(recipe.columns, seen) if not fitting else {}
     if len(ready) == 1:
         return RecipeError(
@@ -259,8 +281,6 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
-    files = _files(sources) if not fitting else []
-    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
     advice += "".join(_names_below(file, seen) for file in files[:1])
     others = "".join(f" {said}" for entry in TASKS.values() if not fitting and (said := entry.other_columns(rows)))
     return RecipeError(

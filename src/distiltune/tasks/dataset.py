@@ -11,6 +11,7 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from distiltune.data.cache import Arrays, fingerprint_of, load_or_make
+from distiltune.data.column_names import split_columns
 from distiltune.data.example_set import DataSettings, ExampleSet
 from distiltune.data.feature_set import FeatureSet, Labels, no_labels
 from distiltune.data.file_form import FileForm
@@ -141,7 +142,8 @@ def of_validation(error: DataError) -> DataError:
 
 def file_form(settings: EngineSettings) -> FileForm:
     """How files are read where they do not say."""
-    return FileForm(settings.quoting, not settings.no_header, settings.encoding)
+    mapped = tuple(split_columns(settings.columns))
+    return FileForm(settings.quoting, not settings.no_header, settings.encoding, mapped)
 
 
 def data_settings(settings: EngineSettings) -> DataSettings:

@@ -64,6 +64,8 @@ class TaskEntry(Generic[S]):
         for_checking: those of its own settings that `distiltune check` takes.
         for_reading: those of its own settings that say how data are read.
         instead_of: other tasks that rows which fit this one are not of, though their columns would do for these.
+        instead_by_values: the columns of a file that fits one of these, and what reads its first rows → whether their
+            values tell that they are its own all the same.
         by_values: the first rows of a file whose names tell no task, the columns as they are renamed → whether their
             values tell that they are its own.
         meant_otherwise: the columns of a file that fit this task, and what reads its first rows → the flags with which
@@ -100,6 +102,7 @@ class TaskEntry(Generic[S]):
     for_reading: tuple[str, ...] = ()
     instead_of: tuple[str, ...] = ()
     by_values: Callable[[Sequence[Mapping[str, object]], Mapping[str, str]], bool] = lambda rows, names: False
+    instead_by_values: Callable[[Iterable[str], FirstRows], bool] = lambda names, rows: False
     meant_otherwise: Callable[[Iterable[str], FirstRows], str] = lambda names, rows: ""
     other_columns: Callable[[Sequence[Mapping[str, object]]], str] = lambda rows: ""
     also_called: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

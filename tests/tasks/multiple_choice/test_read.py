@@ -37,6 +37,25 @@ FLAT: dict[str, Mapping[str, Any]] = {
         "choices": [{"label": name, "text": text} for name, text in zip("ABC", CHOICES, strict=True)],
         "answerKey": "B",
     },
+    "an object": {"question": "Where?", "options": dict(zip("BAC", CHOICES, strict=True)), "answer_idx": "A"},
+    "an object and a text": {
+        "question": "Where?",
+        "options": dict(zip("BAC", CHOICES, strict=True)),
+        "answer": "in trees",
+        "answer_idx": "A",
+    },
+    "as published": {
+        "question": {
+            "stem": "Where?",
+            "choices": [{"text": text, "label": name} for name, text in zip("123", CHOICES, strict=True)],
+        },
+        "answerKey": "2",
+    },
+    "ids": {
+        "question": "Where?",
+        "choices": [{"id": number, "text": text} for number, text in zip((3, 1, 2), CHOICES, strict=True)],
+        "answer": 1,
+    },
     "letters as columns": {"question": "Where?", **dict(zip("ABC", CHOICES, strict=True)), "answer": "B"},
     "numbered columns": {
         "question": "Where?",
@@ -52,6 +71,7 @@ WITH_TEXT: dict[str, Mapping[str, Any]] = {
         **{f"answer{i}": text for i, text in enumerate(CHOICES)},
         "label": 1,
     },
+    "reclor": {"context": "Fish swim.", "question": "Where?", "answers": CHOICES, "label": 1},
     "swag": {"sent1": "Fish swim.", "sent2": "Where?", **{f"ending{i}": e for i, e in enumerate(CHOICES)}, "label": 1},
     "race's files": {"article": "Fish swim.", "questions": ["Where?"], "options": [CHOICES], "answers": ["B"]},
 }
@@ -82,6 +102,23 @@ def test_the_task_is_known_by_the_columns(name: str, tmp_path: Path) -> None:
     assert with_task_of_training(recipe).task == "multiple-choice"
 
 
+@pytest.mark.parametrize(
+    ("answers", "label"),
+    [({"text": ["water"], "answer_start": [8]}, 0), (["water"], 0), (["water", "in water"], "answerable")],
+)
+def test_answers_that_are_all_right_stay_questions_on_a_text(answers: object, label: object, tmp_path: Path) -> None:
+    row = {"question": "Where?", "context": "Fish in water.", "answers": answers, "label": label}
+    recipe = Recipe.build({"train": (write(tmp_path / "a.jsonl", row),)})
+    assert with_task_of_training(recipe).task == "question-answering"
+
+
+def test_answers_in_any_number_stay_questions_on_a_text(tmp_path: Path) -> None:
+    row = {"question": "Where?", "context": "Fish in water.", "label": 1}
+    rows = [{**row, "answers": ["water", "in water", "Fish"][:n]} for n in (2, 3)]
+    recipe = Recipe.build({"train": (write(tmp_path / "a.jsonl", *rows),)})
+    assert with_task_of_training(recipe).task == "question-answering"
+
+
 def test_questions_with_answers_in_columns_stay_questions_on_a_text() -> None:
     assert not has_choices(["question", "context", "answer1", "answer2"])
     assert not has_choices(["text", "label"])
@@ -105,9 +142,44 @@ def test_how_numbers_count_is_told(labels: tuple[int, int], golds: tuple[int, in
     assert told in "\n".join(found.findings.decisions())
 
 
+NUMBERS = {
+    "texts that are no places": (["0", "2", "4", "8"], "answer", ("2", "4", "8", "0"), (1, 2, 3, 0), "for texts"),
+    "texts or places": (["2", "4", "6", "8"], "answer", ("2", "4"), (0, 1), "In 2 rows they might be a place"),
+    "places by the column": (["2", "4", "6", "8"], "label", ("2", "4"), (1, 3), "might be the text of a choice"),
+    "places by their kind": (["2", "4", "6", "8"], "answer", (2, 4), (1, 3), "might be the text of a choice"),
+    "places once a text": (["3", "1", "7", "9"], "answer", ("0", "1", "2", "3"), (0, 1, 2, 3), "from 0"),
+    "numbers of one kind": ([2, 4, 6, 8], "answer", (2, 4), (0, 1), "In 2 rows they might be a place"),
+    "with words among them": (["1", "2", "fish"], "answer", ("fish", "1", "2"), (2, 0, 1), "for texts"),
+    "letters that are texts": (["B", "A", "C"], "answer", ("A", "B"), (1, 0), "write numbers from 0"),
+}
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_numbers_are_texts_or_places_by_all_rows_of_a_file(name: str, tmp_path: Path) -> None:
+    choices, column, labels, golds, told = NUMBERS[name]
+    rows = [{"question": f"How many {i}?", "choices": choices, column: label} for i, label in enumerate(labels)]
+    found = read(write(tmp_path / "a.jsonl", *rows))
+    assert tuple(each.gold for each in found.examples) == golds
+    assert told in "\n".join(found.findings.decisions())
+
+
+def test_ids_of_choices_are_told_where_they_do_not_number_them(tmp_path: Path) -> None:
+    found = read(write(tmp_path / "a.jsonl", FLAT["ids"]))
+    assert "'1' is 'in trees'" in "\n".join(found.findings.decisions())
+    row = {**FLAT["ids"], "choices": [{"text": text} for text in CHOICES], "answer": 3}
+    assert [each.gold for each in read(write(tmp_path / "b.jsonl", row)).examples] == [2]  # no ids: a place
+
+
+def test_the_numbers_of_columns_are_no_names_of_choices(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("2,3,4,5\nin water,in trees,2,Where?\nhere,there,0,Which?\n", encoding="utf-8")
+    found = read(str(tmp_path / "a.csv"), "question=5,choices=2+3,label=4", share=1.0)
+    assert [each.gold for each in found.examples] == [0]  # 2 is no place of two
+
+
 @pytest.mark.parametrize(
     ("row", "kind"),
     [
+        ({"question": "Where?", "choices": ["fish", "fish", "sand"], "label": "fish"}, "label_of_two_choices"),
         ({"question": "Where?", "choices": ["one"], "label": 0}, "choices_too_few"),
         ({"question": "Where?", "choices": ["one", ""], "label": 0}, "choice_not_text"),
         ({"question": "", "choices": CHOICES, "label": 0}, "question_missing"),

@@ -6,10 +6,15 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from distiltune.data.column_names import split_columns
+from distiltune.data.file_form import FileForm
 from distiltune.errors import DataError
+from distiltune.recipe.choose_task import with_task_of_training
+from distiltune.recipe.recipe import Recipe
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.examples import TokenSet
 from distiltune.tasks.token_classification.read import Choices, read_marked
@@ -208,3 +213,84 @@ def test_choices_beside_label_studios_marks_are_told(tmp_path: Path) -> None:
         read = read_marked([path], "train", TokenColumns(), 0.0)
         assert len(read.examples) == 1
         assert any(said in each.message for each in read.findings.of("decided")), read.findings.items
+
+
+def read_rows(tmp_path: Path, *rows: dict[str, Any], columns: str = "") -> TokenSet:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    form = FileForm(mapped=tuple(split_columns(columns)))
+    return read_marked([str(path)], "train", TokenColumns.parse(columns), 1.0, form=form)
+
+
+ADA = "Ada Venn met Ben"
+SPANS: dict[str, dict[str, Any]] = {
+    "lists": {"spans": [[0, 8, "PER"], [13, 16, "PER"]]},
+    "lists, the label first": {"spans": [["PER", 0, 8], ["PER", 13, 16]]},
+    "a label in a list": {"spans": [{"start": a, "end": b, "label": ["PER"]} for a, b in ((0, 8), (13, 16))]},
+    "lists in a cell": {"spans": '[[0, 8, "PER"], (13, 16, "PER")]'},
+    "beside tokens": {"tokens": ADA.split(), "entities": [[0, 8, "PER"], [13, 16, "PER"]]},
+    "with types beside tokens": {
+        "tokens": ADA.split(),
+        "entities": [{"start": 0, "end": 8, "type": "PER"}, {"start": 13, "end": 16, "type": "PER"}],
+    },
+}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_spans_in_other_forms(name: str, tmp_path: Path) -> None:
+    assert marked(read_rows(tmp_path, {"text": ADA, **SPANS[name]})) == [["Ada Venn/PER", "Ben/PER"]]
+
+
+@pytest.mark.parametrize("columns", ["", "spans=entities"])
+def test_what_a_form_reads_may_be_named_too(columns: str, tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [{"text": ADA, "entities": [[0, 8, "PER"]]}, {"text": ADA, "entities": []}]
+    assert marked(read_rows(tmp_path, *rows, columns=columns)) == [["Ada Venn/PER"], []]
+    recipe = Recipe.build({"train": (str(tmp_path / "rows.jsonl"),), "columns": columns})
+    assert with_task_of_training(recipe).task == "token-classification"
+
+
+@pytest.mark.parametrize(
+    "empty",
+    [
+        {"text": ADA, "label": {}},
+        {"text": ADA, "label": []},
+        {"text": ADA, "label": "[]"},
+        {"text": ADA, "entities": {}},
+        {"text": ADA, "annotations": []},
+        {"text": ADA, "tokens": ADA.split(), "entities": []},
+        {"content": ADA, "annotation": None, "extras": None, "metadata": {"status": "done"}},
+    ],
+    ids=["cluener", "doccano", "in a cell", "gate", "older doccano", "beside tokens", "dataturks"],
+)
+def test_a_row_in_which_nothing_is_marked_is_read(empty: dict[str, Any], tmp_path: Path) -> None:
+    found = read_rows(tmp_path, {"text": ADA, "spans": [[0, 8, "PER"]]}, empty)
+    assert (marked(found), found.findings.unused()) == ([["Ada Venn/PER"], []], [])
+
+
+def test_a_document_of_dataturks_that_was_skipped_is_left_out(tmp_path: Path) -> None:
+    skipped = {"content": ADA, "annotation": None, "metadata": {"status": "skipped"}}
+    found = read_rows(tmp_path, {"text": ADA, "spans": [[0, 8, "PER"]]}, skipped)
+    assert [each.kind for each in found.findings.of("left_out")] == ["answer_ignore"]
+
+
+def test_a_suggestion_that_was_accepted_says_nothing_of_the_rest(tmp_path: Path) -> None:
+    span = {"start": 0, "end": 8, "label": "PER"}
+    suggested = {"text": ADA, "answer": "accept", "_view_id": "ner", "spans": [{**span, "score": 0.5}]}
+    older = {"text": ADA, "answer": "accept", "spans": [{**span, "score": 0.5, "rank": 0}], "meta": {"score": 0.5}}
+    whole = {"text": ADA, "answer": "accept", "_view_id": "ner_manual", "spans": [span]}
+    found = read_rows(tmp_path, suggested, older, {**suggested, "answer": "reject"}, whole)
+    assert [each.kind for each in found.findings.unused()] == ["marks_partial", "marks_partial", "answer_reject"]
+    assert "prodigy ner.silver-to-gold" in found.findings.unused()[0].message
+    assert marked(found) == [["Ada Venn/PER"]]
+
+
+def test_a_span_of_several_labels_and_labels_by_number(tmp_path: Path) -> None:
+    def row(label: object) -> dict[str, Any]:
+        return {"text": ADA, "spans": [{"start": 0, "end": 8, "label": label}]}
+
+    found = read_rows(tmp_path, row(["PER", "KEY"]), row(1), row([]))
+    first, second = found.findings.unused()
+    assert (first.kind, "has 2 labels" in first.message) == ("span_of_several_labels", True)
+    assert (second.kind, "no label" in second.message) == ("span_malformed", True)
+    assert marked(found) == [["Ada Venn/1"]]
+    assert [each.kind for each in found.findings.of("noted")] == ["labels_by_number"]

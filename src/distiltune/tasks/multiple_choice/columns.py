@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from distiltune.data.column_names import parse_columns
+from distiltune.tasks.entry import FirstRows
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ CONTEXTS: Final[Sequence[str]] = ("context", "article", "passage", "sent1", "pre
 QUESTIONS: Final[Sequence[str]] = ("question", "sent2", "question_stem", "goal")
 LISTS: Final[Sequence[str]] = ("choices", "options", "endings")
 LABELS: Final[Sequence[str]] = ("label", "answer", "answerKey", "answer_idx", "correct_answer", "correct", "gold")
+NAMES: Final[Sequence[str]] = ("label", "key", "id", "letter", "choice_id", "option_id")
+"""What an object that is a choice calls its name."""
+TEXTS: Final[Sequence[str]] = ("text", "content", "value", "choice", "option", "answer")
+"""What it calls its text."""
 _NAMES: Final = ("ending", "choice", "option", "answer", "sol")
 SERIES: Final[Sequence[Sequence[str]]] = (
     *(tuple(f"{name}{sign}{i}" for i in range(10)) for name in _NAMES for sign in ("", "_")),
@@ -73,6 +78,41 @@ def series_in(row: Iterable[str]) -> tuple[str, ...]:
         if n > 1:
             return tuple(series[:n])
     return ()
+
+
+def list_in(row: Mapping[str, object]) -> str:
+    """The column of the row that lists its choices: of the usual names, or ``answers`` that are several texts."""
+    answers = row.get("answers")
+    is_choices = isinstance(answers, list) and len(answers) > 1 and all(isinstance(each, str) for each in answers)
+    return first_of(row, LISTS) or ("answers" if is_choices and not series_in(row) else "")
+
+
+def has_right_answers(names: Iterable[str], rows: FirstRows) -> bool:
+    """Whether rows have ``answers`` of which ``label`` says the right one, as ReClor's do.
+
+    Rows of questions on a text may have both columns too: there ``answers`` are all right, in any number, or an object.
+
+    Args:
+        names: the columns.
+        rows: the first rows, which are read only if their values are asked for.
+
+    """
+    seen = dict.fromkeys(names)
+    if not {"answers", "label"} <= seen.keys() or not (first_of(seen, QUESTIONS) or first_of(seen, CONTEXTS)):
+        return False
+    found = [row for row in rows() if row.get("label") is not None]
+    return bool(found) and all(_says_which(row) for row in found) and len({_n_answers(row) for row in found}) == 1
+
+
+def _n_answers(row: Mapping[str, object]) -> int:
+    answers = row.get("answers")
+    return len(answers) if isinstance(answers, list) else 0
+
+
+def _says_which(row: Mapping[str, object]) -> bool:
+    n, label = _n_answers(row), str(row["label"]).strip()
+    is_place = (label.isdecimal() and int(label) <= n) or (len(label) == 1 and label.upper() in "ABCDEFGHIJ"[:n])
+    return list_in(row) == "answers" and is_place
 
 
 def first_of(row: Mapping[str, object], names: Sequence[str]) -> str:

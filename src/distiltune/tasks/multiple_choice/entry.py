@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from distiltune.settings.engine import EngineSettings
 from distiltune.tasks.entry import Checker, TaskEntry
-from distiltune.tasks.multiple_choice.columns import KINDS, ChoiceColumns, has_choices
+from distiltune.tasks.multiple_choice.columns import KINDS, ChoiceColumns, has_choices, has_right_answers
 from distiltune.tasks.multiple_choice.names import ARCHITECTURE, NAME, PREDICTION_FILES
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ TASK = TaskEntry(
     prediction_files=PREDICTION_FILES,
     checker=_checker,
     instead_of=("question-answering",),
+    instead_by_values=has_right_answers,
     other_columns=lambda rows: (
         "A column for each choice: --columns question=NAME,choices=A+B+C,label=NAME, or whichever they are."
     ),

@@ -73,12 +73,14 @@ class _Placed:
 def _read_file(path: Path, columns: ChoiceColumns, reading: Reading[ChoiceExample], use: Use) -> None:
     """Add all rows of a file: the texts one by one, what is right once all are known."""
     found: list[_Placed] = []
+    told: dict[str, None] = {}
     for row in reading.rows(path):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
             continue
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
+        told.update({row.decision: None} if row.told else {})
         reading.used.update(columns_read(row.value, columns) if reading.used else ())
         questions = list(questions_of(row.value, columns))
         reading.findings.n_rows += len(questions) - 1  # an article counts as its questions
@@ -88,10 +90,12 @@ def _read_file(path: Path, columns: ChoiceColumns, reading: Reading[ChoiceExampl
                 found.append(_Placed(each, row.where))
             elif problem is not None:
                 reading.findings.add(rejected(problem.kind, row.where, row.value.get(columns.id), problem.message))
+    for message in told:
+        reading.findings.add(RowFinding("decided", "form_read", str(path), "", message))
     labelled = [each.question for each in found if not is_not_given(each.question.label)]
     counting = counting_of(labelled)
     if counting.told:
-        reading.findings.add(RowFinding("decided", "choices_counted", str(path), "", counting.told))
+        reading.findings.add(RowFinding("decided", counting.kind, str(path), "", counting.told))
     if found and not labelled:
         message = "No row says which choice is right: there is nothing to compare with."
         reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))

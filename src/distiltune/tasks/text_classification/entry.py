@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from distiltune.tasks.entry import Checker, TaskEntry
+from distiltune.tasks.entry import Checker, FirstRows, TaskEntry
 from distiltune.tasks.text_classification.bit_columns import bit_columns, plain_columns, way_to_name_bits
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
@@ -66,6 +66,12 @@ def _way_to_bits(rows: Sequence[Mapping[str, object]]) -> str:
     return f"The columns {', '.join(found)} hold 0 and 1: as labels {way_to_name_bits(found, 'text=NAME')}."
 
 
+def _meant_otherwise(names: Iterable[str], rows: FirstRows) -> str:
+    from distiltune.data.words_a_row import way_to_word_rows
+
+    return way_to_word_rows(names, rows)
+
+
 TASK = TaskEntry(
     name=NAME,
     spec=_spec,
@@ -100,6 +106,7 @@ TASK = TaskEntry(
     for_checking=("problem", "label_names", "label_separator"),
     for_reading=("label_names", "label_separator"),
     by_values=_has_bits,
+    meant_otherwise=_meant_otherwise,
     other_columns=_way_to_bits,
     also_called={
         "text": (

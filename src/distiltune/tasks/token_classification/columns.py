@@ -6,10 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from distiltune.data.column_names import parse_columns
+from distiltune.data.tag_schemes import SENTENCE_COLUMNS, TAG_COLUMNS
 
-_WORDS = ("word", "words", "token", "tokens")
-TAGS = ("tag", "tags", "ner_tag", "ner_tags", "ner", "label", "labels", "iob", "bio")
-_SENTENCES = ("sentence #", "sentence", "sentence_id", "sent_id", "sentence id", "sentence_idx", "sent")
+WORDS = ("word", "words", "token", "tokens")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +84,6 @@ def word_columns(names: Iterable[str], columns: TokenColumns = TokenColumns()) -
     def named(mapped: str, usual: Sequence[str]) -> str:
         return mapped or next((seen[name] for name in usual if name in seen), "")
 
-    word, tag = named(columns.word, _WORDS), named(columns.tag, TAGS)
+    word, tag = named(columns.word, WORDS), named(columns.tag, TAG_COLUMNS)
     weight = columns.sample_weight if columns.sample_weight in seen.values() else ""
-    return WordColumns(word, tag, named(columns.sentence, _SENTENCES), weight) if word and tag else None
+    return WordColumns(word, tag, named(columns.sentence, SENTENCE_COLUMNS), weight) if word and tag else None

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from distiltune.tasks.entry import Checker, TaskEntry
+from distiltune.tasks.entry import Checker, FirstRows, TaskEntry
 from distiltune.tasks.token_classification.columns import TokenColumns, word_columns
 from distiltune.tasks.token_classification.names import ARCHITECTURE, NAME, PREDICTION_FILES
 from distiltune.tasks.token_classification.sentence_cells import has_tagged_sentences, way_to_topics
@@ -51,6 +51,12 @@ def _labeller() -> Callable[[Sequence[str], TokenClassificationSettings, Sequenc
     return label_task
 
 
+def _meant_otherwise(names: Iterable[str], rows: FirstRows) -> str:
+    from distiltune.data.words_a_row import way_to_word_rows
+
+    return way_to_topics(names, rows) or way_to_word_rows(names, rows)
+
+
 TASK = TaskEntry(
     name=NAME,
     settings=TokenClassificationSettings,
@@ -76,7 +82,7 @@ TASK = TaskEntry(
     examples_predicted="texts marked",
     for_use=("overlapping", "tag_names"),
     for_checking=("overlapping", "tag_names"),
-    meant_otherwise=way_to_topics,
+    meant_otherwise=_meant_otherwise,
     other_columns=lambda rows: "A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
     also_called={
         "tokens": ("words", "token", "sentence"),

@@ -14,8 +14,8 @@ from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, table_class_names
 from distiltune.data.hub import Split
 from distiltune.data.kept_reading import Keeping
-from distiltune.data.literals import literal
-from distiltune.data.plain_rows import ACCEPTED, ANSWER, ANSWERS, DIFFERING
+from distiltune.data.literals import listed
+from distiltune.data.plain_rows import ACCEPTED, ANSWER, ANSWERS, DIFFERING, PARTIAL
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import BadRow, Row
@@ -42,6 +42,7 @@ from distiltune.progress import counted
 from distiltune.tasks.token_classification.columns import TokenColumns
 from distiltune.tasks.token_classification.drafts import Draft, DraftFile
 from distiltune.tasks.token_classification.examples import TOKEN_FORM, Entity, TokenExample, TokenSet
+from distiltune.tasks.token_classification.list_columns import settled
 from distiltune.tasks.token_classification.sentence_cells import TOLD as TOLD_OF_SENTENCES
 from distiltune.tasks.token_classification.sentence_cells import tags_in, words_in
 from distiltune.tasks.token_classification.settings import Overlapping
@@ -54,10 +55,16 @@ _GOLD = ("tags", "ner_tags", "spans", "tag")
 _TO_TRAIN = ("sample_weight",)
 """Those that only a training needs."""
 
+_ROWS_LOOKED_AT = 100
 _LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
 _NUMBER = re.compile("[0-9]{1,6}")
-_EMPTY_MARKS = ("label", "labels", "entities")
-"""The columns of other tools that say by an empty list that nothing is marked."""
+_NO_TAG = (-100, "-100")
+"""What stands in the place of a tag where a model's loss is to pass it over."""
+_SPECIAL = frozenset({"[CLS]", "[SEP]", "[PAD]", "<s>", "</s>", "<pad>"})
+"""Tokens that a tokenizer puts around a text, which are no words."""
+_SPECIAL_TOLD = "Tokens that a model's tokenizer adds, as [CLS], whose tag is -100, are left out."
+_EMPTY_MARKS = ("label", "labels", "entities", "annotations")
+"""The columns of other tools that say by an empty list or object that nothing is marked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +131,14 @@ def _as_values(columns: TokenColumns, choices: Choices, form: FileForm) -> dict[
 def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample], use: Use, choices: Choices) -> None:
     if format_suffix(path) in SUFFIXES:
         _settle_columns(path, columns, reading, use)
-    names = {column: table_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
     file = DraftFile()
-    for row in as_sentences(reading.rows(path), path, columns, reading.used.update if reading.used else None):
+    rows = reading.rows(path)
+    before = list(itertools.islice(rows, _ROWS_LOOKED_AT))
+    if format_suffix(path) not in SUFFIXES:
+        columns = _settle_lists(path, before, columns, reading)
+    names = {column: table_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
+    rows = itertools.chain(before, rows)
+    for row in as_sentences(rows, path, columns, reading.used.update if reading.used else None):
         reading.findings.count_row()
         if isinstance(row, BadRow):
             reading.findings.add(rejected("row_unreadable", row.where, None, f"The row {row.reason}"))
@@ -134,7 +146,8 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
         reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
         file.told.update({row.decision: None} if row.told else {})
         if reading.used:
-            reading.used.update(name for name in (ANSWER, *_EMPTY_MARKS) if row.value.get(name) in (ACCEPTED, []))
+            reading.used.update({ANSWER} if row.value.get(ANSWER) == ACCEPTED else ())
+            reading.used.update(name for name in _EMPTY_MARKS if _is_empty(row.value.get(name)))
         draft = _draft_of(row, columns, names, reading, use, choices)
         if isinstance(draft, RowFinding):
             reading.findings.add(draft)
@@ -165,6 +178,18 @@ def _settle_columns(path: Path, columns: TokenColumns, reading: Reading[TokenExa
         _decide(reading, path, "columns_read", layout.told)
     for kind, message in found.notes:
         _decide(reading, path, kind, message)
+
+
+def _settle_lists(
+    path: Path, rows: Sequence[Row | BadRow], columns: TokenColumns, reading: Reading[TokenExample]
+) -> TokenColumns:
+    """The columns of rows that have lists, which are told where they are not those by default."""
+    names = {column: table_class_names(path, column) for column in (columns.tags, columns.ner_tags)}
+    found, told = settled([row.value for row in rows if isinstance(row, Row)], columns, path, names)
+    if told:
+        _decide(reading, path, "columns_read", told)
+        reading.used.update({found.tokens, found.tags} if reading.used else ())
+    return found
 
 
 def _decide(reading: Reading[TokenExample], path: Path, kind: str, message: str) -> None:
@@ -261,10 +286,10 @@ def _marked(
     if tokens is None and spans is None and tags is not None:
         tokens = value.get(columns.text)  # a sentence in a cell
     if tokens is None:
-        if spans is None and any(value.get(name) == [] for name in _EMPTY_MARKS):
+        if spans is None and any(_is_empty(value.get(name)) for name in _EMPTY_MARKS):
             spans = []
         return _of_text(value.get(columns.text), spans, choices.overlapping)
-    words, tags = _listed(tokens), _listed(tags)
+    words, tags = listed(tokens), listed(tags)
     told = _LISTS_IN_CELLS if isinstance(tokens, str) else ""
     if isinstance(words, str) and words.strip():
         words, told = words_in(words), TOLD_OF_SENTENCES
@@ -273,10 +298,9 @@ def _marked(
     return _of_tokens(words, tags, names[column] or choices.tag_names, told)
 
 
-def _listed(cell: object) -> object:
-    """A list that is written into a cell as text, in JSON or as Python and NumPy print it; anything else as it is."""
-    spelled = literal(cell) if isinstance(cell, str) and cell.lstrip().startswith("[") else None
-    return cell if spelled is None else spelled
+def _is_empty(cell: object) -> bool:
+    """Whether it is an empty list or object, also where that is written into a cell."""
+    return cell in ([], {}) or (isinstance(cell, str) and cell.strip() in ("[]", "{}"))
 
 
 def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) -> Draft | Problem:
@@ -285,6 +309,11 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) ->
         return Problem("tokens_not_a_list", f"The tokens are {shown(tokens)}, not a list of words.")
     if problem := _problem_of_words(tokens):
         return problem
+    if isinstance(tags, list) and len(tags) == len(tokens) and any(tag in _NO_TAG for tag in tags):
+        if problem := _problem_without_tag(tokens, tags):
+            return problem
+        kept = [place for place, tag in enumerate(tags) if tag not in _NO_TAG]
+        tokens, tags, told = [tokens[place] for place in kept], [tags[place] for place in kept], _SPECIAL_TOLD
     ends = list(itertools.accumulate(map(len, tokens), lambda end, length: end + 1 + length))
     words = tuple((end - len(token), end) for token, end in zip(tokens, ends, strict=True))
     notes: Notes = (("decided", "form_read", told),) if told else ()
@@ -302,6 +331,21 @@ def _of_tokens(tokens: object, tags: object, names: Sequence[str], told: str) ->
         written = [_tag(tag, names) for tag in tags]
     problem = next((tag for tag in written if isinstance(tag, Problem)), None)
     return problem or replace(draft, tags=tuple(map(str, written)))
+
+
+def _problem_without_tag(tokens: Sequence[str], tags: Sequence[object]) -> Problem | None:
+    """What is wrong with tokens of which some have the number that says that they have no tag."""
+    if all(tag in _NO_TAG for tag in tags):
+        return Problem("tags_missing", "All tags are -100, which stands for no tag.")
+    word = next(
+        (token for token, tag in zip(tokens, tags, strict=True) if tag in _NO_TAG and token not in _SPECIAL), ""
+    )
+    if not word:
+        return None
+    said = (
+        f"The tag of {shown(word)} is -100, which stands for no tag, as pieces of words have it in what a model reads"
+    )
+    return Problem("tag_of_no_word", f"{said}: give whole words, and a tag for each.")
 
 
 def _problem_of_words(tokens: list[object]) -> Problem | None:
@@ -337,7 +381,10 @@ def _of_text(text: object, spans: object, overlapping: Overlapping) -> Draft | P
         return Draft(None, "", text, markable_spans(text))
     if spans == DIFFERING:
         return Problem("annotations_differ", "Several annotators marked the text, and differently; keep one of them.")
-    spans = _listed(spans)
+    if spans == PARTIAL:
+        said = "Only one suggestion was judged in the text (Prodigy's ner.teach); all else in it nobody has marked"
+        return Problem("marks_partial", f"{said}: make it whole with `prodigy ner.silver-to-gold`.")
+    spans = listed(spans)
     if not isinstance(spans, list):
         return Problem("spans_not_a_list", f"The spans are {shown(spans)}, not a list.")
     marked = mark_text(text, spans, overlapping)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from distiltune.data.annotation_forms import SPAN_LABELS
 from distiltune.data.offsets import TOLD, Located, locate, other_units
-from distiltune.data.plain_rows import whole_number
+from distiltune.data.plain_rows import label_first_of, spans_of_triples, triples_of, whole_number
 from distiltune.data.row_findings import Outcome
 from distiltune.data.values import Problem, shown, text_problem
 from distiltune.data.words import Spans, edges, markable_spans
@@ -108,10 +108,25 @@ def _hint(text: str, words: Spans, mark: Mark) -> str:
 
 def _mark(text: str, span: object, notes: list[tuple[Outcome, str, str]]) -> Mark | Problem:
     """A span as the file has it → its place in the text, without white space at its ends."""
+    if isinstance(span, list) and (triples := triples_of([span]) or label_first_of([span])):
+        order = "[start, end, label]" if triples[0] is span else "[label, start, end]"
+        notes.append(("decided", "form_read", f"Spans are lists, {order}."))
+        (span,) = spans_of_triples(triples)
     if not isinstance(span, dict):
         return Problem("span_malformed", f"The span {shown(span)} has no start, end and label.")
     given, named = (span.get("start"), span.get("end")), next((name for name in SPAN_LABELS if name in span), "label")
     label = span.get(named)
+    if isinstance(label, list) and len(label) == 1:
+        (label,) = label
+    if isinstance(label, list) and label:
+        there = shown(text[slice(*map(whole_number, given))])
+        message = f"The span {there} has {len(label)} labels, {shown(label)}; keep one of them."
+        return Problem("span_of_several_labels", message)
+    if type(label) is int:
+        message = f"A span's label is the number {label}; what that stands for is not said here."
+        if ("noted", "labels_by_number", message) not in notes:
+            notes.append(("noted", "labels_by_number", message))
+        label = str(label)
     start, end = map(whole_number, given)
     if start is None or end is None or text_problem(label, "label") is not None:
         in_page = any(isinstance(each, str) and each.startswith("/") for each in given)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.stored import Form, Growing
-from distiltune.data.tag_schemes import looks_like_tags
+from distiltune.data.tag_schemes import TAG_COLUMNS, looks_like_tags
 from distiltune.errors import DataError
-from distiltune.tasks.token_classification.columns import TAGS, TokenColumns, WordColumns, word_columns
+from distiltune.tasks.token_classification.columns import TokenColumns, WordColumns, word_columns
 from distiltune.tasks.token_classification.sentence_cells import are_sentences
 
 _ROWS_LOOKED_AT = 100
@@ -99,7 +99,7 @@ def _tag_column(rows: Sequence[Row | BadRow], found: WordColumns, path: Path) ->
             if isinstance(cell := row.get(name), str) and cell.strip():
                 counts[cell.strip()] += 1
     plain = [name for name, counts in held.items() if counts and looks_like_tags(counts)]
-    usual = [name for name in names if name.casefold() in TAGS]
+    usual = [name for name in names if name.casefold() in TAG_COLUMNS]
     fitting = [name for name in usual if name in plain] or plain or usual
     if len(fitting) == 1:
         return fitting[0]
