@@ -22,12 +22,15 @@ class FileForm:
         quoting: of tables.
         has_header: whether a table's first line has the names of its columns; else they are ``1``, ``2``, ...
         encoding: of all text without a byte order mark, as Python names it; empty: UTF-8.
+        is_for_names: whether only the names of columns and a few rows are wanted: what the whole file would have to
+            show, its first lines then do.
 
     """
 
     quoting: Quoting = "auto"
     has_header: bool = True
     encoding: str = ""
+    is_for_names: bool = False
 
 
 AS_USUAL: Final = FileForm()

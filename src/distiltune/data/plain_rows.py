@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -78,6 +78,15 @@ def spans_of_triples(triples: Sequence[object]) -> list[object]:
         {"start": each[0], "end": each[1], "label": each[2]} if isinstance(each, list) and len(each) == 3 else each
         for each in triples
     ]
+
+
+def by_person(annotations: Iterable[object]) -> list[list[Value]]:
+    """The annotations of each person who made some, as doccano's ``user`` says; those without one are one person's."""
+    found: dict[object, list[Value]] = {}
+    for each in annotations:
+        if isinstance(each, dict):
+            found.setdefault(repr(each.get("user")), []).append(each)
+    return list(found.values())
 
 
 def without(value: Value, *names: str) -> dict[str, object]:

@@ -73,9 +73,9 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
 
 
 def _are_class_numbers(names: Iterable[str]) -> bool:
-    """Whether these are -1 and whole numbers from 0 up, 0 and 1 among them."""
+    """Whether these are -1 and whole numbers from 0 up, 0 and 1 among them; -1, 0 and 1 alone are three in order."""
     keys = {spelling_key(name) for name in names}
-    return {"0", "1"} <= keys and all(key == "-1" or key.isdecimal() for key in keys)
+    return {"0", "1"} <= keys and keys != {"-1", "0", "1"} and all(key == "-1" or key.isdecimal() for key in keys)
 
 
 def as_spelled(read: ExampleSet[TextExample], labels: Sequence[str]) -> ExampleSet[TextExample]:
