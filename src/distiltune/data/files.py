@@ -35,7 +35,7 @@ from distiltune.data.streams import (
     open_text,
     reading,
 )
-from distiltune.data.tool_exports import kept_apart
+from distiltune.data.tool_exports import kept_apart, mechanical_turk
 from distiltune.data.unknown_files import other_kind, way_to_name
 from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
@@ -265,7 +265,8 @@ def _of_table(suffix: str) -> Reader:
 
 def _plain_of_table(row: Row) -> list[Row]:
     """The row itself, or that which it stands for where an annotation tool wrote the table."""
-    return [Row(each.value, row.where, each.told) for each in studio_table(row.value)] or [row]
+    plain = [*studio_table(row.value)] or [*mechanical_turk(row.value)]
+    return [Row(each.value, row.where, each.told) for each in plain] or [row]
 
 
 def _first_line_is_json(text: str) -> bool:

@@ -17,6 +17,7 @@ ANSWERS: Final = {
     "predicted": "Only a model has labelled it, as `predictions`: nobody has said that this is right.",
     "discarded": "The annotator discarded it (`status`).",
     "unvalidated": "It has an annotation that nobody has validated (`status`).",
+    "rejected": "Who asked for it rejected the work (`AssignmentStatus`).",
     "differ": "Several people labelled it, and differently; keep one of them.",
     "null": "The list has null in its place: nobody has marked it.",
 }

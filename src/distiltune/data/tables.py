@@ -286,7 +286,8 @@ class _Table:
             self.n_beyond += 1
             self.first_beyond = self.first_beyond or record.line
         if not self.n_needed <= len(fields) <= len(self.names):
-            return BadRow(where, f"has {len(fields)} fields where the header has {len(self.names)}.")
+            message = f"has {len(fields)} fields where the header has {len(self.names)}."
+            return BadRow(where, message, is_of_other_width=True)
         self.n_rows += 1
         self.n_single += all(len(each) > 1 and each[0] == each[-1] == "'" for each in fields)
         if len(self.early) < _ROWS_LOOKED_AT:

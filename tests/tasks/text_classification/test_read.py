@@ -263,3 +263,25 @@ def test_minus_one_is_a_class_in_the_middle_of_three(tmp_path: Path, labels: str
     rows = [{"text": f"day {i}", "label": int(label)} for i, label in enumerate(labels.split() * 3)]
     findings = one_spelling(read_rows(tmp_path, *rows)).findings
     assert [each.kind for each in findings.of("noted")] == ["label_like_none"] * is_told
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_told"),
+    [
+        (["category", *["bad", "good"] * 10], True),
+        (["bad", "category", *["bad", "good"] * 10], False),
+        (["category", "other", *["bad", "good"] * 10], False),
+        (["category", "bad", "good"], False),
+        (["bad", *["bad", "good"] * 10], False),
+    ],
+    ids=["first", "second", "two that are rare", "few rows", "none"],
+)
+def test_a_first_row_that_alone_has_its_label_may_be_no_example(
+    tmp_path: Path, labels: list[str], is_told: bool
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"day {i},{label}\n" for i, label in enumerate(labels)))
+    read = one_spelling(read_texts([path], "train", TextColumns(), 1.0))
+    assert len(read.examples) == len(labels)
+    told = [each.message for each in read.findings.of("noted") if each.kind == "row_like_header"]
+    assert [message.partition(":")[0] for message in told] == ["Line 2 alone has the label 'category'"] * is_told

@@ -113,10 +113,8 @@ def number_form(labels: Sequence[str] | Mapping[str, int], *, are_numbers: bool)
     numbers = {text: found for text in counts if (found := _parts(text)) is not None}
     odd = [text for text in numbers if not is_plain_number(text)]
     n_rows, n_labels = sum(counts[text] for text in numbers), counts.total()
-    if (
-        n_rows > MOST_NUMBERS * n_labels
-        and (bare := _without_units(list(numbers), odd, are_numbers=are_numbers)) is not None
-    ):
+    bare = _without_units(list(numbers), odd, are_numbers=are_numbers) if n_rows > MOST_NUMBERS * n_labels else None
+    if bare is not None:
         return bare
     if not odd or n_rows <= FEW_NUMBERS * n_labels:
         return None if are_numbers else _measure(counts)
