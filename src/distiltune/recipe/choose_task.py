@@ -14,6 +14,7 @@ from distiltune.data.files import format_suffix
 from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
+from distiltune.data.unknown_files import words_and_tags
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
@@ -239,8 +240,8 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
     advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
     if not seen:
         bad = next((each for file in _files(sources) for each in bad_rows(file, file_form(recipe))), None)
-        if bad is not None and bad.is_of_other_width:  # by number there would be no more columns
-            advice = _names_below(table, seen) if table is not None else ""
+        if bad is not None and bad.is_of_other_width and table is not None and words_and_tags(table) is None:
+            advice = _names_below(table, seen)  # by number there would be no more columns
         return DataError(
             f"There is no row in the data that can be read{f': {bad.where} {bad.reason}' if bad is not None else '.'}",
             where=", ".join(sources),

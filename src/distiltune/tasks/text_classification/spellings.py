@@ -66,6 +66,12 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
                 "one; if so, leave these rows out or these cells empty."
             )
             findings.add(RowFinding("noted", "label_like_none", file, "", message))
+        if {spelling_key(name) for name in counts} == {"-1", "0", "1"}:
+            message = (
+                "-1, 0 and 1 are taken as three classes. If -1 means that there is no label, leave these rows out or "
+                "these cells empty."
+            )
+            findings.add(RowFinding("decided", "minus_one_is_a_class", file, "", message))
         if message := _like_header(file, counts, first_at):
             findings.add(RowFinding("noted", "row_like_header", file, "", message))
     meant_by = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
