@@ -172,12 +172,22 @@ def test_what_argilla_has_not_validated_is_left_out(tmp_path: Path, check: Run, 
         assert f"{n // 4} of {n}: rows are left out, as they say themselves: answer {kind}" in said
 
 
-@pytest.mark.parametrize("numbers", [(-1, 0, 1, 2), (-1, 0, 1), ("-1", "0", "1")])
+@pytest.mark.parametrize("numbers", [(-1, 0, 1, 2), ("-1", "0", "1", "2")])
 def test_minus_one_beside_class_numbers_is_asked_about(tmp_path: Path, check: Run, numbers: tuple[object, ...]) -> None:
     rows = [{**row, "label": numbers[i % len(numbers)]} for i, row in enumerate(reviews())]
     said = check(write(tmp_path / "rows.jsonl", rows), "--columns", "label=label")
     assert "[label_like_none]" in said
     assert "it usually means that there is no label" in said
+
+
+@pytest.mark.parametrize("numbers", [(-1, 0, 1), ("-1", "0", "1")])
+def test_minus_one_nought_and_one_are_three_classes_and_told(
+    tmp_path: Path, check: Run, numbers: tuple[object, ...]
+) -> None:
+    rows = [{**row, "label": numbers[i % len(numbers)]} for i, row in enumerate(reviews())]
+    said = check(write(tmp_path / "rows.jsonl", rows), "--columns", "label=label")
+    assert "label_like_none" not in said
+    assert "-1, 0 and 1 are taken as three classes. If -1 means that there is no label" in said
 
 
 def test_minus_one_and_one_are_two_classes(tmp_path: Path, check: Run) -> None:

@@ -306,7 +306,7 @@ DECIDED: dict[str, tuple[str, str | bytes, str]] = {
     "names with a comma": (
         "a.csv",
         '"Review, full","Mood, today"\n' + table(",", ()),
-        "its columns, Review, full, Mood, today",
+        'its columns, "Review, full", "Mood, today"',
     ),
     "a table called .txt": (
         "a.txt",

@@ -8,6 +8,7 @@ import pytest
 
 from distiltune.data import annotation_forms
 from distiltune.data.annotation_forms import _OF_NO_TOOL, plain_rows
+from distiltune.data.plain_rows import DIFFERING
 
 VALUES = ("", "a", "[[0, 1, 'X']]", '[{"start": 0, "end": 1, "label": "X"}]', "reject", 0, 1.5, True, None)
 
@@ -19,3 +20,16 @@ def test_no_form_reads_a_row_of_such_columns(value: object, monkeypatch: pytest.
     assert not any(list(plain_rows(row)) for row in rows)
     monkeypatch.setattr(annotation_forms, "_is_flat", lambda row: False)
     assert not any(list(plain_rows(row)) for row in rows)
+
+
+def test_doccanos_marks_of_several_annotators_are_those_of_one_where_they_agree() -> None:
+    def marked(*marks: tuple[int, int]) -> object:
+        entities = [
+            {"start_offset": start, "end_offset": start + 3, "label": "X", "user": user} for start, user in marks
+        ]
+        (plain,) = plain_rows({"text": "Ada met Ben", "entities": entities})
+        return plain.value["spans"]
+
+    one = [{"start": 0, "end": 3, "label": "X"}, {"start": 8, "end": 11, "label": "X"}]
+    assert marked((0, 1), (8, 1)) == marked((0, 1), (8, 1), (8, 2), (0, 2)) == one
+    assert marked((0, 1), (8, 2)) == DIFFERING

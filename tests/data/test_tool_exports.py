@@ -163,3 +163,15 @@ def test_what_other_libraries_write_is_told_what_to_write_instead(
     with pytest.raises(DataError) as caught:
         list(iter_rows(tmp_path / "rows.json"))
     assert advice in caught.value.fix
+
+
+def test_rejected_work_of_mechanical_turk_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "turk.csv"
+    rows = "".join(
+        f"HIT{i},W1,{status},day {i},good\n" for i, status in enumerate(["Approved", "Rejected", "Submitted"])
+    )
+    path.write_text(f"HITId,WorkerId,AssignmentStatus,Input.text,Answer.label\n{rows}")
+    read = read_texts([path], "train", TextColumns(text="Input.text", label="Answer.label"), 1.0)
+    assert [example.text for example in read.examples] == ["day 0", "day 2"]
+    assert [each.kind for each in read.findings.of("left_out")] == ["answer_rejected"]
+    assert not read.findings.of("rejected")

@@ -23,6 +23,7 @@ from distiltune.errors import DataError
         ("train.dat", 'a b,"c, d"\ne,f\n', "train.csv"),
         ("train.txt", "a;b\nc;d\n", "train.csv"),
         ("train.pq", b"PAR1xxxx", "train.parquet"),
+        ("excel.txt", "text\tlabel\r\nLoud, slow\tbad\r\n".encode("utf-16"), "excel.tsv"),
         ("train.txt", "just a text\nand, more\n", ""),
         ("train.bin", b"\0\1\2", ""),
         ("train.txt", "", ""),

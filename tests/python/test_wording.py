@@ -14,6 +14,8 @@ SAID = {
     "or name the columns with --columns.": "or name the columns with columns=.",
     "say which, as --columns tokens=1,tags=2": 'say which, as columns="tokens=1,tags=2"',
     "A column each: --columns text=NAME,labels=a+b, or so.": 'A column each: columns="text=NAME,labels=a+b", or so.',
+    "did you mean --columns label=stars? It is": 'did you mean columns="label=stars"? It is',
+    "did you mean distiltune check --columns label=stars?": 'did you mean distiltune.check(columns="label=stars")?',
     "if it is a row: --no-header, and columns by number": "if it is a row: no_header=True, and columns by number",
     "go on without them: --max-rejected-share 1.": "go on without them: max_rejected_share=1.",
     "give --train DATA": "give train=DATA",

@@ -165,3 +165,40 @@ def test_names_below_a_title_are_found(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         settled(path, "text=Request,label=Area")
     assert "delete the lines" not in caught.value.fix
+
+
+@pytest.mark.parametrize("title", ["Requests 2024\n", "# exported 2024-01-01\n\n"])
+def test_a_title_of_one_field_above_the_names_is_told(tmp_path: Path, title: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(title + 'text,label\n"Loud, slow",bad\nBest,good\n')
+    line = title.count("\n") + 1
+    with pytest.raises(DataError) as caught:
+        settled(path, "")
+    assert f"Line {line} may be the one with the names (text, label): delete those above it." in caught.value.fix
+    assert "--no-header" not in caught.value.fix
+    with pytest.raises(DataError) as caught:
+        settled(path, "text=1,label=2", no_header=True)
+    assert f"delete the lines above line {line} (text, label), and leave --no-header out" in caught.value.fix
+    assert "--columns" not in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        "premise,hypothesis,label",
+        "sentence1,sentence2,label",
+        "Text_A,Text_B,label",
+        "question1,question2,is_duplicate",
+    ],
+)
+def test_columns_of_pairs_are_proposed(tmp_path: Path, names: str) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(f"{names}\na cat,a dog,no\na cow,a cow,yes\n")
+    first, second, label = names.split(",")
+    with pytest.raises(RecipeError) as caught:
+        settled(path, "")
+    mapped = f"text={first},pair={second}" + (f",label={label}" if label != "label" else "")
+    assert f"did you mean --columns {mapped}?" in caught.value.fix
+    assert settled(path, mapped) == "text-classification"
+    read = read_texts([path], "train", TextColumns.parse(mapped), 1.0)
+    assert [(example.text, example.pair) for example in read.examples] == [("a cat", "a dog"), ("a cow", "a cow")]

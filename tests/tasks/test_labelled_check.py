@@ -70,3 +70,29 @@ def test_of_many_cases_the_first_are_kept_and_all_are_counted(monkeypatch: pytes
     monkeypatch.setattr(concerns, "MOST_CASES", 3)
     (concern,) = _repeat_concerns([LabelledText(str(i), "a", "x", ("x",)) for i in range(9)], [])
     assert (concern.count, [case.row_id for case in concern.cases]) == (8, ["1", "2", "3"])
+
+
+@pytest.mark.parametrize(
+    ("labels", "n_labels", "advice"),
+    [
+        (["bad", "slow", "dear"], 1, "parted by |"),
+        (["bad", "bad", "good"], 1, "the label that most of them gave"),
+        (["bad", "slow", "dear"], 2, "decide which is right"),
+        (["bad", "bad", "bad"], 1, ""),
+    ],
+    ids=["a row for each label", "a row for each person", "several in a row", "alike"],
+)
+def test_texts_that_stand_for_each_label_or_person_are_not_to_be_decided_one_by_one(
+    labels: list[str], n_labels: int, advice: str
+) -> None:
+    texts = [
+        LabelledText(f"{i}-{label}", f"text {i}", (label,), (label, "other")[:n_labels])
+        for i in range(6)
+        for label in labels
+    ]
+    found = [each.repair for each in _repeat_concerns(texts, []) if each.kind == "label_conflict"]
+    assert len(found) == bool(advice)
+    assert all(advice in each for each in found)
+    some = [LabelledText(str(i), f"text {min(i, 17)}", (str(i),), (str(i),)) for i in range(20)]
+    (conflict,) = _repeat_concerns(some, [])
+    assert conflict.repair == "decide which is right"

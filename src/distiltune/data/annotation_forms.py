@@ -14,9 +14,11 @@ from distiltune.data.label_studio import studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
     ACCEPTED,
     ANSWER,
+    DIFFERING,
     PARTIAL,
     Plain,
     Value,
+    by_person,
     is_triple,
     label_first_of,
     spans_of_triples,
@@ -143,8 +145,12 @@ def _doccano(value: Value) -> Iterator[Plain]:
     for name in ("entities", "annotations"):
         given = value.get(name)
         if isinstance(given, list) and given and all(map(_has_offsets, given)):
-            spans = [{"start": e["start_offset"], "end": e["end_offset"], "label": e.get("label")} for e in given]
-            row = {**without(value, name, text, *_tokens(value)), "text": value[text], "spans": spans}
+            people = [
+                [{"start": e["start_offset"], "end": e["end_offset"], "label": e.get("label")} for e in person]
+                for person in by_person(given)
+            ]
+            are_alike = all(sorted(map(repr, each)) == sorted(map(repr, people[0])) for each in people)
+            row = {**without(value, name, text, *_tokens(value)), "text": value[text], "spans": people[0] if are_alike else DIFFERING}
             yield Plain(row, f"`{name}` is taken for spans with start_offset, end_offset and label")
             return
     names = [name for name in ("entities", "annotations", "label", "labels") if name in value]

@@ -173,9 +173,16 @@ def absent_column(
         way = (
             f"if the first line is a row: --no-header --columns {columns_text(mapped)}; otherwise {way or 'name it. '}"
         )
-    from distiltune.data.lines_below import lines_below  # of a mistake alone
+    from distiltune.data.lines_below import has_title, lines_below  # of a mistake alone
 
     for path in paths:
+        if column.isdecimal() and has_title(path) and (first := next(lines_below(path), None)) is not None:
+            listed = ", ".join(first.fields[:_SHOWN_COLUMNS])
+            way = (
+                f"{path.name} begins with a line of one field, as a title is; delete the lines above line "
+                f"{first.number} ({listed}), and leave --no-header out if that has the names. "
+            )
+            break
         below = next((line for line in lines_below(path) if column in line.fields), None)
         if below is not None:
             way = f"line {below.number} of {path.name} has it: delete the lines above it. {way}"

@@ -23,6 +23,8 @@ class FileForm:
         has_header: whether a table's first line has the names of its columns; else they are ``1``, ``2``, ...
         encoding: of all text without a byte order mark, as Python names it; empty: UTF-8.
         mapped: field and column of each that ``--columns`` names, by which a tool's own columns may be called too.
+        is_for_names: whether only the names of columns and a few rows are wanted: what the whole file would have to
+            show, its first lines then do.
 
     """
 
@@ -30,6 +32,7 @@ class FileForm:
     has_header: bool = True
     encoding: str = ""
     mapped: tuple[tuple[str, str], ...] = ()
+    is_for_names: bool = False
 
 
 AS_USUAL: Final = FileForm()

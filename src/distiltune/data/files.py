@@ -35,8 +35,7 @@ from distiltune.data.streams import (
     open_text,
     reading,
 )
-from distiltune.data.tables import read_csv, read_tsv
-from distiltune.data.tool_exports import kept_apart
+from distiltune.data.tool_exports import kept_apart, mechanical_turk
 from distiltune.data.unknown_files import other_kind, way_to_name
 from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
@@ -248,10 +247,13 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         yield from _rows_of_json(value, f"{path}#{index}", form)
 
 
-def _of_table(reader: Reader) -> Reader:
+def _of_table(suffix: str) -> Reader:
     """Reads tables, also those that annotation tools write, whose cells hold marks."""
 
     def read(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+        from distiltune.data.tables import read_csv, read_tsv  # no answer has to wait for it
+
+        reader = read_tsv if suffix == ".tsv" else read_csv
         if is_webanno(path, form):
             yield from read_webanno(path, form)
             return
@@ -263,7 +265,8 @@ def _of_table(reader: Reader) -> Reader:
 
 def _plain_of_table(row: Row) -> list[Row]:
     """The row itself, or that which it stands for where an annotation tool wrote the table."""
-    return [Row(each.value, row.where, each.told) for each in studio_table(row.value)] or [row]
+    plain = [*studio_table(row.value)] or [*mechanical_turk(row.value)]
+    return [Row(each.value, row.where, each.told) for each in plain] or [row]
 
 
 def _first_line_is_json(text: str) -> bool:
@@ -382,8 +385,8 @@ _READERS: dict[str, Reader] = {
     ".json": _iter_json,
     ".jsonl": _iter_json_lines,
     ".ndjson": _iter_json_lines,
-    ".csv": _of_table(read_csv),
-    ".tsv": _of_table(read_tsv),
+    ".csv": _of_table(".csv"),
+    ".tsv": _of_table(".tsv"),
     ".parquet": _iter_parquet,
     **dict.fromkeys(SUFFIXES, read_columns),
     BRAT: read_brat,

@@ -40,7 +40,7 @@ def first_columns(
             return columns
     # what quotation marks are needs the whole file to be told, and hardly matters to names
     if form.quoting == "auto":
-        quick = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv")
+        quick = replace(form, quoting="none" if format_suffix(path) == ".tsv" else "csv", is_for_names=True)
         if columns := _columns_of_rows(path, quick, is_enough):
             return columns
     return _columns_of_rows(path, form, is_enough)

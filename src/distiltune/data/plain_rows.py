@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,7 @@ ANSWERS: Final = {
     "predicted": "Only a model has labelled it, as `predictions`: nobody has said that this is right.",
     "discarded": "The annotator discarded it (`status`).",
     "unvalidated": "It has an annotation that nobody has validated (`status`).",
+    "rejected": "Who asked for it rejected the work (`AssignmentStatus`).",
     "differ": "Several people labelled it, and differently; keep one of them.",
     "null": "The list has null in its place: nobody has marked it.",
 }
@@ -80,6 +81,15 @@ def spans_of_triples(triples: Sequence[object]) -> list[object]:
         {"start": each[0], "end": each[1], "label": each[2]} if isinstance(each, list) and len(each) == 3 else each
         for each in triples
     ]
+
+
+def by_person(annotations: Iterable[object]) -> list[list[Value]]:
+    """The annotations of each person who made some, as doccano's ``user`` says; those without one are one person's."""
+    found: dict[object, list[Value]] = {}
+    for each in annotations:
+        if isinstance(each, dict):
+            found.setdefault(repr(each.get("user")), []).append(each)
+    return list(found.values())
 
 
 def without(value: Value, *names: str) -> dict[str, object]:

@@ -42,6 +42,8 @@ class QuoteEvidence:
         first_covered: the number of the first such line, from 1; 0 if there is none.
         n_inside: rows on one line in which quotation marks hold what parts fields.
         is_unclosed: whether the last quotation mark is never closed.
+        n_after_blanks: rows with a field that begins with blanks and a quotation mark; the first is at line
+            ``first_after_blanks``.
 
     """
 
@@ -56,6 +58,8 @@ class QuoteEvidence:
     first_covered: int = 0
     n_inside: int = 0
     is_unclosed: bool = False
+    n_after_blanks: int = 0
+    first_after_blanks: int = 0
 
     @property
     def is_broken(self) -> bool:
@@ -68,18 +72,19 @@ class QuoteEvidence:
         return self.n_covered_fit / self.n_covered if self.n_covered else 0.0
 
 
-def look_at_quotes(lines: Iterable[str], delimiter: str) -> QuoteEvidence:
+def look_at_quotes(lines: Iterable[str], delimiter: str, *, skips_blanks: bool = False) -> QuoteEvidence:
     """Read a table both ways.
 
     Args:
         lines: with their ends.
         delimiter: what parts fields.
+        skips_blanks: whether blanks after what parts fields are no part of a field, so that marks may follow them.
 
     """
     taken: list[str] = []
-    reader = csv.reader(_recorded(lines, taken), delimiter=delimiter, strict=True)
+    reader = csv.reader(_recorded(lines, taken), delimiter=delimiter, strict=True, skipinitialspace=skips_blanks)
     width = n_lines = n_wrong_lines = n_rows = n_wrong_rows = n_malformed = 0
-    n_covered = n_covered_fit = first_covered = n_inside = 0
+    n_covered = n_covered_fit = first_covered = n_inside = n_after_blanks = first_after_blanks = 0
     is_unclosed = False
     while True:
         taken.clear()
@@ -98,6 +103,8 @@ def look_at_quotes(lines: Iterable[str], delimiter: str) -> QuoteEvidence:
         width = width or (len(fields) if fields is not None else widths[0])
         n_fit = widths.count(width)
         n_lines, n_wrong_lines = n_lines + len(widths), n_wrong_lines + len(widths) - n_fit
+        if any(each[:1] == " " and each.lstrip(" ")[:1] == '"' for each in fields or ()):
+            n_after_blanks, first_after_blanks = n_after_blanks + 1, first_after_blanks or first
         n_rows, n_wrong_rows = n_rows + 1, n_wrong_rows + (fields is None or len(fields) != width)
         if len(taken) > 1:
             n_covered, n_covered_fit = n_covered + len(taken), n_covered_fit + n_fit
@@ -108,7 +115,10 @@ def look_at_quotes(lines: Iterable[str], delimiter: str) -> QuoteEvidence:
             break
     return QuoteEvidence(
         *(width, n_lines, n_wrong_lines, n_rows, n_wrong_rows, n_malformed),
-        *(n_covered, n_covered_fit, first_covered, n_inside, is_unclosed),
+        *(n_covered, n_covered_fit, first_covered, n_inside),
+        is_unclosed,
+        n_after_blanks,
+        first_after_blanks,
     )
 
 
@@ -145,6 +155,28 @@ def decide_quotes(evidence: QuoteEvidence, delimiter: str, path: Path) -> tuple[
     if not is_tab and is_doubtful and (literal_fits or evidence.n_covered > _FEW_LINES):
         raise _two_fit(evidence, path)
     return "csv", _around(evidence, path)
+
+
+def are_marks_after_blanks(plain: QuoteEvidence, skipping: QuoteEvidence) -> bool:
+    """Whether marks after blanks stand round fields, as people write who put a blank after each comma.
+
+    They do where every one of them is closed just before the next field, and no row gets another width than the header
+    that had it with the blanks as part of the field (``plain``).
+    """
+    if not plain.n_after_blanks or skipping.is_unclosed or skipping.n_malformed > plain.n_malformed:
+        return False
+    fits_better = skipping.n_wrong_rows < plain.n_wrong_rows
+    return fits_better or (skipping.n_wrong_rows == plain.n_wrong_rows and skipping.n_covered <= plain.n_covered)
+
+
+def said_of_blanks(plain: QuoteEvidence, path: Path) -> FileDecision:
+    """The sentence that says that such marks are taken so."""
+    rows = "1 row has" if plain.n_after_blanks == 1 else f"{plain.n_after_blanks:,} rows have"
+    message = (
+        f"{rows} blanks before a quotation mark round a field, the first at line {plain.first_after_blanks}: blanks "
+        "after what parts fields are left out. If they and the marks are text: --quoting none."
+    )
+    return FileDecision(str(path), "blanks_before_quotes", message)
 
 
 def other_reading(quoting: Quoting) -> str:

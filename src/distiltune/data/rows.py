@@ -26,10 +26,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that cannot be read while the rest of its file can; ``reason`` goes on from "The row ..."."""
+    """A row that cannot be read while the rest of its file can; ``reason`` goes on from "The row ...".
+
+    ``is_of_other_width``: it has more or fewer fields than there are columns, of a table.
+    """
 
     where: str
     reason: str
+    is_of_other_width: bool = False
 
 
 Reader = Callable[[Path, FileForm], Iterator[Row | BadRow | FileDecision]]

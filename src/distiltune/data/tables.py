@@ -2,111 +2,127 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import itertools
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 from distiltune.data.file_form import FileDecision, FileForm
-from distiltune.data.quotes import Reading, decide_quotes, look_at_quotes, other_reading
+from distiltune.data.quotes import (
+    QuoteEvidence,
+    Reading,
+    are_marks_after_blanks,
+    decide_quotes,
+    look_at_quotes,
+    other_reading,
+    said_of_blanks,
+)
 from distiltune.data.rows import BadRow, Row
-from distiltune.data.streams import MAX_LINE_CHARACTERS, bounded_lines, open_text
+from distiltune.data.streams import bounded_lines, open_text
+from distiltune.data.table_start import (
+    LINES_LOOKED_AT,
+    MOST_HEADERS,
+    NULL,
+    FirstLines,
+    delimiters_of,
+    first_lines,
+    instead_of_tab,
+    more_headers,
+    rows_have_names,
+    says_delimiter,
+    signs_seen,
+    unescaped,
+)
 from distiltune.errors import DataError
 
 _ROWS_LOOKED_AT: Final = 20
-_LINES_LOOKED_AT: Final = 100
-_FEWEST_LINES: Final = 2
-_SAYS_DELIMITER: Final = re.compile(r'"?sep=([^\w\s"]|\t)"?\s*', re.IGNORECASE)
 _LONG_NAME: Final = 60
 _SHOWN_NAMES: Final = 5
 
 
 def read_csv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
-    """The rows of a table whose first line tells what parts fields: a comma, semicolon, tab or bar."""
-    first = _first_lines(path, form)
-    # Of several delimiters that give as many columns, the first of these.
-    names = first.lines[0] if first.lines else ""
-    delimiter = max(",;\t|", key=lambda each: len(next(csv.reader([names], delimiter=each), ())))
-    yield from _read(path, _Opening(first.said or delimiter, first.said), form)
+    """The rows of a table whose first lines tell what parts fields: a comma, semicolon, tab or bar."""
+    first = first_lines(path, form)
+    likeliest, delimiter = delimiters_of(first.lines)
+    if not first.said and delimiter != likeliest:
+        message = (
+            f"{delimiter!r} is taken to part the fields: the line with the names has more of {likeliest!r}, and the "
+            "rows have not."
+        )
+        yield FileDecision(str(path), "delimiter_of_rows", message)
+    yield from _read(path, first, first.said or delimiter, form)
 
 
 def read_tsv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of a table in which tabs part fields; or what does in all of its first lines, where none has a tab."""
-    first = _first_lines(path, form)
-    instead = "" if first.said else _instead_of_tab(first.lines)
+    first = first_lines(path, form)
+    instead = "" if first.said else instead_of_tab(first.lines)
     if instead:
         message = f"No line has a tab; {instead!r} parts the fields of each, so it is read as a .csv is."
         yield FileDecision(str(path), "no_tabs", message)
-    yield from _read(path, _Opening(first.said or instead or "\t", first.said), form)
+    yield from _read(path, first, first.said or instead or "\t", form)
 
 
 @dataclass(frozen=True, slots=True)
 class _Opening:
-    """What parts the fields of a table; ``said`` is what its first line says of that, as Excel has it, ``sep=;``."""
+    """How the lines of a table begin and what parts their fields.
+
+    Attributes:
+        delimiter: what parts fields.
+        said: what the first line says of that, as Excel has it, ``sep=;``.
+        has_row_names: whether rows begin with a name of their own, of which the line with the names has none.
+
+    """
 
     delimiter: str
     said: str = ""
+    has_row_names: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class _FirstLines:
-    """The first lines of a table that hold something, but for one that says what parts fields, as ``said``."""
+class _Signs:
+    """What signs mean in a table.
 
-    lines: list[str]
-    said: str = ""
+    Attributes:
+        quotes: what quotation marks are.
+        skips_blanks: whether blanks stand between what parts fields and quotation marks round them.
+        has_escapes: whether a backslash and a letter stand for another sign, as ``\\n`` does for a line break.
 
+    """
 
-def _first_lines(path: Path, form: FileForm) -> _FirstLines:
-    # before any look at a field: one of a header may be as long as others
-    csv.field_size_limit(max(csv.field_size_limit(), MAX_LINE_CHARACTERS))
-    with open_text(path, newline="", encoding=form.encoding) as stream:
-        filled = (line for line in bounded_lines(stream, path) if line.strip("\r\n"))
-        lines = list(itertools.islice(filled, _LINES_LOOKED_AT))
-    if lines and (said := _SAYS_DELIMITER.fullmatch(lines[0])):
-        return _FirstLines(lines[1:], said[1])
-    return _FirstLines(lines)
+    quotes: Reading = "csv"
+    skips_blanks: bool = False
+    has_escapes: bool = False
 
 
-def _instead_of_tab(lines: Sequence[str]) -> str:
-    """What parts the fields of all these lines, none of which has a tab; empty if there is no such sign."""
-    if len(lines) < _FEWEST_LINES or any("\t" in line for line in lines):
-        return ""
-    for delimiter in ",;|":
-        with contextlib.suppress(csv.Error):
-            widths = {len(fields) for fields in csv.reader(lines, delimiter=delimiter)}
-            if len(widths) == 1 and widths.pop() > 1:
-                return delimiter
-    return ""
-
-
-def _read(path: Path, opening: _Opening, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
+def _read(path: Path, first_seen: FirstLines, delimiter: str, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
     """The rows of a table. A row of other width than the header is a `BadRow`, as is each line of a malformed one.
 
     Columns without a name are left out, and how often they hold something is told after the rows.
     """
+    has_row_names = form.has_header and rows_have_names(first_seen.lines, delimiter)
+    opening = _Opening(delimiter, first_seen.said, has_row_names)
     if opening.said:
         message = f"The first line says that {opening.said!r} parts the fields, as Excel writes it; it is no row."
         yield FileDecision(str(path), "delimiter_said", message)
-    reading, decision = _quotes(path, opening, form)
-    if decision is not None:
-        yield decision
+    signs, decisions = _signs(path, opening, form)
+    yield from decisions
     with open_text(path, newline="", encoding=form.encoding) as stream:
-        records = _records(_lines(stream, path, opening), opening.delimiter, reading, path)
+        records = _records(_lines(stream, path, opening), opening.delimiter, signs, path)
         first = next(records, None)
         if first is None:
             raise DataError("The file is empty.", where=str(path), fix="write a header and at least one row.")
         assert isinstance(first, _Record)  # _records has no bad row before the first good one
         as_written = first.fields
-        if form.has_header and reading == "none":
+        if form.has_header and signs.quotes == "none":
             first = replace(first, fields=_unquoted(first.fields, opening.delimiter))
         table = _table(first, path, form)
-        table.first_as_written = as_written
-        for record in records if form.has_header else itertools.chain([first], records):
+        table.first_as_written, table.has_row_names = as_written, has_row_names
+        table.has_escapes = signs.has_escapes
+        for record in _below_header(records, table) if form.has_header else itertools.chain([first], records):
             if not isinstance(record, _Record):
                 yield record
             elif not (form.has_header and table.repeats_names(record)):
@@ -114,26 +130,54 @@ def _read(path: Path, opening: _Opening, form: FileForm) -> Iterator[Row | BadRo
     yield from table.decisions(form)
 
 
+def _below_header(records: Iterator[_Record | BadRow], table: _Table) -> Iterator[_Record | BadRow]:
+    """The rows but for those at the beginning that say more of the columns, and are no examples."""
+    early = list(itertools.islice(records, MOST_HEADERS))
+    whole = [each for each in early if isinstance(each, _Record)]
+    n_headers = more_headers([each.fields for each in whole]) if len(whole) == len(early) else 0
+    table.more_headers = [each.line for each in whole[:n_headers]]
+    return itertools.chain(early[n_headers:], records)
+
+
 def _lines(stream: io.TextIOWrapper, path: Path, opening: _Opening) -> Iterator[str]:
-    """The lines with their ends; in place of one that says what parts fields an empty one, so that numbers stay."""
-    is_to_come = bool(opening.said)
+    """The lines with their ends; in place of one that says what parts fields an empty one, so that numbers stay.
+
+    Where rows have names, the line with the names of the columns begins with an empty one for theirs.
+    """
+    is_to_come, is_header_to_come = bool(opening.said), opening.has_row_names
     for line in bounded_lines(stream, path):
-        if is_to_come and _SAYS_DELIMITER.fullmatch(line):
+        if is_to_come and says_delimiter(line):
             is_to_come = False
             line = "\n"
+        if is_header_to_come and line.strip("\r\n"):
+            is_header_to_come = False
+            line = f"{opening.delimiter}{line}"
         yield line
 
 
-def _quotes(path: Path, opening: _Opening, form: FileForm) -> tuple[Reading, FileDecision | None]:
-    """How to take quotation marks: as was said, or as the whole file shows."""
-    if form.quoting != "auto":
-        return form.quoting, None
+def _signs(path: Path, opening: _Opening, form: FileForm) -> tuple[_Signs, list[FileDecision]]:
+    """How to take quotation marks and backslashes: as was said, or as the whole file shows; and what to say of it."""
+    most = LINES_LOOKED_AT if form.is_for_names else None
+
+    def evidence(*, skips_blanks: bool) -> QuoteEvidence:
+        with open_text(path, newline="", encoding=form.encoding) as stream:
+            lines = itertools.islice(_lines(stream, path, opening), most)
+            return look_at_quotes(lines, opening.delimiter, skips_blanks=skips_blanks)
+
     with open_text(path, newline="", encoding=form.encoding) as stream:
-        if not any('"' in line for line in _lines(stream, path, opening)):
-            return "csv", None
-    with open_text(path, newline="", encoding=form.encoding) as stream:
-        evidence = look_at_quotes(_lines(stream, path, opening), opening.delimiter)
-    return decide_quotes(evidence, opening.delimiter, path)
+        seen = signs_seen(itertools.islice(_lines(stream, path, opening), most), opening.delimiter)
+    if form.quoting == "none" or not seen.has_quotes:
+        return _Signs("none" if form.quoting == "none" else "csv", has_escapes=seen.has_escapes), []
+    plain = evidence(skips_blanks=False) if seen.has_blanks or form.quoting == "auto" else QuoteEvidence()
+    skipping = evidence(skips_blanks=True) if seen.has_blanks else plain
+    skips_blanks = seen.has_blanks and are_marks_after_blanks(plain, skipping)
+    told = [said_of_blanks(plain, path)] if skips_blanks else []
+    reading, decision = (
+        decide_quotes(skipping if skips_blanks else plain, opening.delimiter, path)
+        if form.quoting == "auto"
+        else (form.quoting, None)
+    )
+    return _Signs(reading, skips_blanks, seen.has_escapes), told + ([decision] if decision is not None else [])
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,16 +188,16 @@ class _Record:
     fields: list[str]
 
 
-def _records(lines: Iterator[str], delimiter: str, reading: Reading, path: Path) -> Iterator[_Record | BadRow]:
+def _records(lines: Iterator[str], delimiter: str, signs: _Signs, path: Path) -> Iterator[_Record | BadRow]:
     """The rows as lists of fields, those without any left out; of one that is not well-formed each line is a `BadRow`.
 
     Raises `DataError` where the fields cannot be told apart from some line on, or not even those of the header.
     """
     # strict, because otherwise a quote never closed takes in the rest of the file without a word
-    if reading == "none":
+    if signs.quotes == "none":
         reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=signs.skips_blanks)
     has_begun = False
     while True:
         first = reader.line_num + 1
@@ -163,7 +207,7 @@ def _records(lines: Iterator[str], delimiter: str, reading: Reading, path: Path)
             return
         except csv.Error as error:
             if not has_begun or "unexpected end" in str(error) or "field limit" in str(error):
-                raise _broken_quote(f"{path}:{first}", error, reading) from error
+                raise _broken_quote(f"{path}:{first}", error, signs.quotes) from error
             yield BadRow(f"{path}:{first}", f"is not well-formed: {error}.")
             for number in range(first + 1, reader.line_num + 1):
                 yield BadRow(f"{path}:{number}", f"is in a field in quotation marks that begins at line {first}.")
@@ -195,6 +239,10 @@ class _Table:
         n_single: rows whose every field stands in single quotation marks, which are no marks round a field here.
         n_rows: rows of the right width.
         n_unnamed: rows that hold something in a column without a name; the first is at line ``first_unnamed``.
+        has_row_names: whether the first column has names of rows, and so none itself.
+        more_headers: lines below the first that say more of the columns; they are no rows.
+        has_escapes: whether a backslash and a letter stand for another sign.
+        n_null: rows in which some field is null, as databases write it; the first is at line ``first_null``.
 
     """
 
@@ -212,6 +260,11 @@ class _Table:
     first_unnamed: int = 0
     unnamed: tuple[int, ...] = ()
     n_needed: int = 0
+    has_row_names: bool = False
+    more_headers: list[int] = field(default_factory=list)
+    has_escapes: bool = False
+    n_null: int = 0
+    first_null: int = 0
 
     def __post_init__(self) -> None:
         self.unnamed = tuple(i for i, name in enumerate(self.names) if not name)
@@ -233,17 +286,27 @@ class _Table:
             self.n_beyond += 1
             self.first_beyond = self.first_beyond or record.line
         if not self.n_needed <= len(fields) <= len(self.names):
-            return BadRow(where, f"has {len(fields)} fields where the header has {len(self.names)}.")
+            message = f"has {len(fields)} fields where the header has {len(self.names)}."
+            return BadRow(where, message, is_of_other_width=True)
         self.n_rows += 1
         self.n_single += all(len(each) > 1 and each[0] == each[-1] == "'" for each in fields)
         if len(self.early) < _ROWS_LOOKED_AT:
             self.early.append(fields)
+        values = self._values(fields, record.line) if NULL in fields or self.has_escapes else fields
         if not self.unnamed:
-            return Row(dict(zip(self.names, fields, strict=True)), where)
+            return Row(dict(zip(self.names, values, strict=True)), where)
         if any(fields[i].strip() for i in self.unnamed if i < len(fields)):
             self.n_unnamed += 1
             self.first_unnamed = self.first_unnamed or record.line
-        return Row({name: each for name, each in zip(self.names, fields, strict=False) if name}, where)
+        return Row({name: each for name, each in zip(self.names, values, strict=False) if name}, where)
+
+    def _values(self, fields: Sequence[str], line: int) -> list[str | None]:
+        """The fields with nulls as None, and without escapes where the table has some."""
+        if NULL in fields:
+            self.n_null += 1
+            self.first_null = self.first_null or line
+        escaped = (None if each == NULL else each for each in fields)
+        return [unescaped(each) if each is not None and self.has_escapes else each for each in escaped]
 
     def decisions(self, form: FileForm) -> Iterator[FileDecision]:
         """What was decided about the first line and about columns without a name."""
@@ -262,6 +325,18 @@ class _Table:
             )
             message = f"The names of the columns stand again at line {lines}; that is no row."
             yield FileDecision(str(self.path), "names_again", message)
+        if self.more_headers:
+            lines = ", ".join(map(str, self.more_headers))
+            message = f"Line {lines} says more of the columns (kinds of values, ids of questions), and is no row."
+            yield FileDecision(str(self.path), "more_headers", message)
+        if self.n_null:
+            rows = "1 row has" if self.n_null == 1 else f"{self.n_null:,} rows have"
+            also = r", and \n, \t and \\ as a line break, a tab and a backslash" if self.has_escapes else ""
+            message = (
+                rf"{rows} \N in some field, the first at line {self.first_null}: it is read as nothing{also}, as "
+                "databases write them."
+            )
+            yield FileDecision(str(self.path), "nulls", message)
         if self.n_beyond:
             message = (
                 f"{self.n_beyond:,} rows have empty fields beyond the {len(self.names)} that have names, the first at "
@@ -274,7 +349,13 @@ class _Table:
                 "read as characters of it; if they are marks, write double ones."
             )
             yield FileDecision(str(self.path), "single_quotes", message)
-        if self.unnamed:
+        if self.has_row_names:
+            message = (
+                f"The line with the names has one fewer than the rows have fields ({len(self.names)}), whose first is "
+                "a number of the row, as R writes it: it is left out."
+            )
+            yield FileDecision(str(self.path), "row_names", message)
+        elif self.unnamed:
             numbers = ", ".join(str(i + 1) for i in self.unnamed)
             message = f"Columns without a name are ignored: {numbers} of {len(self.names)}."
             if self.n_unnamed:

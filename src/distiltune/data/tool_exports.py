@@ -222,6 +222,13 @@ def rasa(value: Value) -> Iterator[Plain]:
     yield Plain(row, "rows are Rasa's; the label is `intent`, the spans are `entities`")
 
 
+def mechanical_turk(value: Value) -> Iterator[Plain]:
+    """Mechanical Turk's results, a row for each worker, of which those whose work was rejected say so."""
+    if {"HITId", "AssignmentStatus"} <= value.keys() and str(value["AssignmentStatus"]).strip().lower() == "rejected":
+        told = "rows are Mechanical Turk's, one for each worker; rejected ones are left out"
+        yield Plain({**value, ANSWER: "rejected"}, told)
+
+
 EXPORTS: Final[tuple[Callable[[Value], Iterator[Plain]], ...]] = (
     *(argilla, lighttag, ubiai, gate, ground_truth, vertex, rasa),
 )

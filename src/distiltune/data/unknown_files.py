@@ -12,7 +12,7 @@ from typing import Final
 
 from distiltune.data.column_layout import facts_of, lay_out
 from distiltune.data.other_kinds import HEAD_BYTES, OtherKind, kind_of, kind_of_name
-from distiltune.data.streams import open_bytes
+from distiltune.data.streams import encoding_of, open_bytes
 from distiltune.data.tag_schemes import looks_like_tags
 from distiltune.errors import DataError
 
@@ -93,7 +93,7 @@ def _filled_lines(path: Path) -> list[str]:
 def _lines(path: Path) -> list[str]:
     """The lines at a file's start."""
     start = _start_of(path) if path.is_file() else None
-    return (start or b"").decode("utf-8-sig", "replace").splitlines()[:_LINES_LOOKED_AT]
+    return _decoded(start or b"").splitlines()[:_LINES_LOOKED_AT]
 
 
 def _start_of(path: Path) -> bytes | None:
@@ -105,6 +105,11 @@ def _start_of(path: Path) -> bytes | None:
         return None
 
 
+def _decoded(start: bytes) -> str:
+    """The text that a file begins with, in the encoding that it tells of itself, as Excel's Unicode text does."""
+    return start.decode(encoding_of(start[:4]), "replace")
+
+
 def _looks_like(path: Path) -> tuple[str, str] | None:
     """The form that a file has by its start, in words, and the suffix of that form."""
     if not path.is_file():
@@ -114,7 +119,7 @@ def _looks_like(path: Path) -> tuple[str, str] | None:
         return None
     if start.startswith(b"PAR1"):
         return "Parquet", ".parquet"
-    text = start.decode("utf-8-sig", "replace")
+    text = _decoded(start)
     if "\0" in text or not text.strip():
         return None
     lines = text.splitlines()

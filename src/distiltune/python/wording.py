@@ -42,13 +42,13 @@ _SWITCHES: Final = frozenset({"overwrite", "int8", "accept_loss", "private", "en
 
 _FLAG: Final = r"--(?P<flag>[a-z][a-z0-9-]*)"
 _VALUE: Final = (
-    r"""(?P<value>'[^']*'|"[^"]*"|[^\s;]*=[^\s;]*?(?=[,.;:]?(?:\s|$))|[A-Z]+\b|(?:auto|classic|cpu)\b|"""
+    r"""(?P<value>'[^']*'|"[^"]*"|[^\s;]*=[^\s;]*?(?=[,.;:?]?(?:\s|$))|[A-Z]+\b|(?:auto|classic|cpu)\b|"""
     r"""\.\.\.|-?\d[\d.e-]*(?<![.]))"""
 )
 _ALONE: Final = re.compile(rf"{_FLAG}(?:[ ]{_VALUE})?")
 _CALL: Final = re.compile(
     rf"`?\bdistiltune (?P<command>{'|'.join(FUNCTIONS)})\b(?P<data>(?: memory:[\w-]+)*)"
-    r"(?P<rest>(?: --[a-z][a-z0-9-]*(?: (?!--|or\b|and\b)[^\s;,`]+)?)*)`?"
+    r"(?P<rest>(?: --[a-z][a-z0-9-]*(?: (?!--|or\b|and\b)[^\s;,`]*[^\s;,`?])?)*)`?"
 )
 _WITH_MORE: Final = re.compile(r"(?P<call>\bdistiltune\.\w+\([^()\n]*)\) with (?P<more>\w+=[^\s,;]+(?: \w+=[^\s,;]+)*)")
 _IN_CALL: Final = re.compile(r"--(?P<flag>[a-z][a-z0-9-]*)(?: (?P<value>(?!--)\S+))?")

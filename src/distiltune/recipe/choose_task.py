@@ -14,6 +14,7 @@ from distiltune.data.files import format_suffix
 from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
 from distiltune.data.sources import STARTER, find_source
+from distiltune.data.unknown_files import words_and_tags
 from distiltune.errors import DataError, RecipeError
 from distiltune.model.source import model_config
 from distiltune.recipe.recipe import Recipe
@@ -252,6 +253,8 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
     advice = no_header_advice(recipe.no_header, table) if table is not None and not fitting else ""
     if not seen:
         bad = next((each for file in _files(sources) for each in bad_rows(file, file_form(recipe))), None)
+        if bad is not None and bad.is_of_other_width and table is not None and words_and_tags(table) is None:
+            advice = _names_below(table, seen)  # by number there would be no more columns
         return DataError(
             f"There is no row in the data that can be read{f': {bad.where} {bad.reason}' if bad is not None else '.'}",
             where=", ".join(sources),
@@ -308,14 +311,17 @@ def _files(sources: Iterable[str]) -> list[Path]:
 
 
 def _listed(names: Iterable[str]) -> str:
-    return ", ".join(re.sub(r"\s+", " ", str(name)) for name in names)
+    """Names in a sentence; one with a comma in quotation marks, as ``--columns`` takes it."""
+    plain = (re.sub(r"\s+", " ", str(name)) for name in names)
+    return ", ".join(f'"{name}"' if "," in name else name for name in plain)
 
 
 def _names_below(table: Path, seen: Sequence[str]) -> str:
     """The line of a table below its first that may name the columns, where the first may be a title; else empty."""
-    from distiltune.data.lines_below import lines_below  # of a mistake alone
+    from distiltune.data.lines_below import has_title, lines_below  # of a mistake alone
 
+    is_title = has_title(table) if not seen else len(seen) == 1
     for line in lines_below(table):
-        if len(seen) == 1 or _fitting(line.fields, "") or ready_columns("", line.fields):
+        if is_title or _fitting(line.fields, "") or ready_columns("", line.fields):
             return f" Line {line.number} may be the one with the names ({_listed(line.fields)}): delete those above it."
     return ""

@@ -57,6 +57,9 @@ _READING = ReadingWords(
         "label_like_none": Noted(
             "warning", "a label looks as if it stood for none", "leave these cells empty, if there is none"
         ),
+        "row_like_header": Noted(
+            "warning", "the first row of a table may be no example", "if it is none, delete that line"
+        ),
         "sentences_not_parted": Noted(
             "warning",
             "a file in columns has hardly any empty lines, and sentences run together",
@@ -227,7 +230,7 @@ def _repeat_concerns(texts: Sequence[LabelledText], others: Sequence[LabelledTex
             "the same text again with other labels",
             conflicts,
             n,
-            "decide which is right",
+            _what_to_do(conflicts.n_all, len(firsts), [each for each in texts if each.labels]),
         ),
         *leak_concern(
             "text_leaked",
@@ -238,6 +241,17 @@ def _repeat_concerns(texts: Sequence[LabelledText], others: Sequence[LabelledTex
             "take these texts out of one of the two",
         ),
     ]
+
+
+def _what_to_do(n_conflicts: int, n_different: int, labelled: Sequence[LabelledText]) -> str:
+    """What to do about texts that have other labels elsewhere: where most stand several times, that has a reason."""
+    is_one_each = bool(labelled) and all(len(each.labels) == 1 for each in labelled)
+    if not is_one_each or n_conflicts < _MANY_CONFLICTS * len(labelled) or n_different > len(labelled) / 2:
+        return "decide which is right"
+    return (
+        "if each row has one of several labels of its text, put them into one row (a column labels, parted by |); if "
+        "several people labelled each text, keep the label that most of them gave"
+    )
 
 
 def _label_concerns(texts: Sequence[LabelledText]) -> list[Concern]:

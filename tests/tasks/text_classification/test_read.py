@@ -10,6 +10,7 @@ import pytest
 from distiltune.errors import DataError, RecipeError
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.examples import TextExample, TextSet
+from distiltune.tasks.text_classification.label_cells import LabelSettings
 from distiltune.tasks.text_classification.read import read_texts
 from distiltune.tasks.text_classification.spellings import one_spelling
 from distiltune.tasks.text_classification.targets import (
@@ -208,3 +209,79 @@ def test_folders_in_a_data_directory_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").unlink()
     with pytest.raises(DataError, match="folders in it are not entered: name"):
         read_texts([str(tmp_path)], "train", TextColumns(), 0.0)
+
+
+def test_an_empty_list_where_no_text_has_several_labels_is_no_label(tmp_path: Path) -> None:
+    rows = [{"text": f"day {i}", "label": [("bad", "good")[i % 2]]} for i in range(6)]
+    read = read_rows(tmp_path, *rows, {"text": "not seen", "label": []})
+    (finding,) = read.findings.of("rejected")
+    assert (finding.kind, finding.message.rpartition("; ")[2]) == (
+        "label_missing",
+        "if no label applies to it: --problem multi-label.",
+    )
+    assert find_targets(read.examples, "auto", {}).problem == "single-label"
+
+
+@pytest.mark.parametrize(
+    ("rows", "problem"),
+    [
+        ([{"label": ["bad"]}, {"label": ["bad", "good"]}, {"label": []}], "auto"),
+        ([{"label": ["bad"]}, {"label": ["good"]}, {"label": []}], "multi-label"),
+        ([{"labels": ["bad"]}, {"labels": ["good"]}, {"labels": []}], "auto"),
+        ([{"cats": {"bad": 1, "good": 0}}, {"cats": {"bad": 0, "good": 1}}, {"cats": {"bad": 0, "good": 0}}], "auto"),
+    ],
+    ids=["a text has several", "said", "the column of any number", "each is 0"],
+)
+def test_an_empty_list_says_that_none_applies(tmp_path: Path, rows: list[dict[str, Any]], problem: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps({"text": f"day {i}", **row}) + "\n" for i, row in enumerate(rows)))
+    read = read_texts([path], "train", TextColumns(), 1.0, labels=LabelSettings(problem=problem))
+    assert gold(read)[2] == ()
+    assert find_targets(read.examples, problem, {}).problem == "multi-label"
+
+
+def test_annotators_of_doccano_who_agree_are_one_and_others_disagree(tmp_path: Path) -> None:
+    def by(*labels: tuple[int, int]) -> list[dict[str, int]]:
+        return [{"label": label, "user": user} for label, user in labels]
+
+    read = read_rows(
+        tmp_path,
+        {"text": "a", "annotations": by((1, 1))},
+        {"text": "b", "annotations": by((2, 1), (2, 2))},
+        {"text": "c", "annotations": by((1, 1), (2, 2))},
+        {"text": "d", "annotations": by((1, 1), (3, 1), (3, 2), (1, 2))},
+        {"text": "e", "annotations": []},
+    )
+    assert gold(read) == [("1",), ("2",), ("1", "3"), ()]
+    assert [(each.kind, each.message) for each in read.findings.of("rejected")] == [
+        ("annotators_disagree", "The annotators disagree: [[1], [2]].")
+    ]
+
+
+@pytest.mark.parametrize(("labels", "is_told"), [("-1 0 1", False), ("-1 0 1 2", True), ("-1 0", False)])
+def test_minus_one_is_a_class_in_the_middle_of_three(tmp_path: Path, labels: str, is_told: bool) -> None:
+    rows = [{"text": f"day {i}", "label": int(label)} for i, label in enumerate(labels.split() * 3)]
+    findings = one_spelling(read_rows(tmp_path, *rows)).findings
+    assert [each.kind for each in findings.of("noted")] == ["label_like_none"] * is_told
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_told"),
+    [
+        (["category", *["bad", "good"] * 10], True),
+        (["bad", "category", *["bad", "good"] * 10], False),
+        (["category", "other", *["bad", "good"] * 10], False),
+        (["category", "bad", "good"], False),
+        (["bad", *["bad", "good"] * 10], False),
+    ],
+    ids=["first", "second", "two that are rare", "few rows", "none"],
+)
+def test_a_first_row_that_alone_has_its_label_may_be_no_example(
+    tmp_path: Path, labels: list[str], is_told: bool
+) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("text,label\n" + "".join(f"day {i},{label}\n" for i, label in enumerate(labels)))
+    read = one_spelling(read_texts([path], "train", TextColumns(), 1.0))
+    assert len(read.examples) == len(labels)
+    told = [each.message for each in read.findings.of("noted") if each.kind == "row_like_header"]
+    assert [message.partition(":")[0] for message in told] == ["Line 2 alone has the label 'category'"] * is_told

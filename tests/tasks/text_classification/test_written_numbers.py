@@ -84,6 +84,53 @@ def test_doubtful_numbers_are_refused_by_name(tmp_path: Path, cells: list[str], 
     assert fix in caught.value.fix
 
 
+@pytest.mark.parametrize("sign", [".", ","])
+def test_whole_numbers_among_longer_ones_tell_what_stands_between_thousands(tmp_path: Path, sign: str) -> None:
+    cells = ["950", f"2{sign}500", f"12{sign}000", "720", f"1{sign}125"] * 5
+    with pytest.raises(DataError, match=r"whole numbers with .* between thousands") as caught:
+        column(tmp_path, cells)
+    assert f"--problem regression, which reads 2{sign}500 as 2500" in caught.value.fix
+    assert numbers(column(tmp_path, cells, "regression"))[:5] == [950, 2500, 12000, 720, 1125]
+    assert column(tmp_path, cells, "single-label").examples[1].gold == (f"2{sign}500",)
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["1.333", "2", "3.667"], ["0.500", "950"], ["2.50", "950"], ["2.500", "1500"], ["2.500", "950", "1.5"]],
+    ids=["means of three", "below one", "two digits", "a longer one without a sign", "another fraction"],
+)
+def test_a_point_is_one_where_it_need_not_stand_between_thousands(cells: list[str]) -> None:
+    form = number_form(cells * 5, are_numbers=True)
+    assert form is None or (isinstance(form, NumberForm) and form.plain(cells[0]) == cells[0])
+
+
+@pytest.mark.parametrize(
+    ("cells", "shown"),
+    [
+        (["3.1", "3.2", "3.10", "4.1"], "'3.1', '3.10'"),
+        (["2.0", "1.9", "1.10", "2.1"], "'1.9', '1.10'"),
+        (["1", "1.5", "2.00"], "'1.5', '2.00'"),
+    ],
+)
+def test_numbers_of_sections_are_asked_about(tmp_path: Path, cells: list[str], shown: str) -> None:
+    with pytest.raises(DataError, match=f"such as {shown} would be equal or in another order") as caught:
+        column(tmp_path, cells * 5)
+    assert "--problem single-label" in caught.value.fix
+    kept = column(tmp_path, cells * 5, "single-label")
+    assert {example.gold for example in kept.examples} == {(cell,) for cell in cells}
+    assert numbers(column(tmp_path, cells * 5, "regression"))[: len(cells)] == list(map(float, cells))
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [["3.1", "3.2", "4.1"], ["3.10", "3.25", "4.00"], ["2.0", "3.25", "4.5"], [f"{i / 4:.2f}" for i in range(90)]],
+    ids=["one digit", "two digits each", "as Python writes them", "many"],
+)
+def test_numbers_as_programs_write_them_are_not_asked_about(cells: list[str]) -> None:
+    assert number_form(cells * 5, are_numbers=False) is None
+    assert number_form([*cells, *(f"{i}.10" for i in range(60))], are_numbers=False) is None
+
+
 def test_saying_the_problem_settles_it(tmp_path: Path) -> None:
     cells = [f"{i},5" for i in range(N)]
     assert numbers(column(tmp_path, cells, "regression"))[:2] == [0.5, 1.5]

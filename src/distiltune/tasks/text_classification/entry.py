@@ -91,6 +91,7 @@ TASK = TaskEntry(
     for_use=("long_texts", "label_names", "label_separator"),
     prediction_files=PREDICTION_FILES,
     columns=(
+        ("text", "pair", "label"),
         *(("text", "label"), ("text", "labels"), ("text", "cats"), ("text", "accept"), ("data", "label")),
         *(("text", "annotations"), ("data", "annotations")),
     ),
@@ -110,11 +111,14 @@ TASK = TaskEntry(
     other_columns=_way_to_bits,
     also_called={
         "text": (
+            *("premise", "sentence1", "question1", "text1", "texta"),
             *("sentence", "review", "tweet", "comment", "content", "body", "message", "utterance", "post", "headline"),
             *("description", "title", "document", "review_text", "reviewtext", "text_", "x"),
         ),
+        "pair": ("hypothesis", "sentence2", "question2", "text2", "textb"),
         "label": (
             *("labels", "category", "categories", "class", "sentiment", "target", "intent", "topic", "emotion", "mood"),
+            "isduplicate",
             *("stars", "rating", "score", "type", "tag", "gold", "y"),
         ),
     },

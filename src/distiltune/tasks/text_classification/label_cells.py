@@ -49,7 +49,8 @@ class Cell:
 
     Attributes:
         values: the label, or the elements of the list.
-        form: one value, a list, one value of each of several columns, or nothing in a column of any number of labels.
+        form: one value, a list, one value of each of several columns, nothing in a column of any number of labels, or
+            an empty list in the column of one.
         spelled: whether the list was written into a text.
         where: the row's place.
         n_rows: in how many rows there is the same, where one stands for all of them.
@@ -57,7 +58,7 @@ class Cell:
     """
 
     values: tuple[object, ...]
-    form: Literal["one", "list", "columns", "blank"]
+    form: Literal["one", "list", "columns", "blank", "empty"]
     spelled: bool
     where: str
     n_rows: int = 1
@@ -74,6 +75,7 @@ class LabelForm:
         scored: whether lists of numbers hold one for each class, as probabilities do, and so are no labels.
         numbers: how the labels are written that are numbers, if not plainly.
         several: whether a text may have any number of them by name, none too.
+        unsaid: whether empty lists are labels that are missing, since no text has several.
 
     """
 
@@ -83,6 +85,7 @@ class LabelForm:
     scored: bool = False
     numbers: NumberForm | None = None
     several: bool = False
+    unsaid: bool = False
 
 
 def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -> Cell | None:
@@ -92,12 +95,12 @@ def cell_of(value: object, settings: LabelSettings, where: str, *, many: bool) -
     if isinstance(value, dict) and isinstance(value.get("choices"), list):  # as Label Studio's JSON-MIN has them
         value = value["choices"]
     if isinstance(value, list):
-        return Cell(tuple(value), "list", False, where)
+        return Cell(tuple(value), "list" if value or many else "empty", False, where)
     if not isinstance(value, str):
         return Cell((value,), "one", False, where)
     spelled = literal(value)
     if isinstance(spelled, list):
-        return Cell(tuple(spelled), "list", True, where)
+        return Cell(tuple(spelled), "list" if spelled or many else "empty", True, where)
     if not value.strip():
         return Cell((), "blank", True, where) if many else None
     separator = separator_of(settings.separator) or (LABELS_APART if many else "")
@@ -191,9 +194,15 @@ def lists_in_brackets(cells: Sequence[Cell | None], settings: LabelSettings) -> 
     ]
 
 
-def blanks_are_missing(cells: Sequence[Cell | None]) -> list[Cell | None]:
-    """Where no row has a list, a blank cell is a label that is missing, not a text without labels."""
+def blanks_are_missing(cells: Sequence[Cell | None], settings: LabelSettings) -> list[Cell | None]:
+    """Where no row has a list, a blank cell is a label that is missing, not a text without labels.
+
+    So is an empty list in the column of one label where no list has several: tools that write one label a text as a
+    list write that of a text which nobody has labelled.
+    """
     filled = [cell for cell in cells if cell is not None and cell.values]
+    if filled and settings.problem in ("auto", "single-label") and all(len(cell.values) == 1 for cell in filled):
+        cells = [cell if cell is None or cell.form != "empty" else None for cell in cells]
     if not filled or any(cell.form != "one" for cell in filled):
         return list(cells)
     return [cell if cell is not None and cell.values else None for cell in cells]

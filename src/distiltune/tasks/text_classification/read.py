@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from distiltune.data.column_names import mapped_columns
@@ -123,7 +123,7 @@ def _read_file(
         kind_of.extend(file.kinds.number_of(_cell_of_columns(each, names)) for each in rows)
     cells: list[Cell | None] = [*file.kinds.cells()]
     if not names:
-        cells = blanks_are_missing(rows_in_text(lists_in_brackets(cells, settings), settings))
+        cells = blanks_are_missing(rows_in_text(lists_in_brackets(cells, settings), settings), settings)
         classes = (table_class_names(path, column) for column in (columns.label, columns.labels))
         names = next(filter(None, classes), ())
     form = _decided([cell for cell in cells if cell is not None], names, settings, use, decided)
@@ -141,6 +141,7 @@ def _read_file(
                 message += f" The columns {', '.join(bits)} hold 0 and 1: as labels {way_to_name_bits(bits)}."
             reading.findings.add(RowFinding("noted", "no_label_column", str(path), "", message))
         use = "prediction"
+    form = replace(form, unsaid=any(cell is None for cell in cells))
     golds = [None if cell is None else labels_of_cell(cell, form) for cell in cells]
     for each, kind_number in zip(rows, kind_of or (each.kind for each in rows), strict=True):
         result = _labelled(each, golds[kind_number] if kind_number != NO_CELL else None, form, reading, use)
@@ -231,6 +232,8 @@ def _labelled(
     wanted = id_text(row_id) or generated_id(each.text, each.pair or "")
     if gold is None and use != "prediction":
         none = " If none applies, leave the cell empty or write an empty list." if form.several else ""
+        if form.unsaid and each.kind != NO_CELL:
+            none = " Its list is empty, and no text has several; if no label applies to it: --problem multi-label."
         return rejected("label_missing", where, row_id, f"There is no label.{none}")
     if isinstance(gold, Problem) and use != "prediction":
         return rejected(gold.kind, where, row_id, gold.message)

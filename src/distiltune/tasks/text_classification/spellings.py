@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Final
 
 from distiltune.data.example_set import ExampleSet
+from distiltune.data.files import format_suffix
 from distiltune.data.marks import in_form, without_unseen
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.stored import changed
@@ -16,6 +17,7 @@ from distiltune.tasks.prediction_rows import place_of
 from distiltune.tasks.text_classification.examples import TextExample, text_kinds
 
 _WHOLE: Final = re.compile(r"([+-]?\d+)\.0+")
+_FEWEST_ROWS: Final = 20
 _LIKE_NONE: Final = frozenset({"n/a", "na", "nan", "none", "null", "nil", "-", "?", "unknown", "tbd", "todo", "#n/a"})
 
 
@@ -64,6 +66,14 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
                 "one; if so, leave these rows out or these cells empty."
             )
             findings.add(RowFinding("noted", "label_like_none", file, "", message))
+        if {spelling_key(name) for name in counts} == {"-1", "0", "1"}:
+            message = (
+                "-1, 0 and 1 are taken as three classes. If -1 means that there is no label, leave these rows out or "
+                "these cells empty."
+            )
+            findings.add(RowFinding("decided", "minus_one_is_a_class", file, "", message))
+        if message := _like_header(file, counts, first_at):
+            findings.add(RowFinding("noted", "row_like_header", file, "", message))
     meant_by = {name: next(iter(names)) for key, names in spelled.items() if key not in mixed for name in names}
     others = {name: meant for name, meant in meant_by.items() if name != meant}
     for name, meant in others.items():
@@ -72,10 +82,26 @@ def one_spelling(read: ExampleSet[TextExample]) -> ExampleSet[TextExample]:
     return replace(read, examples=_renamed(read.examples, others), findings=findings)
 
 
+def _like_header(file: str, counts: Counter[str], first_at: Mapping[str, str]) -> str:
+    """What to say of a table's first row that alone has its label, where all others stand in several; else empty.
+
+    Many tools write a second line below the names: of kinds of values, of units, of the questions' wording.
+    """
+    alone = [name for name, count in counts.items() if count == 1]
+    if format_suffix(file) not in (".csv", ".tsv") or counts.total() < _FEWEST_ROWS or len(alone) != 1:
+        return ""
+    if first_at[alone[0]] != f"{file}:2" or len(counts) > counts.total() / 5:
+        return ""
+    return (
+        f"Line 2 alone has the label {alone[0]!r}: if it says more of the columns, as a second line of names, of kinds "
+        "of values or of units does, it is no example."
+    )
+
+
 def _are_class_numbers(names: Iterable[str]) -> bool:
-    """Whether these are -1 and whole numbers from 0 up, 0 and 1 among them."""
+    """Whether these are -1 and whole numbers from 0 up, 0 and 1 among them; -1, 0 and 1 alone are three in order."""
     keys = {spelling_key(name) for name in names}
-    return {"0", "1"} <= keys and all(key == "-1" or key.isdecimal() for key in keys)
+    return {"0", "1"} <= keys and keys != {"-1", "0", "1"} and all(key == "-1" or key.isdecimal() for key in keys)
 
 
 def as_spelled(read: ExampleSet[TextExample], labels: Sequence[str]) -> ExampleSet[TextExample]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from distiltune.data.annotators import refused
 from distiltune.data.label_studio import marks_of, other_marks, submitted, whole_texts
-from distiltune.data.plain_rows import ANSWER
+from distiltune.data.plain_rows import ANSWER, by_person
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import Row
 from distiltune.data.values import rejected
@@ -67,7 +67,8 @@ def _of_categories(row: Row, name: str, columns: TextColumns) -> Flat | RowFindi
             return rejected("label_not_0_or_1", row.where, row.value.get(columns.id), message)
     chosen = [str(category) for category, value in categories.items() if value]
     decision = ("labels_of_cats", f"The labels are the categories in `{name}` that are 1.")
-    return Flat(_with(row, {columns.label: chosen}), decision)
+    # in the column of any number: that each is 0 says that none applies
+    return Flat(_with(row, {columns.label: None, columns.labels: chosen}), decision)
 
 
 def _of_prodigy(row: Row, accepted: Any, options: object, columns: TextColumns) -> Flat:
@@ -128,12 +129,20 @@ def _marks(person: Mapping[str, object]) -> list[str]:
 
 def _of_doccano(row: Row, annotations: list[object], columns: TextColumns) -> Flat | RowFinding:
     """doccano's older JSON lines: labels by number, whose names are not in the file."""
-    labels = [each.get("label") for each in annotations if isinstance(each, dict)]
     if any(isinstance(each, dict) and "start_offset" in each for each in annotations):
         message = f"The row has marks in its text: {_MARKS_FIX}."
         return rejected("label_is_a_span", row.where, row.value.get(columns.id), message)
+    people = [[each.get("label") for each in person] for person in by_person(annotations)]
+    labels = people[0] if people else []
+    if any(_as_set(each) != _as_set(labels) for each in people):
+        message = f"The annotators disagree: {people!r:.200}."
+        return rejected("annotators_disagree", row.where, row.value.get(columns.id), message)
     message = "The labels are doccano's numbers; export it with the labels' text to have their names."
     return Flat(_with(row, {columns.label: labels}), ("labels_by_number", message))
+
+
+def _as_set(labels: list[object]) -> set[str]:
+    return set(map(repr, labels))
 
 
 def _with(row: Row, changes: Mapping[str, object]) -> Row:

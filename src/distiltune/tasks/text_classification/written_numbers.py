@@ -22,7 +22,9 @@ _MEASURE: Final = re.compile(r"\W{0,3}\d.{0,30}", re.DOTALL)
 _SAME: Final = str.maketrans({"−": "-", "’": "'", "\u00a0": " ", "\u202f": " ", "\u2009": " "})
 """Signs that stand for one: of minus, and of what stands between thousands."""
 _SHOWN: Final = 3
-_THOUSANDS: Final = re.compile(r"[1-9]\d{0,2}\.\d{3}")
+_MOST_SECTIONS: Final = 50
+"""More different labels with points are taken for a measure, written in whatever way."""
+_THOUSANDS: Final = {sign: re.compile(rf"[1-9]\d{{0,2}}{re.escape(sign)}\d{{3}}") for sign in ".,"}
 
 FEW_NUMBERS: Final = 0.2
 """A share of labels that are numbers up to which they are names like others."""
@@ -111,8 +113,9 @@ def number_form(labels: Sequence[str] | Mapping[str, int], *, are_numbers: bool)
     numbers = {text: found for text in counts if (found := _parts(text)) is not None}
     odd = [text for text in numbers if not is_plain_number(text)]
     n_rows, n_labels = sum(counts[text] for text in numbers), counts.total()
-    if not odd and n_rows > MOST_NUMBERS * n_labels and _may_have_thousands(numbers):
-        return NumberForm(".", "", "")
+    bare = _without_units(list(numbers), odd, are_numbers=are_numbers) if n_rows > MOST_NUMBERS * n_labels else None
+    if bare is not None:
+        return bare
     if not odd or n_rows <= FEW_NUMBERS * n_labels:
         return None if are_numbers else _measure(counts)
     units = {found.unit: text for text, found in reversed(numbers.items())}
@@ -145,10 +148,68 @@ def number_form(labels: Sequence[str] | Mapping[str, int], *, are_numbers: bool)
     return form if are_numbers or is_measure or are_many else None
 
 
+def _without_units(labels: Sequence[str], odd: Sequence[str], *, are_numbers: bool) -> NumberForm | Doubt | None:
+    """What bare numbers show by points and commas in them alone; None if these say no more than elsewhere."""
+    if sign := _between_thousands(labels):
+        if are_numbers:
+            return NumberForm("." if sign == "," else ",", sign, "")
+        parted = [text for text in labels if sign in text]
+        return Doubt(
+            f"Labels such as {_listed(parted)} are whole numbers with {sign!r} between thousands.",
+            f"if they are a measure: --problem regression, which reads {parted[0]} as {parted[0].replace(sign, '')}; "
+            "if each is a class by itself: --problem single-label",
+            parted,
+        )
+    if odd:
+        return None
+    if not are_numbers and (pair := _ordered_by_parts(labels)):
+        return Doubt(
+            f"Labels such as {_listed(pair)} would be equal or in another order as numbers: sections or versions, or "
+            "numbers written in several ways.",
+            "if they are names: --problem single-label; if they are numbers: --problem regression",
+            pair,
+        )
+    return NumberForm(".", "", "") if _may_have_thousands(labels) else None
+
+
 def _may_have_thousands(numbers: Iterable[str]) -> bool:
     """Whether numbers with a decimal point could all be whole ones with points between thousands: 1.250, 12.500."""
     values = list(numbers)
-    return all(map(_THOUSANDS.fullmatch, values)) and any(not float(text).is_integer() for text in values)
+    return all(map(_THOUSANDS["."].fullmatch, values)) and any(not float(text).is_integer() for text in values)
+
+
+def _between_thousands(numbers: Iterable[str]) -> str:
+    """The sign that can only stand between thousands, as in 950, 2.500 and 12.000; empty if there is none.
+
+    A fraction of three digits is written out to its zero (2.500) only where all have three: then 950 would be 950.000.
+    """
+    values = list(numbers)
+    for sign in ".,":
+        parted = [each for each in values if sign in each]
+        whole = [each for each in values if each.isdecimal() and len(each) <= 3]
+        are_thousands = all(map(_THOUSANDS[sign].fullmatch, parted))
+        if parted and whole and len(parted) + len(whole) == len(values) and are_thousands:
+            return sign if any(each.endswith("0") for each in parted) else ""
+    return ""
+
+
+def _ordered_by_parts(labels: Sequence[str]) -> list[str]:
+    """Two labels such as 3.10 and 3.1, or 1.10 and 1.9, if there are; none of what are many different ones.
+
+    Numbers are written with as many digits after the point, or without zeros at their ends.
+    """
+    if len(labels) > _MOST_SECTIONS:
+        return []
+    fractions = {text: text.partition(".")[2] for text in labels if re.fullmatch(r"\d+\.\d+", text)}
+    shortest = min(fractions, key=lambda text: len(fractions[text]), default="")
+    n_shortest = len(fractions.get(shortest, ""))
+    first = next((text for text, digits in fractions.items() if digits[-1] == "0" and len(digits) > n_shortest), "")
+    if not first:
+        return []
+    others = [text for text in fractions if text != first]
+    equal = [text for text in others if float(text) == float(first)]
+    beside = [text for text in others if text.partition(".")[0] == first.partition(".")[0]]
+    return [(equal or beside or [shortest])[0], first]
 
 
 @dataclass(frozen=True, slots=True)
