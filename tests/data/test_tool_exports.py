@@ -10,7 +10,7 @@ import pytest
 
 from distiltune.data.files import iter_rows
 from distiltune.data.rows import Row
-from distiltune.data.tool_exports import kept_apart
+from distiltune.data.unread_json import way_to_rows
 from distiltune.errors import DataError
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.read import read_texts
@@ -119,7 +119,7 @@ def test_rows_inside_an_object(tmp_path: Path, document: object) -> None:
 
 @pytest.mark.parametrize("name", ["annotatable", "assets", "%FEATURE_STRUCTURES"])
 def test_what_has_its_text_elsewhere_is_named(tmp_path: Path, name: str) -> None:
-    assert "which is not read" in kept_apart({name: {}})
+    assert "which is not read" in way_to_rows({name: {}}, Path("a.json"))
     path = tmp_path / "a.json"
     path.write_text(json.dumps({name: {}}), encoding="utf-8")
     with pytest.raises(DataError, match="it looks like"):
@@ -150,7 +150,7 @@ ROW = {"text": "a", "label": "x"}
     [
         ({"train": [ROW, ROW], "test": [ROW]}, "a list of rows for each of train, test"),
         ({"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}, "orient='records'"),
-        ({"0": ROW, "1": ROW}, "orient='records'"),
+        ({"0": ROW, "1": ROW}, "it has a row for each of 0, 1: "),
         ({"text": ["a", "b"], "label": ["x", "y"]}, "orient='records'"),
         ({"columns": ["text", "label"], "index": [0], "data": [["a", "x"]]}, "orient='records'"),
         ({"text": "a", "label": "x"}, "SQuAD's form"),

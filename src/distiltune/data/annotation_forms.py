@@ -7,10 +7,11 @@ the two.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
-from distiltune.data.label_studio import studio_rows, studio_tasks
+from distiltune.data.intent_forms import intent_rows, intent_with_patterns, with_intent
+from distiltune.data.label_studio import pages_alike, studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
     ANSWER,
     Plain,
@@ -62,13 +63,19 @@ def pairs_or_none(rows: list[object]) -> list[object] | None:
     return [{ANSWER: "null"} if row is None else row for row in rows]
 
 
+def as_one_export(rows: list[object]) -> Sequence[object]:
+    """The rows of a JSON list as what all of them show each to be, where one alone does not."""
+    return pairs_or_none(rows) or pages_alike(rows)
+
+
 def rows_of_document(document: Mapping[str, object]) -> list[object] | None:
     """The rows of a JSON object that is no list of rows itself, if it is a known one, or such a row itself."""
     rows = document.get("annotations")  # beside "classes": the text and its spans, as spaCy has them
     if isinstance(rows, list) and (marked := pairs_or_none(rows)) is not None:
         return marked
-    if (rows_inside := document_rows(document)) is not None:
-        return rows_inside
+    for rows_inside in (document_rows(document), intent_rows(document)):
+        if rows_inside is not None:
+            return rows_inside
     return [document] if any(plain_rows(document)) else None
 
 
@@ -203,7 +210,10 @@ def _cluener(value: Value) -> Iterator[Plain]:
 
 
 def _dataturks(value: Value) -> Iterator[Plain]:
-    """Dataturks' rows: ``content`` and ``annotation`` with points, whose ends are the last character."""
+    """Dataturks' rows: ``content`` and ``annotation`` with points, whose ends are the last character.
+
+    What other programs write in its form may end one past the last: the points' texts show it.
+    """
     text, given = value.get("content"), value.get("annotation")
     if not (isinstance(text, str) and isinstance(given, list)):
         return
@@ -218,13 +228,24 @@ def _dataturks(value: Value) -> Iterator[Plain]:
                 whole_number(point.get("end")),
             ):
                 return
-            span = {"start": point["start"], "end": _number(point["end"]) + 1, "label": label}
+            span = {"start": _number(point["start"]), "end": _number(point["end"]), "label": label}
             spans.append(span | ({"text": point["text"]} if isinstance(point.get("text"), str) else {}))
-    told = "rows are Dataturks'; the text is `content`, the ends of points are the last character"
+    after_last = _ends_after(text, spans)
+    for span in spans if not after_last else ():
+        span["end"] = _number(span["end"]) + 1
+    ends = "one past the last character, as their texts show" if after_last else "the last character"
+    told = f"rows are Dataturks'; the text is `content`, the ends of points are {ends}"
     yield Plain({**without(value, "content", "annotation"), "text": text, "spans": spans}, told)
 
 
+def _ends_after(text: str, spans: Sequence[Mapping[str, object]]) -> bool:
+    """Whether more of the spans have their text where their ends are one past the last character than otherwise."""
+    held = [(_number(each["start"]), _number(each["end"]), each["text"]) for each in spans if each.get("text")]
+    n_after = sum(start >= 0 and text[start:end] == wanted for start, end, wanted in held)
+    return n_after > sum(start >= 0 and text[start : end + 1] == wanted for start, end, wanted in held)
+
+
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
-    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, _doccano),
+    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, with_intent, intent_with_patterns, _doccano),
     *(_gliner, _spert, _cluener, _dataturks, *EXPORTS),
 )

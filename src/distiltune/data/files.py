@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.annotation_forms import pairs_or_none, plain_rows, rows_of_document
+from distiltune.data.annotation_forms import as_one_export, plain_rows, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.columnar import SharedTexts, parquet_batches, parquet_metadata
 from distiltune.data.encodings import doubtful_encoding
@@ -36,8 +36,8 @@ from distiltune.data.streams import (
     reading,
 )
 from distiltune.data.tables import read_csv, read_tsv
-from distiltune.data.tool_exports import kept_apart
 from distiltune.data.unknown_files import other_kind, way_to_name
+from distiltune.data.unread_json import are_numbered_columns, way_to_rows
 from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
 
@@ -238,13 +238,13 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
             rows = [document]
     if not isinstance(rows, list):
-        apart = kept_apart(document) if isinstance(document, dict) else ""
+        way = way_to_rows(document, path) if isinstance(document, dict) else ""
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
             where=str(path),
-            fix=apart or _FORMS_OF_JSON,
+            fix=way or _FORMS_OF_JSON,
         )
-    for index, value in enumerate(pairs_or_none(rows) or rows):
+    for index, value in enumerate(as_one_export(rows)):
         yield from _rows_of_json(value, f"{path}#{index}")
 
 
@@ -297,9 +297,12 @@ def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
             where = f"{path}:{number}"
             if is_first and _begins_list(line):
                 raise DataError("The file is a JSON list, not JSON lines.", where=where, fix=_as_json(path))
-            is_first = False
             try:
-                yield from _rows_of_json(json.loads(line), where)
+                value = json.loads(line)
+                if is_first and isinstance(value, dict) and are_numbered_columns(value):
+                    raise DataError("The line holds columns and no row.", where=where, fix=way_to_rows(value, path))
+                is_first = False
+                yield from _rows_of_json(value, where)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:

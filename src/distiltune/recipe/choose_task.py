@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.column_names import columns_text
+from distiltune.data.field_values import can_hold
 from distiltune.data.files import format_suffix
 from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
@@ -208,10 +209,11 @@ def _check_data(task: str, who: str, files: Sequence[_Seen]) -> None:
         return
     if any(task in file.tasks for file in files):
         raise _of_several_tasks(files)
+    ready = ready_columns("", others[0].columns).get(task, "")
     raise RecipeError(
         f"The data is for {_listed(sorted(others[0].tasks))} (it has {_listed(others[0].columns)}), and {who} {task}.",
         where=", ".join(str(file.path) for file in others[:_SHOWN_FILES]),
-        fix="give other data, or map its columns with --columns",
+        fix=f"{f'did you mean {ready}? Otherwise ' if ready else ''}give other data, or map its columns with --columns",
     )
 
 
@@ -244,7 +246,9 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
             where=", ".join(sources),
             fix=f"give a file that holds rows; `distiltune check --task TASK` lists what is wrong with each.{advice}",
         )
-    ready = ready_columns(recipe.columns, seen) if not fitting else {}
+    files = _files(sources) if not fitting else []
+    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
+    ready = ready_columns(recipe.columns, seen, rows) if not fitting else {}
     if len(ready) == 1:
         return RecipeError(
             f"What the data is for cannot be told from its columns, {_listed(seen)}.",
@@ -259,8 +263,6 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
         for entry in TASKS.values()
         if entry.columns and (not fitting or entry.name in fitting)
     )
-    files = _files(sources) if not fitting else []
-    rows = [row.value for file in files[:1] for row in first_rows(file, file_form(recipe))]
     advice += "".join(_names_below(file, seen) for file in files[:1])
     others = "".join(f" {said}" for entry in TASKS.values() if not fitting and (said := entry.other_columns(rows)))
     return RecipeError(
@@ -278,6 +280,8 @@ def _meant(rows: Sequence[Mapping[str, object]]) -> str:
         return ""
     lengths = [sum(map(len, column)) for column in values]
     text, label = (names[0], names[1]) if lengths[0] >= lengths[1] else (names[1], names[0])
+    if not can_hold("text", [row.get(text) for row in rows]) or not can_hold("label", [row.get(label) for row in rows]):
+        return ""
     return f"of texts and labels: --columns {columns_text({'text': text, 'label': label})}; otherwise "
 
 

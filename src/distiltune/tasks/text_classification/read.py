@@ -129,7 +129,8 @@ def _read_file(
     form = _decided([cell for cell in cells if cell is not None], names, settings, use, decided)
     if form is None:
         cells, form = [None] * len(cells), LabelForm(False, ())
-    for kind, message in [*decided.items(), *form.decisions]:
+    forms = [("form_read", message) for message in file.told]
+    for kind, message in [*forms, *decided.items(), *form.decisions]:
         reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
     if use == "training" and file.is_weighed:
         kind, message = weights_told(columns.sample_weight)
@@ -171,7 +172,7 @@ def _add_row(
         return rejected("row_unreadable", row.where, None, f"The row {row.reason}")
     reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
     if row.told:
-        file.decided.setdefault("form_read", row.decision)
+        file.told[row.decision] = None
     flat = flat_row(row, file.columns)
     if isinstance(flat, RowFinding):
         return flat
