@@ -19,3 +19,17 @@ def test_no_form_reads_a_row_of_such_columns(value: object, monkeypatch: pytest.
     assert not any(list(plain_rows(row)) for row in rows)
     monkeypatch.setattr(annotation_forms, "_is_flat", lambda row: False)
     assert not any(list(plain_rows(row)) for row in rows)
+
+
+@pytest.mark.parametrize("more", [0, -1], ids=["one past the last", "the last"])
+def test_the_texts_of_points_say_what_their_ends_are(more: int) -> None:
+    text = "Zoë 🎉 met Ada, Ada left"
+    points = [{"start": s, "end": e + more, "text": text[s:e]} for s, e in ((0, 3), (10, 13), (15, 18))]
+    given = [{"label": ["PER"], "points": [point]} for point in points]
+    (row,) = plain_rows({"content": text, "annotation": given})
+    spans = row.value["spans"]
+    assert isinstance(spans, list)
+    assert [(each["start"], each["end"]) for each in spans] == [(0, 3), (10, 13), (15, 18)]
+    assert ("one past the last character, as their texts show" in row.told) == (more == 0)
+    (bare,) = plain_rows({"content": text, "annotation": []})
+    assert "ends" not in bare.told

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
-from distiltune.data.intent_forms import intent_rows, intent_with_patterns, with_intent
 from distiltune.data.label_studio import pages_alike, studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
     ANSWER,
@@ -73,6 +72,8 @@ def rows_of_document(document: Mapping[str, object]) -> list[object] | None:
     rows = document.get("annotations")  # beside "classes": the text and its spans, as spaCy has them
     if isinstance(rows, list) and (marked := pairs_or_none(rows)) is not None:
         return marked
+    from distiltune.data.intent_forms import intent_rows  # no answer has to wait for it
+
     for rows_inside in (document_rows(document), intent_rows(document)):
         if rows_inside is not None:
             return rows_inside
@@ -87,6 +88,15 @@ def _prodigy(value: Value) -> Iterator[Plain]:
     if all(isinstance(token, dict) and {"text", "start", "end"} <= token.keys() for token in tokens):
         told = "rows are Prodigy's; its tokens are passed over, spans are of the text; `answer` is heeded"
         yield Plain({"spans": [], **without(value, "tokens")}, told)
+
+
+def _intents(value: Value) -> Iterator[Plain]:
+    """What tools for chatbots write: texts with an intent, or an intent with its texts."""
+    if "intent" in value or "patterns" in value:
+        from distiltune.data.intent_forms import intent_with_patterns, with_intent  # no answer has to wait for it
+
+        yield from with_intent(value)
+        yield from intent_with_patterns(value)
 
 
 def _doccano(value: Value) -> Iterator[Plain]:
@@ -234,7 +244,7 @@ def _dataturks(value: Value) -> Iterator[Plain]:
     for span in spans if not after_last else ():
         span["end"] = _number(span["end"]) + 1
     ends = "one past the last character, as their texts show" if after_last else "the last character"
-    told = f"rows are Dataturks'; the text is `content`, the ends of points are {ends}"
+    told = "rows are Dataturks'; the text is `content`" + (f", the ends of points are {ends}" if spans else "")
     yield Plain({**without(value, "content", "annotation"), "text": text, "spans": spans}, told)
 
 
@@ -246,6 +256,6 @@ def _ends_after(text: str, spans: Sequence[Mapping[str, object]]) -> bool:
 
 
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
-    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, with_intent, intent_with_patterns, _doccano),
+    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy, _intents, _doccano),
     *(_gliner, _spert, _cluener, _dataturks, *EXPORTS),
 )

@@ -81,7 +81,10 @@ def _names_of(rows: Sequence[Row]) -> tuple[list[str], bool]:
     telling = holding or [row.value for row in rows if row.told and _is_answered(row.value)]
     plain = [row.value for row in rows if not row.told]
     empty = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return _names(telling or plain or empty or [row.value for row in rows[:1]]), bool(telling or plain)
+    names = _names(telling or plain or empty or [row.value for row in rows[:1]])
+    if telling and "label" in names and not any(row.get("spans") for row in telling):
+        names = [name for name in names if name != "spans"]  # of the intents of a chatbot that knows no entities
+    return names, bool(telling or plain)
 
 
 def _holds_something(value: Mapping[str, object]) -> bool:

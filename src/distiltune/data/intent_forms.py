@@ -29,7 +29,7 @@ def intent_rows(document: Mapping[str, object]) -> list[object] | None:
     """The rows of such a tool's JSON object, which are not in ``data``; None if it is none."""
     inside = document.get("rasa_nlu_data")
     if isinstance(inside, dict) and isinstance(common := inside.get("common_examples"), list):
-        return common
+        return [{"entities": [], **each} if isinstance(each, dict) else each for each in common]
     if isinstance(intents := document.get("intents"), list) and intents and all(map(_has_patterns, intents)):
         return intents
     assets = document.get("assets")  # of CLU; of Azure's other projects these are documents in files of their own

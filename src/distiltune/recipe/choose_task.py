@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from distiltune.data.column_names import columns_text
-from distiltune.data.field_values import can_hold
 from distiltune.data.files import format_suffix
 from distiltune.data.first_columns import bad_rows, first_columns, first_rows
 from distiltune.data.hub import Split
@@ -274,6 +273,8 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
 
 def _meant(rows: Sequence[Mapping[str, object]]) -> str:
     """The columns that are meant of a text and its label, whatever they are called, to begin an advice."""
+    from distiltune.data.field_values import can_hold  # of a mistake alone
+
     names = [str(name) for name in (rows[0] if rows else ())]
     values = [[str(row.get(name)) for row in rows] for name in names]
     if len(names) != 2 or not all(map(any, values)):

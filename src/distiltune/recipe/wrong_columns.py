@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from distiltune.data.column_names import absent_column, columns_text, split_columns, unknown_field
-from distiltune.data.field_values import can_hold
 from distiltune.data.files import format_suffix
 from distiltune.data.unknown_files import has_remarks, name_with, words_and_tags
 from distiltune.errors import RecipeError
@@ -71,6 +70,8 @@ def _mapped(
     entry: TaskEntry[Any], kind: Sequence[str], columns: str, seen: Sequence[str], rows: Sequence[Mapping[str, object]]
 ) -> dict[str, str]:
     """Each field of this kind of row with the column that it is called after or like; empty if one has none."""
+    from distiltune.data.field_values import can_hold  # of a mistake alone
+
     mapped = dict(split_columns(columns))
     fields = entry.renamed("")
     plain = {"".join(filter(str.isalnum, name.casefold())): name for name in reversed(seen)}
@@ -78,7 +79,9 @@ def _mapped(
     for field in kind:
         if field not in fields:  # a column of a form of its own, which nobody maps
             return {}
-        if mapped.get(field, fields[field]) in seen:
+        if (own := mapped.get(field, fields[field])) in seen:
+            if field not in mapped and not can_hold(field, [row.get(own) for row in rows]):
+                return {}
             continue
         if field in mapped:
             return {}

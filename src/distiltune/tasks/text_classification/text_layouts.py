@@ -20,10 +20,11 @@ _IN_TEXT: Final = "text"
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """A flat row, and what was decided to get it: kind and sentence."""
+    """A flat row, what was decided to get it: kind and sentence; and questions that `--columns` may name as columns."""
 
     row: Row
     decision: tuple[str, str] | None = None
+    questions: tuple[str, ...] = ()
 
 
 def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
@@ -122,7 +123,7 @@ def _of_label_studio(row: Row, columns: TextColumns) -> Flat | RowFinding:
     if any("taxonomy" in value for each in people for value in _values(each)):
         told += " Of a taxonomy each path is a label, its parts joined by a slash."
     decision = ("labels_of_choice", told)
-    return Flat(Row(flat, row.where), decision)
+    return Flat(Row(flat, row.where), decision, tuple(sorted(questions)))
 
 
 def _values(person: Mapping[str, object]) -> list[dict[str, object]]:
