@@ -31,7 +31,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
         "tasks/checking",
     ),
     "data/test_columnar.py": ("data/parquet_pages",),
-    "data/test_files.py": ("data/encodings", "data/file_form", "data/first_columns", "data/quotes", "data/rows"),
+    "data/test_files.py": ("data/encodings", "data/file_form", "data/quotes", "data/rows"),
     "data/test_hostile_files.py": ("data/sources", "data/streams"),
     "data/test_held.py": ("data/streamed",),
     "data/test_hub.py": ("system/hub",),
@@ -142,7 +142,7 @@ TESTED_THROUGH: dict[str, tuple[str, ...]] = {
     "tasks/question_answering/test_on_disk.py": ("tasks/question_answering/contexts",),
     "tasks/token_classification/test_on_disk.py": ("tasks/token_classification/drafts",),
     "tasks/token_classification/test_read.py": (
-        *("data/column_files", "data/column_layout", "data/conll", "data/offsets"),
+        *("data/column_files", "data/column_layout", "data/conll"),
         *(f"tasks/token_classification/{name}" for name in ("columns", "spans", "settings")),
     ),
     "tasks/token_classification/test_task.py": tuple(

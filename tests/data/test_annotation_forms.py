@@ -33,3 +33,17 @@ def test_doccanos_marks_of_several_annotators_are_those_of_one_where_they_agree(
     one = [{"start": 0, "end": 3, "label": "X"}, {"start": 8, "end": 11, "label": "X"}]
     assert marked((0, 1), (8, 1)) == marked((0, 1), (8, 1), (8, 2), (0, 2)) == one
     assert marked((0, 1), (8, 2)) == DIFFERING
+
+
+@pytest.mark.parametrize("more", [0, -1], ids=["one past the last", "the last"])
+def test_the_texts_of_points_say_what_their_ends_are(more: int) -> None:
+    text = "Zoë 🎉 met Ada, Ada left"
+    points = [{"start": s, "end": e + more, "text": text[s:e]} for s, e in ((0, 3), (10, 13), (15, 18))]
+    given = [{"label": ["PER"], "points": [point]} for point in points]
+    (row,) = plain_rows({"content": text, "annotation": given})
+    spans = row.value["spans"]
+    assert isinstance(spans, list)
+    assert [(each["start"], each["end"]) for each in spans] == [(0, 3), (10, 13), (15, 18)]
+    assert ("one past the last character, as their texts show" in row.told) == (more == 0)
+    (bare,) = plain_rows({"content": text, "annotation": []})
+    assert "ends" not in bare.told

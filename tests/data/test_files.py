@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,7 +28,8 @@ from distiltune.data.files import (
     iter_rows,
 )
 from distiltune.data.first_columns import first_columns
-from distiltune.data.rows import BadRow, Row
+from distiltune.data.held import holding
+from distiltune.data.rows import BadRow, Row, told_in_full
 from distiltune.errors import DataError
 
 ROWS: list[dict[str, object]] = [
@@ -391,3 +393,26 @@ def test_the_rows_that_follow_are_not_looked_at_for_ever(tmp_path: Path) -> None
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a"}\n' * 20_000 + '{"text": "b", "spans": []}\n')
     assert first_columns(path, is_enough=lambda names: "spans" in names) == ["text"]
+
+
+def test_numbers_with_a_fixed_number_of_decimals_are_numbers(tmp_path: Path) -> None:
+    columns = {
+        "id": pa.array([Decimal(10**17 + 1), None], pa.decimal128(20, 0)),
+        "label": pa.array([Decimal("1.50"), Decimal("2.25")], pa.decimal128(10, 2)),
+        "text": ["a", "b"],
+    }
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    rows = [row.value for row in iter_rows(tmp_path / "a.parquet") if isinstance(row, Row)]
+    assert rows == [{"id": 10**17 + 1, "label": 1.5, "text": "a"}, {"id": None, "label": 2.25, "text": "b"}]
+    assert [type(row["label"]) for row in rows] == [float, float]
+    with holding([{"text": "a", "label": Decimal("1.50")}], "train") as (name,):
+        (row,) = iter_rows(name)
+    assert isinstance(row, Row)
+    assert row.value == {"text": "a", "label": 1.5}
+
+
+def test_a_sentence_that_another_goes_on_from_is_not_told_beside_it() -> None:
+    assert told_in_full(["It is a's.", "It is a's; the text is b.", "It is c's.", "It is a's."]) == [
+        "It is a's; the text is b.",
+        "It is c's.",
+    ]

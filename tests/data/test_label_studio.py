@@ -10,6 +10,7 @@ from distiltune.data.label_studio import (
     as_annotated,
     is_predicted,
     marks_of,
+    pages_alike,
     shown_text,
     studio_rows,
     studio_table,
@@ -63,6 +64,51 @@ def test_a_page_is_read_as_it_is_shown_only_where_marks_say_so() -> None:
     assert shown_text(source, at) == "Ada & Ben\nsang"
     assert shown_text(source, []) == source
     assert shown_text("a < b", [{"start": 0, "end": 1, "text": "a"}]) == "a < b"
+
+
+PAGE_MARK = {"value": {"start": 0, "end": 3, "text": "Ada", "hypertextlabels": ["PER"]}}
+
+
+def pages(*tasks: tuple[str, list[object]]) -> list[object]:
+    return [{"data": {"html": html}, "annotations": [{"result": result}]} for html, result in tasks]
+
+
+def test_a_page_without_marks_is_read_as_those_with_marks_are() -> None:
+    rows = pages_alike(pages(("<p>Ada sang</p>", [PAGE_MARK]), ("<p>Nobody &amp; nothing</p>", [])))
+    texts = [plain.value["text"] for row in rows for plain in studio_tasks(row)]  # type: ignore[arg-type]
+    assert texts == ["Ada sang", "Nobody & nothing"]
+    least: list[object] = [
+        {"annotation_id": 1, "html": "<p>Ada sang</p>", "who": [PAGE_MARK["value"]]},
+        {"annotation_id": 2, "html": "<p>Nobody</p>"},
+    ]
+    assert pages_alike(least) == [least[0], {"annotation_id": 2, "html": "Nobody"}]
+    asked: list[object] = [
+        {"data": {"question": "Who?", "context": html}, "annotations": [{"result": result}]}
+        for html, result in (("<p>Ada sang</p>", [PAGE_MARK]), ("<p>Nobody</p>", []))
+    ]
+    assert pages_alike(asked)[1]["data"]["context"] == "Nobody"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pages(("<p>Ada sang</p>", []), ("<p>Nobody</p>", [])),
+        pages(("Ada <b>sang</b>", [MARK]), ("<p>Nobody</p>", [])),  # counted in the source
+        [{"text": "<p>a</p>"}, "b"],
+    ],
+    ids=["no marks", "marks in the source", "of no tool"],
+)
+def test_pages_stay_where_no_marks_are_counted_in_what_they_show(rows: list[object]) -> None:
+    assert pages_alike(rows) == rows
+
+
+def test_paths_of_a_taxonomy_are_labels() -> None:
+    result = {"from_name": "kind", "value": {"taxonomy": [["animal", "bird"], ["sea"]]}}
+    assert whole_texts({"result": [result]}) == {"kind": ["animal/bird", "sea"]}
+    least = {"text": "Ada sang", "annotation_id": 1}
+    for given in ({"taxonomy": [["animal", "bird"]]}, [["animal", "bird"]]):
+        (row,) = studio_rows({**least, "kind": given})
+        assert row.value["label"] == ["animal/bird"]
 
 
 def test_marks_in_a_page_are_counted_in_what_it_shows() -> None:

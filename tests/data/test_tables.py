@@ -388,3 +388,11 @@ def test_single_quotation_marks_round_every_field_are_told(tmp_path: Path) -> No
     assert rows_of(path)[0] == {"text": "'a'", "label": "'x'"}
     assert "In 2 of 3 rows" in decisions_of(path)["single_quotes"]
     assert not decisions_of(write(tmp_path / "b.csv", "text,label\n'a',x\n"))
+
+
+def test_marks_behind_a_backslash_are_named_as_what_they_are(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'text,label\n"he said \\"no\\", twice",a\n"so it is",b\n"she "left,a\n')
+    bad = {row.where.rpartition(":")[2]: row.reason for row in iter_rows(path) if isinstance(row, BadRow)}
+    assert bad.keys() == {"2", "4"}
+    assert """.option("escape", '"')""" in bad["2"]
+    assert "Spark" not in bad["4"]

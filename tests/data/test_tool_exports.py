@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from distiltune.data.files import iter_rows
+from distiltune.data.first_columns import first_columns
+from distiltune.data.plain_rows import DIFFERING
 from distiltune.data.rows import Row
-from distiltune.data.tool_exports import kept_apart
+from distiltune.data.tool_exports import argilla as argilla_rows
+from distiltune.data.unread_json import way_to_rows
 from distiltune.errors import DataError
 from distiltune.tasks.text_classification.columns import TextColumns
 from distiltune.tasks.text_classification.read import read_texts
@@ -60,7 +63,6 @@ LABELLED: dict[str, object] = {
     "Ground Truth": {"source": TEXT, "mood": 1, "mood-metadata": {"class-name": "glad", "confidence": 1}},
     "Vertex AI": {"textContent": TEXT, "classificationAnnotation": {"displayName": "glad"}},
     "Vertex AI, several": {"textContent": TEXT, "classificationAnnotations": [{"displayName": "glad"}]},
-    "Rasa": {"text": TEXT, "intent": "glad", "entities": []},
 }
 
 
@@ -101,6 +103,46 @@ def test_people_who_differ_and_what_only_a_model_said(tmp_path: Path) -> None:
     assert [example.gold for example in found.examples] == [("glad",)]
 
 
+def argilla(**responses: list[object]) -> dict[str, object]:
+    """A record of Argilla 2 with what each person said to each question."""
+    return {
+        "id": "r",
+        "fields": {"text": TEXT},
+        "responses": {q: [{"value": v} for v in r] for q, r in responses.items()},
+    }
+
+
+MARKS = [{"start": 2, "end": 5, "label": "PER"}]
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (argilla(mood=["glad"], topic=["home"]), {"mood": "glad", "topic": "home"}),
+        (argilla(mood=["glad"], who=[MARKS]), {"mood": "glad", "spans": MARKS}),
+        (argilla(mood=["glad"], who=[[]]), {"mood": "glad", "who": [], "spans": []}),  # of either kind
+        (argilla(mood=["glad", "sad"], topic=["home"]), {"mood": {"differing": ["glad", "sad"]}, "topic": "home"}),
+        (argilla(mood=["glad"], who=[MARKS, []]), {"mood": "glad", "spans": DIFFERING}),
+        (argilla(who=[MARKS], what=[MARKS]), {"who": MARKS, "what": MARKS}),
+        (argilla(text=["glad"], topic=["home"]), {"responses.text": "glad", "topic": "home"}),
+        (argilla(mood=["glad"]), {"mood": "glad", "label": "glad"}),
+    ],
+)
+def test_questions_of_a_record_are_columns(record: dict[str, object], expected: dict[str, object]) -> None:
+    (row,) = argilla_rows(record)
+    assert row.value == {"id": "r", "text": TEXT, **expected}
+
+
+def test_one_of_several_questions_is_the_label_where_it_is_named(tmp_path: Path) -> None:
+    rows = [argilla(mood=[mood], who=[marks]) for mood, marks in (("glad", MARKS), ("sad", []))]
+    path = written(tmp_path, *rows)
+    texts = read_texts([path], "train", TextColumns.parse("label=mood"), 0.0)
+    assert [example.gold for example in texts.examples] == [("glad",), ("sad",)]
+    marked = read_marked([path], "train", TokenColumns(), 0.0)
+    assert [len(example.gold or ()) for example in marked.examples] == [1, 0]
+    assert first_columns(path) == ["id", "text", "mood", "spans"]  # of the record that says the most
+
+
 @pytest.mark.parametrize(
     "document",
     [
@@ -119,7 +161,7 @@ def test_rows_inside_an_object(tmp_path: Path, document: object) -> None:
 
 @pytest.mark.parametrize("name", ["annotatable", "assets", "%FEATURE_STRUCTURES"])
 def test_what_has_its_text_elsewhere_is_named(tmp_path: Path, name: str) -> None:
-    assert "which is not read" in kept_apart({name: {}})
+    assert "which is not read" in way_to_rows({name: {}}, Path("a.json"))
     path = tmp_path / "a.json"
     path.write_text(json.dumps({name: {}}), encoding="utf-8")
     with pytest.raises(DataError, match="it looks like"):
@@ -150,7 +192,7 @@ ROW = {"text": "a", "label": "x"}
     [
         ({"train": [ROW, ROW], "test": [ROW]}, "a list of rows for each of train, test"),
         ({"text": {"0": "a", "1": "b"}, "label": {"0": "x", "1": "y"}}, "orient='records'"),
-        ({"0": ROW, "1": ROW}, "orient='records'"),
+        ({"0": ROW, "1": ROW}, "it has a row for each of 0, 1: "),
         ({"text": ["a", "b"], "label": ["x", "y"]}, "orient='records'"),
         ({"columns": ["text", "label"], "index": [0], "data": [["a", "x"]]}, "orient='records'"),
         ({"text": "a", "label": "x"}, "SQuAD's form"),

@@ -74,6 +74,43 @@ def test_the_columns_that_are_meant_are_told(tmp_path: Path, content: str, advic
     assert advice in caught.value.fix
 
 
+KAGGLE = "Sentence #,Sentence,POS,Tag\n" + "".join(
+    f"Sentence: {i},Ada sang .,\"['NNP', 'VBD', '.']\",\"['B-PER', 'O', 'O']\"\n" for i in range(5)
+)
+
+
+def test_columns_are_proposed_by_what_they_hold(tmp_path: Path) -> None:
+    (tmp_path / "ner.csv").write_text(KAGGLE)
+    with pytest.raises(RecipeError, match="cannot be told") as caught:
+        settled(tmp_path / "ner.csv")
+    assert caught.value.fix == "did you mean --columns tokens=Sentence,tags=Tag? It is for token-classification then"
+    assert settled(tmp_path / "ner.csv", columns="tokens=Sentence,tags=Tag") == "token-classification"
+
+
+@pytest.mark.parametrize(
+    ("row", "unsaid"),
+    [
+        ({"tokens": ["Ada", "sang"], "spans": [{"start": 0, "end": 1, "label": "PER"}]}, "of texts and labels"),
+        ({"data": [{"text": "Ada"}], "isTemplate": False, "count": 0, "lang": "en", "updated": 0}, "isTemplate+"),
+    ],
+    ids=["spans of tokens", "flags without a text"],
+)
+def test_nothing_is_proposed_that_the_values_cannot_be(tmp_path: Path, row: dict[str, object], unsaid: str) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(RecipeError, match="cannot be told") as caught:
+        settled(tmp_path / "a.jsonl")
+    assert unsaid not in caught.value.fix
+
+
+def test_the_column_for_the_task_that_was_said_is_proposed(tmp_path: Path) -> None:
+    row = {"text": "Ada sang", "topic": "song", "spans": [{"start": 0, "end": 3, "label": "PER"}]}
+    (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
+    with pytest.raises(RecipeError, match="--task says text-classification") as caught:
+        settled(tmp_path / "a.jsonl", task="text-classification")
+    assert caught.value.fix.startswith("did you mean --columns label=topic? Otherwise ")
+    assert settled(tmp_path / "a.jsonl", task="text-classification", columns="label=topic") == "text-classification"
+
+
 def test_why_no_row_can_be_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,label\n'a day, a night','good'\n")
     with pytest.raises(DataError, match=r"a\.csv:2 has 3 fields where the header has 2"):

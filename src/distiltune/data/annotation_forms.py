@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
-from distiltune.data.label_studio import studio_rows, studio_tasks
+from distiltune.data.label_studio import pages_alike, studio_rows, studio_tasks
 from distiltune.data.plain_rows import (
     ACCEPTED,
     ANSWER,
@@ -88,13 +88,21 @@ def pairs_or_none(rows: list[object]) -> list[object] | None:
     return [{ANSWER: "null"} if row is None else row for row in rows]
 
 
+def as_one_export(rows: list[object]) -> Sequence[object]:
+    """The rows of a JSON list as what all of them show each to be, where one alone does not."""
+    return pairs_or_none(rows) or pages_alike(rows)
+
+
 def rows_of_document(document: Mapping[str, object]) -> list[object] | None:
     """The rows of a JSON object that is no list of rows itself, if it is a known one, or such a row itself."""
     rows = document.get("annotations")  # beside "classes": the text and its spans, as spaCy has them
     if isinstance(rows, list) and (marked := pairs_or_none(rows)) is not None:
         return marked
-    if (rows_inside := document_rows(document)) is not None:
-        return rows_inside
+    from distiltune.data.intent_forms import intent_rows  # no answer has to wait for it
+
+    for rows_inside in (document_rows(document), intent_rows(document)):
+        if rows_inside is not None:
+            return rows_inside
     return [document] if any(plain_rows(document)) else None
 
 
@@ -124,6 +132,15 @@ def _prodigy_suggestion(value: Value) -> Iterator[Plain]:
         yield Plain(row, "rows are Prodigy's, with one suggestion each")
 
 
+def _intents(value: Value) -> Iterator[Plain]:
+    """What tools for chatbots write: texts with an intent, or an intent with its texts."""
+    if "intent" in value or "patterns" in value:
+        from distiltune.data.intent_forms import intent_with_patterns, with_intent  # no answer has to wait for it
+
+        yield from with_intent(value)
+        yield from intent_with_patterns(value)
+
+
 def _doccano(value: Value) -> Iterator[Plain]:
     """doccano's rows: ``label`` as lists of start, end and label, or ``entities`` with offsets; and what is like them.
 
@@ -150,7 +167,8 @@ def _doccano(value: Value) -> Iterator[Plain]:
                 for person in by_person(given)
             ]
             are_alike = all(sorted(map(repr, each)) == sorted(map(repr, people[0])) for each in people)
-            row = {**without(value, name, text, *_tokens(value)), "text": value[text], "spans": people[0] if are_alike else DIFFERING}
+            spans = people[0] if are_alike else DIFFERING
+            row = {**without(value, name, text, *_tokens(value)), "text": value[text], "spans": spans}
             yield Plain(row, f"`{name}` is taken for spans with start_offset, end_offset and label")
             return
     names = [name for name in ("entities", "annotations", "label", "labels") if name in value]
@@ -260,11 +278,14 @@ def _cluener(value: Value) -> Iterator[Plain]:
 
 
 def _dataturks(value: Value) -> Iterator[Plain]:
-    """Dataturks' rows: ``content`` and ``annotation`` with points, whose ends are the last character."""
+    """Dataturks' rows: ``content`` and ``annotation`` with points, whose ends are the last character.
+
+    What other programs write in its form may end one past the last: the points' texts show it.
+    """
     text, given, about = value.get("content"), value.get("annotation"), value.get("metadata")
-    told = "rows are Dataturks'; the text is `content`, the ends of points are the last character"
     if isinstance(text, str) and "annotation" in value and given is None and isinstance(about, dict):
         row = {**without(value, "content", "annotation"), "text": text}
+        told = "rows are Dataturks'; the text is `content`"
         yield Plain({**row, **({"spans": []} if about.get("status") == "done" else {ANSWER: "ignore"})}, told)
     if not (isinstance(text, str) and isinstance(given, list)):
         return
@@ -279,9 +300,21 @@ def _dataturks(value: Value) -> Iterator[Plain]:
                 whole_number(point.get("end")),
             ):
                 return
-            span = {"start": point["start"], "end": _number(point["end"]) + 1, "label": label}
+            span = {"start": _number(point["start"]), "end": _number(point["end"]), "label": label}
             spans.append(span | ({"text": point["text"]} if isinstance(point.get("text"), str) else {}))
+    after_last = _ends_after(text, spans)
+    for span in spans if not after_last else ():
+        span["end"] = _number(span["end"]) + 1
+    ends = "one past the last character, as their texts show" if after_last else "the last character"
+    told = "rows are Dataturks'; the text is `content`" + (f", the ends of points are {ends}" if spans else "")
     yield Plain({**without(value, "content", "annotation"), "text": text, "spans": spans}, told)
+
+
+def _ends_after(text: str, spans: Sequence[Mapping[str, object]]) -> bool:
+    """Whether more of the spans have their text where their ends are one past the last character than otherwise."""
+    held = [(_number(each["start"]), _number(each["end"]), each["text"]) for each in spans if each.get("text")]
+    n_after = sum(start >= 0 and text[start:end] == wanted for start, end, wanted in held)
+    return n_after > sum(start >= 0 and text[start : end + 1] == wanted for start, end, wanted in held)
 
 
 def _stem(value: Value) -> Iterator[Plain]:
@@ -295,6 +328,6 @@ def _stem(value: Value) -> Iterator[Plain]:
 
 
 _FORMS: tuple[Callable[[Value], Iterator[Plain]], ...] = (
-    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy_suggestion, _prodigy, _doccano),
+    *(spacy_documents, spacy_docs, studio_tasks, studio_rows, _prodigy_suggestion, _prodigy, _intents, _doccano),
     *(_gliner, _spert, _cluener, _dataturks, _stem, *EXPORTS),
 )

@@ -15,10 +15,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from distiltune.data.annotation_forms import pairs_or_none, rows_by_name, rows_of_document
+from distiltune.data.annotation_forms import as_one_export, rows_by_name, rows_of_document
 from distiltune.data.column_files import SUFFIXES, read_columns
 from distiltune.data.columnar import SharedTexts, parquet_batches, parquet_metadata
 from distiltune.data.encodings import doubtful_encoding
@@ -35,7 +36,7 @@ from distiltune.data.streams import (
     open_text,
     reading,
 )
-from distiltune.data.tool_exports import kept_apart, mechanical_turk
+from distiltune.data.tool_exports import mechanical_turk
 from distiltune.data.unknown_files import other_kind, way_to_name
 from distiltune.data.webanno import is_webanno, read_webanno
 from distiltune.errors import DataError
@@ -237,13 +238,15 @@ def _iter_json(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
         if rows is None and ("paragraphs" in document or "qas" in document):  # one of SQuAD's articles, or a paragraph
             rows = [document]
     if not isinstance(rows, list):
-        apart = kept_apart(document) if isinstance(document, dict) else ""
+        from distiltune.data.unread_json import way_to_rows  # of a mistake alone
+
+        way = way_to_rows(document, path) if isinstance(document, dict) else ""
         raise DataError(
             "The JSON is neither a list of rows nor an object whose `data` is one.",
             where=str(path),
-            fix=apart or _FORMS_OF_JSON,
+            fix=way or _FORMS_OF_JSON,
         )
-    for index, value in enumerate(pairs_or_none(rows) or rows):
+    for index, value in enumerate(as_one_export(rows)):
         yield from _rows_of_json(value, f"{path}#{index}", form)
 
 
@@ -300,13 +303,24 @@ def _iter_json_lines(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
             where = f"{path}:{number}"
             if is_first and _begins_list(line):
                 raise DataError("The file is a JSON list, not JSON lines.", where=where, fix=_as_json(path))
-            is_first = False
+            was_first, is_first = is_first, False
             try:
-                yield from _rows_of_json(json.loads(line), where, form)
+                value = json.loads(line)
+                if was_first and isinstance(value, dict) and all(isinstance(each, dict) for each in value.values()):
+                    _check_no_columns(value, path, where)
+                yield from _rows_of_json(value, where, form)
             except json.JSONDecodeError as error:
                 yield BadRow(where, f"is not JSON: {error.msg} at column {error.colno}.")
             except (ValueError, RecursionError) as error:
                 yield BadRow(where, f"is not JSON that can be read: {first_line(error)}.")
+
+
+def _check_no_columns(value: dict[str, object], path: Path, where: str) -> None:
+    """Raise `DataError` if a line holds a table's columns, as pandas writes it without ``lines=True``."""
+    from distiltune.data.unread_json import are_numbered_columns, way_to_rows  # of a mistake alone
+
+    if are_numbered_columns(value):
+        raise DataError("The line holds columns and no row.", where=where, fix=way_to_rows(value, path))
 
 
 def _begins_list(line: str) -> bool:
@@ -324,7 +338,7 @@ def _iter_parquet(path: Path, form: FileForm) -> Iterator[Row | BadRow]:
     """The rows of a Parquet file, a batch at a time."""
     shared = SharedTexts()
     for row in _iter_batches(parquet_batches(path), str(path)):
-        yield Row(shared.row(row.value), row.where, row.told) if isinstance(row, Row) else row
+        yield Row(_without_decimals(shared.row(row.value)), row.where, row.told) if isinstance(row, Row) else row
 
 
 def table_class_names(path: Path, column: str) -> tuple[str, ...]:
@@ -353,9 +367,9 @@ def _iter_held(held: Held, form: FileForm) -> Iterator[Row | BadRow]:
         elif held.is_of_files:
             yield Row(row.value, str(row.value["id"]))
         elif held.is_json:
-            yield from _rows_of_json(plain(row.value), row.where, form)
+            yield from _rows_of_json(_without_decimals(plain(row.value)), row.where, form)
         else:
-            yield from _plain_of_table(Row(plain(row.value), row.where))
+            yield from _plain_of_table(Row(_without_decimals(plain(row.value)), row.where))
 
 
 def _iter_batches(batches: Iterable[Batch], name: str) -> Iterator[Row | BadRow]:
@@ -369,6 +383,19 @@ def _iter_batches(batches: Iterable[Batch], name: str) -> Iterator[Row | BadRow]
             continue
         for value in values:
             yield Row(value, f"{name}#{next(index)}")
+
+
+def _without_decimals(value: Any) -> Any:
+    """The row with numbers of a fixed number of decimals, as databases write them, as other numbers are."""
+    if not isinstance(value, dict) or Decimal not in map(type, value.values()):
+        return value
+    return {name: _number(each) if type(each) is Decimal else each for name, each in value.items()}
+
+
+def _number(value: Decimal) -> int | float | None:
+    if value.is_nan():
+        return None
+    return int(value) if value.as_tuple().exponent == 0 else float(value)
 
 
 def _row_of_batch(batch: Batch, number: int, where: str) -> Row | BadRow:

@@ -13,6 +13,7 @@ from pathlib import Path
 from distiltune.data.annotation_forms import rows_by_name
 from distiltune.data.file_form import AS_USUAL, FileForm
 from distiltune.data.files import format_suffix, iter_rows
+from distiltune.data.plain_rows import ANSWER
 from distiltune.data.rows import BadRow, Row
 from distiltune.data.streams import MAX_JSON_BYTES, open_text, reading
 
@@ -65,16 +66,34 @@ def _columns_of_rows(path: Path, form: FileForm, is_enough: Callable[[list[str]]
     n_wanted = _ROWS_NEAR_START
     while True:
         rows += itertools.islice(found, n_wanted - len(rows))
-        columns = _names_of(rows)
-        if len(rows) < n_wanted or is_enough(columns) or n_wanted >= _MOST_ROWS_LOOKED_AT:
+        columns, is_sure = _names_of(rows)
+        if len(rows) < n_wanted or (is_sure and is_enough(columns)) or n_wanted >= _MOST_ROWS_LOOKED_AT:
             return columns
         n_wanted *= 8
 
 
-def _names_of(rows: Sequence[Row]) -> list[str]:
-    """The columns of rows, of an annotation tool's those that tell what they are for."""
-    marked = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return _names(marked or [row.value for row in rows if not row.told] or [row.value for row in rows[:1]])
+def _names_of(rows: Sequence[Row]) -> tuple[list[str], bool]:
+    """The columns of rows, and whether some row says what it is for; of an annotation tool's those that do.
+
+    A row in which nobody marked or chose anything may be of any task: it counts where no other says more.
+    """
+    holding = [row.value for row in rows if row.told and _holds_something(row.value)]
+    telling = holding or [row.value for row in rows if row.told and _is_answered(row.value)]
+    plain = [row.value for row in rows if not row.told]
+    empty = [row.value for row in rows if row.told and _SAY_WHAT_IS_RIGHT & row.value.keys()]
+    names = _names(telling or plain or empty or [row.value for row in rows[:1]])
+    if telling and "label" in names and not any(row.get("spans") for row in telling):
+        names = [name for name in names if name != "spans"]  # of the intents of a chatbot that knows no entities
+    return names, bool(telling or plain)
+
+
+def _holds_something(value: Mapping[str, object]) -> bool:
+    return any(value.get(name) not in (None, "", [], {}) for name in _SAY_WHAT_IS_RIGHT)
+
+
+def _is_answered(value: Mapping[str, object]) -> bool:
+    """Whether a row, made plain, has columns of answers without a name that says what they are for."""
+    return not _SAY_WHAT_IS_RIGHT & value.keys() and ANSWER not in value
 
 
 def _names(rows: Sequence[Mapping[str, object]]) -> list[str]:
@@ -111,8 +130,8 @@ def _columns_near_start(path: Path, form: FileForm, is_enough: Callable[[list[st
             with contextlib.suppress(ValueError, RecursionError):
                 for row in _rows_of_start(text):
                     rows += _rows_that_tell(row, form)
-            columns = _names_of(rows)
-            if columns and (is_enough(columns) or len(rows) > _MOST_ROWS_LOOKED_AT):
+            columns, is_sure = _names_of(rows)
+            if columns and ((is_sure and is_enough(columns)) or len(rows) > _MOST_ROWS_LOOKED_AT):
                 return columns
             more = stream.read(7 * len(text))
             text += more
@@ -122,8 +141,10 @@ def _columns_near_start(path: Path, form: FileForm, is_enough: Callable[[list[st
 def _rows_that_tell(value: object, form: FileForm) -> list[Row]:
     """The rows that a value stands for, as they are plain; itself where none of these says what it is for."""
     plain = [Row(each.value, "", each.told) for each in rows_by_name(value, form.mapped)]
-    telling = [row for row in plain if not row.told or _SAY_WHAT_IS_RIGHT & row.value.keys()]
-    return telling or ([Row(value, "")] if isinstance(value, dict) else [])
+    telling = [row for row in plain if not row.told or _SAY_WHAT_IS_RIGHT & row.value.keys() or _is_answered(row.value)]
+    if telling or not isinstance(value, dict):
+        return telling
+    return [Row(value, "", plain[0].told if plain else "")]  # of a tool's, those that say more go before it
 
 
 def _rows_of_start(start: str) -> Iterator[object]:

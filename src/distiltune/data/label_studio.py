@@ -81,8 +81,17 @@ def whole_texts(annotation: Value) -> dict[str, object]:
         value = result.get("value")
         kind = next((kind for kind in WHOLE_TEXT if isinstance(value, dict) and kind in value), "")
         if kind and isinstance(value, dict):
-            found[str(result.get("from_name"))] = value[kind]
+            found[str(result.get("from_name"))] = paths_as_labels(value[kind]) or value[kind]
     return found
+
+
+def paths_as_labels(value: object) -> list[str]:
+    """What was chosen in a taxonomy, ``[["animal", "bird"], ["sea"]]``, as a label each, ``animal/bird``; else none."""
+    if not isinstance(value, list) or not all(isinstance(path, list) and path for path in value):
+        return []
+    if not all(isinstance(name, str) for path in value for name in path):
+        return []
+    return ["/".join(path) for path in value]
 
 
 def shown_text(source: str, marks: Iterable[Value]) -> str:
@@ -90,11 +99,68 @@ def shown_text(source: str, marks: Iterable[Value]) -> str:
     spans = [each for each in marks if isinstance(each.get("text"), str)]
     if not spans or "<" not in source or all(_fits(source, each) for each in spans):
         return source
+    shown = _page_of(source)
+    return shown if sum(_fits(shown, each) for each in spans) > sum(_fits(source, each) for each in spans) else source
+
+
+def _page_of(source: str) -> str:
+    """What a page shows of its source."""
     page = _Page()
     page.feed(source)
     page.close()
-    shown = "".join(page.parts)
-    return shown if sum(_fits(shown, each) for each in spans) > sum(_fits(source, each) for each in spans) else source
+    return "".join(page.parts)
+
+
+def pages_alike(rows: Sequence[object]) -> Sequence[object]:
+    """The rows of an export, those without marks as pages too if all with marks are counted in what pages show.
+
+    Else a tag such as ``<p>`` would stand only in texts in which nothing is marked.
+    """
+    sources = [_source_of(row) if isinstance(row, dict) else None for row in rows]
+    counted = [shown_text(found.source, found.marks) != found.source for found in sources if found and found.marks]
+    if not counted or not all(counted):
+        return rows
+    return [
+        row if found is None or found.marks else found.with_text(_page_of(found.source))
+        for row, found in zip(rows, sources, strict=True)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A row whose text has tags, the name of its text and the marks in it; ``is_task``: it stands in ``data``."""
+
+    row: Value
+    name: str
+    source: str
+    marks: list[dict[str, object]]
+    is_task: bool
+
+    def with_text(self, text: str) -> dict[str, object]:
+        """The row with another text."""
+        if not self.is_task:
+            return {**self.row, self.name: text}
+        data = self.row["data"]
+        return {**self.row, "data": {**(data if isinstance(data, dict) else {}), self.name: text}}
+
+
+def _source_of(row: Value) -> _Source | None:
+    """A row of Label Studio's with tags in its text; None for any other."""
+    task = as_annotated(row)
+    if task is None and "annotation_id" not in row:
+        return None
+    data = row["data"] if task is not None else {name: each for name, each in row.items() if name not in _OWN}
+    if not isinstance(data, dict):
+        return None
+    name = "context" if "question" in data and "context" in data else name_of_text(data)
+    source = data.get(name)
+    if not isinstance(source, str) or "<" not in source:
+        return None
+    if task is not None:
+        marks = [mark for each in (*submitted(task), *_predictions(task)) for mark in marks_of(each)]
+    else:
+        marks = [_span(mark) for each in data.values() if _is_marks(each) for mark in each]
+    return _Source(row, name, source, marks, task is not None)
 
 
 def studio_tasks(value: Value) -> Iterator[Plain]:
@@ -242,7 +308,8 @@ def studio_rows(value: Value) -> Iterator[Plain]:
         yield Plain({**row, ANSWER: "accept"}, "")
     elif isinstance(value.get("text"), str) and len(others) == 1 and others[0] != "label":
         given = value[others[0]]
-        choices = given.get("choices") if isinstance(given, dict) else given
+        choices = given.get("choices", given.get("taxonomy")) if isinstance(given, dict) else given
+        choices = paths_as_labels(choices) or choices
         is_list = isinstance(choices, list) and choices and all(isinstance(each, str) for each in choices)
         if isinstance(choices, str) or is_list:
             told = f"rows are Label Studio's (JSON-MIN); the label is what was chosen as `{others[0]}`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -36,10 +37,11 @@ def locate(text: str, wanted: str, start: int, end: int) -> Located | None:
     """The place of ``wanted`` in ``text``, which offsets of some kind say is at ``start:end``; None if it is not clear.
 
     In this order: as code points, with an end one past the last, or at the last; as UTF-16 units or UTF-8 bytes, if one
-    of the two fits; with each line end counted as one; from where it begins, if its end alone is wrong; the only
-    occurrence, or the clearly nearest within `NEAREST_CODE_POINTS`. White space counts as equal to other white space.
+    of the two fits; with each line end counted as one; from where it begins, if its end alone is wrong (before those,
+    where they take a blank too much); the only occurrence, or the clearly nearest within `NEAREST_CODE_POINTS`. White
+    space counts as equal to other white space.
     """
-    wanted = _plain(wanted)
+    whole, wanted = _blanks_alike(wanted), _plain(wanted)
     if not wanted or start < 0 or end < start:
         return None
     if _plain(text[start:end]) == wanted:
@@ -47,13 +49,20 @@ def locate(text: str, wanted: str, start: int, end: int) -> Located | None:
     if _plain(text[start : end + 1]) == wanted:
         return Located(start, end + 1, "end_moved")
     in_units = [each for each in other_units(text, start, end) if _plain(text[each.start : each.end]) == wanted]
+    exact = [each for each in in_units if _blanks_alike(text[each.start : each.end]) in (whole, wanted)]
+    if not exact and text.startswith(wanted, start):
+        # A stretch in other units that has a blank more at an end is an accident, where the text begins as it says.
+        return Located(start, start + len(wanted), "end_moved")
     if len({(each.start, each.end) for each in in_units}) == 1:
         return in_units[0]
     if in_units:
         return None
-    if text.startswith(wanted, start):
-        return Located(start, start + len(wanted), "end_moved")
     return _nearest(text, wanted, start)
+
+
+def _blanks_alike(text: str) -> str:
+    """The text with each stretch of white space as one blank, also at its ends."""
+    return re.sub(r"\s+", " ", text)
 
 
 def _plain(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,12 @@ class Row:
     def decision(self) -> str:
         """The same as a sentence; empty if there is nothing to tell."""
         return f"{self.told[0].upper()}{self.told[1:]}." if self.told else ""
+
+
+def told_in_full(sentences: Iterable[str]) -> list[str]:
+    """How the rows of a file were read, each sentence once; not those that another says word for word and goes on."""
+    once = list(dict.fromkeys(sentences))
+    return [each for each in once if not any(o != each and o.startswith(each.removesuffix(".")) for o in once)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,10 @@ from distiltune.errors import DataError
 _ROWS_LOOKED_AT: Final = 20
 _LONG_NAME: Final = 60
 _SHOWN_NAMES: Final = 5
+_BACKSLASHES: Final = (
+    ' A quotation mark inside of it is written \\", as Spark does it, and not twice as tables have it: write the file '
+    """with .option("escape", '"'), or as JSON lines or Parquet."""
+)
 
 
 def read_csv(path: Path, form: FileForm) -> Iterator[Row | BadRow | FileDecision]:
@@ -188,16 +192,32 @@ class _Record:
     fields: list[str]
 
 
+class _Last:
+    """Lines, and the last one that was asked for."""
+
+    def __init__(self, lines: Iterator[str]) -> None:
+        self._lines = lines
+        self.line = ""
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        self.line = next(self._lines)
+        return self.line
+
+
 def _records(lines: Iterator[str], delimiter: str, signs: _Signs, path: Path) -> Iterator[_Record | BadRow]:
     """The rows as lists of fields, those without any left out; of one that is not well-formed each line is a `BadRow`.
 
     Raises `DataError` where the fields cannot be told apart from some line on, or not even those of the header.
     """
     # strict, because otherwise a quote never closed takes in the rest of the file without a word
+    last = _Last(lines)
     if signs.quotes == "none":
-        reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+        reader = csv.reader(last, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=signs.skips_blanks)
+        reader = csv.reader(last, delimiter=delimiter, strict=True, skipinitialspace=signs.skips_blanks)
     has_begun = False
     while True:
         first = reader.line_num + 1
@@ -208,7 +228,8 @@ def _records(lines: Iterator[str], delimiter: str, signs: _Signs, path: Path) ->
         except csv.Error as error:
             if not has_begun or "unexpected end" in str(error) or "field limit" in str(error):
                 raise _broken_quote(f"{path}:{first}", error, signs.quotes) from error
-            yield BadRow(f"{path}:{first}", f"is not well-formed: {error}.")
+            way = _BACKSLASHES if '\\"' in last.line else ""
+            yield BadRow(f"{path}:{first}", f"is not well-formed: {error}.{way}")
             for number in range(first + 1, reader.line_num + 1):
                 yield BadRow(f"{path}:{number}", f"is in a field in quotation marks that begins at line {first}.")
             continue

@@ -1,4 +1,4 @@
-"""More annotation tools' rows → plain rows: Argilla, LightTag, UBIAI, GATE, Ground Truth, Vertex AI, Rasa.
+"""More annotation tools' rows → plain rows: Argilla, LightTag, UBIAI, GATE, Ground Truth, Vertex AI.
 
 Each has something that no other form has; what is not there to be told apart is left as it is.
 """
@@ -12,52 +12,11 @@ from distiltune.data.plain_rows import ANSWER, DIFFERING, Plain, Value, is_tripl
 
 
 def document_rows(document: Mapping[str, object]) -> list[object] | None:
-    """The rows of a JSON object whose list of rows is neither ``data`` nor itself: LightTag's and Rasa's; else None."""
+    """The rows of a JSON object whose list of rows is neither ``data`` nor itself: LightTag's; else None."""
     examples = document.get("examples")
     if isinstance(examples, list) and examples and all(isinstance(e, dict) and "content" in e for e in examples):
         return examples
-    inside = document.get("rasa_nlu_data")
-    common = inside.get("common_examples") if isinstance(inside, dict) else None
-    return common if isinstance(common, list) else None
-
-
-def kept_apart(document: Mapping[str, object]) -> str:
-    """What a known JSON object is that is not read, and what to export instead, in a sentence; empty if it is none."""
-    for name, (what, instead) in _APART.items():
-        if name in document:
-            return f"it looks like {what}, which is not read: {instead}."
-    values = list(document.values())
-    if values and all(_are_rows(value) for value in values):
-        parts = ", ".join(map(str, list(document)[:4]))
-        return (
-            f"it has a list of rows for each of {parts}: save each in a file of its own, and name them apart "
-            "(--train, --validation)."
-        )
-    if {"columns", "index", "data"} <= document.keys() or _are_columns(values):
-        return (
-            "its rows stand in columns, as pandas writes them: "
-            "df.to_json('data.jsonl', orient='records', lines=True) writes rows."
-        )
-    return ""
-
-
-def _are_rows(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
-
-
-def _are_columns(values: Sequence[object]) -> bool:
-    """Whether they are columns of one length, as lists or by the names of the rows."""
-    first = values[0] if values else None
-    if isinstance(first, dict):
-        return all(isinstance(value, dict) and value.keys() == first.keys() for value in values)
-    return isinstance(first, list) and all(isinstance(value, list) and len(value) == len(first) for value in values)
-
-
-_APART: Final = {
-    "annotatable": ("tagtog's ann.json", "export the whole project as entitiestsv or CoNLL"),
-    "assets": ("Azure's labels", "its documents are files of their own; write rows of a text and its spans"),
-    "%FEATURE_STRUCTURES": ("a UIMA CAS", "export CoNLL or WebAnno TSV 3, which INCEpTION offers too"),
-}
+    return None
 
 
 def argilla(value: Value) -> Iterator[Plain]:
@@ -107,12 +66,41 @@ def _argilla_2(value: Value, fields: Mapping[str, object], responses: Mapping[st
         yield Plain({**row, ANSWER: "predicted" if value.get("suggestions") else "ignore"}, told)
     elif len(answered) == 1:
         ((question, given),) = answered.items()
-        is_marks = isinstance(given[0], list) and any(isinstance(each, dict) for each in given[0])
-        told += f", the {'spans' if is_marks else 'label'} the response to `{question}`"
+        is_empty = all(each == [] for each in given)  # of either kind
+        told += "" if is_empty else f", the {'spans' if _are_marks(given) else 'label'} the response to `{question}`"
         if any(each != given[0] for each in given):
-            yield Plain({**row, **({"spans": DIFFERING} if is_marks else {ANSWER: "differ"})}, told)
+            yield Plain({**row, **({"spans": DIFFERING} if _are_marks(given) else {ANSWER: "differ"})}, told)
+        elif _are_marks(given):
+            yield Plain({**row, "spans": given[0]}, told)
         else:
-            yield Plain({**row, "spans" if is_marks else "label": given[0]}, told)
+            yield Plain({**row, **({} if question in row else {question: given[0]}), "label": given[0]}, told)
+    else:
+        yield _of_questions(row, answered, told)
+
+
+def _of_questions(row: Mapping[str, object], answered: Mapping[str, list[object]], told: str) -> Plain:
+    """A text with responses to several questions: to one with marks they are the spans, to others a column each.
+
+    Which of these is the label only a person can say. One in whose response there is nothing may be of either kind.
+    """
+    marked = [name for name, given in answered.items() if _are_marks(given)]
+    empty = [name for name, given in answered.items() if all(each == [] for each in given)]
+    # What differs is no label, and is told with its row by whoever asks for that column.
+    said: dict[str, object] = {
+        name: given[0] if all(each == given[0] for each in given) else {"differing": given}
+        for name, given in answered.items()
+    }
+    spans = said.pop(marked[0]) if len(marked) == 1 else [] if len(empty) == 1 and not marked else None
+    columns = {f"responses.{name}" if name in row else name: each for name, each in said.items()}
+    if spans is not None:
+        columns["spans"] = DIFFERING if isinstance(spans, dict) else spans
+    told += f", the spans the response to `{marked[0]}`" if len(marked) == 1 else ""
+    return Plain({**row, **columns}, f"{told}, each other response a column")
+
+
+def _are_marks(given: Sequence[object]) -> bool:
+    """Whether one of these responses is a list of marks in the text."""
+    return any(isinstance(mark, dict) for each in given if isinstance(each, list) for mark in each)
 
 
 def _values(responses: object) -> list[object]:
@@ -208,20 +196,6 @@ def vertex(value: Value) -> Iterator[Plain]:
         yield Plain({**row, "labels": labels}, "rows are Vertex AI's, with any number of classes")
 
 
-def rasa(value: Value) -> Iterator[Plain]:
-    """Rasa: a text with its ``intent``, which is a class of the whole, and ``entities`` whose label is ``entity``."""
-    given = value.get("entities", [])
-    if not isinstance(value.get("text"), str) or "intent" not in value or not isinstance(given, list):
-        return
-    if not all(isinstance(each, dict) and "entity" in each for each in given):
-        return
-    spans = [
-        {**{name: each.get(name) for name in ("start", "end", "value")}, "label": each["entity"]} for each in given
-    ]
-    row = {"text": value["text"], "label": value["intent"], **({"spans": spans} if "entities" in value else {})}
-    yield Plain(row, "rows are Rasa's; the label is `intent`, the spans are `entities`")
-
-
 def mechanical_turk(value: Value) -> Iterator[Plain]:
     """Mechanical Turk's results, a row for each worker, of which those whose work was rejected say so."""
     if {"HITId", "AssignmentStatus"} <= value.keys() and str(value["AssignmentStatus"]).strip().lower() == "rejected":
@@ -230,6 +204,6 @@ def mechanical_turk(value: Value) -> Iterator[Plain]:
 
 
 EXPORTS: Final[tuple[Callable[[Value], Iterator[Plain]], ...]] = (
-    *(argilla, lighttag, ubiai, gate, ground_truth, vertex, rasa),
+    *(argilla, lighttag, ubiai, gate, ground_truth, vertex),
 )
 """In which order they are tried."""

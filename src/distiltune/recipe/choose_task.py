@@ -222,10 +222,11 @@ def _check_data(task: str, who: str, files: Sequence[_Seen]) -> None:
         return
     if any(task in file.tasks for file in files):
         raise _of_several_tasks(files)
+    ready = ready_columns("", others[0].columns).get(task, "")
     raise RecipeError(
         f"The data is for {_listed(sorted(others[0].tasks))} (it has {_listed(others[0].columns)}), and {who} {task}.",
         where=", ".join(str(file.path) for file in others[:_SHOWN_FILES]),
-        fix="give other data, or map its columns with --columns",
+        fix=f"{f'did you mean {ready}? Otherwise ' if ready else ''}give other data, or map its columns with --columns",
     )
 
 
@@ -269,7 +270,7 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
             where=", ".join(sources),
             fix=f"did you mean {way}?",
         )
-    ready = ready_columns(recipe.columns, seen) if not fitting else {}
+    ready = ready_columns(recipe.columns, seen, rows) if not fitting else {}
     if len(ready) == 1:
         return RecipeError(
             f"What the data is for cannot be told from its columns, {_listed(seen)}.",
@@ -295,12 +296,16 @@ def _cannot_tell(recipe: Recipe, fitting: frozenset[str], seen: Sequence[str]) -
 
 def _meant(rows: Sequence[Mapping[str, object]]) -> str:
     """The columns that are meant of a text and its label, whatever they are called, to begin an advice."""
+    from distiltune.data.field_values import can_hold  # of a mistake alone
+
     names = [str(name) for name in (rows[0] if rows else ())]
     values = [[str(row.get(name)) for row in rows] for name in names]
     if len(names) != 2 or not all(map(any, values)):
         return ""
     lengths = [sum(map(len, column)) for column in values]
     text, label = (names[0], names[1]) if lengths[0] >= lengths[1] else (names[1], names[0])
+    if not can_hold("text", [row.get(text) for row in rows]) or not can_hold("label", [row.get(label) for row in rows]):
+        return ""
     return f"of texts and labels: --columns {columns_text({'text': text, 'label': label})}; otherwise "
 
 

@@ -49,36 +49,45 @@ def check_seen(columns: str, seen: Collection[str], where: str, paths: Sequence[
             raise absent_column(field, mapped, seen, where, paths)
 
 
-def ready_columns(columns: str, seen: Sequence[str]) -> dict[str, str]:
+def ready_columns(columns: str, seen: Sequence[str], rows: Sequence[Mapping[str, object]] = ()) -> dict[str, str]:
     """The tasks whose rows these would be if their columns were mapped, each with the ``--columns`` that does it.
 
     Args:
         columns: what is mapped already.
         seen: the columns that there are.
+        rows: the first ones; a column whose values are none of a field is not proposed for it.
 
     """
     found: dict[str, str] = {}
     for entry in TASKS.values():
         for kind in entry.columns:
-            if mapped := _mapped(entry, kind, columns, seen):
+            if mapped := _mapped(entry, kind, columns, seen, rows):
                 found.setdefault(entry.name, f"--columns {columns_text(mapped)}")
     return found
 
 
-def _mapped(entry: TaskEntry[Any], kind: Sequence[str], columns: str, seen: Sequence[str]) -> dict[str, str]:
+def _mapped(
+    entry: TaskEntry[Any], kind: Sequence[str], columns: str, seen: Sequence[str], rows: Sequence[Mapping[str, object]]
+) -> dict[str, str]:
     """Each field of this kind of row with the column that it is called after or like; empty if one has none."""
+    from distiltune.data.field_values import can_hold  # of a mistake alone
+
     mapped = dict(split_columns(columns))
     fields = entry.renamed("")
     plain = {"".join(filter(str.isalnum, name.casefold())): name for name in reversed(seen)}
+    plain |= {name.casefold(): name for name in reversed(seen) if name.isalnum()}  # `Sentence` before `Sentence #`
     for field in kind:
         if field not in fields:  # a column of a form of its own, which nobody maps
             return {}
-        if mapped.get(field, fields[field]) in seen:
+        if (own := mapped.get(field, fields[field])) in seen:
+            if field not in mapped and not can_hold(field, [row.get(own) for row in rows]):
+                return {}
             continue
         if field in mapped:
             return {}
         names = ("".join(filter(str.isalnum, name)) for name in (field, *entry.also_called.get(field, ())))
-        column = next((plain[name] for name in names if name in plain and plain[name] not in mapped.values()), "")
+        there = (plain[name] for name in names if name in plain and plain[name] not in mapped.values())
+        column = next((name for name in there if can_hold(field, [row.get(name) for row in rows])), "")
         if not column:
             return {}
         mapped[field] = column

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, _fold, inner, locate_answer
+from distiltune.tasks.question_answering.locate_answer import (
+    LocatedAnswer,
+    Misplaced,
+    _fold,
+    in_other_signs,
+    inner,
+    locate_answer,
+)
 
 TRICKY = (
     "a b\r\n\té e\u0301ﬁ İıßẞΣσς 한글 ᄒ\u1161ᆫ עברית\u200f🙂👩\u200d👩\u200d👧\ufeff\u00a0\u3000\u0345A\u0327\u0301Å½"
@@ -204,3 +211,19 @@ def test_without_offset_the_first_of_several_is_taken() -> None:
 def test_lone_surrogates_do_not_crash() -> None:
     locate_answer("a\ud83d b \ude42é", "b", 5)
     locate_answer("a\ud83d\ude42é b", "\ude42", 3)
+
+
+@pytest.mark.parametrize(
+    ("context", "text", "expected"),
+    [
+        ("It’s the mill’s lease.", "the mill's lease", "the mill’s lease"),
+        ("the “Herring Fair”", '"herring fair"', "“Herring Fair”"),
+        ("96 metres long – was put up", "long - was", "long – was"),
+        ("it's so", "it’s", "it's"),
+        ("İ said “yes”", '"yes"', "“yes”"),  # a letter that gets longer when it is made small
+        ("nothing of it", "the mill's", ""),
+        ("nothing of it", "", ""),
+    ],
+)
+def test_what_differs_by_its_quotation_marks_or_dashes(context: str, text: str, expected: str) -> None:
+    assert in_other_signs(context, text) == expected

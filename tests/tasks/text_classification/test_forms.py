@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -331,3 +332,50 @@ def test_whatever_the_bytes(tmp_path_factory: pytest.TempPathFactory, content: b
     with contextlib.suppress(DataError):
         found = read(path)
         assert all(finding.where.startswith(f"{path}:") for finding in found.findings.of("rejected"))
+
+
+def studio(path: Path, *answers: dict[str, dict[str, Any]]) -> Path:
+    """Tasks of Label Studio's with what was chosen for each question, by its name: kind → value."""
+    tasks = [
+        {
+            "id": number,
+            "data": {"text": f"day {number}"},
+            "annotations": [{"result": [{"from_name": name, "value": value} for name, value in each.items()]}],
+        }
+        for number, each in enumerate(answers)
+    ]
+    path.write_text(json.dumps(tasks), encoding="utf-8")
+    return path
+
+
+def test_the_question_that_is_named_is_the_label(tmp_path: Path) -> None:
+    both = [{"mood": {"choices": [mood]}, "topic": {"choices": ["home"]}} for mood in ("glad", "sad")]
+    path = studio(tmp_path / "a.json", *both)
+    with pytest.raises(DataError, match="choices of several kinds: --columns label=NAME, of mood, topic"):
+        read(path)
+    assert gold(read(path, "label=mood")) == [("glad",), ("sad",)]
+    one = studio(tmp_path / "b.json", *({"mood": {"choices": [mood]}} for mood in ("glad", "sad")))
+    assert gold(read(one, "label=mood")) == [("glad",), ("sad",)]
+    with pytest.raises(DataError, match="No row has the column 'weather'"):
+        read(one, "label=weather")
+
+
+def test_paths_of_a_taxonomy_are_labels_and_told(tmp_path: Path) -> None:
+    path = studio(tmp_path / "a.json", {"kind": {"taxonomy": [["animal", "bird"], ["sea"]]}}, {})
+    found = read(path)
+    assert gold(found)[:1] == [("animal/bird", "sea")]
+    assert any("each path is a label, its parts joined by a slash" in each.message for each in found.findings.items)
+
+
+def test_every_way_in_which_rows_were_read_is_told(tmp_path: Path) -> None:
+    rows = [
+        {"text": "a", "intent": "x", "entities": [{"entity": "e", "start": 0, "end": 1}]},
+        {"text": "b", "intent": "y", "entities": []},
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    found = read(tmp_path / "a.jsonl")
+    assert gold(found) == [("x",), ("y",)]
+    assert [each.message for each in found.findings.items if each.kind == "form_read"] == [
+        "Rows are Rasa's; the label is `intent`, the spans are `entities`.",
+        "The label is `intent`.",
+    ]

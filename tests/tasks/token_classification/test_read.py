@@ -465,3 +465,24 @@ def test_line_numbers_do_not_depend_on_how_lines_end(tmp_path: Path, end: str) -
     path = tmp_path / "a.conll"
     path.write_bytes(end.join(["Ada\tB-x", "", "sang\tO", "loud", "", "it\tO", ""]).encode())
     assert [finding.where for finding in read(path).findings.of("rejected")] == [f"{path}:4"]
+
+
+def test_spans_beside_tokens_are_those_of_the_text_or_told(tmp_path: Path) -> None:
+    span = {"start": 0, "end": 3, "label": "PER"}
+    row = {"tokens": ["Ada", "sang"], "spans": [span]}
+    found = read_rows(tmp_path, row, {"tokens": ["it", "rains"], "tags": ["O", "B-X"]})
+    (finding,) = found.findings.of("rejected")
+    assert finding.kind == "spans_of_tokens"
+    assert "the last token or one past it is not said" in finding.message
+    (example,) = read_rows(tmp_path, {**row, "text": "Ada sang"}).examples
+    assert example.gold == (Entity(0, 1, "PER"),)
+
+
+@pytest.mark.parametrize("spans", [{}, {"spans": []}], ids=["none", "an empty list"])
+def test_a_row_of_prodigys_that_was_accepted_without_marks_is_counted(tmp_path: Path, spans: dict[str, Any]) -> None:
+    token = {"text": "Ada", "start": 0, "end": 3, "id": 0}
+    row = {"text": "Ada", "tokens": [token], "answer": "accept"}
+    found = read_rows(tmp_path, {**row, "spans": [{"start": 0, "end": 3, "label": "PER"}]}, {**row, **spans})
+    said = [each.message for each in found.findings.items if each.kind == "accepted_unmarked"]
+    assert said == ["In 1 row without spans, accepted or submitted by somebody, nothing is marked."]
+    assert [example.gold for example in found.examples] == [(Entity(0, 1, "PER"),), ()]

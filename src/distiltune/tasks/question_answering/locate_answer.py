@@ -204,6 +204,30 @@ def _locate_respelled(context: str, text: str) -> LocatedAnswer | Misplaced:
     return Misplaced("answer_ambiguous" if spans else "answer_not_found")
 
 
+_SIGNS = str.maketrans(
+    {
+        **dict.fromkeys("\u2018\u2019\u201a\u201b\u2032`\u00b4", "'"),
+        **dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+        **dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-"),
+    }
+)
+"""Quotation marks, apostrophes and dashes → the plain ones that stand in their place on a keyboard."""
+
+
+def in_other_signs(context: str, text: str) -> str:
+    """What stands in the context for a text that has other quotation marks or dashes; empty if nothing does."""
+    wanted, place = _folded_signs(text), -1
+    if wanted:
+        place = _folded_signs(context).find(wanted)
+    return context[place : place + len(wanted)] if place >= 0 else ""
+
+
+def _folded_signs(text: str) -> str:
+    """The text, sign for sign, in plain quotation marks and dashes and, where that keeps its length, small letters."""
+    plain = text.translate(_SIGNS)
+    return plain.lower() if len(plain.lower()) == len(plain) else plain
+
+
 def _respelled_spans(context: str, text: str) -> Iterator[tuple[int, int]]:
     """Start and end of every occurrence up to white space, case and Unicode form, in order."""
     wanted = _fold(text).key

@@ -34,7 +34,7 @@ from distiltune.data.values import (
 )
 from distiltune.errors import DataError
 from distiltune.tasks.question_answering.examples import QUESTION_FORM, Answer, Example
-from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, locate_answer
+from distiltune.tasks.question_answering.locate_answer import LocatedAnswer, Misplaced, in_other_signs, locate_answer
 from distiltune.tasks.question_answering.no_answer import NoAnswer, like_none, way_to_say_none
 from distiltune.tasks.question_answering.question_rows import ColumnMap, columns_read, is_nested, questions_of
 from distiltune.tasks.question_answering.raw_answers import END_NAMES, RANGE_NAMES
@@ -423,6 +423,8 @@ def _locate_gold(gold: RawAnswer, context: str) -> LocatedAnswer | Problem:
         at = ""
         if placed.reason == "answer_ambiguous":
             at = "has no offset and " if start is None or start < 0 else f"is not at its offset, {start}, and "
+        alike = in_other_signs(context, gold.text) if placed.reason == "answer_not_found" else ""
+        also += f" With other quotation marks, apostrophes or dashes it does: {shown(alike)}." if alike else ""
         return Problem(placed.reason, f"The answer {text} {at}{_MISPLACED[placed.reason]}.{also}")
     return placed
 

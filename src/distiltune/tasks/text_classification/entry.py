@@ -61,7 +61,8 @@ def _has_bits(rows: Sequence[Mapping[str, object]], names: Mapping[str, str]) ->
 def _way_to_bits(rows: Sequence[Mapping[str, object]]) -> str:
     """How columns of 0 and 1 are named as labels, with their names where there are some."""
     found = bit_columns(rows)
-    if len(found) < 2:
+    has_text = any(isinstance(value, str) and " " in value.strip() for row in rows for value in row.values())
+    if len(found) < 2 or not has_text:
         return "A column of 0 and 1 for each label: --columns text=NAME,labels=toxic+insult, or whichever they are."
     return f"The columns {', '.join(found)} hold 0 and 1: as labels {way_to_name_bits(found, 'text=NAME')}."
 

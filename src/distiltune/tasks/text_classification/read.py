@@ -16,7 +16,7 @@ from distiltune.data.kept_reading import Keeping
 from distiltune.data.plain_rows import ACCEPTED, ANSWER
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
-from distiltune.data.rows import BadRow, Row
+from distiltune.data.rows import BadRow, Row, told_in_full
 from distiltune.data.stored import Growing
 from distiltune.data.values import (
     Problem,
@@ -113,6 +113,7 @@ def _read_file(
         reading.findings.count_row()
         if (finding := _add_row(row, settings, reading, file, use)) is not None:
             reading.findings.add(finding)
+    reading.columns[path].update(file.questions)
     if use != "prediction":
         file.check()
     rows, kind_of, decided = file.rows.done(), array("q"), file.decided
@@ -129,7 +130,8 @@ def _read_file(
     form = _decided([cell for cell in cells if cell is not None], names, settings, use, decided)
     if form is None:
         cells, form = [None] * len(cells), LabelForm(False, ())
-    for kind, message in [*decided.items(), *form.decisions]:
+    forms = [("form_read", message) for message in told_in_full(file.told)]
+    for kind, message in [*forms, *decided.items(), *form.decisions]:
         reading.findings.add(RowFinding("noted" if kind in _DOUBTFUL else "decided", kind, str(path), "", message))
     if use == "training" and file.is_weighed:
         kind, message = weights_told(columns.sample_weight)
@@ -172,10 +174,11 @@ def _add_row(
         return rejected("row_unreadable", row.where, None, f"The row {row.reason}")
     reading.columns_seen = reading.columns_seen or tuple(map(str, row.value))
     if row.told:
-        file.decided.setdefault("form_read", row.decision)
+        file.told[row.decision] = None
     flat = flat_row(row, file.columns)
     if isinstance(flat, RowFinding):
         return flat
+    file.questions.update(dict.fromkeys(flat.questions))
     if flat.decision is not None:
         file.decided.setdefault(*flat.decision)
         reading.used.update(row.value if reading.used else ())

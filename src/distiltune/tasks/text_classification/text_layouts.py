@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from distiltune.data.annotators import refused
-from distiltune.data.label_studio import marks_of, other_marks, submitted, whole_texts
+from distiltune.data.label_studio import marks_of, other_marks, results_of, submitted, whole_texts
 from distiltune.data.plain_rows import ANSWER, by_person
 from distiltune.data.row_findings import RowFinding
 from distiltune.data.rows import Row
@@ -20,10 +20,11 @@ _IN_TEXT: Final = "text"
 
 @dataclass(frozen=True, slots=True)
 class Flat:
-    """A flat row, and what was decided to get it: kind and sentence."""
+    """A flat row, what was decided to get it: kind and sentence; and questions that `--columns` may name as columns."""
 
     row: Row
     decision: tuple[str, str] | None = None
+    questions: tuple[str, ...] = ()
 
 
 def flat_row(row: Row, columns: TextColumns) -> Flat | RowFinding:
@@ -113,13 +114,22 @@ def _of_label_studio(row: Row, columns: TextColumns) -> Flat | RowFinding:
     answers = [each.get(question, []) for each in chosen]
     if any(answer != answers[0] for answer in answers):
         return rejected("annotators_disagree", row.where, row_id, f"The annotators disagree: {answers!r:.200}.")
-    flat: dict[str, object] = {columns.text: texts[name], columns.id: row_id}
+    shown = row.value.get(columns.text)  # of a page what it shows
+    flat: dict[str, object] = {columns.text: shown if isinstance(shown, str) else texts[name], columns.id: row_id}
     if columns.pair in texts:
         flat[columns.pair] = texts[columns.pair]
     if answers:
         flat[columns.label] = answers[0]
-    decision = ("labels_of_choice", f"The text is `{name}` of each task, its labels what the annotators chose.")
-    return Flat(Row(flat, row.where), decision)
+    told = f"The text is `{name}` of each task, its labels what the annotators chose."
+    if any("taxonomy" in value for each in people for value in _values(each)):
+        told += " Of a taxonomy each path is a label, its parts joined by a slash."
+    decision = ("labels_of_choice", told)
+    return Flat(Row(flat, row.where), decision, tuple(sorted(questions)))
+
+
+def _values(person: Mapping[str, object]) -> list[dict[str, object]]:
+    """The values of one person's results."""
+    return [value for result in results_of(person) if isinstance(value := result.get("value"), dict)]
 
 
 def _marks(person: Mapping[str, object]) -> list[str]:

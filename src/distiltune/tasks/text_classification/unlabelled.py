@@ -109,6 +109,8 @@ class UnlabelledFile:
         columns: which are read.
         rows: those whose text can be used.
         kinds: what stands in their columns of labels.
+        told: how its rows were read, each sentence once.
+        questions: those of an annotation tool that are as good as columns.
         decided: kind and sentence of what was decided about the file.
         is_weighed: whether some row says what it weighs.
 
@@ -117,6 +119,8 @@ class UnlabelledFile:
     columns: TextColumns
     rows: Growing[Unlabelled] = field(default_factory=lambda: Growing(UNLABELLED_FORM))
     kinds: CellKinds = field(default_factory=CellKinds)
+    told: dict[str, None] = field(default_factory=dict)
+    questions: dict[str, None] = field(default_factory=dict)
     decided: dict[str, str] = field(default_factory=dict)
     is_weighed: bool = False
     _n_differing: int = 0

@@ -44,7 +44,7 @@ class Draft:
     @property
     def is_bare(self) -> bool:
         """Whether it was accepted and has no marks, so that there are none to be found in it."""
-        return self.is_accepted and not self.is_marked
+        return self.is_accepted and self.tags is None and not self.gold
 
 
 def _pack(draft: Draft) -> tuple[object, ...]:

@@ -86,7 +86,7 @@ TASK = TaskEntry(
     other_columns=lambda rows: "A sentence in a cell and its tags in another: --columns text=NAME,tags=NAME.",
     also_called={
         "tokens": ("words", "token", "sentence"),
-        "tags": ("ner_tags", "labels", "ner", "pos", "pos_tags", "entities", "tag"),
+        "tags": ("ner_tags", "labels", "ner", "tag", "pos", "pos_tags", "entities"),
         "text": ("sentence", "content", "document"),
         "spans": ("entities", "labels", "annotations", "ents"),
     },

@@ -18,7 +18,7 @@ from distiltune.data.literals import listed
 from distiltune.data.plain_rows import ACCEPTED, ANSWER, ANSWERS, DIFFERING, PARTIAL
 from distiltune.data.reading import Reading, ToRead, Use, need_gold, read_sources
 from distiltune.data.row_findings import RowFinding
-from distiltune.data.rows import BadRow, Row
+from distiltune.data.rows import BadRow, Row, told_in_full
 from distiltune.data.stored import Growing
 from distiltune.data.streams import reading as reading_file
 from distiltune.data.tag_schemes import Scheme, read_scheme, spellings
@@ -57,6 +57,10 @@ _TO_TRAIN = ("sample_weight",)
 
 _ROWS_LOOKED_AT = 100
 _LISTS_IN_CELLS = "Lists written into cells as text are read as lists."
+_SPANS_OF_TOKENS = (
+    "The spans are beside tokens and no text: whether their ends are the last token or one past it is not said; "
+    "give a tag for each token."
+)
 _NUMBER = re.compile("[0-9]{1,6}")
 _NO_TAG = (-100, "-100")
 """What stands in the place of a tag where a model's loss is to pass it over."""
@@ -153,7 +157,7 @@ def _read_file(path: Path, columns: TokenColumns, reading: Reading[TokenExample]
             reading.findings.add(draft)
         else:
             file.add(draft)
-    for sentence in file.told:
+    for sentence in told_in_full(file.told):
         _decide(reading, path, "form_read", sentence)
     if file.is_weighed:
         _decide(reading, path, *weights_told(columns.sample_weight))
@@ -289,6 +293,11 @@ def _marked(
         if spans is None and any(_is_empty(value.get(name)) for name in _EMPTY_MARKS):
             spans = []
         return _of_text(value.get(columns.text), spans, choices.overlapping)
+    if tags is None and spans is not None:
+        if isinstance(value.get(columns.text), str):
+            return _of_text(value[columns.text], spans, choices.overlapping)
+        if spans != []:
+            return Problem("spans_of_tokens", _SPANS_OF_TOKENS)
     words, tags = listed(tokens), listed(tags)
     told = _LISTS_IN_CELLS if isinstance(tokens, str) else ""
     if isinstance(words, str) and words.strip():
