@@ -272,12 +272,13 @@ def test_labels_of_a_fine_tuned_model_that_y_has_not(fitted: DistilBertClassifie
 
 def test_several_labels_a_text(model: str) -> None:
     matrix = np.stack([WARM, ~WARM, np.zeros(36, dtype=bool)], axis=1).astype(int)
-    learnt = DistilBertClassifier(model, **LEARNS).fit(TEXTS, matrix)
+    learns = {**LEARNS, "learning_rate": 1e-2}  # at twice that one seed of three comes to nothing
+    learnt = DistilBertClassifier(model, **learns).fit(TEXTS, matrix)
     assert learnt.classes_.tolist() == [0, 1, 2]
     assert np.array_equal(learnt.predict(TEXTS), matrix)
     assert learnt.predict_proba(TEXTS).shape == (36, 3)
     assert learnt.score(TEXTS, matrix) == 1.0
-    rows = DistilBertClassifier(model, **LEARNS).fit(TEXTS, matrix.tolist())
+    rows = DistilBertClassifier(model, **learns).fit(TEXTS, matrix.tolist())
     assert np.array_equal(rows.predict(TEXTS), matrix)
 
 

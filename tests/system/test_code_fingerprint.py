@@ -118,7 +118,7 @@ def test_every_maker_of_ours_has_one_and_it_is_quick() -> None:
     for name in (f"distiltune.{each}" for each in makers):
         forget()
         assert len(code_fingerprint([name])) == 64
-        assert module._read.cache_info().currsize < 70  # the readers of questions are 63 files
+        assert module._read.cache_info().currsize < 75  # the readers of questions are 70 files
 
 
 def test_features_are_made_of_the_code_that_makes_features() -> None:

@@ -61,7 +61,7 @@ def fine_tune(
     own = Own(metrics or {}, loss)
     with held(settings) as named:
         run = self_training.fine_tune(
-            recipe_of(recipe, named),
+            recipe_of(recipe, {**named, **own.settings}),
             output,
             overwrite=overwrite,
             reporter=reporter or reporter_of_here(),
