@@ -28,6 +28,7 @@ from typing import Any, Final
 
 import torch
 
+from benchmarks.few_labels import read_rows
 from distiltune import Recipe, evaluate, fine_tune, make_questions
 from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine
@@ -104,13 +105,6 @@ def one(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     return {
         **said, **told, **figures, "seconds": seconds, "version": versions().get("git_revision", ""), "machine": machine
     }  # fmt: skip
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The trainings done so far; a last line that is cut is not there."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
 
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
