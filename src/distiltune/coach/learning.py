@@ -229,9 +229,8 @@ def memorising(evidence: Evidence) -> Iterable[Advice]:
     elif evidence.ended and (evidence.n_steps < FEW_STEPS or fall_of_validation(evidence.epochs)):
         yield _too_few_steps(evidence, shown)
     elif alike := next((each for each in predicts_nothing(evidence) if each.sickness == "one_class"), None):
-        yield replace(
-            alike, evidence=joined(alike.evidence, shown)
-        )  # what is learned by heart differs from text to text
+        # What is learned by heart differs from text to text.
+        yield replace(alike, evidence=joined(alike.evidence, shown))
     elif facts.n_train >= FEW_EXAMPLES:  # fewer can only be learned by heart, which overfitting says
         message = (
             "what is learned does not carry over: either the labels do not follow from the texts, or this model would "
