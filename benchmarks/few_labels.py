@@ -27,7 +27,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +35,7 @@ from typing import Any, Final
 import pyarrow.parquet as pq
 import torch
 
+from benchmarks.kept import read_rows, train_each
 from distiltune import evaluate, fine_tune
 from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine
@@ -193,13 +193,6 @@ def one(job: Job, options: argparse.Namespace) -> dict[str, Any]:
     return {**said, **told, **found, "version": versions().get("git_revision", ""), "machine": machine}
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The trainings done so far; a last line that is cut is not there."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-
-
 def contestants(options: argparse.Namespace) -> dict[str, Mapping[str, Any]]:
     """All who take part, by name, with their settings."""
     found: dict[str, Mapping[str, Any]] = dict(OURS)
@@ -226,14 +219,11 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
 
 def run(options: argparse.Namespace) -> None:
     """Train what is not there yet, one after the other."""
-    ends = time.monotonic() + 60 * options.minutes
-    for job in jobs(options):
-        if time.monotonic() > ends:
-            return
-        row = one(job, options)
-        with options.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        print(f"{job.key}: {100 * row['accuracy']:.1f} in {row['seconds']:.0f} s", flush=True)
+    train_each(jobs(options), lambda job: one(job, options), options.output, _told, options.minutes)
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['accuracy']:.1f} in {row['seconds']:.0f} s"
 
 
 def table(options: argparse.Namespace) -> None:

@@ -16,7 +16,6 @@ not repeated, so it goes on where it was stopped; seed after seed, cheap cells f
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import tempfile
@@ -28,7 +27,7 @@ from typing import Any, Final
 
 import torch
 
-from benchmarks.few_labels import read_rows
+from benchmarks.kept import read_rows, train_each
 from distiltune import Recipe, evaluate, fine_tune, make_questions
 from distiltune.runs.provenance import versions
 from distiltune.system.device import describe_machine
@@ -109,9 +108,7 @@ def one(job: Job, options: argparse.Namespace) -> dict[str, Any]:
 
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """What is not there yet: seed after seed, cheap ones first."""
-    done = {
-        tuple(row[name] for name in ("domain", "body", "labels", "way", "seed")) for row in read_rows(options.output)
-    }
+    done = {tuple(row[name] for name in NAMES) for row in read_rows(options.output)}
     domains = [each for each in ("squad", "policy") if options.domains in each and (each == "squad" or options.policy)]
     for seed in range(options.seeds):
         all_of_it = [
@@ -128,14 +125,11 @@ def jobs(options: argparse.Namespace) -> Iterator[Job]:
 
 def run(options: argparse.Namespace) -> None:
     """Train what is not there yet, one after the other."""
-    ends = time.monotonic() + 60 * options.minutes
-    for job in jobs(options):
-        if time.monotonic() > ends:
-            return
-        row = one(job, options)
-        with options.output.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
-        print(f"{job.key}: F1 {row['f1']:.1f} in {row['seconds']:.0f} s", flush=True)
+    train_each(jobs(options), lambda job: one(job, options), options.output, _told, options.minutes)
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    return f"F1 {row['f1']:.1f} in {row['seconds']:.0f} s"
 
 
 def table(options: argparse.Namespace) -> None:

@@ -20,7 +20,6 @@ the `transformers` Trainer: at its own defaults (5e-5, 3 epochs, batches of 8) a
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import statistics
 import tempfile
@@ -32,6 +31,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks import kept
 from benchmarks.trainer import open_lesson, train_by_trainer
 from distiltune import Recipe, evaluate, fine_tune
 from distiltune.model.source import model_config, resolve_model
@@ -232,16 +232,9 @@ def scored(job: Job, model: Path) -> tuple[float, int]:
     return found.metrics[source.score], found.n_examples
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The trainings done so far; a last line that is cut is not there."""
-    if not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
-
-
 def jobs(options: argparse.Namespace) -> Iterator[Job]:
     """What is not there yet: seed after seed, cheap cells first, so that a run that is cut short has the most cells."""
-    done = {(row["cell"], row["contestant"], row["seed"]) for row in read_rows(options.output)}
+    done = {(row["cell"], row["contestant"], row["seed"]) for row in kept.read_rows(options.output)}
     others = {only: dict(part.split("=", 1) for part in only.split(",")) for only in options.only}
     cells = [
         cell
@@ -284,8 +277,7 @@ def keep(job: Job, finished: Future[dict[str, Any]], output: Path) -> None:
     except Exception:
         print(f"{job.key} failed:\n{traceback.format_exc(limit=-3)}", flush=True)
         return
-    with output.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
+    kept.keep(row, output)
     name = f"{row['cell']}, {row['contestant']}, seed {row['seed']}"
     print(f"{name}: {row['score']:.1f} in {row['seconds']:.0f} s", flush=True)
 
@@ -300,7 +292,7 @@ def means(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
 def table(options: argparse.Namespace) -> None:
     """Print the regrets, cell by cell, and how many are small."""
-    found = means(row for row in read_rows(options.output) if options.half in ("both", row["half"]))
+    found = means(row for row in kept.read_rows(options.output) if options.half in ("both", row["half"]))
     rates = [f"{rate:g}" for rate in RATES]
     names = [*rates, *sorted({name for by in found.values() for name in by} - set(rates))]
     print("| cell | " + " | ".join(names) + " | best rate | regret of auto | of classic |")

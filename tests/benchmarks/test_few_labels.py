@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from benchmarks.few_labels import Job, drawn, orange, read_rows, summary
+from benchmarks.few_labels import Job, drawn, orange, summary
+from benchmarks.kept import read_rows
 from benchmarks.setfit_contestant import n_pairs
 
 from benchmarks import few_labels

@@ -9,8 +9,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from benchmarks.few_labels import read_rows
 from benchmarks.few_questions import Job, summary
+from benchmarks.kept import read_rows
 
 from benchmarks import few_questions
 

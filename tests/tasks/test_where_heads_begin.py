@@ -50,8 +50,11 @@ def test_of_several_labels_a_text_each_by_itself(model: Path, tmp_path: Path) ->
         for i, row in enumerate(rows_of("text-classification"))
     ]
     rows[-1]["labels"] = []
-    bias = bias_of("text-classification", write(tmp_path / "several.jsonl", rows), model)
+    path = write(tmp_path / "several.jsonl", rows)
+    bias = bias_of("text-classification", path, model)
     assert bias.sigmoid().numpy() == pytest.approx([8 / 10, 2 / 10])
+    heavy = bias_of("text-classification", path, model, class_weights="b=3")
+    assert (heavy - bias).numpy() == pytest.approx([0.0, np.log(3.0)])
 
 
 def test_a_trained_head_goes_on_from_where_it_is(model: Path, tmp_path: Path) -> None:

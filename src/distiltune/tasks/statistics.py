@@ -18,6 +18,7 @@ N_BINS = 15
 _Z95 = 1.959964
 _CONTEXT_CHARACTERS = 160  # shown on either side of a marked answer
 _LONG_SPAN = 400
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 _GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 _N_CUTS = 40  # leaves a bracket of 5e-9 of the first one
 
@@ -31,6 +32,12 @@ def where_least(function: Callable[[float], float], low: float, high: float) -> 
         else:
             low = high - step
     return (low + high) / 2.0
+
+
+def best_temperature(loss: Callable[[float], float]) -> float:
+    """The temperature, from 0.1 to 10, at which a loss is least that falls and then rises with its logarithm."""
+    low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
+    return math.exp(where_least(lambda logarithm: loss(math.exp(logarithm)), low, high))
 
 
 def mean_interval(values: Sequence[float]) -> Interval:

@@ -6,16 +6,14 @@ out anew. It changes no order among the labels of an example, so no answer.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from distiltune.tasks.held_out import FEWEST
-from distiltune.tasks.statistics import where_least
+from distiltune.tasks.statistics import best_temperature
 
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 _LEAST: Final = 1e-12
 
 Values = npt.NDArray[np.float64]
@@ -46,8 +44,8 @@ def fit_temperature(values: Values, wanted: npt.NDArray[np.int64]) -> float | No
         return None
     rows = np.arange(len(wanted))
 
-    def loss(log_temperature: float) -> float:
-        likely = sharpened(values, math.exp(log_temperature))[rows, wanted]
+    def loss(temperature: float) -> float:
+        likely = sharpened(values, temperature)[rows, wanted]
         return float(-np.log(np.clip(likely, _LEAST, 1.0)).mean())
 
-    return math.exp(where_least(loss, math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)))
+    return best_temperature(loss)

@@ -16,8 +16,11 @@ from distiltune import StepReport, Watcher, evaluate, fine_tune, resume
 from distiltune.data.feature_set import FeatureSet, joined
 from distiltune.data.packing import fill_up
 from distiltune.errors import RecipeError
+from distiltune.model.build import Dropouts
 from distiltune.model.encoder import Encoder, TaskModel, initialise
 from distiltune.recipe.recipe import Recipe
+from distiltune.runs.setup import make_optimiser
+from distiltune.tasks.table import TASKS
 from distiltune.tasks.text_classification.examples import TextExample
 from distiltune.tasks.text_classification.head import SequenceHead, TextLoss
 from distiltune.tasks.text_classification.pairs import (
@@ -185,6 +188,19 @@ def test_a_training_with_pairs_and_one_that_was_stopped_among_them(tiny: str, tm
     resume(tmp_path / "cut", train=ROWS)
     ended = [run / "model" / "model.safetensors" for run in (tmp_path / "cut", whole.directory)]
     assert ended[0].read_bytes() == ended[1].read_bytes()
+
+
+def test_the_head_learns_at_ten_times_the_rate(tiny: str, tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in ROWS), encoding="utf-8")
+    recipe = Recipe(train=(str(path),), model=tiny, task="text-classification", few_labels="pairs", validation_share=0)
+    opened = TASKS[recipe.task](recipe).open_training(torch.device("cpu"))
+    loaded = opened.load_model(tiny, Dropouts())
+    optimiser = make_optimiser(recipe, loaded.model, opened.lesson(loaded).head_rate)
+    optimiser.learning_rate = 1e-4
+    rates = {name: optimiser.rate_of(each) for name, each in loaded.model.named_parameters()}
+    assert rates["head.output.weight"] == rates["head.inner.bias"] == pytest.approx(1e-3)
+    assert {rate for name, rate in rates.items() if name.startswith("encoder.")} == {1e-4}
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from distiltune.tasks.held_out import first_half, is_calibrated_better
-from distiltune.tasks.statistics import calibration_in_bins, where_least
+from distiltune.tasks.statistics import best_temperature, calibration_in_bins
 
 POOL_SIZE = 20
 """Candidates that a confidence is taken over; fixed, so that it does not change with how many are shown."""
@@ -24,7 +24,6 @@ POOL_SIZE = 20
 MIN_QUESTIONS = 30
 """Fewer validation questions than this say too little to fit a temperature to."""
 
-MIN_TEMPERATURE, MAX_TEMPERATURE = 0.1, 10.0
 
 Scores = npt.NDArray[np.float64]
 
@@ -110,12 +109,12 @@ def fit_temperature(pools: Scores, chosen: npt.NDArray[np.int64], right: npt.NDA
     if len(right) < MIN_QUESTIONS or bool(right.all()) or not bool(right.any()):
         return 1.0
 
-    def loss(log_temperature: float) -> float:
-        given = confidences(pools, math.exp(log_temperature))[np.arange(len(chosen)), chosen]
+    def loss(temperature: float) -> float:
+        given = confidences(pools, temperature)[np.arange(len(chosen)), chosen]
         given = np.clip(given, 1e-12, 1.0 - 1e-12)
         return float(-np.where(right, np.log(given), np.log1p(-given)).mean())
 
-    return math.exp(where_least(loss, math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)))
+    return best_temperature(loss)
 
 
 def calibrate(
