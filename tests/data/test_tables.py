@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from distiltune.data.file_form import AS_USUAL, FileDecision, FileForm, Quoting
 from distiltune.data.files import iter_rows
 from distiltune.data.first_columns import first_columns
 from distiltune.data.other_kinds import kind_of
+from distiltune.data.quotes import QuoteEvidence, look_at_quotes
 from distiltune.data.rows import BadRow, Row
+from distiltune.data.table_start import LINES_LOOKED_AT
 from distiltune.errors import DataError
 
 STRAY = 'text\tlabel\n" Hello there\tpos\nrain again\tneg\nhe said "no\tneg\nthe end"\tpos\nfine\tpos\n'
@@ -176,11 +179,14 @@ def test_without_a_header_columns_go_by_number(tmp_path: Path) -> None:
 def test_columns_are_known_without_reading_the_whole_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, columns: list[str]
 ) -> None:
-    def look_at_all(lines: object, delimiter: object) -> None:
-        raise AssertionError("only the start is needed")
+    def look(lines: Iterable[str], delimiter: str, *, skips_blanks: bool) -> QuoteEvidence:
+        seen = list(lines)
+        assert len(seen) <= LINES_LOOKED_AT, "only the start is needed"
+        return look_at_quotes(seen, delimiter, skips_blanks=skips_blanks)
 
-    monkeypatch.setattr(tables, "look_at_quotes", look_at_all)
-    assert first_columns(write(tmp_path / name, content)) == columns
+    monkeypatch.setattr(tables, "look_at_quotes", look)
+    rest = content.splitlines(keepends=True)[1] * 3 * LINES_LOOKED_AT
+    assert first_columns(write(tmp_path / name, content + rest)) == columns
 
 
 def test_a_header_that_is_read_as_a_row_is_told(tmp_path: Path) -> None:
@@ -348,8 +354,8 @@ def test_in_an_encoding_in_which_all_bytes_are_text_no_line_is_lost(tmp_path: Pa
         with pytest.raises(DataError, match="The file is"):
             list(iter_rows(path, form))
         return
-    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf")) or data.lstrip().startswith(b"["):
-        return  # another encoding, and what may be a JSON list as a whole
+    if data.startswith((b"\xff\xfe", b"\xfe\xff", b"\xef\xbb\xbf", b"\x1f\x8b")) or data.lstrip().startswith(b"["):
+        return  # another encoding, a packed file, and what may be a JSON list as a whole
     filled = [n for n, line in enumerate(data.decode("latin-1").split("\n"), start=1) if line.strip()]
     found = [row.where for row in iter_rows(path, form) if not isinstance(row, FileDecision)]
     assert found == [f"{path}:{number}" for number in filled]

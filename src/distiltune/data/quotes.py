@@ -163,7 +163,7 @@ def are_marks_after_blanks(plain: QuoteEvidence, skipping: QuoteEvidence) -> boo
     They do where every one of them is closed just before the next field, and no row gets another width than the header
     that had it with the blanks as part of the field (``plain``).
     """
-    if not plain.n_after_blanks or skipping.is_unclosed or skipping.n_malformed > plain.n_malformed:
+    if skipping.is_unclosed or skipping.n_malformed > plain.n_malformed:
         return False
     fits_better = skipping.n_wrong_rows < plain.n_wrong_rows
     return fits_better or (skipping.n_wrong_rows == plain.n_wrong_rows and skipping.n_covered <= plain.n_covered)

@@ -143,29 +143,25 @@ class SignsSeen:
 
     Attributes:
         has_quotes: whether there is a quotation mark.
-        has_blanks: whether there is one after blanks at the beginning of what may be a field.
         has_escapes: whether it has a database's nulls, and tabs between fields: then backslashes are escapes.
 
     """
 
     has_quotes: bool
-    has_blanks: bool
     has_escapes: bool
 
 
 def signs_seen(lines: Iterable[str], delimiter: str) -> SignsSeen:
-    """Look for these in all lines of a table."""
-    after_blanks = f"{delimiter} "
+    """Look for these in the lines of a table, as far as they are needed."""
     is_tab = delimiter == "\t"
-    has_quotes = has_blanks = has_escapes = False
+    has_quotes = has_escapes = False
     for line in lines:
-        if '"' in line:
-            has_quotes = True
-            # between tabs marks are text unless all shows that they are not
-            has_blanks |= not is_tab and after_blanks in line and re.search(rf'\{delimiter} +"', line) is not None
+        has_quotes = has_quotes or '"' in line
         if is_tab and not has_escapes and NULL in line:
             has_escapes = NULL in line.rstrip("\r\n").split("\t")
-    return SignsSeen(has_quotes, has_blanks, has_escapes)
+        if has_quotes and (has_escapes or not is_tab):
+            break
+    return SignsSeen(has_quotes, has_escapes)
 
 
 def unescaped(text: str) -> str:

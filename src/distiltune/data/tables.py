@@ -172,9 +172,11 @@ def _signs(path: Path, opening: _Opening, form: FileForm) -> tuple[_Signs, list[
         seen = signs_seen(itertools.islice(_lines(stream, path, opening), most), opening.delimiter)
     if form.quoting == "none" or not seen.has_quotes:
         return _Signs("none" if form.quoting == "none" else "csv", has_escapes=seen.has_escapes), []
-    plain = evidence(skips_blanks=False) if seen.has_blanks or form.quoting == "auto" else QuoteEvidence()
-    skipping = evidence(skips_blanks=True) if seen.has_blanks else plain
-    skips_blanks = seen.has_blanks and are_marks_after_blanks(plain, skipping)
+    plain = evidence(skips_blanks=False)
+    # between tabs marks are text unless all shows that they are not
+    has_blanks = plain.n_after_blanks > 0 and opening.delimiter != "\t"
+    skipping = evidence(skips_blanks=True) if has_blanks else plain
+    skips_blanks = has_blanks and are_marks_after_blanks(plain, skipping)
     told = [said_of_blanks(plain, path)] if skips_blanks else []
     reading, decision = (
         decide_quotes(skipping if skips_blanks else plain, opening.delimiter, path)
@@ -192,19 +194,11 @@ class _Record:
     fields: list[str]
 
 
-class _Last:
-    """Lines, and the last one that was asked for."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self.line = ""
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        self.line = next(self._lines)
-        return self.line
+def _noted(lines: Iterator[str], last: list[str]) -> Iterator[str]:
+    """The lines, of which the newest is also what ``last`` holds."""
+    for line in lines:
+        last[0] = line
+        yield line
 
 
 def _records(lines: Iterator[str], delimiter: str, signs: _Signs, path: Path) -> Iterator[_Record | BadRow]:
@@ -213,11 +207,12 @@ def _records(lines: Iterator[str], delimiter: str, signs: _Signs, path: Path) ->
     Raises `DataError` where the fields cannot be told apart from some line on, or not even those of the header.
     """
     # strict, because otherwise a quote never closed takes in the rest of the file without a word
-    last = _Last(lines)
+    last = [""]
+    lines = _noted(lines, last)
     if signs.quotes == "none":
-        reader = csv.reader(last, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
     else:
-        reader = csv.reader(last, delimiter=delimiter, strict=True, skipinitialspace=signs.skips_blanks)
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, skipinitialspace=signs.skips_blanks)
     has_begun = False
     while True:
         first = reader.line_num + 1
@@ -228,7 +223,7 @@ def _records(lines: Iterator[str], delimiter: str, signs: _Signs, path: Path) ->
         except csv.Error as error:
             if not has_begun or "unexpected end" in str(error) or "field limit" in str(error):
                 raise _broken_quote(f"{path}:{first}", error, signs.quotes) from error
-            way = _BACKSLASHES if '\\"' in last.line else ""
+            way = _BACKSLASHES if '\\"' in last[0] else ""
             yield BadRow(f"{path}:{first}", f"is not well-formed: {error}.{way}")
             for number in range(first + 1, reader.line_num + 1):
                 yield BadRow(f"{path}:{number}", f"is in a field in quotation marks that begins at line {first}.")

@@ -198,7 +198,7 @@ def vertex(value: Value) -> Iterator[Plain]:
 
 def mechanical_turk(value: Value) -> Iterator[Plain]:
     """Mechanical Turk's results, a row for each worker, of which those whose work was rejected say so."""
-    if {"HITId", "AssignmentStatus"} <= value.keys() and str(value["AssignmentStatus"]).strip().lower() == "rejected":
+    if "HITId" in value and str(value.get("AssignmentStatus")).strip().lower() == "rejected":
         told = "rows are Mechanical Turk's, one for each worker; rejected ones are left out"
         yield Plain({**value, ANSWER: "rejected"}, told)
 
